@@ -1,0 +1,169 @@
+"""The records that cross the floors of pilot: frozen, with units in their names."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = [
+    "CopyData",
+    "EventKind",
+    "FiringOutcome",
+    "FiringReason",
+    "Index",
+    "ModelVersion",
+    "PilotTransData",
+    "Query",
+    "QueryResult",
+    "QueryStatus",
+    "RunStatus",
+]
+
+QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error"]
+"""How a query ended.
+
+- `ok`: the server returned its result;
+- `timeout`: the server ended it after the time-out that pilot had set;
+- `cancelled`: it was cancelled, by Ctrl-C or by somebody else;
+- `error`: the server refused it or failed while it ran;
+- `steering_error`: it did not run, because what a driver asked for could not be done.
+"""
+
+FiringOutcome = Literal["ok", "failed", "kept"]
+"""How an event's firing ended: `ok`, `failed` (it raised), or `kept`, when an update returned
+`None` and the model that was there stays."""
+
+FiringReason = Literal["pretraining", "init", "workload_before", "interval"]
+"""Why an event fired."""
+
+RunStatus = Literal["running", "finished", "failed", "interrupted"]
+"""The state of a run in the journal. A run that was killed stays `running`."""
+
+
+class EventKind(str, enum.Enum):
+    """Which of the event classes an event derives from."""
+
+    QUERY_FINISH = "query_finish"
+    WORKLOAD_BEFORE = "workload_before"
+    PERIODIC_UPDATE = "periodic_update"
+    PRETRAINING = "pretraining"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyData:
+    """The inline data of a `COPY ... FROM STDIN`: a slice of a file, read when it is sent."""
+
+    path: Path
+    offset: int
+    size_bytes: int
+    temporary: bool = False
+    """Whether the file is a spool of pilot's own, removed when the workload is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement of a workload.
+
+    `seq` counts from 1 through the whole workload. `sql` is the statement as it is sent, without
+    the closing semicolon. `command` is its first keyword in capitals (`SELECT`, `BEGIN`, ...),
+    or an empty string. `file` and `line` (1-based) say where it begins.
+    """
+
+    seq: int
+    label: str
+    sql: str
+    file: str | None = None
+    line: int | None = None
+    command: str = ""
+    copy: CopyData | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What became of one query: one for each execution, whatever its end.
+
+    - `elapsed_s`: seconds on the client from sending the statement to having all of its rows;
+      also set for time-outs and errors (the time until then). Excludes `inference_s` and
+      `collection_s`.
+    - `row_count`: rows returned, or changed for statements that return none; None when unknown.
+    - `inference_s`: seconds that push handlers needed to answer for this query.
+    - `collection_s`: seconds spent to pull data about the query besides running it (`EXPLAIN`).
+    - `round`: 1 for the first replay of the workload, 2 for the second, ...; 0 is warm-up.
+    - `started_at`: seconds since the epoch.
+    """
+
+    seq: int
+    label: str
+    status: QueryStatus
+    started_at: float
+    elapsed_s: float
+    row_count: int | None = None
+    error: str | None = None
+    sqlstate: str | None = None
+    inference_s: float = 0.0
+    collection_s: float = 0.0
+    round: int = 1
+    worker: int = 0
+    file: str | None = None
+    line: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the query ended well."""
+        return self.status == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index on `columns` of `table`, in this order, under the name `index_name`."""
+
+    columns: Sequence[str]
+    table: str
+    index_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One checkpoint: a saved version of a model, and where it came from.
+
+    `version` counts from 1 for each model. `path` is its folder. `created_at` is in seconds since
+    the epoch. `event`, `query_seq` and `run_id` say which firing saved it; `query_seq` is the
+    number of queries finished by then. `trained_rows` is what the driver reported.
+    `sha256` is over the model's files (names and contents).
+    """
+
+    model: str
+    version: int
+    path: Path
+    created_at: float
+    size_bytes: int
+    sha256: str
+    event: str | None = None
+    query_seq: int | None = None
+    run_id: int | None = None
+    trained_rows: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PilotTransData:
+    """What was pulled about one query; a field that was not asked for is None.
+
+    - `records`: the rows;
+    - `execution_time`: seconds;
+    - `physical_plan`: the plan tree of `EXPLAIN (FORMAT JSON)`, a dict with the key `Plan`;
+    - `estimated_cost`: the planner's total cost, in its own units;
+    - `subquery_2_card`: sub-plan query to estimated rows;
+    - `buffercache`: table to cached pages.
+    """
+
+    sql: str | None = None
+    records: Any = None
+    execution_time: float | None = None
+    physical_plan: dict[str, Any] | None = None
+    estimated_cost: float | None = None
+    subquery_2_card: dict[str, float] | None = None
+    buffercache: dict[str, int] | None = None
