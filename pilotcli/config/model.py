@@ -1,0 +1,185 @@
+"""The config of a run as data: what a YAML file says, after defaults and checks.
+
+Each class is one section; each field's docstring is its documentation in `docs/config.md` and in
+the JSON Schema (`pilot config schema`). Paths are absolute by the time they stand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = [
+    "CollectSection",
+    "DatabaseSection",
+    "EventSpec",
+    "HandlerSpec",
+    "Mark",
+    "ModelSpec",
+    "RunConfig",
+    "RunSection",
+    "StoreSection",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where something stands in a config file: line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSection:
+    """`database:` the target. Without `dsn` and without PGHOST, PGSERVICE or the like in the
+    environment it is the embedded PostgreSQL under `home`."""
+
+    dsn: str | None = None
+    """A libpq connection string or URL of the target; a password is better kept in ~/.pgpass."""
+    embedded: bool | None = None
+    """true: the embedded server, whatever the environment says; false: never; unset: embedded
+    when neither `dsn` nor a libpq variable (PGHOST, PGHOSTADDR, PGSERVICE, PGDATABASE) is set."""
+    name: str | None = None
+    """The database to use on the embedded server (default `pilot`). It is created when it is
+    missing only if `setup` is given; a name that does not exist is an error otherwise."""
+    postgres_bin: Path | None = None
+    """A folder with another PostgreSQL's `initdb` and `postgres`, for the embedded server."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Server settings of the embedded server, applied when it starts (`shared_buffers: 1GB`)."""
+    session: Mapping[str, str] = field(default_factory=dict)
+    """Settings of each session that replays queries (`work_mem: 64MB`)."""
+    setup: tuple[Path, ...] = ()
+    """SQL files that fill the embedded database, run once, all in one transaction."""
+    connect_timeout: float = 10.0
+    """Seconds to wait for a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSection:
+    """`store:` where collected data is kept. By default a database beside the target."""
+
+    dsn: str | None = None
+    """A libpq connection string or URL of another server for the store."""
+    database: str = "pilot_data"
+    """The store's database on the target's server; created when missing. Unused with `dsn`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSection:
+    """`run:` how the workload is replayed; each has an option of `pilot run` of the same name."""
+
+    timeout: float | None = None
+    """Seconds (or `500ms`, `30s`, `5min`) after which the server ends a query."""
+    repeat: int = 1
+    """How many times the workload is replayed."""
+    warmup: int = 0
+    """How many times the workload is replayed before, without events, collection or results."""
+    shuffle: bool = False
+    """Replay in random order, another one each round; BEGIN ... COMMIT blocks stay whole."""
+    seed: int = 0
+    """Seed of the random order."""
+    limit: int | None = None
+    """Replay only the first queries of the workload."""
+    workers: int = 1
+    """Connections that replay at the same time."""
+    max_failures: int = 0
+    """How many queries may fail before the run counts as failed (exit code 1)."""
+    fail_fast: bool = False
+    """Stop at the first query beyond `max_failures`, and at the first event that fails."""
+    pretraining: Literal["auto", "always", "never"] = "auto"
+    """auto: a pretraining that was completed in this `home` with the same class and arguments,
+    and whose model could be loaded, is not repeated; always; never."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectSection:
+    """`collect:` what is stored about each query, in a table of the store."""
+
+    table: str
+    """The table; one row a query, with the columns of what is asked for below."""
+    execution_time: bool = True
+    """`execution_time`: seconds, as measured by pilot (send to last row)."""
+    physical_plan: bool = False
+    """`physical_plan`: the plan as JSON text, by one EXPLAIN after the query."""
+    estimated_cost: bool = False
+    """`estimated_cost`: the planner's total cost."""
+    records: bool = False
+    """`records`: the rows as JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One entry of `models:`; its key is the model's name."""
+
+    name: str
+    class_path: str
+    """`class:` the model, as `package.module.Class` or `path/to/file.py:Class`."""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of its constructor; `model_name` is the key unless given."""
+    load: bool | Literal["auto"] | int = "auto"
+    """auto: load the newest checkpoint if there is one; true: it must exist (a model with its own
+    `load_model` is loaded by it); false: begin anew; a number: that version."""
+    keep: int | None = None
+    """How many checkpoints to keep; the newest stay. Unset: all."""
+    mark: Mark | None = None
+    class_mark: Mark | None = None
+    arg_marks: Mapping[str, Mark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """One entry of `events:`, in the order in which events fire."""
+
+    name: str
+    """Unique; by default the class's name, numbered from the second on (`Collect`, `Collect-2`)."""
+    class_path: str
+    """`class:` the event, as `package.module.Class` or `path/to/file.py:Class`."""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of its constructor, besides `config` and the model."""
+    model: str | None = None
+    """The model of the `models:` section that is passed as `pilot_model` or `bind_pilot_model`."""
+    enabled: bool = True
+    """false: the event is listed and never built."""
+    mark: Mark | None = None
+    class_mark: Mark | None = None
+    arg_marks: Mapping[str, Mark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSpec:
+    """One entry of `handlers:`: a push handler, asked before each query."""
+
+    name: str
+    class_path: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    mark: Mark | None = None
+    class_mark: Mark | None = None
+    arg_marks: Mapping[str, Mark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A whole config."""
+
+    path: Path | None = None
+    """The file it was read from; None when there is none."""
+    base: Path = field(default_factory=Path)
+    """The folder that relative paths are relative to; importable for class paths."""
+    home: Path = field(default_factory=lambda: Path(".pilot"))
+    """Where pilot keeps server, journal and checkpoints (default `.pilot` in the current folder)."""
+    database: DatabaseSection = field(default_factory=DatabaseSection)
+    store: StoreSection = field(default_factory=StoreSection)
+    run: RunSection = field(default_factory=RunSection)
+    workload: tuple[str, ...] = ()
+    """The workload that `pilot run` replays when none is named."""
+    collect: CollectSection | None = None
+    models: tuple[ModelSpec, ...] = ()
+    events: tuple[EventSpec, ...] = ()
+    count: Literal["finished", "successful"] = "finished"
+    """`events.count`: which queries events count: all that ended, or those that ended `ok`."""
+    handlers: tuple[HandlerSpec, ...] = ()
