@@ -114,5 +114,14 @@ class BaseDBController(ABC):
         """Set the server setting `key` for the calling thread's session."""
 
     @abstractmethod
+    def reset(self) -> None:
+        """Leave the calling thread's session as it was when new: no open transaction, no changed
+        settings. Costs nothing when the session was not used since the last reset."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Cancel what runs in any of this controller's sessions."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close the connections of all threads."""

@@ -1,0 +1,439 @@
+"""Which event is due, in which order, and what its firing came to.
+
+Events fire one at a time, in the order in which they were registered. One that raises is recorded
+with its traceback and stops neither the others nor the run. All counting is here, so that counts
+are exact whatever a driver does to its own attributes.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pilotcli.databases.base import BaseDBController
+from pilotcli.errors import DriverError, Interrupted, UsageError
+from pilotcli.events import (
+    Event,
+    ModelUpdate,
+    PeriodicModelUpdateEvent,
+    PretrainingModelEvent,
+    QueryFinishEvent,
+    WorkloadBeforeEvent,
+)
+from pilotcli.model import CheckpointedModel, PilotModel, Provenance
+from pilotcli.records import EventKind, FiringOutcome, FiringReason, ModelVersion
+from pilotcli.signals import (
+    Bus,
+    CollectionFinished,
+    EventInfo,
+    EventStarted,
+    EventTriggered,
+    ModelKept,
+    ModelSaved,
+    RowsCollected,
+    TrainingFinished,
+    TrainingStarted,
+)
+from pilotcli.storage.data_manager import DataManager
+
+__all__ = [
+    "EventLog",
+    "EventRunner",
+    "PretrainingProgress",
+    "PretrainingSteps",
+    "Registered",
+    "describe",
+    "firing_plan",
+    "kind_of",
+]
+
+CountMode = Literal["finished", "successful"]
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingProgress:
+    """How far a pretraining has come: rows saved, iterations completed, and which of its two
+    steps are complete. What `pilot pretrain` continues from."""
+
+    rows: int = 0
+    iterations: int = 0
+    collected: bool = False
+    trained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingSteps:
+    """Which steps of a pretraining to take, beyond what the event itself enables."""
+
+    collect: bool = True
+    train: bool = True
+
+
+class EventLog(Protocol):
+    """Where firings are kept. The journal is one; without one nothing is kept."""
+
+    def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
+        """Keep a firing together with the counters of all events after it."""
+
+    def add_model(self, version: ModelVersion) -> None:
+        """Keep a checkpoint."""
+
+    def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
+        """Keep how far a pretraining has come."""
+
+
+@dataclass(slots=True)
+class Registered:
+    """An event with its name and its counts."""
+
+    name: str
+    event: Event
+    kind: EventKind
+    finished: int = 0
+    """Queries counted since the last firing by interval."""
+    fired: int = 0
+    failed: int = 0
+
+    @property
+    def model(self) -> PilotModel | None:
+        """The model that the event trains or updates."""
+        if isinstance(self.event, PeriodicModelUpdateEvent):
+            return self.event.pilot_model
+        if isinstance(self.event, PretrainingModelEvent):
+            return self.event.bind_pilot_model
+        return None
+
+
+class EventRunner:
+    """Holds the events of one scheduler and fires what is due.
+
+    Not safe for use by several threads at once: the scheduler serialises its calls.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        db_controller: BaseDBController,
+        data_manager: DataManager,
+        *,
+        log: EventLog | None = None,
+        run_id: int | None = None,
+        count: CountMode = "finished",
+        stop_requested: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.events: list[Registered] = []
+        self.failures: list[EventTriggered] = []
+        self.firings = 0
+        self._bus = bus
+        self._db_controller = db_controller
+        self._data_manager = data_manager
+        self._log = log
+        self._run_id = run_id
+        self._count = count
+        self._stop_requested = stop_requested
+        self._workload_begun = False
+        self._by_interval: list[tuple[Registered, QueryFinishEvent]] = []
+
+    def register(self, event: Event, name: str | None = None) -> Registered:
+        """Add `event` behind those that are there. Raises `UsageError` for what is no event."""
+        kind = kind_of(event)
+        taken = {one.name for one in self.events}
+        registered = Registered(name or _free_name(type(event).__name__, taken), event, kind)
+        if registered.name in taken:
+            raise UsageError(
+                f"two events are named {registered.name!r}", hint="Give one of them another name."
+            )
+        self.events.append(registered)
+        if isinstance(event, QueryFinishEvent):
+            self._by_interval.append((registered, event))
+        return registered
+
+    def on_init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
+        """Fire what fires before the application starts: pretraining, then updates on init."""
+        for registered in self.events:
+            if registered.kind is EventKind.PRETRAINING:
+                self.pretrain(registered, (progress or {}).get(registered.name))
+        for registered in self.events:
+            event = registered.event
+            if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
+                self._fire(registered, "init", 0, self._processing(event))
+
+    def before_workload(self) -> None:
+        """Fire the enabled `WorkloadBeforeEvent`s, the first time that this is called."""
+        if self._workload_begun:
+            return
+        self._workload_begun = True
+        for registered in self.events:
+            event = registered.event
+            if isinstance(event, WorkloadBeforeEvent) and event.enable:
+                self._fire(registered, "workload_before", 0, self._processing(event))
+
+    def query_finished(self, ok: bool, after_query: int) -> None:
+        """Count one finished query, the `after_query`th, and fire what is due after it."""
+        if not ok and self._count == "successful":
+            return
+        for registered, event in self._by_interval:
+            registered.finished += 1
+            if registered.finished >= event.interval_count:
+                registered.finished = 0
+                self._fire(registered, "interval", after_query, self._processing(event))
+
+    def pretrain(
+        self,
+        registered: Registered,
+        progress: PretrainingProgress | None = None,
+        steps: PretrainingSteps = PretrainingSteps(),
+    ) -> None:
+        """Collect and train with one pretraining event, from `progress` on."""
+        event = registered.event
+        if not isinstance(event, PretrainingModelEvent):
+            raise UsageError(f"{registered.name} is no pretraining event")
+        begun = progress or PretrainingProgress()
+        self._fire(
+            registered, "pretraining", 0, lambda: self._pretraining(registered, event, begun, steps)
+        )
+
+    def counters(self) -> dict[str, int]:
+        """Queries counted towards each event's next firing, by its name."""
+        return {registered.name: registered.finished for registered, _ in self._by_interval}
+
+    def _processing(
+        self, event: QueryFinishEvent | WorkloadBeforeEvent
+    ) -> Callable[[], ModelUpdate | None]:
+        def call() -> ModelUpdate | None:
+            returned = event.process(self._db_controller, self._data_manager)
+            return returned if isinstance(returned, ModelUpdate) else None
+
+        return call
+
+    def _fire(
+        self,
+        registered: Registered,
+        reason: FiringReason,
+        after_query: int,
+        call: Callable[[], ModelUpdate | None],
+    ) -> None:
+        """Call one event and record what became of it; only `Interrupted` passes through."""
+        self._bus.emit(EventStarted(registered.name, registered.kind, reason, after_query))
+        model = registered.model
+        if isinstance(model, CheckpointedModel):
+            model.provenance = Provenance(registered.name, after_query, self._run_id)
+        outcome: FiringOutcome = "ok"
+        error = trace = None
+        started = time.perf_counter()
+        try:
+            self._data_manager.flush()
+            update = call()
+            if update is not None:
+                outcome = self._report(registered, update, after_query)
+        except Interrupted:
+            raise
+        except (Exception, SystemExit) as exc:
+            if self._stop_requested():
+                raise Interrupted(f"stopped while {registered.name} was running") from exc
+            outcome = "failed"
+            error, trace = _told(exc)
+        duration_s = time.perf_counter() - started
+        self._db_controller.reset()
+        self.firings += 1
+        registered.fired += 1
+        registered.failed += outcome == "failed"
+        signal = EventTriggered(
+            event=registered.name,
+            kind=registered.kind,
+            reason=reason,
+            after_query=after_query,
+            outcome=outcome,
+            duration_s=duration_s,
+            fired=registered.fired,
+            error=error,
+            traceback=trace,
+        )
+        if self._log is not None:
+            self._log.add_firing(signal, self.counters())
+        if outcome == "failed":
+            self.failures.append(signal)
+        self._bus.emit(signal)
+
+    def _report(
+        self, registered: Registered, update: ModelUpdate, after_query: int
+    ) -> FiringOutcome:
+        name = update.model.model_name
+        if not update.saved:
+            self._bus.emit(ModelKept(name, registered.name, after_query))
+            return "kept"
+        if update.version is not None and self._log is not None:
+            self._log.add_model(update.version)
+        metrics = dict(update.model.metrics)
+        self._bus.emit(ModelSaved(name, registered.name, after_query, update.version, metrics))
+        return "ok"
+
+    def _pretraining(
+        self,
+        registered: Registered,
+        event: PretrainingModelEvent,
+        progress: PretrainingProgress,
+        steps: PretrainingSteps,
+    ) -> ModelUpdate | None:
+        if event.enable_collection and steps.collect and not progress.collected:
+            progress = self._collect(registered.name, event, progress)
+        if not (event.enable_training and steps.train):
+            return None
+        model = event.bind_pilot_model
+        self._bus.emit(TrainingStarted(registered.name, model.model_name))
+        started = time.perf_counter()
+        update = event.train(self._db_controller, self._data_manager)
+        elapsed_s = time.perf_counter() - started
+        self._bus.emit(TrainingFinished(registered.name, model.model_name, elapsed_s))
+        trained = PretrainingProgress(
+            progress.rows, progress.iterations, progress.collected, trained=True
+        )
+        self._keep_progress(registered.name, event.data_saving_table, trained)
+        return update
+
+    def _collect(
+        self, name: str, event: PretrainingModelEvent, progress: PretrainingProgress
+    ) -> PretrainingProgress:
+        """Call the event until it says that its collection is complete; each batch is saved
+        before the next call."""
+        table = event.data_saving_table
+        started = time.perf_counter()
+        while not progress.collected:
+            if self._stop_requested():
+                raise Interrupted(f"stopped while {name} was collecting")
+            event.collected_rows = progress.rows
+            event.collection_iteration = progress.iterations
+            rows, terminate = _checked_batch(
+                event.iterative_data_collection(self._db_controller, self._data_manager), name
+            )
+            self._data_manager.save_data_batch(table, rows)
+            progress = PretrainingProgress(
+                progress.rows + len(rows), progress.iterations + 1, collected=terminate
+            )
+            self._keep_progress(name, table, progress)
+            elapsed_s = time.perf_counter() - started
+            self._bus.emit(
+                RowsCollected(
+                    name, table, len(rows), progress.rows, progress.iterations, elapsed_s
+                )
+            )
+        elapsed_s = time.perf_counter() - started
+        self._bus.emit(
+            CollectionFinished(name, table, progress.rows, progress.iterations, elapsed_s)
+        )
+        return progress
+
+    def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
+        if self._log is not None:
+            self._log.add_progress(name, table, progress)
+
+
+def kind_of(event: Event | type[Event]) -> EventKind:
+    """Which of the four kinds an event, or a class of events, is.
+
+    Raises `UsageError` for anything else.
+    """
+    cls = event if isinstance(event, type) else type(event)
+    for base, kind in _KINDS:
+        if issubclass(cls, base):
+            return kind
+    raise UsageError(
+        f"{cls.__name__} is no event",
+        hint="An event derives from " + ", ".join(base.__name__ for base, _ in _KINDS) + ".",
+    )
+
+
+_KINDS: tuple[tuple[type[Event], EventKind], ...] = (
+    (PeriodicModelUpdateEvent, EventKind.PERIODIC_UPDATE),
+    (QueryFinishEvent, EventKind.QUERY_FINISH),
+    (WorkloadBeforeEvent, EventKind.WORKLOAD_BEFORE),
+    (PretrainingModelEvent, EventKind.PRETRAINING),
+)
+
+
+def describe(registered: Registered) -> EventInfo:
+    """When the event fires, in words."""
+    event = registered.event
+    fires = "before the first query"
+    if isinstance(event, QueryFinishEvent):
+        every = event.interval_count
+        fires = "after every query" if every == 1 else f"after every {every} queries"
+        if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
+            fires = f"at the start, {fires}"
+    elif isinstance(event, WorkloadBeforeEvent):
+        fires = fires if event.enable else "never (enable=False)"
+    elif isinstance(event, PretrainingModelEvent):
+        steps = {
+            f"collects into {event.data_saving_table}": event.enable_collection,
+            "trains": event.enable_training,
+        }
+        done = " and ".join(step for step, enabled in steps.items() if enabled)
+        fires = f"before the run: {done}" if done else "never (neither collects nor trains)"
+    model = registered.model
+    return EventInfo(registered.name, registered.kind, fires, model.model_name if model else None)
+
+
+def firing_plan(
+    events: Sequence[Registered], queries: int
+) -> Iterator[tuple[FiringReason, int, str]]:
+    """Every firing of a run over `queries` queries in its order: why, after how many finished
+    queries, and which event. No event is called."""
+    for registered in events:
+        if registered.kind is EventKind.PRETRAINING:
+            yield "pretraining", 0, registered.name
+    for registered in events:
+        event = registered.event
+        if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
+            yield "init", 0, registered.name
+    for registered in events:
+        event = registered.event
+        if isinstance(event, WorkloadBeforeEvent) and event.enable and queries:
+            yield "workload_before", 0, registered.name
+    intervals = [
+        (one.name, one.event.interval_count)
+        for one in events
+        if isinstance(one.event, QueryFinishEvent)
+    ]
+    for after_query in range(1, queries + 1):
+        for name, interval in intervals:
+            if after_query % interval == 0:
+                yield "interval", after_query, name
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _checked_batch(returned: Any, name: str) -> tuple[Sequence[Mapping[str, Any]], bool]:
+    """What `iterative_data_collection` must return, or a `DriverError` that says so."""
+    try:
+        rows, terminate = returned
+        rows = list(rows)
+    except (TypeError, ValueError):
+        rows, terminate = None, None
+    if rows is None or not all(isinstance(row, Mapping) for row in rows):
+        raise DriverError(
+            f"{name}.iterative_data_collection returned {type(returned).__name__}, "
+            "not (rows, terminate)",
+            hint="Return a list of dicts (column to value) and a bool, for example `rows, True`.",
+        )
+    return rows, bool(terminate)
+
+
+def _told(exc: BaseException) -> tuple[str, str]:
+    """One line for the user and the whole traceback, from the driver's own frame on."""
+    text = str(exc).strip()
+    line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    if isinstance(exc, SystemExit):
+        line = f"it called sys.exit({exc.code!r})"
+    own = exc.__traceback__
+    while own is not None and own.tb_frame.f_globals.get("__name__") == __name__:
+        own = own.tb_next
+    return line, "".join(traceback.format_exception(type(exc), exc, own or exc.__traceback__))
