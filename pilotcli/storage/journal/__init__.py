@@ -1,0 +1,25 @@
+"""The journal: what happened in each run, kept in one SQLite file under `home`."""
+
+from __future__ import annotations
+
+from pilotcli.storage.journal.journal import Journal
+from pilotcli.storage.journal.records import (
+    FiringRecord,
+    PretrainingState,
+    QueryRecord,
+    RunKind,
+    RunRecord,
+    RunStatistics,
+)
+from pilotcli.storage.journal.writer import RunJournal
+
+__all__ = [
+    "FiringRecord",
+    "Journal",
+    "PretrainingState",
+    "QueryRecord",
+    "RunJournal",
+    "RunKind",
+    "RunRecord",
+    "RunStatistics",
+]

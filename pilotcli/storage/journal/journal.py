@@ -1,0 +1,86 @@
+"""The journal of all runs in one home folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.storage.journal.reader import JournalReader
+from pilotcli.storage.journal.records import RunKind
+from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, journal_errors
+from pilotcli.storage.journal.writer import RunJournal
+from pilotcli.storage.processes import start_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Journal"]
+
+
+class Journal(JournalReader):
+    """The journal of all runs in `home`: a SQLite file in WAL mode, `home`/journal.db.
+
+    Several pilots may write to it and read it at the same time.
+    """
+
+    @classmethod
+    def open(cls, home: Path) -> Self:
+        """Open the journal, creating folder and file where missing.
+
+        Raises `StorageError` when it cannot be written, is damaged, or is of a newer pilot.
+        """
+        return cls(connect(home), home / FILE_NAME)
+
+    @classmethod
+    def open_existing(cls, home: Path) -> Self | None:
+        """Open the journal only to read it; None when there is none. Nothing is created.
+
+        Raises `StorageError` when it is damaged or of a newer pilot.
+        """
+        connection = connect_readonly(home)
+        return None if connection is None else cls(connection, home / FILE_NAME)
+
+    def start_run(
+        self,
+        *,
+        kind: RunKind,
+        workload: str,
+        config_path: str | None,
+        config_text: str,
+        database: str,
+        options: Mapping[str, Any],
+    ) -> RunJournal:
+        """Begin a run and return its writer, which has a connection of its own.
+
+        `config_text` and `database` must not hold secrets; they are stored as they are.
+        """
+        connection = connect(self.path.parent)
+        try:
+            with journal_errors(self.path):
+                cursor = connection.execute(
+                    "INSERT INTO runs (kind, workload, config_path, config_text, database, "
+                    "options, started_at, status, host, pid, pid_start) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?)",
+                    (
+                        kind,
+                        workload,
+                        config_path,
+                        config_text,
+                        database,
+                        json.dumps(dict(options), default=str),
+                        time.time(),
+                        platform.node(),
+                        os.getpid(),
+                        start_of(os.getpid()),
+                    ),
+                )
+        except BaseException:
+            connection.close()
+            raise
+        assert cursor.lastrowid is not None
+        return RunJournal(connection, self.path, cursor.lastrowid)

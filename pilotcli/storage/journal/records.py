@@ -1,0 +1,117 @@
+"""What the journal hands out: frozen records, times in seconds since the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pilotcli.records import EventKind, FiringOutcome, FiringReason, QueryStatus, RunStatus
+
+__all__ = [
+    "FiringRecord",
+    "PretrainingState",
+    "QueryRecord",
+    "RunKind",
+    "RunRecord",
+    "RunStatistics",
+]
+
+RunKind = Literal["run", "pretrain"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run, as the journal knows it.
+
+    `alive` is False when `status` says `running` and the process of the run is gone: the run was
+    killed. `summary` is what the runner handed over at the end, empty before.
+    """
+
+    run_id: int
+    kind: RunKind
+    workload: str
+    config_path: str | None
+    config_text: str
+    database: str
+    options: Mapping[str, Any]
+    started_at: float
+    finished_at: float | None
+    status: RunStatus
+    exit_code: int | None
+    summary: Mapping[str, Any]
+    alive: bool
+
+    @property
+    def elapsed_s(self) -> float | None:
+        """Seconds from start to end; None while there is no end."""
+        return None if self.finished_at is None else self.finished_at - self.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRecord:
+    """One query of a run. `sql` may be cut; `sql_chars` is its whole length in characters."""
+
+    seq: int
+    label: str
+    file: str | None
+    line: int | None
+    command: str
+    sql: str
+    sql_chars: int
+
+    @property
+    def truncated(self) -> bool:
+        """Whether `sql` is only the beginning of the statement."""
+        return self.sql_chars > len(self.sql)
+
+
+@dataclass(frozen=True, slots=True)
+class FiringRecord:
+    """One firing of an event. `fired_at` is when it ended, `duration_s` how long it took."""
+
+    event: str
+    kind: EventKind
+    reason: FiringReason
+    after_query: int
+    outcome: FiringOutcome
+    duration_s: float
+    fired: int
+    fired_at: float
+    error: str | None
+    traceback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatistics:
+    """Counts and latencies of a run's query executions, in seconds.
+
+    `counts` has every status that occurred. The percentiles are over the executions that ended
+    `ok`, by nearest rank, and None when there is none; `query_s` is the sum over all of them.
+    """
+
+    total: int
+    counts: Mapping[QueryStatus, int]
+    query_s: float
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    max_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingState:
+    """How far the pretraining of an event has come, over all runs of this journal.
+
+    `fingerprint` is the caller's digest of class and arguments. `rows` and `iterations` count
+    what was collected into `table`; `collected` and `trained` say which half is complete.
+    """
+
+    event: str
+    fingerprint: str
+    table: str
+    rows: int
+    iterations: int
+    collected: bool
+    trained: bool
+    updated_at: float

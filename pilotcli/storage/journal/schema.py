@@ -1,0 +1,256 @@
+"""The journal's file: how it is opened, its tables, and its errors in words."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pilotcli.errors import StorageError
+
+__all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
+
+FILE_NAME = "journal.db"
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 10.0
+
+TABLES = """
+CREATE TABLE runs (
+    run_id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    workload TEXT NOT NULL,
+    config_path TEXT,
+    config_text TEXT NOT NULL,
+    database TEXT NOT NULL,
+    options TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    finished_at REAL,
+    status TEXT NOT NULL,
+    exit_code INTEGER,
+    summary TEXT NOT NULL DEFAULT '{}',
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    pid_start TEXT NOT NULL
+);
+CREATE TABLE queries (
+    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    label TEXT NOT NULL,
+    file TEXT,
+    line INTEGER,
+    command TEXT NOT NULL,
+    sql TEXT NOT NULL,
+    sql_chars INTEGER NOT NULL,
+    PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE results (
+    result_id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    worker INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    elapsed_s REAL NOT NULL,
+    row_count INTEGER,
+    error TEXT,
+    sqlstate TEXT,
+    inference_s REAL NOT NULL,
+    collection_s REAL NOT NULL
+);
+CREATE INDEX results_by_latency ON results (run_id, status, elapsed_s);
+CREATE TABLE firings (
+    firing_id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    event TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    after_query INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    duration_s REAL NOT NULL,
+    fired INTEGER NOT NULL,
+    fired_at REAL NOT NULL,
+    error TEXT,
+    traceback TEXT
+);
+CREATE INDEX firings_by_run ON firings (run_id);
+CREATE TABLE counters (
+    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (run_id, name)
+) WITHOUT ROWID;
+CREATE TABLE models (
+    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    model TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    event TEXT,
+    query_seq INTEGER,
+    trained_rows INTEGER,
+    metrics TEXT NOT NULL,
+    PRIMARY KEY (run_id, model, version)
+);
+CREATE TABLE pretraining (
+    event TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    iterations INTEGER NOT NULL,
+    collected INTEGER NOT NULL,
+    trained INTEGER NOT NULL,
+    updated_at REAL NOT NULL,
+    PRIMARY KEY (event, fingerprint)
+);
+"""
+
+# SQLite result codes (https://www.sqlite.org/rescode.html); the sqlite3 module names them only
+# from Python 3.11 on.
+_PERM, _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT = 3, 5, 6, 8, 10, 11
+_FULL, _CANTOPEN, _NOTADB = 13, 14, 26
+
+
+def connect(home: Path) -> sqlite3.Connection:
+    """Open `home`/journal.db for writing, creating folder, file and tables where missing.
+
+    Raises `StorageError` when the folder cannot be written, or the file is damaged or was
+    written by a newer pilot.
+    """
+    path = home / FILE_NAME
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot create the folder {home}: {error.strerror}",
+            hint="Set `home:` in the config to a folder that can be written.",
+        ) from error
+    with journal_errors(path):
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _use_wal(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _create_tables(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def connect_readonly(home: Path) -> sqlite3.Connection | None:
+    """Open an existing journal to read it, also from a read-only folder; None without a file.
+
+    Raises `StorageError` for a damaged file or one written by a newer pilot.
+    """
+    path = home / FILE_NAME
+    if not path.exists():
+        return None
+    uri = path.absolute().as_uri()
+    with journal_errors(path):
+        try:
+            return _checked_readonly(f"{uri}?mode=ro", path)
+        except sqlite3.OperationalError:
+            # In WAL mode a reader needs a shared-memory file beside the journal. Where it cannot
+            # be made and no writer left a log behind, the file alone is the whole truth.
+            log = path.with_name(FILE_NAME + "-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            return _checked_readonly(f"{uri}?mode=ro&immutable=1", path)
+
+
+def _checked_readonly(uri: str, path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _check_version(_version_of(connection), path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # The switch takes an exclusive lock without waiting for it, so two pilots that create the
+    # same journal at once can meet here; SQLite's own time-out does not apply.
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while not _switched_to_wal(connection, last_try=time.monotonic() > deadline):
+        time.sleep(0.02)
+
+
+def _switched_to_wal(connection: sqlite3.Connection, *, last_try: bool) -> bool:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if last_try or _code(error) not in (_BUSY, None):
+            raise
+        return False
+    return True
+
+
+def _create_tables(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version_of(connection)
+    _check_version(version, path)
+    if version == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _version_of(connection) == 0:
+            for statement in TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _check_version(version: int, path: Path) -> None:
+    if version > SCHEMA_VERSION:
+        raise StorageError(
+            f"the journal {path} was written by a newer pilot (its format is {version}, "
+            f"this pilot reads up to {SCHEMA_VERSION})",
+            hint="Upgrade pilot, or use another `home:`.",
+        )
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """The primary result code of `error`; None on Python 3.10, which does not tell it."""
+    extended: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if extended is None else extended & 0xFF
+
+
+@contextmanager
+def journal_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise about the journal into `StorageError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(f"the journal {path}: {error}", hint=_hint(error, path)) from error
+    except OSError as error:
+        raise StorageError(f"the journal {path}: {error.strerror}") from error
+
+
+def _hint(error: sqlite3.Error, path: Path) -> str:
+    code = _code(error)
+    if code == _FULL:
+        return f"The disk of {path.parent} is full: make room and start again."
+    if code in (_READONLY, _CANTOPEN, _PERM):
+        return f"{path.parent} and the files in it must be writable, or set another `home:`."
+    if code in (_BUSY, _LOCKED):
+        return "Another program holds the journal; end it and start again."
+    if code in (_CORRUPT, _NOTADB) or type(error) is sqlite3.DatabaseError:
+        return f"The file is damaged: move {path} away, and pilot begins a new one."
+    return f"Check the disk and the permissions of {path.parent}."

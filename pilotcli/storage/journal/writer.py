@@ -1,0 +1,288 @@
+"""Writing one run into the journal, off the path of its queries."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.errors import StorageError
+from pilotcli.records import ModelVersion, Query, QueryResult, RunStatus
+from pilotcli.signals import EventTriggered
+from pilotcli.storage.journal.schema import journal_errors
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["RunJournal"]
+
+MAX_SQL_CHARS = 1_000_000
+BATCH_ROWS = 500
+BATCH_AGE_S = 0.2
+WAITING_ROWS = 5_000
+"""How many results may wait for the disk before the replay waits too: memory stays bounded."""
+LARGE_SQL_CHARS = 65_536
+
+_INSERT_QUERY = "INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_RESULT = (
+    "INSERT INTO results (run_id, seq, round, worker, status, started_at, elapsed_s, row_count, "
+    "error, sqlstate, inference_s, collection_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class RunJournal:
+    """The writer of one run; safe to use from several threads.
+
+    `add_result` only puts the result into a list; a thread of its own commits what is there every
+    0.2 s or 500 results. All else commits at once, with the results so far in the same
+    transaction, so that a killed run never has a firing without the queries before it.
+
+    What could not be written stays in the list and is tried again with the next write. An error
+    of the thread is raised by the next call as `StorageError`, and again by `close` as long as
+    anything is unwritten.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, run_id: int) -> None:
+        self.run_id = run_id
+        self.path = path
+        self._connection = connection
+        self._waiting: list[tuple[Query, QueryResult]] = []
+        self._stored = bytearray()
+        """One byte for each query: whether its text is in the journal already."""
+        self._write_lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = False
+        self._error: StorageError | None = None
+        self._thread = threading.Thread(
+            target=self._write_regularly, name=f"journal-{run_id}", daemon=True
+        )
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def add_result(self, query: Query, result: QueryResult) -> None:
+        """Record what became of one execution of `query`; costs about a microsecond."""
+        if self._error is not None:
+            self._raise_error()
+        waiting = self._waiting
+        waiting.append((query, result))
+        if len(waiting) >= BATCH_ROWS or len(query.sql) > LARGE_SQL_CHARS:
+            self._wake.set()
+            if len(waiting) >= WAITING_ROWS:
+                self.flush()
+
+    def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
+        """Record a firing and the events' counters after it, with all results before it."""
+        row = (
+            self.run_id,
+            signal.event,
+            signal.kind.value,
+            signal.reason,
+            signal.after_query,
+            signal.outcome,
+            signal.duration_s,
+            signal.fired,
+            time.time(),
+            signal.error,
+            signal.traceback,
+        )
+        values = [(self.run_id, name, value) for name, value in counters.items()]
+
+        def write() -> None:
+            self._connection.execute(
+                "INSERT INTO firings (run_id, event, kind, reason, after_query, outcome, "
+                "duration_s, fired, fired_at, error, traceback) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            self._connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?, ?)", values)
+
+        self._commit(write)
+
+    def add_model(self, version: ModelVersion) -> None:
+        """Record a checkpoint that this run saved."""
+        row = (
+            self.run_id,
+            version.model,
+            version.version,
+            str(version.path),
+            version.created_at,
+            version.size_bytes,
+            version.sha256,
+            version.event,
+            version.query_seq,
+            version.trained_rows,
+            json.dumps(dict(version.metrics)),
+        )
+        self._commit(
+            lambda: self._connection.execute(
+                "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+            )
+        )
+
+    def set_pretraining(
+        self,
+        event: str,
+        fingerprint: str,
+        *,
+        table: str,
+        rows: int,
+        iterations: int,
+        collected: bool,
+        trained: bool,
+    ) -> None:
+        """Record how far the pretraining of `event` has come; see `PretrainingState`."""
+        row = (event, fingerprint, table, rows, iterations, collected, trained, time.time())
+        self._commit(
+            lambda: self._connection.execute(
+                "INSERT OR REPLACE INTO pretraining VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row
+            )
+        )
+
+    def flush(self) -> None:
+        """Commit all results so far. Raises `StorageError` when that fails."""
+        self._commit(None)
+
+    def finish(self, status: RunStatus, exit_code: int, summary: Mapping[str, Any]) -> None:
+        """Record how the run ended; `summary` must be what JSON can hold."""
+        row = (time.time(), status, exit_code, json.dumps(dict(summary)), self.run_id)
+        self._commit(
+            lambda: self._connection.execute(
+                "UPDATE runs SET finished_at = ?, status = ?, exit_code = ?, summary = ? "
+                "WHERE run_id = ?",
+                row,
+            )
+        )
+
+    def close(self) -> None:
+        """Write what is left and close the file; safe to call twice.
+
+        Raises `StorageError` when results could not be written, saying how many.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        try:
+            self._error = None
+            self._commit(None)
+        except StorageError as error:
+            raise StorageError(
+                f"{error.message}; the last {len(self._waiting)} results of run {self.run_id} "
+                "are not in it",
+                hint=error.hint,
+            ) from error
+        finally:
+            self._connection.close()
+
+    def _write_regularly(self) -> None:
+        while not self._closing:
+            self._wake.wait(BATCH_AGE_S)
+            self._wake.clear()
+            if not self._waiting or self._error is not None:
+                continue
+            try:
+                self._commit(None)
+            except StorageError as error:
+                self._error = error
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _commit(self, write: Callable[[], object] | None) -> None:
+        """Write the waiting results, then what `write` does, in one transaction."""
+        self._raise_error()
+        with self._write_lock:
+            taken = self._waiting[:]
+            with self._transaction():
+                self._insert(taken)
+                if write is not None:
+                    write()
+            # Other threads append meanwhile, at the end; only what is committed leaves the list.
+            del self._waiting[: len(taken)]
+            self._mark_stored(taken)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with journal_errors(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk ends the transaction by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _insert(self, taken: list[tuple[Query, QueryResult]]) -> None:
+        run_id, stored, known = self.run_id, self._stored, len(self._stored)
+        queries = [
+            _query_row(run_id, query)
+            for query, _ in taken
+            if query.seq >= known or not stored[query.seq]
+        ]
+        if queries:
+            self._connection.executemany(_INSERT_QUERY, queries)
+        self._connection.executemany(
+            _INSERT_RESULT,
+            [
+                (
+                    run_id,
+                    query.seq,
+                    result.round,
+                    result.worker,
+                    result.status,
+                    result.started_at,
+                    result.elapsed_s,
+                    result.row_count,
+                    result.error,
+                    result.sqlstate,
+                    result.inference_s,
+                    result.collection_s,
+                )
+                for query, result in taken
+            ],
+        )
+
+    def _mark_stored(self, taken: list[tuple[Query, QueryResult]]) -> None:
+        if not taken:
+            return
+        stored = self._stored
+        missing = max(query.seq for query, _ in taken) + 1 - len(stored)
+        if missing > 0:
+            stored.extend(bytes(missing))
+        for query, _ in taken:
+            stored[query.seq] = 1
+
+
+def _query_row(run_id: int, query: Query) -> tuple[object, ...]:
+    sql = query.sql
+    return (
+        run_id,
+        query.seq,
+        query.label,
+        query.file,
+        query.line,
+        query.command,
+        sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS],
+        len(sql),
+    )
