@@ -52,6 +52,10 @@ class Session(Protocol):
         """Whether the workload has opened a transaction block that is still open."""
 
     @property
+    def transaction_failed(self) -> bool:
+        """Whether the open block has failed, so that the server refuses all but its end."""
+
+    @property
     def closed(self) -> bool:
         """Whether the connection is gone."""
 

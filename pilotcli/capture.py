@@ -1,0 +1,61 @@
+"""Turns what drivers print into signals, so that every view shows it in its order."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Literal
+
+from pilotcli.signals import Bus, DriverOutput
+
+__all__ = ["driver_output"]
+
+MAX_LINE = 10_000
+"""Characters after which a line that does not end is passed on as it is."""
+
+
+class _Lines(io.TextIOBase):
+    """A text stream that emits a `DriverOutput` for each line."""
+
+    def __init__(self, bus: Bus, stream: Literal["stdout", "stderr"]) -> None:
+        self._bus = bus
+        self._stream: Literal["stdout", "stderr"] = stream
+        self._begun = ""
+        self._lock = threading.RLock()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, self._begun = (self._begun + text).split("\n")
+            if len(self._begun) > MAX_LINE:
+                lines.append(self._begun)
+                self._begun = ""
+            for line in lines:
+                # A progress bar rewrites its line; what it ends as is what it says.
+                self._bus.emit(DriverOutput(line.rstrip("\r").rpartition("\r")[2], self._stream))
+        return len(text)
+
+    def finish(self) -> None:
+        """Pass on a last line without an end."""
+        with self._lock:
+            if self._begun:
+                self.write("\n")
+
+
+@contextlib.contextmanager
+def driver_output(bus: Bus) -> Iterator[None]:
+    """While this is open, `sys.stdout` and `sys.stderr` of the whole process go to `bus`."""
+    out, err = _Lines(bus, "stdout"), _Lines(bus, "stderr")
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        out.finish()
+        err.finish()

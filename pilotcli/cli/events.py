@@ -1,0 +1,65 @@
+"""`pilot events list|plan`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from pilotcli.cli.options import ConfigOption, EventsOption, FormatOption, ListFormat, SetOption
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Show the config's events, and when they fire.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
+) -> None:
+    """List the config's events: name, kind, when each fires, its model, its class and file.
+
+    \b
+    Examples:
+      pilot events list -c configs/forum.yaml
+      pilot events list --format json
+    """
+    from pilotcli.config import load_config
+    from pilotcli.dry_run import list_events
+    from pilotcli.views.plans import show_events
+
+    show_events(list_events(load_config(config, set_ or [])), format.value)
+
+
+@app.command()
+def plan(
+    workload: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Argument(
+            metavar="WORKLOAD...",
+            help="As for `pilot run`. Default: the config's `workload:`.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    events: EventsOption = None,
+    format: FormatOption = ListFormat.table,
+) -> None:
+    """Say which event fires after which query, without a database.
+
+    \b
+    Examples:
+      pilot events plan workloads/forum.sql -c configs/forum.yaml
+      pilot events plan queries/ --events Update --format json
+    """
+    from pilotcli.config import load_config
+    from pilotcli.dry_run import examine
+    from pilotcli.runner import RunRequest
+    from pilotcli.views.plans import show_plan
+
+    names = tuple(events.split(",")) if events is not None else None
+    request = RunRequest(load_config(config, set_ or []), tuple(workload or ()), names)
+    show_plan(examine(request), format.value)

@@ -1,0 +1,63 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+__all__ = ["ConfigOption", "EventsOption", "FormatOption", "ListFormat", "OutputFormat", "SetOption"]
+
+
+class OutputFormat(str, enum.Enum):
+    """How a run is shown."""
+
+    auto = "auto"
+    live = "live"
+    plain = "plain"
+    jsonl = "jsonl"
+
+
+class ListFormat(str, enum.Enum):
+    """How a list is shown."""
+
+    table = "table"
+    json = "json"
+
+
+ConfigOption = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="The config (default: pilot.yaml in the current folder, if there is one).",
+        show_default=False,
+    ),
+]
+
+SetOption = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the config: --set run.workers=4. May be repeated.",
+        show_default=False,
+    ),
+]
+
+EventsOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--events",
+        metavar="NAMES",
+        help="Use only these events of the config, separated by commas.",
+        show_default=False,
+    ),
+]
+
+FormatOption = Annotated[
+    ListFormat, typer.Option("--format", help="A table for people or JSON for programs.")
+]

@@ -1,0 +1,204 @@
+"""`pilot run` and `pilot pretrain`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pilotcli.cli.options import ConfigOption, EventsOption, OutputFormat, SetOption
+
+if TYPE_CHECKING:
+    from pilotcli.config import RunConfig
+    from pilotcli.views import View
+
+__all__ = ["pretrain", "run"]
+
+Format = Annotated[
+    OutputFormat, typer.Option("--format", help="How the run is shown; auto: live in a terminal.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the last line.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every query and every firing.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (also: NO_COLOR=1).")]
+Count = Optional[int]  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+
+
+def run(
+    workload: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="WORKLOAD...",
+            help="Files (.sql .csv .jsonl .txt, also .gz), globs, folders, or - for standard "
+            "input. Default: the config's `workload:`.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    repeat: Annotated[Count, typer.Option(help="Replay the workload N times.")] = None,
+    warmup: Annotated[
+        Count, typer.Option(help="Replay it N times before, without events and results.")
+    ] = None,
+    shuffle: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option("--shuffle/--no-shuffle", help="Replay in random order.", show_default=False),
+    ] = None,
+    seed: Annotated[Count, typer.Option(help="Seed of the random order.")] = None,
+    limit: Annotated[Count, typer.Option(help="Only the first N queries.")] = None,
+    timeout: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="TIME", help="Time-out of a query: 30s, 500ms, 5min or seconds."),
+    ] = None,
+    workers: Annotated[Count, typer.Option(help="Connections that replay at once.")] = None,
+    max_failures: Annotated[
+        Count, typer.Option(help="Queries that may fail before the exit code is 1.")
+    ] = None,
+    fail_fast: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            "--fail-fast/--no-fail-fast",
+            help="Stop at the first failure that decides the exit code.",
+            show_default=False,
+        ),
+    ] = None,
+    pretraining: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="WHEN",
+            help="auto: not again what was completed before; always; never.",
+            show_default=False,
+        ),
+    ] = None,
+    events: EventsOption = None,
+    no_events: Annotated[bool, typer.Option("--no-events", help="Use no event.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check config, classes and workload; touch no database."),
+    ] = False,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the results too, as .jsonl, .csv or .parquet.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Format = OutputFormat.auto,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_color: NoColor = False,
+) -> None:
+    """Replay a SQL workload while events fire.
+
+    Exit codes: 0 all well; 1 queries failed beyond --max-failures; 2 usage, config or workload;
+    3 an event failed; 4 the database could not be reached; 130 interrupted.
+
+    \b
+    Examples:
+      pilot run workloads/forum.sql -c configs/forum.yaml
+      pilot run queries/ --workers 4 --timeout 30s --output results.csv
+      zcat log.sql.gz | pilot run - --format jsonl
+    """
+    from pilotcli.config import load_config
+    from pilotcli.reports.results import check_output, write_results
+    from pilotcli.runner import RunRequest
+    from pilotcli.runner import run as run_workload
+
+    given = {
+        "repeat": repeat,
+        "warmup": warmup,
+        "shuffle": shuffle,
+        "seed": seed,
+        "limit": limit,
+        "timeout": timeout,
+        "workers": workers,
+        "max_failures": max_failures,
+        "fail_fast": fail_fast,
+        "pretraining": pretraining,
+    }
+    options = [f"run.{key}={value}" for key, value in given.items() if value is not None]
+    loaded = load_config(config, [*(set_ or []), *options])
+    if output is not None:
+        check_output(output)
+    request = RunRequest(
+        config=loaded,
+        workload=tuple(workload or ()),
+        events=_names(events, no_events),
+        stdin=sys.stdin.buffer,
+    )
+    if dry_run:
+        from pilotcli.dry_run import examine
+        from pilotcli.views.plans import show_dry_run
+
+        show_dry_run(examine(request))
+        return
+    with _view(format, quiet, verbose, no_color) as view:
+        from pilotcli.signals import Bus
+
+        finished = run_workload(request, Bus(view), abort=view.close)
+    if output is not None:
+        write_results(loaded.home, finished.run_id, output)
+    raise typer.Exit(finished.exit_code)
+
+
+def pretrain(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    events: EventsOption = None,
+    no_collect: Annotated[
+        bool, typer.Option("--no-collect", help="Train on the rows that are there.")
+    ] = False,
+    no_train: Annotated[bool, typer.Option("--no-train", help="Only collect.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove the rows collected before, and begin anew.")
+    ] = False,
+    format: Format = OutputFormat.auto,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_color: NoColor = False,
+) -> None:
+    """Run the pretraining events alone: collect rows, then train and save the models.
+
+    What an interrupted pretraining collected is kept, and the next one continues behind it.
+
+    \b
+    Examples:
+      pilot pretrain -c configs/forum.yaml
+      pilot pretrain --no-collect
+      pilot pretrain --fresh --events LatencyPretraining
+    """
+    from pilotcli.config import load_config
+    from pilotcli.event_runner import PretrainingSteps
+    from pilotcli.runner import PretrainRequest
+    from pilotcli.runner import pretrain as pretrain_models
+    from pilotcli.signals import Bus
+
+    request = PretrainRequest(
+        config=load_config(config, set_ or []),
+        events=_names(events, False),
+        steps=PretrainingSteps(collect=not no_collect, train=not no_train),
+        fresh=fresh,
+    )
+    with _view(format, quiet, verbose, no_color) as view:
+        finished = pretrain_models(request, Bus(view), abort=view.close)
+    raise typer.Exit(finished.exit_code)
+
+
+def _view(format: OutputFormat, quiet: bool, verbose: bool, no_color: bool) -> View:
+    from pilotcli.views import make_view
+
+    return make_view(
+        format=format.value, quiet=quiet, verbose=verbose, color=False if no_color else None
+    )
+
+
+def _names(events: str | None, no_events: bool) -> tuple[str, ...] | None:
+    if no_events:
+        return ()
+    if events is None:
+        return None
+    return tuple(name.strip() for name in events.split(",") if name.strip())

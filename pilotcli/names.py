@@ -1,0 +1,24 @@
+"""Which of the known names was meant by one that is not known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["did_you_mean", "nearest"]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None when none comes close."""
+    by_lower = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str], *, listed: str = "Known") -> str:
+    """A sentence for a hint: the nearest known name, or all of them."""
+    choices = sorted(known)
+    match = nearest(name, choices)
+    if match is not None:
+        return f"Did you mean {match!r}?"
+    return f"{listed}: {', '.join(choices)}." if choices else f"{listed}: none."

@@ -1,0 +1,221 @@
+"""The replay of a workload: rounds of queries, one or several workers, and a way to stop.
+
+A unit is what one worker runs without another in between: a single query, or a whole
+`BEGIN ... COMMIT` block. Units are taken in the workload's order, or in a random one.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pilotcli.config.model import RunSection
+from pilotcli.databases.base import Session, Target
+from pilotcli.errors import DatabaseError
+from pilotcli.records import Query, QueryResult
+from pilotcli.scheduler import PilotScheduler
+from pilotcli.signals import Notice, QueryStarted
+
+__all__ = ["Replay", "Tally", "transaction_units"]
+
+BLOCK_BEGINS = frozenset({"BEGIN", "START"})
+BLOCK_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"})
+SLOWEST_KEPT = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run came to so far; warm-up does not count."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    query_s: float = 0.0
+    _slowest: list[tuple[float, int, QueryResult]] = field(default_factory=list)
+
+    def add(self, result: QueryResult) -> None:
+        """Count one result."""
+        self.statuses[result.status] += 1
+        self.query_s += result.elapsed_s
+        entry = (result.elapsed_s, -self.queries, result)
+        if len(self._slowest) < SLOWEST_KEPT:
+            heapq.heappush(self._slowest, entry)
+        elif entry > self._slowest[0]:
+            heapq.heapreplace(self._slowest, entry)
+
+    @property
+    def queries(self) -> int:
+        """Queries that ended in any way."""
+        return self.statuses.total()
+
+    @property
+    def failures(self) -> int:
+        """Queries that ended otherwise than `ok`; those cancelled by the user do not count."""
+        return self.queries - self.statuses["ok"] - self.statuses["cancelled"]
+
+    @property
+    def slowest(self) -> tuple[QueryResult, ...]:
+        """The slowest results, slowest first."""
+        return tuple(result for _, _, result in sorted(self._slowest, reverse=True))
+
+
+def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
+    """Group `BEGIN ... COMMIT` blocks; every other query is a unit of its own.
+
+    A block that the workload never ends is a unit up to the workload's end.
+    """
+    block: list[Query] = []
+    for query in queries:
+        if not block and query.command not in BLOCK_BEGINS:
+            yield (query,)
+            continue
+        block.append(query)
+        if len(block) > 1 and _ends_block(query):
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _ends_block(query: Query) -> bool:
+    if query.command not in BLOCK_ENDS:
+        return False
+    words = query.sql.upper().replace(";", " ").split()
+    if query.command == "PREPARE":
+        return words[1:2] == ["TRANSACTION"]
+    if query.command == "ROLLBACK" and "TO" in words[1:3]:
+        return False
+    return not ("CHAIN" in words and "NO" not in words)
+
+
+class Replay:
+    """Replays `workload` through `scheduler`, in as many rounds and workers as `options` say."""
+
+    def __init__(
+        self,
+        scheduler: PilotScheduler,
+        target: Target,
+        workload: Iterable[Query],
+        options: RunSection,
+        stop: threading.Event,
+    ) -> None:
+        self.tally = Tally()
+        self._scheduler = scheduler
+        self._target = target
+        self._workload = workload
+        self._options = options
+        self._stop = stop
+        self._take = threading.Lock()
+        self._count = threading.Lock()
+        self._sessions: list[Session] = []
+        self._errors: list[BaseException] = []
+
+    def run(self) -> None:
+        """Warm up, then replay every round. Returns early when a stop is requested.
+
+        Raises `DatabaseError` when the database is lost for good, `WorkloadError` when the
+        workload cannot be read on.
+        """
+        options = self._options
+        self._scheduler.before_workload()
+        rounds = itertools.chain((0,) * options.warmup, range(1, options.repeat + 1))
+        for round in rounds:
+            if self._stop.is_set():
+                return
+            units = self._units(round)
+            workers = [
+                threading.Thread(
+                    target=self._work, args=(units, round, number), name=f"pilot-worker-{number}"
+                )
+                for number in range(1, options.workers)
+            ]
+            for worker in workers:
+                worker.start()
+            self._work(units, round, 0)
+            for worker in workers:
+                worker.join()
+            if self._errors:
+                raise self._errors[0]
+
+    def cancel(self) -> None:
+        """Cancel the queries that are running; may be called from any thread."""
+        for session in tuple(self._sessions):
+            session.cancel()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `fail_fast` ended the replay."""
+        if not self._options.fail_fast:
+            return False
+        failed = self.tally.failures > self._options.max_failures
+        return failed or bool(self._scheduler.event_runner.failures)
+
+    def _units(self, round: int) -> Iterator[Sequence[Query]]:
+        options = self._options
+        if options.shuffle:
+            shuffled = list(transaction_units(self._workload))
+            random.Random(f"{options.seed}/{round}").shuffle(shuffled)
+            return iter(shuffled)
+        if options.workers > 1:
+            return transaction_units(self._workload)
+        return ((query,) for query in self._workload)
+
+    def _work(self, units: Iterator[Sequence[Query]], round: int, worker: int) -> None:
+        session: Session | None = None
+        try:
+            session = self._connect()
+            while not self._over():
+                with self._take:
+                    unit = next(units, ())
+                if not unit:
+                    break
+                for query in unit:
+                    if self._over():
+                        break
+                    self._one(session, query, round, worker)
+                    if session.closed:
+                        session = self._reconnect(session)
+        except BaseException as exc:  # noqa: BLE001 - raised again by run()
+            self._errors.append(exc)
+            self.cancel()
+        finally:
+            if session is not None:
+                self._leave(session)
+
+    def _one(self, session: Session, query: Query, round: int, worker: int) -> None:
+        if round == 0:
+            self._scheduler.bus.emit(QueryStarted(query, 0, worker))
+            self._scheduler.run_in(session, query, round=0, worker=worker)
+            return
+        result, _, _ = self._scheduler.walk(session, query, round=round, worker=worker)
+        with self._count:
+            self.tally.add(result)
+
+    def _over(self) -> bool:
+        return self._stop.is_set() or bool(self._errors) or self.stopped_early
+
+    def _connect(self) -> Session:
+        session = self._target.session(timeout_s=self._options.timeout)
+        self._sessions.append(session)
+        return session
+
+    def _reconnect(self, lost: Session) -> Session:
+        self._sessions.remove(lost)
+        if self._stop.is_set():
+            return lost
+        session = self._connect()
+        self._scheduler.bus.emit(Notice("warning", "the connection was lost; connected again"))
+        return session
+
+    def _leave(self, session: Session) -> None:
+        if session in self._sessions:
+            self._sessions.remove(session)
+        try:
+            if not session.closed and session.in_transaction:
+                session.rollback()
+        except DatabaseError as exc:
+            self._scheduler.bus.emit(Notice("warning", exc.message))
+        session.close()

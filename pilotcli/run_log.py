@@ -1,0 +1,99 @@
+"""What a run keeps: its journal, the progress of its pretrainings, its checkpoints' number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pilotcli.config import RunConfig, shown_config
+from pilotcli.config.model import EventSpec
+from pilotcli.event_runner import PretrainingProgress
+from pilotcli.model import PilotModel
+from pilotcli.records import ModelVersion
+from pilotcli.signals import EventTriggered, RunFinished
+from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.journal import Journal
+
+__all__ = ["RunLogger", "fingerprint"]
+
+
+class RunLogger:
+    """The `RunLog` of a scheduler, on the journal of the run's home."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: CheckpointStore,
+        config: RunConfig,
+        *,
+        kind: Literal["run", "pretrain"],
+        workload: str,
+        database: str,
+        fingerprints: Mapping[str, str],
+        models: Mapping[str, PilotModel],
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._fingerprints = fingerprints
+        self._keep = {
+            models[spec.name].model_name: spec.keep
+            for spec in config.models
+            if spec.keep is not None
+        }
+        self._run = journal.start_run(
+            kind=kind,
+            workload=workload,
+            config_path=str(config.path) if config.path is not None else None,
+            config_text=json.dumps(shown_config(config), default=str),
+            database=database,
+            options=asdict(config.run),
+        )
+        self.run_id = self._run.run_id
+        self.add_result = self._run.add_result
+        self.close = self._run.close
+
+    def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
+        """Keep a firing and the counters after it, in one transaction."""
+        self._run.add_firing(signal, counters)
+
+    def add_model(self, version: ModelVersion) -> None:
+        """Keep a checkpoint, and remove the oldest beyond the model's `keep`."""
+        self._run.add_model(version)
+        keep = self._keep.get(version.model)
+        if keep is not None:
+            self._store.prune(version.model, keep)
+
+    def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
+        """Keep how far a pretraining has come."""
+        self._run.set_pretraining(
+            event,
+            self._fingerprints.get(event, ""),
+            table=table,
+            rows=progress.rows,
+            iterations=progress.iterations,
+            collected=progress.collected,
+            trained=progress.trained,
+        )
+
+    def progress_of(self, event: str) -> PretrainingProgress | None:
+        """How far this event's pretraining came in any earlier run with the same class and
+        arguments; None when it never began."""
+        state = self._journal.pretraining(event, self._fingerprints[event])
+        if state is None:
+            return None
+        return PretrainingProgress(state.rows, state.iterations, state.collected, state.trained)
+
+    def finish(self, finished: RunFinished) -> None:
+        """Keep how the run ended."""
+        summary: dict[str, Any] = asdict(finished)
+        summary.pop("slowest")
+        self._run.finish(finished.status, finished.exit_code, summary)
+
+
+def fingerprint(spec: EventSpec) -> str:
+    """Changes when an event's class, arguments or model do."""
+    text = json.dumps([spec.class_path, dict(spec.args), spec.model], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

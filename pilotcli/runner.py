@@ -1,0 +1,404 @@
+"""A whole run: config in, queries through the scheduler, journal out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, Literal
+
+from pilotcli.capture import driver_output
+from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
+from pilotcli.config.model import EventSpec, ModelSpec
+from pilotcli.databases import open_target
+from pilotcli.databases.base import Target
+from pilotcli.errors import CapabilityError, DriverError, Interrupted, PilotError, UsageError
+from pilotcli.event_runner import PretrainingProgress, PretrainingSteps, Registered, describe
+from pilotcli.interrupts import Interrupts
+from pilotcli.model import CheckpointedModel, PilotModel
+from pilotcli.names import did_you_mean
+from pilotcli.plugins import check_plugins
+from pilotcli.records import EventKind, ModelVersion, RunStatus
+from pilotcli.replay import Replay, Tally
+from pilotcli.run_log import RunLogger, fingerprint
+from pilotcli.scheduler import PilotScheduler
+from pilotcli.signals import (
+    Bus,
+    DatabaseReady,
+    ModelInfo,
+    ModelLoaded,
+    Notice,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+)
+from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.journal import Journal
+from pilotcli.workload import open_workload
+
+__all__ = ["PretrainRequest", "RunRequest", "pretrain", "run", "select_events"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to replay, and with which events.
+
+    `workload` names files, globs and folders; empty means the config's. `events` names the events
+    to use; None means those that the config enables, an empty tuple none.
+    """
+
+    config: RunConfig
+    workload: tuple[str, ...] = ()
+    events: tuple[str, ...] | None = None
+    stdin: BinaryIO | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainRequest:
+    """Which pretraining events to run, and which of their steps.
+
+    `fresh` removes what earlier pretrainings collected and begins anew.
+    """
+
+    config: RunConfig
+    events: tuple[str, ...] | None = None
+    steps: PretrainingSteps = field(default_factory=PretrainingSteps)
+    fresh: bool = False
+
+
+def run(
+    request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None
+) -> RunFinished:
+    """Replay a workload. Every problem found before the first query raises a `PilotError`; what
+    happens afterwards is in the result, which has the exit code.
+
+    `abort` is called when the user ends the process at once (the second Ctrl-C).
+    """
+    config = request.config
+    paths = request.workload or config.workload
+    if not paths:
+        raise UsageError(
+            "there is no workload to run",
+            hint="Name a file, a glob or a folder: pilot run queries.sql; "
+            "or set `workload:` in the config.",
+        )
+    with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
+        counted = workload.count()
+        total = counted * config.run.repeat if counted is not None else None
+        with _prepared(config, request.events, bus, "run", workload.description) as ready:
+            replay = Replay(ready.scheduler, ready.target, workload, config.run, ready.stop)
+
+            def work() -> None:
+                ready.scheduler.init(ready.progress)
+                if not replay.stopped_early:
+                    replay.run()
+
+            def cancel() -> None:
+                replay.cancel()
+                ready.scheduler.db_controller.cancel()
+
+            ready.announce(total)
+            return ready.carry_out(work, cancel, abort, replay.tally)
+
+
+def pretrain(
+    request: PretrainRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None
+) -> RunFinished:
+    """Run the pretraining events alone, each from where it was left. Raises as `run` does."""
+    config = replace(request.config, run=replace(request.config.run, pretraining="always"))
+    with _prepared(config, request.events, bus, "pretrain", "pretraining") as ready:
+        events = [one for one in ready.registered if one.kind is EventKind.PRETRAINING]
+        if not events:
+            raise UsageError(
+                "the config has no pretraining event to run",
+                hint="Events of that kind derive from PretrainingModelEvent; "
+                "`pilot events list` shows what there is.",
+            )
+
+        def work() -> None:
+            for registered in events:
+                table = registered.event.data_saving_table  # type: ignore[attr-defined]
+                progress = ready.log.progress_of(registered.name)
+                if request.fresh:
+                    ready.scheduler.data_manager.remove_table_and_tracker(table)
+                    progress = None
+                if progress is not None:
+                    progress = replace(progress, trained=False)
+                if progress is not None and progress.rows:
+                    state = "complete" if progress.collected else "continued"
+                    text = f"{registered.name}: {progress.rows} rows are there, {state}"
+                    bus.emit(Notice("info", f"{text} (--fresh collects anew)"))
+                ready.scheduler.event_runner.pretrain(registered, progress, request.steps)
+                if ready.stop.is_set():
+                    return
+
+        ready.announce(0)
+        return ready.carry_out(work, ready.scheduler.db_controller.cancel, abort, Tally())
+
+
+def select_events(
+    events: Sequence[EventSpec], names: Sequence[str] | None
+) -> tuple[EventSpec, ...]:
+    """The enabled events, or those in `names`, in the config's order.
+
+    Raises `UsageError` for a name that the config does not have.
+    """
+    if names is None:
+        return tuple(spec for spec in events if spec.enabled)
+    known = [spec.name for spec in events]
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known, listed="The config has")
+            raise UsageError(f"the config has no event named {name!r}", hint=hint)
+    return tuple(replace(spec, enabled=True) for spec in events if spec.name in names)
+
+
+@dataclass(slots=True)
+class _Ready:
+    """A run that is prepared: everything is loaded, connected and registered."""
+
+    config: RunConfig
+    bus: Bus
+    target: Target
+    scheduler: PilotScheduler
+    registered: tuple[Registered, ...]
+    models: Mapping[str, PilotModel]
+    log: RunLogger
+    stop: threading.Event
+    workload: str
+    progress: Mapping[str, PretrainingProgress] = field(default_factory=dict)
+
+    def announce(self, total: int | None) -> None:
+        """Emit `RunStarted`."""
+        versions = {name: _current(model) for name, model in self.models.items()}
+        classes = {spec.name: spec.class_path for spec in self.config.models}
+        self.bus.emit(
+            RunStarted(
+                run_id=self.log.run_id,
+                workload=self.workload,
+                total=total,
+                events=tuple(describe(one) for one in self.registered),
+                models=tuple(
+                    ModelInfo(model.model_name, classes[name], versions[name])
+                    for name, model in self.models.items()
+                ),
+                workers=self.config.run.workers,
+                started_at=time.time(),
+            )
+        )
+
+    def carry_out(
+        self,
+        work: Callable[[], None],
+        cancel: Callable[[], None],
+        abort: Callable[[], None],
+        tally: Tally,
+    ) -> RunFinished:
+        """Do `work` in a thread, so that this one can hear Ctrl-C, and say how it ended."""
+        failures: list[BaseException] = []
+
+        def body() -> None:
+            try:
+                work()
+                self.scheduler.data_manager.flush()
+            except BaseException as exc:  # noqa: BLE001 - judged below, in the main thread
+                failures.append(exc)
+
+        started = time.perf_counter()
+        with driver_output(self.bus), Interrupts(self.stop, cancel, abort):
+            thread = threading.Thread(target=body, name="pilot-run")
+            thread.start()
+            while thread.is_alive():
+                thread.join(0.5)
+        elapsed_s = time.perf_counter() - started
+        finished = self._concluded(tally, failures, elapsed_s)
+        self.log.finish(finished)
+        self.bus.emit(finished)
+        if failures and not isinstance(failures[0], PilotError):
+            raise failures[0]
+        return finished
+
+    def _concluded(
+        self, tally: Tally, failures: Sequence[BaseException], elapsed_s: float
+    ) -> RunFinished:
+        runner = self.scheduler.event_runner
+        exit_code, reasons = self._verdict(tally, failures)
+        status: RunStatus = "failed" if exit_code else "finished"
+        if exit_code == Interrupted.exit_code:
+            status = "interrupted"
+        return RunFinished(
+            run_id=self.log.run_id,
+            status=status,
+            exit_code=exit_code,
+            queries=tally.queries,
+            ok=tally.statuses["ok"],
+            errors=tally.statuses["error"] + tally.statuses["steering_error"],
+            timeouts=tally.statuses["timeout"],
+            cancelled=tally.statuses["cancelled"],
+            event_firings=runner.firings,
+            event_failures=len(runner.failures),
+            elapsed_s=elapsed_s,
+            query_s=tally.query_s,
+            slowest=tally.slowest,
+            reasons=reasons,
+        )
+
+    def _verdict(
+        self, tally: Tally, failures: Sequence[BaseException]
+    ) -> tuple[int, tuple[str, ...]]:
+        """The exit code and the reasons for it, the weightiest first."""
+        verdicts: list[tuple[int, str]] = []
+        if self.stop.is_set():
+            verdicts.append((Interrupted.exit_code, "interrupted"))
+        for exc in failures:
+            if isinstance(exc, Interrupted):
+                continue
+            code = exc.exit_code if isinstance(exc, PilotError) else 1
+            hint = f" {exc.hint}" if isinstance(exc, PilotError) and exc.hint else ""
+            verdicts.append((code, f"{exc}{hint}"))
+        failed = {one.event for one in self.scheduler.event_runner.failures}
+        if failed:
+            names = ", ".join(sorted(failed))
+            verdicts.append((DriverError.exit_code, f"events failed: {names}"))
+        allowed = self.config.run.max_failures
+        if tally.failures > allowed:
+            verdicts.append((1, f"{tally.failures} queries failed ({allowed} allowed)"))
+        if not verdicts:
+            return 0, ()
+        return verdicts[0][0], tuple(reason for _, reason in verdicts)
+
+
+@contextlib.contextmanager
+def _prepared(
+    config: RunConfig,
+    event_names: Sequence[str] | None,
+    bus: Bus,
+    kind: Literal["run", "pretrain"],
+    workload: str,
+) -> Iterator[_Ready]:
+    """Load, connect and register everything; let go of it in the reverse order."""
+    config = replace(config, events=select_events(config.events, event_names))
+    if config.handlers:
+        raise CapabilityError(
+            "this version of pilot runs events and models, but has no push handlers yet",
+            hint="Take `handlers:` out of the config.",
+        )
+    plugins = check_plugins(config)
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(contextlib.closing(Journal.open(config.home)))
+        embedded = choose_embedded(config.database, os.environ)
+        pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
+        started = time.perf_counter()
+        target = open_target(pilot_config, on_step=lambda text: bus.emit(StepStarted(text)))
+        stack.callback(target.close)
+        elapsed_s = time.perf_counter() - started
+        bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))
+        models = plugins.build_models()
+        store = CheckpointStore(config.home / "models")
+        _load(models, config.models, store, bus)
+        built = plugins.build_events(pilot_config, models)
+        log = RunLogger(
+            journal,
+            store,
+            config,
+            kind=kind,
+            workload=workload,
+            database=target.description,
+            fingerprints={one.spec.name: fingerprint(one.spec) for one in built},
+            models=models,
+        )
+        stack.callback(log.close)
+        stop = threading.Event()
+        scheduler = PilotScheduler(
+            pilot_config,
+            target=target,
+            bus=bus,
+            log=log,
+            run_id=log.run_id,
+            count=config.count,
+            stop=stop,
+        )
+        stack.callback(scheduler.close)
+        if config.collect is not None:
+            scheduler.collect(config.collect)
+        registered = tuple(
+            scheduler.event_runner.register(one.event, one.spec.name) for one in built
+        )
+        progress = _pretraining_progress(config, registered, log, bus)
+        yield _Ready(
+            config=config,
+            bus=bus,
+            target=target,
+            scheduler=scheduler,
+            registered=registered,
+            models=models,
+            log=log,
+            stop=stop,
+            workload=workload,
+            progress=progress,
+        )
+
+
+def _pretraining_progress(
+    config: RunConfig, registered: Sequence[Registered], log: RunLogger, bus: Bus
+) -> dict[str, PretrainingProgress]:
+    """From where each pretraining of a run goes on, as `run.pretraining` says."""
+    mode = config.run.pretraining
+    known: dict[str, PretrainingProgress] = {}
+    for one in registered:
+        if one.kind is not EventKind.PRETRAINING or mode == "always":
+            continue
+        if mode == "never":
+            known[one.name] = PretrainingProgress(collected=True, trained=True)
+            continue
+        progress = log.progress_of(one.name)
+        if progress is None:
+            continue
+        loaded = one.model is not None and one.model.model is not None
+        known[one.name] = replace(progress, trained=progress.trained and loaded)
+        if progress.collected:
+            what = "collected and trained" if known[one.name].trained else "collected"
+            text = f"{one.name}: {what} before ({progress.rows} rows); not repeated"
+            bus.emit(Notice("info", f"{text} (--pretraining always repeats it)"))
+    return known
+
+
+def _load(
+    models: Mapping[str, PilotModel], specs: Sequence[ModelSpec], store: CheckpointStore, bus: Bus
+) -> None:
+    """Load every model as its `load:` says; raises `CheckpointError` or `DriverError`."""
+    for spec in specs:
+        model = models[spec.name]
+        version: ModelVersion | None = None
+        if isinstance(model, CheckpointedModel):
+            model.checkpoints = store
+            if spec.load is False or (spec.load == "auto" and _current(model) is None):
+                continue
+            wanted = spec.load if type(spec.load) is int else None
+            version = _loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
+        elif spec.load is True:
+            _loading(model, model.load_model)
+        else:
+            continue
+        bus.emit(ModelLoaded(model.model_name, version))
+
+
+def _loading(model: PilotModel, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except PilotError:
+        raise
+    except Exception as exc:
+        raise DriverError(
+            f"the model {model.model_name!r} could not be loaded: {type(exc).__name__}: {exc}",
+            hint="Begin anew with `load: false` for this model, or repair its load_model/restore.",
+        ) from exc
+
+
+def _current(model: PilotModel) -> ModelVersion | None:
+    if not isinstance(model, CheckpointedModel):
+        return None
+    return model.checkpoints.current(model.model_name)
