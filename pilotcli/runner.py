@@ -117,11 +117,12 @@ def pretrain(
                 hint="Events of that kind derive from PretrainingModelEvent; "
                 "`pilot events list` shows what there is.",
             )
+        begun = {one.name: ready.log.progress_of(one.name) for one in events}
 
         def work() -> None:
             for registered in events:
                 table = registered.event.data_saving_table  # type: ignore[attr-defined]
-                progress = ready.log.progress_of(registered.name)
+                progress = begun[registered.name]
                 if request.fresh:
                     ready.scheduler.data_manager.remove_table_and_tracker(table)
                     progress = None

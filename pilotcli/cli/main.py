@@ -1,0 +1,99 @@
+"""The `pilot` command: its groups, and how every command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+import pilotcli
+from pilotcli.cli import config, db, doctor, events, init, models, run, runs
+from pilotcli.errors import PilotError
+
+__all__ = ["app", "main"]
+
+DEFECT_EXIT_CODE = 70
+"""pilot itself is broken (EX_SOFTWARE of sysexits.h)."""
+
+app = typer.Typer(
+    name="pilot",
+    help="Replay SQL workloads against a real database while learned drivers watch and steer it.",
+    epilog="--debug, anywhere, shows the traceback of an error. "
+    "Start with: pilot init demo && cd demo && pilot run",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command()(run.run)
+app.command()(run.pretrain)
+app.add_typer(events.app, name="events")
+app.add_typer(models.app, name="models")
+app.add_typer(runs.app, name="runs")
+app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")
+app.command()(doctor.doctor)
+app.command()(init.init)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pilot {pilotcli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _pilot(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run a command and exit with its code; no error but a defect of pilot shows a traceback."""
+    arguments = sys.argv[1:]
+    debug = bool(os.environ.get("PILOT_DEBUG"))
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--debug" in own:
+        debug = True
+        arguments.remove("--debug")
+    sys.exit(_exit_code(arguments, debug))
+
+
+def _exit_code(arguments: list[str], debug: bool) -> int:
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="pilot", standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except PilotError as exc:
+        from pilotcli.views.console import show_error
+
+        if debug:
+            raise
+        show_error(exc)
+        return exc.exit_code
+    except Exception as exc:
+        from pilotcli.views.console import err
+
+        if debug:
+            raise
+        err(f"pilot: a defect of pilot itself: {type(exc).__name__}: {exc}")
+        err("  Run it again with --debug for the traceback, and please report it.")
+        return DEFECT_EXIT_CODE
+    return code if isinstance(code, int) else 0

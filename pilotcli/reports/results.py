@@ -1,0 +1,114 @@
+"""The results of a run as a file for other tools: JSON lines, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from pilotcli.errors import StorageError, UsageError
+from pilotcli.records import QueryResult
+from pilotcli.storage.journal import Journal
+
+__all__ = ["check_output", "write_results"]
+
+COLUMNS = tuple(field.name for field in fields(QueryResult))
+BATCH_ROWS = 10_000
+
+
+def check_output(path: Path) -> None:
+    """Refuse, before a run, a file that could not be written after it (`UsageError`)."""
+    if path.suffix not in _WRITERS:
+        raise UsageError(
+            f"--output {path}: results are written as {', '.join(_WRITERS)}",
+            hint="The ending of the file's name chooses.",
+        )
+    if path.suffix == ".parquet":
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError:
+            raise UsageError(
+                f"--output {path}: Parquet needs pyarrow",
+                hint="Install it with: pip install 'pilot-db[parquet]'; or write .jsonl or .csv.",
+            ) from None
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder", hint="Name a file in it.")
+    folder = path.absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise UsageError(
+            f"--output {path}: the folder {folder} is missing or cannot be written",
+            hint="Create it, or name another file.",
+        )
+
+
+def write_results(home: Path, run_id: int, path: Path) -> None:
+    """Write every result of the run to `path`, one row each with the fields of `QueryResult`.
+
+    The file appears whole or not at all. Raises `StorageError` when it cannot be written.
+    """
+    folder = path.absolute().parent
+    temporary: str | None = None
+    try:
+        with Journal.open(home) as journal:
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+            os.close(handle)
+            _WRITERS[path.suffix](Path(temporary), journal.results(run_id))
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        # mkstemp makes files for their owner alone; a result file is like any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except OSError as exc:
+        raise StorageError(
+            f"the results could not be written to {path}: {exc.strerror}",
+            hint=f"They are in the journal: pilot runs show {run_id}",
+        ) from exc
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _jsonl(path: Path, results: Iterator[QueryResult]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for result in results:
+            file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+
+
+def _csv(path: Path, results: Iterator[QueryResult]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(asdict(result) for result in results)
+
+
+def _parquet(path: Path, results: Iterator[QueryResult]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types: dict[str, Any] = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+    schema = pa.schema(
+        (field.name, types.get(str(field.type).partition(" ")[0], pa.string()))
+        for field in fields(QueryResult)
+    )
+    with pq.ParquetWriter(path, schema) as writer:
+        batch: list[dict[str, Any]] = []
+        for result in results:
+            batch.append(asdict(result))
+            if len(batch) == BATCH_ROWS:
+                writer.write_table(pa.Table.from_pylist(batch, schema))
+                batch.clear()
+        writer.write_table(pa.Table.from_pylist(batch, schema))
+
+
+_WRITERS: dict[str, Callable[[Path, Iterator[QueryResult]], None]] = {
+    ".jsonl": _jsonl,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}
