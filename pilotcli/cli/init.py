@@ -1,0 +1,31 @@
+"""`pilot init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["init"]
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="Where to write; created when missing.", show_default="here")
+    ] = Path(),
+) -> None:
+    """Write a config, an event file, a schema and queries to start from.
+
+    \b
+    Examples:
+      pilot init
+      pilot init my-project && cd my-project && pilot run
+    """
+    from pilotcli.scaffold import write_scaffold
+    from pilotcli.views.console import out
+
+    for path in write_scaffold(folder):
+        out(f"wrote {path}")
+    enter = "" if folder == Path() else f"cd {folder} && "
+    out(f"\nNext:  {enter}pilot run\nThen change events.py, and run it again.")
