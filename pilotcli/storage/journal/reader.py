@@ -101,6 +101,7 @@ class JournalReader:
         if failed:
             wanted += " AND status <> 'ok'"
         by = {"seq": "round, seq, result_id", "slowest": "elapsed_s DESC, result_id"}[order]
+        outer = by.replace(" seq", " chosen.seq")
         # The rows are chosen and ordered by the narrow columns alone; only those that are asked
         # for are joined with their texts.
         rows = self._each(
@@ -108,7 +109,7 @@ class JournalReader:
             "inference_s, collection_s, round, worker, file, line "
             f"FROM (SELECT * FROM results WHERE {wanted} ORDER BY {by} LIMIT ?) AS chosen "
             "JOIN queries ON queries.run_id = chosen.run_id AND queries.seq = chosen.seq "
-            f"ORDER BY {by}",
+            f"ORDER BY {outer}",
             *arguments,
             -1 if limit is None else limit,
         )
@@ -149,8 +150,7 @@ class JournalReader:
             run_id,
         )
         return [
-            ModelVersion(row[0], row[1], Path(row[2]), *row[3:10], metrics=json.loads(row[10]))
-            for row in rows
+            ModelVersion(*[*row[:2], Path(row[2]), *row[3:10], json.loads(row[10])]) for row in rows
         ]
 
     def statistics(self, run_id: int) -> RunStatistics:
@@ -195,8 +195,8 @@ class JournalReader:
         )
         if not rows:
             return None
-        row = rows[0]
-        return PretrainingState(*row[:5], bool(row[5]), bool(row[6]), row[7])
+        values = [*rows[0][:5], bool(rows[0][5]), bool(rows[0][6]), rows[0][7]]
+        return PretrainingState(*values)
 
     def _all(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         with journal_errors(self.path):
@@ -211,4 +211,5 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
     status, (host, pid, pid_start) = row[9], row[12:]
     # Nothing is known about the processes of another machine that shares the folder.
     alive = status == "running" and (host != platform.node() or is_running(pid, pid_start))
-    return RunRecord(*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive)
+    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive]
+    return RunRecord(*values)

@@ -6,8 +6,9 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,23 @@ WAITING_ROWS = 5_000
 """How many results may wait for the disk before the replay waits too: memory stays bounded."""
 LARGE_SQL_CHARS = 65_536
 
-_INSERT_QUERY = "INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_RESULT = (
-    "INSERT INTO results (run_id, seq, round, worker, status, started_at, elapsed_s, row_count, "
-    "error, sqlstate, inference_s, collection_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_QUERY_COLUMNS = ("run_id", "seq", "label", "file", "line", "command", "sql", "sql_chars")
+_RESULT_COLUMNS = (
+    "run_id",
+    "seq",
+    "round",
+    "worker",
+    "status",
+    "started_at",
+    "elapsed_s",
+    "row_count",
+    "error",
+    "sqlstate",
+    "inference_s",
+    "collection_s",
 )
+_ROWS_A_STATEMENT = 64
+"""Times the columns above this stays below 999, the most parameters that older SQLite takes."""
 
 
 class RunJournal:
@@ -159,8 +172,8 @@ class RunJournal:
         self._commit(None)
 
     def finish(self, status: RunStatus, exit_code: int, summary: Mapping[str, Any]) -> None:
-        """Record how the run ended; `summary` must be what JSON can hold."""
-        row = (time.time(), status, exit_code, json.dumps(dict(summary)), self.run_id)
+        """Record how the run ended and what the runner counted."""
+        row = (time.time(), status, exit_code, json.dumps(dict(summary), default=str), self.run_id)
         self._commit(
             lambda: self._connection.execute(
                 "UPDATE runs SET finished_at = ?, status = ?, exit_code = ?, summary = ? "
@@ -240,28 +253,41 @@ class RunJournal:
             for query, _ in taken
             if query.seq >= known or not stored[query.seq]
         ]
-        if queries:
-            self._connection.executemany(_INSERT_QUERY, queries)
-        self._connection.executemany(
-            _INSERT_RESULT,
-            [
-                (
-                    run_id,
-                    query.seq,
-                    result.round,
-                    result.worker,
-                    result.status,
-                    result.started_at,
-                    result.elapsed_s,
-                    result.row_count,
-                    result.error,
-                    result.sqlstate,
-                    result.inference_s,
-                    result.collection_s,
-                )
-                for query, result in taken
-            ],
-        )
+        self._insert_rows("INSERT OR IGNORE INTO queries", _QUERY_COLUMNS, queries)
+        results = [
+            (
+                run_id,
+                query.seq,
+                result.round,
+                result.worker,
+                result.status,
+                result.started_at,
+                result.elapsed_s,
+                result.row_count,
+                result.error,
+                result.sqlstate,
+                result.inference_s,
+                result.collection_s,
+            )
+            for query, result in taken
+        ]
+        self._insert_rows("INSERT INTO results", _RESULT_COLUMNS, results)
+
+    def _insert_rows(
+        self, insert: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
+    ) -> None:
+        # Many rows in one statement: the interpreter lock changes hands once a statement, and each
+        # change can cost the replaying thread, or this one, a wait of milliseconds.
+        start, count = 0, _ROWS_A_STATEMENT
+        row = f"({', '.join('?' * len(columns))})"
+        while start < len(rows):
+            while start + count > len(rows):
+                count //= 2
+            self._connection.execute(
+                f"{insert} ({', '.join(columns)}) VALUES {', '.join([row] * count)}",
+                tuple(chain.from_iterable(rows[start : start + count])),
+            )
+            start += count
 
     def _mark_stored(self, taken: list[tuple[Query, QueryResult]]) -> None:
         if not taken:

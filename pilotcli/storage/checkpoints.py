@@ -1,0 +1,350 @@
+"""Checkpoints: saved versions of models, as folders that are complete or not there.
+
+    <root>/<model>/000001/          one version: the model's files and manifest.json
+    <root>/<model>/current          the number of the version in use
+    <root>/<model>/.saving-...      a save that is under way, or was killed
+
+A save writes into a folder of its own, which gets its final name as the last step. Locks are
+`flock`s on folders, so they end with their process, however it ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pilotcli.errors import CheckpointError
+from pilotcli.records import ModelVersion
+from pilotcli.storage.manifest import (
+    MANIFEST,
+    clean_metrics,
+    digest_of,
+    read_manifest,
+    saved_files,
+    sync_folder,
+    write_manifest,
+)
+
+__all__ = ["CheckpointStore"]
+
+CURRENT = "current"
+UNFINISHED = ".saving-"
+REMOVED = ".removed-"
+LONGEST_NAME_BYTES = 200
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+log = logging.getLogger(__name__)
+
+
+class CheckpointStore:
+    """The checkpoints of all models under `root`. Several processes may use one store at once.
+
+    Every method raises `CheckpointError` when the folder cannot be read or written as needed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    def save(
+        self,
+        model: str,
+        write: Callable[[Path], object],
+        *,
+        model_class: str,
+        event: str | None = None,
+        query_seq: int | None = None,
+        run_id: int | None = None,
+        trained_rows: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> ModelVersion:
+        """Save a new version of `model`, make it the current one, and return it.
+
+        `write` is called with an empty folder and writes the model's files into it. What it
+        raises is passed on, except that a full or read-only disk becomes a `CheckpointError`;
+        the versions that were there stay as they are. The number is the highest so far plus one.
+        """
+        home = self._folder(model)
+        try:
+            with self._unfinished(home) as folder:
+                write(folder)
+                if (folder / MANIFEST).exists():
+                    raise CheckpointError(
+                        f"the model {model!r} wrote a file named {MANIFEST}, which is pilot's own",
+                        hint="Give that file another name.",
+                    )
+                files = saved_files(folder, sync=True)
+                if not files:
+                    raise CheckpointError(
+                        f"the model {model!r} wrote no file into its checkpoint",
+                        hint="`dump(folder)` must write at least one file into `folder`.",
+                    )
+                with _locked(home):
+                    number = max(_numbers(home), default=0) + 1
+                    version = ModelVersion(
+                        model=model,
+                        version=number,
+                        path=home / f"{number:06d}",
+                        created_at=time.time(),
+                        size_bytes=sum(file.size_bytes for file in files),
+                        sha256=digest_of(files),
+                        event=event,
+                        query_seq=query_seq,
+                        run_id=run_id,
+                        trained_rows=None if trained_rows is None else int(trained_rows),
+                        metrics=clean_metrics(metrics),
+                    )
+                    write_manifest(folder, version, files, model_class=model_class)
+                    sync_folder(folder)
+                    folder.rename(version.path)
+                    _point_at(home, number)
+        except OSError as error:
+            raise _unusable(error, f"cannot save the model {model!r} in {home}") from error
+        return version
+
+    def models(self) -> list[str]:
+        """The names of all models that have a checkpoint, sorted."""
+        try:
+            folders = [folder for folder in self.root.iterdir() if folder.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _unusable(error, f"cannot read {self.root}") from error
+        return sorted(unquote(folder.name) for folder in folders if _numbers(folder))
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """The versions of `model`, oldest first. One with a damaged manifest is left out and
+        logged."""
+        found = []
+        for number in _numbers(self._folder(model)):
+            with _logged(model, number):
+                found.append(self.get(model, number))
+        return found
+
+    def current(self, model: str) -> ModelVersion | None:
+        """The version in use: the last one saved, or rolled back to; None without any.
+
+        Raises `CheckpointError` when its manifest is damaged.
+        """
+        home = self._folder(model)
+        number = _current_number(home)
+        return None if number is None else self.get(model, number)
+
+    def get(self, model: str, version: int) -> ModelVersion:
+        """One version. Raises `CheckpointError` when it is missing or its manifest damaged."""
+        folder = self._folder(model) / f"{version:06d}"
+        if not folder.is_dir():
+            raise CheckpointError(
+                f"there is no version {version} of the model {model!r} in {self.root}",
+                hint="See: pilot models list",
+            )
+        try:
+            return read_manifest(folder)[0]
+        except CheckpointError as error:
+            raise CheckpointError(
+                error.message, hint=error.hint or self._way_back(model, version)
+            ) from error
+
+    def details(self, version: ModelVersion) -> Mapping[str, Any]:
+        """The whole manifest of `version`: `class`, `files`, `python`, `pilot` and the rest."""
+        return read_manifest(version.path)[2]
+
+    def verify(self, version: ModelVersion) -> None:
+        """Compare every file with the manifest, byte for byte (by size and sha256).
+
+        To be called before anything is loaded from `version.path`. Raises `CheckpointError`
+        naming the first file that is missing or not what was saved.
+        """
+        recorded, files, _ = read_manifest(version.path)
+        hint = self._way_back(version.model, version.version)
+        if digest_of(files) != recorded.sha256 or recorded.sha256 != version.sha256:
+            raise CheckpointError(
+                f"{version.path / MANIFEST} was changed after the save", hint=hint
+            )
+        try:
+            there = {file.name: file for file in saved_files(version.path, sync=False)}
+        except OSError as error:
+            raise _unusable(error, f"cannot read {version.path}") from error
+        for file in files:
+            if file.name not in there:
+                raise CheckpointError(f"{version.path / file.name} is missing", hint=hint)
+            if there[file.name] != file:
+                raise CheckpointError(
+                    f"{version.path / file.name} is damaged: it is not what was saved", hint=hint
+                )
+
+    def rollback(self, model: str, to: int | None = None) -> ModelVersion:
+        """Make an older version the current one: `to`, or the one before the current.
+
+        It is verified first. The newer versions stay; the next save gets the next number.
+        """
+        home = self._folder(model)
+        now = _current_number(home)
+        if now is None:
+            raise CheckpointError(
+                f"there is no checkpoint of the model {model!r} in {self.root}",
+                hint="See: pilot models list",
+            )
+        if to is None:
+            to = max((number for number in _numbers(home) if number < now), default=None)
+        if to is None:
+            raise CheckpointError(
+                f"version {now} of the model {model!r} is the oldest there is; "
+                "there is nothing to roll back to"
+            )
+        version = self.get(model, to)
+        self.verify(version)
+        try:
+            with _locked(home):
+                _point_at(home, to)
+        except OSError as error:
+            raise _unusable(error, f"cannot roll back the model {model!r} in {home}") from error
+        return version
+
+    def prune(self, model: str, keep: int) -> list[ModelVersion]:
+        """Remove all but the newest `keep` versions, and never the current one.
+
+        Returns what was removed, oldest first.
+        """
+        if keep < 1:
+            raise CheckpointError(f"cannot keep {keep} checkpoints: at least 1 must stay")
+        home = self._folder(model)
+        if not home.is_dir():
+            return []
+        removed = []
+        try:
+            with _locked(home):
+                current = _current_number(home)
+                for number in _numbers(home)[:-keep]:
+                    if number == current:
+                        continue
+                    with _logged(model, number):
+                        removed.append(self.get(model, number))
+                    _remove(home / f"{number:06d}")
+                _clean(home)
+        except OSError as error:
+            raise _unusable(error, f"cannot prune the model {model!r} in {home}") from error
+        return removed
+
+    def _folder(self, model: str) -> Path:
+        """The folder of `model`, whose name is safe whatever the model is called."""
+        name = quote(model, safe=" ", errors="surrogateescape")
+        # A leading dot would hide the folder, or leave the root ("..").
+        name = "%2E" + name[1:] if name.startswith(".") else name
+        if not name or len(name) > LONGEST_NAME_BYTES:
+            raise CheckpointError(
+                f"a model cannot be named {model[:60]!r}: its name is "
+                + ("too long" if name else "empty"),
+                hint=f"At most {LONGEST_NAME_BYTES} letters, fewer where they are not ASCII.",
+            )
+        return self.root / name
+
+    def _way_back(self, model: str, version: int) -> str:
+        older = [number for number in _numbers(self._folder(model)) if number < version]
+        if not older:
+            return "There is no older version; train the model again."
+        return f"Go back to the version before: pilot models rollback {model} --to {older[-1]}"
+
+    @contextmanager
+    def _unfinished(self, home: Path) -> Iterator[Path]:
+        """A new folder to save into, removed at the end unless it has got its final name."""
+        home.mkdir(parents=True, exist_ok=True)
+        folder = home / f"{UNFINISHED}{uuid.uuid4().hex}"
+        with _locked(home):
+            _clean(home)
+            folder.mkdir()
+            mine = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(mine, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            os.close(mine)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a model's folder; waits for whoever holds it, never for long."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clean(home: Path) -> None:
+    """Remove what killed saves and removals left. The caller holds the lock of `home`."""
+    for folder in [*home.glob(f"{UNFINISHED}*"), *home.glob(f"{REMOVED}*")]:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                log.info("removed %s, which a killed process left", folder)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    # First out of sight, then away: a version is never there in part.
+    hidden = folder.with_name(f"{REMOVED}{uuid.uuid4().hex}")
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def _numbers(home: Path) -> list[int]:
+    """The version numbers in a model's folder, ascending, also of damaged ones."""
+    try:
+        return sorted(int(entry.name) for entry in home.iterdir() if entry.name.isdecimal())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unusable(error, f"cannot read {home}") from error
+
+
+def _current_number(home: Path) -> int | None:
+    """The version in use; the newest where the pointer is missing or points at nothing."""
+    numbers = _numbers(home)
+    with suppress(OSError, ValueError):
+        pointed = int((home / CURRENT).read_text(encoding="ascii"))
+        if pointed in numbers:
+            return pointed
+    return numbers[-1] if numbers else None
+
+
+def _point_at(home: Path, number: int) -> None:
+    new = home / f".{CURRENT}"
+    with new.open("w", encoding="ascii") as file:
+        file.write(f"{number}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(home / CURRENT)
+    sync_folder(home)
+
+
+@contextmanager
+def _logged(model: str, number: int) -> Iterator[None]:
+    try:
+        yield
+    except CheckpointError as error:
+        log.warning("version %s of the model %r is left out: %s", number, model, error)
+
+
+def _unusable(error: OSError, what: str) -> CheckpointError:
+    hint = None
+    if error.errno in _NO_SPACE:
+        hint = "There is no room left: `pilot models prune --all --keep 3` makes some."
+    elif error.errno in _NO_ACCESS:
+        hint = "The folder must be writable; `home:` in the config names another one."
+    return CheckpointError(f"{what}: {error.strerror or error}", hint=hint)
