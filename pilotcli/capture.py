@@ -7,7 +7,7 @@ import io
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from pilotcli.signals import Bus, DriverOutput
 
@@ -18,9 +18,13 @@ MAX_LINE = 10_000
 
 
 class _Lines(io.TextIOBase):
-    """A text stream that emits a `DriverOutput` for each line."""
+    """A text stream that emits a `DriverOutput` for each line.
 
-    def __init__(self, bus: Bus, stream: Literal["stdout", "stderr"]) -> None:
+    `wrapped` is the stream that it stands in for; views write to that one.
+    """
+
+    def __init__(self, bus: Bus, stream: Literal["stdout", "stderr"], wrapped: Any) -> None:
+        self.wrapped = wrapped
         self._bus = bus
         self._stream: Literal["stdout", "stderr"] = stream
         self._begun = ""
@@ -50,8 +54,8 @@ class _Lines(io.TextIOBase):
 @contextlib.contextmanager
 def driver_output(bus: Bus) -> Iterator[None]:
     """While this is open, `sys.stdout` and `sys.stderr` of the whole process go to `bus`."""
-    out, err = _Lines(bus, "stdout"), _Lines(bus, "stderr")
     before = sys.stdout, sys.stderr
+    out, err = _Lines(bus, "stdout", before[0]), _Lines(bus, "stderr", before[1])
     sys.stdout, sys.stderr = out, err
     try:
         yield

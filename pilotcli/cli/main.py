@@ -77,16 +77,12 @@ def _exit_code(arguments: list[str], debug: bool) -> int:
         return exc.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except PilotError as exc:
-        from pilotcli.views.console import show_error
+        from pilotcli.views.console import error
 
         if debug:
             raise
-        show_error(exc)
+        error(exc)
         return exc.exit_code
     except Exception as exc:
         from pilotcli.views.console import err

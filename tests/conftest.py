@@ -1,0 +1,44 @@
+"""Fixtures that tests of several floors share: one embedded server for the whole session."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.base import Target
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    """The home folder of an embedded server that runs as long as the tests do."""
+    with tempfile.TemporaryDirectory(prefix="pilot-tests-") as folder:
+        home = Path(folder) / ".pilot"
+        target = open_target(PostgreSQLConfig(home=home))
+        try:
+            yield home
+        finally:
+            target.close()
+
+
+@pytest.fixture
+def pilot_config(server_home: Path) -> PostgreSQLConfig:
+    """A config of the shared server, with a store of its own."""
+    config = PostgreSQLConfig(home=server_home)
+    config.user_data_db_name = f"store_{next(_numbers)}"
+    return config
+
+
+@pytest.fixture
+def target(pilot_config: PostgreSQLConfig) -> Iterator[Target]:
+    """The shared server as a target."""
+    target = open_target(pilot_config)
+    yield target
+    target.close()
