@@ -1,0 +1,54 @@
+"""How a workload is cut into what one worker runs without another in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from pilotcli.records import Query, QueryResult
+from pilotcli.replay import Tally, transaction_units
+from pilotcli.workload import leading_keyword
+
+
+def queries(*statements: str) -> list[Query]:
+    return [
+        Query(seq, f"q{seq}", sql, command=leading_keyword(sql))
+        for seq, sql in enumerate(statements, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statements", "units"),
+    [
+        (["SELECT 1", "SELECT 2"], [1, 1]),
+        (["SELECT 0", "BEGIN", "SELECT 1", "COMMIT", "SELECT 2"], [1, 3, 1]),
+        (["start transaction", "SELECT 1", "end"], [3]),
+        (["BEGIN", "SAVEPOINT s", "ROLLBACK TO s", "ROLLBACK TO SAVEPOINT s", "ROLLBACK"], [5]),
+        (["BEGIN", "SELECT 1", "COMMIT AND CHAIN", "SELECT 2", "COMMIT"], [5]),
+        (["BEGIN", "COMMIT AND NO CHAIN", "SELECT 1"], [2, 1]),
+        (["BEGIN", "PREPARE p AS SELECT 1", "EXECUTE p", "ABORT", "SELECT 1"], [4, 1]),
+        (["BEGIN", "PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'"], [2, 1]),
+        (["BEGIN", "SELECT 1"], [2]),
+        ([], []),
+    ],
+)
+def test_blocks_stay_whole(statements: list[str], units: list[int]) -> None:
+    cut = list(transaction_units(queries(*statements)))
+    assert [len(unit) for unit in cut] == units
+    assert [query.seq for unit in cut for query in unit] == list(range(1, len(statements) + 1))
+
+
+def test_the_tally_keeps_the_slowest_in_order() -> None:
+    tally = Tally()
+    for seq, elapsed_s in enumerate([5, 1, 9, 9, 3, 7, 2, 8, 6, 4, 0, 10], 1):
+        tally.add(QueryResult(seq, f"q{seq}", "ok", 0.0, float(elapsed_s)))
+    assert [result.elapsed_s for result in tally.slowest] == [10, 9, 9, 8, 7, 6, 5, 4, 3, 2]
+    assert [result.seq for result in tally.slowest][1:3] == [3, 4]
+    assert tally.queries == 12
+    assert tally.query_s == 64
+
+
+def test_what_the_user_cancelled_is_no_failure() -> None:
+    tally = Tally()
+    for status in ("ok", "timeout", "cancelled", "error", "steering_error"):
+        tally.add(QueryResult(1, "q", status, 0.0, 0.1))  # type: ignore[arg-type]
+    assert tally.failures == 3
