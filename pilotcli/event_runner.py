@@ -154,8 +154,9 @@ class EventRunner:
     def on_init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
         """Fire what fires before the application starts: pretraining, then updates on init."""
         for registered in self.events:
-            if registered.kind is EventKind.PRETRAINING:
-                self.pretrain(registered, (progress or {}).get(registered.name))
+            begun = (progress or {}).get(registered.name, PretrainingProgress())
+            if registered.kind is EventKind.PRETRAINING and not (begun.collected and begun.trained):
+                self.pretrain(registered, begun)
         for registered in self.events:
             event = registered.event
             if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
@@ -280,7 +281,7 @@ class EventRunner:
     ) -> ModelUpdate | None:
         if event.enable_collection and steps.collect and not progress.collected:
             progress = self._collect(registered.name, event, progress)
-        if not (event.enable_training and steps.train):
+        if not (event.enable_training and steps.train) or progress.trained:
             return None
         model = event.bind_pilot_model
         self._bus.emit(TrainingStarted(registered.name, model.model_name))
