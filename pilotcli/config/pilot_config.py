@@ -9,9 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pilotcli.config.model import RunConfig
+from pilotcli.config.model import DatabaseSection, RunConfig
 
-__all__ = ["PilotConfig", "PostgreSQLConfig"]
+__all__ = ["PilotConfig", "PostgreSQLConfig", "choose_embedded"]
+
+_LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
+
+
+def choose_embedded(database: DatabaseSection, environ: Mapping[str, str]) -> bool:
+    """Whether the target is the embedded server.
+
+    What `database.embedded` says; where it says nothing, a `dsn` or a libpq variable in `environ`
+    that names a server or a database means another server.
+    """
+    if database.embedded is not None:
+        return database.embedded
+    return database.dsn is None and not any(environ.get(name) for name in _LIBPQ_TARGETS)
 
 
 class PilotConfig:
@@ -26,7 +39,11 @@ class PilotConfig:
     db_type = "POSTGRESQL"
 
     def __init__(
-        self, db: str | None = None, pilotscope_core_host: str = "localhost", *, home: Path | None = None
+        self,
+        db: str | None = None,
+        pilotscope_core_host: str = "localhost",
+        *,
+        home: Path | None = None,
     ) -> None:
         self.db = db
         self.pilotscope_core_host = pilotscope_core_host
@@ -83,7 +100,9 @@ class PostgreSQLConfig(PilotConfig):
     @classmethod
     def from_run_config(cls, config: RunConfig, *, embedded: bool) -> PostgreSQLConfig:
         """The `PilotConfig` of a YAML config; `embedded` is what the loader decided."""
-        made = cls(db=config.database.name, dsn=config.database.dsn, embedded=embedded, home=config.home)
+        made = cls(
+            db=config.database.name, dsn=config.database.dsn, embedded=embedded, home=config.home
+        )
         made.sql_execution_timeout = config.run.timeout
         made.once_request_timeout = config.run.timeout
         made.user_data_db_name = config.store.database

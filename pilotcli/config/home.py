@@ -1,0 +1,45 @@
+"""The folder in which pilot keeps the server, the journal and the checkpoints (`.pilot`)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pilotcli.errors import StorageError
+
+__all__ = ["make_home"]
+
+_MARK = ".gitignore"
+_MARK_TEXT = "# Made by pilot: nothing in here belongs into version control.\n*\n"
+
+
+def make_home(home: Path) -> Path:
+    """Create `home` for its owner alone (mode 0700) unless it exists, and return its real path.
+
+    A new folder gets a `.gitignore`, which also marks it as pilot's own (`is_own_home`).
+    Raises `StorageError` when it cannot be created.
+    """
+    home = Path(home).absolute()
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            home.mkdir(mode=0o700)
+        except FileExistsError:
+            if not home.is_dir():
+                raise
+        else:
+            (home / _MARK).write_text(_MARK_TEXT, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the folder {home} cannot be used: {os.strerror(error.errno or 0)}",
+            hint="Name another folder with `home:` in the config, or make this one writable.",
+        ) from error
+    return home.resolve()
+
+
+def is_own_home(home: Path) -> bool:
+    """Whether pilot created the folder, so that its permissions are pilot's to set."""
+    try:
+        return (home / _MARK).read_text(encoding="utf-8") == _MARK_TEXT
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,240 @@
+"""The embedded server as pilot uses it: shared by all pilots of a folder, stopped by the last."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pilotcli.databases.embedded.account import server_account
+from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
+from pilotcli.databases.embedded.cluster import SUPERUSER, configure, ensure_cluster
+from pilotcli.databases.embedded.place import (
+    PORT,
+    Place,
+    State,
+    make_place,
+    open_lock,
+    try_lock,
+)
+from pilotcli.databases.embedded.process import running_pid, start, stop, wait_until_ready
+from pilotcli.errors import DatabaseError, PilotError
+
+__all__ = ["EmbeddedServer"]
+
+_in_process: dict[Path, _Share] = {}
+_guard = threading.RLock()
+
+
+class _Share:
+    """What all users of one server in this process have in common."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.pid = os.getpid()
+        self.users = 0
+        self.lock = open_lock(place.users_lock)
+
+    def alone(self) -> bool:
+        """Whether no other process uses the server; needs the place's mutex.
+
+        Leaves the lock exclusive when true; when false this process holds none.
+        """
+        return try_lock(self.lock, fcntl.LOCK_EX)
+
+    def share(self) -> None:
+        """Count as a user from here on; needs the place's mutex."""
+        fcntl.flock(self.lock, fcntl.LOCK_SH)
+
+
+class EmbeddedServer:
+    """A running embedded server, and this process's claim to it.
+
+    `acquire` makes one; `release` gives it back. It runs for as long as any process holds it, or
+    until `pilot db stop` when `pilot db start` has pinned it.
+    """
+
+    def __init__(self, share: _Share, state: State) -> None:
+        self._share = share
+        self._state = state
+        self._released = False
+
+    @classmethod
+    def acquire(
+        cls,
+        home: Path,
+        *,
+        postgres_bin: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        on_step: Callable[[str], None] | None = None,
+    ) -> EmbeddedServer:
+        """The server under `home`; created and started when it does not run.
+
+        `on_step` hears what takes a while, in words. `settings` are the server's; a server that
+        runs with others is started anew, unless somebody else uses it.
+
+        Raises `UsageError` for a `postgres_bin` that does not work, `StorageError` for a folder
+        that does not, and `DatabaseError` when the server does not start.
+        """
+        binaries = find_binaries(postgres_bin)
+        place = make_place(home, binaries.major)
+        step = on_step or _silent
+        wanted = {key: str(value) for key, value in (settings or {}).items()}
+        with _guard:
+            share = _in_process.get(place.folder)
+            if share is None or share.pid != os.getpid():
+                share = _Share(place)
+            with place.mutex():
+                try:
+                    state = _running(share, binaries, wanted, step)
+                    share.share()
+                except BaseException:
+                    if not share.users:
+                        os.close(share.lock)
+                    raise
+            share.users += 1
+            if share.users == 1:
+                _in_process[place.folder] = share
+            return cls(share, state)
+
+    @property
+    def place(self) -> Place:
+        """The server's folder."""
+        return self._share.place
+
+    @property
+    def version(self) -> str:
+        """The server's version: `18.6`."""
+        return self._state.version
+
+    @property
+    def host(self) -> str:
+        """The folder of the server's socket, which is what libpq takes as `host`."""
+        return self._state.socket_dir
+
+    @property
+    def port(self) -> int:
+        """The number in the socket's name."""
+        return PORT
+
+    @property
+    def user(self) -> str:
+        """The superuser that pilot connects as."""
+        return SUPERUSER
+
+    @property
+    def data_dir(self) -> Path:
+        """The cluster."""
+        return self.place.data_dir
+
+    @property
+    def log_file(self) -> Path:
+        """The server's log."""
+        return self.place.log_file
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None when it does not run any more."""
+        return running_pid(self.data_dir)
+
+    def conninfo(self, dbname: str) -> dict[str, str]:
+        """libpq's parameters to connect to the database `dbname`."""
+        return {"host": self.host, "port": str(self.port), "user": self.user, "dbname": dbname}
+
+    def pin(self) -> None:
+        """Keep the server up when nobody uses it, until `pilot db stop`."""
+        with self.place.mutex():
+            self.place.pin_file.touch(mode=0o600)
+
+    def release(self) -> None:
+        """Give the server back; the last one out stops it. Safe to call twice."""
+        with _guard:
+            if self._released or self._share.pid != os.getpid():
+                return
+            self._released = True
+            self._share.users -= 1
+            if self._share.users == 0:
+                del _in_process[self.place.folder]
+                _leave(self._share)
+
+    def __enter__(self) -> EmbeddedServer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+
+def _silent(_: str) -> None:
+    """Hears a step and does nothing."""
+
+
+def _running(
+    share: _Share, binaries: Binaries, settings: Mapping[str, str], step: Callable[[str], None]
+) -> State:
+    """The state of a server that runs with `settings`; started where needed."""
+    place = share.place
+    pid = running_pid(place.data_dir)
+    state = place.read_state()
+    if pid is not None and state is not None:
+        if state.settings == settings:
+            wait_until_ready(place, pid)
+            return state
+        _refuse_if_used(share, state, settings)
+        step("restarting PostgreSQL with the config's settings")
+    if pid is not None:
+        stop(place, pid)
+    account = server_account(place.data_dir)
+    binaries = readable_for(binaries, account)
+    if not place.data_dir.exists():
+        step(f"creating a PostgreSQL {binaries.major} cluster in {place.folder}")
+    ensure_cluster(place, binaries, account)
+    step(f"starting PostgreSQL {binaries.version}")
+    state = State(binaries.version, str(place.socket_dir(account)), dict(settings))
+    configure(place, account, Path(state.socket_dir), settings)
+    place.write_state(state)
+    start(place, binaries, account)
+    return state
+
+
+def _refuse_if_used(share: _Share, state: State, settings: Mapping[str, str]) -> None:
+    if share.users == 0 and share.alone():
+        return
+    if share.users:
+        share.share()
+    differing = sorted(
+        key for key in {*state.settings, *settings} if state.settings.get(key) != settings.get(key)
+    )
+    raise DatabaseError(
+        f"the embedded server in {share.place.folder} runs with other settings "
+        f"({', '.join(differing)}), and somebody uses it",
+        hint="Wait until the other pilot has ended, or use another folder with `home:`.",
+    )
+
+
+def _leave(share: _Share) -> None:
+    place = share.place
+    try:
+        with place.mutex():
+            if share.alone() and not place.pin_file.exists():
+                pid = running_pid(place.data_dir)
+                state = place.read_state()
+                if pid is not None:
+                    stop(place, pid)
+                if state is not None:
+                    place.forget_socket_dir(Path(state.socket_dir))
+    finally:
+        os.close(share.lock)
+
+
+@atexit.register
+def _release_all() -> None:
+    """Let go of what a caller has not released, when the process ends."""
+    for share in list(_in_process.values()):
+        if share.pid == os.getpid():
+            _in_process.pop(share.place.folder, None)
+            with contextlib.suppress(PilotError, OSError):
+                _leave(share)
