@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.views.console import original_stream, out, wants_live
+from pilotcli.views.console import out, wants_live
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import clean, count, line_text, plural
 
@@ -148,8 +148,7 @@ def _workload(plan: Examination) -> str:
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    stream = original_stream(sys.stdout)
-    limit = shutil.get_terminal_size().columns if wants_live(stream) else UNLIMITED
+    limit = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
     cells = [[(clean(cell), "") for cell in row] for row in rows]
     for line in table(columns, cells, limit):
         out(line_text(line).rstrip())

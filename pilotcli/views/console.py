@@ -1,0 +1,146 @@
+"""Where output goes: writers that survive a closed pipe, and whether colour is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import threading
+from typing import IO, Any
+
+from pilotcli.errors import ConfigError, PilotError
+from pilotcli.views.text import clean
+
+__all__ = [
+    "Writer",
+    "err",
+    "error",
+    "out",
+    "wants_color",
+    "wants_live",
+]
+
+# Each stands for one column, so that a layout holds in either spelling.
+_PLAIN_SPELLING = str.maketrans("…→·µ✗│━─↑↓▶–", "~>-ux|#-^v>-")  # noqa: RUF001
+_GLYPHS = "".join(map(chr, _PLAIN_SPELLING))
+
+
+class Writer:
+    """Writes text to a stream and flushes it, from any thread.
+
+    Once the reader has closed the pipe, `closed` is True and nothing is written any more: a run
+    goes on when nobody looks. What the stream's encoding lacks is spelled plainly. Any other
+    failure (a full disk) raises `OSError` once and closes the writer.
+    """
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self.stream = stream
+        self.closed = stream is None
+        self._lock = threading.Lock()
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._has_glyphs = _can_encode(_GLYPHS, self._encoding)
+
+    def write(self, text: str) -> None:
+        """Write `text` as it is and flush."""
+        if not self._has_glyphs:
+            text = text.translate(_PLAIN_SPELLING)
+        with self._lock:
+            if self.closed or self.stream is None:
+                return
+            try:
+                try:
+                    self.stream.write(text)
+                except UnicodeEncodeError:
+                    self.stream.write(text.encode(self._encoding, "replace").decode(self._encoding))
+                self.stream.flush()
+            except (OSError, ValueError) as exc:
+                self.closed = True
+                _silence(self.stream)
+                if not _is_closed(exc):
+                    raise
+
+
+def out(text: str = "") -> None:
+    """Write a line to standard output. Raises `BrokenPipeError` when the reader has gone
+    (`| head`), with which the command line ends quietly."""
+    writer = Writer(sys.stdout)
+    writer.write(f"{text}\n")
+    if writer.closed and writer.stream is not None:
+        raise BrokenPipeError(errno.EPIPE, "standard output is closed")
+
+
+def err(text: str = "") -> None:
+    """Write a line to standard error; a closed one is ignored."""
+    Writer(sys.stderr).write(f"{text}\n")
+
+
+def error(exc: PilotError) -> None:
+    """Tell the user what went wrong and what to do next, on standard error."""
+    red, dim, end = ("\x1b[1;31m", "\x1b[2m", "\x1b[0m")
+    if not wants_color(sys.stderr):
+        red = dim = end = ""
+    lines = exc.message.splitlines() or [type(exc).__name__]
+    if isinstance(exc, ConfigError) and len(exc.problems) > 1:
+        lines.insert(0, f"{len(exc.problems)} problems in the config")
+    err(f"{red}error:{end} {clean(lines[0])}")
+    for line in lines[1:]:
+        err(_indented(line))
+    for line in (exc.hint or "").splitlines():
+        err(f"{dim}{_indented(line)}{end}")
+
+
+def wants_color(stream: Any, choice: bool | None = None) -> bool:
+    """Whether `stream` should get colour.
+
+    The first of these that says something decides: `choice` (an option of the command line),
+    `NO_COLOR` (https://no-color.org: set and not empty means no), `FORCE_COLOR` (set, not empty
+    and not `0`), `TERM=dumb`, and whether it is a terminal.
+    """
+    if choice is not None:
+        return choice
+    if os.environ.get("NO_COLOR"):
+        return False
+    forced = os.environ.get("FORCE_COLOR")
+    if forced:
+        return forced != "0"
+    return wants_live(stream)
+
+
+def wants_live(stream: Any) -> bool:
+    """Whether `stream` is a terminal on which the cursor can be moved."""
+    if os.environ.get("TERM", "dumb") in ("dumb", "unknown", ""):
+        return False
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError, OSError):
+        return False
+
+
+def _indented(line: str) -> str:
+    return f"  {' ' * (len(line) - len(line.lstrip(' ')))}{clean(line.strip())}"
+
+
+def _can_encode(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _is_closed(exc: Exception) -> bool:
+    """Whether a write failed because nobody reads: a closed pipe, a terminal that has gone, or a
+    stream that was closed in this process."""
+    if isinstance(exc, OSError):
+        return exc.errno in (errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN)
+    return True
+
+
+def _silence(stream: IO[str]) -> None:
+    """Send what is left in the stream's buffer nowhere, or the interpreter complains at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        number = stream.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, number)
+        os.close(null)

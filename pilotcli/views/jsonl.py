@@ -1,0 +1,125 @@
+"""The view for programs: one JSON object a signal (`docs/signals.md` describes all of them)."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, TextIO
+
+from pilotcli.records import Query
+from pilotcli.signals import SIGNAL_VERSION, QueryStarted, Signal
+from pilotcli.views.console import Writer
+
+__all__ = ["JsonlView", "field_names", "signal_name"]
+
+_LEFT_OUT: dict[type, set[str]] = {Query: {"sql", "copy"}}
+"""Fields that no signal carries: the statement may be megabytes (but see `verbose`), and the
+inline data of a COPY is a place in a file of pilot's own."""
+
+
+class JsonlView:
+    """Writes each signal as a line of JSON, in ASCII. `verbose` adds each statement's text
+    (`sql`) to `query_started`. Safe for use by several threads."""
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        verbose: bool = False,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._writer = Writer(stream)
+        self._verbose = verbose
+        self._wall = wall
+
+    def __call__(self, signal: object) -> None:
+        """Write `signal`; what is no signal is left out."""
+        if not isinstance(signal, Signal):
+            return
+        kind = type(signal)
+        record = {"v": SIGNAL_VERSION, "signal": signal_name(kind), "time": round(self._wall(), 6)}
+        record.update(_fields(signal))
+        if self._verbose and isinstance(signal, QueryStarted):
+            record["query"] = {**_fields(signal.query), "sql": signal.query.sql}
+        try:
+            text = _encode(record)
+        except (ValueError, TypeError):
+            text = _encode(_mended(record))
+        self._writer.write(f"{text}\n")
+
+    def __enter__(self) -> JsonlView:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Do nothing: each line is written and flushed at once."""
+
+
+_signal_names: dict[type, str] = {}
+_field_names: dict[type, tuple[str, ...]] = {}
+
+
+def signal_name(cls: type) -> str:
+    """The name of a signal in the output: `QueryFinished` is `query_finished`."""
+    name = _signal_names.get(cls)
+    if name is None:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        _signal_names[cls] = name
+    return name
+
+
+def field_names(cls: type) -> tuple[str, ...]:
+    """The fields of a dataclass that the output has, in their order."""
+    names = _field_names.get(cls)
+    if names is None:
+        left_out = _LEFT_OUT.get(cls, set())
+        names = tuple(one.name for one in dataclasses.fields(cls) if one.name not in left_out)
+        _field_names[cls] = names
+    return names
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in field_names(type(record))}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has for a value that the encoder does not know."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()  # a numpy number
+    return str(value)
+
+
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain).encode
+
+
+def _mended(value: Any) -> Any:
+    """`value` with null for NaN and the infinities, which JSON does not have (RFC 8259), and with
+    keys that are strings."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _mended(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mended(one) for one in value]
+    return _mended(_plain(value))

@@ -1,0 +1,83 @@
+"""Tables and bars that fit a given number of columns: made of lines, without a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pilotcli.views.text import Line, clip, clip_line, width
+
+__all__ = ["Column", "bar", "table"]
+
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    `least` columns are kept free for it from the start, so that it does not jump as values grow.
+    A `flexible` one is cut down to `least` where the table is too wide; after that, columns are
+    left out, the highest `drop` first (0: never).
+    """
+
+    title: str
+    least: int = 0
+    right: bool = False
+    flexible: bool = False
+    drop: int = 0
+
+
+def table(
+    columns: Sequence[Column], rows: Sequence[Sequence[tuple[str, str]]], limit: int
+) -> list[Line]:
+    """A header and one line a row, none wider than `limit` columns. A cell is text and style."""
+    widths = [
+        max([column.least, width(column.title), *(width(row[place][0]) for row in rows)])
+        for place, column in enumerate(columns)
+    ]
+    shown = _fitting(columns, widths, limit)
+    header = [(column.title, "dim") for column in columns]
+    return [
+        clip_line(_row([row[place] for place in shown], [columns[place] for place in shown],
+                       [widths[place] for place in shown]), limit)
+        for row in (header, *rows)
+    ]  # fmt: skip
+
+
+def bar(share: float, columns: int) -> Line:
+    """A progress bar `columns` wide, `share` (0 to 1) of it done."""
+    done = round(columns * min(1.0, max(0.0, share)))
+    return [("━" * done, "green"), ("─" * (columns - done), "dim")]
+
+
+def _fitting(columns: Sequence[Column], widths: list[int], limit: int) -> list[int]:
+    """The places of the columns that are shown; cuts flexible `widths` as needed."""
+    shown = list(range(len(columns)))
+    while True:
+        excess = sum(widths[place] for place in shown) + len(_GAP) * (len(shown) - 1) - limit
+        for place in shown:
+            if excess > 0 and columns[place].flexible:
+                cut = min(excess, max(0, widths[place] - columns[place].least))
+                widths[place] -= cut
+                excess -= cut
+        droppable = [place for place in shown if columns[place].drop]
+        if excess <= 0 or not droppable:
+            return shown
+        shown.remove(max(droppable, key=lambda place: columns[place].drop))
+
+
+def _row(
+    cells: Sequence[tuple[str, str]], columns: Sequence[Column], widths: Sequence[int]
+) -> Line:
+    line: Line = []
+    for place, ((text, style), column, columns_wide) in enumerate(
+        zip(cells, columns, widths, strict=True)
+    ):
+        text = clip(text, columns_wide)
+        padding = " " * (columns_wide - width(text))
+        if place:
+            line.append((_GAP, ""))
+        line.append((padding, "") if column.right else (text, style))
+        line.append((text, style) if column.right else (padding, ""))
+    return line

@@ -1,0 +1,245 @@
+"""The view for a terminal: one calm block at the bottom, and above it what should stay."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from pilotcli.signals import (
+    DriverOutput,
+    EventTriggered,
+    ModelSaved,
+    Notice,
+    QueryFinished,
+)
+from pilotcli.views.console import Writer, wants_color
+from pilotcli.views.frame import frame
+from pilotcli.views.messages import (
+    event_failure,
+    firing,
+    model_saved,
+    output_text,
+    query_failure,
+    query_line,
+)
+from pilotcli.views.picture import render_svg
+from pilotcli.views.screen import Screen
+from pilotcli.views.state import RunState
+from pilotcli.views.summary import summary
+from pilotcli.views.text import Line, clean, line_text, width
+
+__all__ = ["LiveView"]
+
+log = logging.getLogger(__name__)
+
+FAILURES_SHOWN = 5
+WAITING_LINES = 10_000
+"""Lines waiting to be printed above; whoever adds more waits for the terminal, as with `print`."""
+
+
+class LiveView:
+    """Shows a run in a terminal, refreshed by a thread of its own.
+
+    A signal touches counters only (about a microsecond for a query), or leaves a line to be
+    printed above the block at the next refresh. With `verbose`, every query and firing is such a
+    line. `thread=False` leaves refreshing to the caller (`refresh`).
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        console: Console | None = None,
+        verbose: bool = False,
+        color: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        refresh_hz: float = 8.0,
+        thread: bool = True,
+    ) -> None:
+        if console is None:
+            console = Console(
+                file=stream,
+                force_terminal=True,
+                color_system="auto" if wants_color(stream, color) else None,
+                highlight=False,
+                legacy_windows=False,
+            )
+        self.state = RunState(clock, wall)
+        self._console = console
+        self._screen = Screen(Writer(console.file))
+        self._verbose = verbose
+        self._above: list[Line | Callable[[], Line]] = []
+        self._failures = [0, 0]
+        self._painting = threading.Lock()
+        self._done = threading.Event()
+        self._closed = False
+        self._interval_s = 1 / refresh_hz
+        self._with_thread = thread
+        self._thread: threading.Thread | None = None
+        self._tell: dict[type, Callable[[Any], None]] = {
+            QueryFinished: self._query_finished,
+            EventTriggered: self._event_triggered,
+            DriverOutput: self._driver_output,
+            Notice: self._notice,
+        }
+        if verbose:
+            self._tell[ModelSaved] = self._model_saved
+
+    def __call__(self, signal: object) -> None:
+        """Take a signal; called from any thread."""
+        with self.state.lock:
+            self.state.apply(signal)
+            tell = self._tell.get(type(signal))
+            if tell is not None:
+                tell(signal)
+        if len(self._above) > WAITING_LINES:
+            self.refresh()
+
+    def __enter__(self) -> LiveView:
+        self.refresh()
+        if self._with_thread:
+            self._thread = threading.Thread(target=self._run, name="pilot-live", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Put the summary in the place of the block. Further calls do nothing.
+
+        May be called from a signal handler: it waits no longer than a second for a terminal that
+        does not take its output.
+        """
+        self._done.set()
+        if not self._painting.acquire(timeout=1.0):
+            return
+        try:
+            if self._closed:
+                return
+            self._closed = True
+            if self.state.lock.acquire(timeout=1.0):
+                try:
+                    above = self._taken()
+                    below = summary(self.state, self._console.width - 1)
+                finally:
+                    self.state.lock.release()
+                between: list[Line] = [[]] if above and below else []
+                lines = self._styled([*above, *between, *below])
+                self._screen.leave(self._console.width, lines)
+        finally:
+            self._painting.release()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=1.0)
+
+    def refresh(self) -> None:
+        """Paint what is there now."""
+        with self._painting:
+            if self._closed:
+                return
+            columns, rows = self._console.size
+            with self.state.lock:
+                above = self._taken()
+                lines = frame(self.state, columns - 1, rows - 1)
+            self._screen.paint(
+                self._styled(lines),
+                [width(line_text(line)) for line in lines],
+                columns,
+                self._styled(above),
+            )
+
+    def frame(self) -> RenderableType:
+        """The block as it would be painted now, as something rich can print."""
+        return _group(self._frame_lines())
+
+    def save_svg(self, path: str | Path, title: str) -> None:
+        """Write a picture of the block as it is now."""
+        svg = render_svg(self.frame(), width=self._console.width, title=title)
+        Path(path).write_text(svg, encoding="utf-8")
+
+    def _frame_lines(self) -> list[Line]:
+        columns, rows = self._console.size
+        with self.state.lock:
+            return frame(self.state, columns - 1, rows - 1)
+
+    def _run(self) -> None:
+        try:
+            while not self._done.wait(self._interval_s):
+                self.refresh()
+        except Exception:  # a view that fails must not end a run, nor fill the terminal
+            self._closed = True
+            log.exception("the live view failed and is closed; the run goes on")
+
+    def _taken(self) -> list[Line]:
+        waiting, self._above = self._above, []
+        return [line() if callable(line) else line for line in waiting]
+
+    def _styled(self, lines: Sequence[Line]) -> list[str]:
+        """Each line with its colours, as the terminal takes it."""
+        styled = []
+        for line in lines:
+            with self._console.capture() as capture:
+                self._console.print(_text(line), end="", soft_wrap=True)
+            styled.append(capture.get())
+        return styled
+
+    def _query_finished(self, signal: QueryFinished) -> None:
+        result = signal.result
+        if result.status == "ok":
+            if self._verbose:
+                self._above.append(lambda: [("  ", ""), (query_line(result), "dim")])
+            return
+        self._failure("red" if result.status != "timeout" else "yellow", query_failure(result), 0)
+
+    def _event_triggered(self, signal: EventTriggered) -> None:
+        if signal.outcome == "failed":
+            self._failure("red", event_failure(signal), 1)
+        elif self._verbose:
+            self._above.append([("  ", ""), (firing(signal), "dim")])
+
+    def _model_saved(self, signal: ModelSaved) -> None:
+        row = self.state.models[signal.model]
+        self._above.append([("  ", ""), (model_saved(row, signal.after_query), "dim")])
+
+    def _failure(self, style: str, text: str, kind: int) -> None:
+        """A query (kind 0) or an event (kind 1) failed: the first few, then where to look."""
+        self._failures[kind] += 1
+        if self._failures[kind] <= FAILURES_SHOWN or self._verbose:
+            self._above.append([("✗ ", style), (text, "")])
+        elif self._failures[kind] == FAILURES_SHOWN + 1:
+            run_id = self.state.run.run_id if self.state.run is not None else ""
+            where = f"pilot runs show {run_id}" + (" --failed" if kind == 0 else "")
+            what = "queries" if kind == 0 else "events"
+            told = f"  further failures of {what} are in the journal: {where}"
+            self._above.append([(told, "dim")])
+
+    def _driver_output(self, signal: DriverOutput) -> None:
+        self._above.append(lambda: [("│ ", "dim"), (output_text(signal), "")])
+
+    def _notice(self, signal: Notice) -> None:
+        if signal.level == "info" and not self._verbose:
+            return
+        style = {"warning": "yellow", "error": "red"}.get(signal.level, "dim")
+        self._above.append([(f"{clean(signal.level)}: ", style), (clean(signal.text), "")])
+
+
+def _text(line: Line) -> Text:
+    return Text.assemble(*line, no_wrap=True, overflow="ignore")
+
+
+def _group(lines: Sequence[Line]) -> Group:
+    return Group(*(_text(line) for line in lines))

@@ -1,0 +1,125 @@
+"""One line for one thing that happened: what the live view prints above itself and the log says."""
+
+from __future__ import annotations
+
+from pilotcli.records import QueryResult
+from pilotcli.signals import DriverOutput, EventTriggered
+from pilotcli.views.state import Collecting, ModelRow
+from pilotcli.views.text import (
+    change,
+    clean,
+    count,
+    duration,
+    joined,
+    number,
+    plural,
+    rate,
+    size,
+)
+
+__all__ = [
+    "collected_text",
+    "event_failure",
+    "firing",
+    "metric_text",
+    "model_saved",
+    "output_text",
+    "place",
+    "query_failure",
+    "query_line",
+]
+
+
+def place(result: QueryResult) -> str:
+    """`file:line` of a query, as far as known."""
+    parts = [clean(result.file) if result.file else "", str(result.line) if result.line else ""]
+    return ":".join(part for part in parts if part)
+
+
+def query_failure(result: QueryResult) -> str:
+    """Which query did not end well, where it stands and why."""
+    where = place(result)
+    name = f"{clean(result.label)} ({where})" if where else clean(result.label)
+    if result.status == "timeout":
+        return f"{name}: timed out after {duration(result.elapsed_s)}"
+    if result.status == "cancelled":
+        return f"{name}: cancelled after {duration(result.elapsed_s)}"
+    why = _first_line(result.error) or "failed"
+    code = f" [{clean(result.sqlstate)}]" if result.sqlstate else ""
+    kind = "not run: " if result.status == "steering_error" else ""
+    return f"{name}: {kind}{why}{code}"
+
+
+def query_line(result: QueryResult) -> str:
+    """A query that ended, in any way."""
+    if result.status != "ok":
+        return query_failure(result)
+    rows = "" if result.row_count is None else plural(result.row_count, "row")
+    warmup = "" if result.round else "warm-up"
+    return f"{clean(result.label)}: {joined([duration(result.elapsed_s), rows, warmup])}"
+
+
+def event_failure(signal: EventTriggered) -> str:
+    """Which event failed, when, and its error's last line."""
+    return f"event {clean(signal.event)} failed {_when(signal)}: {_last_line(signal.error)}"
+
+
+def firing(signal: EventTriggered) -> str:
+    """A firing that did not fail."""
+    kept = "; it returned no model, the one that was there stays"
+    return (
+        f"event {clean(signal.event)} fired {_when(signal)}, took {duration(signal.duration_s)}"
+        f"{kept if signal.outcome == 'kept' else ''}"
+    )
+
+
+def model_saved(row: ModelRow, after_query: int) -> str:
+    """A model that was saved, with its size and metric."""
+    version = f" v{row.version}" if row.version is not None else ""
+    by = f" by {clean(row.event)}" if row.event else ""
+    after = f" after query {count(after_query)}" if after_query else ""
+    facts = [size(row.size_bytes) if row.size_bytes is not None else "", metric_text(row)]
+    told = joined(facts)
+    return f"model {clean(row.name)}{version} saved{by}{after}{': ' + told if told else ''}"
+
+
+def metric_text(row: ModelRow) -> str:
+    """`mae_ms 3.21 ↓ 12 %`, or nothing."""
+    if row.metric is None:
+        return ""
+    moved = change(row.before, row.value)
+    return joined([clean(row.metric), number(row.value), moved], " ")
+
+
+def collected_text(row: Collecting) -> str:
+    """How far a pretraining's collection is."""
+    into = f" in {clean(row.table)}" if row.table else ""
+    speed = f", {rate(row.rows_per_s)} rows/s" if row.rows_per_s is not None else ""
+    return f"{plural(row.iterations, 'iteration')}, {plural(row.total_rows, 'row')}{into}{speed}"
+
+
+def output_text(signal: DriverOutput) -> str:
+    """A driver's line; of a line that overwrote itself (a progress bar), what it ended as."""
+    text = str(signal.text).expandtabs(8).rstrip("\r\n")
+    return clean(text.rpartition("\r")[2])
+
+
+def _when(signal: EventTriggered) -> str:
+    if signal.reason == "interval":
+        return f"after query {count(signal.after_query)}"
+    words = {
+        "pretraining": "in pretraining",
+        "init": "at the start",
+        "workload_before": "before the workload",
+    }
+    return words.get(signal.reason, clean(signal.reason))
+
+
+def _first_line(text: str | None) -> str:
+    lines = [line for line in str(text or "").splitlines() if line.strip()]
+    return clean(lines[0]) if lines else ""
+
+
+def _last_line(text: str | None) -> str:
+    lines = [line for line in str(text or "").splitlines() if line.strip()]
+    return clean(lines[-1].strip()) if lines else "no message"

@@ -1,0 +1,267 @@
+"""The view for pipes and logs: lines with a time stamp, without control characters."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, TextIO
+
+from pilotcli.signals import (
+    CollectionFinished,
+    DatabaseReady,
+    DriverOutput,
+    EventTriggered,
+    ModelLoaded,
+    ModelSaved,
+    Notice,
+    QueryFinished,
+    RowsCollected,
+    RunStarted,
+    StepStarted,
+    TrainingFinished,
+    TrainingStarted,
+)
+from pilotcli.views.console import Writer
+from pilotcli.views.messages import (
+    collected_text,
+    event_failure,
+    firing,
+    model_saved,
+    output_text,
+    query_failure,
+    query_line,
+)
+from pilotcli.views.state import RunState
+from pilotcli.views.summary import one_line, summary
+from pilotcli.views.text import clean, count, duration, joined, line_text, plural, rate
+
+__all__ = ["PlainView"]
+
+FAILURES_SHOWN = 20
+SAVES_SHOWN = 20
+PROGRESS_EVERY_S = 10.0
+PROGRESS_SHARE = 0.1
+
+
+class PlainView:
+    """Writes a run as lines, few enough for a log of 10,000 queries.
+
+    Progress comes when 10 s have passed and another tenth of the workload is done; where the
+    total is not known, when another tenth of the time so far has passed. Of each event the first
+    firing is told, of each model the first 20 saves, of queries and of each event the first 20
+    failures; progress and summary count the rest. `verbose` tells every query, firing and save;
+    `quiet` only failures, warnings, what drivers write to standard error, and one last line.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.state = RunState(clock, wall)
+        self._wall = wall
+        self._writer = Writer(stream)
+        self._quiet = quiet
+        self._verbose = verbose
+        self._failures = 0
+        self._next_done = 1
+        self._next_s = 0.0
+        self._next_rows_s = 0.0
+        self._closed = False
+        self._closing = threading.Lock()
+        self._tell: dict[type, Callable[[Any], None]] = {
+            QueryFinished: self._query_finished,
+            EventTriggered: self._event_triggered,
+            DriverOutput: self._driver_output,
+            Notice: self._notice,
+        }
+        if not quiet:
+            self._tell |= {
+                RunStarted: self._run_started,
+                StepStarted: self._step_started,
+                DatabaseReady: self._database_ready,
+                RowsCollected: self._rows_collected,
+                CollectionFinished: self._collection_finished,
+                TrainingStarted: self._training_started,
+                TrainingFinished: self._training_finished,
+                ModelLoaded: self._model_loaded,
+                ModelSaved: self._model_saved,
+            }
+
+    def __call__(self, signal: object) -> None:
+        """Take a signal; called from any thread."""
+        with self.state.lock:
+            self.state.apply(signal)
+            tell = self._tell.get(type(signal))
+            if tell is not None:
+                tell(signal)
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write the summary. Further calls do nothing."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        # A signal handler may call this while another thread is writing: not for ever.
+        if not self.state.lock.acquire(timeout=1.0):
+            return
+        try:
+            if self._quiet:
+                text = one_line(self.state)
+                lines = [text] if text else []
+            else:
+                lines = [line_text(line) for line in summary(self.state)]
+            for line in lines:
+                self._say(line.rstrip())
+        finally:
+            self.state.lock.release()
+
+    def _say(self, text: str) -> None:
+        moment = datetime.fromtimestamp(self._wall()).isoformat(timespec="seconds")
+        self._writer.write(f"{moment} {text}\n")
+
+    def _run_started(self, signal: RunStarted) -> None:
+        total = ""
+        if signal.total:
+            total = plural(signal.total, "query", "queries")
+        workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
+        told = joined([clean(signal.workload), total, workers])
+        self._say(f"run {signal.run_id}: {told}")
+        for event in signal.events:
+            self._say(f"event {clean(event.name)}: {clean(event.fires)}")
+        self._next_done = self._step()
+        self._next_s = self.state.clock() + PROGRESS_EVERY_S
+
+    def _step(self) -> int:
+        """The number of queries after which progress is due next, if it is time."""
+        total = self.state.run.total if self.state.run is not None else None
+        return self.state.done + max(1, int((total or 0) * PROGRESS_SHARE))
+
+    def _step_started(self, signal: StepStarted) -> None:
+        self._say(clean(signal.text))
+
+    def _database_ready(self, signal: DatabaseReady) -> None:
+        database = clean(self.state.database or signal.description)
+        self._say(f"database ready in {duration(signal.elapsed_s)}: {database}")
+
+    def _query_finished(self, signal: QueryFinished) -> None:
+        result = signal.result
+        if result.status != "ok":
+            self._failures += 1
+            if self._failures <= FAILURES_SHOWN or self._verbose:
+                self._say(f"failed: {query_failure(result)}")
+            elif self._failures == FAILURES_SHOWN + 1:
+                self._say("further failures of queries are counted, and kept in the journal")
+        elif self._verbose and not self._quiet:
+            self._say(query_line(result))
+        state = self.state
+        if state.done >= self._next_done and not self._quiet:
+            now = state.clock()
+            if now >= self._next_s and state.run is not None:
+                self._progress(now)
+
+    def _progress(self, now: float) -> None:
+        state = self.state
+        total = state.run.total if state.run is not None else None
+        self._next_done = self._step()
+        pause_s = PROGRESS_EVERY_S
+        if not total:
+            pause_s = max(pause_s, state.elapsed_s() * PROGRESS_SHARE)
+        self._next_s = now + pause_s
+        if total is not None and state.done >= total:
+            return
+        done = plural(state.done, "query", "queries")
+        if total:
+            done = f"{count(state.done)} of {count(total)} queries ({state.done * 100 // total} %)"
+        speed = ""
+        if state.first_query is not None and now > state.first_query:
+            speed = f"{rate(state.done / (now - state.first_query))}/s"
+        p50, p95, p99 = state.latencies.percentiles(0.5, 0.95, 0.99)
+        latency = ""
+        if p50 is not None:
+            latency = f"p50 {duration(p50)}, p95 {duration(p95)}, p99 {duration(p99)}"
+        timeouts = state.statuses["timeout"]
+        counts = [
+            f"{count(state.failed)} failed" if state.failed else "",
+            f"{count(timeouts)} timed out" if timeouts else "",
+        ]
+        fired = joined(
+            [f"{clean(row.name)} {count(row.fired)}" for row in state.events.values() if row.fired]
+        )
+        events = f"events fired: {fired}" if fired else ""
+        self._say(joined([joined([done, speed, latency, *counts]), events], "; "))
+
+    def _event_triggered(self, signal: EventTriggered) -> None:
+        row = self.state.events[signal.event]
+        if signal.outcome == "failed":
+            if row.failed <= FAILURES_SHOWN or self._verbose:
+                self._say(f"failed: {event_failure(signal)}")
+            elif row.failed == FAILURES_SHOWN + 1:
+                self._say(f"further failures of event {clean(signal.event)} are counted")
+        elif self._quiet:
+            return
+        elif self._verbose:
+            self._say(firing(signal))
+        elif row.fired - row.failed == 1:
+            more = "; further firings are counted" if signal.reason == "interval" else ""
+            self._say(firing(signal) + more)
+
+    def _rows_collected(self, signal: RowsCollected) -> None:
+        now = self.state.clock()
+        if not self._verbose and now < self._next_rows_s:
+            return
+        self._next_rows_s = now + max(PROGRESS_EVERY_S, signal.elapsed_s * PROGRESS_SHARE)
+        row = self.state.pretraining[signal.event]
+        self._say(f"event {clean(signal.event)} collects: {collected_text(row)}")
+
+    def _collection_finished(self, signal: CollectionFinished) -> None:
+        row = self.state.pretraining[signal.event]
+        took = duration(signal.elapsed_s)
+        self._say(f"event {clean(signal.event)} collected {collected_text(row)} in {took}")
+        self._next_rows_s = 0.0
+
+    def _training_started(self, signal: TrainingStarted) -> None:
+        self._say(f"event {clean(signal.event)} trains model {clean(signal.model)}")
+
+    def _training_finished(self, signal: TrainingFinished) -> None:
+        took = duration(signal.elapsed_s)
+        self._say(f"event {clean(signal.event)} trained model {clean(signal.model)} in {took}")
+
+    def _model_loaded(self, signal: ModelLoaded) -> None:
+        version = f" v{signal.version.version}" if signal.version is not None else ""
+        self._say(f"model {clean(signal.model)}{version} loaded")
+
+    def _model_saved(self, signal: ModelSaved) -> None:
+        row = self.state.models[signal.model]
+        if row.saves <= SAVES_SHOWN or self._verbose:
+            self._say(model_saved(row, signal.after_query))
+        elif row.saves == SAVES_SHOWN + 1:
+            self._say(f"further saves of model {clean(signal.model)} are counted")
+
+    def _driver_output(self, signal: DriverOutput) -> None:
+        if not self._quiet or signal.stream == "stderr":
+            self._say(f"driver: {output_text(signal)}".rstrip())
+
+    def _notice(self, signal: Notice) -> None:
+        if signal.level != "info":
+            self._say(f"{clean(signal.level)}: {clean(signal.text)}")
+        elif not self._quiet:
+            self._say(clean(signal.text))

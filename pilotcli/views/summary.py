@@ -1,0 +1,158 @@
+"""What stays on the screen, and in the log, when a run has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pilotcli.signals import RunFinished
+from pilotcli.views.messages import place
+from pilotcli.views.state import EventRow, ModelRow, RunState
+from pilotcli.views.text import (
+    Line,
+    change,
+    clean,
+    clip_line,
+    count,
+    duration,
+    joined,
+    line_text,
+    number,
+    plural,
+    rate,
+)
+
+__all__ = ["one_line", "summary"]
+
+SLOWEST_SHOWN = 5
+_STATUS_STYLES = {"finished": "bold green", "interrupted": "bold yellow", "failed": "bold red"}
+
+
+def summary(state: RunState, columns: int | None = None) -> list[Line]:
+    """The whole summary. Empty when the run never began. Lines are cut to `columns`, where given,
+    except the last ones, which say why and where to look."""
+    if state.run is None:
+        return []
+    lines = [_verdict(state)]
+    lines += _latency(state)
+    lines += _section("events", (_event(row) for row in state.events.values()))
+    lines += _section("models", (_model(row) for row in state.models.values()))
+    lines += _section("slowest", _slowest(state))
+    if columns is not None:
+        lines = [clip_line(line, columns) for line in lines]
+    return lines + _reasons(state.finished) + [_look_up(state)]
+
+
+def one_line(state: RunState) -> str:
+    """The summary of `-q`; empty when the run never began."""
+    if state.run is None:
+        return ""
+    return line_text(_verdict(state))
+
+
+def _verdict(state: RunState) -> Line:
+    """Status and counts. The counts of `RunFinished` are the journal's; without one (the run
+    broke off) they are what this view has seen."""
+    finished = state.finished
+    if finished is None:
+        status, queries = "did not finish", state.done
+        ok, errors = state.statuses["ok"], state.failed
+        timeouts, cancelled = state.statuses["timeout"], state.statuses["cancelled"]
+        elapsed_s = state.elapsed_s()
+    else:
+        status, queries = clean(finished.status), finished.queries
+        ok, errors = finished.ok, finished.errors
+        timeouts, cancelled = finished.timeouts, finished.cancelled
+        elapsed_s = finished.elapsed_s
+    run_id = state.run.run_id if state.run is not None else ""
+    line: Line = [(f"run {run_id} {status}", _STATUS_STYLES.get(status, "bold red"))]
+    total = state.run.total if state.run is not None else None
+    if not queries and total == 0:
+        return [*line, (f" in {duration(elapsed_s)}", "")]
+    of = f" of {count(total)}" if total is not None and total != queries else ""
+    noun = "query" if (total or queries) == 1 else "queries"
+    told = f": {count(queries)}{of} {noun} in {duration(elapsed_s)}"
+    if elapsed_s > 0 and queries:
+        told += f" ({rate(queries / elapsed_s)}/s)"
+    line.append((f"{told}: {count(ok)} ok", ""))
+    for number_of, word, style in (
+        (errors, "failed", "red"),
+        (timeouts, "timed out", "yellow"),
+        (cancelled, "cancelled", "yellow"),
+    ):
+        if number_of:
+            line += [(", ", ""), (f"{count(number_of)} {word}", style)]
+    return line
+
+
+def _latency(state: RunState) -> list[Line]:
+    found = state.latencies
+    if not found.total:
+        return []
+    p50, p95, p99 = found.percentiles(0.5, 0.95, 0.99)
+    told = "   ".join(
+        f"{name} {duration(value)}"
+        for name, value in (("p50", p50), ("p95", p95), ("p99", p99), ("max", found.highest_s))
+    )
+    return [[("latency   ", "dim"), (told, "")]]
+
+
+def _section(title: str, entries: Iterator[Line]) -> list[Line]:
+    lines: list[Line] = []
+    for entry in entries:
+        lines.append([((title if not lines else "").ljust(10), "dim"), *entry])
+    return lines
+
+
+def _event(row: EventRow) -> Line:
+    line: Line = [(f"{clean(row.name)}: {plural(row.fired, 'firing')}", "")]
+    if row.kept:
+        line.append((f", {count(row.kept)} kept the model", ""))
+    if row.failed:
+        line.append((f", {count(row.failed)} failed", "red"))
+        if row.error:
+            line.append((f" ({clean(row.error)})", "red"))
+    return line
+
+
+def _model(row: ModelRow) -> Line:
+    versions = ""
+    if row.version is not None:
+        versions = f"v{row.version}"
+        if row.first_version != row.version:
+            versions = f"v{row.first_version} → {versions}"
+    saves = "not saved" if not row.saves else f"saved {plural(row.saves, 'time')}"
+    metric = ""
+    if row.metric is not None:
+        metric = f"{clean(row.metric)} {number(row.first)}"
+        if row.saves and row.first != row.value:
+            metric += f" → {number(row.value)}"
+            moved = change(row.first, row.value)
+            metric += f" ({moved})" if moved else ""
+    return [(f"{clean(row.name)}: {joined([versions, saves, metric])}", "")]
+
+
+def _slowest(state: RunState) -> Iterator[Line]:
+    results = state.finished.slowest if state.finished is not None else ()
+    for result in results[:SLOWEST_SHOWN]:
+        status = "" if result.status == "ok" else f" {clean(result.status)}"
+        where = place(result)
+        yield [
+            (duration(result.elapsed_s).rjust(10), ""),
+            (f"  {clean(result.label)}", ""),
+            (f"  {where}" if where else "", "dim"),
+            (status, "red"),
+        ]
+
+
+def _reasons(finished: RunFinished | None) -> list[Line]:
+    if finished is None or not finished.exit_code:
+        return []
+    reasons = [clean(reason) for reason in finished.reasons] or ["no reason was given"]
+    return _section(
+        f"exit {finished.exit_code}".ljust(10), ([(reason, "red")] for reason in reasons)
+    )
+
+
+def _look_up(state: RunState) -> Line:
+    run_id = state.run.run_id if state.run is not None else 0
+    return [("look up   ", "dim"), (f"pilot runs show {run_id}", "bold")]
