@@ -26,7 +26,7 @@ __all__ = ["RunJournal"]
 MAX_SQL_CHARS = 1_000_000
 BATCH_ROWS = 500
 BATCH_AGE_S = 0.2
-WAITING_ROWS = 5_000
+WAITING_ROWS = 20_000
 """How many results may wait for the disk before the replay waits too: memory stays bounded."""
 LARGE_SQL_CHARS = 65_536
 
@@ -264,7 +264,7 @@ class RunJournal:
                 result.started_at,
                 result.elapsed_s,
                 result.row_count,
-                result.error,
+                None if result.error is None else _storable(result.error),
                 result.sqlstate,
                 result.inference_s,
                 result.collection_s,
@@ -305,10 +305,15 @@ def _query_row(run_id: int, query: Query) -> tuple[object, ...]:
     return (
         run_id,
         query.seq,
-        query.label,
+        _storable(query.label),
         query.file,
         query.line,
         query.command,
-        sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS],
+        _storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS]),
         len(sql),
     )
+
+
+def _storable(text: str) -> str:
+    """`text` with bytes that were no valid UTF-8 written out, since SQLite takes only that."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
