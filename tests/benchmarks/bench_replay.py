@@ -1,0 +1,95 @@
+"""Replay of point selects through the whole of pilot against a raw psycopg2 loop, in one run.
+
+    python tests/benchmarks/bench_replay.py [QUERIES]
+
+Both go over the embedded server's Unix socket, in turn, five times each. pilot's time is that of
+`pilot run` from its first query to its last event, with the journal, two events and the plain view
+at work; the raw loop calls `execute` and `fetchall` for the same statements.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pilotcli.config import PostgreSQLConfig, load_config
+from pilotcli.databases import open_target
+from pilotcli.runner import RunRequest, run
+from pilotcli.signals import Bus
+from pilotcli.views import make_view
+
+ROUNDS = 5
+
+EVENTS = '''
+from pilotcli import QueryFinishEvent, PeriodicModelUpdateEvent
+
+class Count(QueryFinishEvent):
+    def process(self, db_controller, data_manager):
+        pass
+
+class Update(PeriodicModelUpdateEvent):
+    def custom_model_update(self, pilot_model, db_controller, data_manager):
+        return None
+'''
+
+CONFIG = """
+home: {home}
+events:
+  - {{class: "ev.py:Count", args: {{interval_count: 100}}}}
+  - {{class: "ev.py:Update", args: {{interval_count: 1000}}}}
+"""
+
+
+def main() -> None:
+    queries = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    with tempfile.TemporaryDirectory(prefix="pilot-bench-") as name:
+        folder = Path(name)
+        (folder / "ev.py").write_text(EVENTS)
+        (folder / "pilot.yaml").write_text(CONFIG.format(home=folder / ".pilot"))
+        statements = [f"SELECT v FROM point WHERE id = {1 + n % 1000}" for n in range(queries)]
+        (folder / "points.sql").write_text(";\n".join(statements) + ";\n")
+        target = open_target(PostgreSQLConfig(home=folder / ".pilot"))
+        controller = target.controller()
+        controller.execute("CREATE TABLE point (id int PRIMARY KEY, v int)")
+        controller.execute("INSERT INTO point SELECT n, n FROM generate_series(1, 1000) AS n")
+        controller.execute("VACUUM ANALYZE point")
+        raw, piloted = [], []
+        for _ in range(ROUNDS):
+            raw.append(raw_loop(target, statements))
+            piloted.append(pilot_run(folder, queries))
+        controller.close()
+        target.close()
+    slow, fast = statistics.median(piloted), statistics.median(raw)
+    print(f"{queries} point selects, medians of {ROUNDS}:")
+    print(f"  raw psycopg2  {fast:.3f} s  {fast / queries * 1e6:.1f} us a query")
+    print(f"  pilot run     {slow:.3f} s  {slow / queries * 1e6:.1f} us a query")
+    print(f"  ratio         {slow / fast:.2f}")
+
+
+def raw_loop(target: object, statements: list[str]) -> float:
+    session = target.session()  # type: ignore[attr-defined]
+    connection = session.connection
+    cursor = connection.cursor()
+    started = time.perf_counter()
+    for statement in statements:
+        cursor.execute(statement)
+        cursor.fetchall()
+    elapsed_s = time.perf_counter() - started
+    session.close()
+    return elapsed_s
+
+
+def pilot_run(folder: Path, queries: int) -> float:
+    config = load_config(folder / "pilot.yaml")
+    with make_view(format="plain", stream=io.StringIO()) as view:
+        finished = run(RunRequest(config, (str(folder / "points.sql"),)), Bus(view))
+    assert finished.ok == queries, finished
+    return finished.elapsed_s
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A project folder in which `pilot` runs against the shared server."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pilotcli.config import PostgreSQLConfig, load_config
+from pilotcli.databases import open_target
+from pilotcli.runner import PretrainRequest, RunRequest, pretrain, run
+from pilotcli.signals import Bus, RunFinished, Signal
+from pilotcli.storage.journal import Journal
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Project:
+    """A folder with a config, event files and workloads, and what its last run signalled."""
+
+    folder: Path
+    dsn: str
+    store: str
+    signals: list[Signal] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def config(self, text: str = "") -> Path:
+        """Write pilot.yaml: the shared server, a home of its own, and `text`."""
+        head = f"home: .pilot\ndatabase: {{dsn: '{self.dsn}'}}\nstore: {{database: {self.store}}}\n"
+        path = self.folder / "pilot.yaml"
+        path.write_text(head + textwrap.dedent(text))
+        return path
+
+    def request(self, *workload: str, sets: tuple[str, ...] = (), **options: object) -> RunRequest:
+        """What `pilot run WORKLOAD... --set ...` would ask for."""
+        path = self.folder / "pilot.yaml"
+        if not path.exists():
+            self.config()
+        paths = tuple(str(self.folder / one) for one in workload)
+        return RunRequest(load_config(path, sets), paths, **options)  # type: ignore[arg-type]
+
+    def run(self, *workload: str, sets: tuple[str, ...] = (), **options: object) -> RunFinished:
+        """Run, and keep the signals."""
+        self.signals.clear()
+        return run(self.request(*workload, sets=sets, **options), Bus(self.signals.append))
+
+    def pretrain(self, **options: object) -> RunFinished:
+        """Pretrain, and keep the signals."""
+        self.signals.clear()
+        config = load_config(self.folder / "pilot.yaml")
+        request = PretrainRequest(config, **options)  # type: ignore[arg-type]
+        return pretrain(request, Bus(self.signals.append))
+
+    def heard(self, kind: type[Signal]) -> list[Signal]:
+        """The signals of one kind."""
+        return [signal for signal in self.signals if type(signal) is kind]
+
+    def journal(self) -> Journal:
+        """The project's journal."""
+        return Journal.open(self.folder / ".pilot")
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, server_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """A new folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    target = open_target(PostgreSQLConfig(home=server_home))
+    yield Project(tmp_path, target.url, f"project_{next(_numbers)}")
+    target.close()
+
