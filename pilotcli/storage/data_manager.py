@@ -152,12 +152,13 @@ class DataManager:
                 hint = did_you_mean(table, tables.names(cursor), listed="It has")
                 log.warning("the store has no table %r. %s", table, hint)
                 return {}, []
-            last = tables.visit(cursor, table, reader)
+            visited = tables.visit(cursor, table, reader)
+            last = visited or 0 if only_new else 0
             columns[KEY] = "bigint"
+            # Without arguments to fill in, so that a percent sign in a name is only that.
             cursor.execute(
                 f"SELECT {', '.join(map(tables.quoted, columns))} FROM {tables.quoted(table)} "  # noqa: S608
-                f"WHERE {KEY} > %s ORDER BY {KEY}",
-                (last or 0 if only_new else 0,),
+                f"WHERE {KEY} > {last:d} ORDER BY {KEY}"
             )
             rows = cursor.fetchall()
             if rows:

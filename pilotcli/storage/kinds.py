@@ -125,10 +125,10 @@ def _numpy_encoder(one: type) -> Encoder | None:
     if numpy is not None:
         for base, encoder in (
             (numpy.bool_, _bools),
+            (numpy.datetime64, _numpy_times("datetime64[us]")),
+            (numpy.timedelta64, _numpy_times("timedelta64[us]")),  # an integer to numpy
             (numpy.integer, _ints),
             (numpy.floating, _floats),
-            (numpy.datetime64, _numpy_times("datetime64[us]", _datetimes)),
-            (numpy.timedelta64, _numpy_times("timedelta64[us]", _timedeltas)),
         ):
             if issubclass(one, base):
                 return encoder
@@ -140,7 +140,7 @@ def _numpy_encoder(one: type) -> Encoder | None:
 def _unstorable(one: type) -> Encoder:
     def refuse(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
         raise UnstorableError(
-            f"holds a {one.__module__}.{one.__qualname__}, which has no column type"
+            f"brings a value of type {one.__qualname__}, which is not stored"
         )
 
     return refuse
@@ -219,7 +219,7 @@ def _timedeltas(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     ]
 
 
-def _numpy_times(unit: str, encoder: Encoder) -> Encoder:
+def _numpy_times(unit: str) -> Encoder:
     def encode(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
         return encoded([value.astype(unit).item() for value in values])
 
