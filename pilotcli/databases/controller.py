@@ -1,0 +1,278 @@
+"""What drivers do with a PostgreSQL, under PilotScope's documented names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql as compose
+
+from pilotcli.databases.base import BaseDBController, Target
+from pilotcli.databases.postgres import PostgresSession, plan_of
+from pilotcli.errors import DatabaseError, QueryError, UsageError
+
+if TYPE_CHECKING:
+    from pilotcli.config.pilot_config import PilotConfig
+
+__all__ = ["DBControllerFactory", "PostgreSQLController", "get_db_controller"]
+
+# Everything that a driver may have left in its session, except temporary tables.
+_CLEAN = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *;"
+    " SELECT pg_advisory_unlock_all()"
+)
+
+
+class PostgreSQLController(BaseDBController):
+    """A driver's way to the database: a connection for each thread, opened when first used.
+
+    Statements end after `config.sql_execution_timeout` seconds. A connection that was lost is
+    opened anew by the next call. Names of tables and columns are quoted, so they are taken as
+    they are written, in upper or lower case; `schema.table` names a table of another schema than
+    those of the `search_path`.
+
+    Every method raises `QueryError` when the server refuses the statement (`QueryTimeout`,
+    `QueryCancelled` when it was ended) and `DatabaseError` when there is no connection.
+    """
+
+    def __init__(self, config: PilotConfig, *, target: Target | None = None) -> None:
+        self.config = config
+        self._target = target
+        self._owns_target = target is None
+        self._own = threading.local()
+        self._guard = threading.Lock()
+        self._sessions: dict[PostgresSession, threading.Thread] = {}
+
+    def execute(self, sql: str, fetch: bool = False, fetch_column_name: bool = False) -> Any:
+        """Run `sql`; see `BaseDBController.execute`."""
+        rows = self._session().execute(sql)
+        if not fetch:
+            return None
+        found = list(rows.rows)
+        return [tuple(rows.columns), *found] if fetch_column_name else found
+
+    def explain_physical_plan(self, sql: str) -> dict[str, Any]:
+        """The planner's plan of `sql`, which is not run: a dict with the key `Plan`."""
+        return self._session().explain(sql)
+
+    def explain_execution_plan(self, sql: str) -> dict[str, Any]:
+        """Run `sql` under `EXPLAIN ANALYZE`: a dict with `Plan` and `Execution Time` (ms)."""
+        return plan_of(self._session().execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"))
+
+    def get_estimated_cost(self, sql: str) -> float:
+        """The planner's total cost of `sql`, in its own units."""
+        return float(self.explain_physical_plan(sql)["Plan"]["Total Cost"])
+
+    def set_hint(self, key: str, value: object) -> None:
+        """Set the server setting `key` for the calling thread's session, until `reset`."""
+        text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        self._run("SELECT set_config({}, {}, false)", compose.Literal(key), compose.Literal(text))
+
+    def exist_table(self, table_name: str) -> bool:
+        """Whether there is a table (or a view) of this name."""
+        return bool(self._run("SELECT to_regclass({}) IS NOT NULL", _literal(table_name))[0][0])
+
+    def get_all_table_names(self) -> list[str]:
+        """The tables of the current schema, in alphabetical order."""
+        found = self._run(
+            "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p')"
+            " AND relnamespace = current_schema()::regnamespace ORDER BY 1"
+        )
+        return [row[0] for row in found]
+
+    def create_table_if_absences(
+        self,
+        table_name: str,
+        column_2_value: Mapping[str, object],
+        primary_key_column: str | None = None,
+        enable_autoincrement_id_key: bool = True,
+    ) -> None:
+        """Create a table unless it exists, its column types taken from the values given.
+
+        Integers become `bigint`, floats `double precision`, truth values `boolean`, everything
+        else `text`. An integer `primary_key_column` counts up by itself where
+        `enable_autoincrement_id_key`. No row is inserted.
+
+        Raises `UsageError` when `primary_key_column` is no column.
+        """
+        if primary_key_column is not None and primary_key_column not in column_2_value:
+            raise UsageError(
+                f"the primary key {primary_key_column!r} of the table {table_name!r} is not one "
+                f"of its columns: {', '.join(map(repr, column_2_value))}"
+            )
+        columns = []
+        for name, value in column_2_value.items():
+            kind = _type_of(value)
+            if name == primary_key_column:
+                if enable_autoincrement_id_key and kind == "bigint":
+                    kind += " GENERATED BY DEFAULT AS IDENTITY"
+                kind += " PRIMARY KEY"
+            columns.append(compose.SQL("{} {}").format(compose.Identifier(name), _raw(kind)))
+        self._run(
+            "CREATE TABLE IF NOT EXISTS {} ({})",
+            _identifier(table_name),
+            compose.SQL(", ").join(columns),
+        )
+
+    def drop_table_if_exist(self, table_name: str) -> None:
+        """Drop a table, if it is there."""
+        self._run("DROP TABLE IF EXISTS {}", _identifier(table_name))
+
+    def insert(self, table_name: str, column_2_value: Mapping[str, object]) -> None:
+        """Insert one row. Values are those psycopg2 adapts; dicts are stored as JSON text."""
+        table = _identifier(table_name)
+        if not column_2_value:
+            self._run("INSERT INTO {} DEFAULT VALUES", table)
+            return
+        self._run(
+            "INSERT INTO {} ({}) VALUES ({})",
+            table,
+            compose.SQL(", ").join(map(compose.Identifier, column_2_value)),
+            compose.SQL(", ").join(map(_value, column_2_value.values())),
+        )
+
+    def get_table_columns(self, table_name: str) -> list[str]:
+        """The names of the table's columns, in their order."""
+        found = self._run(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = {}::regclass"
+            " AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            _literal(table_name),
+        )
+        return [row[0] for row in found]
+
+    def get_table_row_count(self, table_name: str) -> int:
+        """How many rows the table has, counted."""
+        return int(self._run("SELECT count(*) FROM {}", _identifier(table_name))[0][0])
+
+    def get_column_max(self, table_name: str, column_name: str) -> Any:
+        """The largest value of a column; None when there is none."""
+        return self._of_column("SELECT max({}) FROM {}", table_name, column_name)
+
+    def get_column_min(self, table_name: str, column_name: str) -> Any:
+        """The smallest value of a column; None when there is none."""
+        return self._of_column("SELECT min({}) FROM {}", table_name, column_name)
+
+    def get_number_of_distinct_value(self, table_name: str, column_name: str) -> int:
+        """How many different values a column has, nulls not counted."""
+        return int(self._of_column("SELECT count(DISTINCT {}) FROM {}", table_name, column_name))
+
+    def reset(self) -> None:
+        """Leave the calling thread's session as it was when new, except for temporary tables.
+
+        Costs nothing when the session was not used since the last reset. A session that cannot be
+        cleaned is closed, and the next call opens another.
+        """
+        self._forget_ended_threads()
+        session: PostgresSession | None = getattr(self._own, "session", None)
+        if session is None or not self._own.used or session.closed:
+            return
+        try:
+            session.rollback()
+            session.execute(_CLEAN)
+        except (DatabaseError, QueryError):
+            session.close()
+        self._own.used = False
+
+    def cancel(self) -> None:
+        """Cancel what runs in any of this controller's sessions."""
+        with self._guard:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.cancel()
+
+    def close(self) -> None:
+        """Close the connections of all threads. A later call opens a new one."""
+        with self._guard:
+            sessions, self._sessions = self._sessions, {}
+            target = self._target if self._owns_target else None
+            if self._owns_target:
+                self._target = None
+        for session in sessions:
+            session.close()
+        if target is not None:
+            target.close()
+
+    def _session(self) -> PostgresSession:
+        own = self._own
+        session: PostgresSession | None = getattr(own, "session", None)
+        if session is None or session.closed:
+            session = own.session = self._opened()
+        own.used = True
+        return session
+
+    def _opened(self) -> PostgresSession:
+        from pilotcli.databases import open_target
+
+        with self._guard:
+            if self._target is None:
+                self._target = open_target(self.config)
+            target = self._target
+        session = target.session(timeout_s=self.config.sql_execution_timeout)
+        assert isinstance(session, PostgresSession)
+        self._forget_ended_threads()
+        with self._guard:
+            self._sessions[session] = threading.current_thread()
+        return session
+
+    def _forget_ended_threads(self) -> None:
+        with self._guard:
+            ended = [one for one, thread in self._sessions.items() if not thread.is_alive()]
+            gone = [one for one in self._sessions if one.closed]
+            for session in {*ended, *gone}:
+                del self._sessions[session]
+        for session in ended:
+            session.close()
+
+    def _run(self, template: str, *parts: compose.Composable) -> list[tuple[Any, ...]]:
+        session = self._session()
+        text = compose.SQL(template).format(*parts).as_string(session.connection)
+        return list(session.execute(text).rows)
+
+    def _of_column(self, template: str, table_name: str, column_name: str) -> Any:
+        column = compose.Identifier(column_name)
+        return self._run(template, column, _identifier(table_name))[0][0]
+
+
+def _identifier(table_name: str) -> compose.Identifier:
+    return compose.Identifier(*table_name.split(".", 1))
+
+
+def _literal(table_name: str) -> compose.Literal[Any]:
+    """The quoted name as a string, for `regclass`, which reads it as SQL does."""
+    parts = table_name.split(".", 1)
+    return compose.Literal(".".join('"' + part.replace('"', '""') + '"' for part in parts))
+
+
+def _raw(text: str) -> compose.SQL:
+    return compose.SQL(text)
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "bigint"
+    return "double precision" if isinstance(value, float) else "text"
+
+
+def _value(value: object) -> compose.Literal[Any]:
+    if isinstance(value, Mapping):
+        import json
+
+        value = json.dumps(value)
+    return compose.Literal(value)
+
+
+def get_db_controller(config: PilotConfig) -> BaseDBController:
+    """A new controller for the database that `config` names."""
+    return PostgreSQLController(config)
+
+
+class DBControllerFactory:
+    """Makes controllers; PilotScope's documented class."""
+
+    @staticmethod
+    def get_db_controller(config: PilotConfig) -> BaseDBController:
+        """A new controller for the database that `config` names."""
+        return get_db_controller(config)

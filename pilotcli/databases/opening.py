@@ -1,0 +1,169 @@
+"""From a config to the target and to the store."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql as compose
+
+from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
+from pilotcli.databases.connection import (
+    Server,
+    close_names,
+    connect,
+    server_from_dsn,
+)
+from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.databases.setup import run_setup
+from pilotcli.errors import DatabaseError, PilotError, StoreError, UsageError
+
+__all__ = ["DEFAULT_DATABASE", "acquire_server", "connect_to_store", "open_postgres"]
+
+DEFAULT_DATABASE = "pilot"
+"""The database of the embedded server when the config names none."""
+
+_EXISTS_ALREADY = ("42P04", "23505")  # duplicate_database, or lost the race for its name
+_NOT_ALLOWED = "42501"
+
+Step = Callable[[str], None]
+
+
+def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresTarget:
+    """The PostgreSQL that `config` names, started and filled where it is the embedded one."""
+    config = _postgres(config)
+    if not config.embedded:
+        return PostgresTarget(config, _outside(config), name="")
+    embedded = acquire_server(config, on_step)
+    try:
+        name = config.db or DEFAULT_DATABASE
+        server = _embedded(config, embedded, name)
+        _provide(server, name, may_create=name == DEFAULT_DATABASE or bool(config.setup))
+        if config.setup:
+            run_setup(server, config.setup, on_step or _silent)
+        where = f"embedded in {config.home}"
+        return PostgresTarget(config, server, name=where, release=embedded.release)
+    except BaseException:
+        embedded.release()
+        raise
+
+
+def connect_to_store(config: PilotConfig) -> Any:
+    """A psycopg2 connection to the store, in autocommit mode; its database is created if needed.
+
+    Commits wait for the disk, also on the embedded server. Raises `StoreError`.
+    """
+    config = _postgres(config)
+    settings = {"synchronous_commit": "on"}
+    try:
+        if config.store_dsn is not None:
+            timeout_s = config.connect_timeout
+            dsn = server_from_dsn(config.store_dsn, connect_timeout_s=timeout_s, what="store.dsn")
+            return connect(dsn, settings)
+        name = config.user_data_db_name
+        if not config.embedded:
+            beside = _outside(config)
+            _provide(beside, name, may_create=True)
+            return connect(beside.with_database(name), settings)
+        embedded = acquire_server(config)
+        try:
+            server = _embedded(config, embedded, name)
+            _provide(server, name, may_create=True)
+            connection = connect(server, settings)
+        except BaseException:
+            embedded.release()
+            raise
+    except StoreError:
+        raise
+    except DatabaseError as error:
+        raise StoreError(f"the store: {error.message}", hint=error.hint) from error
+    # The server stays up for as long as somebody holds the connection.
+    weakref.finalize(connection, embedded.release)
+    return connection
+
+
+def acquire_server(config: PilotConfig, on_step: Step | None = None) -> EmbeddedServer:
+    """The embedded server of `config`, running."""
+    config = _postgres(config)
+    return EmbeddedServer.acquire(
+        config.home,
+        postgres_bin=config.postgres_bin,
+        settings=config.server_settings,
+        on_step=on_step,
+    )
+
+
+def _silent(_: str) -> None:
+    """Hears a step and does nothing."""
+
+
+def _postgres(config: PilotConfig) -> PostgreSQLConfig:
+    if isinstance(config, PostgreSQLConfig):
+        return config
+    raise UsageError(
+        f"a {type(config).__name__} names no database",
+        hint="Use PostgreSQLConfig, which is the embedded server when it is given no arguments.",
+    )
+
+
+def _outside(config: PostgreSQLConfig) -> Server:
+    if config.dsn is not None:
+        server = server_from_dsn(config.dsn, connect_timeout_s=config.connect_timeout)
+    else:
+        given = {
+            "host": config.db_host,
+            "port": config.db_port,
+            "user": config.db_user,
+            "password": config.db_user_pwd,
+        }
+        known = {key: str(value) for key, value in given.items() if value is not None}
+        server = Server(known, config.connect_timeout)
+    return server if config.db is None else server.with_database(config.db)
+
+
+def _embedded(config: PostgreSQLConfig, embedded: EmbeddedServer, name: str) -> Server:
+    return Server(
+        embedded.conninfo(name),
+        config.connect_timeout,
+        start_hint=f"The embedded server's log is {embedded.log_file}.",
+    )
+
+
+def _provide(server: Server, name: str, *, may_create: bool) -> None:
+    """See to it that the database `name` exists on the server."""
+    first = server.with_database("postgres") if server.database == name else server
+    connection = connect(first)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
+            names = [row[0] for row in cursor.fetchall()]
+            if name in names:
+                return
+            if not may_create:
+                raise DatabaseError(
+                    f"the embedded server has no database {name!r}",
+                    hint=f"{close_names(name, names)} It is created when `database.setup` says "
+                    "how to fill it.",
+                )
+            # From template0: nobody can be connected to it, which would be in the way.
+            statement = compose.SQL("CREATE DATABASE {} TEMPLATE template0")
+            cursor.execute(statement.format(compose.Identifier(name)))
+    except psycopg2.Error as error:
+        if error.pgcode not in _EXISTS_ALREADY:
+            raise _not_created(name, connection.info.user, error) from error
+    finally:
+        connection.close()
+
+
+def _not_created(name: str, user: str, error: psycopg2.Error) -> PilotError:
+    said = error.diag.message_primary or str(error).strip()
+    hint = "The server's log may say more."
+    if error.pgcode == _NOT_ALLOWED:
+        hint = (
+            f'Have an administrator run CREATE DATABASE "{name}" OWNER "{user}"; or name another '
+            "place for the store with `store.dsn`, or `store.database`."
+        )
+    return StoreError(f"the database {name!r} cannot be created: {said}", hint=hint)

@@ -1,0 +1,281 @@
+"""PostgreSQL as a target: its sessions, and its errors as pilot's own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable
+from io import RawIOBase
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+
+from pilotcli.databases.base import BaseDBController, Rows
+from pilotcli.databases.connection import Server, connect, version_text
+from pilotcli.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
+from pilotcli.records import CopyData
+
+if TYPE_CHECKING:
+    from pilotcli.config.pilot_config import PilotConfig
+
+__all__ = ["PostgresSession", "PostgresTarget"]
+
+_IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
+_IN_FAILED_TRANSACTION = 3
+
+_GAP = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|;)*")
+_COPY = re.compile(r"copy\b", re.IGNORECASE)
+
+# Codes after which the connection is of no use (PostgreSQL manual, appendix A).
+_LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
+_QUERY_CANCELED = "57014"
+
+
+class PostgresSession:
+    """One connection; implements `Session`.
+
+    `timeout_s` is what the server was told at the start, None for none.
+    """
+
+    def __init__(self, connection: Any, where: str, timeout_s: float | None = None) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._where = where
+        self._timeout_s = timeout_s
+        self._cancel_asked = False
+
+    @property
+    def connection(self) -> Any:
+        """psycopg2's connection, in autocommit mode."""
+        return self._connection
+
+    def execute(self, sql: str, copy: CopyData | None = None) -> Rows:
+        """Run `sql` as it stands and fetch all rows; see `Session.execute`."""
+        cursor = self._cursor
+        self._cancel_asked = False
+        began = time.monotonic()
+        try:
+            if "\0" in sql:  # the protocol ends a statement there, so the rest would be lost
+                raise QueryError("the statement holds a character with the code 0")
+            # A statement that begins with a letter other than c is no COPY: nothing to look up.
+            if copy is not None or (sql[:1] in _MAYBE_COPY and _is_copy(sql)):
+                return self._copy(sql, copy)
+            cursor.execute(sql)
+            description = cursor.description
+            if description is None:
+                count = cursor.rowcount
+                return Rows((), (), count if count >= 0 else None)
+            rows = cursor.fetchall()
+            return Rows(rows, [column[0] for column in description], len(rows))
+        except psycopg2.Error as error:
+            if error.pgcode is None and not self._connection.closed and _is_empty(sql):
+                return Rows((), (), None)
+            raise self._failure(error, time.monotonic() - began) from None
+        except (UnicodeError, OverflowError) as error:
+            raise QueryError(f"the text cannot be exchanged with the server: {error}") from None
+        except ValueError as error:
+            raise QueryError(f"a value of the result cannot be read: {error}") from None
+
+    def _copy(self, sql: str, copy: CopyData | None) -> Rows:
+        cursor = self._cursor
+        channel = _CopyChannel(copy)
+        try:
+            cursor.copy_expert(sql, channel)
+        finally:
+            channel.close()
+        count = cursor.rowcount
+        return Rows((), (), count if count >= 0 else None)
+
+    def explain(self, sql: str) -> dict[str, Any]:
+        """The planner's plan of `sql`: the dict that holds the key `Plan`."""
+        return plan_of(self.execute(f"EXPLAIN (FORMAT JSON) {sql}"))
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction block is open."""
+        return self._connection.get_transaction_status() in _IN_TRANSACTION
+
+    @property
+    def transaction_failed(self) -> bool:
+        """Whether the open block has failed."""
+        return bool(self._connection.get_transaction_status() == _IN_FAILED_TRANSACTION)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone."""
+        return bool(self._connection.closed)
+
+    def rollback(self) -> None:
+        """End an open transaction block; does nothing without one."""
+        if not self.closed and self.in_transaction:
+            self.execute("ROLLBACK")
+
+    def cancel(self) -> None:
+        """Ask the server to cancel what runs; does nothing when the connection is gone."""
+        self._cancel_asked = True
+        with contextlib.suppress(psycopg2.Error):
+            self._connection.cancel()
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        self._connection.close()
+
+    def _failure(self, error: psycopg2.Error, elapsed_s: float) -> DatabaseError | QueryError:
+        code = error.pgcode
+        message = _message(error)
+        if code == _QUERY_CANCELED:
+            if self._cancel_asked:
+                return QueryCancelled(message, sqlstate=code)
+            if self._timeout_s is not None and elapsed_s >= self._timeout_s:
+                return QueryTimeout(
+                    f"ended after its time-out of {self._timeout_s:g} s", sqlstate=code
+                )
+            return QueryCancelled(message, sqlstate=code)
+        if self.closed or (code is not None and (code in _LOST or code.startswith("08"))):
+            self.close()
+            return DatabaseError(
+                f"the connection to {self._where} was lost: {message}",
+                hint="The server's log says why it ended the connection.",
+            )
+        hint = getattr(error.diag, "message_hint", None)
+        return QueryError(message, sqlstate=code, hint=hint)
+
+
+_MAYBE_COPY = frozenset("cC-/; \t\r\n\f\v")
+
+
+def _skip_gap(sql: str) -> int:
+    """Where the first statement begins, after white space, semicolons and comments."""
+    position = 0
+    while True:
+        found = _GAP.match(sql, position)
+        assert found is not None
+        position = found.end()
+        if not sql.startswith("/*", position):
+            return position
+        position = _comment_end(sql, position)
+
+
+def _comment_end(sql: str, position: int) -> int:
+    depth = 0
+    for mark in re.compile(r"/\*|\*/").finditer(sql, position):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(sql)
+
+
+def _is_copy(sql: str) -> bool:
+    return _COPY.match(sql, _skip_gap(sql)) is not None
+
+
+def _is_empty(sql: str) -> bool:
+    return _skip_gap(sql) == len(sql)
+
+
+def _message(error: psycopg2.Error) -> str:
+    primary = error.diag.message_primary
+    if primary is None:
+        return " ".join(str(error).split()) or type(error).__name__
+    detail = error.diag.message_detail
+    return f"{primary} ({detail})" if detail else str(primary)
+
+
+def plan_of(result: Rows) -> dict[str, Any]:
+    """The dict of an `EXPLAIN (FORMAT JSON)`."""
+    value = result.rows[0][0]
+    plan: dict[str, Any] = (json.loads(value) if isinstance(value, str) else value)[0]
+    return plan
+
+
+class _CopyChannel(RawIOBase):
+    """What COPY reads from, the slice of a file, or writes to, nowhere."""
+
+    def __init__(self, copy: CopyData | None) -> None:
+        super().__init__()
+        self._file = None
+        self._left = 0
+        if copy is not None:
+            self._file = copy.path.open("rb")
+            self._file.seek(copy.offset)
+            self._left = copy.size_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._file is None:
+            return b""
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._file.read(wanted)
+        self._left -= len(data)
+        return data
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+class PostgresTarget:
+    """A PostgreSQL, ready to be connected to; implements `Target`.
+
+    `release` is called once, when the target is closed.
+    """
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        server: Server,
+        *,
+        name: str,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.server = server
+        self._release = release
+        connection = connect(server)
+        try:
+            info = connection.info
+            self._version = version_text(connection)
+            where = f"at {server.where}" if release is None else name
+            self._description = f"PostgreSQL {self._version} {where}, database {info.dbname}"
+        finally:
+            connection.close()
+
+    @property
+    def description(self) -> str:
+        """What and where it is, without secrets."""
+        return self._description
+
+    @property
+    def server_version(self) -> str:
+        """The server's version: `18.6`."""
+        return self._version
+
+    def session(self, *, timeout_s: float | None = None) -> PostgresSession:
+        """Open a session whose statements end after `timeout_s` (None: never)."""
+        settings = dict(getattr(self.config, "session_settings", {}))
+        if timeout_s is not None:
+            settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
+        return PostgresSession(connect(self.server, settings), self._description, timeout_s)
+
+    def controller(self) -> BaseDBController:
+        """A new controller for drivers, with sessions of its own."""
+        from pilotcli.databases.controller import PostgreSQLController
+
+        return PostgreSQLController(self.config, target=self)
+
+    def close(self) -> None:
+        """Let go of the target; safe to call twice."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
