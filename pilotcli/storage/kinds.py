@@ -139,9 +139,7 @@ def _numpy_encoder(one: type) -> Encoder | None:
 
 def _unstorable(one: type) -> Encoder:
     def refuse(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-        raise UnstorableError(
-            f"brings a value of type {one.__qualname__}, which is not stored"
-        )
+        raise UnstorableError(f"brings a value of type {one.__qualname__}, which is not stored")
 
     return refuse
 

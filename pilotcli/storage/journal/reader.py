@@ -153,23 +153,26 @@ class JournalReader:
             ModelVersion(*[*row[:2], Path(row[2]), *row[3:10], json.loads(row[10])]) for row in rows
         ]
 
+    def counts(self, run_id: int) -> dict[QueryStatus, int]:
+        """How many query executions of a run ended in which way."""
+        rows = self._all(
+            "SELECT status, count(*) FROM results WHERE run_id = ? GROUP BY status", run_id
+        )
+        return dict(rows)
+
     def statistics(self, run_id: int) -> RunStatistics:
         """Counts per status and latency percentiles of a run, without loading its results."""
-        rows = self._all(
-            "SELECT status, count(*), sum(elapsed_s), max(elapsed_s) FROM results "
-            "WHERE run_id = ? GROUP BY status",
-            run_id,
-        )
-        counts: dict[QueryStatus, int] = {row[0]: row[1] for row in rows}
+        counts = self.counts(run_id)
         ok = counts.get("ok", 0)
+        ((query_s,),) = self._all("SELECT total(elapsed_s) FROM results WHERE run_id = ?", run_id)
         return RunStatistics(
             total=sum(counts.values()),
             counts=counts,
-            query_s=sum(row[2] for row in rows),
+            query_s=query_s,
             p50_s=self._percentile(run_id, ok, 0.50),
             p95_s=self._percentile(run_id, ok, 0.95),
             p99_s=self._percentile(run_id, ok, 0.99),
-            max_s=max((row[3] for row in rows if row[0] == "ok"), default=None),
+            max_s=self._percentile(run_id, ok, 1.0),
         )
 
     def _percentile(self, run_id: int, count: int, share: float) -> float | None:

@@ -94,10 +94,12 @@ class RunJournal:
             self._raise_error()
         waiting = self._waiting
         waiting.append((query, result))
-        if len(waiting) >= BATCH_ROWS or len(query.sql) > LARGE_SQL_CHARS:
+        count = len(waiting)
+        # Not at every result from there on: to wake a thread costs more than all of the rest.
+        if count % BATCH_ROWS == 0 or len(query.sql) > LARGE_SQL_CHARS:
             self._wake.set()
-            if len(waiting) >= WAITING_ROWS:
-                self.flush()
+        if count >= WAITING_ROWS:
+            self.flush()
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
         """Record a firing and the events' counters after it, with all results before it."""

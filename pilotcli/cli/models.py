@@ -1,0 +1,147 @@
+"""`pilot models list|show|rollback|prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
+
+if TYPE_CHECKING:
+    from pilotcli.storage.checkpoints import CheckpointStore
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Look after the checkpoints of models.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
+) -> None:
+    """List all models, each with its current checkpoint.
+
+    \b
+    Examples:
+      pilot models list
+      pilot models list --format json
+    """
+    from pilotcli.views.checkpoints import ModelListing, show_models
+
+    store = _store(config, set_)
+    models = [
+        ModelListing(name, store.current(name), store.versions(name)) for name in store.models()
+    ]
+    show_models(models, store.root, format.value)
+
+
+@app.command()
+def show(
+    name: _Name,
+    version: Annotated[
+        Optional[int],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+        typer.Option("--version", metavar="N", help="Only this version, with all of its files."),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: FormatOption = ListFormat.table,
+) -> None:
+    """Show the checkpoints of a model, oldest first; a star marks the current one.
+
+    \b
+    Examples:
+      pilot models show latency
+      pilot models show latency --version 3
+    """
+    from pilotcli.views.checkpoints import ModelListing, show_model, show_version
+
+    store = _store(config, set_)
+    _check_name(store, name)
+    if version is None:
+        show_model(ModelListing(name, store.current(name), store.versions(name)), format.value)
+        return
+    found = store.get(name, version)
+    show_version(found, store.details(found), format.value)
+
+
+@app.command()
+def rollback(
+    name: _Name,
+    to: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            "--to", metavar="N", help="The version to go back to (default: the one before)."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Make an older checkpoint of a model the current one, which the next run loads.
+
+    Its files are compared with their checksums first. Newer checkpoints stay.
+
+    \b
+    Examples:
+      pilot models rollback latency
+      pilot models rollback latency --to 3
+    """
+    from pilotcli.views.checkpoints import show_current
+
+    store = _store(config, set_)
+    _check_name(store, name)
+    show_current(store.rollback(name, to))
+
+
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many stay.")],
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[NAME]", help="The model's name.", show_default=False),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All models.")] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Remove a model's oldest checkpoints; the current one always stays.
+
+    \b
+    Examples:
+      pilot models prune latency --keep 5
+      pilot models prune --all --keep 3
+    """
+    from pilotcli.errors import UsageError
+    from pilotcli.views.checkpoints import show_removed
+
+    if (name is None) != all_:
+        raise UsageError("name one model, or say --all", hint="pilot models prune --all --keep 3")
+    store = _store(config, set_)
+    if name is not None:
+        _check_name(store, name)
+    names = store.models() if name is None else [name]
+    show_removed([version for one in names for version in store.prune(one, keep)])
+
+
+def _store(config: Path | None, set_: list[str] | None) -> CheckpointStore:
+    from pilotcli.config import load_config
+    from pilotcli.storage.checkpoints import CheckpointStore
+
+    return CheckpointStore(load_config(config, set_ or []).home / "models")
+
+
+def _check_name(store: CheckpointStore, name: str) -> None:
+    from pilotcli.errors import CheckpointError
+    from pilotcli.names import did_you_mean
+
+    known = store.models()
+    if name not in known:
+        raise CheckpointError(
+            f"there is no checkpoint of a model {name!r} in {store.root}",
+            hint=did_you_mean(name, known, listed="There are"),
+        )

@@ -1,0 +1,147 @@
+"""What `pilot models` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pilotcli.records import ModelVersion
+from pilotcli.views.console import out
+from pilotcli.views.layout import Column
+from pilotcli.views.tables import as_json, show_json, show_table, when
+from pilotcli.views.text import MISSING, clean, count, joined, number, plural, size
+
+__all__ = [
+    "ModelListing",
+    "show_current",
+    "show_model",
+    "show_models",
+    "show_removed",
+    "show_version",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """A model with its versions, oldest first, and the one in use."""
+
+    name: str
+    current: ModelVersion | None
+    versions: Sequence[ModelVersion]
+
+
+def show_models(models: Sequence[ModelListing], folder: object, format: str) -> None:
+    """One line a model: its current version."""
+    if format == "json":
+        show_json(
+            [
+                {
+                    "model": one.name,
+                    "current": one.current,
+                    "versions": [version.version for version in one.versions],
+                }
+                for one in models
+            ]
+        )
+        return
+    if not models:
+        out(f"There are no checkpoints in {clean(folder)}.")
+        out("A run with events that train a model saves some: pilot run, or pilot pretrain.")
+        return
+    rows = [(clean(one.name), count(len(one.versions)), *_cells(one.current)) for one in models]
+    columns = (Column("MODEL", least=12, flexible=True), Column("VERSIONS", right=True, drop=4))
+    show_table((*columns, *_COLUMNS), rows)
+
+
+def show_model(model: ModelListing, format: str) -> None:
+    """One line a version, oldest first; the current one has a star."""
+    if format == "json":
+        show_json(model)
+        return
+    current = None if model.current is None else model.current.version
+    rows = [
+        ("*" if version.version == current else "", *_cells(version)) for version in model.versions
+    ]
+    show_table((Column(" "), *_COLUMNS), rows)
+
+
+def show_version(version: ModelVersion, details: Mapping[str, Any], format: str) -> None:
+    """Everything that the manifest of one version says."""
+    if format == "json":
+        show_json({**as_json(version), **{key: details[key] for key in _DETAILS}})
+        return
+    facts = {
+        "model": version.model,
+        "version": str(version.version),
+        "class": details["class"],
+        "folder": str(version.path),
+        "saved": when(version.created_at),
+        "by event": _or_missing(version.event),
+        "in run": _or_missing(version.run_id),
+        "after query": _or_missing(version.query_seq),
+        "trained on": MISSING if version.trained_rows is None else _rows(version.trained_rows),
+        "metrics": _metrics(version.metrics) or MISSING,
+        "size": size(version.size_bytes),
+        "sha256": version.sha256,
+        "written with": f"pilot {details['pilot']}, Python {details['python']}",
+    }
+    for name, value in facts.items():
+        out(f"{name:<13} {clean(value)}")
+    out("files")
+    for file in details["files"]:
+        out(f"  {size(file['size_bytes']):>8}  {file['sha256'][:12]}  {clean(file['name'])}")
+
+
+def show_current(version: ModelVersion) -> None:
+    """Say which version is in use now."""
+    out(f"{clean(version.model)} is at version {version.version}, saved {when(version.created_at)}")
+
+
+def show_removed(removed: Sequence[ModelVersion]) -> None:
+    """Say which versions were removed, and how much room that made."""
+    for version in removed:
+        out(
+            f"removed {clean(version.model)} version {version.version} ({size(version.size_bytes)})"
+        )
+    total = size(sum(version.size_bytes for version in removed))
+    out(f"{plural(len(removed), 'version')} removed, {total} freed")
+
+
+_DETAILS = ("class", "files", "pilot", "python")
+
+_COLUMNS = (
+    Column("VERSION", right=True),
+    Column("SAVED"),
+    Column("SIZE", right=True, drop=3),
+    Column("EVENT", least=10, flexible=True, drop=2),
+    Column("QUERY", right=True, drop=6),
+    Column("ROWS", right=True, drop=5),
+    Column("METRICS", least=10, flexible=True, drop=1),
+)
+
+
+def _cells(version: ModelVersion | None) -> tuple[str, ...]:
+    if version is None:
+        return (MISSING,) * len(_COLUMNS)
+    return (
+        str(version.version),
+        when(version.created_at),
+        size(version.size_bytes),
+        _or_missing(version.event),
+        count(version.query_seq),
+        count(version.trained_rows),
+        _metrics(version.metrics),
+    )
+
+
+def _metrics(metrics: Mapping[str, float]) -> str:
+    return joined([f"{name} {number(value)}" for name, value in metrics.items()])
+
+
+def _rows(value: int) -> str:
+    return plural(value, "row")
+
+
+def _or_missing(value: object) -> str:
+    return MISSING if value is None else str(value)

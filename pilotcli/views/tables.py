@@ -1,0 +1,54 @@
+"""Tables and JSON for commands that list: as wide as the terminal, whole in a pipe."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pilotcli.views.console import out, wants_live
+from pilotcli.views.layout import Column, table
+from pilotcli.views.text import MISSING, clean, line_text
+
+__all__ = ["as_json", "show_json", "show_table", "when"]
+
+UNLIMITED = 10_000
+
+
+def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table, one line a row. On a terminal it never wraps."""
+    limit = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
+    cells = [[(clean(cell), "") for cell in row] for row in rows]
+    for line in table(columns, cells, limit):
+        out(line_text(line).rstrip())
+
+
+def show_json(value: Any) -> None:
+    """Write `value` as indented JSON; dataclasses become objects."""
+    out(json.dumps(as_json(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def as_json(value: Any) -> Any:
+    """`value` as what JSON can hold: NaN and infinities, which it cannot, become null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def when(seconds: float | None) -> str:
+    """A point in time (seconds since the epoch) in the local time zone: `2025-03-01 14:05:09`."""
+    if seconds is None:
+        return MISSING
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
