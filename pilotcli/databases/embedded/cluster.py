@@ -65,7 +65,7 @@ def ensure_cluster(place: Place, binaries: Binaries, account: Account) -> bool:
     if place.data_dir.exists():
         _check_major(place)
         return False
-    for left_over in place.folder.glob("data.new-*"):
+    for left_over in (*place.folder.glob("data.new-*"), *place.folder.glob("data.old-*")):
         shutil.rmtree(left_over, ignore_errors=True)
     try:
         new = Path(tempfile.mkdtemp(prefix="data.new-", dir=place.folder))

@@ -1,0 +1,143 @@
+"""`pilot db start|stop|status|url|psql|reset`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
+
+if TYPE_CHECKING:
+    from pilotcli.config import PostgreSQLConfig
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Look after the embedded PostgreSQL.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def _loaded(config: Path | None, overrides: list[str] | None) -> PostgreSQLConfig:
+    from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
+
+    loaded = load_config(config, overrides or [])
+    embedded = choose_embedded(loaded.database, os.environ)
+    return PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+
+
+@app.command()
+def start(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Start the embedded server and keep it up until `pilot db stop`; prints its URL.
+
+    Without this, it runs for as long as a pilot uses it.
+
+    \b
+    Examples:
+      pilot db start
+      pilot db start -c configs/forum.yaml
+    """
+    from pilotcli.databases.console import start_and_pin
+    from pilotcli.views.console import err, out
+
+    out(start_and_pin(_loaded(config, set_), err))
+
+
+@app.command()
+def stop(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Stop the embedded server; while other pilots use it, the last of them stops it.
+
+    \b
+    Example:
+      pilot db stop
+    """
+    from pilotcli.databases.embedded import stop_servers
+    from pilotcli.views.servers import show_stopped
+
+    show_stopped(stop_servers(_loaded(config, set_).home))
+
+
+@app.command()
+def status(
+    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
+) -> None:
+    """Show whether the embedded server runs, where its data is and who uses it.
+
+    Starts nothing. Ends with 0 also when it is stopped; `--format json` has `running`.
+
+    \b
+    Examples:
+      pilot db status
+      pilot db status --format json
+    """
+    from pilotcli.databases.embedded import server_statuses
+    from pilotcli.views.servers import show_statuses
+
+    show_statuses(server_statuses(_loaded(config, set_).home), format.value)
+
+
+@app.command()
+def url(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Print the URL of the running embedded server, for psql and other programs.
+
+    \b
+    Example:
+      pg_dump "$(pilot db url)"
+    """
+    from pilotcli.databases.console import server_url
+    from pilotcli.views.console import out
+
+    out(server_url(_loaded(config, set_)))
+
+
+@app.command()
+def psql(
+    arguments: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Argument(metavar="[-- ARGUMENT...]", help="Handed to psql.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Open psql on the embedded server, which is started if it does not run.
+
+    What follows `--` goes to psql. Ends with psql's exit code.
+
+    \b
+    Examples:
+      pilot db psql
+      pilot db psql -- -c 'SELECT version()'
+    """
+    from pilotcli.databases.console import run_psql
+    from pilotcli.views.console import err
+
+    raise typer.Exit(run_psql(_loaded(config, set_), arguments or [], err))
+
+
+@app.command()
+def reset(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete the embedded server's data: the target's tables and the collected data.
+
+    The journal and the checkpoints stay. Refused while another pilot uses the server.
+
+    \b
+    Examples:
+      pilot db reset
+      pilot db reset --yes
+    """
+    from pilotcli.databases.embedded import reset_servers
+    from pilotcli.views.servers import show_deleted
+
+    home = _loaded(config, set_).home
+    if not yes:
+        typer.confirm(
+            f"Delete all databases of the embedded server in {home}, collected data included?",
+            abort=True,
+        )
+    show_deleted(reset_servers(home))

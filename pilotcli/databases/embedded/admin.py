@@ -1,0 +1,193 @@
+"""Looks after the embedded servers of a folder: `pilot db status`, `stop` and `reset`.
+
+None of this needs the server's programs, so it works for every major version that left a cluster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilotcli.databases.embedded.place import Place, open_lock, try_lock
+from pilotcli.databases.embedded.process import running_pid, stop
+from pilotcli.errors import DatabaseError, StorageError
+
+__all__ = ["ServerStatus", "Stopped", "reset_servers", "server_statuses", "stop_servers"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """One embedded server.
+
+    - `version`: as it was started last, or its major version when it never was;
+    - `pid`: of the running server, None when it does not run;
+    - `pinned`: whether it stays up without a user;
+    - `users`: process ids of the pilots that use it, as far as the system tells;
+    - `size_bytes`: of the cluster on disk.
+    """
+
+    version: str
+    running: bool
+    pid: int | None
+    pinned: bool
+    users: tuple[int, ...]
+    data_dir: Path
+    size_bytes: int
+    log_file: Path
+    socket_dir: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What became of one server. `users` are the pilots that keep it up, when `stopped` is false
+    though it was to be stopped."""
+
+    version: str
+    was_running: bool
+    stopped: bool
+    users: tuple[int, ...]
+
+
+def server_statuses(home: Path) -> list[ServerStatus]:
+    """The embedded servers under `home`, oldest major version first; starts nothing."""
+    return [_status(place) for place in _places(home)]
+
+
+def stop_servers(home: Path) -> list[Stopped]:
+    """Stop the servers under `home`, and unpin them.
+
+    One that another process uses goes on until that one has ended.
+    """
+    outcomes = []
+    for place in _places(home):
+        with place.mutex():
+            place.pin_file.unlink(missing_ok=True)
+            pid = running_pid(place.data_dir)
+            with _alone(place) as alone:
+                if pid is not None and alone:
+                    stop(place, pid)
+                users = () if alone else _users(place)
+            outcomes.append(Stopped(_version(place), pid is not None, alone, users))
+    return outcomes
+
+
+def reset_servers(home: Path) -> list[Path]:
+    """Delete the clusters under `home`, target and store alike; returns the deleted folders.
+
+    The journal and the checkpoints stay. Raises `DatabaseError` when another process uses one of
+    them (those before it are deleted by then), `StorageError` when files cannot be deleted.
+    """
+    deleted = []
+    for place in _places(home):
+        with place.mutex(), _alone(place) as alone:
+            if not alone:
+                users = ", ".join(map(str, _users(place))) or "unknown"
+                raise DatabaseError(
+                    f"the embedded server in {place.folder} is in use (process {users})",
+                    hint="Wait until that pilot has ended, or end it.",
+                )
+            pid = running_pid(place.data_dir)
+            if pid is not None:
+                stop(place, pid)
+            if place.data_dir.exists():
+                _delete(place)
+                deleted.append(place.data_dir)
+    return deleted
+
+
+def _delete(place: Place) -> None:
+    state = place.read_state()
+    # Renamed first, so that a deletion cut short leaves no half of a cluster.
+    old = place.folder / f"data.old-{secrets.token_hex(4)}"
+    try:
+        place.data_dir.rename(old)
+        for name in ("state.json", "pinned", "server.log", "server.log.old"):
+            (place.folder / name).unlink(missing_ok=True)
+        if state is not None:
+            place.forget_socket_dir(Path(state.socket_dir))
+        shutil.rmtree(old)
+    except OSError as error:
+        raise StorageError(
+            f"{place.data_dir} cannot be deleted: {error.strerror}",
+            hint="Delete it as the user who owns it.",
+        ) from error
+
+
+def _places(home: Path) -> list[Place]:
+    try:
+        found = [
+            Place(folder.resolve(), int(folder.name))
+            for folder in (home / "pg").iterdir()
+            if folder.name.isdigit() and folder.is_dir()
+        ]
+        for place in found:
+            os.close(open_lock(place.users_lock))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(
+            f"the folder {home / 'pg'} cannot be used: {error.strerror}",
+            hint="Work on it as the user who owns it.",
+        ) from error
+    return sorted(found, key=lambda place: place.major)
+
+
+@contextlib.contextmanager
+def _alone(place: Place) -> Iterator[bool]:
+    """Whether no process uses the server; it stays so while the place's mutex is held."""
+    descriptor = open_lock(place.users_lock)
+    try:
+        yield try_lock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+def _status(place: Place) -> ServerStatus:
+    pid = running_pid(place.data_dir)
+    state = place.read_state()
+    return ServerStatus(
+        version=_version(place),
+        running=pid is not None,
+        pid=pid,
+        pinned=place.pin_file.exists(),
+        users=_users(place),
+        data_dir=place.data_dir,
+        size_bytes=_size_bytes(place.data_dir),
+        log_file=place.log_file,
+        socket_dir=state.socket_dir if state is not None and pid is not None else None,
+    )
+
+
+def _version(place: Place) -> str:
+    state = place.read_state()
+    return state.version if state is not None else str(place.major)
+
+
+def _users(place: Place) -> tuple[int, ...]:
+    """Who holds the lock, from Linux's list of locks (proc_locks(5))."""
+    try:
+        inode = place.users_lock.stat().st_ino
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return ()
+    pids = set()
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
+            pids.add(int(fields[4]))
+    return tuple(sorted(pids))
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # the server removes files as it works
+                total += os.lstat(os.path.join(path, name)).st_blocks * 512  # noqa: PTH118
+    return total
