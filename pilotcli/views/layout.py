@@ -32,17 +32,13 @@ def table(
     columns: Sequence[Column], rows: Sequence[Sequence[tuple[str, str]]], limit: int
 ) -> list[Line]:
     """A header and one line a row, none wider than `limit` columns. A cell is text and style."""
-    widths = [
+    natural = [
         max([column.least, width(column.title), *(width(row[place][0]) for row in rows)])
         for place, column in enumerate(columns)
     ]
-    shown = _fitting(columns, widths, limit)
+    shown = _fitting(columns, natural, limit)
     header = [(column.title, "dim") for column in columns]
-    return [
-        clip_line(_row([row[place] for place in shown], [columns[place] for place in shown],
-                       [widths[place] for place in shown]), limit)
-        for row in (header, *rows)
-    ]  # fmt: skip
+    return [clip_line(_row(row, columns, shown), limit) for row in (header, *rows)]
 
 
 def bar(share: float, columns: int) -> Line:
@@ -51,33 +47,32 @@ def bar(share: float, columns: int) -> Line:
     return [("━" * done, "green"), ("─" * (columns - done), "dim")]
 
 
-def _fitting(columns: Sequence[Column], widths: list[int], limit: int) -> list[int]:
-    """The places of the columns that are shown; cuts flexible `widths` as needed."""
-    shown = list(range(len(columns)))
+def _fitting(columns: Sequence[Column], natural: Sequence[int], limit: int) -> dict[int, int]:
+    """The places of the columns that are shown, each with its width."""
+    shown = dict(enumerate(natural))
     while True:
-        excess = sum(widths[place] for place in shown) + len(_GAP) * (len(shown) - 1) - limit
+        excess = sum(shown.values()) + len(_GAP) * (len(shown) - 1) - limit
         for place in shown:
             if excess > 0 and columns[place].flexible:
-                cut = min(excess, max(0, widths[place] - columns[place].least))
-                widths[place] -= cut
+                cut = min(excess, shown[place] - columns[place].least)
+                shown[place] -= cut
                 excess -= cut
         droppable = [place for place in shown if columns[place].drop]
         if excess <= 0 or not droppable:
             return shown
-        shown.remove(max(droppable, key=lambda place: columns[place].drop))
+        last = max(droppable, key=lambda place: columns[place].drop)
+        shown = {place: natural[place] for place in shown if place != last}
 
 
 def _row(
-    cells: Sequence[tuple[str, str]], columns: Sequence[Column], widths: Sequence[int]
+    cells: Sequence[tuple[str, str]], columns: Sequence[Column], shown: dict[int, int]
 ) -> Line:
     line: Line = []
-    for place, ((text, style), column, columns_wide) in enumerate(
-        zip(cells, columns, widths, strict=True)
-    ):
+    for place, columns_wide in shown.items():
+        text, style = cells[place]
         text = clip(text, columns_wide)
-        padding = " " * (columns_wide - width(text))
-        if place:
+        padding = (" " * (columns_wide - width(text)), "")
+        if line:
             line.append((_GAP, ""))
-        line.append((padding, "") if column.right else (text, style))
-        line.append((text, style) if column.right else (padding, ""))
+        line += [padding, (text, style)] if columns[place].right else [(text, style), padding]
     return line

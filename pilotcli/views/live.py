@@ -126,25 +126,25 @@ class LiveView:
         does not take its output.
         """
         self._done.set()
-        if not self._painting.acquire(timeout=1.0):
-            return
-        try:
-            if self._closed:
-                return
-            self._closed = True
-            if self.state.lock.acquire(timeout=1.0):
-                try:
-                    above = self._taken()
-                    below = summary(self.state, self._console.width - 1)
-                finally:
-                    self.state.lock.release()
-                between: list[Line] = [[]] if above and below else []
-                lines = self._styled([*above, *between, *below])
-                self._screen.leave(self._console.width, lines)
-        finally:
-            self._painting.release()
+        if self._painting.acquire(timeout=1.0):
+            try:
+                self._leave()
+            finally:
+                self._painting.release()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
+
+    def _leave(self) -> None:
+        if self._closed or not self.state.lock.acquire(timeout=1.0):
+            return
+        self._closed = True
+        try:
+            above = self._taken()
+            below = summary(self.state, self._console.width - 1)
+        finally:
+            self.state.lock.release()
+        between: list[Line] = [[]] if above and below else []
+        self._screen.leave(self._console.width, self._styled([*above, *between, *below]))
 
     def refresh(self) -> None:
         """Paint what is there now."""

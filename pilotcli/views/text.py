@@ -58,8 +58,12 @@ def clean(value: object) -> str:
 
 
 def width(text: str) -> int:
-    """The number of terminal columns that `text` takes."""
-    return cell_len(text)
+    """The number of terminal columns that `text` takes at most.
+
+    Characters are counted one by one. Terminals disagree on those that combine to one glyph (an
+    emoji with a skin tone, a flag); none takes more room for them than this.
+    """
+    return len(text) if text.isascii() else sum(map(cell_len, text))
 
 
 def clip(text: str, columns: int) -> str:
