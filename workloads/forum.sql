@@ -65,7 +65,7 @@ JOIN posts p ON p.owner_id = u.id
 JOIN comments c ON c.user_id = u.id
 JOIN posts elsewhere ON elsewhere.id = c.post_id
 WHERE u.reputation > 1000 AND u.post_count > 60 AND u.votes_cast > 60
-  AND p.score > 5 AND elsewhere.kind = 'question' AND elsewhere.language = 'pt'
+  AND p.score > 30 AND elsewhere.kind = 'question' AND elsewhere.language = 'pt'
 GROUP BY u.country
 ORDER BY pairs DESC;
 
@@ -511,7 +511,7 @@ JOIN badges b ON b.user_id = u.id
 JOIN comments c ON c.user_id = u.id
 JOIN posts p ON p.id = c.post_id
 WHERE u.reputation > 500 AND u.post_count > 30 AND u.votes_cast > 50
-  AND b.class = 'silver' AND p.language = 'fr'
+  AND b.class = 'silver' AND b.name = 'Good Answer' AND p.language = 'fr'
 GROUP BY b.name
 ORDER BY remarks DESC;
 
@@ -542,6 +542,7 @@ JOIN badges b ON b.user_id = u.id
 JOIN posts p ON p.owner_id = u.id
 JOIN comments c ON c.post_id = p.id
 WHERE u.reputation > 2000 AND u.post_count > 80 AND u.votes_cast > 80 AND c.score > 3
+  AND p.score BETWEEN 5 AND 50 AND p.created_at >= '2020-01-01'
 GROUP BY b.class;
 
 -- name: undecorated
