@@ -75,9 +75,12 @@ class CheckpointStore:
         the versions that were there stay as they are. The number is the highest so far plus one.
         """
         home = self._folder(model)
+        writing = False
         try:
             with self._unfinished(home) as folder:
+                writing = True
                 write(folder)
+                writing = False
                 if (folder / MANIFEST).exists():
                     raise CheckpointError(
                         f"the model {model!r} wrote a file named {MANIFEST}, which is pilot's own",
@@ -109,6 +112,8 @@ class CheckpointStore:
                     folder.rename(version.path)
                     _point_at(home, number)
         except OSError as error:
+            if writing and error.errno not in (*_NO_SPACE, *_NO_ACCESS):
+                raise
             raise _unusable(error, f"cannot save the model {model!r} in {home}") from error
         return version
 

@@ -1,0 +1,322 @@
+"""The journal keeps what happened, also when the run or the disk ends early."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilotcli.errors import StorageError
+from pilotcli.records import EventKind, ModelVersion, Query, QueryResult
+from pilotcli.signals import EventTriggered
+from pilotcli.storage.journal import Journal, RunJournal
+
+
+def start(journal: Journal, **changes: Any) -> RunJournal:
+    arguments: dict[str, Any] = {
+        "kind": "run",
+        "workload": "w.sql",
+        "config_path": "pilot.yaml",
+        "config_text": "run: {}",
+        "database": "embedded PostgreSQL 18",
+        "options": {"repeat": 2},
+    }
+    return journal.start_run(**{**arguments, **changes})
+
+
+def query(seq: int, sql: str | None = None) -> Query:
+    return Query(seq, f"q{seq}", sql or f"SELECT {seq}", "w.sql", seq * 2, "SELECT")
+
+
+def result(seq: int, **changes: Any) -> QueryResult:
+    made = QueryResult(seq, f"q{seq}", "ok", 1000.0 + seq, seq / 1000, file="w.sql", line=seq * 2)
+    return dataclasses.replace(made, **changes)
+
+
+def firing(after_query: int, **changes: Any) -> EventTriggered:
+    made = EventTriggered(
+        "Update", EventKind.PERIODIC_UPDATE, "interval", after_query, "ok", 0.25, 1
+    )
+    return dataclasses.replace(made, **changes)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "home") as journal:
+        yield journal
+
+
+def test_a_run_is_read_back_as_it_was(journal: Journal) -> None:
+    failed = result(2, status="error", error="nö\nsuch table", sqlstate="42P01", row_count=None)
+    again = result(1, round=2, elapsed_s=5.0, worker=3, inference_s=0.5, collection_s=0.25)
+    version = ModelVersion(
+        "m", 3, Path("/x/000003"), 17.5, 99, "abc", "Update", 2, None, 40, {"mae": 1.5}
+    )
+    with start(journal) as run:
+        for one in (result(1, row_count=7), failed, again):
+            run.add_result(query(one.seq), one)
+        run.add_model(dataclasses.replace(version, run_id=run.run_id))
+        run.add_firing(firing(2), {"Update": 2})
+        run.add_firing(
+            firing(3, outcome="failed", error="no", traceback="Trace\n no"), {"Update": 3}
+        )
+        run.finish("failed", 3, {"queries": 3})
+    record = journal.run()
+    assert (record.run_id, record.status, record.exit_code) == (run.run_id, "failed", 3)
+    assert (record.options, record.summary) == ({"repeat": 2}, {"queries": 3})
+    assert record.elapsed_s is not None
+    assert not record.alive
+    assert list(journal.results(run.run_id)) == [result(1, row_count=7), failed, again]
+    assert list(journal.results(run.run_id, failed=True)) == [failed]
+    assert list(journal.results(run.run_id, status="error")) == [failed]
+    assert list(journal.results(run.run_id, order="slowest", limit=2)) == [again, failed]
+    assert [one.sql for one in journal.queries(run.run_id)] == ["SELECT 1", "SELECT 2"]
+    assert journal.models(run.run_id) == [dataclasses.replace(version, run_id=run.run_id)]
+    first, second = journal.firings(run.run_id)
+    assert (first.kind, first.reason, first.duration_s) == (
+        EventKind.PERIODIC_UPDATE,
+        "interval",
+        0.25,
+    )
+    assert (second.outcome, second.error, second.traceback) == ("failed", "no", "Trace\n no")
+    assert journal.counters(run.run_id) == {"Update": 3}
+
+
+def test_statistics_are_by_nearest_rank_over_what_ended_well(journal: Journal) -> None:
+    with start(journal) as run:
+        for seq in range(1, 101):
+            run.add_result(query(seq), result(seq))
+        run.add_result(query(101), result(101, status="timeout", elapsed_s=30.0))
+    found = journal.statistics(run.run_id)
+    assert found.counts == {"ok": 100, "timeout": 1}
+    assert (found.p50_s, found.p95_s, found.p99_s, found.max_s) == (0.05, 0.095, 0.099, 0.1)
+    assert found.query_s == pytest.approx(5.05 + 30)
+    with start(journal) as empty:
+        pass
+    assert journal.statistics(empty.run_id).p50_s is None
+
+
+def test_long_sql_is_cut_and_its_length_kept(journal: Journal) -> None:
+    sql = "SELECT '" + "x" * 1_200_000 + "'"
+    with start(journal) as run:
+        run.add_result(query(1, sql), result(1))
+    (kept,) = journal.queries(run.run_id)
+    assert kept.sql == sql[:1_000_000]
+    assert kept.sql_chars == len(sql)
+    assert kept.truncated
+
+
+def test_text_that_is_no_unicode_is_kept_readable(journal: Journal) -> None:
+    with start(journal) as run:
+        run.add_result(query(1, "SELECT 'ä\udcff'"), result(1, status="error", error="\udcfe"))
+    assert next(journal.queries(run.run_id)).sql == "SELECT 'ä\\udcff'"
+    assert next(journal.results(run.run_id)).error == "\\udcfe"
+
+
+def test_a_firing_is_there_with_all_results_before_it(journal: Journal) -> None:
+    with start(journal) as run:
+        for seq in range(1, 8):
+            run.add_result(query(seq), result(seq))
+        run.add_firing(firing(7), {"Update": 7})
+        assert journal.counts(run.run_id) == {"ok": 7}
+        assert journal.counters(run.run_id) == {"Update": 7}
+
+
+def test_results_reach_the_disk_without_being_asked(journal: Journal) -> None:
+    with start(journal) as run:
+        for seq in range(1, 501):
+            run.add_result(query(seq), result(seq))
+        while not journal.counts(run.run_id):
+            threading.Event().wait(0.01)
+        assert journal.counts(run.run_id) == {"ok": 500}
+
+
+def test_many_threads_write_one_run(journal: Journal) -> None:
+    with start(journal) as run:
+
+        def work(worker: int) -> None:
+            for number in range(2000):
+                seq = number * 4 + worker + 1
+                run.add_result(query(seq), result(seq, worker=worker))
+
+        threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [one.seq for one in journal.results(run.run_id)] == list(range(1, 8001))
+    assert sum(1 for _ in journal.queries(run.run_id)) == 8000
+
+
+def test_two_pilots_write_one_journal(tmp_path: Path) -> None:
+    program = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[2])
+from test_journal import Journal, firing, query, result, start
+with Journal.open(pathlib.Path(sys.argv[1])) as journal, start(journal) as run:
+    for seq in range(1, 1001):
+        run.add_result(query(seq), result(seq))
+        if seq % 50 == 0:
+            run.add_firing(firing(seq), {"Update": seq})
+    run.finish("finished", 0, {})
+"""
+    command = [sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent)]
+    pilots = [subprocess.Popen(command) for _ in range(3)]
+    assert [pilot.wait() for pilot in pilots] == [0, 0, 0]
+    with Journal.open(tmp_path) as journal:
+        runs = journal.runs()
+        assert [run.status for run in runs] == ["finished"] * 3
+        assert [journal.counts(run.run_id) for run in runs] == [{"ok": 1000}] * 3
+        assert [len(journal.firings(run.run_id)) for run in runs] == [20] * 3
+
+
+def test_a_killed_run_keeps_what_was_committed_and_is_not_alive(tmp_path: Path) -> None:
+    program = """
+import sys, pathlib, signal
+sys.path.insert(0, sys.argv[2])
+from test_journal import Journal, firing, query, result, start
+run = start(Journal.open(pathlib.Path(sys.argv[1])))
+for seq in range(1, 11):
+    run.add_result(query(seq), result(seq))
+run.add_firing(firing(10), {"Update": 10})
+print("ready", flush=True)
+signal.pause()
+"""
+    command = [sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pilot:
+        assert pilot.stdout is not None
+        assert pilot.stdout.readline() == "ready\n"
+        with Journal.open(tmp_path) as journal:
+            assert journal.run().alive
+        pilot.send_signal(signal.SIGKILL)
+    with Journal.open(tmp_path) as journal:
+        record = journal.run()
+        assert (record.status, record.alive) == ("running", False)
+        assert journal.counts(record.run_id) == {"ok": 10}
+        assert journal.counters(record.run_id) == {"Update": 10}
+
+
+def test_pretraining_is_remembered_over_runs(journal: Journal) -> None:
+    with start(journal, kind="pretrain") as run:
+        state = {"table": "t", "rows": 10, "iterations": 1, "collected": False, "trained": False}
+        run.set_pretraining("Learn", "f1", **state)
+        run.set_pretraining("Learn", "f1", **{**state, "rows": 20, "collected": True})
+    found = journal.pretraining("Learn", "f1")
+    assert found is not None
+    assert (found.table, found.rows, found.collected, found.trained) == ("t", 20, True, False)
+    assert journal.pretraining("Learn", "f2") is None
+
+
+def test_a_run_that_is_not_there_is_told(journal: Journal) -> None:
+    with pytest.raises(StorageError, match="there are no runs"):
+        journal.run()
+    start(journal).close()
+    with pytest.raises(StorageError, match="there is no run 7"):
+        journal.run(7)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot create the folder"):
+        Journal.open(tmp_path / "file" / "home")
+
+
+def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"no database" * 1000)
+    for opening in (Journal.open, Journal.open_existing):
+        with pytest.raises(StorageError) as failed:
+            opening(tmp_path)
+        assert "move" in (failed.value.hint or "")
+
+
+def test_a_journal_of_a_newer_pilot_is_left_alone(tmp_path: Path) -> None:
+    Journal.open(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    for opening in (Journal.open, Journal.open_existing):
+        with pytest.raises(StorageError, match="newer pilot"):
+            opening(tmp_path)
+
+
+def test_reading_creates_nothing(tmp_path: Path) -> None:
+    assert Journal.open_existing(tmp_path / "home") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def unprivileged(command: list[str]) -> list[str]:
+    """The command as somebody whom file permissions hold."""
+    if os.geteuid() != 0:
+        return command
+    return ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
+
+
+def test_a_journal_in_a_read_only_folder_can_be_read_but_not_written(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with Journal.open(home) as journal, start(journal) as run:
+        run.add_result(query(1), result(1))
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and folder.is_relative_to("/tmp/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    home.chmod(0o555)
+    (home / "journal.db").chmod(0o444)
+    program = """
+import pathlib, sys
+from pilotcli.errors import StorageError
+from pilotcli.storage.journal import Journal
+home = pathlib.Path(sys.argv[1])
+print(Journal.open_existing(home).counts(1))
+try:
+    Journal.open(home)
+except StorageError as error:
+    print(error.hint)
+"""
+    try:
+        command = unprivileged([sys.executable, "-c", program, str(home)])
+        done = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        home.chmod(0o755)
+    if os.geteuid() == 0 and "Permission denied" in done.stderr:
+        pytest.skip("another user cannot run this Python")
+    assert done.stderr == ""
+    counts, hint = done.stdout.splitlines()
+    assert counts == "{'ok': 1}"
+    assert "must be writable" in hint
+
+
+def test_a_full_disk_is_told_and_nothing_forgotten(journal: Journal) -> None:
+    run = start(journal)
+    # A file that may not grow is what a full disk looks like to SQLite (SQLITE_FULL).
+    pages = run._connection.execute("PRAGMA page_count").fetchone()[0]
+    run._connection.execute(f"PRAGMA max_page_count = {pages}")
+    for seq in range(1, 101):
+        run.add_result(query(seq, "SELECT '" + "x" * 1000 + "'"), result(seq))
+    with pytest.raises(StorageError, match="full"):
+        run.flush()
+    run._connection.execute("PRAGMA max_page_count = 100000")
+    run.add_result(query(101), result(101))
+    run.close()
+    assert journal.counts(run.run_id) == {"ok": 101}
+
+
+def test_an_error_in_the_background_is_raised_by_the_next_call(journal: Journal) -> None:
+    run = start(journal)
+    pages = run._connection.execute("PRAGMA page_count").fetchone()[0]
+    run._connection.execute(f"PRAGMA max_page_count = {pages}")
+    for seq in range(1, 501):
+        run.add_result(query(seq, "SELECT '" + "x" * 1000 + "'"), result(seq))
+    while run._error is None:
+        threading.Event().wait(0.01)
+    with pytest.raises(StorageError, match="full"):
+        run.add_result(query(501), result(501))
+    with pytest.raises(StorageError, match="the last 500 results of run 1 are not in it"):
+        run.close()
