@@ -1,0 +1,13 @@
+"""SQL files to a stream of queries, in bounded memory.
+
+`open_workload` reads what a user names; `iter_statements` splits one script.
+"""
+
+from __future__ import annotations
+
+from pilotcli.workload.lex import leading_keyword
+from pilotcli.workload.reader import iter_statements
+from pilotcli.workload.splitter import Statement
+from pilotcli.workload.workload import Workload, open_workload
+
+__all__ = ["Statement", "Workload", "iter_statements", "leading_keyword", "open_workload"]

@@ -1,0 +1,116 @@
+"""Which of psql's meta-commands matter to a workload."""
+
+from __future__ import annotations
+
+__all__ = ["FILLED_BY_PSQL", "HARMLESS", "SETTINGS", "WHOLE_LINE", "advice"]
+
+HARMLESS = frozenset(
+    [
+        "?",
+        "C",
+        "H",
+        "T",
+        "a",
+        "conninfo",
+        "copyright",
+        "echo",
+        "errverbose",
+        "f",
+        "h",
+        "help",
+        "html",
+        "o",
+        "out",
+        "p",
+        "pset",
+        "print",
+        "qecho",
+        "s",
+        "t",
+        "timing",
+        "warn",
+        "x",
+    ]
+)
+"""Commands that change what psql shows, and nothing that it sends."""
+
+WHOLE_LINE = frozenset(["!", "copy", "ef", "ev", "h", "help", "sf", "sv"])
+"""Commands whose argument is the whole rest of the line, whatever stands in it."""
+
+SETTINGS = {
+    "AUTOCOMMIT": True,
+    "ON_ERROR_ROLLBACK": False,
+    "SINGLELINE": False,
+    "SINGLESTEP": False,
+}
+"""Variables that make psql send other statements, with the one value at which they do not."""
+
+FILLED_BY_PSQL = frozenset(
+    [
+        "AUTOCOMMIT",
+        "COMP_KEYWORD_CASE",
+        "DBNAME",
+        "ECHO",
+        "ECHO_HIDDEN",
+        "ENCODING",
+        "ERROR",
+        "FETCH_COUNT",
+        "HIDE_TABLEAM",
+        "HIDE_TOAST_COMPRESSION",
+        "HISTCONTROL",
+        "HISTFILE",
+        "HISTSIZE",
+        "HOST",
+        "IGNOREEOF",
+        "LAST_ERROR_MESSAGE",
+        "LAST_ERROR_SQLSTATE",
+        "LASTOID",
+        "ON_ERROR_ROLLBACK",
+        "ON_ERROR_STOP",
+        "PIPELINE_COMMAND_COUNT",
+        "PIPELINE_RESULT_COUNT",
+        "PIPELINE_SYNC_COUNT",
+        "PORT",
+        "PROMPT1",
+        "PROMPT2",
+        "PROMPT3",
+        "QUIET",
+        "ROW_COUNT",
+        "SERVER_VERSION_NAME",
+        "SERVER_VERSION_NUM",
+        "SERVICE",
+        "SHELL_ERROR",
+        "SHELL_EXIT_CODE",
+        "SHOW_ALL_RESULTS",
+        "SHOW_CONTEXT",
+        "SINGLELINE",
+        "SINGLESTEP",
+        "SQLSTATE",
+        "USER",
+        "VERBOSITY",
+        "VERSION",
+        "VERSION_NAME",
+        "VERSION_NUM",
+        "WATCH_INTERVAL",
+    ]
+)
+
+_ADVICE = {
+    "!": "Run the program before pilot.",
+    "c": "Name the database in the config (database.dsn); a workload runs in one.",
+    "connect": "Name the database in the config (database.dsn); a workload runs in one.",
+    "copy": "Use COPY ... FROM STDIN with the data below it, or load the data before the run.",
+    "gexec": "Write out the statements that it would make.",
+    "gset": "Give the value with \\set.",
+    "prompt": "Give the value with \\set.",
+    "watch": "Use --repeat to replay the workload.",
+}
+
+
+def advice(name: str) -> str:
+    """What to do about a command that is refused."""
+    if name in _ADVICE:
+        return _ADVICE[name]
+    if name.startswith("d") or name in ("l", "list", "z", "sf", "sv"):
+        return "It only shows what is in the database; remove the line."
+    return "End the statement with a semicolon, or remove the line."

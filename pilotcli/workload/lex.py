@@ -1,0 +1,134 @@
+"""PostgreSQL's lexical rules as patterns over bytes.
+
+The text is scanned as UTF-8 bytes: every byte from 0x80 up is a letter to PostgreSQL's lexer, so
+nothing needs decoding to find where a statement ends. The patterns jump over whole stretches in
+which nothing can happen; what they cannot decide alone, they leave to `splitter`.
+
+Source: PostgreSQL documentation, section 4.1 "Lexical Structure".
+
+No token pattern matches in two ways, and each that depends on what follows asks for that byte to
+be there. So a match that fails may be retried with more text, and never has to be taken back.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["leading_keyword"]
+
+SPACE = rb" \t\n\r\f\v"
+NAME_BYTES = bytes(
+    byte for byte in range(256) if byte >= 0x80 or chr(byte).isalnum() or byte in b"_$"
+)
+_NAME = rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*"
+_VARIABLE = rb"[A-Za-z0-9_\x80-\xff]+"
+
+TRIVIA = re.compile(rb"[%b]*(?:--[^\n\r]*[%b]*)*" % (SPACE, SPACE))
+"""Space and `--` comments."""
+
+_TO_LINE_END = rb"[ \t\f\v]*(?:[^' \t\f\v\r\-]|\r\n|-[^\-]|--[^\n\r]*\r?\n)"
+# A string without a backslash ends at the same place whatever its kind is. One that a lone
+# carriage return follows may go on behind it, in the same kind: that is left to the splitter.
+_STRING = rb"'[^'\\]*(?:''[^'\\]*)*'(?=%b)" % _TO_LINE_END
+_TOKENS = rb"|".join(
+    [
+        _STRING,
+        rb'"[^"]*"',
+        rb"::",
+        rb":(?=[^:A-Za-z0-9_\x80-\xff'\"{])",
+        rb"--[^\n\r]*(?=[\n\r])",
+        rb"-(?=[^\-])",
+        rb"/(?=[^*])",
+        rb"/\*[^*/]*\*/",
+    ]
+)
+_STOPS = rb";'\"$\\:()\-/"
+
+
+def _stretch(stops: bytes, tokens: bytes, nesting: int) -> bytes:
+    """A pattern for plain bytes, `tokens` and parentheses nested up to `nesting` deep."""
+    plain = rb"[^%b]*" % stops
+    inner = rb"%b(?:(?:%b)%b)*" % (plain, tokens, plain)
+    for _ in range(nesting):
+        inner = rb"%b(?:(?:%b|\(%b\))%b)*" % (plain, tokens, inner, plain)
+    return inner
+
+
+# Statements that change how the text behind them is read go the careful way.
+WATCHED = ("set", "reset", "discard", "begin", "start", "commit", "end", "rollback", "abort")
+STATEMENT = re.compile(
+    TRIVIA.pattern
+    + rb"(?!(?i:create|copy|%b)(?![A-Za-z0-9_$\x80-\xff]))" % "|".join(WATCHED).encode()
+    + rb"(%b)" % _NAME
+    + _stretch(_STOPS, _TOKENS, 3)
+)
+"""A whole ordinary statement, up to its semicolon; group 1 is its first word."""
+
+STRETCH = re.compile(_stretch(_STOPS + rb"\n", _TOKENS + rb"|\n(?=[^\n\\])", 3))
+"""As much of a statement as holds nothing to decide."""
+
+VALUE_STRETCH = re.compile(rb"[^%b]*" % _STOPS)
+"""The same inside the value of a variable, where a newline ends no line of the script."""
+
+WORDS = re.compile(
+    rb"((?![eEbBxXnN]'|[uU]&['\"])%b)" % _NAME
+    + rb"|[0-9]+(?:%b)?" % _NAME
+    + rb"|[eEbBxXnNuU](?=['&])|[^A-Za-z0-9_\x80-\xff\n%b]+" % _STOPS
+    + rb"|\n(?=[^\n\\])|::|:(?=[^:A-Za-z0-9_\x80-\xff'\"{])|-(?=[^\-])|/(?=[^*])"
+)
+"""One token of the beginning of a statement; group 1 is an identifier or keyword."""
+
+LINE_COMMENT = re.compile(rb"--[^\n\r]*")
+COMMENT_EDGE = re.compile(rb"/\*|\*/")
+ESCAPED_STRING = re.compile(rb"'[^'\\]*(?:\\.[^'\\]*)*", re.DOTALL)
+DOLLAR_WORD = re.compile(rb"\$[A-Za-z0-9_\x80-\xff]*")
+DOLLAR_QUOTE = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
+PARAMETER = re.compile(rb"\$[0-9]+(?:%b)?" % _NAME)
+NAME_REST = re.compile(rb"[A-Za-z0-9_$\x80-\xff]*")
+BETWEEN_STRINGS = re.compile(rb"(?:[ \t\f\v\r]|--[^\n\r]*|-\Z)*")
+CONTINUED = re.compile(rb"(?:[ \t\f\v]|--[^\n\r]*)*\r(?:[ \t\f\v\r]|--[^\n\r]*\r)*'")
+CONTINUED_IN_VALUE = re.compile(
+    rb"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[%b]|--[^\n\r]*[\n\r])*'" % SPACE
+)
+VARIABLE = re.compile(
+    rb":(?:(%b)|'(%b)'|\"(%b)\"|\{\?(%b)\})" % (_VARIABLE, _VARIABLE, _VARIABLE, _VARIABLE)
+)
+"""A psql variable; groups: plain, as a literal, as an identifier, whether it is set."""
+VARIABLE_BEGIN = re.compile(rb":(?:['\"]|\{\??)?[A-Za-z0-9_\x80-\xff]*")
+
+# Lower case only: pg_dump heads every object with a comment `-- Name: ...; Type: ...`.
+LABEL = re.compile(rb"^[ \t]*--[ \t]*name[ \t]*:[ \t]*([^\n\r]*[^\n\r \t])", re.MULTILINE)
+
+_GAP = rb"(?:[%b]|--[^\n\r]*(?:[\n\r]|\Z)|/\*(?:[^*]|\*(?!/))*\*/)" % SPACE
+_PART = rb'(?:"(?:[^"]|"")*"|[uU]&"(?:[^"]|"")*"|%b)' % _NAME
+COPY_FROM_STDIN = re.compile(
+    rb"(?i:%(g)b*copy%(g)b+(?:binary%(g)b+)?"
+    rb"(?:%(p)b%(g)b*\.%(g)b*)*%(p)b%(g)b*(?:\([^()]*\)%(g)b*)?"
+    rb"from%(g)b+std(?:in|out)(?![A-Za-z0-9_$\x80-\xff]))" % {b"g": _GAP, b"p": _PART}
+)
+"""`COPY table [(columns)] FROM STDIN`; the grammar takes STDOUT there as well."""
+
+_BEFORE_KEYWORD = re.compile(r"(?:[ \t\n\r\f\v(]|--[^\n\r]*)*")
+_KEYWORD = re.compile(r"[^\W\d]\w*")
+_EDGE = re.compile(r"/\*|\*/")
+
+
+def leading_keyword(sql: str) -> str:
+    """The first word of `sql` in capitals, behind space, comments and opening parentheses.
+
+    Empty when there is none.
+    """
+    position = 0
+    while True:
+        position = _BEFORE_KEYWORD.match(sql, position).end()  # type: ignore[union-attr]
+        if not sql.startswith("/*", position):
+            word = _KEYWORD.match(sql, position)
+            return word[0].upper() if word else ""
+        depth = 0
+        for edge in _EDGE.finditer(sql, position):
+            depth += 1 if edge[0] == "/*" else -1
+            if depth == 0:
+                position = edge.end()
+                break
+        else:
+            return ""

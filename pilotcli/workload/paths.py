@@ -1,0 +1,120 @@
+"""Which files a workload is made of: paths, globs and folders, in natural order."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilotcli.errors import WorkloadError
+
+__all__ = ["Entry", "natural_key", "nearest", "resolve"]
+
+_SUFFIXES = (".sql", ".csv", ".jsonl")
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the workload; `named` when the user gave its path itself. None is stdin."""
+
+    path: Path | None
+    named: bool
+
+
+def resolve(paths: Sequence[str | Path]) -> tuple[Entry, ...]:
+    """The files that `paths` stand for, in order; `-` is standard input.
+
+    A folder stands for the `.sql`, `.csv` and `.jsonl` files in it (each also with `.gz`), or,
+    when it has none, for its `.txt` files. Raises `WorkloadError` where nothing is found.
+    """
+    if not paths:
+        raise WorkloadError("no workload is named", hint="Name a file: pilot run workload.sql")
+    entries: list[Entry] = []
+    for given in paths:
+        text = str(given)
+        path = Path(text)
+        if text == "-":
+            if Entry(None, True) in entries:
+                raise WorkloadError("standard input is named twice", hint="Name - once.")
+            entries.append(Entry(None, True))
+        elif _is_dir(path):
+            entries += [Entry(found, False) for found in _folder(path)]
+        elif path.exists():
+            entries.append(Entry(path, True))
+        elif glob.has_magic(text):
+            entries += [Entry(found, False) for found in _glob(text)]
+        else:
+            raise nearest(path)
+    return tuple(entries)
+
+
+def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """A sort key in which numbers count as numbers: `1a 1b 2a 10a`; no two texts are equal."""
+    parts = _DIGITS.split(text)
+    key = tuple(
+        (0, int(part), "") if place % 2 else (1, 0, part.casefold())
+        for place, part in enumerate(parts)
+    )
+    return key, text
+
+
+def nearest(path: Path) -> WorkloadError:
+    """The error for a path that does not exist, with what is there of a similar name."""
+    try:
+        names = [found.name for found in path.parent.iterdir()]
+    except OSError:
+        return WorkloadError(
+            f"{path} does not exist", hint=f"There is no folder {path.parent} that can be read."
+        )
+    close = difflib.get_close_matches(path.name, names, 1)
+    if close:
+        hint = f"Did you mean {path.parent / close[0]}?"
+    else:
+        hint = f"Nothing in {path.parent.absolute()} has a similar name."
+    return WorkloadError(f"{path} does not exist", hint=hint)
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as problem:
+        raise WorkloadError(
+            f"{str(path)!r} cannot be used as a path: {problem}", hint="Name a file or a folder."
+        ) from None
+
+
+def _folder(folder: Path) -> list[Path]:
+    try:
+        files = [found for found in folder.iterdir() if _is_visible_file(found)]
+    except OSError as problem:
+        raise WorkloadError(
+            f"the folder {folder} cannot be read: {problem.strerror}",
+            hint="Check its permissions.",
+        ) from None
+    found = [file for file in files if file.name.removesuffix(".gz").endswith(_SUFFIXES)]
+    found = found or [file for file in files if file.name.removesuffix(".gz").endswith(".txt")]
+    if not found:
+        raise WorkloadError(
+            f"the folder {folder} holds no .sql, .csv or .jsonl file",
+            hint=f"Name another folder, or a pattern such as '{folder}/**/*.sql'.",
+        )
+    return sorted(found, key=lambda file: natural_key(file.name))
+
+
+def _glob(pattern: str) -> list[Path]:
+    found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+    files = [path for path in found if _is_visible_file(path)]
+    if not files:
+        raise WorkloadError(
+            f"no file matches {pattern}",
+            hint="** stands for folders at any depth, * for a part of a name.",
+        )
+    return sorted(files, key=lambda path: natural_key(str(path)))
+
+
+def _is_visible_file(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")

@@ -1,0 +1,160 @@
+"""From sources to statements: SQL scripts with their includes, and PilotScope's line format."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from pilotcli.errors import WorkloadError
+from pilotcli.records import CopyData
+from pilotcli.workload.script import Found, Script, ScriptState, ScriptVariables
+from pilotcli.workload.sources import Source
+from pilotcli.workload.splitter import CHUNK_BYTES, MetaCommand, Splitter, Statement
+from pilotcli.workload.strings import StringsMode
+from pilotcli.workload.window import Window
+
+__all__ = ["ScriptReader", "iter_statements", "single_statement"]
+
+_ID_AND_QUERY = re.compile(rb"\s*[^\s'\"#;]+#####")
+
+
+def iter_statements(
+    stream: BinaryIO,
+    *,
+    name: str = "<stream>",
+    variables: Mapping[str, str] | None = None,
+    standard_conforming_strings: bool = True,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Iterator[Statement]:
+    """Split one psql script, read from `stream` in pieces of `chunk_bytes`.
+
+    `variables` are psql variables that are set beforehand; `standard_conforming_strings` is the
+    server's setting at the beginning. Raises `WorkloadError`, which names the script `name`.
+    """
+    state = ScriptState.start(variables, standard=standard_conforming_strings)
+
+    def refuse(path: Path, script: Script, line: int) -> Iterator[Found]:
+        raise WorkloadError(
+            f"{path} cannot be included here", file=name, line=line, hint="Read it as a file."
+        )
+
+    window = _window(stream.read, name, chunk_bytes)
+    splitter = Splitter(window, state.strings, ScriptVariables(state, name))
+    place = functools.partial(CopyData, Path(name))
+    for _, statement, _ in Script(splitter, state, refuse, lambda copy: place(*copy)):
+        yield statement
+
+
+class ScriptReader:
+    """Reads scripts one after the other, as one psql session would."""
+
+    def __init__(
+        self, state: ScriptState, keep: Callable[[Path], Source], chunk_bytes: int = CHUNK_BYTES
+    ) -> None:
+        self._state = state
+        self._source_of = keep
+        self._chunk_bytes = chunk_bytes
+
+    def read(self, source: Source) -> Iterator[Found]:
+        """The statements of `source`, in PilotScope's format or as a script."""
+        with source.open() as read:
+            window = _window(read, source.name, self._chunk_bytes)
+            while (not window.buf or window.buf.isspace()) and window.more():
+                pass
+            if _ID_AND_QUERY.match(window.buf):
+                yield from _lines(window)
+            else:
+                yield from self._script(window, source, 0)
+
+    def _script(self, window: Window, source: Source, depth: int) -> Iterator[Found]:
+        state = self._state
+        state.strings.new_file()
+        names = ScriptVariables(state, source.name)
+        splitter = Splitter(window, state.strings, names, source.tee())
+        yield from Script(
+            splitter, state, self._include, source.copy_data, folder=source.folder, depth=depth
+        )
+        state.strings.new_file()
+
+    def _include(self, path: Path, script: Script, line: int) -> Iterator[Found]:
+        try:
+            source = self._source_of(path)
+        except WorkloadError as problem:
+            raise WorkloadError(
+                problem.message, file=script.file, line=line, hint=problem.hint
+            ) from None
+        with source.open() as read:
+            window = _window(read, source.name, self._chunk_bytes)
+            yield from self._script(window, source, script.depth + 1)
+
+
+def single_statement(sql: str, file: str, line: int) -> Statement | None:
+    """The one statement in `sql`, a field of a table; None when there is none.
+
+    The text is plain SQL: no meta-commands, no variables. Raises `WorkloadError` for more.
+    """
+    try:
+        data = sql.encode()
+    except UnicodeEncodeError:
+        data = b"\0"
+    if b"\0" in data:
+        raise WorkloadError(
+            "the query holds a character that no SQL text can hold",
+            file=file,
+            line=line,
+            hint="Remove zero bytes and half surrogate pairs.",
+        )
+    window = Window.over(data, file)
+    found: Statement | None = None
+    for statement in Splitter(window, StringsMode()):
+        assert not isinstance(statement, MetaCommand)
+        if found is not None:
+            raise WorkloadError(
+                "the query is several statements",
+                file=file,
+                line=line,
+                hint="Put one statement into a row, or all of them into a .sql file.",
+            )
+        found = statement
+    return found._replace(line=line) if found else None
+
+
+def _lines(window: Window) -> Iterator[Found]:
+    """PilotScope's format: an id, `#####` and a query on each line."""
+    while True:
+        end = window.rest_of_line()
+        if window.pos >= len(window.buf):
+            return
+        line, text = window.line_at(window.pos), window.buf[window.pos : end]
+        window.skip_to(min(end + 1, len(window.buf)))
+        if not text.strip():
+            continue
+        if not _ID_AND_QUERY.match(text):
+            raise WorkloadError(
+                "the line has no ##### between an id and the query",
+                file=window.file,
+                line=line,
+                hint="The file begins in PilotScope's format, so each line is `id#####query`.",
+            )
+        label, _, sql = text.partition(b"#####")
+        try:
+            found = single_statement(sql.decode(), window.file, line)
+        except UnicodeDecodeError:
+            raise WorkloadError("the line is not UTF-8", file=window.file, line=line) from None
+        if found is not None:
+            yield window.file, found._replace(name=label.strip().decode("utf-8", "replace")), None
+
+
+def _window(read: Callable[[int], bytes], name: str, chunk_bytes: int) -> Window:
+    window = Window(read, name, chunk_bytes)
+    window.drop_mark(b"\xef\xbb\xbf")
+    if window.buf.startswith(b"PGDMP"):
+        raise WorkloadError(
+            "this is an archive of pg_dump, not SQL text",
+            file=name,
+            hint="Turn it into SQL with pg_restore -f workload.sql ARCHIVE",
+        )
+    return window

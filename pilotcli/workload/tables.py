@@ -1,0 +1,134 @@
+"""Queries in the rows of a table: `.csv` and `.jsonl`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+
+from pilotcli.errors import WorkloadError
+from pilotcli.workload.reader import single_statement
+from pilotcli.workload.script import Found
+from pilotcli.workload.sources import Read, Source
+
+__all__ = ["read_csv", "read_jsonl"]
+
+_LABELS = ("label", "name")
+_MAX_FIELD_BYTES = 2**31 - 1
+"""More than the server takes as one statement (1 GB)."""
+
+
+class _Stream(io.RawIOBase):
+    """A read function as a file, for the readers of the standard library."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._rest or self._read(len(buffer))
+        size = min(len(data), len(buffer))
+        buffer[:size] = data[:size]
+        self._rest = data[size:]
+        return size
+
+
+def _stream(read: Read) -> io.BufferedReader:
+    return io.BufferedReader(_Stream(read), 1 << 18)
+
+
+def read_csv(source: Source) -> Iterator[Found]:
+    """One query a row: a header with a column `sql` and, if wanted, `label` or `name`.
+
+    Raises `WorkloadError` for a missing column, a row without it, and what is no CSV.
+    """
+    csv.field_size_limit(_MAX_FIELD_BYTES)
+    line = 1
+    with source.open() as read:
+        file = io.TextIOWrapper(_stream(read), encoding="utf-8-sig", newline="")
+        rows = csv.reader(file, strict=True)
+        try:
+            columns = [name.strip().lower() for name in next(rows, [])]
+            at, label_at = _columns(source.name, columns)
+            line = rows.line_num + 1
+            for row in rows:
+                if row:
+                    yield from _csv_query(source.name, row, line, at, label_at)
+                line = rows.line_num + 1
+        except (csv.Error, UnicodeDecodeError) as problem:
+            raise WorkloadError(
+                f"this is no CSV in UTF-8: {problem}",
+                file=source.name,
+                line=line,
+                hint="Quote fields with double quotes, and double the quotes inside of them.",
+            ) from None
+
+
+def _columns(file: str, columns: Sequence[str]) -> tuple[int, int | None]:
+    if "sql" not in columns:
+        found = ", ".join(columns) or "none"
+        raise WorkloadError(
+            f"there is no column sql; the columns are: {found}",
+            file=file,
+            line=1,
+            hint="The first line names the columns; call the one with the queries sql.",
+        )
+    label_at = next((columns.index(name) for name in _LABELS if name in columns), None)
+    return columns.index("sql"), label_at
+
+
+def _csv_query(
+    file: str, row: Sequence[str], line: int, at: int, label_at: int | None
+) -> Iterator[Found]:
+    if len(row) <= at:
+        raise WorkloadError(
+            f"the row ends after {len(row)} columns, before sql",
+            file=file,
+            line=line,
+            hint="A query with a comma in it needs double quotes around it.",
+        )
+    label = row[label_at] if label_at is not None and label_at < len(row) else ""
+    yield from _query(file, line, row[at], label)
+
+
+def read_jsonl(source: Source) -> Iterator[Found]:
+    """One query a line: a JSON object with the key `sql` and, if wanted, `label` or `name`.
+
+    Raises `WorkloadError` for a line that is something else.
+    """
+    with source.open() as read:
+        for number, text in enumerate(_stream(read), 1):
+            if text.strip(b" \t\r\n\xef\xbb\xbf"):
+                yield from _json_query(source.name, number, text)
+
+
+def _json_query(file: str, line: int, text: bytes) -> Iterator[Found]:
+    try:
+        row = json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as problem:
+        raise WorkloadError(
+            f"the line is no JSON: {problem}",
+            file=file,
+            line=line,
+            hint='Each line is an object of its own: {"sql": "SELECT 1", "label": "q1"}',
+        ) from None
+    if not isinstance(row, dict) or not isinstance(row.get("sql"), str):
+        found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+        raise WorkloadError(
+            f"the line is no object with a text under the key sql; found: {found or 'nothing'}",
+            file=file,
+            line=line,
+            hint='Each line is an object of its own: {"sql": "SELECT 1", "label": "q1"}',
+        )
+    label = next((row[name] for name in _LABELS if row.get(name) is not None), "")
+    yield from _query(file, line, row["sql"], str(label))
+
+
+def _query(file: str, line: int, sql: str, label: str) -> Iterator[Found]:
+    found = single_statement(sql, file, line)
+    if found is not None:
+        yield file, found._replace(name=label.strip() or None), None

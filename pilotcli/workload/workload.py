@@ -1,0 +1,250 @@
+"""A workload: the ordered stream of queries in one or more files."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from pilotcli.errors import WorkloadError
+from pilotcli.records import Query
+from pilotcli.workload.paths import Entry, nearest, resolve
+from pilotcli.workload.reader import ScriptReader
+from pilotcli.workload.script import Found, ScriptState
+from pilotcli.workload.sources import GzipSource, PlainSource, Source, StreamSource
+from pilotcli.workload.tables import read_csv, read_jsonl
+
+__all__ = ["Workload", "open_workload"]
+
+_GZIP_RATIO = 10
+"""How much SQL text grows when it is unpacked, taken high, to know what is quick to count."""
+
+
+def open_workload(
+    paths: Sequence[str | Path],
+    *,
+    variables: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
+    limit: int | None = None,
+) -> Workload:
+    """Find the files of a workload; they are read when it is iterated over.
+
+    `paths` are files, globs, folders, or `-` for `stdin`. `variables` are psql variables set
+    beforehand. `limit` ends the workload after so many queries. Raises `WorkloadError` when a
+    path leads nowhere, or to a file that is empty or cannot be read.
+    """
+    if limit is not None and limit < 1:
+        raise WorkloadError(f"a limit of {limit} leaves no query", hint="Give 1 or more.")
+    return Workload(paths, resolve(paths), variables or {}, stdin, limit)
+
+
+class Workload:
+    """The queries of a workload; each iteration streams them from the files anew.
+
+    - `description`: short, for a title: `workloads/forum.sql`, `3 files in queries/`;
+    - `files`: the files named by the user's paths, without what they include;
+    - `size_bytes`: their size on disk, None when standard input is among them.
+
+    The files are read one after the other as in one psql session: a variable or a
+    `standard_conforming_strings` that is set in one holds in the next.
+
+    A query's label is, in this order: what a comment line `-- name: ...` above it says, the last
+    one if there are several (a table's `label` or `name` and PilotScope's id count as such); the
+    name of the file without its suffix, if there are several files or a folder, and the file
+    holds this query alone; `NAME/3`, with the query's place in its file; `q3` in a single file.
+    Files of the same name carry their folders: `a/1`, `b/1`.
+
+    Iterating raises `WorkloadError` for what cannot be read, with file and line.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        entries: Sequence[Entry],
+        variables: Mapping[str, str],
+        stdin: BinaryIO | None,
+        limit: int | None,
+    ) -> None:
+        self._variables = dict(variables)
+        self._limit = limit
+        self._count: int | None = None
+        self._sources: dict[str, Source] = {}
+        self._entries = [(entry, self._entry_source(entry, stdin)) for entry in entries]
+        self.files = tuple(entry.path for entry in entries if entry.path is not None)
+        self.description = _description(paths, self.files)
+        self._single = len(entries) == 1 and entries[0].named
+        self._stems = _stems([entry.path for entry in entries])
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of the files on disk; None when standard input is among them."""
+        sizes = [source.size_bytes for _, source in self._entries]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    def __iter__(self) -> Iterator[Query]:
+        seq = 0
+        limit = self._limit
+        reader = ScriptReader(ScriptState.start(self._variables), self._source)
+        for (entry, source), stem in zip(self._entries, self._stems, strict=True):
+            before = seq
+            for label, (file, found, copy) in self._labelled(_read(source, reader), stem):
+                seq += 1
+                yield Query(seq, label, found.sql, file, found.line, found.command, copy)
+                if seq == limit:
+                    return
+            if seq == before and entry.named:
+                raise WorkloadError(
+                    "the file holds no statement",
+                    file=source.name,
+                    hint="Write at least one SQL statement into it, or leave it out.",
+                )
+        if seq == 0:
+            raise WorkloadError(
+                f"there is no statement in {self.description}", hint="Name a file with SQL in it."
+            )
+        if limit is None:
+            self._count = seq
+
+    def count(self, max_bytes: int = 16_000_000) -> int | None:
+        """How many queries there are, when that is known or quick to find out.
+
+        Reads the files once if they are no larger than `max_bytes` in all (and then raises as
+        iterating does); None otherwise.
+        """
+        if self._count is None and self._quick_to_read(max_bytes):
+            self._count = sum(1 for _ in self)
+        if self._count is None or self._limit is None:
+            return self._count
+        return min(self._count, self._limit)
+
+    def close(self) -> None:
+        """Remove what was spooled to temporary files; safe to call twice."""
+        for _, source in self._entries:
+            source.close()
+        for source in self._sources.values():
+            source.close()
+
+    def __enter__(self) -> Workload:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _quick_to_read(self, max_bytes: int) -> bool:
+        size = 0
+        for _, source in self._entries:
+            if source.size_bytes is None:
+                return False
+            size += source.size_bytes * (_GZIP_RATIO if isinstance(source, GzipSource) else 1)
+        return size <= max_bytes
+
+    def _labelled(self, found: Iterator[Found], stem: str) -> Iterator[tuple[str, Found]]:
+        if self._single:
+            for place, item in enumerate(found, 1):
+                yield item[1].name or f"q{place}", item
+            return
+        first = next(found, None)
+        if first is None:
+            return
+        second = next(found, None)
+        if second is None:
+            yield first[1].name or stem, first
+            return
+        for place, item in enumerate(itertools.chain([first, second], found), 1):
+            yield item[1].name or f"{stem}/{place}", item
+
+    def _entry_source(self, entry: Entry, stdin: BinaryIO | None) -> Source:
+        if entry.path is None:
+            return StreamSource(stdin or sys.stdin.buffer)
+        source = self._source(entry.path)
+        if source.size_bytes == 0 and entry.named:
+            raise WorkloadError(
+                "the file is empty",
+                file=source.name,
+                hint="Write at least one SQL statement into it.",
+            )
+        return source
+
+    def _source(self, path: Path) -> Source:
+        known = self._sources.get(str(path))
+        if known is None:
+            known = self._sources[str(path)] = _open(path)
+        return known
+
+
+def _open(path: Path) -> Source:
+    try:
+        if not path.exists():
+            raise nearest(path)
+        if path.is_fifo():
+            return StreamSource(path.open("rb"))
+        with path.open("rb"):
+            pass
+        return GzipSource(path) if path.suffix == ".gz" else PlainSource(path)
+    except (OSError, ValueError) as problem:
+        reason = (
+            os.strerror(problem.errno)
+            if isinstance(problem, OSError) and problem.errno
+            else problem
+        )
+        raise WorkloadError(
+            f"the file cannot be read: {reason}",
+            file=str(path),
+            hint="Check that it is a file, and that you may read it.",
+        ) from None
+
+
+def _read(source: Source, reader: ScriptReader) -> Iterator[Found]:
+    name = source.name.removesuffix(".gz")
+    if name.endswith(".csv"):
+        return read_csv(source)
+    if name.endswith(".jsonl"):
+        return read_jsonl(source)
+    return reader.read(source)
+
+
+def _stems(paths: Sequence[Path | None]) -> list[str]:
+    """A short name for each file, by which no two are confused."""
+    names = [_stem(path) for path in paths]
+    doubled = {name for name, times in Counter(names).items() if times > 1}
+    if not doubled:
+        return names
+    known = [str(path.absolute().parent) for path in paths if path is not None]
+    root = Path(os.path.commonpath(known)) if known else Path()
+    return [
+        (path.absolute().parent.relative_to(root) / name).as_posix()
+        if path is not None and name in doubled
+        else name
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def _stem(path: Path | None) -> str:
+    if path is None:
+        return "stdin"
+    name = path.name.removesuffix(".gz")
+    return name.rpartition(".")[0] or name
+
+
+def _description(paths: Sequence[str | Path], files: Sequence[Path]) -> str:
+    if len(paths) == 1:
+        text = str(paths[0])
+        if text == "-":
+            return "standard input"
+        if len(files) == 1 and Path(text) == files[0]:
+            return text
+    count = f"{len(files)} file{'s' if len(files) != 1 else ''}"
+    folders = {str(file.parent) for file in files}
+    if len(folders) == 1:
+        count += f" in {folders.pop()}/"
+    return f"{count} and standard input" if any(str(path) == "-" for path in paths) else count
