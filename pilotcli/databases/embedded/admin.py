@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotcli.databases.embedded.place import Place, open_lock, try_lock
+from pilotcli.databases.embedded.locks import open_lock, try_lock
+from pilotcli.databases.embedded.place import Place
 from pilotcli.databases.embedded.process import running_pid, stop
 from pilotcli.errors import DatabaseError, StorageError
 

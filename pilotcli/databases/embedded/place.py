@@ -14,12 +14,10 @@ Where root's server could not reach the folder, `<home>/pg/<major>` is a link to
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
 import re
-import secrets
 import shutil
 import tempfile
 import time
@@ -29,7 +27,8 @@ from pathlib import Path
 
 from pilotcli.config.home import is_own_home, make_home
 from pilotcli.databases.embedded.account import Account, can_walk, server_account
-from pilotcli.databases.embedded.outside import outside_folder
+from pilotcli.databases.embedded.locks import open_lock, try_lock
+from pilotcli.databases.embedded.outside import link_outside
 from pilotcli.errors import DatabaseError, StorageError
 
 __all__ = ["PORT", "Place", "State", "make_place"]
@@ -163,13 +162,11 @@ def _made(home: Path, link: Path) -> Path:
                 os.chown(folder, -1, account.gid)
                 folder.chmod(0o710)
     link.parent.mkdir(mode=0o700, exist_ok=True)
-    if link.is_symlink():
-        folder = link.readlink()
-        folder.mkdir(mode=0o700, exist_ok=True)
-    elif not link.exists() and account.is_other and not can_walk(link.parent, account):
-        folder = outside_folder(account, "clusters") / secrets.token_hex(8)
-        folder.mkdir(mode=0o700)
-        link.symlink_to(folder)
+    reachable = link.exists() or not account.is_other or can_walk(link.parent, account)
+    if link.is_symlink() or not reachable:
+        if not link.exists():
+            link_outside(link, account)
+        folder = link.resolve()
     else:
         folder = link
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -177,22 +174,6 @@ def _made(home: Path, link: Path) -> Path:
         os.chown(folder, -1, account.gid)
         folder.chmod(0o710)
     return folder.resolve()
-
-
-def open_lock(path: Path) -> int:
-    """A descriptor to lock `path` with, which programs started from here do not inherit."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def try_lock(descriptor: int, kind: int) -> bool:
-    """Take a lock of `fcntl.LOCK_EX` or `LOCK_SH` kind without waiting; False when it is held."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return False
-        raise
-    return True
 
 
 def _fits(socket_dir: Path) -> bool:

@@ -1,0 +1,161 @@
+"""Servers for the tests of the databases: the wheel's PostgreSQL and, where installed, others."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from pilotcli.config.pilot_config import PostgreSQLConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.embedded import EmbeddedServer, reset_servers
+from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+_names = itertools.count(1)
+
+
+def _installed_bin() -> Path:
+    if not INSTALLED:
+        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
+    return INSTALLED[-1].parent
+
+
+@pytest.fixture(scope="session")
+def other_bin() -> Path:
+    """The programs of an installed PostgreSQL."""
+    return _installed_bin()
+
+
+@pytest.fixture(scope="session")
+def make_home() -> Iterator[Callable[[], Path]]:
+    """Makes home folders that the server's user can reach; all are emptied at the end."""
+    with tempfile.TemporaryDirectory(prefix="pilot-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        homes = []
+
+        def make() -> Path:
+            homes.append(Path(folder) / str(next(_names)))
+            return homes[-1]
+
+        yield make
+        for home in homes:
+            kill_servers(home)
+            reset_servers(home)
+
+
+@pytest.fixture
+def home(make_home: Callable[[], Path]) -> Path:
+    """A home of this test's own, not there yet."""
+    return make_home()
+
+
+def kill_servers(home: Path) -> None:
+    """End what a failed test has left running."""
+    for file in home.glob("pg/*/data/postmaster.pid"):
+        pid = int(file.read_text().splitlines()[0])
+        if Path(f"/proc/{pid}/comm").exists():
+            assert Path(f"/proc/{pid}/comm").read_text().startswith("postgres")
+            os.kill(pid, signal.SIGINT)
+
+
+@pytest.fixture(scope="session", params=["wheel", "installed"])
+def shared_target(
+    request: pytest.FixtureRequest, make_home: Callable[[], Path]
+) -> Iterator[PostgresTarget]:
+    """One running server of each installation, for all tests that only need a database."""
+    config = PostgreSQLConfig(home=make_home())
+    config.postgres_bin = None if request.param == "wheel" else _installed_bin()
+    target = open_target(config)
+    assert isinstance(target, PostgresTarget)
+    yield target
+    target.close()
+
+
+@pytest.fixture
+def session(shared_target: PostgresTarget) -> Iterator[PostgresSession]:
+    """A session in a schema of its own."""
+    schema = f"test_{secrets.token_hex(4)}"
+    session = shared_target.session()
+    session.execute(f"CREATE SCHEMA {schema}; SET search_path = {schema}")
+    yield session
+    session.close()
+    cleaner = shared_target.session()
+    cleaner.execute(f"DROP SCHEMA {schema} CASCADE")
+    cleaner.close()
+
+
+@pytest.fixture(scope="session")
+def tcp_server(make_home: Callable[[], Path]) -> Iterator[TcpServer]:
+    """A server with passwords, on a network port."""
+    with TcpServer(make_home()) as server:
+        yield server
+
+
+class TcpServer:
+    """The wheel's server, opened to 127.0.0.1 with scram passwords."""
+
+    password = "s3cret pass/word@x"
+
+    def __init__(self, home: Path) -> None:
+        self._server = EmbeddedServer.acquire(home)
+        self.port = 0
+
+    def __enter__(self) -> TcpServer:
+        import socket
+
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        server = self._server
+        with psycopg2.connect(**server.conninfo("postgres")) as admin, admin.cursor() as cursor:
+            cursor.execute("CREATE ROLE reader LOGIN PASSWORD %s", (self.password,))
+            cursor.execute("CREATE ROLE maker LOGIN CREATEDB PASSWORD %s", (self.password,))
+            cursor.execute("CREATE ROLE nobodys LOGIN PASSWORD NULL")
+        admin.autocommit = True
+        with admin.cursor() as cursor:
+            cursor.execute("CREATE DATABASE forum")
+        admin.close()
+        return self._restart()
+
+    def _restart(self) -> TcpServer:
+        from pilotcli.databases.embedded import process
+        from pilotcli.databases.embedded.account import server_account
+        from pilotcli.databases.embedded.binaries import find_binaries, readable_for
+
+        place = self._server.place
+        account = server_account(place.data_dir)
+        with place.mutex():
+            pid = process.running_pid(place.data_dir)
+            assert pid is not None
+            process.stop(place, pid)
+            with (place.data_dir / "pg_hba.conf").open("a") as file:
+                file.write("host all all 127.0.0.1/32 scram-sha-256\n")
+            with (place.data_dir / "pilot.conf").open("a") as file:
+                file.write(f"listen_addresses = '127.0.0.1'\nport = {self.port}\n")
+            process.start(place, readable_for(find_binaries(), account), account)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.release()
+
+    def dsn(self, user: str = "reader", database: str = "forum", password: str = "") -> str:
+        """A key/value connection string."""
+        secret = (password or self.password).replace("\\", r"\\").replace("'", r"\'")
+        return f"host=127.0.0.1 port={self.port} user={user} dbname={database} password='{secret}'"
+
+
+@pytest.fixture(autouse=True)
+def no_libpq_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine's environment says about PostgreSQL does not reach the tests."""
+    for name in list(os.environ):
+        if name.startswith("PG"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PGPASSFILE", "/nonexistent")

@@ -1,0 +1,255 @@
+"""What a session promises, held against every server there is."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+from pilotcli.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
+from pilotcli.records import CopyData
+
+
+def test_rows_columns_and_count(session: PostgresSession) -> None:
+    found = session.execute("SELECT g AS n, 'x' || g AS label FROM generate_series(1, 3) g")
+    assert list(found.rows) == [(1, "x1"), (2, "x2"), (3, "x3")]
+    assert list(found.columns) == ["n", "label"]
+    assert found.row_count == 3
+
+
+def test_changed_rows_are_counted(session: PostgresSession) -> None:
+    session.execute("CREATE TABLE t (a int)")
+    assert session.execute("INSERT INTO t SELECT generate_series(1, 7)").row_count == 7
+    found = session.execute("UPDATE t SET a = a + 1 WHERE a > 5")
+    assert (found.row_count, list(found.rows), list(found.columns)) == (2, [], [])
+
+
+def test_percent_signs_are_no_parameters(session: PostgresSession) -> None:
+    assert session.execute("SELECT 'a%' LIKE '%s'").rows == [(False,)]
+
+
+@pytest.mark.parametrize("sql", ["", "  ", ";", "-- nothing", "/* a /* b */ c */ ;"])
+def test_an_empty_statement_returns_nothing(session: PostgresSession, sql: str) -> None:
+    found = session.execute(sql)
+    assert (list(found.rows), found.row_count) == ([], None)
+
+
+def test_several_statements_give_the_last_result(session: PostgresSession) -> None:
+    assert session.execute("SET LOCAL work_mem = '1MB'; SELECT 1; SELECT 2").rows == [(2,)]
+
+
+def test_settings_of_a_multi_statement_do_not_leak(session: PostgresSession) -> None:
+    inside = session.execute("SET LOCAL work_mem = '1MB'; SHOW work_mem").rows
+    assert (inside, session.execute("SHOW work_mem").rows) == ([("1MB",)], [("4MB",)])
+
+
+def test_a_refused_statement(session: PostgresSession) -> None:
+    with pytest.raises(QueryError, match='relation "nothing_here" does not exist') as caught:
+        session.execute("SELECT * FROM nothing_here")
+    assert caught.value.sqlstate == "42P01"
+    assert not session.closed
+    assert session.execute("SELECT 1").rows == [(1,)]
+
+
+def test_the_detail_and_the_hint_of_an_error_are_kept(session: PostgresSession) -> None:
+    with pytest.raises(QueryError, match=r"what \(why\)") as caught:
+        session.execute("DO $$BEGIN RAISE 'what' USING DETAIL = 'why', HINT = 'how'; END$$")
+    assert caught.value.hint == "how"
+
+
+def test_a_character_zero_is_refused_not_cut_off(session: PostgresSession) -> None:
+    session.execute("CREATE TABLE t (a int)")
+    with pytest.raises(QueryError, match="code 0"):
+        session.execute("INSERT INTO t VALUES (1)\0, (2)")
+    assert session.execute("SELECT count(*) FROM t").rows == [(0,)]
+
+
+def test_what_cannot_be_encoded_is_an_error(session: PostgresSession) -> None:
+    with pytest.raises(QueryError, match="surrogates"):
+        session.execute("SELECT '\udc80'")
+
+
+def test_a_timeout(shared_target: PostgresTarget) -> None:
+    session = shared_target.session(timeout_s=0.05)
+    with pytest.raises(QueryTimeout, match=r"0\.05 s") as caught:
+        session.execute("SELECT pg_sleep(10)")
+    assert caught.value.sqlstate == "57014"
+    assert session.execute("SELECT 1").rows == [(1,)]
+    session.close()
+
+
+def test_reset_all_of_a_workload_keeps_the_timeout(shared_target: PostgresTarget) -> None:
+    session = shared_target.session(timeout_s=0.05)
+    session.execute("RESET ALL")
+    with pytest.raises(QueryTimeout):
+        session.execute("SELECT pg_sleep(10)")
+    session.close()
+
+
+def test_a_cancel_is_no_timeout(shared_target: PostgresTarget) -> None:
+    session = shared_target.session(timeout_s=60)
+    watcher = shared_target.session()
+    pid = session.execute("SELECT pg_backend_pid()").rows[0][0]
+    canceller = threading.Thread(target=_cancel_when_busy, args=(watcher, pid, session))
+    canceller.start()
+    with pytest.raises(QueryCancelled):
+        session.execute("SELECT pg_sleep(30)")
+    canceller.join()
+    assert session.execute("SELECT 1").rows == [(1,)]
+    session.close()
+    watcher.close()
+
+
+def _cancel_when_busy(watcher: PostgresSession, pid: int, session: PostgresSession) -> None:
+    _wait_until_busy(watcher, pid)
+    session.cancel()
+
+
+def _wait_until_busy(watcher: PostgresSession, pid: int) -> None:
+    give_up_at = time.monotonic() + 20
+    busy = f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {pid}"
+    while watcher.execute(busy).rows != [(True,)]:
+        assert time.monotonic() < give_up_at
+
+
+def test_somebody_elses_cancel_is_no_timeout(shared_target: PostgresTarget) -> None:
+    session = shared_target.session(timeout_s=60)
+    watcher = shared_target.session()
+    pid = session.execute("SELECT pg_backend_pid()").rows[0][0]
+
+    def cancel() -> None:
+        _wait_until_busy(watcher, pid)
+        watcher.execute(f"SELECT pg_cancel_backend({pid})")
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    with pytest.raises(QueryCancelled):
+        session.execute("SELECT pg_sleep(30)")
+    canceller.join()
+    session.close()
+    watcher.close()
+
+
+def test_a_lost_connection(shared_target: PostgresTarget) -> None:
+    session, other = shared_target.session(), shared_target.session()
+    pid = session.execute("SELECT pg_backend_pid()").rows[0][0]
+    other.execute(f"SELECT pg_terminate_backend({pid})")
+    with pytest.raises(DatabaseError, match="was lost"):
+        session.execute("SELECT 1")
+    assert session.closed
+    with pytest.raises(DatabaseError, match="was lost"):
+        session.execute("SELECT 1")
+    session.cancel()
+    session.rollback()
+    other.close()
+
+
+def test_transaction_flags(session: PostgresSession) -> None:
+    assert (session.in_transaction, session.transaction_failed) == (False, False)
+    session.execute("BEGIN")
+    assert (session.in_transaction, session.transaction_failed) == (True, False)
+    with pytest.raises(QueryError):
+        session.execute("SELECT 1/0")
+    assert (session.in_transaction, session.transaction_failed) == (True, True)
+    session.rollback()
+    assert (session.in_transaction, session.transaction_failed) == (False, False)
+    session.rollback()
+
+
+def test_explain_does_not_run_the_statement(session: PostgresSession) -> None:
+    session.execute("CREATE TABLE t (a int)")
+    plan = session.explain("INSERT INTO t VALUES (1)")
+    assert plan["Plan"]["Node Type"] == "ModifyTable"
+    assert session.execute("SELECT count(*) FROM t").rows == [(0,)]
+
+
+def test_copy_in_reads_only_its_slice(session: PostgresSession, tmp_path: Path) -> None:
+    file = tmp_path / "data.sql"
+    file.write_bytes(b"before\n1\tone\n2\ttwo\nafter\n")
+    session.execute("CREATE TABLE t (a int, b text)")
+    copy = CopyData(file, offset=7, size_bytes=len(b"1\tone\n2\ttwo\n"))
+    assert session.execute("-- load\nCOPY t FROM STDIN", copy).row_count == 2
+    assert session.execute("SELECT * FROM t ORDER BY 1").rows == [(1, "one"), (2, "two")]
+
+
+def test_copy_in_that_fails(session: PostgresSession, tmp_path: Path) -> None:
+    file = tmp_path / "data.sql"
+    file.write_bytes(b"one\n")
+    session.execute("CREATE TABLE t (a int)")
+    with pytest.raises(QueryError, match="invalid input syntax"):
+        session.execute("COPY t FROM STDIN", CopyData(file, 0, 4))
+    assert session.execute("SELECT count(*) FROM t").rows == [(0,)]
+
+
+def test_copy_without_data_loads_nothing(session: PostgresSession) -> None:
+    session.execute("CREATE TABLE t (a int)")
+    assert session.execute("COPY t FROM STDIN").row_count == 0
+
+
+@pytest.mark.parametrize("lead", ["", "/* x /* y */ */ ", "-- x\n", "\n ; "])
+def test_copy_out_counts_rows(session: PostgresSession, lead: str) -> None:
+    found = session.execute(f"{lead}copy (SELECT generate_series(1, 5)) TO STDOUT")
+    assert found.row_count == 5
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("'294276-01-01'::date", "294276-01-01"),
+        ("'4713-01-01 BC'::date", "4713-01-01 BC"),
+        ("'0044-03-15 12:00 BC'::timestamp", "0044-03-15 12:00:00 BC"),
+        ("'12000-01-01'::timestamptz", "12000-01-01 00:00:00+00"),
+        ("interval '2000000000 days'", "2000000000 days"),
+        ("interval '178000000 years'", "178000000 years"),
+        ("array['294276-01-01'::date]", "{294276-01-01}"),
+        ("array['infinity'::date]", "{infinity}"),
+        ("lower(daterange('0044-03-15 BC', null))", "0044-03-15 BC"),
+        ("json '9" + 5000 * "9" + "'", "9" + 5000 * "9"),
+    ],
+)
+def test_what_python_cannot_hold_comes_as_text(
+    session: PostgresSession, sql: str, text: str
+) -> None:
+    session.execute("SET timezone = 'UTC'")
+    assert session.execute(f"SELECT {sql}, 1").rows == [(text, 1)]
+
+
+def test_a_range_with_a_bound_that_python_cannot_hold(session: PostgresSession) -> None:
+    found = session.execute("SELECT daterange('0044-03-15 BC', '2000-01-01')").rows[0][0]
+    assert (found.lower, found.upper) == ("0044-03-15 BC", datetime.date(2000, 1, 1))
+
+
+def test_ordinary_values_keep_their_types(session: PostgresSession) -> None:
+    found = session.execute(
+        "SELECT date '2024-02-29', timestamp '2024-02-29 12:00', interval '1 day',"
+        " array[date '2024-02-29'], json '{\"a\": [1]}', null::date"
+    )
+    day = datetime.date(2024, 2, 29)
+    noon = datetime.datetime(2024, 2, 29, 12)
+    assert found.rows == [(day, noon, datetime.timedelta(1), [day], {"a": [1]}, None)]
+
+
+def test_session_settings_hold_for_each_session(shared_target: PostgresTarget) -> None:
+    shared_target.config.session_settings = {  # type: ignore[attr-defined]
+        "work_mem": "7MB",
+        "search_path": "a, pg_catalog",
+    }
+    try:
+        session = shared_target.session()
+        assert session.execute("SHOW work_mem").rows == [("7MB",)]
+        assert session.execute("SHOW search_path").rows == [("a, pg_catalog",)]
+        session.close()
+    finally:
+        shared_target.config.session_settings = {}  # type: ignore[attr-defined]
+
+
+def test_the_version_is_the_servers(shared_target: PostgresTarget) -> None:
+    session = shared_target.session()
+    said = session.execute("SHOW server_version").rows[0][0]
+    session.close()
+    assert said.split()[0] == shared_target.server_version
+    assert shared_target.server_version in shared_target.description
