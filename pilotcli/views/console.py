@@ -29,9 +29,9 @@ _GLYPHS = "".join(map(chr, _PLAIN_SPELLING))
 class Writer:
     """Writes text to a stream and flushes it, from any thread.
 
-    Once the reader has closed the pipe, `closed` is True and nothing is written any more: a run
-    goes on when nobody looks. What the stream's encoding lacks is spelled plainly. Any other
-    failure (a full disk) raises `OSError` once and closes the writer.
+    Never raises. Once the stream takes nothing any more, `closed` is True and nothing is written:
+    a run goes on when nobody looks. A reader that has gone is no news; any other reason (a full
+    disk) is told once on standard error. What the stream's encoding lacks is spelled plainly.
     """
 
     def __init__(self, stream: IO[str] | None) -> None:
@@ -57,12 +57,13 @@ class Writer:
             except (OSError, ValueError) as exc:
                 self.closed = True
                 _silence(self.stream)
-                if not _is_closed(exc):
-                    raise
+                if not _is_gone(exc) and sys.__stderr__ is not None:
+                    with contextlib.suppress(OSError, ValueError):
+                        sys.__stderr__.write(f"pilot: the output cannot be written: {exc}\n")
 
 
 def out(text: str = "") -> None:
-    """Write a line to standard output. Raises `BrokenPipeError` when the reader has gone
+    """Write a line to standard output. Raises `BrokenPipeError` when it takes nothing any more
     (`| head`), with which the command line ends quietly."""
     writer = Writer(sys.stdout)
     writer.write(f"{text}\n")
@@ -129,7 +130,7 @@ def _can_encode(text: str, encoding: str) -> bool:
     return True
 
 
-def _is_closed(exc: Exception) -> bool:
+def _is_gone(exc: Exception) -> bool:
     """Whether a write failed because nobody reads: a closed pipe, a terminal that has gone, or a
     stream that was closed in this process."""
     if isinstance(exc, OSError):

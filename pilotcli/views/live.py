@@ -10,7 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from rich.color import ColorSystem
 from rich.console import Console, Group, RenderableType
+from rich.style import Style
 from rich.text import Text
 
 from pilotcli.signals import (
@@ -41,6 +43,7 @@ __all__ = ["LiveView"]
 log = logging.getLogger(__name__)
 
 FAILURES_SHOWN = 5
+NOTICES_SHOWN = 50
 WAITING_LINES = 10_000
 """Lines waiting to be printed above; whoever adds more waits for the terminal, as with `print`."""
 
@@ -75,10 +78,12 @@ class LiveView:
             )
         self.state = RunState(clock, wall)
         self._console = console
+        self._colored = console.color_system is not None
         self._screen = Screen(Writer(console.file))
         self._verbose = verbose
         self._above: list[Line | Callable[[], Line]] = []
         self._failures = [0, 0]
+        self._notices = 0
         self._painting = threading.Lock()
         self._done = threading.Event()
         self._closed = False
@@ -190,12 +195,16 @@ class LiveView:
 
     def _styled(self, lines: Sequence[Line]) -> list[str]:
         """Each line with its colours, as the terminal takes it."""
-        styled = []
-        for line in lines:
-            with self._console.capture() as capture:
-                self._console.print(_text(line), end="", soft_wrap=True)
-            styled.append(capture.get())
-        return styled
+        if not self._colored:
+            return [line_text(line) for line in lines]
+        # Only the 16 standard colours are used, which the user's own scheme decides on.
+        return [
+            "".join(
+                Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+                for text, style in line
+            )
+            for line in lines
+        ]
 
     def _query_finished(self, signal: QueryFinished) -> None:
         result = signal.result
@@ -231,10 +240,15 @@ class LiveView:
         self._above.append(lambda: [("│ ", "dim"), (output_text(signal), "")])
 
     def _notice(self, signal: Notice) -> None:
-        if signal.level == "info" and not self._verbose:
-            return
-        style = {"warning": "yellow", "error": "red"}.get(signal.level, "dim")
-        self._above.append([(f"{clean(signal.level)}: ", style), (clean(signal.text), "")])
+        self._notices += 1
+        if self._notices > NOTICES_SHOWN and not self._verbose:
+            if self._notices == NOTICES_SHOWN + 1:
+                self._above.append([("  further notices are left out", "dim")])
+        elif signal.level == "info":
+            self._above.append([(clean(signal.text), "dim")])
+        else:
+            style = "yellow" if signal.level == "warning" else "red"
+            self._above.append([(f"{clean(signal.level)}: ", style), (clean(signal.text), "")])
 
 
 def _text(line: Line) -> Text:

@@ -42,6 +42,7 @@ __all__ = ["PlainView"]
 
 FAILURES_SHOWN = 20
 SAVES_SHOWN = 20
+NOTICES_SHOWN = 50
 PROGRESS_EVERY_S = 10.0
 PROGRESS_SHARE = 0.1
 
@@ -52,7 +53,8 @@ class PlainView:
     Progress comes when 10 s have passed and another tenth of the workload is done; where the
     total is not known, when another tenth of the time so far has passed. Of each event the first
     firing is told, of each model the first 20 saves, of queries and of each event the first 20
-    failures; progress and summary count the rest. `verbose` tells every query, firing and save;
+    failures, and the first 50 notices; progress and summary count queries, firings and failures
+    all the same. `verbose` tells every query, firing, save and notice;
     `quiet` only failures, warnings, what drivers write to standard error, and one last line.
     """
 
@@ -71,6 +73,7 @@ class PlainView:
         self._quiet = quiet
         self._verbose = verbose
         self._failures = 0
+        self._notices = 0
         self._next_done = 1
         self._next_s = 0.0
         self._next_rows_s = 0.0
@@ -261,7 +264,11 @@ class PlainView:
             self._say(f"driver: {output_text(signal)}".rstrip())
 
     def _notice(self, signal: Notice) -> None:
-        if signal.level != "info":
-            self._say(f"{clean(signal.level)}: {clean(signal.text)}")
-        elif not self._quiet:
-            self._say(clean(signal.text))
+        if self._quiet and signal.level == "info":
+            return
+        self._notices += 1
+        if self._notices <= NOTICES_SHOWN or self._verbose:
+            level = "" if signal.level == "info" else f"{clean(signal.level)}: "
+            self._say(f"{level}{clean(signal.text)}")
+        elif self._notices == NOTICES_SHOWN + 1:
+            self._say("further notices are left out")

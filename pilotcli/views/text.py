@@ -19,6 +19,7 @@ __all__ = [
     "clock_time",
     "count",
     "duration",
+    "joined",
     "line_text",
     "number",
     "plural",

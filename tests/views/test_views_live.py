@@ -6,6 +6,7 @@ import threading
 import unicodedata
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from emulator import Terminal
@@ -180,9 +181,10 @@ def test_what_stays_is_printed_above_in_order(make: Any, show: Any) -> None:
     shown(Notice("info", "calm"), DriverOutput("second"), Notice("warning", "mind"))
     shown(make.triggered(outcome="failed", error="ValueError: no\nreally"))
     lines = shown.lines()
-    assert lines[:6] == [
+    assert lines[:7] == [
         "│ first",
         "✗ q1 (w.sql:1): bad [42601]",
+        "calm",
         "│ second",
         "warning: mind",
         "✗ event Event0 failed after query 1: really",
@@ -199,6 +201,34 @@ def test_only_the_first_failures_are_told(make: Any, show: Any) -> None:
     assert sum(line.startswith("✗ event") for line in lines) == 5
     told = "  further failures of queries are in the journal: pilot runs show 7 --failed"
     assert lines.count(told) == 1
+
+
+def test_notices_do_not_flood(make: Any, show: Any) -> None:
+    shown = show(rows=70)
+    shown(*begin(make), *(Notice("warning", f"notice {n}") for n in range(1000)))
+    above = [line for line in shown.lines() if "notice" in line]
+    assert above[:2] == ["warning: notice 0", "warning: notice 1"]
+    assert above[50:] == ["  further notices are left out"]
+
+
+def test_signals_from_several_threads_are_all_counted(make: Any, show: Any) -> None:
+    shown = show()
+    finished = [make.finished(n, worker=n % 4) for n in range(2000)]
+
+    def send() -> None:
+        for number, signal in enumerate(finished):
+            shown(signal)
+            if number % 50 == 0:
+                shown(DriverOutput("x"))
+                shown.view.refresh()
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shown.view.state.done == shown.view.state.latencies.total == 8000
+    assert shown.closed().count("│ x") == 160
 
 
 def test_verbose_tells_queries_firings_and_saves(make: Any, show: Any) -> None:
@@ -305,23 +335,18 @@ def test_the_thread_paints_and_ends(make: Any, terminal: Any) -> None:
 
 
 def test_a_view_that_cannot_paint_does_not_stop_the_run(
-    make: Any, terminal: Any, caplog: pytest.LogCaptureFixture
+    make: Any, terminal: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = threading.Event()
 
-    class Full(io.StringIO):
-        def write(self, text: str) -> int:
-            if "word" in text:
-                failed.set()
-                raise OSError(28, "No space left on device")
-            return super().write(text)
+    def broken(state: RunState, columns: int, rows: int) -> Any:
+        failed.set()
+        raise RuntimeError("a defect")
 
-    console = terminal()
-    console.file = Full()
-    with LiveView(console=console, refresh_hz=1000) as view:
+    with LiveView(console=terminal(), refresh_hz=1000) as view:
+        monkeypatch.setattr("pilotcli.views.live.frame", broken)
         bus = Bus(view)
         bus.emit(make.started())
-        bus.emit(DriverOutput("word"))
         assert failed.wait(10)
         bus.emit(make.finished(1))
         assert view.state.done == 1
@@ -333,6 +358,7 @@ def test_a_picture_of_the_frame(make: Any, show: Any, tmp_path: Path) -> None:
     shown(*begin(make), make.finished(1, label="<q & a>"))
     shown.view.save_svg(tmp_path / "run.svg", "pilot run <w.sql>")
     svg = (tmp_path / "run.svg").read_text(encoding="utf-8")
+    ElementTree.fromstring(svg)
     assert svg.startswith("<svg") and "Event0" in svg and "&lt;q&#160;&amp;&#160;a&gt;" in svg
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
     assert "url(" not in svg.replace("url(#", "")

@@ -164,6 +164,12 @@ def test_quiet_tells_failures_warnings_and_one_line(make: Any, clock: Any, wall:
     ]
 
 
+def test_notices_do_not_flood(clock: Any, wall: Any) -> None:
+    log = Log(clock, wall)
+    log(*(Notice("warning", f"number {n}") for n in range(1000)))
+    assert log.lines()[49:] == ["warning: number 49", "further notices are left out"]
+
+
 def test_verbose_tells_each_query_and_firing(make: Any, clock: Any, wall: Any) -> None:
     log = Log(clock, wall, verbose=True)
     log(make.started(total=None, events=0))
