@@ -32,7 +32,10 @@ def summary(state: RunState, columns: int | None = None) -> list[Line]:
     except the last ones, which say why and where to look."""
     if state.run is None:
         return []
-    lines = [_verdict(state)]
+    verdict, counts = _verdict(state)
+    lines = [verdict]
+    if counts:
+        lines.append([("queries   ", "dim"), *counts])
     lines += _latency(state)
     lines += _section("events", (_event(row) for row in state.events.values()))
     lines += _section("models", (_model(row) for row in state.models.values()))
@@ -46,11 +49,12 @@ def one_line(state: RunState) -> str:
     """The summary of `-q`; empty when the run never began."""
     if state.run is None:
         return ""
-    return line_text(_verdict(state))
+    verdict, counts = _verdict(state)
+    return joined([line_text(verdict), line_text(counts)], ": ")
 
 
-def _verdict(state: RunState) -> Line:
-    """Status and counts. The counts of `RunFinished` are the journal's; without one (the run
+def _verdict(state: RunState) -> tuple[Line, Line]:
+    """Status and time, and how queries ended (empty where there were to be none). The counts of `RunFinished` are the journal's; without one (the run
     broke off) they are what this view has seen."""
     finished = state.finished
     if finished is None:
@@ -67,21 +71,22 @@ def _verdict(state: RunState) -> Line:
     line: Line = [(f"run {run_id} {status}", _STATUS_STYLES.get(status, "bold red"))]
     total = state.run.total if state.run is not None else None
     if not queries and total == 0:
-        return [*line, (f" in {duration(elapsed_s)}", "")]
+        return [*line, (f" in {duration(elapsed_s)}", "")], []
     of = f" of {count(total)}" if total is not None and total != queries else ""
     noun = "query" if (total or queries) == 1 else "queries"
     told = f": {count(queries)}{of} {noun} in {duration(elapsed_s)}"
     if elapsed_s > 0 and queries:
         told += f" ({rate(queries / elapsed_s)}/s)"
-    line.append((f"{told}: {count(ok)} ok", ""))
+    line.append((told, ""))
+    counts: Line = [(f"{count(ok)} ok", "")]
     for number_of, word, style in (
         (errors, "failed", "red"),
         (timeouts, "timed out", "yellow"),
         (cancelled, "cancelled", "yellow"),
     ):
         if number_of:
-            line += [(", ", ""), (f"{count(number_of)} {word}", style)]
-    return line
+            counts += [(", ", ""), (f"{count(number_of)} {word}", style)]
+    return line, counts
 
 
 def _latency(state: RunState) -> list[Line]:
