@@ -54,8 +54,11 @@ def one_line(state: RunState) -> str:
 
 
 def _verdict(state: RunState) -> tuple[Line, Line]:
-    """Status and time, and how queries ended (empty where there were to be none). The counts of `RunFinished` are the journal's; without one (the run
-    broke off) they are what this view has seen."""
+    """Status and time, and how queries ended (empty where there were to be none).
+
+    The counts of `RunFinished` are the journal's; without one (the run broke off) they are what
+    this view has seen.
+    """
     finished = state.finished
     if finished is None:
         status, queries = "did not finish", state.done
