@@ -27,11 +27,12 @@ _NAME = "pilot-db"
 _ORIGIN = "origin"
 
 
-def outside_folder(account: Account, kind: str, bases: tuple[Path, ...] = _LASTING) -> Path:
+def outside_folder(account: Account, kind: str, bases: tuple[Path, ...] | None = None) -> Path:
     """A folder of this user's for `kind` of thing, which `account` can enter but not write.
 
     Raises `StorageError` when there is none to be had.
     """
+    bases = _LASTING if bases is None else bases
     for base in bases:
         folder = base / _NAME / kind
         with contextlib.suppress(OSError):
