@@ -139,6 +139,8 @@ def _opened(config: PilotConfig) -> Connection:
                 ", set_config('lock_timeout', %s, false)",
                 (f"{LOCK_TIMEOUT_S}s",),
             )
+    except StoreError as error:
+        raise StoreUnreachableError(error.message, hint=error.hint) from error
     except psycopg2.Error as error:
         raise store_error(error) from error
     extras.register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import execute_values
 
-from pilotcli.config import PostgreSQLConfig
+from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases import connect_store, open_target
 from pilotcli.records import Query, QueryResult
 from pilotcli.storage.data_manager import DataManager
