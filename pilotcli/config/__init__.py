@@ -1,0 +1,27 @@
+"""The config: YAML into `RunConfig`, and the `PilotConfig` that drivers receive."""
+
+from __future__ import annotations
+
+from pilotcli.config.load import load_config
+from pilotcli.config.model import RunConfig
+from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig, choose_embedded
+from pilotcli.config.secrets import masked_dsn
+from pilotcli.config.shown import shown_config
+
+__all__ = [
+    "PilotConfig",
+    "PostgreSQLConfig",
+    "RunConfig",
+    "choose_embedded",
+    "config_schema",
+    "load_config",
+    "masked_dsn",
+    "shown_config",
+]
+
+
+def config_schema() -> dict[str, object]:
+    """The JSON Schema of a config; see `pilotcli.config.schema`."""
+    from pilotcli.config import schema
+
+    return schema.config_schema()

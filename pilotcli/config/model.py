@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 __all__ = [
     "CollectSection",
@@ -22,6 +22,22 @@ __all__ = [
     "RunSection",
     "StoreSection",
 ]
+
+
+T = TypeVar("T")
+
+
+def _key(default: T, kind: str, **limits: Any) -> T:
+    """A key of a section: its default, its kind (`pilotcli.config.kinds`) and its limits."""
+    metadata = {"kind": kind, **limits}
+    shown = not limits.get("secret", False)
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)  # type: ignore[return-value]
+    return field(default=default, metadata=metadata, repr=shown)
+
+
+def _empty() -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +54,23 @@ class DatabaseSection:
     """`database:` the target. Without `dsn` and without PGHOST, PGSERVICE or the like in the
     environment it is the embedded PostgreSQL under `home`."""
 
-    dsn: str | None = None
+    dsn: str | None = _key(None, "string", secret=True)
     """A libpq connection string or URL of the target; a password is better kept in ~/.pgpass."""
-    embedded: bool | None = None
+    embedded: bool | None = _key(None, "boolean")
     """true: the embedded server, whatever the environment says; false: never; unset: embedded
     when neither `dsn` nor a libpq variable (PGHOST, PGHOSTADDR, PGSERVICE, PGDATABASE) is set."""
-    name: str | None = None
+    name: str | None = _key(None, "string")
     """The database to use on the embedded server (default `pilot`). It is created when it is
     missing only if `setup` is given; a name that does not exist is an error otherwise."""
-    postgres_bin: Path | None = None
+    postgres_bin: Path | None = _key(None, "path")
     """A folder with another PostgreSQL's `initdb` and `postgres`, for the embedded server."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = _key(_empty(), "settings")
     """Server settings of the embedded server, applied when it starts (`shared_buffers: 1GB`)."""
-    session: Mapping[str, str] = field(default_factory=dict)
+    session: Mapping[str, str] = _key(_empty(), "settings")
     """Settings of each session that replays queries (`work_mem: 64MB`)."""
-    setup: tuple[Path, ...] = ()
+    setup: tuple[Path, ...] = _key((), "paths")
     """SQL files that fill the embedded database, run once, all in one transaction."""
-    connect_timeout: float = 10.0
+    connect_timeout: float = _key(10.0, "duration")
     """Seconds to wait for a connection."""
 
 
@@ -62,9 +78,9 @@ class DatabaseSection:
 class StoreSection:
     """`store:` where collected data is kept. By default a database beside the target."""
 
-    dsn: str | None = None
+    dsn: str | None = _key(None, "string", secret=True)
     """A libpq connection string or URL of another server for the store."""
-    database: str = "pilot_data"
+    database: str = _key("pilot_data", "string")
     """The store's database on the target's server; created when missing. Unused with `dsn`."""
 
 
@@ -72,25 +88,27 @@ class StoreSection:
 class RunSection:
     """`run:` how the workload is replayed; each has an option of `pilot run` of the same name."""
 
-    timeout: float | None = None
+    timeout: float | None = _key(None, "duration")
     """Seconds (or `500ms`, `30s`, `5min`) after which the server ends a query."""
-    repeat: int = 1
+    repeat: int = _key(1, "integer", least=1)
     """How many times the workload is replayed."""
-    warmup: int = 0
+    warmup: int = _key(0, "integer", least=0)
     """How many times the workload is replayed before, without events, collection or results."""
-    shuffle: bool = False
+    shuffle: bool = _key(False, "boolean")
     """Replay in random order, another one each round; BEGIN ... COMMIT blocks stay whole."""
-    seed: int = 0
+    seed: int = _key(0, "integer")
     """Seed of the random order."""
-    limit: int | None = None
+    limit: int | None = _key(None, "integer", least=1)
     """Replay only the first queries of the workload."""
-    workers: int = 1
+    workers: int = _key(1, "integer", least=1, most=1000)
     """Connections that replay at the same time."""
-    max_failures: int = 0
+    max_failures: int = _key(0, "integer", least=0)
     """How many queries may fail before the run counts as failed (exit code 1)."""
-    fail_fast: bool = False
+    fail_fast: bool = _key(False, "boolean")
     """Stop at the first query beyond `max_failures`, and at the first event that fails."""
-    pretraining: Literal["auto", "always", "never"] = "auto"
+    pretraining: Literal["auto", "always", "never"] = _key(
+        "auto", "choice", choices=("auto", "always", "never")
+    )
     """auto: a pretraining that was completed in this `home` with the same class and arguments,
     and whose model could be loaded, is not repeated; always; never."""
 
@@ -99,15 +117,15 @@ class RunSection:
 class CollectSection:
     """`collect:` what is stored about each query, in a table of the store."""
 
-    table: str
+    table: str = field(metadata={"kind": "string", "required": True})
     """The table; one row a query, with the columns of what is asked for below."""
-    execution_time: bool = True
+    execution_time: bool = _key(True, "boolean")
     """`execution_time`: seconds, as measured by pilot (send to last row)."""
-    physical_plan: bool = False
+    physical_plan: bool = _key(False, "boolean")
     """`physical_plan`: the plan as JSON text, by one EXPLAIN after the query."""
-    estimated_cost: bool = False
+    estimated_cost: bool = _key(False, "boolean")
     """`estimated_cost`: the planner's total cost."""
-    records: bool = False
+    records: bool = _key(False, "boolean")
     """`records`: the rows as JSON text."""
 
 
@@ -171,7 +189,8 @@ class RunConfig:
     base: Path = field(default_factory=Path)
     """The folder that relative paths are relative to; importable for class paths."""
     home: Path = field(default_factory=lambda: Path(".pilot"))
-    """Where pilot keeps server, journal and checkpoints (default `.pilot` in the current folder)."""
+    """Where pilot keeps server, journal and checkpoints (default: `.pilot` of the current
+    folder)."""
     database: DatabaseSection = field(default_factory=DatabaseSection)
     store: StoreSection = field(default_factory=StoreSection)
     run: RunSection = field(default_factory=RunSection)

@@ -1,0 +1,63 @@
+"""A config as it is shown and journalled: merged, with secrets masked."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec, RunConfig
+from pilotcli.config.secrets import masked
+
+__all__ = ["shown_config"]
+
+
+def shown_config(config: RunConfig) -> dict[str, Any]:
+    """`config` in the shape of its YAML file, defaults included and secrets masked."""
+    shown: dict[str, Any] = {
+        "home": str(config.home),
+        "database": _section(config.database),
+        "store": _section(config.store),
+        "run": _section(config.run),
+        "workload": list(config.workload),
+        "collect": _section(config.collect) if config.collect is not None else None,
+        "models": {spec.name: _model(spec) for spec in config.models},
+        "events": {"count": config.count, "list": [_event(spec) for spec in config.events]},
+        "handlers": [_plugin(spec) for spec in config.handlers],
+    }
+    result: dict[str, Any] = masked(shown)
+    return result
+
+
+def _section(section: Any) -> dict[str, Any]:
+    return {one.name: _plain(getattr(section, one.name)) for one in fields(section)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return dict(value) if isinstance(value, dict) else value
+
+
+def _model(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "class": spec.class_path,
+        "args": dict(spec.args),
+        "load": spec.load,
+        **({"keep": spec.keep} if spec.keep is not None else {}),
+    }
+
+
+def _plugin(spec: EventSpec | HandlerSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "class": spec.class_path,
+        "args": dict(spec.args),
+        **({"model": spec.model} if spec.model is not None else {}),
+    }
+
+
+def _event(spec: EventSpec) -> dict[str, Any]:
+    return {**_plugin(spec), "enabled": spec.enabled}
