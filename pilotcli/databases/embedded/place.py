@@ -154,14 +154,11 @@ def make_place(home: Path, major: int) -> Place:
 
 def _made(home: Path, link: Path) -> Path:
     account = server_account(link / "data")
-    if account.is_other and is_own_home(home) and home.stat().st_uid == os.geteuid():
-        # Let the server's group, and nobody else, pass through pilot's own folders.
-        for folder in (home, link.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_mode & 0o077 == 0:
-                os.chown(folder, -1, account.gid)
-                folder.chmod(0o710)
     link.parent.mkdir(mode=0o700, exist_ok=True)
+    if account.is_other:
+        if is_own_home(home):
+            _let_pass(home, account)
+        _let_pass(link.parent, account)
     reachable = link.exists() or not account.is_other or can_walk(link.parent, account)
     if link.is_symlink() or not reachable:
         if not link.exists():
@@ -170,10 +167,17 @@ def _made(home: Path, link: Path) -> Path:
     else:
         folder = link
         folder.mkdir(mode=0o700, exist_ok=True)
-    if account.is_other and folder.stat().st_mode & 0o077 == 0:
+    if account.is_other:
+        _let_pass(folder, account)
+    return folder.resolve()
+
+
+def _let_pass(folder: Path, account: Account) -> None:
+    """Let the group of `account`, and nobody else, pass through a folder of pilot's own."""
+    info = folder.stat()
+    if info.st_uid == os.geteuid() and info.st_mode & 0o077 == 0:
         os.chown(folder, -1, account.gid)
         folder.chmod(0o710)
-    return folder.resolve()
 
 
 def _fits(socket_dir: Path) -> bool:
