@@ -53,9 +53,7 @@ def examine(request: RunRequest) -> Examination:
     config = request.config
     paths = request.workload or config.workload
     if not paths:
-        raise UsageError(
-            "there is no workload to look at", hint="Name a file, a glob or a folder."
-        )
+        raise UsageError("there is no workload to look at", hint="Name a file, a glob or a folder.")
     config = replace(config, events=select_events(config.events, request.events))
     events = _built(config)
     with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:

@@ -317,9 +317,7 @@ class EventRunner:
             self._keep_progress(name, table, progress)
             elapsed_s = time.perf_counter() - started
             self._bus.emit(
-                RowsCollected(
-                    name, table, len(rows), progress.rows, progress.iterations, elapsed_s
-                )
+                RowsCollected(name, table, len(rows), progress.rows, progress.iterations, elapsed_s)
             )
         elapsed_s = time.perf_counter() - started
         self._bus.emit(

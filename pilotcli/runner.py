@@ -69,9 +69,7 @@ class PretrainRequest:
     fresh: bool = False
 
 
-def run(
-    request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None
-) -> RunFinished:
+def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None) -> RunFinished:
     """Replay a workload. Every problem found before the first query raises a `PilotError`; what
     happens afterwards is in the result, which has the exit code.
 

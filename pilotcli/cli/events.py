@@ -11,7 +11,9 @@ from pilotcli.cli.options import ConfigOption, EventsOption, FormatOption, ListF
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Show the config's events, and when they fire.", no_args_is_help=True, rich_markup_mode=None
+    help="Show the config's events, and when they fire.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 

@@ -8,7 +8,14 @@ from typing import Annotated, Optional
 
 import typer
 
-__all__ = ["ConfigOption", "EventsOption", "FormatOption", "ListFormat", "OutputFormat", "SetOption"]
+__all__ = [
+    "ConfigOption",
+    "EventsOption",
+    "FormatOption",
+    "ListFormat",
+    "OutputFormat",
+    "SetOption",
+]
 
 
 class OutputFormat(str, enum.Enum):

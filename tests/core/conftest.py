@@ -80,4 +80,3 @@ def project(
     target = open_target(PostgreSQLConfig(home=server_home))
     yield Project(tmp_path, target.url, f"project_{next(_numbers)}")
     target.close()
-

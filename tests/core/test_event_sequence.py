@@ -203,9 +203,7 @@ def test_within_a_query_the_order_of_registration_holds(
 
 
 @pytest.mark.parametrize("broken", ["finish", "before", "update", "save", "collect", "train"])
-def test_a_failure_stops_nothing_else(
-    scheduler: PilotScheduler, calls: Calls, broken: str
-) -> None:
+def test_a_failure_stops_nothing_else(scheduler: PilotScheduler, calls: Calls, broken: str) -> None:
     config = scheduler.config
     model = Model("m", calls, fail=broken == "save")
     pretrained = Model("p", calls)

@@ -1,0 +1,85 @@
+"""`pilot config check|show|schema`."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from pilotcli.cli.options import ConfigOption, SetOption
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Check and show the config.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class ConfigFormat(str, enum.Enum):
+    """How the merged config is shown."""
+
+    yaml = "yaml"
+    json = "json"
+
+
+@app.command()
+def check(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Check the config and its classes; every problem is told at once.
+
+    \b
+    Examples:
+      pilot config check
+      pilot config check -c configs/forum.yaml
+    """
+    from pilotcli.config import load_config
+    from pilotcli.plugins import check_plugins
+    from pilotcli.views.console import out
+
+    loaded = load_config(config, set_ or [])
+    check_plugins(loaded)
+    where = loaded.path or "no config: the defaults"
+    out(f"{where}: {len(loaded.events)} events, {len(loaded.models)} models, all well")
+
+
+@app.command()
+def show(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: Annotated[
+        ConfigFormat, typer.Option("--format", help="YAML or JSON.")
+    ] = ConfigFormat.yaml,
+) -> None:
+    """Print the config as it is used: defaults, variables and overrides in, secrets masked.
+
+    \b
+    Examples:
+      pilot config show -c configs/forum.yaml
+      pilot config show --set run.workers=4 --format json
+    """
+    from pilotcli.config import load_config, shown_config
+    from pilotcli.views.console import out
+
+    shown = shown_config(load_config(config, set_ or []))
+    if format is ConfigFormat.json:
+        import json
+
+        out(json.dumps(shown, indent=2, default=str))
+    else:
+        import yaml
+
+        out(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a config, for editors.
+
+    \b
+    Example:
+      pilot config schema > pilot.schema.json
+    """
+    import json
+
+    from pilotcli.config import config_schema
+    from pilotcli.views.console import out
+
+    out(json.dumps(config_schema(), indent=2))
