@@ -160,8 +160,10 @@ def store_error(error: psycopg2.Error) -> StoreError:
     """
     state = error.pgcode or ""
     message = getattr(error.diag, "message_primary", None) or str(error).strip() or "no connection"
+    may_create = "The store's user must be allowed to create tables (GRANT CREATE ON SCHEMA)."
     hints = {
-        "42501": "The store's user must be allowed to create tables (GRANT CREATE ON SCHEMA).",
+        "3F000": may_create,
+        "42501": may_create,
         "53100": "The store's disk is full: make room there.",
         "55P03": f"Another session has held the table for {LOCK_TIMEOUT_S} s.",
         "25006": "The store's server takes no writes; name another one as `store.dsn`.",

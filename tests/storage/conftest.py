@@ -15,6 +15,8 @@ import pytest
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.storage.data_manager import DataManager
 
+_EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC"
+
 
 class Server:
     """A throw-away server behind a Unix socket; as root it runs under an unprivileged user."""
@@ -77,6 +79,7 @@ def server() -> Iterator[Server]:
         pytest.skip("no PostgreSQL binaries to start a server from")
     folder = Path(tempfile.mkdtemp(prefix="pilot-store-", dir="/tmp"))
     server = Server(folder, Path(found).parent)
+    server.sql("CREATE DATABASE store")
     yield server
     server.stop()
     shutil.rmtree(folder)
@@ -85,9 +88,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def database(server: Server) -> Iterator[str]:
     """The name of an empty database."""
-    server.sql("CREATE DATABASE store")
     yield "store"
-    server.sql("DROP DATABASE store WITH (FORCE)")
+    server.sql(_EMPTY, "store")
 
 
 @pytest.fixture

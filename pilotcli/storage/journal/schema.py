@@ -109,10 +109,18 @@ CREATE TABLE pretraining (
 );
 """
 
-# SQLite result codes (https://www.sqlite.org/rescode.html); the sqlite3 module names them only
-# from Python 3.11 on.
-_PERM, _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT = 3, 5, 6, 8, 10, 11
+# SQLite result codes (https://www.sqlite.org/rescode.html).
+_PERM, _BUSY, _LOCKED, _READONLY, _CORRUPT = 3, 5, 6, 8, 11
 _FULL, _CANTOPEN, _NOTADB = 13, 14, 26
+# The sqlite3 module tells the code from Python 3.11 on only; before, SQLite's fixed text for it.
+_CODES = {
+    "database is locked": _BUSY,
+    "attempt to write a readonly database": _READONLY,
+    "database disk image is malformed": _CORRUPT,
+    "database or disk is full": _FULL,
+    "unable to open database file": _CANTOPEN,
+    "file is not a database": _NOTADB,
+}
 
 
 def connect(home: Path) -> sqlite3.Connection:
@@ -189,7 +197,7 @@ def _switched_to_wal(connection: sqlite3.Connection, *, last_try: bool) -> bool:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
-        if last_try or _code(error) not in (_BUSY, None):
+        if last_try or _code(error) != _BUSY:
             raise
         return False
     return True
@@ -227,9 +235,9 @@ def _check_version(version: int, path: Path) -> None:
 
 
 def _code(error: sqlite3.Error) -> int | None:
-    """The primary result code of `error`; None on Python 3.10, which does not tell it."""
+    """The primary result code of `error`, where it is known."""
     extended: int | None = getattr(error, "sqlite_errorcode", None)
-    return None if extended is None else extended & 0xFF
+    return _CODES.get(str(error)) if extended is None else extended & 0xFF
 
 
 @contextmanager
@@ -251,6 +259,6 @@ def _hint(error: sqlite3.Error, path: Path) -> str:
         return f"{path.parent} and the files in it must be writable, or set another `home:`."
     if code in (_BUSY, _LOCKED):
         return "Another program holds the journal; end it and start again."
-    if code in (_CORRUPT, _NOTADB) or type(error) is sqlite3.DatabaseError:
+    if code in (_CORRUPT, _NOTADB):
         return f"The file is damaged: move {path} away, and pilot begins a new one."
     return f"Check the disk and the permissions of {path.parent}."
