@@ -33,7 +33,9 @@ class PilotConfig:
     - `db`: the database's name; None uses the one of `dsn` or the embedded server's `pilot`;
     - `sql_execution_timeout`, `once_request_timeout`: seconds; None never times out;
     - `user_data_db_name`: the database of the store, beside the target;
-    - `home`: the folder of the embedded server, the journal and the checkpoints.
+    - `home`: the folder of the embedded server, the journal and the checkpoints;
+    - `base`: the folder that a driver's relative paths are relative to: the config file's, or the
+      current one.
     """
 
     db_type = "POSTGRESQL"
@@ -48,6 +50,7 @@ class PilotConfig:
         self.db = db
         self.pilotscope_core_host = pilotscope_core_host
         self.home = (home or Path(".pilot")).absolute()
+        self.base = Path.cwd()
         self.sql_execution_timeout: float | None = 300.0
         self.once_request_timeout: float | None = 300.0
         self.user_data_db_name = "pilot_data"
@@ -103,6 +106,7 @@ class PostgreSQLConfig(PilotConfig):
         made = cls(
             db=config.database.name, dsn=config.database.dsn, embedded=embedded, home=config.home
         )
+        made.base = config.base.absolute()
         made.sql_execution_timeout = config.run.timeout
         made.once_request_timeout = config.run.timeout
         made.user_data_db_name = config.store.database

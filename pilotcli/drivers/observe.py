@@ -1,0 +1,149 @@
+"""Events that look on: table statistics before a workload, plans and slow queries during it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.drivers.plans import Misestimate, plan_features, worst_misestimate
+from pilotcli.errors import QueryError, UsageError
+from pilotcli.events import QueryFinishEvent, WorkloadBeforeEvent
+
+if TYPE_CHECKING:
+    from pilotcli.config.pilot_config import PilotConfig
+    from pilotcli.databases.base import BaseDBController
+    from pilotcli.storage.data_manager import DataManager
+
+__all__ = ["AnalyzeTables", "PlanRecorder", "SlowQueryReport"]
+
+_STALE_TABLES = """
+SELECT format('%I.%I', schemaname, relname)
+FROM pg_stat_user_tables
+WHERE (last_analyze IS NULL AND last_autoanalyze IS NULL)
+   OR n_mod_since_analyze > {share} * greatest(n_live_tup, 1)
+ORDER BY 1
+"""
+
+_READS = re.compile(r"[\s(]*(select|with)\b", re.IGNORECASE)
+_SUMMARY = ("joins", "relations", "conditions", "bottomed", "blind_loops")
+
+
+class AnalyzeTables(WorkloadBeforeEvent):
+    """Runs `ANALYZE` on tables whose statistics are missing or old, before the first query.
+
+    Old means that more rows than `stale_share` (0.1: a tenth of the table) changed since. Tables
+    that the role may not analyze are passed over by the server, with a warning.
+    """
+
+    def __init__(self, config: PilotConfig, enable: bool = True, stale_share: float = 0.1) -> None:
+        super().__init__(config, enable)
+        if not 0 <= stale_share < float("inf"):
+            raise UsageError(f"AnalyzeTables: stale_share must be 0 or more, not {stale_share!r}")
+        self.stale_share = float(stale_share)
+
+    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> list[str]:
+        """Analyze what is stale; returns the tables' names."""
+        query = _STALE_TABLES.format(share=self.stale_share)
+        tables = [row[0] for row in db_controller.execute(query, fetch=True)]
+        for table in tables:
+            db_controller.execute(f"ANALYZE {table}")
+        if tables:
+            print(f"analyzed {', '.join(tables)}")  # noqa: T201 - how a driver speaks to the user
+        return tables
+
+
+class PlanRecorder(QueryFinishEvent):
+    """Keeps a summary of each query's plan beside its time, as plain columns for SQL.
+
+    Reads what the config's `collect:` section put into `table` (with `physical_plan: true`) and
+    adds one row a query to `into`: `label`, `status`, `execution_time` (seconds), `cost`, `rows`
+    (both estimates), `root` (the plan's first node), and the numbers `joins`, `relations`,
+    `conditions`, `bottomed`, `blind_loops` of `pilotcli.drivers.plans.plan_features`.
+    """
+
+    def __init__(
+        self, config: PilotConfig, interval_count: int = 10, *, table: str, into: str
+    ) -> None:
+        super().__init__(config, interval_count)
+        if table == into:
+            raise UsageError(f"PlanRecorder: table and into are both {table!r}")
+        self.table = table
+        self.into = into
+
+    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> int:
+        """Summarise the queries that came since the last time; returns how many."""
+        new = data_manager.read_update(self.table, reader=f"{type(self).__name__}/{self.into}")
+        rows = [self._summary(row) for row in new.to_dict("records")]
+        data_manager.save_data_batch(self.into, rows)
+        return len(rows)
+
+    @staticmethod
+    def _summary(row: dict[Any, Any]) -> dict[str, Any]:
+        plan = row.get("physical_plan")
+        features = plan_features(plan)
+        root = plan.get("Plan", {}) if isinstance(plan, dict) else {}
+        return {
+            "label": row.get("label"),
+            "status": row.get("status"),
+            "execution_time": row.get("execution_time"),
+            "cost": root.get("Total Cost"),
+            "rows": root.get("Plan Rows"),
+            "root": root.get("Node Type"),
+            **{name: int(features.get(name, 0)) for name in _SUMMARY},
+        }
+
+
+class SlowQueryReport(QueryFinishEvent):
+    """Prints one line about the slowest of the last `interval_count` queries.
+
+    Reads `table` of the config's `collect:` section. If that query took no longer than
+    `analyze_limit_s` seconds, it is run again under `EXPLAIN ANALYZE`, and the line names the node
+    whose row estimate is furthest off. 0 never runs a query again. Only queries that begin with
+    SELECT or WITH are, and in a read-only transaction, so that none changes data a second time.
+    """
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        interval_count: int = 10,
+        *,
+        table: str,
+        analyze_limit_s: float = 1.0,
+    ) -> None:
+        super().__init__(config, interval_count)
+        self.table = table
+        self.analyze_limit_s = analyze_limit_s
+
+    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> str | None:
+        """Print the line, and return it; None when no query came to its end."""
+        new = data_manager.read_update(self.table, reader=f"{type(self).__name__}/{self.table}")
+        rows = new.to_dict("records")
+        times = {
+            number: float(row["execution_time"])
+            for number, row in enumerate(rows)
+            if row.get("status") == "ok" and isinstance(row.get("execution_time"), (int, float))
+        }
+        if not times:
+            return None
+        number = max(times, key=times.__getitem__)
+        sql, label, seconds = rows[number].get("sql"), rows[number].get("label"), times[number]
+        line = f"slowest of {len(times)}: {label}, {seconds:.3g} s"
+        found = self._misestimate(db_controller, str(sql), seconds)
+        if found is not None:
+            line += (
+                f"; {found.what}: {found.estimated:,.0f} rows expected, {found.actual:,.0f} came"
+            )
+        print(line)  # noqa: T201 - how a driver speaks to the user
+        return line
+
+    def _misestimate(
+        self, db_controller: BaseDBController, sql: str, seconds: float
+    ) -> Misestimate | None:
+        if seconds > self.analyze_limit_s or not _READS.match(sql):
+            return None
+        db_controller.set_hint("statement_timeout", round(self.analyze_limit_s * 3000))
+        db_controller.set_hint("default_transaction_read_only", True)
+        try:
+            return worst_misestimate(db_controller.explain_execution_plan(sql))
+        except QueryError:
+            return None  # it is too slow this time, or it writes

@@ -1,0 +1,162 @@
+"""Plan trees as numbers: what a small model can learn from `EXPLAIN (FORMAT JSON)`.
+
+Everything here takes plans as they come: a key that is missing counts as nothing, and what is no
+plan at all has no nodes and no features. Node and key names are those of PostgreSQL's
+`EXPLAIN (FORMAT JSON)` (manual: "EXPLAIN" and "Using EXPLAIN").
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["Misestimate", "PlanNode", "plan_features", "plan_nodes", "worst_misestimate"]
+
+_JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
+_RESCANNED = frozenset({"Seq Scan", "Materialize", *_JOINS})
+_FEW_ROWS = 5
+_CONDITIONS = ("Filter", "Index Cond", "Hash Cond", "Merge Cond", "Join Filter", "Recheck Cond")
+
+
+class PlanNode(NamedTuple):
+    """One node of a plan, how deep it stands (the root is 0), and the nodes below it."""
+
+    node: Mapping[str, Any]
+    depth: int
+    children: tuple[Mapping[str, Any], ...]
+
+
+class Misestimate(NamedTuple):
+    """A node whose row estimate is off, by `factor` (at least 1) in one direction or the other.
+
+    `estimated` and `actual` are rows for each execution of the node.
+    """
+
+    what: str
+    estimated: float
+    actual: float
+    factor: float
+
+
+def plan_nodes(plan: object) -> Iterator[PlanNode]:
+    """The nodes of `plan`, each before its children.
+
+    `plan` is the dict that holds the key `Plan`, a node, either as JSON text, or a list of one of
+    these as the server returns it. Anything else has no nodes.
+    """
+    pending = [(root, 0) for root in _roots(plan)]
+    while pending:
+        node, depth = pending.pop()
+        below = node.get("Plans")
+        children = tuple(
+            child
+            for child in (below if isinstance(below, (list, tuple)) else ())
+            if isinstance(child, Mapping)
+        )
+        yield PlanNode(node, depth, children)
+        pending.extend((child, depth + 1) for child in reversed(children))
+
+
+def plan_features(plan: object) -> dict[str, float]:
+    """Describe `plan` by named numbers, all of them 0 or larger; a name that is absent means 0.
+
+    Rows, costs and sizes are as `log10(1 + x)`, because they span many orders of magnitude.
+
+    - `cost`, `startup_cost`, `rows`, `width`: of the root;
+    - `nodes`, `depth`, `joins`, `relations`, `conditions`, `workers`: how large the plan is;
+      `conditions` counts the terms of all predicates;
+    - `bottomed`: nodes estimated at one row, the planner's least. Estimates go no lower however
+      many predicates they multiply, and are often far too low there;
+    - `inner_cost`, `loops`: over all nested loops, the cost of the inner side and the number of
+      times it is expected to run;
+    - `blind_loops`, `blind_rescans`: nested loops that expect at most five outer rows, and those
+      of them whose inner side is not looked up by an index: an outer side that is larger than
+      expected makes these slow;
+    - `count:X`, `rows:X`, for each node type X: how many, and the sum of their rows;
+    - `scan:T`, for each relation T: how often it is read.
+    """
+    features: defaultdict[str, float] = defaultdict(float)
+    for node, depth, children in plan_nodes(plan):
+        kind = str(node.get("Node Type", "?"))
+        rows = _number(node, "Plan Rows")
+        if depth == 0:
+            features["cost"] = _log(_number(node, "Total Cost"))
+            features["startup_cost"] = _log(_number(node, "Startup Cost"))
+            features["rows"] = _log(rows)
+            features["width"] = _log(_number(node, "Plan Width"))
+        features["nodes"] += 1
+        features["depth"] = max(features["depth"], depth)
+        features["joins"] += kind in _JOINS
+        features["workers"] += _number(node, "Workers Planned")
+        features["bottomed"] += rows <= 1
+        features["conditions"] += sum(_terms(node.get(key)) for key in _CONDITIONS)
+        features[f"count:{kind}"] += 1
+        features[f"rows:{kind}"] += _log(rows)
+        if isinstance(node.get("Relation Name"), str):
+            features["relations"] += 1
+            features[f"scan:{node['Relation Name']}"] += 1
+        if kind == "Nested Loop" and len(children) == 2:
+            outer, inner = children
+            loops = _number(outer, "Plan Rows")
+            blind = loops <= _FEW_ROWS
+            features["loops"] += _log(loops)
+            features["inner_cost"] += _log(_number(inner, "Total Cost"))
+            features["blind_loops"] += blind
+            features["blind_rescans"] += blind and inner.get("Node Type") in _RESCANNED
+    return {name: value for name, value in features.items() if value}
+
+
+def worst_misestimate(plan: object) -> Misestimate | None:
+    """The node whose row estimate is furthest from what `EXPLAIN ANALYZE` counted.
+
+    None for a plan that was not executed. A node that ran without rows counts as one row, so that
+    the factor is finite; nodes that never ran are left out.
+    """
+    worst: Misestimate | None = None
+    for node, _, _ in plan_nodes(plan):
+        if "Actual Rows" not in node or _number(node, "Actual Loops") < 1:
+            continue
+        estimated, actual = _number(node, "Plan Rows"), _number(node, "Actual Rows")
+        least, most = sorted((max(estimated, 1.0), max(actual, 1.0)))
+        factor = most / least
+        if worst is None or factor > worst.factor:
+            what = str(node.get("Node Type", "?"))
+            relation = node.get("Relation Name")
+            what = f"{what} on {relation}" if isinstance(relation, str) else what
+            worst = Misestimate(what, estimated, actual, factor)
+    return worst
+
+
+def _roots(plan: object) -> list[Mapping[str, Any]]:
+    if isinstance(plan, str):
+        try:
+            plan = json.loads(plan)
+        except ValueError:
+            return []
+    if isinstance(plan, (list, tuple)):
+        plan = plan[0] if plan else None
+    if isinstance(plan, Mapping) and "Plan" in plan:
+        plan = plan["Plan"]
+    return [plan] if isinstance(plan, Mapping) and plan else []
+
+
+def _number(node: Mapping[str, Any], key: str) -> float:
+    """A number of 0 or larger; 0 for what is none."""
+    value = node.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0.0
+    return float(value) if math.isfinite(value) and value > 0 else 0.0
+
+
+def _log(value: float) -> float:
+    return math.log10(1.0 + value)
+
+
+def _terms(condition: object) -> int:
+    """How many predicates a condition combines; its text is the server's own, fully bracketed."""
+    if not isinstance(condition, str) or not condition:
+        return 0
+    return 1 + condition.count(" AND ") + condition.count(" OR ")

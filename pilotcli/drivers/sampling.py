@@ -1,0 +1,196 @@
+"""Random queries over a database that nobody described: its tables, its foreign keys, its values.
+
+A sampler reads some rows of each table. A query joins tables along foreign keys, and takes its
+predicates from one sampled row a table, so that predicates over correlated columns meet rows as
+often as the data lets them (as in the generator of Kipf et al., "Learned Cardinalities", 2019).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilotcli.databases.base import BaseDBController
+
+__all__ = ["Column", "JoinEdge", "QuerySampler", "SampledTable", "read_catalog"]
+
+_COLUMNS = """
+SELECT c.oid::text, format('%I.%I', n.nspname, c.relname), format('%I', a.attname), t.typcategory,
+       greatest(c.reltuples, 0)::float8
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND has_table_privilege(c.oid, 'SELECT')
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY n.nspname, c.relname, a.attnum
+"""
+
+_FOREIGN_KEYS = """
+SELECT k.conrelid::text, format('%I', a.attname), k.confrelid::text, format('%I', f.attname)
+FROM pg_constraint k
+JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+JOIN pg_attribute f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1]
+WHERE k.contype = 'f' AND cardinality(k.conkey) = 1
+ORDER BY k.conname, k.oid
+"""
+
+_RANGES = frozenset("ND")  # typcategory: numbers, dates and times
+_VALUES = frozenset("SBE")  # strings, booleans, enums
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column by its quoted name, and its `pg_type.typcategory`."""
+
+    name: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampledTable:
+    """A table by its quoted name, its columns, and rows of it as text (None is NULL)."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinEdge:
+    """Two columns that hold the same key: tables by their place in the catalog."""
+
+    left: int
+    left_column: str
+    right: int
+    right_column: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalog:
+    tables: tuple[SampledTable, ...] = ()
+    edges: tuple[JoinEdge, ...] = ()
+    keys: frozenset[tuple[int, str]] = field(default_factory=frozenset)
+
+
+def read_catalog(db_controller: BaseDBController, *, rows: int = 200, seed: int = 0) -> _Catalog:
+    """Read the tables that may be read, the keys between them, and about `rows` rows of each.
+
+    Two columns that refer to the same key are joined with each other as well. Raises what
+    `db_controller.execute` raises.
+    """
+    shapes: dict[str, tuple[str, float, list[Column]]] = {}
+    for oid, name, column, category, tuples in db_controller.execute(_COLUMNS, fetch=True):
+        shapes.setdefault(oid, (name, tuples, []))[2].append(Column(column, category))
+    place = {oid: number for number, oid in enumerate(shapes)}
+    tables = tuple(
+        SampledTable(
+            name, tuple(columns), _sample(db_controller, name, columns, tuples, rows, seed)
+        )
+        for name, tuples, columns in shapes.values()
+    )
+    links = [
+        (place[one], column, place[other], key)
+        for one, column, other, key in db_controller.execute(_FOREIGN_KEYS, fetch=True)
+        if one in place and other in place
+    ]
+    edges = [JoinEdge(*link) for link in links]
+    edges += [
+        JoinEdge(a[0], a[1], b[0], b[1])
+        for number, a in enumerate(links)
+        for b in links[number + 1 :]
+        if a[2:] == b[2:] and a[0] != b[0]
+    ]
+    keys = {link[:2] for link in links} | {link[2:] for link in links}
+    return _Catalog(tables, tuple(edges), frozenset(keys))
+
+
+def _sample(
+    db_controller: BaseDBController,
+    table: str,
+    columns: Sequence[Column],
+    tuples: float,
+    rows: int,
+    seed: int,
+) -> tuple[tuple[str | None, ...], ...]:
+    share = min(100.0, 100.0 * 1.5 * rows / max(tuples, 1.0))
+    texts = ", ".join(f"{column.name}::text" for column in columns)
+    found = db_controller.execute(
+        f"SELECT {texts} FROM {table} TABLESAMPLE BERNOULLI ({share:.6f})"  # noqa: S608 - quoted by the server
+        f" REPEATABLE ({seed}) LIMIT {rows}",
+        fetch=True,
+    )
+    return tuple(tuple(row) for row in found)
+
+
+class QuerySampler:
+    """Draws counting queries from a catalog; the same seed draws the same queries."""
+
+    def __init__(self, catalog: _Catalog, *, max_joins: int = 4, seed: int = 0) -> None:
+        self._catalog = catalog
+        self._usable = [n for n, table in enumerate(catalog.tables) if table.rows]
+        self._max_joins = max_joins
+        self._random = random.Random(seed)
+
+    def draw(self) -> str | None:
+        """The next query; None when no table has rows."""
+        if not self._usable:
+            return None
+        chance = self._random
+        used = [chance.choice(self._usable)]
+        conditions: list[str] = []
+        for _ in range(chance.randint(0, self._max_joins)):
+            joined = self._join(used)
+            if joined is None:
+                break
+            table, condition = joined
+            used.append(table)
+            conditions.append(condition)
+        for number, table in enumerate(used):
+            conditions += self._predicates(number, table)
+        tables = ", ".join(f"{self._catalog.tables[t].name} AS t{n}" for n, t in enumerate(used))
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"SELECT count(*) FROM {tables}{where}"  # noqa: S608 - quoted by the server
+
+    def _join(self, used: Sequence[int]) -> tuple[int, str] | None:
+        """A table to join to those used, and the condition."""
+        ways = []
+        for edge in self._catalog.edges:
+            left, right = (edge.left, edge.left_column), (edge.right, edge.right_column)
+            for (one, key), (other, other_key) in ((left, right), (right, left)):
+                if other in self._usable:
+                    ways += [(n, key, other, other_key) for n, t in enumerate(used) if t == one]
+        if not ways:
+            return None
+        number, key, table, other_key = self._random.choice(ways)
+        return table, f"t{number}.{key} = t{len(used)}.{other_key}"
+
+    def _predicates(self, number: int, place: int) -> list[str]:
+        """Up to four predicates that one sampled row meets; none for a third of the tables."""
+        table = self._catalog.tables[place]
+        chance = self._random
+        wanted = chance.choice((0, 0, 1, 2, 3, 4))
+        row = chance.choice(table.rows)
+        predicates: list[str] = []
+        order = list(range(len(table.columns)))
+        chance.shuffle(order)
+        for at in order:
+            column, value = table.columns[at], row[at]
+            if len(predicates) == wanted:
+                break
+            if value is None or (place, column.name) in self._catalog.keys:
+                continue
+            literal = "'" + value.replace("'", "''") + "'"
+            if column.category in _RANGES:
+                sign = chance.choice((">=", ">=", "<="))
+                predicates.append(f"t{number}.{column.name} {sign} {literal}")
+            elif column.category in _VALUES and self._repeats(table, at, value):
+                predicates.append(f"t{number}.{column.name} = {literal}")
+        return predicates
+
+    @staticmethod
+    def _repeats(table: SampledTable, at: int, value: str) -> bool:
+        return sum(row[at] == value for row in table.rows) > 1
