@@ -23,8 +23,7 @@ NAME_BYTES = bytes(
 _NAME = rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*"
 _VARIABLE = rb"[A-Za-z0-9_\x80-\xff]+"
 
-TRIVIA = re.compile(rb"[%b]*(?:--[^\n\r]*[%b]*)*" % (SPACE, SPACE))
-"""Space and `--` comments."""
+_TRIVIA = rb"[%b]*(?:--[^\n\r]*[\n\r][%b]*)*" % (SPACE, SPACE)
 
 _TO_LINE_END = rb"[ \t\f\v]*(?:[^' \t\f\v\r\-]|\r\n|-[^\-]|--[^\n\r]*\r?\n)"
 # A string without a backslash ends at the same place whatever its kind is. One that a lone
@@ -57,7 +56,7 @@ def _stretch(stops: bytes, tokens: bytes, nesting: int) -> bytes:
 # Statements that change how the text behind them is read go the careful way.
 WATCHED = ("set", "reset", "discard", "begin", "start", "commit", "end", "rollback", "abort")
 STATEMENT = re.compile(
-    TRIVIA.pattern
+    _TRIVIA
     + rb"(?!(?i:create|copy|%b)(?![A-Za-z0-9_$\x80-\xff]))" % "|".join(WATCHED).encode()
     + rb"(%b)" % _NAME
     + _stretch(_STOPS, _TOKENS, 3)
@@ -100,7 +99,7 @@ VARIABLE_BEGIN = re.compile(rb":(?:['\"]|\{\??)?[A-Za-z0-9_\x80-\xff]*")
 LABEL = re.compile(rb"^[ \t]*--[ \t]*name[ \t]*:[ \t]*([^\n\r]*[^\n\r \t])", re.MULTILINE)
 
 _GAP = rb"(?:[%b]|--[^\n\r]*(?:[\n\r]|\Z)|/\*(?:[^*]|\*(?!/))*\*/)" % SPACE
-_PART = rb'(?:"(?:[^"]|"")*"|[uU]&"(?:[^"]|"")*"|%b)' % _NAME
+_PART = rb'(?:"(?:[^"]|"")*"|[uU]&"(?:[^"]|"")*"|%b(?![A-Za-z0-9_$\x80-\xff]))' % _NAME
 COPY_FROM_STDIN = re.compile(
     rb"(?i:%(g)b*copy%(g)b+(?:binary%(g)b+)?"
     rb"(?:%(p)b%(g)b*\.%(g)b*)*%(p)b%(g)b*(?:\([^()]*\)%(g)b*)?"

@@ -431,12 +431,15 @@ class Splitter:
             return None
         following = window.buf[window.pos + 1 : window.pos + 2]
         if following in (b";", b":") and following:
+            if following == b":" and self._line is None:
+                self._line = self._line_here()
             window.skip_to(window.pos + 2)
             self._add(following)
             if following == b";":
                 self._identifiers.clear()
                 self._counting, self._function, self._joined = True, False, True
             return None
+        self._newline = False  # a line that begins with a command adds none
         line = self._line_here()
         window.rest_of_line()
         start = end = window.pos + 1

@@ -54,6 +54,10 @@ class Window:
         """
         if self.eof:
             return False
+        new = self._read(max(self.chunk_bytes, len(self.buf) - self.pos))
+        if not new:
+            self.eof = True  # and nothing has moved, so a match that was found stays right
+            return False
         keep = self._keep_from()
         if keep:
             self.line_at(keep)
@@ -62,10 +66,6 @@ class Window:
             self.pos -= keep
             self.floor = max(0, self.floor - keep)
             self.buf = self.buf[keep:]
-        new = self._read(max(self.chunk_bytes, len(self.buf)))
-        if not new:
-            self.eof = True
-            return False
         if b"\0" in new:
             raise WorkloadError(
                 "the file holds a zero byte, so it is no SQL text",

@@ -25,7 +25,7 @@ PARAMETERS = {
     "integer_datetimes": "on",
     "DateStyle": "ISO, MDY",
 }
-COPY_IN = re.compile(rb"(?is)\s*(?:/\*.*?\*/\s*)*copy\b.*\bfrom\s+std(?:in|out)\b")
+COPY_IN = re.compile(rb"(?is)\s*(?:/\*.*?\*/\s*)*copy\b.*\bfrom\b(?:\s|/\*.*?\*/)+std(?:in|out)\b")
 STRINGS_MODE = re.compile(rb"(?is)\s*set\s+standard_conforming_strings\s*(?:=|to)\s*'?(on|off)\b")
 
 
@@ -103,7 +103,9 @@ class PsqlRecorder:
         self._sent.append((sql, data))
         mode = STRINGS_MODE.match(sql)
         extra = _parameter("standard_conforming_strings", mode[1].decode().lower()) if mode else b""
-        connection.sendall(extra + _message(b"C", b"SET\0") + READY)
+        done = _message(b"C", b"COPY 1\0" if data is not None else b"SET\0")
+        empty = not sql.strip(b"; \n\r\t\f")
+        connection.sendall(extra + (_message(b"I", b"") if empty else done) + READY)
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
