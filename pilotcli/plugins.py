@@ -187,12 +187,16 @@ def _file_module(path: Path) -> Any:
     # and can be pickled.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"pilot_file_{path.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
+    state = path.stat()
+    stamp = (state.st_mtime_ns, state.st_size)
+    known = sys.modules.get(name)
+    if known is not None and known.__dict__.get("__pilot_stamp__") == stamp:
+        return known
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is no Python file", hint="Its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
+    module.__dict__["__pilot_stamp__"] = stamp
     sys.modules[name] = module
     with _importable(path.parent):
         try:

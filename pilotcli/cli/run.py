@@ -11,7 +11,6 @@ import typer
 from pilotcli.cli.options import ConfigOption, EventsOption, OutputFormat, SetOption
 
 if TYPE_CHECKING:
-    from pilotcli.config import RunConfig
     from pilotcli.views import View
 
 __all__ = ["pretrain", "run"]

@@ -116,6 +116,7 @@ def _overridden(
         if found is None:
             return root
         place = found
+    _spell_out(place)
     if isinstance(place.value, list):
         target = _child(place, keys[-1], origin, problems)
         if target is not None:
@@ -129,9 +130,7 @@ def _overridden(
 
 def _child(place: Node, key: str, origin: str, problems: Problems) -> Node | None:
     """The value below `place` that `key` names: a key, an index, or the name of a list's entry."""
-    if place.value is None or isinstance(place.value, str):
-        # A model or an event may stand as its class path alone.
-        place.value = {"class": Node(place.value, place.mark)} if place.value else {}
+    _spell_out(place)
     if isinstance(place.value, dict):
         if key not in place.value and isinstance(place.value.get("list"), Node):
             return _child(place.value["list"], key, origin, problems)
@@ -147,6 +146,14 @@ def _child(place: Node, key: str, origin: str, problems: Problems) -> Node | Non
         return None
     problems.found.append(Problem(f"{origin}: {key} stands below a value that holds no keys"))
     return None
+
+
+def _spell_out(place: Node) -> None:
+    """Make a mapping of what may also stand as its class path alone, or as nothing."""
+    if place.value is None:
+        place.value = {}
+    elif isinstance(place.value, str):
+        place.value = {"class": Node(place.value, place.mark)}
 
 
 def _entry_name(entry: Node) -> str:

@@ -75,7 +75,14 @@ class Reader:
 
     def _workload(self, top: dict[str, Node]) -> tuple[str, ...]:
         paths = self._value(top, "workload", "paths")
-        return tuple(str(one) for one in paths) if paths is not None else ()
+        return tuple(self._near(one) for one in paths or ())
+
+    def _near(self, path: Path) -> str:
+        """A path as a user would write it from the current folder."""
+        try:
+            return str(path.relative_to(self._cwd))
+        except ValueError:
+            return str(path)
 
     def _value(self, keys: dict[str, Node], name: str, kind: str, **limits: Any) -> Any:
         """The value of one key; None when it is missing, null or wrong."""

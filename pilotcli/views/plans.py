@@ -84,8 +84,8 @@ def show_plan(plan: Examination, format: str) -> None:
     out(f"{_workload(plan)}, if every query counts:")
     when: dict[tuple[str, str], list[int]] = {}
     totals: dict[tuple[str, str], int] = {}
-    for reason, after_query, event in plan.firings():
-        key = (event, reason)
+    for why, after_query, event in plan.firings():
+        key = (event, str(why))
         totals[key] = totals.get(key, 0) + 1
         if totals[key] <= FIRINGS_SHOWN:
             when.setdefault(key, []).append(after_query)
@@ -95,7 +95,7 @@ def show_plan(plan: Examination, format: str) -> None:
     rows = []
     for (event, reason), total in totals.items():
         text = _REASONS.get(reason, "")
-        if reason == "interval":
+        if not text:
             text = "after query " + ", ".join(count(number) for number in when[event, reason])
             text += ", ..." if total > FIRINGS_SHOWN else ""
         rows.append((event, count(total), text))

@@ -78,5 +78,9 @@ def project(
     """A new folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
     target = open_target(PostgreSQLConfig(home=server_home))
-    yield Project(tmp_path, target.url, f"project_{next(_numbers)}")
+    session = target.session()
+    parameters = session.connection.get_dsn_parameters()  # type: ignore[attr-defined]
+    session.close()
+    dsn = " ".join(f"{key}={parameters[key]}" for key in ("host", "port", "user", "dbname"))
+    yield Project(tmp_path, dsn, f"project_{next(_numbers)}")
     target.close()
