@@ -10,7 +10,6 @@ A save writes into a folder of its own, which gets its final name as the last st
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import os
@@ -18,7 +17,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -34,15 +33,22 @@ from pilotcli.storage.manifest import (
     sync_folder,
     write_manifest,
 )
+from pilotcli.storage.model_folder import (
+    NO_ACCESS,
+    NO_SPACE,
+    UNFINISHED,
+    clean,
+    current_number,
+    locked,
+    point_at,
+    remove,
+    unusable,
+    version_numbers,
+)
 
 __all__ = ["CheckpointStore"]
 
-CURRENT = "current"
-UNFINISHED = ".saving-"
-REMOVED = ".removed-"
 LONGEST_NAME_BYTES = 200
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +98,8 @@ class CheckpointStore:
                         f"the model {model!r} wrote no file into its checkpoint",
                         hint="`dump(folder)` must write at least one file into `folder`.",
                     )
-                with _locked(home):
-                    number = max(_numbers(home), default=0) + 1
+                with locked(home):
+                    number = max(version_numbers(home), default=0) + 1
                     version = ModelVersion(
                         model=model,
                         version=number,
@@ -110,11 +116,11 @@ class CheckpointStore:
                     write_manifest(folder, version, files, model_class=model_class)
                     sync_folder(folder)
                     folder.rename(version.path)
-                    _point_at(home, number)
+                    point_at(home, number)
         except OSError as error:
-            if writing and error.errno not in (*_NO_SPACE, *_NO_ACCESS):
+            if writing and error.errno not in (*NO_SPACE, *NO_ACCESS):
                 raise
-            raise _unusable(error, f"cannot save the model {model!r} in {home}") from error
+            raise unusable(error, f"cannot save the model {model!r} in {home}") from error
         return version
 
     def models(self) -> list[str]:
@@ -124,14 +130,14 @@ class CheckpointStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise _unusable(error, f"cannot read {self.root}") from error
-        return sorted(unquote(folder.name) for folder in folders if _numbers(folder))
+            raise unusable(error, f"cannot read {self.root}") from error
+        return sorted(unquote(folder.name) for folder in folders if version_numbers(folder))
 
     def versions(self, model: str) -> list[ModelVersion]:
         """The versions of `model`, oldest first. One with a damaged manifest is left out and
         logged."""
         found = []
-        for number in _numbers(self._folder(model)):
+        for number in version_numbers(self._folder(model)):
             with _logged(model, number):
                 found.append(self.get(model, number))
         return found
@@ -142,7 +148,7 @@ class CheckpointStore:
         Raises `CheckpointError` when its manifest is damaged.
         """
         home = self._folder(model)
-        number = _current_number(home)
+        number = current_number(home)
         return None if number is None else self.get(model, number)
 
     def get(self, model: str, version: int) -> ModelVersion:
@@ -179,7 +185,7 @@ class CheckpointStore:
         try:
             there = {file.name: file for file in saved_files(version.path, sync=False)}
         except OSError as error:
-            raise _unusable(error, f"cannot read {version.path}") from error
+            raise unusable(error, f"cannot read {version.path}") from error
         for file in files:
             if file.name not in there:
                 raise CheckpointError(f"{version.path / file.name} is missing", hint=hint)
@@ -194,14 +200,14 @@ class CheckpointStore:
         It is verified first. The newer versions stay; the next save gets the next number.
         """
         home = self._folder(model)
-        now = _current_number(home)
+        now = current_number(home)
         if now is None:
             raise CheckpointError(
                 f"there is no checkpoint of the model {model!r} in {self.root}",
                 hint="See: pilot models list",
             )
         if to is None:
-            to = max((number for number in _numbers(home) if number < now), default=None)
+            to = max((number for number in version_numbers(home) if number < now), default=None)
         if to is None:
             raise CheckpointError(
                 f"version {now} of the model {model!r} is the oldest there is; "
@@ -210,10 +216,10 @@ class CheckpointStore:
         version = self.get(model, to)
         self.verify(version)
         try:
-            with _locked(home):
-                _point_at(home, to)
+            with locked(home):
+                point_at(home, to)
         except OSError as error:
-            raise _unusable(error, f"cannot roll back the model {model!r} in {home}") from error
+            raise unusable(error, f"cannot roll back the model {model!r} in {home}") from error
         return version
 
     def prune(self, model: str, keep: int) -> list[ModelVersion]:
@@ -228,17 +234,17 @@ class CheckpointStore:
             return []
         removed = []
         try:
-            with _locked(home):
-                current = _current_number(home)
-                for number in _numbers(home)[:-keep]:
+            with locked(home):
+                current = current_number(home)
+                for number in version_numbers(home)[:-keep]:
                     if number == current:
                         continue
                     with _logged(model, number):
                         removed.append(self.get(model, number))
-                    _remove(home / f"{number:06d}")
-                _clean(home)
+                    remove(home / f"{number:06d}")
+                clean(home)
         except OSError as error:
-            raise _unusable(error, f"cannot prune the model {model!r} in {home}") from error
+            raise unusable(error, f"cannot prune the model {model!r} in {home}") from error
         return removed
 
     def _folder(self, model: str) -> Path:
@@ -255,7 +261,7 @@ class CheckpointStore:
         return self.root / name
 
     def _way_back(self, model: str, version: int) -> str:
-        older = [number for number in _numbers(self._folder(model)) if number < version]
+        older = [number for number in version_numbers(self._folder(model)) if number < version]
         if not older:
             return "There is no older version; train the model again."
         return f"Go back to the version before: pilot models rollback {model} --to {older[-1]}"
@@ -265,8 +271,8 @@ class CheckpointStore:
         """A new folder to save into, removed at the end unless it has got its final name."""
         home.mkdir(parents=True, exist_ok=True)
         folder = home / f"{UNFINISHED}{uuid.uuid4().hex}"
-        with _locked(home):
-            _clean(home)
+        with locked(home):
+            clean(home)
             folder.mkdir()
             mine = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(mine, fcntl.LOCK_EX)
@@ -278,78 +284,8 @@ class CheckpointStore:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a model's folder; waits for whoever holds it, never for long."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _clean(home: Path) -> None:
-    """Remove what killed saves and removals left. The caller holds the lock of `home`."""
-    for folder in [*home.glob(f"{UNFINISHED}*"), *home.glob(f"{REMOVED}*")]:
-        with suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-                log.info("removed %s, which a killed process left", folder)
-            finally:
-                os.close(descriptor)
-
-
-def _remove(folder: Path) -> None:
-    # First out of sight, then away: a version is never there in part.
-    hidden = folder.with_name(f"{REMOVED}{uuid.uuid4().hex}")
-    folder.rename(hidden)
-    shutil.rmtree(hidden)
-
-
-def _numbers(home: Path) -> list[int]:
-    """The version numbers in a model's folder, ascending, also of damaged ones."""
-    try:
-        return sorted(int(entry.name) for entry in home.iterdir() if entry.name.isdecimal())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise _unusable(error, f"cannot read {home}") from error
-
-
-def _current_number(home: Path) -> int | None:
-    """The version in use; the newest where the pointer is missing or points at nothing."""
-    numbers = _numbers(home)
-    with suppress(OSError, ValueError):
-        pointed = int((home / CURRENT).read_text(encoding="ascii"))
-        if pointed in numbers:
-            return pointed
-    return numbers[-1] if numbers else None
-
-
-def _point_at(home: Path, number: int) -> None:
-    new = home / f".{CURRENT}"
-    with new.open("w", encoding="ascii") as file:
-        file.write(f"{number}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(home / CURRENT)
-    sync_folder(home)
-
-
-@contextmanager
 def _logged(model: str, number: int) -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
         log.warning("version %s of the model %r is left out: %s", number, model, error)
-
-
-def _unusable(error: OSError, what: str) -> CheckpointError:
-    hint = None
-    if error.errno in _NO_SPACE:
-        hint = "There is no room left: `pilot models prune --all --keep 3` makes some."
-    elif error.errno in _NO_ACCESS:
-        hint = "The folder must be writable; `home:` in the config names another one."
-    return CheckpointError(f"{what}: {error.strerror or error}", hint=hint)

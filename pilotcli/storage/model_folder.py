@@ -1,0 +1,109 @@
+"""The folder of one model: its lock, its versions, the pointer to the current one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pilotcli.errors import CheckpointError
+from pilotcli.storage.manifest import sync_folder
+
+__all__ = [
+    "NO_ACCESS",
+    "NO_SPACE",
+    "UNFINISHED",
+    "clean",
+    "current_number",
+    "locked",
+    "point_at",
+    "remove",
+    "unusable",
+    "version_numbers",
+]
+
+CURRENT = "current"
+UNFINISHED = ".saving-"
+REMOVED = ".removed-"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a model's folder; waits for whoever holds it, never for long."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def clean(home: Path) -> None:
+    """Remove what killed saves and removals left. The caller holds the lock of `home`."""
+    for folder in [*home.glob(f"{UNFINISHED}*"), *home.glob(f"{REMOVED}*")]:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                log.info("removed %s, which a killed process left", folder)
+            finally:
+                os.close(descriptor)
+
+
+def remove(folder: Path) -> None:
+    """Remove a version: first out of sight, then away, so that it is never there in part."""
+    hidden = folder.with_name(f"{REMOVED}{uuid.uuid4().hex}")
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def version_numbers(home: Path) -> list[int]:
+    """The version numbers in a model's folder, ascending, also of damaged ones."""
+    try:
+        return sorted(int(entry.name) for entry in home.iterdir() if entry.name.isdecimal())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unusable(error, f"cannot read {home}") from error
+
+
+def current_number(home: Path) -> int | None:
+    """The version in use; the newest where the pointer is missing or points at nothing."""
+    numbers = version_numbers(home)
+    with suppress(OSError, ValueError):
+        pointed = int((home / CURRENT).read_text(encoding="ascii"))
+        if pointed in numbers:
+            return pointed
+    return numbers[-1] if numbers else None
+
+
+def point_at(home: Path, number: int) -> None:
+    """Make version `number` the current one."""
+    new = home / f".{CURRENT}"
+    with new.open("w", encoding="ascii") as file:
+        file.write(f"{number}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(home / CURRENT)
+    sync_folder(home)
+
+
+def unusable(error: OSError, what: str) -> CheckpointError:
+    """What the file system said, as a `CheckpointError` with what to do next."""
+    hint = None
+    if error.errno in NO_SPACE:
+        hint = "There is no room left: `pilot models prune --all --keep 3` makes some."
+    elif error.errno in NO_ACCESS:
+        hint = "The folder must be writable; `home:` in the config names another one."
+    return CheckpointError(f"{what}: {error.strerror or error}", hint=hint)
