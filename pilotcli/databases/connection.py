@@ -84,8 +84,8 @@ def server_from_dsn(
         raise UsageError(
             f"`{what}` is not a connection string or URL that PostgreSQL's client understands",
             hint="Write postgresql://user@host:5432/database or `host=... dbname=...`. In a URL "
-            "the signs @ : / ? # % of a password are written as %40 %3A %2F %3F %23 %25; better, "
-            "keep the password in ~/.pgpass.",
+            "the signs @ / % of a password are written as %40 %2F %25; better, keep it in "
+            "~/.pgpass.",
         )
     return Server(params, connect_timeout_s)
 

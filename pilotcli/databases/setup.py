@@ -41,8 +41,9 @@ def run_setup(server: Server, files: Sequence[Path], step: Callable[[str], None]
     with contextlib.closing(session):
         if _is_done(session, sums, step):
             return
+        # Locked before the transaction begins: only a new one is sure to see the other's work.
+        session.execute(f"SELECT pg_advisory_lock({_LOCK})")
         session.execute("BEGIN")
-        session.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
         if _is_done(session, sums, step):
             return
         step(f"filling the database {server.database} from {', '.join(n for n, _ in sums)}")
