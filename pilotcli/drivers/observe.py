@@ -19,8 +19,9 @@ __all__ = ["AnalyzeTables", "PlanRecorder", "SlowQueryReport"]
 _STALE_TABLES = """
 SELECT format('%I.%I', schemaname, relname)
 FROM pg_stat_user_tables
-WHERE (last_analyze IS NULL AND last_autoanalyze IS NULL)
-   OR n_mod_since_analyze > {share} * greatest(n_live_tup, 1)
+WHERE pg_table_is_visible(relid)
+  AND (last_analyze IS NULL AND last_autoanalyze IS NULL
+       OR n_mod_since_analyze > {share} * greatest(n_live_tup, 1))
 ORDER BY 1
 """
 
@@ -31,8 +32,9 @@ _SUMMARY = ("joins", "relations", "conditions", "bottomed", "blind_loops")
 class AnalyzeTables(WorkloadBeforeEvent):
     """Runs `ANALYZE` on tables whose statistics are missing or old, before the first query.
 
-    Old means that more rows than `stale_share` (0.1: a tenth of the table) changed since. Tables
-    that the role may not analyze are passed over by the server, with a warning.
+    Old means that more rows than `stale_share` (0.1: a tenth of the table) changed since. Only
+    tables of the `search_path`; those that the role may not analyze are passed over by the server,
+    with a warning.
     """
 
     def __init__(self, config: PilotConfig, enable: bool = True, stale_share: float = 0.1) -> None:
@@ -48,7 +50,7 @@ class AnalyzeTables(WorkloadBeforeEvent):
         for table in tables:
             db_controller.execute(f"ANALYZE {table}")
         if tables:
-            print(f"analyzed {', '.join(tables)}")  # noqa: T201 - how a driver speaks to the user
+            print(f"analyzed {len(tables)} tables")  # noqa: T201 - how a driver speaks to the user
         return tables
 
 
@@ -130,9 +132,7 @@ class SlowQueryReport(QueryFinishEvent):
         line = f"slowest of {len(times)}: {label}, {seconds:.3g} s"
         found = self._misestimate(db_controller, str(sql), seconds)
         if found is not None:
-            line += (
-                f"; {found.what}: {found.estimated:,.0f} rows expected, {found.actual:,.0f} came"
-            )
+            line += f"; {found.what} returned {found.actual:,.0f} rows, not {found.estimated:,.0f}"
         print(line)  # noqa: T201 - how a driver speaks to the user
         return line
 

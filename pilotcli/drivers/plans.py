@@ -112,8 +112,9 @@ def plan_features(plan: object) -> dict[str, float]:
 def worst_misestimate(plan: object) -> Misestimate | None:
     """The node whose row estimate is furthest from what `EXPLAIN ANALYZE` counted.
 
-    None for a plan that was not executed. A node that ran without rows counts as one row, so that
-    the factor is finite; nodes that never ran are left out.
+    Of nodes that are equally far off it is the deepest, where the error begins. A node that
+    returned no row counts as one row, so that the factor is finite; nodes that never ran are left
+    out. None for a plan that was not executed.
     """
     worst: Misestimate | None = None
     for node, _, _ in plan_nodes(plan):
@@ -122,7 +123,7 @@ def worst_misestimate(plan: object) -> Misestimate | None:
         estimated, actual = _number(node, "Plan Rows"), _number(node, "Actual Rows")
         least, most = sorted((max(estimated, 1.0), max(actual, 1.0)))
         factor = most / least
-        if worst is None or factor > worst.factor:
+        if worst is None or factor >= worst.factor:  # of equals the deepest, where it begins
             what = str(node.get("Node Type", "?"))
             relation = node.get("Relation Name")
             what = f"{what} on {relation}" if isinstance(relation, str) else what

@@ -25,7 +25,7 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND has_table_privilege(c.oid, 'SELECT')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND pg_table_is_visible(c.oid) AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname, a.attnum
 """
 
@@ -77,7 +77,8 @@ class _Catalog:
 
 
 def read_catalog(db_controller: BaseDBController, *, rows: int = 200, seed: int = 0) -> _Catalog:
-    """Read the tables that may be read, the keys between them, and about `rows` rows of each.
+    """Read the tables of the `search_path` that may be read, their foreign keys, and about `rows`
+    rows of each.
 
     Two columns that refer to the same key are joined with each other as well. Raises what
     `db_controller.execute` raises.
