@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 import pilotcli
@@ -69,13 +68,10 @@ def main() -> None:
 def _exit_code(arguments: list[str], debug: bool) -> int:
     command = typer.main.get_command(app)
     try:
-        code = command.main(arguments, prog_name="pilot", standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        return exc.exit_code
-    except click.ClickException as exc:
-        exc.show()
-        return exc.exit_code
-    except (KeyboardInterrupt, click.Abort):
+        command.main(arguments, prog_name="pilot")
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 0
+    except KeyboardInterrupt:
         return 130
     except PilotError as exc:
         from pilotcli.views.console import error
@@ -92,4 +88,4 @@ def _exit_code(arguments: list[str], debug: bool) -> int:
         err(f"pilot: a defect of pilot itself: {type(exc).__name__}: {exc}")
         err("  Run it again with --debug for the traceback, and please report it.")
         return DEFECT_EXIT_CODE
-    return code if isinstance(code, int) else 0
+    return 0
