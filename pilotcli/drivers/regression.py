@@ -143,8 +143,9 @@ class FeatureRegressor:
 
         import numpy as np
 
+        unreadable = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
                 if about["format"] != _FORMAT:
                     raise ValueError(f"its format is {about['format']}, not {_FORMAT}")
@@ -156,7 +157,7 @@ class FeatureRegressor:
                 ]
                 centre, spread = stored["centre"], stored["spread"]
                 points, targets = stored["points"], stored["targets"]
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (*unreadable, zipfile.BadZipFile) as error:
             raise CheckpointError(
                 f"{path} cannot be read as a model: {error}",
                 hint="Go back to another version: pilot models rollback.",

@@ -1,0 +1,49 @@
+"""The forum's data on the shared server, and the queries over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.storage.data_manager import DataManager
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workloads" / "forum_schema.sql"
+
+
+def forum_config(home: Path, database: str, postgres_bin: Path | None = None) -> PostgreSQLConfig:
+    """A config of an embedded server with the forum's data in `database`."""
+    config = PostgreSQLConfig(home=home, db=database, embedded=True)
+    config.setup = (SCHEMA,)
+    config.postgres_bin = postgres_bin
+    config.user_data_db_name = f"store_of_{database}"
+    return config
+
+
+@pytest.fixture(scope="session")
+def forum(server_home: Path) -> Iterator[PostgreSQLConfig]:
+    """The config of a database that holds the forum."""
+    config = forum_config(server_home, "forum")
+    target = open_target(config)
+    yield config
+    target.close()
+
+
+@pytest.fixture
+def controller(forum: PostgreSQLConfig) -> Iterator[PostgreSQLController]:
+    """What an event gets to work with: the forum's database."""
+    controller = PostgreSQLController(forum)
+    yield controller
+    controller.close()
+
+
+@pytest.fixture
+def data_manager(pilot_config: PostgreSQLConfig) -> Iterator[DataManager]:
+    """A store of this test's own."""
+    with DataManager(pilot_config) as manager:
+        yield manager
