@@ -1,0 +1,46 @@
+"""Makes `docs/live.svg`, the README's picture, from a real run of the demo.
+
+    python docs/make_picture.py
+
+It replays the demo from scratch in a temporary folder and draws the live view as it stands after
+`QUERIES` queries.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from pilotcli.config import load_config
+from pilotcli.runner import RunRequest, run
+from pilotcli.signals import Bus, QueryFinished, Signal
+from pilotcli.views.live import LiveView
+
+ROOT = Path(__file__).parents[1]
+QUERIES = 55
+
+
+def main() -> None:
+    console = Console(file=io.StringIO(), width=84, height=22, force_terminal=True)
+    view = LiveView(console=console, thread=False)
+    done = 0
+
+    def draw(signal: Signal) -> None:
+        nonlocal done
+        done += isinstance(signal, QueryFinished)
+        if isinstance(signal, QueryFinished) and done == QUERIES:
+            title = "pilot run workloads/forum.sql -c configs/forum.yaml"
+            view.save_svg(ROOT / "docs" / "live.svg", title)
+
+    os.chdir(ROOT)
+    with tempfile.TemporaryDirectory(prefix="pilot-picture-") as folder, view:
+        config = load_config(Path("configs/forum.yaml"), [f"home={folder}/.pilot"])
+        run(RunRequest(config, ("workloads/forum.sql",)), Bus(view, draw))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What the README promises: its commands, its examples, its links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from pilotcli.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+RUN_LINE = (
+    "python3 -m venv .venv && .venv/bin/pip install . && "
+    ".venv/bin/pilot run workloads/forum.sql -c configs/forum.yaml"
+)
+TEST_LINE = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_two_commands_stand_in_it() -> None:
+    assert [one.strip() for one in blocks("sh")[:2]] == [RUN_LINE, TEST_LINE]
+
+
+def test_ci_runs_the_test_command_as_it_stands() -> None:
+    assert TEST_LINE in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_demo_s_files_are_there() -> None:
+    assert (ROOT / "workloads" / "forum.sql").is_file()
+    assert (ROOT / "configs" / "forum.yaml").is_file()
+
+
+def pilot_lines() -> list[str]:
+    lines = [line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    found = []
+    for line in lines:
+        for part in line.split(" && "):
+            words = shlex.split(part)
+            if words and Path(words[0]).name == "pilot":
+                found.append(" ".join(["pilot", *words[1:]]))
+    return found
+
+
+def test_there_are_pilot_commands_in_it() -> None:
+    assert len(pilot_lines()) >= 10
+
+
+@pytest.mark.parametrize("line", pilot_lines())
+def test_each_command_exists(line: str) -> None:
+    command = typer.main.get_command(app)
+    words = line.split()[1:]
+    below = getattr(command, "commands", {})
+    while words and words[0] in below:
+        command = below[words.pop(0)]
+        below = getattr(command, "commands", {})
+    assert not below, f"{line} names no command"
+    options = {option for one in command.params for option in one.opts}
+    assert {word for word in words if word.startswith("-")} <= options
+
+
+def test_its_examples_are_what_pilot_init_writes() -> None:
+    python, config = blocks("python")[0], yaml.safe_load(blocks("yaml")[0])
+    compile(python, "README.md", "exec")
+    scaffold = ROOT / "pilotcli" / "scaffold"
+    assert "class SlowestQuery(QueryFinishEvent):" in python
+    body = [line for line in python.splitlines() if line.strip().startswith(("new", "print"))]
+    written = (scaffold / "events.py").read_text()
+    assert all(line.strip() in written for line in body)
+    full = yaml.safe_load((scaffold / "pilot.yaml").read_text())
+    assert config["events"][0] in full["events"]
+    assert config["collect"].items() <= full["collect"].items()
+    assert config["workload"] == full["workload"]
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
