@@ -108,7 +108,7 @@ COPY_FROM_STDIN = re.compile(
 """`COPY table [(columns)] FROM STDIN`; the grammar takes STDOUT there as well."""
 
 _BEFORE_KEYWORD = re.compile(r"(?:[ \t\n\r\f\v(]|--[^\n\r]*)*")
-_KEYWORD = re.compile(r"[^\W\d]\w*")
+_KEYWORD = re.compile("[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
 _EDGE = re.compile(r"/\*|\*/")
 
 

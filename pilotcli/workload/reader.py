@@ -107,7 +107,7 @@ def single_statement(sql: str, file: str, line: int) -> Statement | None:
             line=line,
             hint="Remove zero bytes and half surrogate pairs.",
         )
-    window = Window.over(data, file)
+    window = Window.over(data, file, line)
     found: Statement | None = None
     for statement in Splitter(window, StringsMode()):
         assert not isinstance(statement, MetaCommand)
@@ -119,7 +119,7 @@ def single_statement(sql: str, file: str, line: int) -> Statement | None:
                 hint="Put one statement into a row, or all of them into a .sql file.",
             )
         found = statement
-    return found._replace(line=line) if found else None
+    return found
 
 
 def _lines(window: Window) -> Iterator[Found]:

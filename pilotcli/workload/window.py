@@ -31,11 +31,12 @@ class Window:
         self._line_pos = 0
 
     @classmethod
-    def over(cls, data: bytes, file: str) -> Window:
-        """A window over bytes that are all there."""
+    def over(cls, data: bytes, file: str, line: int = 1) -> Window:
+        """A window over bytes that are all there and begin on `line`."""
         window = cls(lambda size: b"", file, 1)
         window.buf = data
         window.eof = True
+        window._line = line
         return window
 
     def drop_mark(self, mark: bytes) -> None:
