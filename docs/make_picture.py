@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -31,14 +32,19 @@ def main() -> None:
 
     def draw(signal: Signal) -> None:
         nonlocal done
-        done += isinstance(signal, QueryFinished)
-        if isinstance(signal, QueryFinished) and done == QUERIES:
+        if not isinstance(signal, QueryFinished):
+            return
+        done += 1
+        view.refresh()
+        if done == QUERIES:
             title = "pilot run workloads/forum.sql -c configs/forum.yaml"
             view.save_svg(ROOT / "docs" / "live.svg", title)
 
-    os.chdir(ROOT)
     with tempfile.TemporaryDirectory(prefix="pilot-picture-") as folder, view:
-        config = load_config(Path("configs/forum.yaml"), [f"home={folder}/.pilot"])
+        for part in ("configs", "workloads"):
+            shutil.copytree(ROOT / part, Path(folder) / part)
+        os.chdir(folder)
+        config = load_config(Path("configs/forum.yaml"))
         run(RunRequest(config, ("workloads/forum.sql",)), Bus(view, draw))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pilotcli.errors import StorageError
 
-__all__ = ["make_home"]
+__all__ = ["is_own_home", "make_home", "shown_path"]
 
 _MARK = ".gitignore"
 _MARK_TEXT = "# Made by pilot: nothing in here belongs into version control.\n*\n"
@@ -35,6 +35,14 @@ def make_home(home: Path) -> Path:
             hint="Name another folder with `home:` in the config, or make this one writable.",
         ) from error
     return home.resolve()
+
+
+def shown_path(path: Path) -> str:
+    """A path as a user would write it: from the current folder where it is below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def is_own_home(home: Path) -> bool:

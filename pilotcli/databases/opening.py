@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql as compose
 
+from pilotcli.config.home import shown_path
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
 from pilotcli.databases.connection import (
     Server,
@@ -44,7 +45,7 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
         _provide(server, name, may_create=name == DEFAULT_DATABASE or bool(config.setup))
         if config.setup:
             run_setup(server, config.setup, on_step or _silent)
-        where = f"embedded in {config.home}"
+        where = f"embedded in {shown_path(config.home)}"
         return PostgresTarget(config, server, name=where, release=embedded.release)
     except BaseException:
         embedded.release()
