@@ -19,6 +19,7 @@ from pilotcli.databases.embedded import EmbeddedServer, reset_servers, server_st
 from pilotcli.databases.embedded import outside as outside_module
 from pilotcli.databases.embedded.account import server_account
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
+from pilotcli.errors import UsageError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
 ROOT = Path(__file__).parents[2]
@@ -154,6 +155,22 @@ def test_the_server_does_not_run_as_root(home: Path) -> None:
         assert account.uid != 0
         assert fields["Uid"].split() == [str(account.uid)] * 4
         assert fields["Groups"].split() in ([], [str(account.gid)])
+
+
+@as_root
+def test_a_machine_without_a_user_named_postgres(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pilotcli.databases.embedded.account._FOR_ROOT", ("no-such-user", "nobody"))
+    with EmbeddedServer.acquire(home) as server:
+        connection = psycopg2.connect(**server.conninfo("postgres"))
+        connection.close()
+        assert Path(f"/proc/{server.pid}").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+    monkeypatch.setattr("pilotcli.databases.embedded.account._FOR_ROOT", ("root", "no-such-user"))
+    with EmbeddedServer.acquire(home):  # whose data it is stays
+        pass
+    with pytest.raises(UsageError, match="does not run as root"):
+        server_account(home / "none")
 
 
 def _modes(folder: Path) -> Mapping[Path, int]:

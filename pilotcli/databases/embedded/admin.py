@@ -57,7 +57,7 @@ class Stopped:
 
 def server_statuses(home: Path) -> list[ServerStatus]:
     """The embedded servers under `home`, oldest major version first; starts nothing."""
-    return [_status(place) for place in _places(home)]
+    return [_status(place) for place in _places(home) if place.data_dir.exists()]
 
 
 def stop_servers(home: Path) -> list[Stopped]:
