@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from project_folder import Project
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
@@ -41,4 +42,19 @@ def target(pilot_config: PostgreSQLConfig) -> Iterator[Target]:
     """The shared server as a target."""
     target = open_target(pilot_config)
     yield target
+    target.close()
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, server_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """A new folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    target = open_target(PostgreSQLConfig(home=server_home))
+    session = target.session()
+    parameters = session.connection.get_dsn_parameters()  # type: ignore[attr-defined]
+    session.close()
+    dsn = " ".join(f"{key}={parameters[key]}" for key in ("host", "port", "user", "dbname"))
+    yield Project(tmp_path, dsn, f"project_{next(_numbers)}")
     target.close()

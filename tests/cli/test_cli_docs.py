@@ -42,10 +42,10 @@ def test_the_help_has_an_example(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_command_is_documented(name: str) -> None:
     text = (ROOT / "docs" / "commands.md").read_text()
-    sections = dict(
-        (heading.strip("`"), body)
+    sections = {
+        heading.strip("`"): body
         for heading, _, body in (part.partition("\n") for part in text.split("\n## ")[1:])
-    )
+    }
     assert name in sections, "docs/commands.md has no section for it"
     for parameter in COMMANDS[name].params:
         for option in [*parameter.opts, *parameter.secondary_opts]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Project
+from project_folder import Project
 
 from pilotcli import DataManager, PostgreSQLConfig
 from pilotcli.errors import CapabilityError, ConfigError, DatabaseError, UsageError, WorkloadError

@@ -39,7 +39,9 @@ def test_the_demo_s_files_are_there() -> None:
 
 
 def pilot_lines() -> list[str]:
-    lines = [line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    lines = [
+        line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()
+    ]
     found = []
     for line in lines:
         for part in line.split(" && "):

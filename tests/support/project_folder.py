@@ -1,22 +1,20 @@
-"""A project folder in which `pilot` runs against the shared server."""
+"""A project folder in which `pilot` runs, from Python or as a command."""
 
 from __future__ import annotations
 
-import itertools
+import subprocess
+import sys
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import pytest
-
-from pilotcli.config import PostgreSQLConfig, load_config
-from pilotcli.databases import open_target
+from pilotcli.config import load_config
 from pilotcli.runner import PretrainRequest, RunRequest, pretrain, run
 from pilotcli.signals import Bus, RunFinished, Signal
 from pilotcli.storage.journal import Journal
 
-_numbers = itertools.count(1)
+PILOT = str(Path(sys.executable).with_name("pilot"))
 
 
 @dataclass
@@ -70,17 +68,14 @@ class Project:
         """The project's journal."""
         return Journal.open(self.folder / ".pilot")
 
-
-@pytest.fixture
-def project(
-    tmp_path: Path, server_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Project]:
-    """A new folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    target = open_target(PostgreSQLConfig(home=server_home))
-    session = target.session()
-    parameters = session.connection.get_dsn_parameters()  # type: ignore[attr-defined]
-    session.close()
-    dsn = " ".join(f"{key}={parameters[key]}" for key in ("host", "port", "user", "dbname"))
-    yield Project(tmp_path, dsn, f"project_{next(_numbers)}")
-    target.close()
+    def command(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `pilot words...` in the folder, without a terminal."""
+        return subprocess.run(
+            [PILOT, *words],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            **options,
+        )
