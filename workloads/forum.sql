@@ -776,7 +776,8 @@ LIMIT 20;
 -- name: score-check
 SELECT count(*) AS wrong
 FROM posts p
-JOIN (SELECT post_id, count(*) FILTER (WHERE kind = 'up') - count(*) FILTER (WHERE kind = 'down') AS score
+JOIN (SELECT post_id, count(*) FILTER (WHERE kind = 'up')
+                       - count(*) FILTER (WHERE kind = 'down') AS score
       FROM votes GROUP BY post_id) AS counted ON counted.post_id = p.id
 JOIN users u ON u.id = p.owner_id
 WHERE counted.score <> p.score;

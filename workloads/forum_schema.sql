@@ -111,7 +111,8 @@ ALTER TABLE links SET (autovacuum_enabled = off);
 -- A number in [0, 1) that depends on n and seed only.
 CREATE FUNCTION forum_random(n bigint, seed integer) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS 'SELECT (hashint8extended(n, seed) & 4503599627370495)::double precision / 4503599627370496.0';
+    AS 'SELECT (hashint8extended(n, seed) & 4503599627370495)::double precision
+        / 4503599627370496.0';
 
 -- Turns a uniform number into one that is mostly small: half of all lie below 1/8.
 CREATE FUNCTION forum_cube(x double precision) RETURNS double precision
@@ -170,8 +171,8 @@ FROM (
                 ELSE 'up' END AS kind
     FROM (
         SELECT n, n / 250000.0::double precision AS share, forum_random(n, 23) AS u,
-               greatest((n - 1) * 30 / 250000 - floor(2.2 * forum_cube(forum_random(n, 21)))::integer,
-                        0) AS season,
+               greatest((n - 1) * 30 / 250000
+                            - floor(2.2 * forum_cube(forum_random(n, 21)))::integer, 0) AS season,
                floor(2000 * forum_cube(forum_random(n, 22)))::integer AS rank
         FROM generate_series(1, 250000) AS n
     ) AS drawn
@@ -207,17 +208,20 @@ WITH numbered AS (
                           floor(400 * forum_cube(forum_random(n, 42)))::integer * 5
                               + (forum_random(n, 43) < 0.5)::integer)
            END AS parent_id,
-           CASE WHEN rank < 200 THEN forum_member(share, forum_random(n, 44) * forum_cube(forum_random(n, 45)))
-                ELSE forum_member(share, forum_cube(forum_random(n, 45))) END AS owner_id
+           forum_member(share, forum_cube(forum_random(n, 45))
+               * CASE WHEN rank < 200 THEN forum_random(n, 44) ELSE 1 END) AS owner_id
     FROM numbered
 ), voted AS (
-    SELECT post_id, (count(*) FILTER (WHERE kind = 'up') - count(*) FILTER (WHERE kind = 'down'))::integer AS score,
-           count(*) AS votes, count(*) FILTER (WHERE kind = 'close') AS closes
+    SELECT post_id, count(*) AS votes,
+           (count(*) FILTER (WHERE kind = 'up')
+               - count(*) FILTER (WHERE kind = 'down'))::integer AS score,
+           count(*) FILTER (WHERE kind = 'close') AS closes
     FROM votes GROUP BY post_id
 ), commented AS (
     SELECT post_id, count(*)::integer AS comments FROM comments GROUP BY post_id
 ), answered AS (
-    SELECT parent_id, count(*)::integer AS answers, min(n) AS first_answer FROM post GROUP BY parent_id
+    SELECT parent_id, count(*)::integer AS answers, min(n) AS first_answer
+    FROM post GROUP BY parent_id
 )
 INSERT INTO posts
 SELECT post.n, post.kind, post.parent_id,
@@ -226,14 +230,16 @@ SELECT post.n, post.kind, post.parent_id,
        CASE WHEN forum_random(post.n, 47) < 0.92 THEN place.language ELSE 'en' END,
        coalesce(voted.score, 0),
        CASE WHEN post.kind = 'question'
-            THEN floor((10 + 45 * coalesce(voted.votes, 0)) * (0.8 + 0.4 * forum_random(post.n, 48)))::integer
+            THEN floor((10 + 45 * coalesce(voted.votes, 0))
+                       * (0.8 + 0.4 * forum_random(post.n, 48)))::integer
             ELSE 0 END,
        coalesce(answered.answers, 0),
        coalesce(commented.comments, 0),
        40 + floor(200000.0 / (rank + 100) * (0.2 + forum_random(post.n, 49)))::integer,
        forum_moment(share),
        CASE WHEN voted.closes >= 1
-            THEN forum_moment(share) + interval '1 day' * (1 + floor(30 * forum_random(post.n, 50))) END
+            THEN forum_moment(share)
+                + interval '1 day' * (1 + floor(30 * forum_random(post.n, 50))) END
 FROM post
 JOIN forum_cities AS place ON place.id = forum_city(post.owner_id)
 LEFT JOIN voted ON voted.post_id = post.n
@@ -258,8 +264,8 @@ ORDER BY id, slot;
 
 INSERT INTO tags
 SELECT n,
-       (ARRAY['python', 'sql', 'android', 'web', 'graph', 'cloud', 'java', 'image', 'network', 'audio',
-              'excel', 'linux'])[1 + n % 12]
+       (ARRAY['python', 'sql', 'android', 'web', 'graph', 'cloud', 'java', 'image', 'network',
+              'audio', 'excel', 'linux'])[1 + n % 12]
            || (ARRAY['', '-testing', '-performance', '-security', '-design'])[1 + n % 5]
            || CASE WHEN n > 60 THEN '-' || (n / 60 + 1) ELSE '' END,
        (ARRAY['language', 'database', 'mobile', 'front end', 'science', 'operations'])[1 + n % 6],
@@ -272,12 +278,13 @@ ORDER BY n;
 -- Links lead from any question to popular ones of the same season or an earlier one.
 INSERT INTO links
 SELECT n, post_id, related_post_id,
-       CASE WHEN forum_random(n, 74) < 4000.0 / (rank + 1) / 100 THEN 'duplicate' ELSE 'linked' END,
+       CASE WHEN forum_random(n, 74) < 40.0 / (rank + 1) THEN 'duplicate' ELSE 'linked' END,
        forum_moment(least(share + 0.02 * forum_random(n, 75), 1))
 FROM (
     SELECT n, n / 15000.0::double precision AS share, rank,
            forum_post((n - 1) / 500, floor(400 * forum_random(n, 71))::integer * 5) AS post_id,
-           forum_post(greatest((n - 1) / 500 - floor(4 * forum_cube(forum_random(n, 72)))::integer, 0),
+           forum_post(greatest((n - 1) / 500
+                                   - floor(4 * forum_cube(forum_random(n, 72)))::integer, 0),
                       rank * 5 + 1) AS related_post_id
     FROM (
         SELECT n, floor(400 * forum_cube(forum_random(n, 73)))::integer AS rank
@@ -294,17 +301,22 @@ SELECT n, CASE class WHEN 'gold' THEN forum_member(share, forum_cube(forum_rando
 FROM (
     SELECT n, n / 40000.0::double precision AS share,
            CASE WHEN u < 0.04 THEN 'gold' WHEN u < 0.20 THEN 'silver' ELSE 'bronze' END AS class,
-           CASE WHEN u < 0.04 THEN (ARRAY['Famous Question', 'Legendary', 'Steward', 'Copy Editor'])[1 + floor(4 * forum_random(n, 82))::integer]
-                WHEN u < 0.20 THEN (ARRAY['Good Answer', 'Notable Question', 'Civic Duty', 'Guru', 'Yearling'])[1 + floor(5 * forum_random(n, 82))::integer]
-                ELSE (ARRAY['Student', 'Teacher', 'Editor', 'Supporter', 'Critic', 'Commentator'])[1 + floor(6 * forum_random(n, 82))::integer]
+           CASE WHEN u < 0.04 THEN (ARRAY['Famous Question', 'Legendary', 'Steward', 'Copy Editor'])
+                                       [1 + floor(4 * pick)::integer]
+                WHEN u < 0.20 THEN (ARRAY['Good Answer', 'Notable Question', 'Civic Duty', 'Guru',
+                                          'Yearling'])[1 + floor(5 * pick)::integer]
+                ELSE (ARRAY['Student', 'Teacher', 'Editor', 'Supporter', 'Critic', 'Commentator'])
+                         [1 + floor(6 * pick)::integer]
            END AS name
-    FROM (SELECT n, forum_random(n, 81) AS u FROM generate_series(1, 40000) AS n) AS drawn
+    FROM (SELECT n, forum_random(n, 81) AS u, forum_random(n, 82) AS pick
+          FROM generate_series(1, 40000) AS n) AS drawn
 ) AS badge;
 
 INSERT INTO users
 SELECT n,
-       (ARRAY['ada', 'bo', 'cem', 'dina', 'emil', 'fay', 'goran', 'hana', 'ivo', 'jun', 'kaja', 'leo',
-              'mila', 'nils', 'oya', 'pia', 'rui', 'sofia', 'tom', 'uma', 'vera', 'wim', 'yan', 'zoe'])
+       (ARRAY['ada', 'bo', 'cem', 'dina', 'emil', 'fay', 'goran', 'hana', 'ivo', 'jun',
+              'kaja', 'leo', 'mila', 'nils', 'oya', 'pia', 'rui', 'sofia', 'tom', 'uma', 'vera',
+              'wim', 'yan', 'zoe'])
            [1 + floor(24 * forum_random(n, 91))::integer] || n,
        place.country, place.city,
        CASE WHEN forum_random(n, 92) < 0.95 THEN place.language ELSE 'en' END,
