@@ -124,7 +124,8 @@ def reset(
 ) -> None:
     """Delete the embedded server's data: the target's tables and the collected data.
 
-    The journal and the checkpoints stay. Refused while another pilot uses the server.
+    The journal and the checkpoints stay. Refused while another pilot uses the server. Asks
+    first; any answer but yes deletes nothing and ends with 130.
 
     \b
     Examples:
@@ -132,12 +133,20 @@ def reset(
       pilot db reset --yes
     """
     from pilotcli.databases.embedded import reset_servers
+    from pilotcli.views.console import err
     from pilotcli.views.servers import show_deleted
 
     home = _loaded(config, set_).home
-    if not yes:
-        typer.confirm(
-            f"Delete all databases of the embedded server in {home}, collected data included?",
-            abort=True,
-        )
+    if not yes and not _agreed(
+        f"Delete all databases of the embedded server in {home}, collected data included?"
+    ):
+        err("Nothing was deleted.")
+        raise typer.Exit(130)
     show_deleted(reset_servers(home))
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question)
+    except typer.Abort:  # Ctrl-C, or nobody there to answer
+        return False

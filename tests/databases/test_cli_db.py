@@ -65,8 +65,9 @@ def test_from_start_to_reset(pilot: Pilot) -> None:
     assert "No embedded server is running" in pilot("stop")
     (status,) = json.loads(pilot("status", "--format", "json"))
     assert not status["running"]
-    assert pilot("reset", code=130, answer="n\n")
-    assert (pilot.home / "pg").exists()
+    for answer in ("n\n", ""):
+        assert "Nothing was deleted" in pilot("reset", code=130, answer=answer)
+    assert json.loads(pilot("status", "--format", "json"))
     assert "Deleted" in pilot("reset", "--yes")
     assert "pilot db start" in pilot("status")
 
