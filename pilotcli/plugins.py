@@ -250,7 +250,7 @@ def _argument_problems(spec: Spec, cls: type[Any]) -> list[tuple[str, Mark | Non
         if spec.model is not None and model_parameter is None:
             text = f"{cls.__name__} takes no model"
             hint = "Take `model:` out, or give its constructor a parameter pilot_model."
-            found.append((text, spec.arg_marks.get("model"), hint))
+            found.append((text, spec.model_mark, hint))
         if spec.model is not None:
             injected.add(model_parameter)
         elif model_parameter is not None and _required(parameters.get(model_parameter)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.tree import Node, Problems
 from pilotcli.names import did_you_mean
 
@@ -17,8 +18,10 @@ __all__ = ["INVALID", "KINDS", "Reading", "duration_s"]
 INVALID: Any = object()
 """What a reader returns for a value that it has put among the problems."""
 
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?\s*\Z")
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h)?\s*\Z")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+LONGEST_DURATION_S = 2_147_483.0
+"""What a server setting in milliseconds can hold: 24.8 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,15 @@ class Reading:
     base: Path
     cwd: Path
 
-    def wrong(self, node: Node, wanted: str) -> Any:
+    def wrong(self, node: Node, wanted: str, *, hint: str | None = None) -> Any:
         """Note that `node` is not what was wanted."""
-        self.problems.add(f"{self.name} must be {wanted}, not {_told(node.value)}", node)
+        message = f"{self.name} must be {wanted}, not {node.told()}"
+        self.problems.add(message, node, hint=hint)
         return INVALID
 
     def path(self, node: Node, text: str) -> Path:
         """A path relative to the config, or to the current folder from the command line."""
-        start = self.cwd if node.origin is not None else self.base
+        start = self.cwd if node.overridden else self.base
         return Path(start, Path(text).expanduser())
 
 
@@ -49,25 +53,24 @@ def duration_s(text: str) -> float | None:
 
 
 def _string(node: Node, reading: Reading) -> Any:
+    # A number is taken as it is written: `name: 007` is no 7.
     if isinstance(node.value, (bool, dict, list)) or node.value is None:
-        return reading.wrong(node, "a text")
-    text = str(node.value)
-    return text if text else reading.wrong(node, "a text that is not empty")
+        hint = "A text that looks like something else needs quotes." if node.text else None
+        return reading.wrong(node, "a text", hint=hint)
+    if not node.text.strip():
+        return reading.wrong(node, "a text that is not empty")
+    if "\0" in node.text:
+        return reading.wrong(node, "a text without the character U+0000")
+    return node.text
 
 
 def _boolean(node: Node, reading: Reading) -> Any:
-    if isinstance(node.value, bool):
-        return node.value
-    word = str(node.value).lower()
-    if node.from_environment and word in ("true", "1", "yes", "on", "false", "0", "no", "off"):
-        return word in ("true", "1", "yes", "on")
-    return reading.wrong(node, "true or false")
+    value = _unquoted(node)
+    return value if isinstance(value, bool) else reading.wrong(node, "true or false")
 
 
 def _integer(node: Node, reading: Reading) -> Any:
-    value = node.value
-    if node.from_environment and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        value = int(value)
+    value = _unquoted(node)
     if type(value) is not int:
         return reading.wrong(node, "a whole number")
     least, most = reading.limits.get("least"), reading.limits.get("most")
@@ -77,15 +80,29 @@ def _integer(node: Node, reading: Reading) -> Any:
     return value
 
 
+def _unquoted(node: Node) -> Any:
+    """The value; what a variable put between quotes, which `{...}` demands, as if without them."""
+    if node.source is None or not isinstance(node.value, str):
+        return node.value
+    try:
+        return typed(node.text)
+    except TooLarge:
+        return node.value
+
+
 def _duration(node: Node, reading: Reading) -> Any:
     value = node.value
     seconds: float | None = None
     if isinstance(value, str):
         seconds = duration_s(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
-    if seconds is None or not math.isfinite(seconds) or not 0 < seconds < 1e8:
-        return reading.wrong(node, "a time above zero such as 500ms, 30s, 5min, or seconds")
+        seconds = float(min(value, 1e9))
+    if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= LONGEST_DURATION_S:
+        return reading.wrong(
+            node,
+            "a time above zero and below 24 days",
+            hint="Write 500ms, 30s, 5min, 1h, or a number of seconds.",
+        )
     return seconds
 
 
@@ -93,27 +110,24 @@ def _choice(node: Node, reading: Reading) -> Any:
     choices = reading.limits["choices"]
     if node.value in choices:
         return node.value
-    hint = did_you_mean(str(node.value), choices, listed="One of")
-    reading.problems.add(f"{reading.name} cannot be {_told(node.value)}", node, hint=hint)
+    hint = did_you_mean(node.text, choices, listed="One of")
+    reading.problems.add(f"{reading.name} cannot be {node.told()}", node, hint=hint)
     return INVALID
 
 
 def _path(node: Node, reading: Reading) -> Any:
     text = _string(node, reading)
-    return text if text is INVALID else reading.path(node, text)
+    if text is INVALID:
+        return INVALID
+    try:
+        return reading.path(node, text)
+    except RuntimeError:
+        return reading.wrong(node, "a path", hint="There is no user of that name behind the ~.")
 
 
 def _paths(node: Node, reading: Reading) -> Any:
-    return _each(node, reading, _path)
-
-
-def _strings(node: Node, reading: Reading) -> Any:
-    return _each(node, reading, _string)
-
-
-def _each(node: Node, reading: Reading, read: Callable[[Node, Reading], Any]) -> Any:
     nodes = node.value if isinstance(node.value, list) else [node]
-    values = tuple(read(one, reading) for one in nodes)
+    values = tuple(_path(one, reading) for one in nodes)
     return INVALID if INVALID in values else values
 
 
@@ -123,18 +137,13 @@ def _settings(node: Node, reading: Reading) -> Any:
     settings = {}
     for name, child in node.value.items():
         value = child.value
-        if isinstance(value, bool):
-            value = "on" if value else "off"
         if isinstance(value, (dict, list)) or value is None:
-            reading.problems.add(f"the setting {name} must have a single value", child)
-            continue
-        settings[name] = str(value)
+            reading.problems.add(f"the setting {name} must be one value, not {child.told()}", child)
+        elif isinstance(value, bool):
+            settings[name] = "on" if value else "off"
+        else:
+            settings[name] = child.text
     return settings
-
-
-def _told(value: Any) -> str:
-    names = {dict: "a mapping", list: "a list", type(None): "nothing"}
-    return names.get(type(value)) or repr(value)[:60]
 
 
 KINDS: dict[str, tuple[Callable[[Node, Reading], Any], dict[str, Any]]] = {
@@ -145,7 +154,6 @@ KINDS: dict[str, tuple[Callable[[Node, Reading], Any], dict[str, Any]]] = {
     "choice": (_choice, {"type": "string"}),
     "path": (_path, {"type": "string"}),
     "paths": (_paths, {"type": ["string", "array"], "items": {"type": "string"}}),
-    "strings": (_strings, {"type": ["string", "array"], "items": {"type": "string"}}),
     "settings": (
         _settings,
         {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},

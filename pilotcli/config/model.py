@@ -42,7 +42,10 @@ def _empty() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where something stands in a config file: line and column count from 1."""
+    """Where something stands in a config file: line and column count from 1.
+
+    For a part that `--set` has put there, `file` is that override, and line and column are 0.
+    """
 
     file: str
     line: int
@@ -136,7 +139,7 @@ class ModelSpec:
     name: str
     class_path: str
     """`class:` the model, as `package.module.Class` or `path/to/file.py:Class`."""
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Arguments of its constructor; `model_name` is the key unless given."""
     load: bool | Literal["auto"] | int = "auto"
     """auto: load the newest checkpoint if there is one; true: it must exist (a model with its own
@@ -156,7 +159,7 @@ class EventSpec:
     """Unique; by default the class's name, numbered from the second on (`Collect`, `Collect-2`)."""
     class_path: str
     """`class:` the event, as `package.module.Class` or `path/to/file.py:Class`."""
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Arguments of its constructor, besides `config` and the model."""
     model: str | None = None
     """The model of the `models:` section that is passed as `pilot_model` or `bind_pilot_model`."""
@@ -164,6 +167,7 @@ class EventSpec:
     """false: the event is listed and never built."""
     mark: Mark | None = None
     class_mark: Mark | None = None
+    model_mark: Mark | None = None
     arg_marks: Mapping[str, Mark] = field(default_factory=dict)
 
 
@@ -173,10 +177,11 @@ class HandlerSpec:
 
     name: str
     class_path: str
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict, repr=False)
     model: str | None = None
     mark: Mark | None = None
     class_mark: Mark | None = None
+    model_mark: Mark | None = None
     arg_marks: Mapping[str, Mark] = field(default_factory=dict)
 
 
@@ -202,3 +207,5 @@ class RunConfig:
     count: Literal["finished", "successful"] = "finished"
     """`events.count`: which queries events count: all that ended, or those that ended `ok`."""
     handlers: tuple[HandlerSpec, ...] = ()
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """Values that came from environment variables with a secret's name; never shown."""

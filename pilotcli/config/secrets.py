@@ -3,36 +3,80 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import unquote
 
-__all__ = ["MASK", "masked", "masked_dsn"]
+__all__ = ["MASK", "is_secret_name", "masked", "masked_dsn"]
 
 MASK = "***"
 
-_SECRET_KEY = re.compile(r"pass(word|wd|phrase)?$|pwd$|secret|token|api_?key|credential", re.I)
-# A URL's user part (RFC 3986 section 3.2.1), its query, and libpq's `key = value` form, in which a
-# value may be quoted (PostgreSQL manual, section 34.1.1).
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@:?#]*):[^/?#]*(?=@)")
-_URL_QUERY = re.compile(r"([?&](?:ssl)?password=)[^&#]*", re.I)
-_PAIR = re.compile(r"(\b(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|\S+)", re.I)
+SHORTEST_PART = 4
+"""Characters that a secret needs to be masked within a longer text; a shorter one is masked only
+where it is the whole text."""
+
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)?$|pwd$|secret|token$|(api|access|auth|private)[_-]?key$|credentials?$",
+    re.IGNORECASE,
+)
+# The connection parameters of libpq that are secrets (PostgreSQL manual, section 34.1.2).
+_SECRET_PARAMETERS = (
+    "password",
+    "sslpassword",
+    "oauth_client_secret",
+    "scram_client_key",
+    "scram_server_key",
+)
+# A URL's user part (RFC 3986, section 3.2.1). It is taken to reach to the last @, since a password
+# may hold characters that should have been percent-encoded.
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@:?#\s]*):.*@", re.DOTALL)
+_URL_PARAMETER = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
+# libpq's `key = value` form, in which a value may be quoted and a backslash escapes (34.1.1.1).
+_PAIR = re.compile(
+    rf"(?<![?&\w])((?:{'|'.join(_SECRET_PARAMETERS)})\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|(?:\\.|\S)+)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what has this name is a secret: `password`, `API_KEY`, `auth-token`, ..."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def masked_dsn(dsn: str) -> str:
-    """A connection string or URL without its password."""
+    """A connection string or URL without its secrets."""
     if "://" in dsn:
-        return _URL_QUERY.sub(rf"\1{MASK}", _URL_PASSWORD.sub(rf"\1:{MASK}", dsn))
+        dsn = _URL_PASSWORD.sub(rf"\1:{MASK}@", dsn)
+        dsn = _URL_PARAMETER.sub(_masked_parameter, dsn)
     return _PAIR.sub(rf"\1{MASK}", dsn)
 
 
-def masked(value: Any, key: str = "") -> Any:
-    """`value` with every secret in it masked, at any depth."""
-    if isinstance(value, Mapping):
-        return {name: masked(one, str(name)) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [masked(one, key) for one in value]
-    if value not in (None, "") and _SECRET_KEY.search(key):
+def _masked_parameter(found: re.Match[str]) -> str:
+    secret = unquote(found[2]).strip().lower() in _SECRET_PARAMETERS
+    return f"{found[1]}{found[2]}={MASK}" if secret else found[0]
+
+
+def masked(value: Any, key: str = "", secrets: Collection[str] = ()) -> Any:
+    """`value` with every secret in it masked, at any depth.
+
+    Secrets are what stands under the name of one (`key`, or a key within), what is a password in a
+    connection string, and the texts in `secrets`.
+    """
+    if value is None or value == "":
+        return value
+    if is_secret_name(key):
         return MASK
-    if isinstance(value, str) and ("://" in value or "password" in value.lower()):
+    if isinstance(value, Mapping):
+        return {name: masked(one, str(name), secrets) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked(one, key, secrets) for one in value]
+    if isinstance(value, bool):
+        return value
+    if str(value) in secrets:
+        return MASK
+    if isinstance(value, str):
+        for secret in sorted(secrets, key=len, reverse=True):
+            if len(secret) >= SHORTEST_PART:
+                value = value.replace(secret, MASK)
         return masked_dsn(value)
     return value

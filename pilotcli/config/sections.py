@@ -18,13 +18,15 @@ from pilotcli.config.model import (
     RunSection,
     StoreSection,
 )
+from pilotcli.config.overrides import entry_names
 from pilotcli.config.tree import Node, Problems, plain
-from pilotcli.names import did_you_mean
+from pilotcli.config.variables import Variables
+from pilotcli.names import did_you_mean, nearest
 
 __all__ = ["EVENT_KEYS", "MODEL_KEYS", "TOP_KEYS", "Reader"]
 
 S = TypeVar("S")
-P = TypeVar("P", ModelSpec, EventSpec, HandlerSpec)
+P = TypeVar("P", EventSpec, HandlerSpec)
 
 TOP_KEYS = (
     "home",
@@ -50,9 +52,9 @@ class Reader:
         self._base = base
         self._cwd = cwd
 
-    def read(self, root: Node | None, path: Path | None) -> RunConfig:
+    def read(self, root: Node, path: Path | None, variables: Variables) -> RunConfig:
         """The config; defaults stand where something was wrong, which is among the problems."""
-        top = self._mapping(root, "the config", TOP_KEYS) if root is not None else {}
+        top = self._mapping(root, "the config", TOP_KEYS)
         models = self._models(top.get("models"))
         events, count = self._events(top.get("events"))
         handlers = self._plugins(top.get("handlers"), "handler", HandlerSpec, HANDLER_KEYS)
@@ -71,14 +73,21 @@ class Reader:
             events=tuple(events),
             count=count,
             handlers=tuple(handlers),
+            secrets=frozenset(variables.secrets),
         )
 
     def _workload(self, top: dict[str, Node]) -> tuple[str, ...]:
         paths = self._value(top, "workload", "paths")
-        return tuple(self._near(one) for one in paths or ())
+        if paths is None:
+            return ()
+        value = top["workload"].value
+        nodes = value if isinstance(value, list) else [top["workload"]]
+        return tuple(self._near(path, node) for path, node in zip(paths, nodes, strict=True))
 
-    def _near(self, path: Path) -> str:
-        """A path as a user would write it from the current folder."""
+    def _near(self, path: Path, node: Node) -> str:
+        """A path as a user would write it from the current folder; `-` is standard input."""
+        if node.text == "-":
+            return "-"
         try:
             return str(path.relative_to(self._cwd))
         except ValueError:
@@ -121,8 +130,7 @@ class Reader:
     def _mapping(self, node: Node, name: str, known: Iterable[str]) -> dict[str, Node]:
         """The keys of a mapping; unknown ones become problems."""
         if not isinstance(node.value, dict):
-            kind = "a list" if isinstance(node.value, list) else f"{node.value!r}"
-            self._problems.add(f"{name} must be a mapping of keys, not {kind}", node)
+            self._problems.add(f"{name} must be a mapping of keys, not {node.told()}", node)
             return {}
         for key, child in node.value.items():
             if key not in known:
@@ -155,19 +163,23 @@ class Reader:
         )
 
     def _model(self, name: str, node: Node) -> ModelSpec | None:
-        keys = self._entry(node, f"the model {name!r}", MODEL_KEYS)
-        class_path = self._class(keys, node, f"the model {name!r}")
+        what = f"the model {name!r}"
+        if not name.strip():
+            self._problems.add("a model needs a name", node, at_key=True)
+            return None
+        keys = self._entry(node, what, MODEL_KEYS)
+        class_path = self._class(keys, node, what)
+        keep = self._value(keys, "keep", "integer", least=1)
+        given = {"args": self._args(keys), "load": self._load(keys.get("load")), "keep": keep}
         if class_path is None:
             return None
         return ModelSpec(
             name=name,
             class_path=class_path,
-            args=self._args(keys),
-            load=self._load(keys.get("load")),
-            keep=self._value(keys, "keep", "integer", least=1),
             mark=node.key_mark or node.mark,
             class_mark=keys["class"].mark,
             arg_marks=_arg_marks(keys),
+            **given,
         )
 
     def _load(self, node: Node | None) -> Any:
@@ -176,7 +188,8 @@ class Reader:
         value = node.value
         if value == "auto" or isinstance(value, bool) or (type(value) is int and value >= 1):
             return value
-        self._problems.add("load must be auto, true, false or the number of a version", node)
+        wanted = "auto, true, false or the number of a version"
+        self._problems.add(f"load must be {wanted}, not {node.told()}", node)
         return "auto"
 
     def _events(self, node: Node | None) -> tuple[list[EventSpec], Any]:
@@ -195,43 +208,52 @@ class Reader:
             return []
         if not isinstance(node.value, list):
             self._problems.add(
-                f"{noun}s must be a list of {noun}s", node, hint=f"{noun}s: [my_{noun}s.py:Mine]"
+                f"{noun}s must be a list of {noun}s, not {node.told()}",
+                node,
+                hint=f"{noun}s: [{{class: my_{noun}s.py:MyClass}}]",
             )
             return []
         specs: list[P] = []
         taken: set[str] = set()
-        for number, child in enumerate(node.value, 1):
-            spec = self._plugin(child, f"{noun} {number}", cls, known, taken)
-            if spec is not None:
-                specs.append(spec)
+        names = entry_names(node.value)
+        for number, (child, name) in enumerate(zip(node.value, names, strict=True), 1):
+            spec = self._plugin(child, f"{noun} {number}", name, cls, known)
+            if spec is None:
+                continue
+            if name in taken:
+                named = child.value["name"]
+                hint = "Each needs a name of its own; `--events` chooses by it."
+                self._problems.add(f"{noun} {number}: the name {name!r} is taken", named, hint=hint)
+            taken.add(name)
+            specs.append(spec)
         return specs
 
     def _plugin(
-        self, node: Node, what: str, cls: type[P], known: tuple[str, ...], taken: set[str]
+        self, node: Node, what: str, name: str, cls: type[P], known: tuple[str, ...]
     ) -> P | None:
         keys = self._entry(node, what, known)
+        self._value(keys, "name", "string")
+        if "name" in keys and "," in name:
+            self._problems.add(f"{what}: a name has no comma", keys["name"])
         class_path = self._class(keys, node, what)
-        if class_path is None:
-            return None
-        name = self._value(keys, "name", "string")
-        if name is not None and name in taken:
-            self._problems.add(f"{what}: the name {name!r} is taken", keys["name"])
-        if name is None:
-            name = _free(class_path.replace(":", ".").rpartition(".")[2], taken)
-        taken.add(name)
         given: dict[str, Any] = {
-            "name": name,
-            "class_path": class_path,
             "args": self._args(keys),
             "model": self._value(keys, "model", "string"),
-            "mark": node.mark,
-            "class_mark": keys["class"].mark,
-            "arg_marks": {**_arg_marks(keys), **_mark_of(keys, "model")},
         }
         if cls is EventSpec:
             enabled = self._value(keys, "enabled", "boolean")
             given["enabled"] = True if enabled is None else enabled
-        return cls(**given)
+        if class_path is None:
+            return None
+        return cls(
+            name=name,
+            class_path=class_path,
+            mark=node.mark,
+            class_mark=keys["class"].mark,
+            model_mark=keys["model"].mark if "model" in keys else None,
+            arg_marks=_arg_marks(keys),
+            **given,
+        )
 
     def _entry(self, node: Node, what: str, known: tuple[str, ...]) -> dict[str, Node]:
         """A mapping with `class`, or a class path alone."""
@@ -240,30 +262,32 @@ class Reader:
         return self._mapping(node, what, known)
 
     def _class(self, keys: dict[str, Node], node: Node, what: str) -> str | None:
-        if "class" not in keys:
-            if isinstance(node.value, dict):
-                self._problems.add(
-                    f"{what} has no class",
-                    node,
-                    hint="class: package.module.Class or file.py:Class",
-                )
+        hint = "Write class: package.module.Class or class: path/to/file.py:Class"
+        if keys.get("class", Node(None)).value is None:
+            misspelled = any(nearest(key, ("class",)) for key in keys)
+            if isinstance(node.value, dict) and ("class" in keys or not misspelled):
+                self._problems.add(f"{what} has no class", node, hint=hint)
             return None
         text = self._value(keys, "class", "string")
-        if text is not None and not ("." in text or ":" in text):
-            self._problems.add(
-                f"{what}: {text!r} is no path of a class",
-                keys["class"],
-                hint="Write package.module.Class or path/to/file.py:Class.",
-            )
+        if text is None:
             return None
-        return str(text) if text is not None else None
+        module, colon, name = text.rpartition(":")
+        if not colon:
+            module, _, name = text.rpartition(".")
+        if not module or not name.isidentifier():
+            self._problems.add(f"{what}: {text!r} is no path of a class", keys["class"], hint=hint)
+            return None
+        if keys["class"].overridden and (module.endswith(".py") or "/" in module):
+            return f"{Path(self._cwd, module)}:{name}"
+        return str(text)
 
     def _args(self, keys: dict[str, Node]) -> dict[str, Any]:
         node = keys.get("args")
         if node is None or node.value is None:
             return {}
         if not isinstance(node.value, dict):
-            self._problems.add("args must be a mapping of argument names to values", node)
+            wanted = "a mapping of argument names to values"
+            self._problems.add(f"args must be {wanted}, not {node.told()}", node)
             return {}
         return {name: plain(child) for name, child in node.value.items()}
 
@@ -273,19 +297,11 @@ class Reader:
         names = [model.name for model in models]
         for spec in specs:
             if spec.model is not None and spec.model not in names:
-                self._problems.add(
+                self._problems.at(
+                    spec.model_mark,
                     f"{spec.name}: there is no model {spec.model!r}",
-                    Node(None, spec.arg_marks.get("model")),
                     hint=did_you_mean(spec.model, names, listed="The models are"),
                 )
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free
 
 
 def _arg_marks(keys: dict[str, Node]) -> dict[str, Any]:
@@ -295,8 +311,3 @@ def _arg_marks(keys: dict[str, Node]) -> dict[str, Any]:
     return {
         name: child.key_mark for name, child in node.value.items() if child.key_mark is not None
     }
-
-
-def _mark_of(keys: dict[str, Node], name: str) -> dict[str, Any]:
-    node = keys.get(name)
-    return {name: node.mark} if node is not None and node.mark is not None else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
         "events": {"count": config.count, "list": [_event(spec) for spec in config.events]},
         "handlers": [_plugin(spec) for spec in config.handlers],
     }
-    result: dict[str, Any] = masked(shown)
+    result: dict[str, Any] = masked(shown, secrets=config.secrets)
     return result
 
 
@@ -38,7 +39,7 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return dict(value) if isinstance(value, dict) else value
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _model(spec: ModelSpec) -> dict[str, Any]:

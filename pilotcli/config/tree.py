@@ -1,43 +1,70 @@
 """A YAML file as a tree of values that know where they stand.
 
-The file is composed by PyYAML's safe loader and built here, so that every problem has its line
-and column, a key that stands twice is one, and `${VAR}` is replaced where it is written.
+So every problem has its line and column, a key that stands twice is one, and `${VAR}` is replaced
+where it is written, before a value gets its type.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from pilotcli.config.compose import Source, compose
 from pilotcli.config.model import Mark
+from pilotcli.config.scalars import TooLarge, typed
+from pilotcli.config.secrets import masked_dsn
+from pilotcli.config.variables import Variables
 from pilotcli.errors import Problem
 
-__all__ = ["Node", "Problems", "parse_yaml", "plain"]
+__all__ = ["Node", "Problems", "parse_yaml", "plain", "problem_at"]
 
 MAX_NODES = 100_000
-"""Nodes a config may grow to once its aliases are followed."""
+"""Values that a config may grow to once its aliases are followed."""
 
-_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
-_BROKEN_VARIABLE = re.compile(r"\$\{[^}]*\}?")
+MAX_DEPTH = 200
+"""Levels it may grow to by aliases."""
+
+_YAML_TAG = "tag:yaml.org,2002:"
+_COLLECTION_TAGS = {
+    "list": (None, "!", f"{_YAML_TAG}seq"),
+    "mapping": (None, "!", f"{_YAML_TAG}map"),
+}
+_SCALAR_TAGS: dict[str, tuple[type, ...]] = {
+    f"{_YAML_TAG}int": (int,),
+    f"{_YAML_TAG}float": (int, float),
+    f"{_YAML_TAG}bool": (bool,),
+    f"{_YAML_TAG}null": (type(None),),
+}
 
 
 @dataclass(slots=True)
 class Node:
     """A value with its place: a scalar, a list of nodes, or a dict of key to node.
 
-    `key_mark` is where its key stands, in a dict. `origin` names an override instead of a file.
-    `from_environment` says that a part of it was a variable.
+    - `text`: how a scalar is written, with its variables replaced;
+    - `source`: the same before that, where it has variables;
+    - `key_mark`: where its key stands, in a dict;
+    - `overridden`: whether it comes from the command line, not from a file.
     """
 
     value: Any
     mark: Mark | None = None
+    text: str = ""
+    source: str | None = None
     key_mark: Mark | None = None
-    origin: str | None = None
-    from_environment: bool = False
+    overridden: bool = False
+
+    def told(self) -> str:
+        """The value for a message; never what a variable holds, which may be a secret."""
+        if isinstance(self.value, (dict, list)):
+            return "a mapping" if isinstance(self.value, dict) else "a list"
+        if self.source is not None:
+            return f"the value of {masked_dsn(self.source)}"
+        if self.value is None:
+            return "nothing"
+        shown = masked_dsn(self.text)
+        shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
+        return repr(shown) if isinstance(self.value, str) else shown
 
 
 class Problems:
@@ -53,41 +80,34 @@ class Problems:
         mark = None
         if node is not None:
             mark = node.key_mark if at_key and node.key_mark is not None else node.mark
-            if node.origin is not None:
-                message = f"{node.origin}: {message}"
-                mark = None
-        self.found.append(
-            Problem(
-                message,
-                mark.file if mark else None,
-                mark.line if mark else None,
-                mark.column if mark else None,
-                hint,
-            )
-        )
+        self.at(mark, message, hint=hint)
+
+    def at(self, mark: Mark | None, message: str, *, hint: str | None = None) -> None:
+        """Note a problem at `mark`."""
+        self.found.append(problem_at(mark, message, hint))
+
+
+def problem_at(mark: Mark | None, message: str, hint: str | None = None) -> Problem:
+    """A problem with the place that `mark` names."""
+    if mark is None:
+        return Problem(message, hint=hint)
+    return Problem(message, mark.file, mark.line or None, mark.column or None, hint)
 
 
 def parse_yaml(
-    text: str,
-    file: str,
-    problems: Problems,
-    environ: Mapping[str, str],
-    *,
-    origin: str | None = None,
+    text: str, file: str, problems: Problems, variables: Variables, *, origin: str | None = None
 ) -> Node | None:
-    """The tree of `text`, or None when it is empty or no YAML; what is wrong goes to `problems`."""
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        root = yaml.compose(text, Loader=loader)
-    except yaml.YAMLError as exc:
-        problems.found.append(_syntax_problem(exc, file, origin))
+    """The tree of `text`, or None when it is empty or no YAML; what is wrong goes to `problems`.
+
+    `origin` names the override that the text comes from, in the place of `file`.
+    """
+    root = compose(text, file)
+    if isinstance(root, Problem):
+        if origin is not None:
+            root = Problem(root.message, origin, hint=root.hint)
+        problems.found.append(root)
         return None
-    except RecursionError:
-        problems.found.append(Problem("the config is nested too deeply", file))
-        return None
-    if root is None:
-        return None
-    return _Builder(file, problems, environ, origin).build(root)
+    return None if root is None else _Builder(problems, variables, origin).build(root)
 
 
 def plain(node: Node) -> Any:
@@ -99,81 +119,74 @@ def plain(node: Node) -> Any:
     return node.value
 
 
-def _syntax_problem(exc: yaml.YAMLError, file: str, origin: str | None) -> Problem:
-    mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
-    what = getattr(exc, "problem", None) or str(exc)
-    message = f"this is no valid YAML: {what}"
-    if origin is not None:
-        return Problem(f"{origin}: {message}")
-    hint = "Indent with spaces; a tab is not allowed." if "\\t" in message else None
-    if mark is None:
-        return Problem(message, file, hint=hint)
-    return Problem(message, file, mark.line + 1, mark.column + 1, hint)
-
-
 class _Builder:
-    def __init__(
-        self, file: str, problems: Problems, environ: Mapping[str, str], origin: str | None
-    ) -> None:
-        self._file = file
+    """Follows aliases and merge keys, replaces variables and gives scalars their types."""
+
+    def __init__(self, problems: Problems, variables: Variables, origin: str | None) -> None:
         self._problems = problems
-        self._environ = environ
+        self._variables = variables
         self._origin = origin
         self._nodes = 0
         self._open: set[int] = set()
-        self._constructor = yaml.constructor.SafeConstructor()
-        self._resolver = yaml.resolver.Resolver()
 
-    def build(self, source: yaml.Node) -> Node:
-        node = Node(None, self._mark(source), origin=self._origin)
+    def build(self, source: Source) -> Node:
+        node = self._node(source)
         self._nodes += 1
         if self._nodes > MAX_NODES:
             if self._nodes == MAX_NODES + 1:
                 self._problems.add(f"the config grows beyond {MAX_NODES} values by aliases", node)
             return node
-        if id(source) in self._open:
-            self._problems.add("an alias holds itself", node)
+        if source.kind == "scalar":
+            self._scalar(source, node)
             return node
+        if id(source) in self._open:
+            self._problems.add("an alias stands within its own anchor", node)
+            return node
+        if len(self._open) > MAX_DEPTH:
+            self._problems.add(f"this grows beyond {MAX_DEPTH} levels by aliases", node)
+            return node
+        if source.tag not in _COLLECTION_TAGS[source.kind]:
+            self._unknown_tag(source, node)
         self._open.add(id(source))
-        try:
-            if isinstance(source, yaml.MappingNode):
-                node.value = self._mapping(source, node)
-            elif isinstance(source, yaml.SequenceNode):
-                node.value = [self.build(child) for child in source.value]
-            elif isinstance(source, yaml.ScalarNode):
-                self._scalar(source, node)
-        except RecursionError:
-            self._problems.add("the config is nested too deeply", node)
-        finally:
-            self._open.discard(id(source))
+        if source.kind == "mapping":
+            node.value = self._mapping(source)
+        else:
+            node.value = [self.build(child) for child in source.value]
+        self._open.discard(id(source))
         return node
 
-    def _mapping(self, source: yaml.MappingNode, node: Node) -> dict[str, Node]:
+    def _node(self, source: Source) -> Node:
+        if self._origin is not None:
+            return Node(None, Mark(self._origin, 0, 0), overridden=True)
+        return Node(None, source.mark)
+
+    def _mapping(self, source: Source) -> dict[str, Node]:
         built: dict[str, Node] = {}
         merged: list[dict[str, Node]] = []
         for key_source, value_source in source.value:
-            if key_source.tag == "tag:yaml.org,2002:merge":
-                merged += self._merged(value_source)
-                continue
-            key_node = Node(None, self._mark(key_source), origin=self._origin)
-            if not isinstance(key_source, yaml.ScalarNode):
+            key_node = self._node(key_source)
+            if key_source.kind != "scalar":
                 self._problems.add("a key must be a single word, not a list or mapping", key_node)
                 continue
-            key = str(key_source.value)
-            child = self.build(value_source)
-            child.key_mark = key_node.mark
+            key = key_source.value
+            if key == "<<" and key_source.plain:
+                merged += self._merged(value_source)
+                continue
             if key in built:
                 first = built[key].key_mark
-                line = f", first in line {first.line}" if first is not None else ""
+                line = f", first in line {first.line}" if first is not None and first.line else ""
                 self._problems.add(f"the key {key!r} stands here twice{line}", key_node)
                 continue
+            child = self.build(value_source)
+            child.key_mark = key_node.mark
             built[key] = child
         for one in merged:
             built = {**one, **built}
         return built
 
-    def _merged(self, source: yaml.Node) -> list[dict[str, Node]]:
-        sources = source.value if isinstance(source, yaml.SequenceNode) else [source]
+    def _merged(self, source: Source) -> list[dict[str, Node]]:
+        """What `<<` merges, the foremost first (https://yaml.org/type/merge.html)."""
+        sources = source.value if source.kind == "list" else [source]
         mappings = []
         for one in sources:
             node = self.build(one)
@@ -183,52 +196,37 @@ class _Builder:
                 self._problems.add("`<<` takes a mapping or a list of mappings", node)
         return mappings
 
-    def _scalar(self, source: yaml.ScalarNode, node: Node) -> None:
-        tag, text = source.tag, source.value
+    def _scalar(self, source: Source, node: Node) -> None:
+        text = source.value
         if "${" in text:
-            before = len(self._problems.found)
-            text = self._interpolated(text, node)
-            if len(self._problems.found) > before:
+            text, wrong = self._variables.fill(text)
+            for message, hint in wrong:
+                self._problems.add(message, node, hint=hint)
+            if wrong:
                 return
-            if source.style is None:
-                tag = self._resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+            node.source = source.value
+        node.text = text
         try:
-            node.value = self._constructor.construct_object(
-                yaml.ScalarNode(tag, text, source.start_mark, source.end_mark, source.style)
-            )
-        except (yaml.YAMLError, ValueError, OverflowError):
-            self._problems.add(f"{text!r} is no value that a config may hold", node)
+            node.value = self._typed(source, node, text)
+        except TooLarge:
+            self._problems.add("this number is too large", node, hint="A text needs quotes.")
 
-    def _interpolated(self, text: str, node: Node) -> str:
-        def value(found: re.Match[str]) -> str:
-            if found["name"] is None:
-                return "\0{"
-            node.from_environment = True
-            known = self._environ.get(found["name"])
-            if known:
-                return known.replace("${", "\0{")
-            if found["default"] is not None:
-                return str(found["default"])
-            if known is None:
-                self._problems.add(
-                    f"the environment variable {found['name']} is not set",
-                    node,
-                    hint=f"Set it, or give a default: ${{{found['name']}:-default}}",
-                )
-            return ""
+    def _typed(self, source: Source, node: Node, text: str) -> Any:
+        if source.tag is None:
+            return typed(text) if source.plain else text
+        if source.tag in ("!", f"{_YAML_TAG}str"):
+            return text
+        types = _SCALAR_TAGS.get(source.tag)
+        if types is None:
+            self._unknown_tag(source, node)
+            return text
+        value = typed(text)
+        if type(value) not in types:
+            name = source.tag.removeprefix(_YAML_TAG)
+            self._problems.add(f"{node.told()} is no !!{name}", node)
+        return float(value) if source.tag == f"{_YAML_TAG}float" and type(value) is int else value
 
-        replaced = _VARIABLE.sub(value, text)
-        broken = _BROKEN_VARIABLE.search(replaced)
-        if broken is not None:
-            self._problems.add(
-                f"{broken[0]!r} names no variable",
-                node,
-                hint="Write ${NAME}, ${NAME:-default}, or $${ for the text ${ itself.",
-            )
-        return replaced.replace("\0{", "${")
-
-    def _mark(self, source: yaml.Node) -> Mark | None:
-        mark = source.start_mark
-        if self._origin is not None or mark is None:
-            return None
-        return Mark(self._file, mark.line + 1, mark.column + 1)
+    def _unknown_tag(self, source: Source, node: Node) -> None:
+        shown = str(source.tag).replace(_YAML_TAG, "!!")
+        hint = "A config holds plain values only: texts, numbers, true, false, lists, mappings."
+        self._problems.add(f"the tag {shown} means nothing here", node, hint=hint)
