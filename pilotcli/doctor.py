@@ -13,6 +13,7 @@ from typing import Literal
 
 import pilotcli
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, load_config
+from pilotcli.config.home import make_home
 from pilotcli.databases import connect_store, open_target
 from pilotcli.errors import PilotError
 from pilotcli.plugins import check_plugins
@@ -86,7 +87,7 @@ def _workload(config: RunConfig) -> Iterator[Check]:
 
 def _home(config: RunConfig) -> Iterator[Check]:
     try:
-        Journal.open(config.home).close()
+        Journal.open(make_home(config.home)).close()
         free = shutil.disk_usage(config.home).free
     except PilotError as exc:
         yield _problem("folder", exc)

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Literal
 
 from pilotcli.capture import driver_output
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
+from pilotcli.config.home import make_home
 from pilotcli.config.model import EventSpec, ModelSpec
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
@@ -287,7 +288,7 @@ def _prepared(
         )
     plugins = check_plugins(config)
     with contextlib.ExitStack() as stack:
-        journal = stack.enter_context(contextlib.closing(Journal.open(config.home)))
+        journal = stack.enter_context(contextlib.closing(Journal.open(make_home(config.home))))
         embedded = choose_embedded(config.database, os.environ)
         pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
         started = time.perf_counter()
