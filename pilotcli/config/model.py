@@ -203,9 +203,12 @@ class RunConfig:
     """The workload that `pilot run` replays when none is named."""
     collect: CollectSection | None = None
     models: tuple[ModelSpec, ...] = ()
+    """The models, each by its name."""
     events: tuple[EventSpec, ...] = ()
+    """The events, a list in the order in which they fire."""
     count: Literal["finished", "successful"] = "finished"
     """`events.count`: which queries events count: all that ended, or those that ended `ok`."""
     handlers: tuple[HandlerSpec, ...] = ()
+    """Push handlers, a list in the order in which they are asked."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """Values that came from environment variables with a secret's name; never shown."""

@@ -12,56 +12,56 @@ from pilotcli.config.kinds import KINDS
 
 __all__ = ["config_schema", "key_docs"]
 
-_CLASS = {"type": "string", "pattern": "[.:]"}
-_ARGS = {"type": "object"}
+_TEXT = {"type": "string"}
+_CLASS = {"type": "string", "pattern": r"[.:]|\$\{"}
+_NULL = {"type": "null"}
+# An editor sees the file before its variables are replaced.
+_VARIABLE = {"type": "string", "pattern": r"\$\{"}
 
 
 def config_schema() -> dict[str, Any]:
-    """The schema (JSON Schema, draft 2020-12) of a whole config, with each key's description."""
+    """The schema (JSON Schema, draft 2020-12) of a whole config, with each key's description.
+
+    It describes what a file may hold by itself; that a model is defined, a class exists and takes
+    its arguments, is found by `pilot config check`.
+    """
     docs = key_docs()
     plugin = {
-        "name": {"type": "string", "description": docs["EventSpec.name"]},
-        "class": {**_CLASS, "description": docs["EventSpec.class_path"]},
-        "args": {**_ARGS, "description": docs["EventSpec.args"]},
-        "model": {"type": "string", "description": docs["EventSpec.model"]},
+        "name": _documented(_TEXT, docs["EventSpec.name"]),
+        "class": _documented(_CLASS, docs["EventSpec.class_path"]),
+        "args": _documented({"type": ["object", "null"]}, docs["EventSpec.args"]),
+        "model": _documented({"type": ["string", "null"]}, docs["EventSpec.model"]),
     }
-    enabled = {"type": "boolean", "description": docs["EventSpec.enabled"]}
-    events = {"type": "array", "items": _entry({**plugin, "enabled": enabled})}
-    count = {"enum": ["finished", "successful"], "description": docs["RunConfig.count"]}
-    model_entry = {
-        "class": {**_CLASS, "description": docs["ModelSpec.class_path"]},
-        "args": {**_ARGS, "description": docs["ModelSpec.args"]},
-        "load": {
-            "anyOf": [{"const": "auto"}, {"type": "boolean"}, {"type": "integer", "minimum": 1}],
-            "description": docs["ModelSpec.load"],
-        },
-        "keep": {"type": "integer", "minimum": 1, "description": docs["ModelSpec.keep"]},
-    }
-    table = {"type": "string", "description": docs["CollectSection.table"]}
+    enabled = _documented({"anyOf": [{"type": "boolean"}, _VARIABLE]}, docs["EventSpec.enabled"])
+    events = {"type": ["array", "null"], "items": _entry({**plugin, "enabled": enabled})}
+    count = _documented({"enum": ["finished", "successful"]}, docs["RunConfig.count"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A config of pilot",
         "type": ["object", "null"],
         "additionalProperties": False,
         "properties": {
-            "home": {"type": "string", "description": docs["RunConfig.home"]},
+            "home": _documented({"type": ["string", "null"]}, docs["RunConfig.home"]),
             "database": _section(model.DatabaseSection, docs),
             "store": _section(model.StoreSection, docs),
             "run": _section(model.RunSection, docs),
-            "workload": {**KINDS["strings"][1], "description": docs["RunConfig.workload"]},
-            "collect": {"anyOf": [table, _section(model.CollectSection, docs)]},
-            "models": {"type": "object", "additionalProperties": _entry(model_entry)},
-            "events": {
-                "anyOf": [
-                    events,
-                    {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "properties": {"list": events, "count": count},
-                    },
-                ]
-            },
-            "handlers": {"type": "array", "items": _entry(plugin)},
+            "workload": _documented(
+                {"type": ["string", "array", "null"], "items": _TEXT}, docs["RunConfig.workload"]
+            ),
+            "collect": _documented(
+                {"anyOf": [_TEXT, _section(model.CollectSection, docs)]}, docs["CollectSection"]
+            ),
+            "models": _documented(
+                {"type": ["object", "null"], "additionalProperties": _entry(_model(docs))},
+                docs["RunConfig.models"],
+            ),
+            "events": _documented(
+                {"anyOf": [events, _mapping({"list": events, "count": count})]},
+                docs["RunConfig.events"],
+            ),
+            "handlers": _documented(
+                {"type": ["array", "null"], "items": _entry(plugin)}, docs["RunConfig.handlers"]
+            ),
         },
     }
 
@@ -81,43 +81,62 @@ def key_docs() -> dict[str, str]:
     return docs
 
 
-def _entry(properties: dict[str, Any]) -> dict[str, Any]:
-    whole = {
+def _documented(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"description": description, **schema}
+
+
+def _mapping(properties: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
         "type": "object",
-        "required": ["class"],
         "additionalProperties": False,
         "properties": properties,
+        "required": list(required),
     }
-    return {"anyOf": [_CLASS, whole]}
+
+
+def _entry(properties: dict[str, Any]) -> dict[str, Any]:
+    """A model, an event or a handler: its class alone, or a mapping with more."""
+    return {"anyOf": [_CLASS, _mapping(properties, ("class",))]}
+
+
+def _model(docs: dict[str, str]) -> dict[str, Any]:
+    version = {"type": "integer", "minimum": 1}
+    load = {"anyOf": [{"enum": ["auto", None]}, {"type": "boolean"}, version, _VARIABLE]}
+    keep = {"anyOf": [version, _NULL, _VARIABLE]}
+    return {
+        "class": _documented(_CLASS, docs["ModelSpec.class_path"]),
+        "args": _documented({"type": ["object", "null"]}, docs["ModelSpec.args"]),
+        "load": _documented({**load, "default": "auto"}, docs["ModelSpec.load"]),
+        "keep": _documented(keep, docs["ModelSpec.keep"]),
+    }
 
 
 def _section(cls: type, docs: dict[str, str]) -> dict[str, Any]:
+    """A section: each field of its dataclass is a key."""
     properties = {}
     required = []
     for field in fields(cls):
         properties[field.name] = _property(field, docs[f"{cls.__name__}.{field.name}"])
         if field.default is MISSING and field.default_factory is MISSING:
             required.append(field.name)
-    return {
-        "type": "object",
-        "description": docs[cls.__name__],
-        "additionalProperties": False,
-        "properties": properties,
-        "required": required,
-    }
+    section = {**_mapping(properties, tuple(required)), "type": ["object", "null"]}
+    return _documented(section, docs[cls.__name__])
 
 
 def _property(field: Field[Any], description: str) -> dict[str, Any]:
     limits = field.metadata
-    schema = {**KINDS[limits["kind"]][1], "description": description}
+    schema = dict(KINDS[limits["kind"]][1])
     names = {"least": "minimum", "most": "maximum", "choices": "enum"}
     for limit, name in names.items():
         if limit in limits:
             value = limits[limit]
             schema[name] = list(value) if isinstance(value, tuple) else value
-    if field.default is None:
-        kinds = schema["type"]
-        schema["type"] = [*([kinds] if isinstance(kinds, str) else kinds), "null"]
-    elif field.default is not MISSING and field.default != ():
-        schema["default"] = field.default
-    return schema
+    alternatives: list[dict[str, Any]] = [schema]
+    if limits["kind"] in ("boolean", "integer", "choice"):
+        alternatives.append(_VARIABLE)
+    if not limits.get("required"):
+        alternatives.append(_NULL)
+    whole = schema if len(alternatives) == 1 else {"anyOf": alternatives}
+    if field.default is not MISSING and field.default not in (None, ()):
+        whole["default"] = field.default
+    return _documented(whole, description)
