@@ -1,0 +1,110 @@
+"""From the class paths of a config to models and events, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pilotcli.config import PilotConfig, RunConfig
+from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec
+from pilotcli.config.tree import problem_at
+from pilotcli.errors import ConfigError, PilotError, PluginError, Problem
+from pilotcli.events import Event
+from pilotcli.model import PilotModel
+from pilotcli.plugins.checks import Spec, argument_problems, load_class, noun_of
+from pilotcli.plugins.importing import told
+from pilotcli.plugins.signatures import Signature
+
+__all__ = ["BuiltEvent", "Plugins", "check_plugins"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltEvent:
+    """An event and the entry of the config that it was built from."""
+
+    spec: EventSpec
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """The classes of a config, each found and known to take its arguments."""
+
+    base: Path
+    models: Mapping[str, tuple[ModelSpec, type[PilotModel]]]
+    events: Sequence[tuple[EventSpec, type[Event]]]
+    handlers: Sequence[tuple[HandlerSpec, type[Any]]]
+
+    def build_models(self) -> dict[str, PilotModel]:
+        """A new model for each entry of `models:`, by its key. Raises `PluginError`."""
+        built = {}
+        for name, (spec, cls) in self.models.items():
+            arguments = dict(spec.args)
+            parameter = Signature(cls).first("model_name", arguments)
+            if parameter is not None:
+                arguments.setdefault(parameter, name)
+            built[name] = self._built(spec, cls, arguments)
+        return built
+
+    def build_events(
+        self, config: PilotConfig, models: Mapping[str, PilotModel]
+    ) -> tuple[BuiltEvent, ...]:
+        """A new event for each enabled entry of `events:`, in its order. Raises `PluginError`."""
+        built = []
+        for spec, cls in self.events:
+            signature = Signature(cls)
+            arguments = dict(spec.args)
+            parameter = signature.first("config", arguments)
+            if parameter is not None:
+                arguments.setdefault(parameter, config)
+            model_parameter = signature.model(cls)
+            if spec.model is not None and model_parameter is not None:
+                arguments[model_parameter] = models[spec.model]
+            built.append(BuiltEvent(spec, self._built(spec, cls, arguments)))
+        return tuple(built)
+
+    def _built(self, spec: Spec, cls: type[Any], arguments: Mapping[str, Any]) -> Any:
+        what = f"the {noun_of(spec)} {spec.name!r}"
+        try:
+            return Signature(cls).call(cls, arguments)
+        except PilotError as exc:
+            text = str(problem_at(spec.mark, f"{what}: {exc.message}"))
+            raise PluginError(text, hint=exc.hint) from exc
+        except (Exception, SystemExit) as exc:
+            why = told(exc, [self.base])
+            message = f"{what} cannot be built, {cls.__name__}() raised {why}"
+            text = str(problem_at(spec.mark, message))
+            raise PluginError(text, hint="--debug shows the traceback.") from exc
+
+
+def check_plugins(config: RunConfig) -> Plugins:
+    """Import every class that `config` names and check its arguments; events that are not enabled
+    are left out. Raises `ConfigError` with all that is wrong, the first exception as its cause."""
+    problems: list[Problem] = []
+    causes: list[BaseException] = []
+
+    def checked(spec: Spec) -> type[Any] | None:
+        try:
+            cls = load_class(spec, config.base)
+        except PilotError as exc:
+            message = f"the {noun_of(spec)} {spec.name!r}: {exc.message}"
+            problems.append(problem_at(spec.class_mark, message, exc.hint))
+            causes.extend([exc.__cause__] if exc.__cause__ is not None else [])
+            return None
+        problems.extend(argument_problems(spec, cls))
+        return cls
+
+    models = [(one, checked(one)) for one in config.models]
+    events = [(one, checked(one)) for one in config.events if one.enabled]
+    handlers = [(one, checked(one)) for one in config.handlers]
+    if problems:
+        ordered = sorted(problems, key=lambda one: (one.line is None, one.line or 0))
+        raise ConfigError(ordered) from next(iter(causes), None)
+    return Plugins(
+        config.base,
+        {spec.name: (spec, cls) for spec, cls in models if cls is not None},
+        [(spec, cls) for spec, cls in events if cls is not None],
+        [(spec, cls) for spec, cls in handlers if cls is not None],
+    )
