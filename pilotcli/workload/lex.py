@@ -63,6 +63,11 @@ STATEMENT = re.compile(
 )
 """A whole ordinary statement, up to its semicolon; group 1 is its first word."""
 
+BLANK_LINES = re.compile(
+    rb"('[^']*'|\"[^\"]*\"|--[^\n\r]*|/\*[^*/]*\*/)|\n\n+"  # quotes and comments keep theirs
+)
+"""The blank lines in a statement that `STATEMENT` matched; group 1 is what is to stay."""
+
 STRETCH = re.compile(_stretch(_STOPS + rb"\n", _TOKENS + rb"|\n(?=[^\n\\])", 3))
 """As much of a statement as holds nothing to decide."""
 

@@ -12,7 +12,7 @@ from pilotcli.errors import WorkloadError
 from pilotcli.records import CopyData
 from pilotcli.workload.script import Found, Script, ScriptState, ScriptVariables
 from pilotcli.workload.sources import Source
-from pilotcli.workload.splitter import CHUNK_BYTES, MetaCommand, Splitter, Statement
+from pilotcli.workload.splitter import CHUNK_BYTES, Splitter, Statement
 from pilotcli.workload.strings import StringsMode
 from pilotcli.workload.window import Window
 
@@ -44,8 +44,8 @@ def iter_statements(
     window = _window(stream.read, name, chunk_bytes)
     splitter = Splitter(window, state.strings, ScriptVariables(state, name))
     place = functools.partial(CopyData, Path(name))
-    for _, statement, _ in Script(splitter, state, refuse, lambda copy: place(*copy)):
-        yield statement
+    for _, statements, _ in Script(splitter, state, refuse, lambda copy: place(*copy)):
+        yield from statements
 
 
 class ScriptReader:
@@ -108,18 +108,18 @@ def single_statement(sql: str, file: str, line: int) -> Statement | None:
             hint="Remove zero bytes and half surrogate pairs.",
         )
     window = Window.over(data, file, line)
-    found: Statement | None = None
-    for statement in Splitter(window, StringsMode()):
-        assert not isinstance(statement, MetaCommand)
-        if found is not None:
-            raise WorkloadError(
-                "the query is several statements",
-                file=file,
-                line=line,
-                hint="Put one statement into a row, or all of them into a .sql file.",
-            )
-        found = statement
-    return found
+    statements: list[Statement] = []
+    for found in Splitter(window, StringsMode()):
+        assert isinstance(found, list)  # without variables there are no commands
+        statements += found
+    if len(statements) > 1:
+        raise WorkloadError(
+            f"the query is {len(statements)} statements",
+            file=file,
+            line=line,
+            hint="Put one statement into a row, or all of them into a .sql file.",
+        )
+    return statements[0] if statements else None
 
 
 def _lines(window: Window) -> Iterator[Found]:
@@ -143,9 +143,15 @@ def _lines(window: Window) -> Iterator[Found]:
         try:
             found = single_statement(sql.decode(), window.file, line)
         except UnicodeDecodeError:
-            raise WorkloadError("the line is not UTF-8", file=window.file, line=line) from None
+            raise WorkloadError(
+                "the line is not UTF-8",
+                file=window.file,
+                line=line,
+                hint="A workload is UTF-8 text; convert it, with iconv for example.",
+            ) from None
         if found is not None:
-            yield window.file, found._replace(name=label.strip().decode("utf-8", "replace")), None
+            name = label.strip().decode("utf-8", "replace")
+            yield window.file, [found._replace(name=name)], None
 
 
 def _window(read: Callable[[int], bytes], name: str, chunk_bytes: int) -> Window:

@@ -17,16 +17,18 @@ from pilotcli.records import CopyData
 from pilotcli.workload import commands
 from pilotcli.workload.copy import CopySlice
 from pilotcli.workload.lex import NAME_BYTES
+from pilotcli.workload.scanner import MetaCommand
 from pilotcli.workload.slash import ArgumentError, Arguments, boolean
-from pilotcli.workload.splitter import MetaCommand, Splitter, Statement
+from pilotcli.workload.splitter import Splitter, Statement
 from pilotcli.workload.strings import StringsMode
 
 __all__ = ["Found", "Script", "ScriptState", "ScriptVariables"]
 
 _MAX_INCLUDES = 50
 
-Found = tuple[str, Statement, "CopyData | None"]
-"""A statement with the name of its file, and the place of its COPY data."""
+Found = tuple[str, list[Statement], "CopyData | None"]
+"""Statements in a row with the name of their file; one with COPY data comes alone, with the place
+of its data."""
 
 Include = Callable[[Path, "Script", int], Iterator[Found]]
 
@@ -88,8 +90,8 @@ class Script:
     def __iter__(self) -> Iterator[Found]:
         file = self.file
         for found in self._splitter:
-            if isinstance(found, Statement):
-                yield (file, found, None) if found.copy is None else self._with_data(found)
+            if isinstance(found, list):
+                yield (file, found, None) if found[0].copy is None else self._with_data(found[0])
                 continue
             self._line = found.line
             if found.name == "q" and self._splitter.active:
@@ -104,7 +106,7 @@ class Script:
             raise self._error("this \\if has no \\endif", "Add \\endif to the same file.")
 
     def _with_data(self, found: Statement) -> Found:
-        return self.file, found, None if found.copy is None else self._copy_data(found.copy)
+        return self.file, [found], None if found.copy is None else self._copy_data(found.copy)
 
     def _command(self, command: MetaCommand) -> Iterator[Found]:
         splitter, window = self._splitter, self._splitter.window
@@ -113,9 +115,8 @@ class Script:
                 f"\\{command.name} stands in the value of a variable",
                 "A variable may hold SQL only; write the command into the file.",
             )
-        begin = window.pos
-        line = window.buf[begin : window.rest_of_line()]
-        begin = window.pos  # the window may have moved
+        end = window.rest_of_line()
+        begin, line = window.pos, window.buf[window.pos : end]
         arguments = Arguments(line, lambda name: self._lookup(name, command.line))
         try:
             made = self._do(command.name, arguments)

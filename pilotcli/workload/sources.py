@@ -113,6 +113,7 @@ class GzipSource(Source):
     @contextmanager
     def open(self) -> Iterator[Read]:
         """See `Source`."""
+        self._pending = None  # of a reading that broke off inside COPY data
         with gzip.open(self.path, "rb") as file:
 
             def read(size: int) -> bytes:
@@ -175,13 +176,14 @@ class StreamSource(Source):
         if self._spool is None:
             self._spool = Spool()
         spool, position = self._spool, 0
+        fetch = getattr(self._stream, "read1", self._stream.read)  # what there is, at once
 
         def read(size: int) -> bytes:
             nonlocal position
             if position < spool.size_bytes:
                 data = spool.read(position, size)
             else:
-                data = self._stream.read(size) or b""
+                data = fetch(size) or b""
                 spool.append(data)
             position += len(data)
             return data

@@ -131,4 +131,4 @@ def _json_query(file: str, line: int, text: bytes) -> Iterator[Found]:
 def _query(file: str, line: int, sql: str, label: str) -> Iterator[Found]:
     found = single_statement(sql, file, line)
     if found is not None:
-        yield file, found._replace(name=label.strip() or None), None
+        yield file, [found._replace(name=label.strip() or None)], None

@@ -92,11 +92,19 @@ class Workload:
         reader = ScriptReader(ScriptState.start(self._variables), self._source)
         for (entry, source), stem in zip(self._entries, self._stems, strict=True):
             before = seq
-            for label, (file, found, copy) in self._labelled(_read(source, reader), stem):
-                seq += 1
-                yield Query(seq, label, found.sql, file, found.line, found.command, copy)
-                if seq == limit:
-                    return
+            found = _read(source, reader)
+            prefix = "q"
+            alone = False
+            if not self._single:
+                prefix = f"{stem}/"
+                found, alone = _is_alone(found)
+            for file, statements, copy in found:
+                for sql, line, command, name, _ in statements:
+                    seq += 1
+                    label = name or (stem if alone else f"{prefix}{seq - before}")
+                    yield Query(seq, label, sql, file, line, command, copy)
+                    if seq == limit:
+                        return
             if seq == before and entry.named:
                 raise WorkloadError(
                     "the file holds no statement",
@@ -148,21 +156,6 @@ class Workload:
             size += source.size_bytes * (_GZIP_RATIO if isinstance(source, GzipSource) else 1)
         return size <= max_bytes
 
-    def _labelled(self, found: Iterator[Found], stem: str) -> Iterator[tuple[str, Found]]:
-        if self._single:
-            for place, item in enumerate(found, 1):
-                yield item[1].name or f"q{place}", item
-            return
-        first = next(found, None)
-        if first is None:
-            return
-        second = next(found, None)
-        if second is None:
-            yield first[1].name or stem, first
-            return
-        for place, item in enumerate(itertools.chain([first, second], found), 1):
-            yield item[1].name or f"{stem}/{place}", item
-
     def _entry_source(self, entry: Entry, stdin: BinaryIO | None) -> Source:
         if entry.path is None:
             return StreamSource(stdin or sys.stdin.buffer)
@@ -211,6 +204,15 @@ def _read(source: Source, reader: ScriptReader) -> Iterator[Found]:
     if name.endswith(".jsonl"):
         return read_jsonl(source)
     return reader.read(source)
+
+
+def _is_alone(found: Iterator[Found]) -> tuple[Iterator[Found], bool]:
+    """Whether there is one statement only; reads no further than to the second one."""
+    first = list(itertools.islice(found, 1))
+    if not first or len(first[0][1]) > 1:
+        return itertools.chain(first, found), False
+    second = list(itertools.islice(found, 1))
+    return itertools.chain(first, second, found), not second
 
 
 def _stems(paths: Sequence[Path | None]) -> list[str]:

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pilotcli.errors import WorkloadError
 from pilotcli.workload import leading_keyword, open_workload
@@ -253,7 +255,7 @@ def test_limit_and_count(tmp_path: Path) -> None:
         ("w.csv", b"id,sql\n1\n", 2, "before sql"),
         ("w.csv", b'id,sql\n1,"SELECT 1\n', 2, "CSV"),
         ("w.csv", b"id,sql\n1,\xff\n", 1, "UTF-8"),
-        ("w.csv", b"sql\nSELECT 1; SELECT 2\n", 2, "several"),
+        ("w.csv", b"sql\nSELECT 1; SELECT 2\n", 2, "2 statements"),
         ("w.csv", b"sql\nCOPY t FROM STDIN\n", 2, "no data"),
         ("w.jsonl", b'{"sql": "SELECT 1"}\n{"sql": \n', 2, "JSON"),
         ("w.jsonl", b'{"query": "SELECT 1"}\n', 1, "query"),
@@ -306,3 +308,29 @@ def test_the_public_names() -> None:
     assert json.dumps(package.__all__) == json.dumps(
         ["Statement", "Workload", "iter_statements", "leading_keyword", "open_workload"]
     )
+
+
+@pytest.mark.parametrize("suffix", ["sql", "txt", "csv", "jsonl", "sql.gz", "csv.gz"])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_file_raises_anything_but_a_workload_error(
+    tmp_path: Path, suffix: str, data: st.DataObject
+) -> None:
+    begin = data.draw(
+        st.sampled_from([b"", b"sql,label\n", b"1#####", b'{"sql": "', b"\xef\xbb\xbf"])
+    )
+    rest = data.draw(st.one_of(st.binary(max_size=60), st.text(max_size=40).map(_encoded)))
+    whole = begin + rest
+    file = tmp_path / f"w.{suffix}"
+    file.write_bytes(gzip.compress(whole) if data.draw(st.booleans()) else whole)
+    try:
+        with open_workload([file]) as workload:
+            assert len(list(workload)) == workload.count()
+    except WorkloadError as problem:
+        assert problem.hint
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
