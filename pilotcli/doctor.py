@@ -53,9 +53,8 @@ def examine_all(config_path: Path | None, overrides: Sequence[str]) -> Iterator[
         yield _problem("config", exc)
         return
     where = str(config.path) if config.path is not None else "none: built-in defaults"
-    yield Check(
-        "config", "ok", f"{where}; {len(config.events)} events, {len(config.models)} models"
-    )
+    what = f"events: {len(config.events)}, models: {len(config.models)}"
+    yield Check("config", "ok", f"{where}; {what}")
     yield from _classes(config)
     yield from _workload(config)
     yield from _home(config)

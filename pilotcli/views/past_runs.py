@@ -23,6 +23,11 @@ _WORDS: Mapping[QueryStatus, str] = {
     "steering_error": "not steered",
 }
 
+FAILURES_SHOWN = 3
+"""Failed firings of each event that are shown with their traceback."""
+MODELS_SHOWN = 10
+"""Saved versions that are shown, the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
@@ -153,17 +158,24 @@ def _show_events(firings: Sequence[FiringRecord]) -> None:
         for event, own in by_event.items()
     ]
     show_table(columns, rows)
-    for firing in firings:
-        if firing.outcome == "failed":
-            out(f"{clean(firing.event)} failed after query {count(firing.after_query)}:")
+    for event, own in by_event.items():
+        failed = [one for one in own if one.outcome == "failed"]
+        for firing in failed[:FAILURES_SHOWN]:
+            out(f"{clean(event)} failed after query {count(firing.after_query)}:")
             for line in (firing.traceback or firing.error or "").splitlines():
                 out(f"  {' ' * (len(line) - len(line.lstrip()))}{clean(line.strip())}")
+        if len(failed) > FAILURES_SHOWN:
+            more = plural(len(failed) - FAILURES_SHOWN, "further failure")
+            out(f"{clean(event)}: {more}; --format json has them all")
 
 
 def _show_models(models: Sequence[ModelVersion]) -> None:
     if models:
         out()
-    for version in models:
+    left_out = models[: max(0, len(models) - MODELS_SHOWN)]
+    if left_out:
+        out(f"saved {plural(len(left_out), 'earlier version')}: pilot models list")
+    for version in models[len(left_out) :]:
         metrics = joined([f"{name} {value:.4g}" for name, value in version.metrics.items()])
         told = joined([size(version.size_bytes), f"by {version.event}", metrics])
         out(f"saved {clean(version.model)} version {version.version}: {clean(told)}")

@@ -93,10 +93,10 @@ def show_plan(plan: Examination, format: str) -> None:
         out("  no event fires")
         return
     rows = []
-    for (event, reason), total in totals.items():
-        text = _REASONS.get(reason, "")
+    for (event, fires), total in totals.items():
+        text = _REASONS.get(fires, "")
         if not text:
-            text = "after query " + ", ".join(count(number) for number in when[event, reason])
+            text = "after query " + ", ".join(count(number) for number in when[event, fires])
             text += ", ..." if total > FIRINGS_SHOWN else ""
         rows.append((event, count(total), text))
     columns = (
