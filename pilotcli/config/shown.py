@@ -14,7 +14,10 @@ __all__ = ["shown_config"]
 
 
 def shown_config(config: RunConfig) -> dict[str, Any]:
-    """`config` in the shape of its YAML file, defaults included and secrets masked."""
+    """`config` in the shape of its YAML file, defaults included and secrets masked.
+
+    Written as YAML it loads as the same config, but for what is masked.
+    """
     shown: dict[str, Any] = {
         "home": str(config.home),
         "database": _section(config.database),
@@ -26,8 +29,17 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
         "events": {"count": config.count, "list": [_event(spec) for spec in config.events]},
         "handlers": [_plugin(spec) for spec in config.handlers],
     }
-    result: dict[str, Any] = masked(shown, secrets=config.secrets)
+    result: dict[str, Any] = _escaped(masked(shown, secrets=config.secrets))
     return result
+
+
+def _escaped(value: Any) -> Any:
+    """`value` with every `${` in its texts written so that it is no variable."""
+    if isinstance(value, dict):
+        return {name: _escaped(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_escaped(one) for one in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value
 
 
 def _section(section: Any) -> dict[str, Any]:
