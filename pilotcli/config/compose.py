@@ -135,10 +135,13 @@ def _syntax_problem(exc: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     if mark is None:
         return _invalid(what, file, None, None)
     lines = text.split("\n")
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    problem = _invalid(what, file, mark.line + 1, mark.column + 1)
+    number, column = mark.line, mark.column
+    if number >= len(lines):  # libyaml counts a line more at the end of the text
+        number, column = len(lines) - 1, len(lines[-1])
+    line = lines[number]
+    problem = _invalid(what, file, number + 1, column + 1)
     hint = problem.hint
-    if "\t" in line[: mark.column + 1]:
+    if "\t" in line[: column + 1]:
         hint = "There is a tab in this line; indent with spaces."
     elif "${" in line and "did not find expected ','" in what:
         hint = "Between { } or [ ] a variable needs quotes: '${NAME}'."

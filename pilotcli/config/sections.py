@@ -58,7 +58,7 @@ class Reader:
         models = self._models(top.get("models"))
         events, count = self._events(top.get("events"))
         handlers = self._plugins(top.get("handlers"), "handler", HandlerSpec, HANDLER_KEYS)
-        self._known_models([*events, *handlers], models)
+        self._known_models([*events, *handlers], top.get("models"))
         home = self._value(top, "home", "path")
         return RunConfig(
             path=path,
@@ -291,10 +291,9 @@ class Reader:
             return {}
         return {name: plain(child) for name, child in node.value.items()}
 
-    def _known_models(
-        self, specs: Iterable[EventSpec | HandlerSpec], models: tuple[ModelSpec, ...]
-    ) -> None:
-        names = [model.name for model in models]
+    def _known_models(self, specs: Iterable[EventSpec | HandlerSpec], models: Node | None) -> None:
+        # A model that is wrong itself is there all the same.
+        names = list(models.value) if models is not None and isinstance(models.value, dict) else []
         for spec in specs:
             if spec.model is not None and spec.model not in names:
                 self._problems.at(

@@ -222,6 +222,7 @@ class _Builder:
             return text
         value = typed(text)
         if type(value) not in types:
+            node.value = text
             name = source.tag.removeprefix(_YAML_TAG)
             self._problems.add(f"{node.told()} is no !!{name}", node)
         return float(value) if source.tag == f"{_YAML_TAG}float" and type(value) is int else value
