@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["MASK", "is_secret_name", "masked", "masked_dsn"]
+__all__ = ["MASK", "is_secret_name", "masked", "masked_dsn", "secrets_in"]
 
 MASK = "***"
 
@@ -80,3 +80,14 @@ def masked(value: Any, key: str = "", secrets: Collection[str] = ()) -> Any:
                 value = value.replace(secret, MASK)
         return masked_dsn(value)
     return value
+
+
+def secrets_in(value: Any, key: str = "") -> set[str]:
+    """The texts at any depth of `value` that have a secret's name (`key`, or a key within)."""
+    if isinstance(value, Mapping):
+        inner = [(one, key if is_secret_name(key) else str(name)) for name, one in value.items()]
+    elif isinstance(value, (list, tuple)):
+        inner = [(one, key) for one in value]
+    else:
+        return {value} if isinstance(value, str) and value and is_secret_name(key) else set()
+    return set().union(*(secrets_in(one, name) for one, name in inner))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pilotcli.config import PilotConfig, RunConfig
 from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec
+from pilotcli.config.secrets import masked, secrets_in
 from pilotcli.config.tree import problem_at
 from pilotcli.errors import ConfigError, PilotError, PluginError, Problem
 from pilotcli.events import Event
@@ -36,6 +37,7 @@ class Plugins:
     models: Mapping[str, tuple[ModelSpec, type[PilotModel]]]
     events: Sequence[tuple[EventSpec, type[Event]]]
     handlers: Sequence[tuple[HandlerSpec, type[Any]]]
+    secrets: frozenset[str] = frozenset()
 
     def build_models(self) -> dict[str, PilotModel]:
         """A new model for each entry of `models:`, by its key. Raises `PluginError`."""
@@ -70,13 +72,17 @@ class Plugins:
         try:
             return Signature(cls).call(cls, arguments)
         except PilotError as exc:
-            text = str(problem_at(spec.mark, f"{what}: {exc.message}"))
+            text = str(problem_at(spec.mark, f"{what}: {self._masked(exc.message, spec)}"))
             raise PluginError(text, hint=exc.hint) from exc
         except (Exception, SystemExit) as exc:
-            why = told(exc, [self.base])
+            why = self._masked(told(exc, [self.base]), spec)
             message = f"{what} cannot be built, {cls.__name__}() raised {why}"
             text = str(problem_at(spec.mark, message))
             raise PluginError(text, hint="--debug shows the traceback.") from exc
+
+    def _masked(self, text: str, spec: Spec) -> str:
+        """What a constructor says, without the secrets that it was given."""
+        return str(masked(text, secrets=self.secrets | secrets_in(spec.args)))
 
 
 def check_plugins(config: RunConfig) -> Plugins:
@@ -100,11 +106,12 @@ def check_plugins(config: RunConfig) -> Plugins:
     events = [(one, checked(one)) for one in config.events if one.enabled]
     handlers = [(one, checked(one)) for one in config.handlers]
     if problems:
-        ordered = sorted(problems, key=lambda one: (one.line is None, one.line or 0))
+        ordered = sorted(problems, key=lambda one: (one.line is None, one.line, one.column))
         raise ConfigError(ordered) from next(iter(causes), None)
     return Plugins(
         config.base,
         {spec.name: (spec, cls) for spec, cls in models if cls is not None},
         [(spec, cls) for spec, cls in events if cls is not None],
         [(spec, cls) for spec, cls in handlers if cls is not None],
+        config.secrets,
     )

@@ -41,22 +41,17 @@ def load_class(spec: Spec, base: Path) -> type[Any]:
     if not isinstance(cls, type):
         what = "a function" if inspect.isroutine(cls) else f"a {type(cls).__name__}"
         raise PluginError(
-            f"{spec.class_path} is {what}, no class", hint=f"Name a class that is a {noun}."
+            f"{spec.class_path} is {what}, no class", hint=f"Name the class of the {noun}."
         )
     if expected is None:
         if not callable(getattr(cls, "acquire_injected_data", None)):
             hint = "A push handler has a method acquire_injected_data(sql)."
             raise PluginError(f"{cls.__name__} is no handler", hint=hint)
-    elif not issubclass(cls, expected):
-        raise PluginError(
-            f"{cls.__name__} is no {noun}",
-            hint="An event derives from QueryFinishEvent, WorkloadBeforeEvent, "
-            "PeriodicModelUpdateEvent or PretrainingModelEvent."
-            if expected is Event
-            else "A model derives from CheckpointedModel or PilotModel.",
-        )
-    if expected is Event:
+    elif expected is Event:
         kind_of(cls)
+    elif not issubclass(cls, expected):
+        hint = "A model derives from CheckpointedModel or PilotModel."
+        raise PluginError(f"{cls.__name__} is no {noun}", hint=hint)
     if inspect.isabstract(cls):
         missing = sorted(getattr(cls, "__abstractmethods__", ()))
         methods = "method" if len(missing) == 1 else "methods"

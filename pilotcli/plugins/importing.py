@@ -49,7 +49,11 @@ def load_object(class_path: str, base: Path) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        names = [one for one, value in vars(module).items() if isinstance(value, type)]
+        names = [
+            one
+            for one, value in vars(module).items()
+            if isinstance(value, type) and value.__module__ == module.__name__
+        ]
         hint = did_you_mean(name, names, listed="It has")
         own = _own_file(module_path.partition(".")[0], folders)
         if own is not None and own != _file_of(module):

@@ -1,17 +1,68 @@
-"""A folder with a config and the files of a driver, and what pilot makes of them."""
+"""A project folder whose config names classes, and what pilot says about them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pilotcli.config import PilotConfig, load_config
+from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.errors import ConfigError
-from pilotcli.plugins import Plugins, check_plugins
+from pilotcli.model import PilotModel
+from pilotcli.plugins import BuiltEvent, Plugins, check_plugins
+
+
+@dataclass
+class Project:
+    """`folder` holds `pilot.yaml` and the modules that it names."""
+
+    folder: Path
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def check(self, config: str, *sets: str) -> Plugins:
+        """The classes of a config, checked."""
+        self.write("pilot.yaml", config)
+        return check_plugins(load_config(self.folder / "pilot.yaml", sets, environ={}))
+
+    def refused(self, config: str, *sets: str) -> list[str]:
+        """The problems of a config, without the folder's name, hints on lines below."""
+        with pytest.raises(ConfigError) as caught:
+            self.check(config, *sets)
+        return [str(one).replace(f"{self.folder}/", "") for one in caught.value.problems]
+
+    def build(self, config: str) -> tuple[dict[str, PilotModel], tuple[BuiltEvent, ...]]:
+        """The models and events of a config."""
+        plugins = self.check(config)
+        models = plugins.build_models()
+        return models, plugins.build_events(PostgreSQLConfig(home=self.folder / ".pilot"), models)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A new folder, which is not the current one; what is imported from it is forgotten."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (tmp_path / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+    yield Project(folder)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
 
 HEAD = """\
 from pilotcli import (
@@ -34,15 +85,14 @@ class Model(PilotModel):
 
 
 """
-"""What the tests' files of classes begin with; the first line behind it is 20."""
 
 
-class Project:
-    """A user's folder, which is also the current one."""
+class UserFolder:
+    """A user's folder with a config and a file of classes; it is also the current one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = PilotConfig(home=path / ".pilot")
+        self.config = PostgreSQLConfig(home=path / ".pilot")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file, with the folders that it needs."""
@@ -52,14 +102,13 @@ class Project:
         return path
 
     def classes(self, text: str, name: str = "mine.py") -> None:
-        """Write a file of classes behind `HEAD`."""
-        assert HEAD.count("\n") == 19
+        """Write a file of classes: `HEAD`, and from line 20 on `text`."""
         self.write(name, HEAD + text)
 
     def check(self, text: str, *overrides: str) -> Plugins:
         """Write the config and check its classes."""
         self.write("pilot.yaml", text)
-        return check_plugins(load_config(None, overrides, cwd=self.path, environ={}))
+        return check_plugins(load_config(None, overrides, environ={}))
 
     def refused(self, text: str, *overrides: str) -> list[str]:
         """The problems with the classes of a config, hints on lines below."""
@@ -67,7 +116,7 @@ class Project:
             self.check(text, *overrides)
         return [str(problem) for problem in caught.value.problems]
 
-    def build(self, text: str) -> Mapping[str, Any]:
+    def build(self, text: str) -> dict[str, Any]:
         """The models and events of a config, built, by name."""
         plugins = self.check(text)
         models = plugins.build_models()
@@ -76,14 +125,7 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty folder; what is imported from it is forgotten afterwards."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    before = dict(sys.modules)
-    yield Project(tmp_path)
-    for name in set(sys.modules) - set(before):
-        file = getattr(sys.modules[name], "__file__", None)
-        if file is not None and Path(file).is_relative_to(tmp_path):
-            del sys.modules[name]
+def user(project: Project, monkeypatch: pytest.MonkeyPatch) -> UserFolder:
+    """The project's folder as the current one."""
+    monkeypatch.chdir(project.folder)
+    return UserFolder(project.folder)

@@ -16,58 +16,58 @@ PYTHON_SHADOWS = ("queue", "json", "typing", "dataclasses", "inspect")
 OTHER_SHADOWS = ("yaml", "typer", "rich", "pandas")
 
 
-def test_a_file_is_relative_to_the_config(project: Any) -> None:
-    project.classes("", "sub/dir/file.py")
-    built = project.build("events: ['sub/dir/file.py:Count']")
+def test_a_file_is_relative_to_the_config(user: Any) -> None:
+    user.classes("", "sub/dir/file.py")
+    built = user.build("events: ['sub/dir/file.py:Count']")
     assert type(built["Count"]).__name__ == "Count"
 
 
 def test_a_file_may_be_named_absolutely_and_from_home(
-    project: Any, monkeypatch: pytest.MonkeyPatch
+    user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.classes("")
-    monkeypatch.setenv("HOME", str(project.path))
-    text = f"events: ['{project.path}/mine.py:Count', '~/mine.py:Count', 'mine.py:Count']"
-    events = [cls for _, cls in project.check(text).events]
+    user.classes("")
+    monkeypatch.setenv("HOME", str(user.path))
+    text = f"events: ['{user.path}/mine.py:Count', '~/mine.py:Count', 'mine.py:Count']"
+    events = [cls for _, cls in user.check(text).events]
     assert len(set(events)) == 1
 
 
-def test_a_file_imports_the_ones_beside_it(project: Any) -> None:
-    project.write("drivers/helper_of_mine.py", "INTERVAL = 7\n")
-    project.classes(
+def test_a_file_imports_the_ones_beside_it(user: Any) -> None:
+    user.write("drivers/helper_of_mine.py", "INTERVAL = 7\n")
+    user.classes(
         "import helper_of_mine\n"
         "class Seven(Count):\n"
         "    def __init__(self, config):\n"
         "        super().__init__(config, helper_of_mine.INTERVAL)\n",
         "drivers/seven.py",
     )
-    assert project.build("events: ['drivers/seven.py:Seven']")["Seven"].interval_count == 7
+    assert user.build("events: ['drivers/seven.py:Seven']")["Seven"].interval_count == 7
 
 
-def test_a_file_named_twice_is_one_module(project: Any) -> None:
-    project.classes("")
-    plugins = project.check("events: ['mine.py:Count', './mine.py:Count', 'sub/../mine.py:Count']")
+def test_a_file_named_twice_is_one_module(user: Any) -> None:
+    user.classes("")
+    plugins = user.check("events: ['mine.py:Count', './mine.py:Count', 'sub/../mine.py:Count']")
     assert len({cls for _, cls in plugins.events}) == 1
 
 
-def test_two_files_of_one_name_are_two_modules(project: Any) -> None:
-    project.classes("", "a/mine.py")
-    project.classes("", "b/mine.py")
-    plugins = project.check("events: ['a/mine.py:Count', 'b/mine.py:Count']")
+def test_two_files_of_one_name_are_two_modules(user: Any) -> None:
+    user.classes("", "a/mine.py")
+    user.classes("", "b/mine.py")
+    plugins = user.check("events: ['a/mine.py:Count', 'b/mine.py:Count']")
     assert len({cls for _, cls in plugins.events}) == 2
 
 
-def test_an_instance_can_be_pickled(project: Any) -> None:
-    project.classes("")
-    model = project.build("models: {m: 'mine.py:Model'}")["m"]
+def test_an_instance_can_be_pickled(user: Any) -> None:
+    user.classes("")
+    model = user.build("models: {m: 'mine.py:Model'}")["m"]
     again = pickle.loads(pickle.dumps(model))
     assert type(again) is type(model)
     assert again.model_name == "m"
 
 
-def test_a_pickle_outlives_the_process_and_a_move_of_the_folder(project: Any) -> None:
-    project.classes("", "lib/mine.py")
-    project.write("pilot.yaml", "models: {m: 'lib/mine.py:Model'}")
+def test_a_pickle_outlives_the_process_and_a_move_of_the_folder(user: Any) -> None:
+    user.classes("", "lib/mine.py")
+    user.write("pilot.yaml", "models: {m: 'lib/mine.py:Model'}")
     program = (
         "import pickle, sys; from pathlib import Path\n"
         "from pilotcli.config import load_config\n"
@@ -85,28 +85,28 @@ def test_a_pickle_outlives_the_process_and_a_move_of_the_folder(project: Any) ->
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert run(project.path) == ""
-    moved = project.path.parent / "moved"
-    shutil.copytree(project.path, moved)
+    assert run(user.path) == ""
+    moved = user.path.parent / "moved"
+    shutil.copytree(user.path, moved)
     assert run(moved) == "m\n"
 
 
-def test_a_changed_file_is_loaded_anew(project: Any) -> None:
+def test_a_changed_file_is_loaded_anew(user: Any) -> None:
     for dotted in ("mine.py:Count", "mine.Count"):
-        project.classes("VERSION = 1\n")
-        [(_, old)] = project.check(f"events: ['{dotted}']").events
-        project.classes("VERSION = 2  # and more\n")
-        [(_, new)] = project.check(f"events: ['{dotted}']").events
+        user.classes("VERSION = 1\n")
+        [(_, old)] = user.check(f"events: ['{dotted}']").events
+        user.classes("VERSION = 2  # and more\n")
+        [(_, new)] = user.check(f"events: ['{dotted}']").events
         assert sys.modules[old.__module__].VERSION == 2
         assert new is not old
 
 
-def test_a_module_is_found_beside_the_config_and_in_the_current_folder(project: Any) -> None:
-    project.classes("", "my_events.py")
-    project.classes("class There(Count): pass\n", "etc/their_events.py")
-    project.classes("", "package_of_mine/__init__.py")
-    project.classes("class Deep(Count): pass\n", "package_of_mine/inner.py")
-    project.write(
+def test_a_module_is_found_beside_the_config_and_in_the_current_folder(user: Any) -> None:
+    user.classes("", "my_events.py")
+    user.classes("class There(Count): pass\n", "etc/their_events.py")
+    user.classes("", "package_of_mine/__init__.py")
+    user.classes("class Deep(Count): pass\n", "package_of_mine/inner.py")
+    user.write(
         "etc/run.yaml",
         "events: [my_events.Count, their_events.There, package_of_mine.inner.Deep]",
     )
@@ -115,41 +115,41 @@ def test_a_module_is_found_beside_the_config_and_in_the_current_folder(project: 
 
     plugins = check_plugins(load_config(Path("etc/run.yaml")))
     files = [sys.modules[cls.__module__].__file__ for _, cls in plugins.events]
-    assert [Path(str(file)).relative_to(project.path).as_posix() for file in files] == [
+    assert [Path(str(file)).relative_to(user.path).as_posix() for file in files] == [
         "my_events.py",
         "etc/their_events.py",
         "package_of_mine/inner.py",
     ]
 
 
-def test_the_user_s_own_module_is_meant_before_an_installed_one(project: Any) -> None:
+def test_the_user_s_own_module_is_meant_before_an_installed_one(user: Any) -> None:
     """`events.py` is a name that many packages have."""
-    project.write("site/events_of_all.py", "class Count: pass\n")
-    sys.path.insert(0, str(project.path / "site"))
-    project.classes("", "events_of_all.py")
-    assert "Count" in project.build("events: [events_of_all.Count]")
+    user.write("site/events_of_all.py", "class Count: pass\n")
+    sys.path.insert(0, str(user.path / "site"))
+    user.classes("", "events_of_all.py")
+    assert "Count" in user.build("events: [events_of_all.Count]")
 
 
 @pytest.mark.parametrize("name", [*PYTHON_SHADOWS, *OTHER_SHADOWS])
-def test_a_file_named_like_another_module_breaks_nothing(project: Any, name: str) -> None:
-    project.classes("import json\nassert json.dumps\n", f"{name}.py")
-    assert "Count" in project.build(f"events: ['{name}.py:Count']")
+def test_a_file_named_like_another_module_breaks_nothing(user: Any, name: str) -> None:
+    user.classes("import json\nassert json.dumps\n", f"{name}.py")
+    assert "Count" in user.build(f"events: ['{name}.py:Count']")
     if name in PYTHON_SHADOWS:
-        [problem] = project.refused(f"events: [{name}.Count]")
+        [problem] = user.refused(f"events: [{name}.Count]")
         assert f"pilot.yaml:1:10: the event 'Count': {name} has no class 'Count'" in problem
         assert f"For your own file write {name}.py:Count." in problem
 
 
-def test_such_files_do_not_break_the_command(project: Any) -> None:
+def test_such_files_do_not_break_the_command(user: Any) -> None:
     for name in (*PYTHON_SHADOWS, *OTHER_SHADOWS):
-        project.write(f"{name}.py", "raise RuntimeError('imported by mistake')\n")
-    project.classes("")
-    project.write("pilot.yaml", "events: ['mine.py:Count']")
+        user.write(f"{name}.py", "raise RuntimeError('imported by mistake')\n")
+    user.classes("")
+    user.write("pilot.yaml", "events: ['mine.py:Count']")
     pilot = Path(sys.executable).parent / "pilot"
     environment = {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(
         [pilot, "events", "list"],
-        cwd=project.path,
+        cwd=user.path,
         env=environment,
         capture_output=True,
         text=True,
@@ -188,23 +188,23 @@ def test_such_files_do_not_break_the_command(project: Any) -> None:
         ("./mine.txt:Count", "{folder}/mine.txt is no Python file", ".py"),
     ],
 )
-def test_what_is_no_event(project: Any, path: str, message: str, hint: str) -> None:
-    project.classes(
+def test_what_is_no_event(user: Any, path: str, message: str, hint: str) -> None:
+    user.classes(
         "def helper(): pass\nnumber = 1\nclass Half(PretrainingModelEvent): pass\n",
     )
-    project.write("mine.txt", "")
-    (project.path / "no").mkdir()
-    [problem] = project.refused(f"events: ['{path}']")
+    user.write("mine.txt", "")
+    (user.path / "no").mkdir()
+    [problem] = user.refused(f"events: ['{path}']")
     first, _, below = problem.partition("\n    ")
-    message = message.format(folder=project.path)
+    message = message.format(folder=user.path)
     assert first.startswith("pilot.yaml:1:10: the event ")
     assert first.endswith(f": {message}")
     assert hint in below
 
 
-def test_what_is_no_model(project: Any) -> None:
-    project.classes("class Bare(CheckpointedModel): pass\n")
-    problems = project.refused("""\
+def test_what_is_no_model(user: Any) -> None:
+    user.classes("class Bare(CheckpointedModel): pass\n")
+    problems = user.refused("""\
 models:
   a: mine.py:Count
   b: mine.py:Bare
@@ -233,40 +233,40 @@ models:
     ],
 )
 @pytest.mark.parametrize("path", ["bad.py:Count", "bad.Count"])
-def test_a_file_that_cannot_be_imported(project: Any, path: str, text: str, why: str) -> None:
-    project.write("helper_that_fails.py", "\nraise RuntimeError('two\\nlines')\n")
-    project.classes(text, "bad.py")
+def test_a_file_that_cannot_be_imported(user: Any, path: str, text: str, why: str) -> None:
+    user.write("helper_that_fails.py", "\nraise RuntimeError('two\\nlines')\n")
+    user.classes(text, "bad.py")
     for _ in range(2):  # a failed import leaves nothing behind that would pass the second time
-        [problem] = project.refused(f"events: ['{path}']")
+        [problem] = user.refused(f"events: ['{path}']")
         assert problem.startswith("pilot.yaml:1:10: the event 'Count': ")
         assert " cannot be imported: " in problem
-        assert why.format(folder=project.path) in problem
+        assert why.format(folder=user.path) in problem
     if "not_there_at_all" in text:
         assert "Install 'not_there_at_all' into the environment that pilot runs in" in problem
 
 
-def test_source_that_is_no_text(project: Any) -> None:
+def test_source_that_is_no_text(user: Any) -> None:
     for data in (b"\x00", b"x = '\xff'\n", b"\xff\xfe"):
-        (project.path / "bad.py").write_bytes(data)
-        [problem] = project.refused("events: ['bad.py:Count']")
+        (user.path / "bad.py").write_bytes(data)
+        [problem] = user.refused("events: ['bad.py:Count']")
         assert "bad.py cannot be imported: " in problem
         assert "None" not in problem
 
 
-def test_ctrl_c_during_an_import_is_one(project: Any) -> None:
-    project.classes("raise KeyboardInterrupt\n", "stop.py")
+def test_ctrl_c_during_an_import_is_one(user: Any) -> None:
+    user.classes("raise KeyboardInterrupt\n", "stop.py")
     with pytest.raises(KeyboardInterrupt):
-        project.check("events: ['stop.py:Count']")
+        user.check("events: ['stop.py:Count']")
 
 
-def test_an_event_that_is_not_enabled_is_not_imported(project: Any) -> None:
-    project.classes("raise RuntimeError\n", "bad.py")
-    assert project.build("events: [{class: 'bad.py:Count', enabled: false}]") == {}
+def test_an_event_that_is_not_enabled_is_not_imported(user: Any) -> None:
+    user.classes("raise RuntimeError\n", "bad.py")
+    assert user.build("events: [{class: 'bad.py:Count', enabled: false}]") == {}
 
 
-def test_all_problems_at_once_in_the_order_of_the_file(project: Any) -> None:
-    project.classes("class Takes(Count):\n    def __init__(self, config, depth): pass\n")
-    problems = project.refused("""\
+def test_all_problems_at_once_in_the_order_of_the_file(user: Any) -> None:
+    user.classes("class Takes(Count):\n    def __init__(self, config, depth): pass\n")
+    problems = user.refused("""\
 events:
   - mine.py:Nothing
   - class: mine.py:Takes
@@ -282,7 +282,7 @@ models:
     ]
 
 
-def test_a_class_from_the_command_line_is_told_by_its_override(project: Any) -> None:
-    project.classes("")
-    [problem] = project.refused("", "events=[mine.py:Nothing]")
+def test_a_class_from_the_command_line_is_told_by_its_override(user: Any) -> None:
+    user.classes("")
+    [problem] = user.refused("", "events=[mine.py:Nothing]")
     assert problem.startswith("--set events=[mine.py:Nothing]: the event 'Nothing': ")
