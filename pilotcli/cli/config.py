@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from typing import Annotated
 
 import typer
@@ -23,21 +24,27 @@ class ConfigFormat(str, enum.Enum):
 
 @app.command()
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Check the config and its classes; every problem is told at once.
+    """Check the config and its classes, and build them; every problem is told at once.
 
     \b
     Examples:
       pilot config check
       pilot config check -c configs/forum.yaml
     """
-    from pilotcli.config import load_config
+    from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
     from pilotcli.plugins import check_plugins
     from pilotcli.views.console import out
 
     loaded = load_config(config, set_ or [])
-    check_plugins(loaded)
+    plugins = check_plugins(loaded)
+    embedded = choose_embedded(loaded.database, os.environ)
+    plugins.build_events(
+        PostgreSQLConfig.from_run_config(loaded, embedded=embedded), plugins.build_models()
+    )
     where = loaded.path or "no config: the defaults"
-    out(f"{where}: {len(loaded.events)} events, {len(loaded.models)} models, all well")
+    count = {"model": len(loaded.models), "event": len(loaded.events)}
+    counted = (f"{number} {noun}{'s' * (number != 1)}" for noun, number in count.items())
+    out(f"{where}: all well ({', '.join(counted)})")
 
 
 @app.command()
@@ -55,18 +62,16 @@ def show(
       pilot config show -c configs/forum.yaml
       pilot config show --set run.workers=4 --format json
     """
-    from pilotcli.config import load_config, shown_config
+    from pilotcli.config import load_config, shown_config, shown_yaml
     from pilotcli.views.console import out
 
-    shown = shown_config(load_config(config, set_ or []))
+    loaded = load_config(config, set_ or [])
     if format is ConfigFormat.json:
         import json
 
-        out(json.dumps(shown, indent=2, default=str))
+        out(json.dumps(shown_config(loaded), indent=2))
     else:
-        import yaml
-
-        out(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())
+        out(shown_yaml(loaded))
 
 
 @app.command()

@@ -6,7 +6,7 @@ from pilotcli.config.load import load_config
 from pilotcli.config.model import RunConfig
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig, choose_embedded
 from pilotcli.config.secrets import masked_dsn
-from pilotcli.config.shown import shown_config
+from pilotcli.config.shown import shown_config, shown_yaml
 
 __all__ = [
     "PilotConfig",
@@ -17,6 +17,7 @@ __all__ = [
     "load_config",
     "masked_dsn",
     "shown_config",
+    "shown_yaml",
 ]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec, RunConfig
+from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.secrets import masked
 
-__all__ = ["shown_config"]
+__all__ = ["shown_config", "shown_yaml"]
 
 
 def shown_config(config: RunConfig) -> dict[str, Any]:
@@ -31,6 +32,31 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
     }
     result: dict[str, Any] = _escaped(masked(shown, secrets=config.secrets))
     return result
+
+
+def shown_yaml(config: RunConfig) -> str:
+    """`shown_config` as YAML that loads again."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Quotes what PyYAML's types take for a text and `pilotcli.config.scalars` does not."""
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        node = dumper.represent_str(value)
+        if node.style is None and _is_typed(value):
+            node.style = "'"
+        return node
+
+    Dumper.add_representer(str, text)
+    written = yaml.dump(shown_config(config), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    return str(written).rstrip()
+
+
+def _is_typed(text: str) -> bool:
+    try:
+        return not isinstance(typed(text), str)
+    except TooLarge:
+        return True
 
 
 def _escaped(value: Any) -> Any:
