@@ -21,6 +21,7 @@ _HINTS = {
     "did not find expected key": "Look at the indentation of this line and of those above.",
     "could not find expected ':'": "A key needs a colon and a space behind it: `key: value`.",
     "cannot start any token": "Quote a value that begins with one of @ ` % & * ! | > ' \".",
+    "has no anchor above": "Quote a text that begins with *.",
     "found another document": "Take out the line `---`: a config is a single document.",
 }
 
@@ -81,7 +82,7 @@ class _Composer:
     def _node(self, event: Any, depth: int) -> Source:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise self._wrong(event, f"there is no anchor &{event.anchor} above")
+                raise self._wrong(event, "this alias has no anchor above")
             return self.anchors[event.anchor]
         if depth > MAX_DEPTH:
             raise self._wrong(event, f"this is nested more than {MAX_DEPTH} levels deep")

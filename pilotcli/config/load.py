@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pilotcli.config.model import RunConfig
 from pilotcli.config.overrides import override
+from pilotcli.config.secrets import masked
 from pilotcli.config.sections import Reader
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
@@ -46,27 +48,41 @@ def load_config(
         base = Path(cwd, path).parent
         root = parse_yaml(_text(path, cwd), str(path), problems, variables)
         if root is None and problems.found:
-            raise ConfigError(problems.found)
-    root = _top(root, problems)
+            raise _error(problems, variables)
+    top = _top(root, problems)
+    if top is None:
+        raise _error(problems, variables)
     for one in overrides:
-        override(root, one, problems, variables)
+        override(top, one, problems, variables)
     full_path = Path(cwd, path) if path is not None else None
-    config = Reader(problems, base, cwd).read(root, full_path, variables)
+    config = Reader(problems, base, cwd).read(top, full_path, variables)
     if problems.found:
-        raise ConfigError(sorted(problems.found, key=_place))
+        raise _error(problems, variables)
     return config
+
+
+def _error(problems: Problems, variables: Variables) -> ConfigError:
+    """All problems in the order of the file; whatever they quote, no secret."""
+
+    def told(text: str | None) -> str | None:
+        return text and str(masked(text, secrets=variables.secrets))
+
+    return ConfigError(
+        [
+            replace(one, message=told(one.message) or "", file=told(one.file), hint=told(one.hint))
+            for one in sorted(problems.found, key=_place)
+        ]
+    )
 
 
 def _place(problem: Problem) -> tuple[bool, int, int]:
     return problem.line is None, problem.line or 0, problem.column or 0
 
 
-def _top(root: Node | None, problems: Problems) -> Node:
-    """The mapping that a config is; an empty one where the file is empty."""
+def _top(root: Node | None, problems: Problems) -> Node | None:
+    """The mapping that a config is, an empty one where the file is empty; None for all else."""
     if root is None or root.value is None:
-        if problems.found:
-            raise ConfigError(problems.found)
-        return Node({})
+        return None if problems.found else Node({})
     if isinstance(root.value, dict):
         return root
     problems.add(
@@ -74,7 +90,7 @@ def _top(root: Node | None, problems: Problems) -> Node:
         root,
         hint="Begin with a key such as `workload:` or `events:`; docs/config.md has them all.",
     )
-    raise ConfigError(problems.found)
+    return None
 
 
 def _text(path: Path, cwd: Path) -> str:

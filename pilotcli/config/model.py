@@ -30,9 +30,9 @@ T = TypeVar("T")
 def _key(default: T, kind: str, **limits: Any) -> T:
     """A key of a section: its default, its kind (`pilotcli.config.kinds`) and its limits."""
     metadata = {"kind": kind, **limits}
-    shown = not limits.get("secret", False)
+    shown = not (limits.get("secret", False) or kind == "settings")
     if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)  # type: ignore[return-value]
+        return field(default_factory=dict, metadata=metadata, repr=shown)  # type: ignore[return-value]
     return field(default=default, metadata=metadata, repr=shown)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pilotcli.config.model import Mark
-from pilotcli.config.secrets import masked
+from pilotcli.config.secrets import MASK, masked, names_secret
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
 from pilotcli.names import did_you_mean
@@ -18,7 +18,8 @@ def override(root: Node, text: str, problems: Problems, variables: Variables) ->
     """
     dotted, equals, value_text = text.partition("=")
     keys = dotted.strip().split(".")
-    origin = f"--set {dotted}{equals}{masked(value_text, keys[-1])}"
+    shown = MASK if names_secret(value_text) else masked(value_text, keys[-1])
+    origin = f"--set {dotted}{equals}{shown}"
     mark = Mark(origin, 0, 0)
     if not equals or not all(keys):
         hint = "Write --set key.path=value, for example --set run.workers=4."

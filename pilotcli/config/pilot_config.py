@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pilotcli.config.model import DatabaseSection, RunConfig
+from pilotcli.config.secrets import MASK, masked
 
 __all__ = ["PilotConfig", "PostgreSQLConfig", "choose_embedded"]
 
@@ -57,7 +58,7 @@ class PilotConfig:
         self.connect_timeout: float = 10.0
 
     def _shown(self) -> dict[str, object]:
-        return {k: "***" if k in _SECRET and v else v for k, v in vars(self).items()}
+        return {k: MASK if k in _SECRET and v else masked(v, k) for k, v in vars(self).items()}
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{key}={value!r}" for key, value in self._shown().items())

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["MASK", "is_secret_name", "masked", "masked_dsn", "secrets_in"]
+__all__ = ["MASK", "is_secret_name", "masked", "masked_dsn", "names_secret", "secrets_in"]
 
 MASK = "***"
 
@@ -36,11 +36,18 @@ _PAIR = re.compile(
     rf"(?<![?&\w])((?:{'|'.join(_SECRET_PARAMETERS)})\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|(?:\\.|\S)+)",
     re.IGNORECASE | re.DOTALL,
 )
+_KEY = re.compile(r"[\w-]+(?=['\"]?\s*:(?!//))")
 
 
 def is_secret_name(name: str) -> bool:
     """Whether what has this name is a secret: `password`, `API_KEY`, `auth-token`, ..."""
     return _SECRET_NAME.search(name) is not None
+
+
+def names_secret(yaml: str) -> bool:
+    """Whether a text of YAML has a key that is the name of a secret, as far as can be seen without
+    reading it, since it may be broken."""
+    return any(is_secret_name(found[0]) for found in _KEY.finditer(yaml))
 
 
 def masked_dsn(dsn: str) -> str:

@@ -228,6 +228,10 @@ class _Builder:
         return float(value) if source.tag == f"{_YAML_TAG}float" and type(value) is int else value
 
     def _unknown_tag(self, source: Source, node: Node) -> None:
-        shown = str(source.tag).replace(_YAML_TAG, "!!")
-        hint = "A config holds plain values only: texts, numbers, true, false, lists, mappings."
-        self._problems.add(f"the tag {shown} means nothing here", node, hint=hint)
+        tag = str(source.tag)
+        if tag.startswith("!"):  # perhaps no tag but a password that begins so
+            shown, hint = "a tag", "Quote a text that begins with !."
+        else:
+            shown = f"the tag {tag.replace(_YAML_TAG, '!!')}"
+            hint = "A config holds plain values only: texts, numbers, true, false, lists, mappings."
+        self._problems.add(f"{shown} means nothing here", node, hint=hint)

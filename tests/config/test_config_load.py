@@ -233,7 +233,7 @@ workload: {}
         ("run: {seed: !!int x}", "1:13: 'x' is no !!int"),
         (
             "run: {seed: !mine 3}",
-            "1:13: the tag !mine means nothing here\n    A config holds plain",
+            "1:13: a tag means nothing here\n    Quote a text that begins with !.",
         ),
         ("run: !!python/object:os.system {}", "1:6: the tag !!python/object:os.system means"),
         ("run: {seed: " + "9" * 400 + "}", "1:13: this number is too large"),
@@ -253,7 +253,7 @@ def test_a_value_that_does_not_hold(refused: Any, text: str, problem: str) -> No
         ),
         ("run:\n\tseed: 1", "2:1: this is no valid YAML: found character that cannot start any "),
         ("run: {seed: 1", "1:14: this is no valid YAML: did not find expected ',' or '}'"),
-        ("run: *here", "1:6: this is no valid YAML: there is no anchor &here above"),
+        ("run: *here", "1:6: this is no valid YAML: this alias has no anchor above\n    Quote"),
         ("a: 1\n---\nb: 1", "2:1: this is no valid YAML: found another document\n    Take out"),
         ("run: \x07", "1:6: this is no valid YAML: the character U+0007 is not allowed"),
         (
