@@ -6,7 +6,6 @@ A unit is what one worker runs without another in between: a single query, or a 
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import random
 import threading
@@ -34,17 +33,28 @@ class Tally:
 
     statuses: Counter[str] = field(default_factory=Counter)
     query_s: float = 0.0
-    _slowest: list[tuple[float, int, QueryResult]] = field(default_factory=list)
+    _kept: dict[int, QueryResult] = field(default_factory=dict)
+    """The slowest execution of each of the slowest queries, by the query's number."""
+    _least_s: float = -1.0
+    """An execution up to here is none of the slowest."""
 
     def add(self, result: QueryResult) -> None:
         """Count one result."""
         self.statuses[result.status] += 1
         self.query_s += result.elapsed_s
-        entry = (result.elapsed_s, -self.queries, result)
-        if len(self._slowest) < SLOWEST_KEPT:
-            heapq.heappush(self._slowest, entry)
-        elif entry > self._slowest[0]:
-            heapq.heapreplace(self._slowest, entry)
+        if result.elapsed_s > self._least_s:
+            self._keep(result)
+
+    def _keep(self, result: QueryResult) -> None:
+        kept = self._kept
+        before = kept.get(result.seq)
+        if before is not None and before.elapsed_s >= result.elapsed_s:
+            return
+        kept[result.seq] = result
+        if len(kept) > SLOWEST_KEPT:
+            del kept[min(kept, key=lambda seq: kept[seq].elapsed_s)]
+        if len(kept) == SLOWEST_KEPT:
+            self._least_s = min(one.elapsed_s for one in kept.values())
 
     @property
     def queries(self) -> int:
@@ -58,8 +68,8 @@ class Tally:
 
     @property
     def slowest(self) -> tuple[QueryResult, ...]:
-        """The slowest results, slowest first."""
-        return tuple(result for _, _, result in sorted(self._slowest, reverse=True))
+        """The slowest queries, each with its slowest execution, slowest first."""
+        return tuple(sorted(self._kept.values(), key=lambda one: (-one.elapsed_s, one.seq)))
 
 
 def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
@@ -195,6 +205,7 @@ class Replay:
             self.tally.add(result)
 
     def _over(self) -> bool:
+        # Asked before each query: cheapest first.
         return self._stop.is_set() or bool(self._errors) or self.stopped_early
 
     def _connect(self) -> Session:

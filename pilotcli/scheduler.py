@@ -27,7 +27,7 @@ from pilotcli.event_runner import CountMode, EventLog, EventRunner, PretrainingP
 from pilotcli.events import Event
 from pilotcli.records import Query, QueryResult, QueryStatus
 from pilotcli.signals import Bus, Notice, QueryFinished, QueryStarted
-from pilotcli.steering import NativeSteering, Prepared, Steering
+from pilotcli.steering import Steering
 from pilotcli.storage.data_manager import DataManager
 from pilotcli.workload import leading_keyword
 
@@ -37,6 +37,8 @@ EXPLAINABLE = frozenset(
     {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"}
 )
 """Commands that EXPLAIN takes as they stand."""
+
+_NO_ROWS = Rows((), (), None)
 
 
 class RunLog(EventLog, Protocol):
@@ -93,7 +95,7 @@ class PilotScheduler:
         self.finished = 0
         self._log = log
         self._collect: CollectSection | None = None
-        self._steering: Steering = NativeSteering()
+        self._steering: Steering | None = None
         self._lock = threading.RLock()
         self._session: Session | None = None
 
@@ -205,15 +207,14 @@ class PilotScheduler:
         """Run `query` without recording it; the last value is the row to be stored about it."""
         status: QueryStatus = "ok"
         error: PilotError | None = None
-        rows: Rows | None = None
-        sent: Prepared | None = None
-        collection_s = 0.0
+        sql, rows, inference_s, collection_s = query.sql, _NO_ROWS, 0.0, 0.0
         started_at = time.time()
         started = time.perf_counter()
         try:
-            sent = self._prepare(query)
-            started = time.perf_counter()
-            rows = session.execute(sent.sql, query.copy)
+            if self._steering is not None:
+                sql, inference_s = self._steered(self._steering, query)
+                started = time.perf_counter()
+            rows = session.execute(sql, query.copy)
         except QueryTimeout as exc:
             status, error = "timeout", exc
         except QueryCancelled as exc:
@@ -226,23 +227,24 @@ class PilotScheduler:
         pulled = None
         if self._collect is not None and round > 0:
             pulled, collection_s = self._pull(session, query, status, elapsed_s, rows)
+        # By place, in the order of QueryResult: names would cost as much as the rest of this.
         result = QueryResult(
-            seq=query.seq,
-            label=query.label,
-            status=status,
-            started_at=started_at,
-            elapsed_s=elapsed_s,
-            row_count=rows.row_count if rows is not None else None,
-            error=error.message if error is not None else None,
-            sqlstate=error.sqlstate if isinstance(error, QueryError) else None,
-            inference_s=sent.inference_s if sent is not None else 0.0,
-            collection_s=collection_s,
-            round=round,
-            worker=worker,
-            file=query.file,
-            line=query.line,
+            query.seq,
+            query.label,
+            status,
+            started_at,
+            elapsed_s,
+            rows.row_count,
+            None if error is None else error.message,
+            error.sqlstate if isinstance(error, QueryError) else None,
+            inference_s,
+            collection_s,
+            round,
+            worker,
+            query.file,
+            query.line,
         )
-        return result, rows.rows if rows is not None else (), error, pulled
+        return result, rows.rows, error, pulled
 
     def close(self) -> None:
         """Write what is buffered and let go of every connection; safe to call twice."""
@@ -266,11 +268,13 @@ class PilotScheduler:
     ) -> None:
         self.close()
 
-    def _prepare(self, query: Query) -> Prepared:
+    def _steered(self, steering: Steering, query: Query) -> tuple[str, float]:
+        """The text to send for `query`, and the seconds that the driver needed to decide."""
         try:
-            return self._steering.prepare(query)
+            prepared = steering.prepare(query)
         except Exception as exc:
             raise DriverError(f"steering failed: {type(exc).__name__}: {exc}") from exc
+        return prepared.sql, prepared.inference_s
 
     def _pull(
         self,
@@ -278,7 +282,7 @@ class PilotScheduler:
         query: Query,
         status: QueryStatus,
         elapsed_s: float,
-        rows: Rows | None,
+        rows: Rows,
     ) -> tuple[dict[str, Any], float]:
         """The row to store about a query, and the seconds that pulling it took."""
         collect = self._collect
@@ -287,7 +291,7 @@ class PilotScheduler:
         if collect.execution_time:
             row["execution_time"] = elapsed_s
         if collect.records:
-            records = [list(one) for one in rows.rows] if rows is not None else None
+            records = [list(one) for one in rows.rows] if status == "ok" else None
             row["records"] = json.loads(json.dumps(records, default=str))
         if not (collect.physical_plan or collect.estimated_cost):
             return row, 0.0

@@ -280,6 +280,6 @@ class Bus:
         for listener in self._listeners:
             try:
                 listener(signal)
-            except Exception:  # noqa: BLE001 - whatever a view raises must not end a run
+            except Exception:
                 log.exception("a listener failed on %s and is dropped", type(signal).__name__)
                 self._listeners = tuple(one for one in self._listeners if one is not listener)

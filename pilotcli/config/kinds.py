@@ -146,14 +146,25 @@ def _settings(node: Node, reading: Reading) -> Any:
     return settings
 
 
+_TEXT = {"type": ["string", "number"], "pattern": r"\S"}
+_TIME = r"^\s*(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?\s*(ms|s|min|m|h)?\s*$|\$\{"
+
 KINDS: dict[str, tuple[Callable[[Node, Reading], Any], dict[str, Any]]] = {
-    "string": (_string, {"type": ["string", "number"]}),
+    "string": (_string, _TEXT),
     "boolean": (_boolean, {"type": "boolean"}),
     "integer": (_integer, {"type": "integer"}),
-    "duration": (_duration, {"type": ["number", "string"]}),
+    "duration": (
+        _duration,
+        {
+            "type": ["number", "string"],
+            "pattern": _TIME,
+            "exclusiveMinimum": 0,
+            "maximum": LONGEST_DURATION_S,
+        },
+    ),
     "choice": (_choice, {"type": "string"}),
-    "path": (_path, {"type": "string"}),
-    "paths": (_paths, {"type": ["string", "array"], "items": {"type": "string"}}),
+    "path": (_path, _TEXT),
+    "paths": (_paths, {"type": ["string", "number", "array"], "pattern": r"\S", "items": _TEXT}),
     "settings": (
         _settings,
         {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},

@@ -12,8 +12,9 @@ from pilotcli.config.kinds import KINDS
 
 __all__ = ["config_schema", "key_docs"]
 
-_TEXT = {"type": "string"}
+_TEXT = KINDS["string"][1]
 _CLASS = {"type": "string", "pattern": r"[.:]|\$\{"}
+_NAME = {"type": ["string", "number"], "pattern": r"^[^,]*[^,\s][^,]*$"}
 _NULL = {"type": "null"}
 # An editor sees the file before its variables are replaced.
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}
@@ -27,29 +28,34 @@ def config_schema() -> dict[str, Any]:
     """
     docs = key_docs()
     plugin = {
-        "name": _documented(_TEXT, docs["EventSpec.name"]),
+        "name": _documented({"anyOf": [_NAME, _NULL]}, docs["EventSpec.name"]),
         "class": _documented(_CLASS, docs["EventSpec.class_path"]),
         "args": _documented({"type": ["object", "null"]}, docs["EventSpec.args"]),
-        "model": _documented({"type": ["string", "null"]}, docs["EventSpec.model"]),
+        "model": _documented({"anyOf": [_TEXT, _NULL]}, docs["EventSpec.model"]),
     }
-    enabled = _documented({"anyOf": [{"type": "boolean"}, _VARIABLE]}, docs["EventSpec.enabled"])
+    enabled = _documented(
+        {"anyOf": [{"type": "boolean"}, _NULL, _VARIABLE]}, docs["EventSpec.enabled"]
+    )
     events = {"type": ["array", "null"], "items": _entry({**plugin, "enabled": enabled})}
-    count = _documented({"enum": ["finished", "successful"]}, docs["RunConfig.count"])
+    count = _documented(
+        {"anyOf": [{"enum": ["finished", "successful", None]}, _VARIABLE]}, docs["RunConfig.count"]
+    )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A config of pilot",
         "type": ["object", "null"],
         "additionalProperties": False,
         "properties": {
-            "home": _documented({"type": ["string", "null"]}, docs["RunConfig.home"]),
+            "home": _documented({"anyOf": [KINDS["path"][1], _NULL]}, docs["RunConfig.home"]),
             "database": _section(model.DatabaseSection, docs),
             "store": _section(model.StoreSection, docs),
             "run": _section(model.RunSection, docs),
             "workload": _documented(
-                {"type": ["string", "array", "null"], "items": _TEXT}, docs["RunConfig.workload"]
+                {"anyOf": [KINDS["paths"][1], _NULL]}, docs["RunConfig.workload"]
             ),
             "collect": _documented(
-                {"anyOf": [_TEXT, _section(model.CollectSection, docs)]}, docs["CollectSection"]
+                {"anyOf": [{**_TEXT, "type": "string"}, _section(model.CollectSection, docs)]},
+                docs["CollectSection"],
             ),
             "models": _documented(
                 {"type": ["object", "null"], "additionalProperties": _entry(_model(docs))},

@@ -298,7 +298,7 @@ class Reader:
             if spec.model is not None and spec.model not in names:
                 self._problems.at(
                     spec.model_mark,
-                    f"{spec.name}: there is no model {spec.model!r}",
+                    f"the {noun} {spec.name!r}: there is no model {spec.model!r}",
                     hint=did_you_mean(spec.model, names, listed="The models are"),
                 )
 

@@ -7,9 +7,8 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pilotcli.errors import StorageError, UsageError
 from pilotcli.records import QueryResult
@@ -17,7 +16,7 @@ from pilotcli.storage.journal import Journal
 
 __all__ = ["check_output", "write_results"]
 
-COLUMNS = tuple(field.name for field in fields(QueryResult))
+COLUMNS = QueryResult._fields
 BATCH_ROWS = 10_000
 
 
@@ -58,7 +57,7 @@ def write_results(home: Path, run_id: int, path: Path) -> None:
             handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
             os.close(handle)
             _WRITERS[path.suffix](Path(temporary), journal.results(run_id))
-        with open(temporary, "rb") as written:
+        with Path(temporary).open("rb") as written:
             os.fsync(written.fileno())
         # mkstemp makes files for their owner alone; a result file is like any other new file.
         umask = os.umask(0)
@@ -78,29 +77,27 @@ def write_results(home: Path, run_id: int, path: Path) -> None:
 def _jsonl(path: Path, results: Iterator[QueryResult]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for result in results:
-            file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+            file.write(json.dumps(result._asdict(), ensure_ascii=False) + "\n")
 
 
 def _csv(path: Path, results: Iterator[QueryResult]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(asdict(result) for result in results)
+        writer.writerows(result._asdict() for result in results)
 
 
 def _parquet(path: Path, results: Iterator[QueryResult]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types: dict[str, Any] = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
-    schema = pa.schema(
-        (field.name, types.get(str(field.type).partition(" ")[0], pa.string()))
-        for field in fields(QueryResult)
-    )
+    hints = get_type_hints(QueryResult)
+    types: dict[Any, Any] = {int: pa.int64(), int | None: pa.int64(), float: pa.float64()}
+    schema = pa.schema((name, types.get(hints[name], pa.string())) for name in COLUMNS)
     with pq.ParquetWriter(path, schema) as writer:
         batch: list[dict[str, Any]] = []
         for result in results:
-            batch.append(asdict(result))
+            batch.append(result._asdict())
             if len(batch) == BATCH_ROWS:
                 writer.write_table(pa.Table.from_pylist(batch, schema))
                 batch.clear()

@@ -1,7 +1,8 @@
 """How push and pull handlers reach the database; so far the places where they hang.
 
-A `Steering` is asked before each query. It returns the text to send, which may carry settings and
-hints in front of the statement, and says how long the driver took to decide.
+A scheduler without a `Steering` sends every query as it stands. One with it asks before each query
+for the text to send, which may carry settings and hints in front of the statement, and for how
+long the driver took to decide.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from pilotcli.records import Query
 
-__all__ = ["NativeSteering", "Prepared", "Steering"]
+__all__ = ["Prepared", "Steering"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,3 @@ class Steering(Protocol):
 
     def prepare(self, query: Query) -> Prepared:
         """Called before each query. What it raises becomes the status `steering_error`."""
-
-
-class NativeSteering:
-    """Sends every query as it stands."""
-
-    def prepare(self, query: Query) -> Prepared:
-        """The query's own text."""
-        return Prepared(query.sql)

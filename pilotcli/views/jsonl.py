@@ -86,13 +86,21 @@ def field_names(cls: type) -> tuple[str, ...]:
     names = _field_names.get(cls)
     if names is None:
         left_out = _LEFT_OUT.get(cls, set())
-        names = tuple(one.name for one in dataclasses.fields(cls) if one.name not in left_out)
+        known = getattr(cls, "_fields", None) or [one.name for one in dataclasses.fields(cls)]
+        names = tuple(name for name in known if name not in left_out)
         _field_names[cls] = names
     return names
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in field_names(type(record))}
+    return {name: _spelt(getattr(record, name)) for name in field_names(type(record))}
+
+
+def _spelt(value: Any) -> Any:
+    """Named tuples as objects; the encoder, which never asks about a tuple, would write lists."""
+    if isinstance(value, tuple):
+        return _fields(value) if hasattr(value, "_fields") else [_spelt(one) for one in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

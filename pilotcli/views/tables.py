@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pilotcli.records import QueryResult
 from pilotcli.views.console import out, wants_live
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import MISSING, clean, line_text
@@ -38,6 +39,8 @@ def as_json(value: Any) -> Any:
     """`value` as what JSON can hold: NaN and infinities, which it cannot, become null."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, QueryResult):
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {str(key): as_json(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

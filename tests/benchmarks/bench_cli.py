@@ -1,6 +1,6 @@
 """Start-up of the command: `pilot --help` against `import typer`, and `pilot events list`.
 
-    python tests/benchmarks/bench_cli.py
+python tests/benchmarks/bench_cli.py
 """
 
 from __future__ import annotations

@@ -47,6 +47,15 @@ def test_the_tally_keeps_the_slowest_in_order() -> None:
     assert tally.query_s == 64
 
 
+def test_a_query_is_among_the_slowest_once() -> None:
+    tally = Tally()
+    for elapsed_s in (5.0, 7.0, 6.0):
+        for seq in range(1, 13):
+            tally.add(QueryResult(seq, f"q{seq}", "ok", 0.0, elapsed_s + seq / 100))
+    assert [one.seq for one in tally.slowest] == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
+    assert {round(one.elapsed_s) for one in tally.slowest} == {7}
+
+
 def test_what_the_user_cancelled_is_no_failure() -> None:
     tally = Tally()
     for status in ("ok", "timeout", "cancelled", "error", "steering_error"):

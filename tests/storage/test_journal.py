@@ -39,7 +39,7 @@ def query(seq: int, sql: str | None = None) -> Query:
 
 def result(seq: int, **changes: Any) -> QueryResult:
     made = QueryResult(seq, f"q{seq}", "ok", 1000.0 + seq, seq / 1000, file="w.sql", line=seq * 2)
-    return dataclasses.replace(made, **changes)
+    return made._replace(**changes)
 
 
 def firing(after_query: int, **changes: Any) -> EventTriggered:
@@ -127,6 +127,8 @@ def test_a_firing_is_there_with_all_results_before_it(journal: Journal) -> None:
         for seq in range(1, 8):
             run.add_result(query(seq), result(seq))
         run.add_firing(firing(7), {"Update": 7})
+        while not journal.firings(run.run_id):
+            threading.Event().wait(0.001)
         assert journal.counts(run.run_id) == {"ok": 7}
         assert journal.counters(run.run_id) == {"Update": 7}
 
@@ -188,6 +190,7 @@ run = start(Journal.open(pathlib.Path(sys.argv[1])))
 for seq in range(1, 11):
     run.add_result(query(seq), result(seq))
 run.add_firing(firing(10), {"Update": 10})
+run.flush()
 print("ready", flush=True)
 signal.pause()
 """
@@ -313,11 +316,11 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(journal: Journal)
     run = start(journal)
     pages = run._connection.execute("PRAGMA page_count").fetchone()[0]
     run._connection.execute(f"PRAGMA max_page_count = {pages}")
-    for seq in range(1, 501):
+    for seq in range(1, 500):
         run.add_result(query(seq, "SELECT '" + "x" * 1000 + "'"), result(seq))
     while run._error is None:
         threading.Event().wait(0.01)
     with pytest.raises(StorageError, match="full"):
         run.add_result(query(501), result(501))
-    with pytest.raises(StorageError, match="the last 500 results of run 1 are not in it"):
+    with pytest.raises(StorageError, match="the last 499 results of run 1 are not in it"):
         run.close()

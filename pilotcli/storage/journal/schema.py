@@ -60,7 +60,8 @@ CREATE TABLE results (
     inference_s REAL NOT NULL,
     collection_s REAL NOT NULL
 );
-CREATE INDEX results_by_latency ON results (run_id, status, elapsed_s);
+CREATE INDEX results_by_run ON results (run_id);
+CREATE INDEX results_failed ON results (run_id) WHERE status <> 'ok';
 CREATE TABLE firings (
     firing_id INTEGER PRIMARY KEY,
     run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,

@@ -26,8 +26,6 @@ __all__ = ["RunJournal"]
 MAX_SQL_CHARS = 1_000_000
 BATCH_ROWS = 500
 BATCH_AGE_S = 0.2
-WAITING_ROWS = 20_000
-"""How many results may wait for the disk before the replay waits too: memory stays bounded."""
 LARGE_SQL_CHARS = 65_536
 
 _QUERY_COLUMNS = ("run_id", "seq", "label", "file", "line", "command", "sql", "sql_chars")
@@ -45,6 +43,19 @@ _RESULT_COLUMNS = (
     "inference_s",
     "collection_s",
 )
+_FIRING_COLUMNS = (
+    "run_id",
+    "event",
+    "kind",
+    "reason",
+    "after_query",
+    "outcome",
+    "duration_s",
+    "fired",
+    "fired_at",
+    "error",
+    "traceback",
+)
 _ROWS_A_STATEMENT = 64
 """Times the columns above this stays below 999, the most parameters that older SQLite takes."""
 
@@ -52,9 +63,10 @@ _ROWS_A_STATEMENT = 64
 class RunJournal:
     """The writer of one run; safe to use from several threads.
 
-    `add_result` only puts the result into a list; a thread of its own commits what is there every
-    0.2 s or 500 results. All else commits at once, with the results so far in the same
-    transaction, so that a killed run never has a firing without the queries before it.
+    `add_result` and `add_firing` put what they are given into lists, which are committed every 500
+    results by the caller, and every 0.2 s by a thread of its own. All else commits at once. Each
+    transaction holds all results and firings so far, so that a killed run never has a firing
+    without the queries before it.
 
     What could not be written stays in the list and is tried again with the next write. An error
     of the thread is raised by the next call as `StorageError`, and again by `close` as long as
@@ -66,6 +78,7 @@ class RunJournal:
         self.path = path
         self._connection = connection
         self._waiting: list[tuple[Query, QueryResult]] = []
+        self._firings: list[tuple[tuple[object, ...], Mapping[str, int]]] = []
         self._stored = bytearray()
         """One byte for each query: whether its text is in the journal already."""
         self._write_lock = threading.Lock()
@@ -89,20 +102,20 @@ class RunJournal:
         self.close()
 
     def add_result(self, query: Query, result: QueryResult) -> None:
-        """Record what became of one execution of `query`; costs about a microsecond."""
+        """Record what became of one execution of `query`; a few microseconds on average."""
         if self._error is not None:
             self._raise_error()
         waiting = self._waiting
         waiting.append((query, result))
-        count = len(waiting)
-        # Not at every result from there on: to wake a thread costs more than all of the rest.
-        if count % BATCH_ROWS == 0 or len(query.sql) > LARGE_SQL_CHARS:
-            self._wake.set()
-        if count >= WAITING_ROWS:
+        # The caller writes, between two queries: to leave it to a thread costs the replay more,
+        # by the interpreter lock that goes to and fro.
+        if len(waiting) >= BATCH_ROWS or len(query.sql) > LARGE_SQL_CHARS:
             self.flush()
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
         """Record a firing and the events' counters after it, with all results before it."""
+        if self._error is not None:
+            self._raise_error()
         row = (
             self.run_id,
             signal.event,
@@ -116,18 +129,9 @@ class RunJournal:
             signal.error,
             signal.traceback,
         )
-        values = [(self.run_id, name, value) for name, value in counters.items()]
-
-        def write() -> None:
-            self._connection.execute(
-                "INSERT INTO firings (run_id, event, kind, reason, after_query, outcome, "
-                "duration_s, fired, fired_at, error, traceback) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
-            self._connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?, ?)", values)
-
-        self._commit(write)
+        self._firings.append((row, counters))
+        if len(self._firings) >= BATCH_ROWS:
+            self.flush()
 
     def add_model(self, version: ModelVersion) -> None:
         """Record a checkpoint that this run saved."""
@@ -210,7 +214,7 @@ class RunJournal:
         while not self._closing:
             self._wake.wait(BATCH_AGE_S)
             self._wake.clear()
-            if not self._waiting or self._error is not None:
+            if not (self._waiting or self._firings) or self._error is not None:
                 continue
             try:
                 self._commit(None)
@@ -223,16 +227,20 @@ class RunJournal:
             raise error
 
     def _commit(self, write: Callable[[], object] | None) -> None:
-        """Write the waiting results, then what `write` does, in one transaction."""
+        """Write the waiting results and firings, then what `write` does, in one transaction."""
         self._raise_error()
         with self._write_lock:
+            # Firings first: those taken here then have all of their results among those taken.
+            firings = self._firings[:]
             taken = self._waiting[:]
             with self._transaction():
                 self._insert(taken)
+                self._insert_firings(firings)
                 if write is not None:
                     write()
-            # Other threads append meanwhile, at the end; only what is committed leaves the list.
+            # Other threads append meanwhile, at the end; only what is committed leaves the lists.
             del self._waiting[: len(taken)]
+            del self._firings[: len(firings)]
             self._mark_stored(taken)
 
     @contextmanager
@@ -274,6 +282,15 @@ class RunJournal:
             for query, result in taken
         ]
         self._insert_rows("INSERT INTO results", _RESULT_COLUMNS, results)
+
+    def _insert_firings(
+        self, firings: Sequence[tuple[tuple[object, ...], Mapping[str, int]]]
+    ) -> None:
+        if not firings:
+            return
+        self._insert_rows("INSERT INTO firings", _FIRING_COLUMNS, [row for row, _ in firings])
+        counters = [(self.run_id, *counter) for counter in firings[-1][1].items()]
+        self._connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?, ?)", counters)
 
     def _insert_rows(
         self, insert: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
