@@ -296,6 +296,7 @@ class Reader:
         names = list(models.value) if models is not None and isinstance(models.value, dict) else []
         for spec in specs:
             if spec.model is not None and spec.model not in names:
+                noun = "event" if isinstance(spec, EventSpec) else "handler"
                 self._problems.at(
                     spec.model_mark,
                     f"the {noun} {spec.name!r}: there is no model {spec.model!r}",

@@ -189,7 +189,7 @@ workload: {}
         "pilot.yaml:11:7: the model 'b' has no key 'clas'\n    Did you mean 'class'?",
         "pilot.yaml:12:25: load must be auto, true, false or the number of a version, not 'soon'",
         "pilot.yaml:12:37: keep must be a whole number from 1 on, not 0",
-        "pilot.yaml:15:12: B: there is no model 'lateny'\n    The models are: a, b, c.",
+        "pilot.yaml:15:12: the event 'B': there is no model 'lateny'\n    The models are: a, b, c.",
         "pilot.yaml:16:11: args must be a mapping of argument names to values, not a list",
         "pilot.yaml:17:36: enabled must be true or false, not 'maybe'",
         "pilot.yaml:18:12: event 3: the name 'q' is taken\n"

@@ -98,7 +98,10 @@ def test_paths_are_relative_to_the_current_folder(tmp_path: Path) -> None:
         ("events.Colect.args.n=1", "events.Colect.args.n=1: there is no entry 'Colect'\n    Did"),
         ("events.3.enabled=no", "events.3.enabled=no: there is no entry '3'\n    It has: Collect,"),
         ("events.9999999999999.a=1", "events.9999999999999.a=1: there is no entry"),
-        ("events.0.model=lat", "events.0.model=lat: Collect: there is no model 'lat'\n    Did you"),
+        (
+            "events.0.model=lat",
+            "events.0.model=lat: the event 'Collect': there is no model 'lat'\n    Did you",
+        ),
         ("run.seed=${NOPE}", "run.seed=${NOPE}: the environment variable NOPE is not set"),
         ("run.seed=\udc80", "run.seed=\udc80: this is no text that can be written in UTF-8"),
     ],
