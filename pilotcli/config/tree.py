@@ -128,6 +128,7 @@ class _Builder:
         self._origin = origin
         self._nodes = 0
         self._open: set[int] = set()
+        self._filled: dict[int, tuple[str, list[tuple[str, str]]]] = {}
 
     def build(self, source: Source) -> Node:
         node = self._node(source)
@@ -199,7 +200,10 @@ class _Builder:
     def _scalar(self, source: Source, node: Node) -> None:
         text = source.value
         if "${" in text:
-            text, wrong = self._variables.fill(text)
+            # Once for a text, however many aliases stand for it: each would be another copy.
+            if id(source) not in self._filled:
+                self._filled[id(source)] = self._variables.fill(text)
+            text, wrong = self._filled[id(source)]
             for message, hint in wrong:
                 self._problems.add(message, node, hint=hint)
             if wrong:

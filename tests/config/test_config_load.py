@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,17 @@ def test_a_bomb_of_aliases_does_not_go_off(refused: Any) -> None:
                      for n, a in zip("abcd", ["", *"abc"], strict=True))  # fmt: skip
     assert any("grows beyond 200 levels" in one for one in refused(deep))
     assert any("within its own anchor" in one for one in refused("a: &a [*a]"))
+
+
+def test_a_variable_behind_many_aliases_is_filled_once(refused: Any) -> None:
+    aliases = ", ".join(["*a"] * 50_000)
+    tracemalloc.start()
+    try:
+        refused(f'home: &a "${{V}}"\nother: [{aliases}]', environ={"V": "v" * 100_000})
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 200e6  # a copy for each alias would be 5 GB
 
 
 def test_a_huge_file_is_no_config(refused: Any) -> None:
