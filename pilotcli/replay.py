@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -113,6 +114,8 @@ class Replay:
         stop: threading.Event,
     ) -> None:
         self.tally = Tally()
+        self.begun: float | None = None
+        """`time.perf_counter()` when the first round began, after warm-up."""
         self._scheduler = scheduler
         self._target = target
         self._workload = workload
@@ -135,6 +138,8 @@ class Replay:
         for round in rounds:
             if self._stop.is_set():
                 return
+            if round == 1:
+                self.begun = time.perf_counter()
             units = self._units(round)
             workers = [
                 threading.Thread(
@@ -183,10 +188,9 @@ class Replay:
                 if not unit:
                     break
                 for query in unit:
-                    if self._over():
+                    if len(unit) > 1 and self._over():
                         break
-                    self._one(session, query, round, worker)
-                    if session.closed:
+                    if not self._one(session, query, round, worker) and session.closed:
                         session = self._reconnect(session)
         except BaseException as exc:  # noqa: BLE001 - raised again by run()
             self._errors.append(exc)
@@ -195,14 +199,16 @@ class Replay:
             if session is not None:
                 self._leave(session)
 
-    def _one(self, session: Session, query: Query, round: int, worker: int) -> None:
+    def _one(self, session: Session, query: Query, round: int, worker: int) -> bool:
+        """Replay one query; whether it ended well."""
         if round == 0:
             self._scheduler.bus.emit(QueryStarted(query, 0, worker))
-            self._scheduler.run_in(session, query, round=0, worker=worker)
-            return
+            result, _, _, _ = self._scheduler.run_in(session, query, round=0, worker=worker)
+            return result.status == "ok"
         result, _, _ = self._scheduler.walk(session, query, round=round, worker=worker)
         with self._count:
             self.tally.add(result)
+        return result.status == "ok"
 
     def _over(self) -> bool:
         # Asked before each query: cheapest first.

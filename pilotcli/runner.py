@@ -100,7 +100,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
                 ready.scheduler.db_controller.cancel()
 
             ready.announce(total)
-            return ready.carry_out(work, cancel, abort, replay.tally)
+            return ready.carry_out(work, cancel, abort, replay)
 
 
 def pretrain(
@@ -136,7 +136,7 @@ def pretrain(
                     return
 
         ready.announce(0)
-        return ready.carry_out(work, ready.scheduler.db_controller.cancel, abort, Tally())
+        return ready.carry_out(work, ready.scheduler.db_controller.cancel, abort)
 
 
 def select_events(
@@ -195,7 +195,7 @@ class _Ready:
         work: Callable[[], None],
         cancel: Callable[[], None],
         abort: Callable[[], None],
-        tally: Tally,
+        replay: Replay | None = None,
     ) -> RunFinished:
         """Do `work` in a thread, so that this one can hear Ctrl-C, and say how it ended."""
         failures: list[BaseException] = []
@@ -213,7 +213,10 @@ class _Ready:
             thread.start()
             while thread.is_alive():
                 thread.join(0.5)
+        if replay is not None:
+            started = replay.begun or time.perf_counter()
         elapsed_s = time.perf_counter() - started
+        tally = replay.tally if replay is not None else Tally()
         finished = self._concluded(tally, failures, elapsed_s)
         self.log.finish(finished)
         self.bus.emit(finished)

@@ -38,7 +38,7 @@ EXPLAINABLE = frozenset(
 )
 """Commands that EXPLAIN takes as they stand."""
 
-_NO_ROWS = Rows((), (), None)
+_NO_ROWS = Rows()
 
 
 class RunLog(EventLog, Protocol):

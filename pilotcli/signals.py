@@ -238,8 +238,9 @@ class Notice(Signal):
 class RunFinished(Signal):
     """The run ended. Counts are over all rounds, warm-up excluded.
 
-    `slowest` holds the slowest results, slowest first. `elapsed_s` is the wall time from the
-    first query to the last event; `query_s` the sum of the queries' own times.
+    `slowest` holds the slowest queries' results, slowest first. `elapsed_s` is the wall time from
+    the first query after warm-up to the last event, or of a whole pretraining; `query_s` the sum
+    of the queries' own times.
     """
 
     run_id: int

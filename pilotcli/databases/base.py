@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pilotcli.records import CopyData
 
@@ -19,16 +18,21 @@ __all__ = ["BaseDBController", "Row", "Rows", "Session", "Target"]
 Row = tuple[Any, ...]
 
 
-@dataclass(slots=True)
-class Rows:
-    """What a statement returned: its rows and their columns, both empty where it returns none.
+class Rows(NamedTuple):
+    """What a statement returned: its rows, empty where it returns none.
 
     `row_count` is the number of rows returned or changed, None where the server does not say.
+    `description` is that of the DB-API's cursor (PEP 249), None where there are no rows.
     """
 
-    rows: Sequence[Row]
-    columns: Sequence[str]
-    row_count: int | None
+    rows: Sequence[Row] = ()
+    row_count: int | None = None
+    description: Sequence[Any] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns, empty where there are none."""
+        return [column[0] for column in self.description or ()]
 
 
 class Session(Protocol):

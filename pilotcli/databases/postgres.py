@@ -66,12 +66,12 @@ class PostgresSession:
             description = cursor.description
             if description is None:
                 count = cursor.rowcount
-                return Rows((), (), count if count >= 0 else None)
+                return Rows((), count if count >= 0 else None)
             rows = cursor.fetchall()
-            return Rows(rows, [column[0] for column in description], len(rows))
+            return Rows(rows, len(rows), description)
         except psycopg2.Error as error:
             if error.pgcode is None and not self._connection.closed and _is_empty(sql):
-                return Rows((), (), None)
+                return Rows()
             raise self._failure(error, time.monotonic() - began) from None
         except (UnicodeError, OverflowError) as error:
             raise QueryError(f"the text cannot be exchanged with the server: {error}") from None
@@ -86,7 +86,7 @@ class PostgresSession:
         finally:
             channel.close()
         count = cursor.rowcount
-        return Rows((), (), count if count >= 0 else None)
+        return Rows((), count if count >= 0 else None)
 
     def explain(self, sql: str) -> dict[str, Any]:
         """The planner's plan of `sql`: the dict that holds the key `Plan`."""

@@ -100,7 +100,7 @@ class JournalReader:
             arguments.append(status)  # type: ignore[arg-type]
         if failed:
             wanted += " AND status <> 'ok'"
-        by = {"seq": "round, seq, result_id", "slowest": "elapsed_s DESC, result_id"}[order]
+        by = {"seq": "round, seq, result", "slowest": "elapsed_s DESC, result"}[order]
         outer = by.replace(" seq", " chosen.seq")
         # The rows are chosen and ordered by the narrow columns alone; only those that are asked
         # for are joined with their texts.

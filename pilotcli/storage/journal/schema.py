@@ -46,8 +46,8 @@ CREATE TABLE queries (
     PRIMARY KEY (run_id, seq)
 ) WITHOUT ROWID;
 CREATE TABLE results (
-    result_id INTEGER PRIMARY KEY,
     run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    result INTEGER NOT NULL, -- counts from 1 in each run, in the order in which queries ended
     seq INTEGER NOT NULL,
     round INTEGER NOT NULL,
     worker INTEGER NOT NULL,
@@ -58,9 +58,9 @@ CREATE TABLE results (
     error TEXT,
     sqlstate TEXT,
     inference_s REAL NOT NULL,
-    collection_s REAL NOT NULL
-);
-CREATE INDEX results_by_run ON results (run_id);
+    collection_s REAL NOT NULL,
+    PRIMARY KEY (run_id, result)
+) WITHOUT ROWID;
 CREATE INDEX results_failed ON results (run_id) WHERE status <> 'ok';
 CREATE TABLE firings (
     firing_id INTEGER PRIMARY KEY,

@@ -31,6 +31,7 @@ LARGE_SQL_CHARS = 65_536
 _QUERY_COLUMNS = ("run_id", "seq", "label", "file", "line", "command", "sql", "sql_chars")
 _RESULT_COLUMNS = (
     "run_id",
+    "result",
     "seq",
     "round",
     "worker",
@@ -79,6 +80,8 @@ class RunJournal:
         self._connection = connection
         self._waiting: list[tuple[Query, QueryResult]] = []
         self._firings: list[tuple[tuple[object, ...], Mapping[str, int]]] = []
+        self._written = 0
+        """Results that are in the journal."""
         self._stored = bytearray()
         """One byte for each query: whether its text is in the journal already."""
         self._write_lock = threading.Lock()
@@ -241,6 +244,7 @@ class RunJournal:
             # Other threads append meanwhile, at the end; only what is committed leaves the lists.
             del self._waiting[: len(taken)]
             del self._firings[: len(firings)]
+            self._written += len(taken)
             self._mark_stored(taken)
 
     @contextmanager
@@ -267,6 +271,7 @@ class RunJournal:
         results = [
             (
                 run_id,
+                number,
                 query.seq,
                 result.round,
                 result.worker,
@@ -279,7 +284,7 @@ class RunJournal:
                 result.inference_s,
                 result.collection_s,
             )
-            for query, result in taken
+            for number, (query, result) in enumerate(taken, self._written + 1)
         ]
         self._insert_rows("INSERT INTO results", _RESULT_COLUMNS, results)
 
