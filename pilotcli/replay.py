@@ -6,6 +6,7 @@ A unit is what one worker runs without another in between: a single query, or a 
 
 from __future__ import annotations
 
+import gc
 import itertools
 import random
 import threading
@@ -133,6 +134,8 @@ class Replay:
         workload cannot be read on.
         """
         options = self._options
+        # What was made until here stays: the collector need not look at it again and again.
+        gc.freeze()
         self._scheduler.before_workload()
         rounds = itertools.chain((0,) * options.warmup, range(1, options.repeat + 1))
         for round in rounds:

@@ -188,7 +188,8 @@ class PilotScheduler:
 
         Returns its result, its rows, and the error that it ended with.
         """
-        self.bus.emit(QueryStarted(query, round, worker))
+        if self.bus.hears(QueryStarted):
+            self.bus.emit(QueryStarted(query, round, worker))
         result, rows, error, pulled = self.run_in(session, query, round=round, worker=worker)
         with self._lock:
             self.finished += 1

@@ -265,16 +265,27 @@ Listener = Callable[[Signal], None]
 class Bus:
     """Carries signals to listeners, in the order of subscription.
 
-    A listener that raises is logged once, dropped, and never stops a run.
-    `emit` may be called from several threads; the core serialises its own calls.
+    A listener that raises is logged once, dropped, and never stops a run. One may have a set
+    `deaf_to` of signal classes that it does nothing with: a signal that nobody hears need not be
+    made (`hears`). `emit` may be called from several threads; the core serialises its own calls.
     """
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners: tuple[Listener, ...] = listeners
+        self._heard: dict[type[Signal], bool] = {}
 
     def subscribe(self, listener: Listener) -> None:
         """Send all further signals to `listener` too."""
         self._listeners = (*self._listeners, listener)
+        self._heard = {}
+
+    def hears(self, kind: type[Signal]) -> bool:
+        """Whether any listener does something with signals of this class."""
+        heard = self._heard.get(kind)
+        if heard is None:
+            heard = any(kind not in getattr(one, "deaf_to", ()) for one in self._listeners)
+            self._heard[kind] = heard
+        return heard
 
     def emit(self, signal: Signal) -> None:
         """Hand `signal` to every listener."""

@@ -18,6 +18,7 @@ from pilotcli.signals import (
     ModelSaved,
     Notice,
     QueryFinished,
+    QueryStarted,
     RowsCollected,
     RunStarted,
     StepStarted,
@@ -97,6 +98,9 @@ class PlainView:
                 ModelLoaded: self._model_loaded,
                 ModelSaved: self._model_saved,
             }
+
+    deaf_to = frozenset({QueryStarted})
+    """Which query runs is for a terminal to show."""
 
     def __call__(self, signal: object) -> None:
         """Take a signal; called from any thread."""

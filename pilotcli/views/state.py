@@ -180,6 +180,9 @@ class RunState:
         if result.round == 0:
             self.warmup += 1
             return
+        if self.first_query is None:
+            self.first_query = self.clock() - result.elapsed_s
+            self.step = None
         self.done += 1
         status = result.status
         self.statuses[status] += 1

@@ -4,12 +4,15 @@
 
 Both go over the embedded server's Unix socket, in turn, five times each. pilot's time is that of
 `pilot run` from its first query to its last event, with the journal, two events and the plain view
-at work; the raw loop calls `execute` and `fetchall` for the same statements.
+at work; the raw loop calls `execute` and `fetchall` for the same statements. First as the scheduler
+of the machine places client and server, then with both on one core, where nothing of pilot's work
+runs beside the server's.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import statistics
 import sys
 import tempfile
@@ -24,7 +27,7 @@ from pilotcli.views import make_view
 
 ROUNDS = 5
 
-EVENTS = '''
+EVENTS = """
 from pilotcli import QueryFinishEvent, PeriodicModelUpdateEvent
 
 class Count(QueryFinishEvent):
@@ -34,7 +37,7 @@ class Count(QueryFinishEvent):
 class Update(PeriodicModelUpdateEvent):
     def custom_model_update(self, pilot_model, db_controller, data_manager):
         return None
-'''
+"""
 
 CONFIG = """
 home: {home}
@@ -46,6 +49,12 @@ events:
 
 def main() -> None:
     queries = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    for cores in (os.sched_getaffinity(0), {max(os.sched_getaffinity(0))}):
+        os.sched_setaffinity(0, cores)
+        compare(queries, "one core" if len(cores) == 1 else "as placed")
+
+
+def compare(queries: int, placement: str) -> None:
     with tempfile.TemporaryDirectory(prefix="pilot-bench-") as name:
         folder = Path(name)
         (folder / "ev.py").write_text(EVENTS)
@@ -64,7 +73,7 @@ def main() -> None:
         controller.close()
         target.close()
     slow, fast = statistics.median(piloted), statistics.median(raw)
-    print(f"{queries} point selects, medians of {ROUNDS}:")
+    print(f"{queries} point selects, {placement}, medians of {ROUNDS}:")
     print(f"  raw psycopg2  {fast:.3f} s  {fast / queries * 1e6:.1f} us a query")
     print(f"  pilot run     {slow:.3f} s  {slow / queries * 1e6:.1f} us a query")
     print(f"  ratio         {slow / fast:.2f}")

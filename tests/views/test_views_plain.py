@@ -122,8 +122,8 @@ def test_progress_waits_for_time_and_share(make: Any, clock: Any, wall: Any) -> 
         clock.now = now
         log(make.finished(seq))
     assert [line for line in log.lines() if " of 100 " in line] == [
-        "51 of 100 queries (51 %), p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
-        "61 of 100 queries (61 %), p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
+        "51 of 100 queries (51 %), 5.1/s, p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
+        "61 of 100 queries (61 %), 2.0/s, p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
     ]
 
 
