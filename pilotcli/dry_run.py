@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
-from pilotcli.errors import UsageError
+from pilotcli.config.model import EventSpec
+from pilotcli.errors import PilotError, UsageError
 from pilotcli.event_runner import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
-from pilotcli.records import FiringReason
+from pilotcli.plugins.checks import load_class
+from pilotcli.records import EventKind, FiringReason
 from pilotcli.runner import RunRequest, select_events
-from pilotcli.signals import EventInfo
 from pilotcli.workload import open_workload
 
 __all__ = ["EventListing", "Examination", "examine", "list_events"]
@@ -21,11 +25,17 @@ __all__ = ["EventListing", "Examination", "examine", "list_events"]
 
 @dataclass(frozen=True, slots=True)
 class EventListing:
-    """One event of a config, as `pilot events list` shows it."""
+    """One event of a config, as `pilot events list` shows it.
 
-    info: EventInfo
+    A disabled event is not built: its `kind` and `file` are None where its class cannot be loaded.
+    """
+
+    name: str
+    kind: EventKind | None
+    fires: str
+    model: str | None
     class_path: str
-    file: str
+    file: str | None
     enabled: bool
 
 
@@ -63,34 +73,42 @@ def examine(request: RunRequest) -> Examination:
 
 def list_events(config: RunConfig) -> tuple[EventListing, ...]:
     """Every event of `config`, the disabled ones too, in the order in which they fire."""
-    everything = replace(
-        config, events=tuple(replace(spec, enabled=True) for spec in config.events)
+    built = {registered.name: registered for registered in _built(config)}
+    return tuple(
+        _enabled(spec, built[spec.name]) if spec.enabled else _disabled(spec, config.base)
+        for spec in config.events
     )
-    specs = {spec.name: spec for spec in config.events}
-    listings = []
-    for registered in _built(everything):
-        spec = specs[registered.name]
-        listings.append(
-            EventListing(
-                info=describe(registered),
-                class_path=spec.class_path,
-                file=_source(type(registered.event)),
-                enabled=spec.enabled,
-            )
-        )
-    return tuple(listings)
+
+
+def _enabled(spec: EventSpec, registered: Registered) -> EventListing:
+    info = describe(registered)
+    file = _source(type(registered.event))
+    return EventListing(
+        spec.name, info.kind, info.fires, info.model, spec.class_path, file, enabled=True
+    )
+
+
+def _disabled(spec: EventSpec, base: Path) -> EventListing:
+    kind = file = None
+    with contextlib.suppress(PilotError), contextlib.redirect_stdout(sys.stderr):
+        cls = load_class(spec, base)
+        kind, file = kind_of(cls), _source(cls)
+    fires = "never (enabled: false)"
+    return EventListing(spec.name, kind, fires, spec.model, spec.class_path, file, enabled=False)
 
 
 def _built(config: RunConfig) -> tuple[Registered, ...]:
-    plugins = check_plugins(config)
     embedded = choose_embedded(config.database, os.environ)
     pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
-    built = plugins.build_events(pilot_config, plugins.build_models())
+    # Standard output is for what was asked for, not for what drivers print when they are loaded.
+    with contextlib.redirect_stdout(sys.stderr):
+        plugins = check_plugins(config)
+        built = plugins.build_events(pilot_config, plugins.build_models())
     return tuple(Registered(one.spec.name, one.event, kind_of(one.event)) for one in built)
 
 
-def _source(cls: type) -> str:
+def _source(cls: type) -> str | None:
     try:
-        return inspect.getsourcefile(cls) or ""
+        return inspect.getsourcefile(cls)
     except TypeError:
-        return ""
+        return None

@@ -208,7 +208,7 @@ class _Ready:
                 failures.append(exc)
 
         started = time.perf_counter()
-        with driver_output(self.bus), Interrupts(self.stop, cancel, abort):
+        with Interrupts(self.stop, cancel, abort):
             thread = threading.Thread(target=body, name="pilot-run")
             thread.start()
             while thread.is_alive():
@@ -289,8 +289,10 @@ def _prepared(
             "this version of pilot runs events and models, but has no push handlers yet",
             hint="Take `handlers:` out of the config.",
         )
-    plugins = check_plugins(config)
     with contextlib.ExitStack() as stack:
+        # From here on drivers' code runs: their modules, their constructors, their events.
+        stack.enter_context(driver_output(bus))
+        plugins = check_plugins(config)
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(config.home))))
         embedded = choose_embedded(config.database, os.environ)
         pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,21 @@ from pilotcli.databases.base import Target
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_libpq_environment() -> Iterator[None]:
+    """No variable of libpq's leads a test to somebody's server."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PG")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """The home folder of an embedded server that runs as long as the tests do."""
     with tempfile.TemporaryDirectory(prefix="pilot-tests-") as folder:
+        # As root the server runs as another user, which must be able to pass through.
+        Path(folder).chmod(0o711)
         home = Path(folder) / ".pilot"
         target = open_target(PostgreSQLConfig(home=home))
         try:

@@ -37,10 +37,10 @@ def show_events(events: Sequence[EventListing], format: str) -> None:
         _json(
             [
                 {
-                    "name": one.info.name,
-                    "kind": one.info.kind.value,
-                    "fires": one.info.fires,
-                    "model": one.info.model,
+                    "name": one.name,
+                    "kind": one.kind.value if one.kind is not None else None,
+                    "fires": one.fires,
+                    "model": one.model,
                     "class": one.class_path,
                     "file": one.file,
                     "enabled": one.enabled,
@@ -63,12 +63,12 @@ def show_events(events: Sequence[EventListing], format: str) -> None:
         ),
         [
             (
-                one.info.name,
-                one.info.kind.value,
-                one.info.fires if one.enabled else "never (enabled: false)",
-                one.info.model or "",
+                one.name,
+                one.kind.value if one.kind is not None else "?",
+                one.fires,
+                one.model or "",
                 one.class_path,
-                one.file,
+                one.file or "",
             )
             for one in events
         ],
