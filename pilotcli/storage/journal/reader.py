@@ -165,28 +165,18 @@ class JournalReader:
         counts = self.counts(run_id)
         ok = counts.get("ok", 0)
         ((query_s,),) = self._all("SELECT total(elapsed_s) FROM results WHERE run_id = ?", run_id)
-        return RunStatistics(
-            total=sum(counts.values()),
-            counts=counts,
-            query_s=query_s,
-            p50_s=self._percentile(run_id, ok, 0.50),
-            p95_s=self._percentile(run_id, ok, 0.95),
-            p99_s=self._percentile(run_id, ok, 0.99),
-            max_s=self._percentile(run_id, ok, 1.0),
+        ranks = [max(1, math.ceil(share * ok)) for share in (0.50, 0.95, 0.99, 1.0)]
+        # The latencies are sorted once for all of them.
+        found = dict(
+            self._all(
+                "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "
+                "FROM results WHERE run_id = ? AND status = 'ok') WHERE rank IN (?, ?, ?, ?)",
+                run_id,
+                *ranks,
+            )
         )
-
-    def _percentile(self, run_id: int, count: int, share: float) -> float | None:
-        """The nearest-rank percentile of `count` results that ended `ok`."""
-        if not count:
-            return None
-        rank = max(1, math.ceil(share * count))
-        rows = self._all(
-            "SELECT elapsed_s FROM results WHERE run_id = ? AND status = 'ok' "
-            "ORDER BY elapsed_s LIMIT 1 OFFSET ?",
-            run_id,
-            rank - 1,
-        )
-        return float(rows[0][0])
+        p50_s, p95_s, p99_s, max_s = (found.get(rank) for rank in ranks)
+        return RunStatistics(sum(counts.values()), counts, query_s, p50_s, p95_s, p99_s, max_s)
 
     def pretraining(self, event: str, fingerprint: str) -> PretrainingState | None:
         """How far the pretraining of `event` has come; None when it never began."""

@@ -16,6 +16,8 @@ FILE_NAME = "journal.db"
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 10.0
 
+# The two tables that grow with a run declare no reference to it: the check would be made for
+# every row, of a run whose writer has just made it.
 TABLES = """
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY,
@@ -35,7 +37,7 @@ CREATE TABLE runs (
     pid_start TEXT NOT NULL
 );
 CREATE TABLE queries (
-    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    run_id INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     label TEXT NOT NULL,
     file TEXT,
@@ -46,19 +48,19 @@ CREATE TABLE queries (
     PRIMARY KEY (run_id, seq)
 ) WITHOUT ROWID;
 CREATE TABLE results (
-    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    run_id INTEGER NOT NULL,
     result INTEGER NOT NULL, -- counts from 1 in each run, in the order in which queries ended
     seq INTEGER NOT NULL,
     round INTEGER NOT NULL,
     worker INTEGER NOT NULL,
-    status TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'ok',
     started_at REAL NOT NULL,
     elapsed_s REAL NOT NULL,
     row_count INTEGER,
     error TEXT,
     sqlstate TEXT,
-    inference_s REAL NOT NULL,
-    collection_s REAL NOT NULL,
+    inference_s REAL NOT NULL DEFAULT 0,
+    collection_s REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, result)
 ) WITHOUT ROWID;
 CREATE INDEX results_failed ON results (run_id) WHERE status <> 'ok';

@@ -28,24 +28,10 @@ BATCH_ROWS = 500
 BATCH_AGE_S = 0.2
 LARGE_SQL_CHARS = 65_536
 
-_QUERY_COLUMNS = ("run_id", "seq", "label", "file", "line", "command", "sql", "sql_chars")
-_RESULT_COLUMNS = (
-    "run_id",
-    "result",
-    "seq",
-    "round",
-    "worker",
-    "status",
-    "started_at",
-    "elapsed_s",
-    "row_count",
-    "error",
-    "sqlstate",
-    "inference_s",
-    "collection_s",
-)
+_QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
+_USUAL_COLUMNS = ("result", "seq", "round", "worker", "started_at", "elapsed_s", "row_count")
+_OTHER_COLUMNS = ("status", "error", "sqlstate", "inference_s", "collection_s")
 _FIRING_COLUMNS = (
-    "run_id",
     "event",
     "kind",
     "reason",
@@ -57,8 +43,8 @@ _FIRING_COLUMNS = (
     "error",
     "traceback",
 )
-_ROWS_A_STATEMENT = 64
-"""Times the columns above this stays below 999, the most parameters that older SQLite takes."""
+_PARAMETERS = 999
+"""The most that older SQLite takes in one statement."""
 
 
 class RunJournal:
@@ -120,7 +106,6 @@ class RunJournal:
         if self._error is not None:
             self._raise_error()
         row = (
-            self.run_id,
             signal.event,
             signal.kind.value,
             signal.reason,
@@ -261,32 +246,31 @@ class RunJournal:
                 raise
 
     def _insert(self, taken: list[tuple[Query, QueryResult]]) -> None:
-        run_id, stored, known = self.run_id, self._stored, len(self._stored)
+        stored, known = self._stored, len(self._stored)
         queries = [
-            _query_row(run_id, query)
-            for query, _ in taken
-            if query.seq >= known or not stored[query.seq]
+            _query_row(query) for query, _ in taken if query.seq >= known or not stored[query.seq]
         ]
         self._insert_rows("INSERT OR IGNORE INTO queries", _QUERY_COLUMNS, queries)
-        results = [
-            (
-                run_id,
+        usual: list[tuple[object, ...]] = []
+        others: list[tuple[object, ...]] = []
+        for number, (_, result) in enumerate(taken, self._written + 1):
+            row = (
                 number,
-                query.seq,
+                result.seq,
                 result.round,
                 result.worker,
-                result.status,
                 result.started_at,
                 result.elapsed_s,
                 result.row_count,
-                None if result.error is None else _storable(result.error),
-                result.sqlstate,
-                result.inference_s,
-                result.collection_s,
             )
-            for number, (query, result) in enumerate(taken, self._written + 1)
-        ]
-        self._insert_rows("INSERT INTO results", _RESULT_COLUMNS, results)
+            if result.status == "ok" and not result.inference_s and not result.collection_s:
+                usual.append(row)
+            else:
+                others.append(row + _others(result))
+        # The columns of most results are those without a default: the fewer, the faster, and the
+        # sqlite3 module takes longer to bind one NULL than five numbers.
+        self._insert_rows("INSERT INTO results", _USUAL_COLUMNS, usual)
+        self._insert_rows("INSERT INTO results", _USUAL_COLUMNS + _OTHER_COLUMNS, others)
 
     def _insert_firings(
         self, firings: Sequence[tuple[tuple[object, ...], Mapping[str, int]]]
@@ -300,15 +284,15 @@ class RunJournal:
     def _insert_rows(
         self, insert: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
     ) -> None:
-        # Many rows in one statement: the interpreter lock changes hands once a statement, and each
-        # change can cost the replaying thread, or this one, a wait of milliseconds.
-        start, count = 0, _ROWS_A_STATEMENT
-        row = f"({', '.join('?' * len(columns))})"
+        # Many rows in one statement cost half of what they cost one by one, and the interpreter
+        # lock, which other threads wait for, changes hands once a statement.
+        start, count = 0, _PARAMETERS // len(columns)
+        row = f"({self.run_id}, {', '.join('?' * len(columns))})"
         while start < len(rows):
             while start + count > len(rows):
                 count //= 2
             self._connection.execute(
-                f"{insert} ({', '.join(columns)}) VALUES {', '.join([row] * count)}",
+                f"{insert} (run_id, {', '.join(columns)}) VALUES {', '.join([row] * count)}",
                 tuple(chain.from_iterable(rows[start : start + count])),
             )
             start += count
@@ -324,10 +308,9 @@ class RunJournal:
             stored[query.seq] = 1
 
 
-def _query_row(run_id: int, query: Query) -> tuple[object, ...]:
+def _query_row(query: Query) -> tuple[object, ...]:
     sql = query.sql
     return (
-        run_id,
         query.seq,
         _storable(query.label),
         query.file,
@@ -335,6 +318,16 @@ def _query_row(run_id: int, query: Query) -> tuple[object, ...]:
         query.command,
         _storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS]),
         len(sql),
+    )
+
+
+def _others(result: QueryResult) -> tuple[object, ...]:
+    return (
+        result.status,
+        None if result.error is None else _storable(result.error),
+        result.sqlstate,
+        result.inference_s,
+        result.collection_s,
     )
 
 
