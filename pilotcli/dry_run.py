@@ -13,7 +13,7 @@ from pathlib import Path
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.config.model import EventSpec
 from pilotcli.errors import PilotError, UsageError
-from pilotcli.event_runner import Registered, describe, firing_plan, kind_of
+from pilotcli.event_plan import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class
 from pilotcli.records import EventKind, FiringReason

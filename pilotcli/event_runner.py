@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pilotcli.databases.base import BaseDBController
 from pilotcli.errors import DriverError, Interrupted, UsageError
+from pilotcli.event_plan import Registered, kind_of
 from pilotcli.events import (
     Event,
     ModelUpdate,
@@ -23,12 +24,11 @@ from pilotcli.events import (
     QueryFinishEvent,
     WorkloadBeforeEvent,
 )
-from pilotcli.model import CheckpointedModel, PilotModel, Provenance
+from pilotcli.model import CheckpointedModel, Provenance
 from pilotcli.records import EventKind, FiringOutcome, FiringReason, ModelVersion
 from pilotcli.signals import (
     Bus,
     CollectionFinished,
-    EventInfo,
     EventStarted,
     EventTriggered,
     ModelKept,
@@ -44,10 +44,6 @@ __all__ = [
     "EventRunner",
     "PretrainingProgress",
     "PretrainingSteps",
-    "Registered",
-    "describe",
-    "firing_plan",
-    "kind_of",
 ]
 
 CountMode = Literal["finished", "successful"]
@@ -83,28 +79,6 @@ class EventLog(Protocol):
 
     def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
         """Keep how far a pretraining has come."""
-
-
-@dataclass(slots=True)
-class Registered:
-    """An event with its name and its counts."""
-
-    name: str
-    event: Event
-    kind: EventKind
-    finished: int = 0
-    """Queries counted since the last firing by interval."""
-    fired: int = 0
-    failed: int = 0
-
-    @property
-    def model(self) -> PilotModel | None:
-        """The model that the event trains or updates."""
-        if isinstance(self.event, PeriodicModelUpdateEvent):
-            return self.event.pilot_model
-        if isinstance(self.event, PretrainingModelEvent):
-            return self.event.bind_pilot_model
-        return None
 
 
 class EventRunner:
@@ -328,78 +302,6 @@ class EventRunner:
     def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
         if self._log is not None:
             self._log.add_progress(name, table, progress)
-
-
-def kind_of(event: Event | type[Event]) -> EventKind:
-    """Which of the four kinds an event, or a class of events, is.
-
-    Raises `UsageError` for anything else.
-    """
-    cls = event if isinstance(event, type) else type(event)
-    for base, kind in _KINDS:
-        if issubclass(cls, base):
-            return kind
-    raise UsageError(
-        f"{cls.__name__} is no event",
-        hint="An event derives from " + ", ".join(base.__name__ for base, _ in _KINDS) + ".",
-    )
-
-
-_KINDS: tuple[tuple[type[Event], EventKind], ...] = (
-    (PeriodicModelUpdateEvent, EventKind.PERIODIC_UPDATE),
-    (QueryFinishEvent, EventKind.QUERY_FINISH),
-    (WorkloadBeforeEvent, EventKind.WORKLOAD_BEFORE),
-    (PretrainingModelEvent, EventKind.PRETRAINING),
-)
-
-
-def describe(registered: Registered) -> EventInfo:
-    """When the event fires, in words."""
-    event = registered.event
-    fires = "before the first query"
-    if isinstance(event, QueryFinishEvent):
-        every = event.interval_count
-        fires = "after every query" if every == 1 else f"after every {every} queries"
-        if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
-            fires = f"at the start, {fires}"
-    elif isinstance(event, WorkloadBeforeEvent):
-        fires = fires if event.enable else "never (enable=False)"
-    elif isinstance(event, PretrainingModelEvent):
-        steps = {
-            f"collects into {event.data_saving_table}": event.enable_collection,
-            "trains": event.enable_training,
-        }
-        done = " and ".join(step for step, enabled in steps.items() if enabled)
-        fires = f"before the run: {done}" if done else "never (neither collects nor trains)"
-    model = registered.model
-    return EventInfo(registered.name, registered.kind, fires, model.model_name if model else None)
-
-
-def firing_plan(
-    events: Sequence[Registered], queries: int
-) -> Iterator[tuple[FiringReason, int, str]]:
-    """Every firing of a run over `queries` queries in its order: why, after how many finished
-    queries, and which event. No event is called."""
-    for registered in events:
-        if registered.kind is EventKind.PRETRAINING:
-            yield "pretraining", 0, registered.name
-    for registered in events:
-        event = registered.event
-        if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
-            yield "init", 0, registered.name
-    for registered in events:
-        event = registered.event
-        if isinstance(event, WorkloadBeforeEvent) and event.enable and queries:
-            yield "workload_before", 0, registered.name
-    intervals = [
-        (one.name, one.event.interval_count)
-        for one in events
-        if isinstance(one.event, QueryFinishEvent)
-    ]
-    for after_query in range(1, queries + 1):
-        for name, interval in intervals:
-            if after_query % interval == 0:
-                yield "interval", after_query, name
 
 
 def _free_name(name: str, taken: set[str]) -> str:

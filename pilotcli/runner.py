@@ -8,21 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 from pilotcli.capture import driver_output
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
-from pilotcli.config.model import EventSpec, ModelSpec
+from pilotcli.config.model import EventSpec
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
 from pilotcli.errors import CapabilityError, DriverError, Interrupted, PilotError, UsageError
-from pilotcli.event_runner import PretrainingProgress, PretrainingSteps, Registered, describe
+from pilotcli.event_plan import Registered, describe
+from pilotcli.event_runner import PretrainingProgress, PretrainingSteps
 from pilotcli.interrupts import Interrupts
-from pilotcli.model import CheckpointedModel, PilotModel
+from pilotcli.model import PilotModel
+from pilotcli.model_loading import current_version, load_models
 from pilotcli.names import did_you_mean
 from pilotcli.plugins import check_plugins
-from pilotcli.records import EventKind, ModelVersion, RunStatus
+from pilotcli.records import EventKind, RunStatus
 from pilotcli.replay import Replay, Tally
 from pilotcli.run_log import RunLogger, fingerprint
 from pilotcli.scheduler import PilotScheduler
@@ -30,7 +32,6 @@ from pilotcli.signals import (
     Bus,
     DatabaseReady,
     ModelInfo,
-    ModelLoaded,
     Notice,
     RunFinished,
     RunStarted,
@@ -173,7 +174,7 @@ class _Ready:
 
     def announce(self, total: int | None) -> None:
         """Emit `RunStarted`."""
-        versions = {name: _current(model) for name, model in self.models.items()}
+        versions = {name: current_version(model) for name, model in self.models.items()}
         classes = {spec.name: spec.class_path for spec in self.config.models}
         self.bus.emit(
             RunStarted(
@@ -303,7 +304,7 @@ def _prepared(
         bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))
         models = plugins.build_models()
         store = CheckpointStore(config.home / "models")
-        _load(models, config.models, store, bus)
+        load_models(models, config.models, store, bus)
         built = plugins.build_events(pilot_config, models)
         log = RunLogger(
             journal,
@@ -369,41 +370,3 @@ def _pretraining_progress(
             text = f"{one.name}: {what} before ({progress.rows} rows); not repeated"
             bus.emit(Notice("info", f"{text} (--pretraining always repeats it)"))
     return known
-
-
-def _load(
-    models: Mapping[str, PilotModel], specs: Sequence[ModelSpec], store: CheckpointStore, bus: Bus
-) -> None:
-    """Load every model as its `load:` says; raises `CheckpointError` or `DriverError`."""
-    for spec in specs:
-        model = models[spec.name]
-        version: ModelVersion | None = None
-        if isinstance(model, CheckpointedModel):
-            model.checkpoints = store
-            if spec.load is False or (spec.load == "auto" and _current(model) is None):
-                continue
-            wanted = spec.load if type(spec.load) is int else None
-            version = _loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
-        elif spec.load is True:
-            _loading(model, model.load_model)
-        else:
-            continue
-        bus.emit(ModelLoaded(model.model_name, version))
-
-
-def _loading(model: PilotModel, load: Callable[[], Any]) -> Any:
-    try:
-        return load()
-    except PilotError:
-        raise
-    except Exception as exc:
-        raise DriverError(
-            f"the model {model.model_name!r} could not be loaded: {type(exc).__name__}: {exc}",
-            hint="Begin anew with `load: false` for this model, or repair its load_model/restore.",
-        ) from exc
-
-
-def _current(model: PilotModel) -> ModelVersion | None:
-    if not isinstance(model, CheckpointedModel):
-        return None
-    return model.checkpoints.current(model.model_name)

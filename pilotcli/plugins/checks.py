@@ -11,7 +11,7 @@ from typing import Any
 from pilotcli.config.model import EventSpec, HandlerSpec, Mark, ModelSpec
 from pilotcli.config.tree import problem_at
 from pilotcli.errors import PluginError, Problem
-from pilotcli.event_runner import kind_of
+from pilotcli.event_plan import kind_of
 from pilotcli.events import Event, QueryFinishEvent
 from pilotcli.model import PilotModel
 from pilotcli.names import did_you_mean
