@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 __all__ = [
     "CopyData",
@@ -20,6 +20,7 @@ __all__ = [
     "QueryResult",
     "QueryStatus",
     "RunStatus",
+    "no_queries",
 ]
 
 QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error"]
@@ -31,6 +32,12 @@ QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error"]
 - `error`: the server refused it or failed while it ran;
 - `steering_error`: it did not run, because what a driver asked for could not be done.
 """
+
+
+def no_queries() -> dict[QueryStatus, int]:
+    """A count of queries for each status, all 0."""
+    return dict.fromkeys(get_args(QueryStatus), 0)
+
 
 FiringOutcome = Literal["ok", "failed", "kept"]
 """How an event's firing ended: `ok`, `failed` (it raised), or `kept`, when an update returned

@@ -11,14 +11,13 @@ import itertools
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.config.model import RunSection
 from pilotcli.databases.base import Session, Target
 from pilotcli.errors import DatabaseError
-from pilotcli.records import Query, QueryResult
+from pilotcli.records import Query, QueryResult, QueryStatus, no_queries
 from pilotcli.scheduler import PilotScheduler
 from pilotcli.signals import Notice, QueryStarted
 
@@ -33,7 +32,7 @@ SLOWEST_KEPT = 10
 class Tally:
     """What a run came to so far; warm-up does not count."""
 
-    statuses: Counter[str] = field(default_factory=Counter)
+    statuses: dict[QueryStatus, int] = field(default_factory=no_queries)
     query_s: float = 0.0
     _kept: dict[int, QueryResult] = field(default_factory=dict)
     """The slowest execution of each of the slowest queries, by the query's number."""
@@ -61,7 +60,7 @@ class Tally:
     @property
     def queries(self) -> int:
         """Queries that ended in any way."""
-        return self.statuses.total()
+        return sum(self.statuses.values())
 
     @property
     def failures(self) -> int:
@@ -103,6 +102,18 @@ def _ends_block(query: Query) -> bool:
     return not ("CHAIN" in words and "NO" not in words)
 
 
+class _Shared(Iterator[Sequence[Query]]):
+    """Hands units to several threads, each to one of them."""
+
+    def __init__(self, units: Iterator[Sequence[Query]]) -> None:
+        self._units = units
+        self._lock = threading.Lock()
+
+    def __next__(self) -> Sequence[Query]:
+        with self._lock:
+            return next(self._units)
+
+
 class Replay:
     """Replays `workload` through `scheduler`, in as many rounds and workers as `options` say."""
 
@@ -122,7 +133,6 @@ class Replay:
         self._workload = workload
         self._options = options
         self._stop = stop
-        self._take = threading.Lock()
         self._count = threading.Lock()
         self._sessions: list[Session] = []
         self._errors: list[BaseException] = []
@@ -144,6 +154,8 @@ class Replay:
             if round == 1:
                 self.begun = time.perf_counter()
             units = self._units(round)
+            if options.workers > 1:
+                units = _Shared(units)
             workers = [
                 threading.Thread(
                     target=self._work, args=(units, round, number), name=f"pilot-worker-{number}"
@@ -186,9 +198,8 @@ class Replay:
         try:
             session = self._connect()
             while not self._over():
-                with self._take:
-                    unit = next(units, ())
-                if not unit:
+                unit = next(units, None)
+                if unit is None:
                     break
                 for query in unit:
                     if len(unit) > 1 and self._over():
@@ -206,16 +217,20 @@ class Replay:
         """Replay one query; whether it ended well."""
         if round == 0:
             self._scheduler.bus.emit(QueryStarted(query, 0, worker))
-            result, _, _, _ = self._scheduler.run_in(session, query, round=0, worker=worker)
+            result, _, _, _ = self._scheduler.run_in(session, query, 0, worker)
             return result.status == "ok"
-        result, _, _ = self._scheduler.walk(session, query, round=round, worker=worker)
-        with self._count:
+        result, _, _ = self._scheduler.walk(session, query, round, worker)
+        if self._options.workers == 1:
             self.tally.add(result)
+        else:
+            with self._count:
+                self.tally.add(result)
         return result.status == "ok"
 
     def _over(self) -> bool:
-        # Asked before each query: cheapest first.
-        return self._stop.is_set() or bool(self._errors) or self.stopped_early
+        if self._stop.is_set() or self._errors:
+            return True
+        return self._options.fail_fast and self.stopped_early
 
     def _connect(self) -> Session:
         session = self._target.session(timeout_s=self._options.timeout)

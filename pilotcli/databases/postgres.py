@@ -68,7 +68,8 @@ class PostgresSession:
                 count = cursor.rowcount
                 return Rows((), count if count >= 0 else None)
             rows = cursor.fetchall()
-            return Rows(rows, len(rows), description)
+            # What Rows(...) does, without the call in between: this is on every query's path.
+            return tuple.__new__(Rows, (rows, len(rows), description))
         except psycopg2.Error as error:
             if error.pgcode is None and not self._connection.closed and _is_empty(sql):
                 return Rows()

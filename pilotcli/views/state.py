@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pilotcli.records import ModelVersion
+from pilotcli.records import ModelVersion, no_queries
 from pilotcli.signals import (
     CollectionFinished,
     DatabaseReady,
@@ -126,7 +125,7 @@ class RunState:
         self.first_query: float | None = None
         self.done = 0
         self.warmup = 0
-        self.statuses: Counter[str] = Counter()
+        self.statuses = no_queries()
         self.latencies = LatencyHistogram()
         self.speed = RateMeter()
         self.running: dict[int, tuple[str, float] | None] = {}

@@ -89,6 +89,7 @@ class Workload:
     def __iter__(self) -> Iterator[Query]:
         seq = 0
         limit = self._limit
+        new = tuple.__new__
         reader = ScriptReader(ScriptState.start(self._variables), self._source)
         for (entry, source), stem in zip(self._entries, self._stems, strict=True):
             before = seq
@@ -102,7 +103,8 @@ class Workload:
                 for sql, line, command, name, _ in statements:
                     seq += 1
                     label = name or (stem if alone else f"{prefix}{seq - before}")
-                    yield Query(seq, label, sql, file, line, command, copy)
+                    # What Query(...) does, without the call in between, at half of the cost.
+                    yield new(Query, (seq, label, sql, file, line, command, copy))
                     if seq == limit:
                         return
             if seq == before and entry.named:
