@@ -6,23 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forum_demo import forum_config
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.storage.data_manager import DataManager
-
-ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workloads" / "forum_schema.sql"
-
-
-def forum_config(home: Path, database: str, postgres_bin: Path | None = None) -> PostgreSQLConfig:
-    """A config of an embedded server with the forum's data in `database`."""
-    config = PostgreSQLConfig(home=home, db=database, embedded=True)
-    config.setup = (SCHEMA,)
-    config.postgres_bin = postgres_bin
-    config.user_data_db_name = f"store_of_{database}"
-    return config
 
 
 @pytest.fixture(scope="session")

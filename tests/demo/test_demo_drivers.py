@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from forum_demo import ROOT
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.controller import PostgreSQLController

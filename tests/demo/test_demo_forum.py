@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, forum_config
+from forum_demo import ROOT, forum_config
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target

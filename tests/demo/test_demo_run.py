@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, forum_config
+from forum_demo import ROOT, forum_config
 
 from pilotcli.storage.data_manager import DataManager
 

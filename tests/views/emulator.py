@@ -18,6 +18,7 @@ class Terminal:
         self.gone: list[str] = []
         self.row = self.column = 0
         self.wraps = True
+        self.pending = ""
         self.wrapped = 0
         """How often a line was longer than the screen is wide."""
 
@@ -42,10 +43,13 @@ class Terminal:
 
     def _put(self, char: str) -> None:
         taken = width(char)
-        if not taken:  # it combines with the character before
+        if not taken:  # it combines with the character before, or at a line's start with the next
             if self.column:
                 self.screen[self.row][self.column - 1] += char
+            else:
+                self.pending += char
             return
+        char, self.pending = self.pending + char, ""
         if self.column + taken > self.columns:
             self.wrapped += 1
             if self.wraps:

@@ -13,6 +13,7 @@ from emulator import Terminal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from signal_maker import Make
 
 from pilotcli.records import EventKind, QueryResult
 from pilotcli.signals import (
@@ -388,14 +389,10 @@ queries = st.builds(
 
 
 def _version(size_bytes: int, at: float, metric: float) -> Any:
-    from conftest import Make
-
     return Make.version(3, size_bytes=size_bytes, created_at=at, metrics={"mae": metric})
 
 
 def _started(query: tuple[str, int, int]) -> QueryStarted:
-    from conftest import Make
-
     return QueryStarted(Make.query(1, query[0]), query[2], query[1])
 
 
