@@ -28,6 +28,7 @@ class _Lines(io.TextIOBase):
         self._bus = bus
         self._stream: Literal["stdout", "stderr"] = stream
         self._begun = ""
+        self._passed_on = False
         self._lock = threading.RLock()
 
     def writable(self) -> bool:
@@ -36,7 +37,10 @@ class _Lines(io.TextIOBase):
     def write(self, text: str) -> int:
         with self._lock:
             *lines, self._begun = (self._begun + text).split("\n")
-            if len(self._begun) > MAX_LINE:
+            if lines and self._passed_on and not lines[0]:
+                del lines[0]  # the end of a line whose beginning was all of it
+            self._passed_on = len(self._begun) > MAX_LINE
+            if self._passed_on:
                 lines.append(self._begun)
                 self._begun = ""
             for line in lines:

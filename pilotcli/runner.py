@@ -269,7 +269,8 @@ class _Ready:
             verdicts.append((DriverError.exit_code, f"events failed: {names}"))
         allowed = self.config.run.max_failures
         if tally.failures > allowed:
-            verdicts.append((1, f"{tally.failures} queries failed ({allowed} allowed)"))
+            noun = "query" if tally.failures == 1 else "queries"
+            verdicts.append((1, f"{tally.failures} {noun} failed ({allowed} allowed)"))
         if not verdicts:
             return 0, ()
         return verdicts[0][0], tuple(reason for _, reason in verdicts)
