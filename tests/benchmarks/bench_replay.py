@@ -2,7 +2,9 @@
 
     python tests/benchmarks/bench_replay.py [QUERIES]
 
-Both go over the embedded server's Unix socket, in turn, five times each. pilot's time is that of
+Both go over the embedded server's Unix socket, in turn: each run of pilot, five of them, stands
+between two raw loops, and its ratio is to their mean, so that a machine whose speed changes
+meanwhile changes both. pilot's time is that of
 `pilot run` from its first query to its last event, with the journal, two events and the plain view
 at work; the raw loop calls `execute` and `fetchall` for the same statements. First as the scheduler
 of the machine places client and server, then with both on one core, where nothing of pilot's work
@@ -66,17 +68,22 @@ def compare(queries: int, placement: str) -> None:
         controller.execute("CREATE TABLE point (id int PRIMARY KEY, v int)")
         controller.execute("INSERT INTO point SELECT n, n FROM generate_series(1, 1000) AS n")
         controller.execute("VACUUM ANALYZE point")
-        raw, piloted = [], []
+        raw, piloted = [raw_loop(target, statements)], []
         for _ in range(ROUNDS):
-            raw.append(raw_loop(target, statements))
             piloted.append(pilot_run(folder, queries))
+            raw.append(raw_loop(target, statements))
         controller.close()
         target.close()
     slow, fast = statistics.median(piloted), statistics.median(raw)
+    ratios = [
+        run_s * 2 / (before_s + after_s)
+        for run_s, before_s, after_s in zip(piloted, raw, raw[1:], strict=False)
+    ]
     print(f"{queries} point selects, {placement}, medians of {ROUNDS}:")
     print(f"  raw psycopg2  {fast:.3f} s  {fast / queries * 1e6:.1f} us a query")
     print(f"  pilot run     {slow:.3f} s  {slow / queries * 1e6:.1f} us a query")
-    print(f"  ratio         {slow / fast:.2f}")
+    print(f"  ratio         {statistics.median(ratios):.2f}")
+    print(f"  of the runs   {', '.join(f'{ratio:.2f}' for ratio in sorted(ratios))}")
 
 
 def raw_loop(target: object, statements: list[str]) -> float:

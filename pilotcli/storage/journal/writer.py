@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["RunJournal"]
 
 MAX_SQL_CHARS = 1_000_000
-BATCH_ROWS = 500
+BATCH_ROWS = 1000
 BATCH_AGE_S = 0.2
 LARGE_SQL_CHARS = 65_536
 
@@ -50,7 +50,7 @@ _PARAMETERS = 999
 class RunJournal:
     """The writer of one run; safe to use from several threads.
 
-    `add_result` and `add_firing` put what they are given into lists, which are committed every 500
+    `add_result` and `add_firing` put what they are given into lists, which are committed every 1000
     results by the caller, and every 0.2 s by a thread of its own. All else commits at once. Each
     transaction holds all results and firings so far, so that a killed run never has a firing
     without the queries before it.
