@@ -1,0 +1,32 @@
+"""The planner module: row estimates into and out of the planner of an unmodified PostgreSQL.
+
+`pilot_planner.c` is compiled against the server's headers and loaded into a session with LOAD. Its
+settings and messages are described at its head; here is what finds, builds and loads it, and what
+writes the settings and reads the messages.
+"""
+
+from __future__ import annotations
+
+from pilotcli.steering.planner.building import build, find_built, find_pg_config
+from pilotcli.steering.planner.loading import Missing, Planner, load
+from pilotcli.steering.planner.messages import Estimate, Report, parse_report
+from pilotcli.steering.planner.settings import (
+    REPORT_SETTING,
+    ROWS_SETTING,
+    rows_setting,
+)
+
+__all__ = [
+    "REPORT_SETTING",
+    "ROWS_SETTING",
+    "Estimate",
+    "Missing",
+    "Planner",
+    "Report",
+    "build",
+    "find_built",
+    "find_pg_config",
+    "load",
+    "parse_report",
+    "rows_setting",
+]

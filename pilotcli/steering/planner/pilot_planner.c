@@ -1,0 +1,1612 @@
+/*
+ * pilot_planner.c
+ *	  Pushes row estimates into PostgreSQL's planner, and reports what it thought.
+ *
+ * Loaded with LOAD into a session of an unmodified PostgreSQL 13 to 18. With its two settings
+ * empty it does nothing. It acts on the statements that the client sends, not on those that run
+ * inside functions, and it never changes what a query returns, only how.
+ *
+ * pilot_planner.rows
+ *		'"p"=120; "p","u"=35.5': the rows that a set of relations of one query block returns.
+ *		Relations are named by alias, always in double quotes (a double quote is doubled, and so
+ *		is a # that belongs to the alias). Of several relations of one block with the same alias,
+ *		which pulled-up sub-queries bring about, the second in the order of the range table is
+ *		"p#2", the third "p#3". An entry holds in the outermost block that has all its names, and
+ *		in each if several stand side by side. Rows are held between 1 and 1e100.
+ *
+ * pilot_planner.report
+ *		A list of what to send back:
+ *		rows	the estimate for every base relation and join that the planner considered
+ *		plan	the plan that ran, as in EXPLAIN (FORMAT JSON)
+ *		actual	with the rows and loops of each node
+ *		timing	with the times of each node too
+ *		time	planning and execution time
+ *
+ * The answer comes as messages of level INFO, which always reach the client, with the text
+ * "pilot_planner 1 " and a JSON object. One comes after planning if there are entries in
+ * pilot_planner.rows or "rows" is asked for, one at the end of the execution if anything else is
+ * asked for. Keys:
+ *
+ *		applied			numbers of the entries of pilot_planner.rows (from 0) that took effect
+ *		ignored			[number, reason] of the others
+ *		estimates		[{"block": 1, "names": ["p", "u"], "rows": 40, "pushed": 35.5 or null}];
+ *						block 1 is the outermost; "rows" is the planner's own estimate, which
+ *						follows from what was pushed for smaller sets
+ *		planning_ms		time in the planner; absent if the plan was made earlier
+ *		execution_ms	time in the executor (start, run and finish)
+ *		plan			{"Plan": {...}}
+ *
+ * How it works. When the first base relation of a block gets its paths, the sizes of all are
+ * known and no join is planned yet: there the base relations get their rows, and the paths that
+ * were costed with other numbers are made anew. A join relation gets its rows at the first pair
+ * of relations that it can be made from: the paths made so far are dropped, and the planner adds
+ * them again. Partitions share the factor by which their parent changed.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+#include <math.h>
+
+#include "access/parallel.h"
+#include "access/tsmapi.h"
+#include "catalog/pg_class.h"
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "executor/executor.h"
+#include "executor/instrument.h"
+#include "fmgr.h"
+#include "nodes/bitmapset.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planner.h"
+#include "optimizer/prep.h"
+#include "parser/parsetree.h"
+#include "portability/instr_time.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+#define MESSAGE_HEAD "pilot_planner 1 "
+#define MOST_ROWS 1e100			/* the planner's own limit (costsize.c) */
+
+#define REPORT_ROWS 0x01
+#define REPORT_PLAN 0x02
+#define REPORT_ACTUAL 0x04
+#define REPORT_TIMING 0x08
+#define REPORT_TIME 0x10
+#define REPORT_AT_END (REPORT_PLAN | REPORT_TIME)
+
+/* ---- Settings ---- */
+
+/* An entry of pilot_planner.rows; its names are names[first_name] and those after it. */
+typedef struct Entry
+{
+	double		rows;
+	int			first_name;
+	int			n_names;
+} Entry;
+
+/*
+ * All of pilot_planner.rows in one chunk of memory, which PostgreSQL frees: the header, the
+ * entries, the places of the names (from the beginning of the chunk), the names.
+ */
+typedef struct Pushed
+{
+	Size		size;
+	int			n_entries;
+	int			n_names;
+	Entry		entries[FLEXIBLE_ARRAY_MEMBER];
+} Pushed;
+
+#define NAME_PLACES(pushed) ((int *) &(pushed)->entries[(pushed)->n_entries])
+#define NAME(pushed, i) ((const char *) (pushed) + NAME_PLACES(pushed)[i])
+
+static char *rows_setting = NULL;
+static char *report_setting = NULL;
+static const Pushed *pushed_now = NULL;
+static int	report_now = 0;
+static bool active = false;		/* whether any setting is set */
+
+/* ---- The state of one planning ---- */
+
+/* A set of relations of a block. */
+typedef struct Subset
+{
+	Relids		relids;			/* base relations only */
+	int			entry;			/* what is pushed; -1 for nothing */
+	bool		seen;			/* whether the planner has considered it */
+	bool		is_partition;	/* stands for partitions, not for relations of the query */
+	double		own;			/* the planner's estimate */
+	double		target;			/* the estimate to be used instead */
+	double		factor;			/* target / own */
+	int			n_scaled;		/* how many of the relation's ParamPathInfos follow target */
+	struct Subset *next;
+} Subset;
+
+typedef struct SubsetSlot
+{
+	Relids		relids;
+	Subset	   *subset;
+	uint32		hash;
+	char		status;
+} SubsetSlot;
+
+#define SH_PREFIX subsets
+#define SH_ELEMENT_TYPE SubsetSlot
+#define SH_KEY_TYPE Relids
+#define SH_KEY relids
+#define SH_HASH_KEY(table, key) bms_hash_value(key)
+#define SH_EQUAL(table, a, b) bms_equal(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, slot) (slot)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* One query block, that is one PlannerInfo. */
+typedef struct Block
+{
+	PlannerInfo *root;
+	bool		is_copy;		/* a second planning of the block around it, for min() or max() */
+	bool		has_joins_pushed;
+	bool		has_bases_pushed;
+	int			n_names;
+	char	  **names;			/* by range table index; NULL for what has no name */
+	double	   *factors;		/* by range table index; of base relations */
+	subsets_hash *table;
+	Subset	   *first;			/* in the order in which they came up */
+	Subset	   *last;
+	struct Block *next;
+} Block;
+
+typedef struct Planning
+{
+	MemoryContext context;
+	const Pushed *pushed;		/* a copy: a function called while planning may change settings */
+	int			report;
+	bool	   *applied;		/* by entry */
+	const char **reasons;		/* by entry; why it was not applied */
+	int		   *weights;		/* by entry; how much the reason tells */
+	Block	   *blocks;
+	Block	   *latest;			/* the one looked up last */
+	bool		in_rebuild;
+} Planning;
+
+static Planning *planning = NULL;	/* NULL unless a client's statement is steered */
+
+/* ---- The state of executions ---- */
+
+typedef struct Execution
+{
+	QueryDesc  *query;
+	int			report;
+	bool		tells_planning;
+	double		planning_ms;
+	instr_time	spent;
+	struct Execution *next;
+	MemoryContextCallback callback;
+} Execution;
+
+static Execution *executions = NULL;	/* of the client's statements; several with cursors */
+
+/* What the last planning leaves to the execution that follows it. */
+static struct
+{
+	bool		there;
+	bool		is_told;		/* whether planning_ms has been sent */
+	int			location;
+	int			length;
+	double		planning_ms;
+}			last_planned;
+
+static int	plan_depth = 0;
+static int	run_depth = 0;
+
+static planner_hook_type prev_planner = NULL;
+static set_rel_pathlist_hook_type prev_rel_pathlist = NULL;
+static set_join_pathlist_hook_type prev_join_pathlist = NULL;
+static ExecutorStart_hook_type prev_start = NULL;
+static ExecutorRun_hook_type prev_run = NULL;
+static ExecutorFinish_hook_type prev_finish = NULL;
+static ExecutorEnd_hook_type prev_end = NULL;
+static ProcessUtility_hook_type prev_utility = NULL;
+
+/* ------------------------------------------------------------------------------------------
+ * Settings
+ * ------------------------------------------------------------------------------------------
+ */
+
+static void *
+setting_memory(Size size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
+static void
+free_setting_memory(void *memory)
+{
+#if PG_VERSION_NUM >= 160000
+	guc_free(memory);
+#else
+	free(memory);
+#endif
+}
+
+static const char *
+skip_space(const char *at)
+{
+	while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+		at++;
+	return at;
+}
+
+static bool
+refuse_rows(int entry, const char *problem)
+{
+	GUC_check_errdetail("Entry %d %s.", entry + 1, problem);
+	GUC_check_errhint("Write entries as \"a\",\"b\"=100, separated by semicolons.");
+	return false;
+}
+
+/*
+ * Read pilot_planner.rows into `chunk`; with NULL, only count what there is to store.
+ * Returns false, with the reason told, for a text that cannot be read.
+ */
+static bool
+read_rows(const char *text, Pushed *chunk, int *n_entries, int *n_names, Size *n_chars)
+{
+	const char *at = skip_space(text);
+	int			entry = 0;
+	int			name = 0;
+	Size		chars = 0;
+	char	   *store = NULL;
+
+	if (chunk != NULL)
+		store = (char *) &NAME_PLACES(chunk)[chunk->n_names];
+	while (*at != '\0')
+	{
+		int			first = name;
+		char	   *end;
+		double		rows;
+
+		for (;;)
+		{
+			Size		length = 0;
+
+			if (*at != '"')
+				return refuse_rows(entry, "does not begin a name with a double quote");
+			if (chunk != NULL)
+				NAME_PLACES(chunk)[name] = (int) (store - (char *) chunk);
+			for (at++; *at != '\0' && (*at != '"' || at[1] == '"'); at++)
+			{
+				if (*at == '"')
+					at++;
+				if (chunk != NULL)
+					*store++ = *at;
+				length++;
+			}
+			if (*at != '"')
+				return refuse_rows(entry, "has a name without an end");
+			if (length == 0)
+				return refuse_rows(entry, "has an empty name");
+			if (chunk != NULL)
+			{
+				*store++ = '\0';
+				for (int i = first; i < name; i++)
+					if (strcmp(NAME(chunk, i), NAME(chunk, name)) == 0)
+						return refuse_rows(entry, "names a relation twice");
+			}
+			chars += length + 1;
+			name++;
+			at = skip_space(at + 1);
+			if (*at != ',')
+				break;
+			at = skip_space(at + 1);
+		}
+		if (*at != '=')
+			return refuse_rows(entry, "has no = after its names");
+		at = skip_space(at + 1);
+		if (*at == '-')
+			return refuse_rows(entry, "has a negative number of rows");
+		/* strtod alone would also take hexadecimal numbers, infinity and "nan". */
+		if ((*at < '0' || *at > '9') && *at != '.')
+			return refuse_rows(entry, "has no number of rows");
+		errno = 0;
+		rows = strtod(at, &end);
+		if (end == at || memchr(at, 'x', end - at) != NULL || memchr(at, 'X', end - at) != NULL)
+			return refuse_rows(entry, "has no number of rows");
+		if (isnan(rows) || isinf(rows))
+			return refuse_rows(entry, "has a number of rows that is too large");
+		at = skip_space(end);
+		if (*at == ';')
+			at = skip_space(at + 1);
+		else if (*at != '\0')
+			return refuse_rows(entry, "goes on after its number of rows");
+		if (chunk != NULL)
+		{
+			chunk->entries[entry].rows = Min(Max(rows, 1.0), MOST_ROWS);
+			chunk->entries[entry].first_name = first;
+			chunk->entries[entry].n_names = name - first;
+		}
+		entry++;
+	}
+	*n_entries = entry;
+	*n_names = name;
+	*n_chars = chars;
+	return true;
+}
+
+static bool
+check_rows(char **value, void **extra, GucSource source)
+{
+	int			n_entries;
+	int			n_names;
+	Size		n_chars;
+	Size		size;
+	Pushed	   *chunk;
+
+	(void) source;
+	if (*value == NULL || *skip_space(*value) == '\0')
+		return true;
+	if (!read_rows(*value, NULL, &n_entries, &n_names, &n_chars))
+		return false;
+	size = offsetof(Pushed, entries) + n_entries * sizeof(Entry) + n_names * sizeof(int) + n_chars;
+	chunk = setting_memory(size);
+	if (chunk == NULL)
+		return false;
+	chunk->size = size;
+	chunk->n_entries = n_entries;
+	chunk->n_names = n_names;
+	if (!read_rows(*value, chunk, &n_entries, &n_names, &n_chars))
+	{
+		free_setting_memory(chunk);
+		return false;
+	}
+	*extra = chunk;
+	return true;
+}
+
+static void
+assign_rows(const char *value, void *extra)
+{
+	(void) value;
+	pushed_now = extra;
+	active = pushed_now != NULL || report_now != 0;
+}
+
+static bool
+check_report(char **value, void **extra, GucSource source)
+{
+	static const struct
+	{
+		const char *word;
+		int			report;
+	}			words[] = {
+		{"rows", REPORT_ROWS},
+		{"plan", REPORT_PLAN},
+		{"actual", REPORT_PLAN | REPORT_ACTUAL},
+		{"timing", REPORT_PLAN | REPORT_ACTUAL | REPORT_TIMING},
+		{"time", REPORT_TIME},
+	};
+	const char *at = *value == NULL ? "" : skip_space(*value);
+	int			report = 0;
+	int		   *stored;
+
+	(void) source;
+	while (*at != '\0')
+	{
+		Size		length = strcspn(at, ", \t\n\r");
+		bool		known = false;
+
+		for (Size i = 0; i < lengthof(words); i++)
+			if (strlen(words[i].word) == length && strncmp(at, words[i].word, length) == 0)
+			{
+				report |= words[i].report;
+				known = true;
+			}
+		at = skip_space(at + length);
+		if (!known || (*at != ',' && *at != '\0'))
+		{
+			GUC_check_errdetail("It is a list of rows, plan, actual, timing, time.");
+			return false;
+		}
+		if (*at == ',')
+			at = skip_space(at + 1);
+	}
+	if (report == 0)
+		return true;
+	stored = setting_memory(sizeof(int));
+	if (stored == NULL)
+		return false;
+	*stored = report;
+	*extra = stored;
+	return true;
+}
+
+static void
+assign_report(const char *value, void *extra)
+{
+	(void) value;
+	report_now = extra == NULL ? 0 : *(int *) extra;
+	active = pushed_now != NULL || report_now != 0;
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Relations of a block and their names
+ * ------------------------------------------------------------------------------------------
+ */
+
+static Relids
+relids_of_jointree(const Query *query)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_relids_in_jointree((Node *) query->jointree, false, false);
+#else
+	return get_relids_in_jointree((Node *) query->jointree, false);
+#endif
+}
+
+/* The name of an alias' `nth` relation, as pilot_planner.rows has it. */
+static char *
+written_name(const char *alias, int nth)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	for (; *alias != '\0'; alias++)
+	{
+		appendStringInfoChar(&name, *alias);
+		if (*alias == '#')
+			appendStringInfoChar(&name, '#');
+	}
+	if (nth > 1)
+		appendStringInfo(&name, "#%d", nth);
+	return name.data;
+}
+
+/* The names of the relations `members` of the range table; an array as long as that, plus one. */
+static char **
+make_names(List *rtable, Relids members)
+{
+	char	  **names = palloc0(sizeof(char *) * (list_length(rtable) + 1));
+	int			rti = -1;
+
+	while ((rti = bms_next_member(members, rti)) >= 0)
+	{
+		const char *alias = rt_fetch(rti, rtable)->eref->aliasname;
+		int			nth = 1;
+		int			before = -1;
+
+		while ((before = bms_next_member(members, before)) < rti)
+			if (strcmp(rt_fetch(before, rtable)->eref->aliasname, alias) == 0)
+				nth++;
+		names[rti] = written_name(alias, nth);
+	}
+	return names;
+}
+
+/* The index of the relation called `name`; 0 for none. */
+static int
+find_name(char **names, int n_names, const char *name)
+{
+	for (int i = 1; i < n_names; i++)
+		if (names[i] != NULL && strcmp(names[i], name) == 0)
+			return i;
+	return 0;
+}
+
+/* Whether `query`, in the state in which it is, has all relations of an entry. */
+static bool
+has_names(const Query *query, const Entry *entry)
+{
+	char	  **names = make_names(query->rtable, relids_of_jointree(query));
+
+	for (int i = 0; i < entry->n_names; i++)
+		if (!find_name(names, list_length(query->rtable) + 1,
+					   NAME(planning->pushed, entry->first_name + i)))
+			return false;
+	return true;
+}
+
+/*
+ * Whether a root is the second planning of the query around it, which the planner tries for
+ * min() and max() (planagg.c): the same relations, with a limit of one row.
+ */
+static bool
+is_copy_of_parent(PlannerInfo *root)
+{
+	Query	   *own = root->parse;
+	Query	   *parent;
+
+	if (root->parent_root == NULL || own->limitCount == NULL ||
+		root->query_level != root->parent_root->query_level + 1)
+		return false;
+	parent = root->parent_root->parse;
+	return parent->limitCount == NULL && parent->hasAggs && !own->hasAggs &&
+		list_length(own->targetList) == 1 &&
+		strcmp(((TargetEntry *) linitial(own->targetList))->resname == NULL ? "" :
+			   ((TargetEntry *) linitial(own->targetList))->resname, "agg_target") == 0 &&
+		equal(own->rtable, parent->rtable);
+}
+
+static Subset *
+add_subset(Block *block, Relids relids)
+{
+	MemoryContext before = MemoryContextSwitchTo(planning->context);
+	Subset	   *subset = palloc0(sizeof(Subset));
+	bool		found;
+	SubsetSlot *slot;
+
+	subset->relids = bms_copy(relids);
+	subset->entry = -1;
+	subset->factor = 1.0;
+	slot = subsets_insert(block->table, subset->relids, &found);
+	Assert(!found);
+	slot->subset = subset;
+	if (block->last == NULL)
+		block->first = subset;
+	else
+		block->last->next = subset;
+	block->last = subset;
+	MemoryContextSwitchTo(before);
+	return subset;
+}
+
+static Subset *
+find_subset(Block *block, Relids relids)
+{
+	SubsetSlot *slot = subsets_lookup(block->table, relids);
+
+	return slot == NULL ? NULL : slot->subset;
+}
+
+/* Remember why an entry is not applied, unless there is a better reason already. */
+static void
+set_reason(int entry, int weight, const char *reason)
+{
+	if (weight > planning->weights[entry])
+	{
+		planning->weights[entry] = weight;
+		planning->reasons[entry] = reason;
+	}
+}
+
+/* Find the relations that an entry means in `block`; `removed` are those not planned. */
+static void
+resolve_entry(Block *block, int number, Relids removed)
+{
+	const Pushed *pushed = planning->pushed;
+	const Entry *entry = &pushed->entries[number];
+	PlannerInfo *outer = block->root->parent_root;
+	Relids		relids = NULL;
+	Subset	   *subset;
+
+	for (int i = 0; i < entry->n_names; i++)
+	{
+		const char *name = NAME(pushed, entry->first_name + i);
+		int			rti = find_name(block->names, block->n_names, name);
+
+		if (rti == 0)
+		{
+			/* The block that comes nearest tells best what is wrong. */
+			set_reason(number, 1 + Min(i, 1000),
+					   psprintf("no query block has all of its relations: %s is missing", name));
+			return;
+		}
+		relids = bms_add_member(relids, rti);
+	}
+	if (block->is_copy)
+		outer = outer->parent_root;
+	for (; outer != NULL; outer = outer->parent_root)
+		if (has_names(outer->parse, entry))
+			return;
+	if (bms_overlap(relids, removed))
+	{
+		int			rti = bms_next_member(bms_intersect(relids, removed), -1);
+
+		set_reason(number, 2000,
+				   psprintf("the planner removed %s, which the result does not depend on",
+							block->names[rti]));
+		return;
+	}
+	subset = find_subset(block, relids);
+	if (subset == NULL)
+		subset = add_subset(block, relids);
+	if (subset->entry >= 0)
+	{
+		set_reason(number, 2000, "an entry before it names the same relations");
+		return;
+	}
+	subset->entry = number;
+	subset->target = entry->rows;
+	set_reason(number, 1500, "the planner considered no such join");
+	if (bms_membership(relids) == BMS_MULTIPLE)
+		block->has_joins_pushed = true;
+}
+
+/* Give a base relation and its partitions the rows that are pushed for it. */
+static void
+push_base(Block *block, Subset *subset)
+{
+	PlannerInfo *root = block->root;
+	int			rti = bms_singleton_member(subset->relids);
+	RelOptInfo *rel = root->simple_rel_array[rti];
+
+	if (IS_DUMMY_REL(rel))
+	{
+		set_reason(subset->entry, 2000, "the planner has proven that it returns no rows");
+		return;
+	}
+	subset->factor = subset->target / rel->rows;
+	rel->rows = subset->target;
+	block->factors[rti] = subset->factor;
+	block->has_bases_pushed = true;
+	planning->applied[subset->entry] = true;
+	for (int i = 1; i < root->simple_rel_array_size; i++)
+	{
+		RelOptInfo *child = root->simple_rel_array[i];
+
+		if (child != NULL && child->reloptkind == RELOPT_OTHER_MEMBER_REL &&
+			bms_equal(child->top_parent_relids, subset->relids) && !IS_DUMMY_REL(child))
+			child->rows = Max(child->rows * subset->factor, 1.0);
+	}
+}
+
+/* Begin a block: the sizes of its base relations are known, and no join is planned. */
+static Block *
+make_block(PlannerInfo *root)
+{
+	MemoryContext before = MemoryContextSwitchTo(planning->context);
+	Block	   *block = palloc0(sizeof(Block));
+	Relids		members = relids_of_jointree(root->parse);
+	Relids		removed = NULL;
+
+	block->root = root;
+	block->is_copy = is_copy_of_parent(root);
+	block->table = subsets_create(planning->context, 64, NULL);
+	for (int i = 1; i < root->simple_rel_array_size; i++)
+	{
+		RelOptInfo *rel = root->simple_rel_array[i];
+
+		if (rel != NULL && rel->reloptkind == RELOPT_BASEREL)
+			members = bms_add_member(members, i);
+		else if (bms_is_member(i, members))
+			removed = bms_add_member(removed, i);
+	}
+	block->n_names = list_length(root->parse->rtable) + 1;
+	block->names = make_names(root->parse->rtable, members);
+	if (planning->report & REPORT_ROWS)
+	{
+		int			rti = -1;
+
+		while ((rti = bms_next_member(members, rti)) >= 0)
+			if (!bms_is_member(rti, removed))
+			{
+				Subset	   *subset = add_subset(block, bms_make_singleton(rti));
+
+				subset->seen = true;
+				subset->own = root->simple_rel_array[rti]->rows;
+			}
+	}
+	if (planning->pushed != NULL)
+	{
+		block->factors = palloc(sizeof(double) * root->simple_rel_array_size);
+		for (int i = 0; i < root->simple_rel_array_size; i++)
+			block->factors[i] = 1.0;
+		for (int i = 0; i < planning->pushed->n_entries; i++)
+			resolve_entry(block, i, removed);
+		for (Subset *subset = block->first; subset != NULL; subset = subset->next)
+			if (subset->entry >= 0 && bms_membership(subset->relids) == BMS_SINGLETON)
+				push_base(block, subset);
+	}
+	block->next = planning->blocks;
+	planning->blocks = block;
+	MemoryContextSwitchTo(before);
+	return block;
+}
+
+static Block *
+find_block(PlannerInfo *root)
+{
+	if (planning->latest == NULL || planning->latest->root != root)
+	{
+		Block	   *block = planning->blocks;
+
+		while (block != NULL && block->root != root)
+			block = block->next;
+		planning->latest = block;
+	}
+	return planning->latest;
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Base relations
+ * ------------------------------------------------------------------------------------------
+ */
+
+/*
+ * Let the estimates for parameterized paths of `rel`, from the number `from` on, follow its own.
+ */
+static void
+scale_parameterized(RelOptInfo *rel, int from, double factor)
+{
+	for (int i = from; i < list_length(rel->ppilist); i++)
+	{
+		ParamPathInfo *info = list_nth(rel->ppilist, i);
+
+		/* Of an inheritance parent it is 0: its paths add up those of the children. */
+		if (info->ppi_rows > 0)
+			info->ppi_rows = Min(Max(info->ppi_rows * factor, 1.0), rel->rows);
+	}
+}
+
+/* Those of `paths` that only a foreign data wrapper or another module can make. */
+static List *
+foreign_paths(List *paths, double factor)
+{
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	foreach(cell, paths)
+	{
+		Path	   *path = lfirst(cell);
+
+		if (IsA(path, ForeignPath) || IsA(path, CustomPath))
+		{
+			path->rows = Max(path->rows * factor, 1.0);
+			kept = lappend(kept, path);
+		}
+	}
+	return kept;
+}
+
+static void
+drop_paths(RelOptInfo *rel, double factor)
+{
+	rel->pathlist = foreign_paths(rel->pathlist, factor);
+	rel->partial_pathlist = foreign_paths(rel->partial_pathlist, factor);
+}
+
+/* Make the paths of a plain table again, as set_plain_rel_pathlist() does (allpaths.c). */
+static void
+remake_table_paths(PlannerInfo *root, RelOptInfo *rel, double factor)
+{
+	Relids		required_outer = rel->lateral_relids;
+
+	drop_paths(rel, factor);
+#if PG_VERSION_NUM >= 180000
+	/* WHERE CURRENT OF needs a scan by tuple id, and no other will do. */
+	if (create_tidscan_paths(root, rel))
+		return;
+#endif
+	add_path(rel, create_seqscan_path(root, rel, required_outer, 0));
+	if (rel->consider_parallel && required_outer == NULL)
+	{
+		int			workers = compute_parallel_worker(rel, rel->pages, -1,
+													  max_parallel_workers_per_gather);
+
+		if (workers > 0)
+			add_partial_path(rel, create_seqscan_path(root, rel, NULL, workers));
+	}
+	create_index_paths(root, rel);
+#if PG_VERSION_NUM < 180000
+	create_tidscan_paths(root, rel);
+#endif
+}
+
+/* Correct the rows of paths that cannot be made again from here. */
+static void
+correct_rows(RelOptInfo *rel, double factor)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		Path	   *path = lfirst(cell);
+
+		if (path->param_info == NULL)
+			path->rows = rel->rows;
+		else if (path->param_info->ppi_rows > 0)
+			path->rows = path->param_info->ppi_rows;
+	}
+	if (factor != 1.0)
+		foreach(cell, rel->partial_pathlist)
+		{
+			Path	   *path = lfirst(cell);
+
+			path->rows = Max(path->rows * factor, 1.0);
+		}
+}
+
+static void
+steer_base(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	Block	   *block = find_block(root);
+	bool		first = block == NULL;
+	double		factor;
+
+	if (first)
+		planning->latest = block = make_block(root);
+	if (!block->has_bases_pushed || IS_DUMMY_REL(rel))
+		return;
+	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
+		factor = block->factors[bms_singleton_member(rel->top_parent_relids)];
+	else
+		factor = block->factors[rti];
+	scale_parameterized(rel, 0, factor);
+	if (rte->rtekind == RTE_RELATION && !rte->inh && rte->tablesample == NULL &&
+		rte->relkind != RELKIND_FOREIGN_TABLE)
+	{
+		/*
+		 * Later tables already got their paths by the new estimates: their own, and those of the
+		 * relations that parameterized paths would loop over. Only the new estimates of their
+		 * parameterized paths came too late.
+		 */
+		if (first || (factor != 1.0 && rel->ppilist != NIL))
+			remake_table_paths(root, rel, factor);
+	}
+	else if (factor != 1.0)
+		correct_rows(rel, factor);
+}
+
+static void
+rel_pathlist_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	if (prev_rel_pathlist != NULL)
+		prev_rel_pathlist(root, rel, rti, rte);
+	if (planning != NULL)
+		steer_base(root, rel, rti, rte);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Joins
+ * ------------------------------------------------------------------------------------------
+ */
+
+/* The base relations among `relids`; from 16 on these tell outer joins too. A copy if `*mine`. */
+static Relids
+base_relids(PlannerInfo *root, Relids relids, bool *mine)
+{
+	*mine = false;
+#if PG_VERSION_NUM >= 160000
+	if (bms_overlap(relids, root->outer_join_rels))
+	{
+		*mine = true;
+		return bms_difference(relids, root->outer_join_rels);
+	}
+#else
+	(void) root;
+#endif
+	return relids;
+}
+
+static Subset *
+find_join(Block *block, Relids relids)
+{
+	bool		mine;
+	Relids		base = base_relids(block->root, relids, &mine);
+	Subset	   *subset = find_subset(block, base);
+
+	if (mine)
+		bms_free(base);
+	return subset;
+}
+
+/*
+ * The subset for a join relation; NULL if there is nothing to be done about it.
+ *
+ * Under GEQO the same join comes up many times, as a new RelOptInfo each time.
+ */
+static Subset *
+subset_of_join(Block *block, RelOptInfo *joinrel)
+{
+	Subset	   *subset;
+
+	if (IS_OTHER_REL(joinrel))
+	{
+		Subset	   *parent = block->has_joins_pushed ?
+			find_join(block, joinrel->top_parent_relids) : NULL;
+
+		if (parent == NULL || parent->entry < 0)
+			return NULL;
+		subset = find_join(block, joinrel->relids);
+		if (subset == NULL)
+		{
+			bool		mine;
+
+			subset = add_subset(block, base_relids(block->root, joinrel->relids, &mine));
+			subset->is_partition = true;
+			subset->entry = parent->entry;
+		}
+		if (joinrel->rows != subset->target)
+			subset->target = Max(joinrel->rows * parent->factor, 1.0);
+		return subset;
+	}
+	subset = find_join(block, joinrel->relids);
+	if (subset == NULL && (planning->report & REPORT_ROWS))
+	{
+		bool		mine;
+
+		subset = add_subset(block, base_relids(block->root, joinrel->relids, &mine));
+	}
+	if (subset != NULL && !subset->seen)
+	{
+		subset->seen = true;
+		subset->own = joinrel->rows;
+	}
+	return subset;
+}
+
+/* Drop those paths whose estimate is of the number `from` or after in `ppilist`. */
+static List *
+without_new_parameters(List *paths, List *ppilist, int from)
+{
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	foreach(cell, paths)
+	{
+		Path	   *path = lfirst(cell);
+		bool		is_new = false;
+
+		for (int i = from; path->param_info != NULL && i < list_length(ppilist); i++)
+			if (path->param_info == list_nth(ppilist, i))
+				is_new = true;
+		if (!is_new)
+			kept = lappend(kept, path);
+	}
+	return kept;
+}
+
+static void
+steer_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
+		   JoinType jointype, JoinPathExtraData *extra)
+{
+	Block	   *block = find_block(root);
+	Subset	   *subset = block == NULL ? NULL : subset_of_join(block, joinrel);
+
+	if (subset == NULL || subset->entry < 0)
+		return;
+	if (joinrel->rows != subset->target)
+	{
+		subset->factor = subset->target / joinrel->rows;
+		subset->n_scaled = 0;
+		joinrel->rows = subset->target;
+		drop_paths(joinrel, subset->factor);
+	}
+	else if (subset->n_scaled < list_length(joinrel->ppilist))
+		joinrel->pathlist = without_new_parameters(joinrel->pathlist, joinrel->ppilist,
+												   subset->n_scaled);
+	else
+		return;
+	if (!subset->is_partition)
+		planning->applied[subset->entry] = true;
+	scale_parameterized(joinrel, subset->n_scaled, subset->factor);
+	subset->n_scaled = list_length(joinrel->ppilist);
+	planning->in_rebuild = true;
+	add_paths_to_joinrel(root, joinrel, outerrel, innerrel, jointype, extra->sjinfo,
+						 extra->restrictlist);
+	planning->in_rebuild = false;
+}
+
+static void
+join_pathlist_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+				   RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra)
+{
+	if (prev_join_pathlist != NULL)
+		prev_join_pathlist(root, joinrel, outerrel, innerrel, jointype, extra);
+	if (planning != NULL && !planning->in_rebuild)
+		steer_join(root, joinrel, outerrel, innerrel, jointype, extra);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Messages
+ * ------------------------------------------------------------------------------------------
+ */
+
+static void
+begin_message(StringInfo out)
+{
+	initStringInfo(out);
+	appendStringInfoString(out, MESSAGE_HEAD "{");
+}
+
+static void
+add_key(StringInfo out, const char *key)
+{
+	if (out->data[out->len - 1] != '{')
+		appendStringInfoChar(out, ',');
+	appendStringInfo(out, "\"%s\":", key);
+}
+
+static void
+add_rows(StringInfo out, double rows)
+{
+	if (rows < 1e15 && rows == floor(rows))
+		appendStringInfo(out, "%.0f", rows);
+	else
+		appendStringInfo(out, "%.17g", rows);
+}
+
+static void
+send_message(StringInfo out)
+{
+	appendStringInfoChar(out, '}');
+	ereport(INFO, (errmsg_internal("%s", out->data), errhidestmt(true), errhidecontext(true)));
+	pfree(out->data);
+}
+
+static void
+add_outcome(StringInfo out)
+{
+	const char *comma = "";
+
+	add_key(out, "applied");
+	appendStringInfoChar(out, '[');
+	for (int i = 0; i < planning->pushed->n_entries; i++)
+		if (planning->applied[i])
+		{
+			appendStringInfo(out, "%s%d", comma, i);
+			comma = ",";
+		}
+	appendStringInfoChar(out, ']');
+	add_key(out, "ignored");
+	appendStringInfoChar(out, '[');
+	comma = "";
+	for (int i = 0; i < planning->pushed->n_entries; i++)
+		if (!planning->applied[i])
+		{
+			appendStringInfo(out, "%s[%d,", comma, i);
+			escape_json(out, planning->reasons[i]);
+			appendStringInfoChar(out, ']');
+			comma = ",";
+		}
+	appendStringInfoChar(out, ']');
+}
+
+static void
+add_estimate(StringInfo out, const Block *block, int number, const Subset *subset)
+{
+	int			rti = -1;
+
+	if (out->data[out->len - 1] != '[')
+		appendStringInfoChar(out, ',');
+	appendStringInfo(out, "{\"block\":%d,\"names\":", number);
+	while ((rti = bms_next_member(subset->relids, rti)) >= 0)
+	{
+		appendStringInfoChar(out, out->data[out->len - 1] == ':' ? '[' : ',');
+		escape_json(out, block->names[rti]);
+	}
+	appendStringInfoString(out, "],\"rows\":");
+	add_rows(out, subset->own);
+	appendStringInfoString(out, ",\"pushed\":");
+	if (subset->entry >= 0 && planning->applied[subset->entry])
+		add_rows(out, subset->target);
+	else
+		appendStringInfoString(out, "null");
+	appendStringInfoChar(out, '}');
+}
+
+static void
+add_estimates(StringInfo out)
+{
+	List	   *blocks = NIL;
+	Block	   *outermost = NULL;
+	int			number = 1;
+	ListCell   *cell;
+
+	/* The list has the latest first; what is planned first may be a sub-query. */
+	for (Block *block = planning->blocks; block != NULL; block = block->next)
+	{
+		if (block->is_copy)
+			continue;
+		if (block->root->parent_root == NULL)
+			outermost = block;
+		else
+			blocks = lcons(block, blocks);
+	}
+	if (outermost != NULL)
+		blocks = lcons(outermost, blocks);
+	else
+		number++;
+	add_key(out, "estimates");
+	appendStringInfoChar(out, '[');
+	foreach(cell, blocks)
+	{
+		Block	   *block = lfirst(cell);
+
+		for (Subset *subset = block->first; subset != NULL; subset = subset->next)
+			if (subset->seen && !subset->is_partition)
+				add_estimate(out, block, number, subset);
+		number++;
+	}
+	appendStringInfoChar(out, ']');
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Planning
+ * ------------------------------------------------------------------------------------------
+ */
+
+static bool
+is_outermost(void)
+{
+	return plan_depth == 0 && run_depth == 0 && !IsParallelWorker();
+}
+
+/* The state for a new planning, in a memory context of its own. */
+static Planning *
+begin_planning(void)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pilot_planner",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Planning   *state = palloc0(sizeof(Planning));
+
+	state->context = context;
+	state->report = report_now;
+	if (pushed_now != NULL)
+	{
+		int			n = pushed_now->n_entries;
+		Pushed	   *copy = palloc(pushed_now->size);
+
+		memcpy(copy, pushed_now, pushed_now->size);
+		state->pushed = copy;
+		state->applied = palloc0(sizeof(bool) * n);
+		state->weights = palloc0(sizeof(int) * n);
+		state->reasons = palloc(sizeof(char *) * n);
+		for (int i = 0; i < n; i++)
+			state->reasons[i] = "the statement has no query block that is planned";
+	}
+	MemoryContextSwitchTo(before);
+	return state;
+}
+
+static void
+end_planning(PlannedStmt *result, double planning_ms)
+{
+	bool		answers = planning->pushed != NULL || (planning->report & REPORT_ROWS);
+
+	last_planned.there = true;
+	last_planned.location = result->stmt_location;
+	last_planned.length = result->stmt_len;
+	last_planned.planning_ms = planning_ms;
+	last_planned.is_told = answers;
+	if (answers)
+	{
+		MemoryContext before = MemoryContextSwitchTo(planning->context);
+		StringInfoData out;
+
+		begin_message(&out);
+		if (planning->pushed != NULL)
+			add_outcome(&out);
+		if (planning->report & REPORT_ROWS)
+			add_estimates(&out);
+		if (planning->report & REPORT_TIME)
+		{
+			add_key(&out, "planning_ms");
+			appendStringInfo(&out, "%.6f", planning_ms);
+		}
+		send_message(&out);
+		MemoryContextSwitchTo(before);
+	}
+}
+
+static PlannedStmt *
+plan_by_previous(Query *parse, const char *query_string, int cursor_options,
+				 ParamListInfo bound_params)
+{
+	if (prev_planner != NULL)
+		return prev_planner(parse, query_string, cursor_options, bound_params);
+	return standard_planner(parse, query_string, cursor_options, bound_params);
+}
+
+static pg_noinline PlannedStmt *
+plan_nested(Query *parse, const char *query_string, int cursor_options,
+			ParamListInfo bound_params)
+{
+	Planning   *outer = planning;
+	PlannedStmt *volatile result = NULL;
+
+	plan_depth++;
+	planning = NULL;
+	PG_TRY();
+	{
+		result = plan_by_previous(parse, query_string, cursor_options, bound_params);
+	}
+	PG_FINALLY();
+	{
+		plan_depth--;
+		planning = outer;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static pg_noinline PlannedStmt *
+plan_steered(Planning *state, Query *parse, const char *query_string, int cursor_options,
+			 ParamListInfo bound_params)
+{
+	PlannedStmt *volatile result = NULL;
+
+	plan_depth++;
+	planning = state;
+	PG_TRY();
+	{
+		instr_time	began;
+		instr_time	spent;
+
+		INSTR_TIME_SET_CURRENT(began);
+		result = plan_by_previous(parse, query_string, cursor_options, bound_params);
+		INSTR_TIME_SET_CURRENT(spent);
+		INSTR_TIME_SUBTRACT(spent, began);
+		end_planning(result, INSTR_TIME_GET_MILLISEC(spent));
+	}
+	PG_FINALLY();
+	{
+		plan_depth--;
+		planning = NULL;
+	}
+	PG_END_TRY();
+	MemoryContextDelete(state->context);
+	return result;
+}
+
+static PlannedStmt *
+planner_hook_function(Query *parse, const char *query_string, int cursor_options,
+					  ParamListInfo bound_params)
+{
+	if (active && is_outermost())
+		return plan_steered(begin_planning(), parse, query_string, cursor_options, bound_params);
+	return plan_nested(parse, query_string, cursor_options, bound_params);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Execution
+ * ------------------------------------------------------------------------------------------
+ */
+
+static Execution *
+find_execution(const QueryDesc *query)
+{
+	Execution  *execution = executions;
+
+	while (execution != NULL && execution->query != query)
+		execution = execution->next;
+	return execution;
+}
+
+/* Called when the memory of an execution goes, at its end or after an error. */
+static void
+forget_execution(void *argument)
+{
+	Execution **at = &executions;
+
+	while (*at != NULL && *at != argument)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = (*at)->next;
+}
+
+/* A plan made before the settings were made took no notice of them. */
+static void
+tell_plan_was_there(void)
+{
+	StringInfoData out;
+
+	begin_message(&out);
+	add_key(&out, "applied");
+	appendStringInfoString(&out, "[]");
+	add_key(&out, "ignored");
+	appendStringInfoChar(&out, '[');
+	for (int i = 0; i < pushed_now->n_entries; i++)
+		appendStringInfo(&out, "%s[%d,\"the plan was made earlier, for a prepared statement\"]",
+						 i > 0 ? "," : "", i);
+	appendStringInfoChar(&out, ']');
+	send_message(&out);
+}
+
+static void
+start_by_previous(QueryDesc *query, int flags)
+{
+	if (prev_start != NULL)
+		prev_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+static void
+start_reported(QueryDesc *query, int flags)
+{
+	int			report = report_now;
+	const PlannedStmt *plan = query->plannedstmt;
+	bool		was_planned = last_planned.there &&
+		last_planned.location == plan->stmt_location && last_planned.length == plan->stmt_len;
+	instr_time	began;
+	instr_time	spent;
+	Execution  *execution;
+
+	last_planned.there = false;
+	if (!was_planned && pushed_now != NULL)
+		tell_plan_was_there();
+	if (!(report & REPORT_AT_END) || (flags & EXEC_FLAG_EXPLAIN_ONLY))
+	{
+		start_by_previous(query, flags);
+		return;
+	}
+	if (report & REPORT_TIMING)
+		query->instrument_options |= INSTRUMENT_TIMER;
+	else if (report & REPORT_ACTUAL)
+		query->instrument_options |= INSTRUMENT_ROWS;
+	INSTR_TIME_SET_CURRENT(began);
+	start_by_previous(query, flags);
+	INSTR_TIME_SET_CURRENT(spent);
+	INSTR_TIME_SUBTRACT(spent, began);
+	execution = MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(Execution));
+	execution->query = query;
+	execution->report = report;
+	execution->tells_planning = was_planned && !last_planned.is_told;
+	execution->planning_ms = last_planned.planning_ms;
+	execution->spent = spent;
+	execution->next = executions;
+	execution->callback.func = forget_execution;
+	execution->callback.arg = execution;
+	MemoryContextRegisterResetCallback(query->estate->es_query_cxt, &execution->callback);
+	executions = execution;
+}
+
+static void
+executor_start_hook(QueryDesc *query, int flags)
+{
+	if (active && is_outermost())
+		start_reported(query, flags);
+	else
+		start_by_previous(query, flags);
+}
+
+#if PG_VERSION_NUM >= 180000
+#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define RUN_ARGUMENTS query, direction, count
+#else
+#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define RUN_ARGUMENTS query, direction, count, once
+#endif
+
+/* What a statement runs is not the client's: functions, triggers. */
+static pg_noinline void
+run_nested(RUN_PARAMETERS)
+{
+	run_depth++;
+	PG_TRY();
+	{
+		if (prev_run != NULL)
+			prev_run(RUN_ARGUMENTS);
+		else
+			standard_ExecutorRun(RUN_ARGUMENTS);
+	}
+	PG_FINALLY();
+	{
+		run_depth--;
+	}
+	PG_END_TRY();
+}
+
+static pg_noinline void
+finish_nested(QueryDesc *query)
+{
+	run_depth++;
+	PG_TRY();
+	{
+		if (prev_finish != NULL)
+			prev_finish(query);
+		else
+			standard_ExecutorFinish(query);
+	}
+	PG_FINALLY();
+	{
+		run_depth--;
+	}
+	PG_END_TRY();
+}
+
+static void
+executor_run_hook(RUN_PARAMETERS)
+{
+	Execution  *execution = executions == NULL ? NULL : find_execution(query);
+	instr_time	began;
+	instr_time	ended;
+
+	if (execution == NULL)
+	{
+		run_nested(RUN_ARGUMENTS);
+		return;
+	}
+	INSTR_TIME_SET_CURRENT(began);
+	run_nested(RUN_ARGUMENTS);
+	INSTR_TIME_SET_CURRENT(ended);
+	INSTR_TIME_ACCUM_DIFF(execution->spent, ended, began);
+}
+
+static void
+executor_finish_hook(QueryDesc *query)
+{
+	Execution  *execution = executions == NULL ? NULL : find_execution(query);
+	instr_time	began;
+	instr_time	ended;
+
+	if (execution == NULL)
+	{
+		finish_nested(query);
+		return;
+	}
+	INSTR_TIME_SET_CURRENT(began);
+	finish_nested(query);
+	INSTR_TIME_SET_CURRENT(ended);
+	INSTR_TIME_ACCUM_DIFF(execution->spent, ended, began);
+}
+
+static void
+add_plan(StringInfo out, const Execution *execution)
+{
+	ExplainState *state = NewExplainState();
+
+	state->analyze = (execution->report & REPORT_ACTUAL) != 0 &&
+		execution->query->instrument_options != 0;
+	state->timing = (execution->report & REPORT_TIMING) != 0;
+	state->costs = true;
+	state->summary = false;
+	state->format = EXPLAIN_FORMAT_JSON;
+	ExplainBeginOutput(state);
+	ExplainPrintPlan(state, execution->query);
+	ExplainEndOutput(state);
+	/* It is a list of one member that has no braces of its own: make it an object. */
+	while (state->str->len > 0 && state->str->data[state->str->len - 1] != ']')
+		state->str->len--;
+	state->str->data[0] = '{';
+	state->str->data[state->str->len - 1] = '}';
+	add_key(out, "plan");
+	appendBinaryStringInfo(out, state->str->data, state->str->len);
+	pfree(state->str->data);
+}
+
+static void
+executor_end_hook(QueryDesc *query)
+{
+	Execution  *execution = executions == NULL ? NULL : find_execution(query);
+
+	if (execution != NULL)
+	{
+		MemoryContext before = MemoryContextSwitchTo(query->estate->es_query_cxt);
+		StringInfoData out;
+
+		begin_message(&out);
+		if (execution->report & REPORT_TIME)
+		{
+			if (execution->tells_planning)
+			{
+				add_key(&out, "planning_ms");
+				appendStringInfo(&out, "%.6f", execution->planning_ms);
+			}
+			add_key(&out, "execution_ms");
+			appendStringInfo(&out, "%.6f", INSTR_TIME_GET_MILLISEC(execution->spent));
+		}
+		if (execution->report & REPORT_PLAN)
+			add_plan(&out, execution);
+		send_message(&out);
+		MemoryContextSwitchTo(before);
+	}
+	if (prev_end != NULL)
+		prev_end(query);
+	else
+		standard_ExecutorEnd(query);
+}
+
+/* ---- Utility statements: what they run is not the client's, but for those that carry a query */
+
+#if PG_VERSION_NUM >= 140000
+#define UTILITY_PARAMETERS PlannedStmt *statement, const char *text, bool read_only, \
+	ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment, \
+	DestReceiver *receiver, QueryCompletion *completion
+#define UTILITY_ARGUMENTS statement, text, read_only, context, params, environment, receiver, \
+	completion
+#else
+#define UTILITY_PARAMETERS PlannedStmt *statement, const char *text, \
+	ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment, \
+	DestReceiver *receiver, QueryCompletion *completion
+#define UTILITY_ARGUMENTS statement, text, context, params, environment, receiver, completion
+#endif
+
+static void
+utility_by_previous(UTILITY_PARAMETERS)
+{
+	if (prev_utility != NULL)
+		prev_utility(UTILITY_ARGUMENTS);
+	else
+		standard_ProcessUtility(UTILITY_ARGUMENTS);
+}
+
+static void
+utility_hook(UTILITY_PARAMETERS)
+{
+	switch (nodeTag(statement->utilityStmt))
+	{
+		case T_VariableSetStmt:
+		case T_ExplainStmt:
+		case T_ExecuteStmt:
+		case T_CreateTableAsStmt:
+		case T_RefreshMatViewStmt:
+		case T_DeclareCursorStmt:
+		case T_FetchStmt:
+		case T_CopyStmt:
+			utility_by_previous(UTILITY_ARGUMENTS);
+			return;
+		default:
+			break;
+	}
+	run_depth++;
+	PG_TRY();
+	{
+		utility_by_previous(UTILITY_ARGUMENTS);
+	}
+	PG_FINALLY();
+	{
+		run_depth--;
+	}
+	PG_END_TRY();
+}
+
+/* ------------------------------------------------------------------------------------------ */
+
+void
+_PG_init(void)
+{
+	DefineCustomStringVariable("pilot_planner.rows",
+							   "Row estimates that the planner uses instead of its own.",
+							   "Entries as \"a\",\"b\"=100, separated by semicolons.",
+							   &rows_setting, "", PGC_USERSET, 0,
+							   check_rows, assign_rows, NULL);
+	DefineCustomStringVariable("pilot_planner.report",
+							   "What is sent back about each statement.",
+							   "A list of rows, plan, actual, timing, time.",
+							   &report_setting, "", PGC_USERSET, 0,
+							   check_report, assign_report, NULL);
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved("pilot_planner");
+#else
+	EmitWarningsOnPlaceholders("pilot_planner");
+#endif
+
+	prev_planner = planner_hook;
+	planner_hook = planner_hook_function;
+	prev_rel_pathlist = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = rel_pathlist_hook;
+	prev_join_pathlist = set_join_pathlist_hook;
+	set_join_pathlist_hook = join_pathlist_hook;
+	prev_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start_hook;
+	prev_run = ExecutorRun_hook;
+	ExecutorRun_hook = executor_run_hook;
+	prev_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = executor_finish_hook;
+	prev_end = ExecutorEnd_hook;
+	ExecutorEnd_hook = executor_end_hook;
+	prev_utility = ProcessUtility_hook;
+	ProcessUtility_hook = utility_hook;
+}

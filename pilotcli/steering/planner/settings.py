@@ -1,0 +1,49 @@
+"""The module's settings (described at the head of `pilot_planner.c`), and the text of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from numbers import Real
+
+from pilotcli.errors import DriverError
+
+__all__ = ["REPORT_SETTING", "ROWS_SETTING", "rows_setting"]
+
+ROWS_SETTING = "pilot_planner.rows"
+REPORT_SETTING = "pilot_planner.report"
+
+
+def rows_setting(entries: Sequence[tuple[Collection[str], float]]) -> str:
+    """The value of `pilot_planner.rows` for `entries`, each the relations and their rows.
+
+    A relation is named by its alias, as `p` or `p#2` (a `#` in the alias itself is doubled).
+    Within a statement the text must be quoted as a literal. Raises `DriverError` for rows that
+    are not a finite number of at least 0, and for an entry without relations.
+    """
+    return ";".join(
+        [
+            # The usual number first: this is on every steered query's path.
+            f"{_names(tuple(names))}={rows!r}"
+            if type(rows) is float and 0.0 <= rows < math.inf
+            else f"{_names(tuple(names))}={_checked(names, rows)!r}"
+            for names, rows in entries
+        ]
+    )
+
+
+@lru_cache(maxsize=4096)
+def _names(names: tuple[str, ...]) -> str:
+    if not names or not all(names):
+        raise DriverError("a cardinality is pushed for no relation, or for one without a name")
+    return ",".join(['"' + name.replace('"', '""') + '"' for name in names])
+
+
+def _checked(names: Collection[str], rows: object) -> float:
+    if isinstance(rows, Real) and 0.0 <= float(rows) < math.inf:
+        return float(rows)
+    raise DriverError(
+        f"the cardinality pushed for {', '.join(sorted(names))} is {rows!r}",
+        hint="A cardinality is a finite number of rows, 0 or more.",
+    )
