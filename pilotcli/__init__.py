@@ -15,45 +15,78 @@ if TYPE_CHECKING:
         WorkloadBeforeEvent,
     )
     from pilotcli.model import CheckpointedModel, PilotModel
-    from pilotcli.records import ModelVersion, Query, QueryResult
+    from pilotcli.records import Index, ModelVersion, PilotTransData, Query, QueryResult
     from pilotcli.scheduler import PilotScheduler, SchedulerFactory
+    from pilotcli.steering.handlers import (
+        CardPushHandler,
+        CommentPushHandler,
+        HintPushHandler,
+        IndexPushHandler,
+        JoinOrderPushHandler,
+        KnobPushHandler,
+        ScanJoinMethodPushHandler,
+    )
+    from pilotcli.steering.interactor import PilotDataInteractor
+    from pilotcli.steering.methods import ScanJoinMethodEnum
     from pilotcli.storage.data_manager import DataManager
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CardPushHandler",
     "CheckpointedModel",
+    "CommentPushHandler",
     "DBControllerFactory",
     "DataManager",
+    "HintPushHandler",
+    "Index",
+    "IndexPushHandler",
+    "JoinOrderPushHandler",
+    "KnobPushHandler",
     "ModelVersion",
     "PeriodicModelUpdateEvent",
     "PilotConfig",
+    "PilotDataInteractor",
     "PilotModel",
     "PilotScheduler",
+    "PilotTransData",
     "PostgreSQLConfig",
     "PretrainingModelEvent",
     "Query",
     "QueryFinishEvent",
     "QueryResult",
+    "ScanJoinMethodEnum",
+    "ScanJoinMethodPushHandler",
     "SchedulerFactory",
     "WorkloadBeforeEvent",
     "__version__",
 ]
 
 _HOMES = {
+    "CardPushHandler": "pilotcli.steering.handlers",
     "CheckpointedModel": "pilotcli.model",
+    "CommentPushHandler": "pilotcli.steering.handlers",
     "DBControllerFactory": "pilotcli.databases.controller",
     "DataManager": "pilotcli.storage.data_manager",
+    "HintPushHandler": "pilotcli.steering.handlers",
+    "Index": "pilotcli.records",
+    "IndexPushHandler": "pilotcli.steering.handlers",
+    "JoinOrderPushHandler": "pilotcli.steering.handlers",
+    "KnobPushHandler": "pilotcli.steering.handlers",
     "ModelVersion": "pilotcli.records",
     "PeriodicModelUpdateEvent": "pilotcli.events",
     "PilotConfig": "pilotcli.config",
+    "PilotDataInteractor": "pilotcli.steering.interactor",
     "PilotModel": "pilotcli.model",
     "PilotScheduler": "pilotcli.scheduler",
+    "PilotTransData": "pilotcli.records",
     "PostgreSQLConfig": "pilotcli.config",
     "PretrainingModelEvent": "pilotcli.events",
     "Query": "pilotcli.records",
     "QueryFinishEvent": "pilotcli.events",
     "QueryResult": "pilotcli.records",
+    "ScanJoinMethodEnum": "pilotcli.steering.methods",
+    "ScanJoinMethodPushHandler": "pilotcli.steering.handlers",
     "SchedulerFactory": "pilotcli.scheduler",
     "WorkloadBeforeEvent": "pilotcli.events",
 }

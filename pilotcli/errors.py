@@ -9,6 +9,7 @@
     ├── StorageError            2   the journal, a checkpoint folder or `.pilot/` cannot be written
     │   └── CheckpointError     2   a checkpoint is missing, damaged or could not be saved
     ├── DriverError             3   an event, a handler or a training failed
+    │   └── SteeringError       3   what a handler asked for cannot be done to this query
     ├── DatabaseError           4   the database cannot be reached, or was lost for good
     │   └── StoreError          4   the same for the store
     ├── QueryError              1   a statement ended otherwise than `ok`
@@ -37,6 +38,7 @@ __all__ = [
     "QueryCancelled",
     "QueryError",
     "QueryTimeout",
+    "SteeringError",
     "StorageError",
     "StoreError",
     "UsageError",
@@ -131,6 +133,11 @@ class DriverError(PilotError):
     """An event, a handler or a training failed."""
 
     exit_code = 3
+
+
+class SteeringError(DriverError):
+    """What a handler asked for has the wrong form, or the server refuses it; the query did not
+    run."""
 
 
 class DatabaseError(PilotError):

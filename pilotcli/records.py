@@ -20,6 +20,7 @@ __all__ = [
     "QueryResult",
     "QueryStatus",
     "RunStatus",
+    "SteeringReport",
     "no_queries",
 ]
 
@@ -87,6 +88,19 @@ class Query(NamedTuple):
     copy: CopyData | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SteeringReport:
+    """What became of the pushes for one query.
+
+    `applied` and `ignored` name them in words (`enable_nestloop = off`, the SQL of a sub-plan
+    query); `ignored` has the reason beside each. `native` says why the query ran unsteered.
+    """
+
+    applied: Sequence[str] = ()
+    ignored: Sequence[tuple[str, str]] = ()
+    native: str | None = None
+
+
 class QueryResult(NamedTuple):
     """What became of one query: one for each execution, whatever its end.
 
@@ -100,6 +114,7 @@ class QueryResult(NamedTuple):
     - `collection_s`: seconds spent to pull data about the query besides running it (`EXPLAIN`).
     - `round`: 1 for the first replay of the workload, 2 for the second, ...; 0 is warm-up.
     - `started_at`: seconds since the epoch.
+    - `steering`: what became of the pushes; None where nothing was pushed.
     """
 
     seq: int
@@ -116,6 +131,7 @@ class QueryResult(NamedTuple):
     worker: int = 0
     file: str | None = None
     line: int | None = None
+    steering: SteeringReport | None = None
 
     @property
     def ok(self) -> bool:
@@ -160,11 +176,13 @@ class PilotTransData:
     """What was pulled about one query; a field that was not asked for is None.
 
     - `records`: the rows;
-    - `execution_time`: seconds;
+    - `execution_time`: seconds, as the server measured them where it can tell, else as seen from
+      here; `planning_time` likewise, None where the server does not tell;
     - `physical_plan`: the plan tree of `EXPLAIN (FORMAT JSON)`, a dict with the key `Plan`;
     - `estimated_cost`: the planner's total cost, in its own units;
     - `subquery_2_card`: sub-plan query to estimated rows;
-    - `buffercache`: table to cached pages.
+    - `buffercache`: relation to cached blocks;
+    - `report`: what became of the pushes; `notes`: what could not be pulled, and why.
     """
 
     sql: str | None = None
@@ -174,3 +192,6 @@ class PilotTransData:
     estimated_cost: float | None = None
     subquery_2_card: dict[str, float] | None = None
     buffercache: dict[str, int] | None = None
+    planning_time: float | None = None
+    report: SteeringReport | None = None
+    notes: Sequence[str] = ()

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.config.model import RunSection
-from pilotcli.databases.base import Session, Target
+from pilotcli.databases.base import Session
 from pilotcli.errors import DatabaseError
-from pilotcli.records import Query, QueryResult, QueryStatus, no_queries
+from pilotcli.records import Query, QueryResult, QueryStatus, SteeringReport, no_queries
 from pilotcli.scheduler import PilotScheduler
 from pilotcli.signals import Notice, QueryStarted
 
@@ -34,6 +34,12 @@ class Tally:
 
     statuses: dict[QueryStatus, int] = field(default_factory=no_queries)
     query_s: float = 0.0
+    steered: int = 0
+    """Queries for which something was pushed."""
+    ignored: int = 0
+    """Pushes that were not applied."""
+    native: int = 0
+    """Queries that ran unsteered because their steering failed."""
     _kept: dict[int, QueryResult] = field(default_factory=dict)
     """The slowest execution of each of the slowest queries, by the query's number."""
     _least_s: float = -1.0
@@ -43,8 +49,17 @@ class Tally:
         """Count one result."""
         self.statuses[result.status] += 1
         self.query_s += result.elapsed_s
+        if result.steering is not None:
+            self._add_steering(result.steering)
         if result.elapsed_s > self._least_s:
             self._keep(result)
+
+    def _add_steering(self, report: SteeringReport) -> None:
+        if report.native is not None:
+            self.native += 1
+            return
+        self.steered += 1
+        self.ignored += len(report.ignored)
 
     def _keep(self, result: QueryResult) -> None:
         kept = self._kept
@@ -120,7 +135,6 @@ class Replay:
     def __init__(
         self,
         scheduler: PilotScheduler,
-        target: Target,
         workload: Iterable[Query],
         options: RunSection,
         stop: threading.Event,
@@ -129,7 +143,6 @@ class Replay:
         self.begun: float | None = None
         """`time.perf_counter()` when the first round began, after warm-up."""
         self._scheduler = scheduler
-        self._target = target
         self._workload = workload
         self._options = options
         self._stop = stop
@@ -146,7 +159,8 @@ class Replay:
         options = self._options
         # What was made until here stays: the collector need not look at it again and again.
         gc.freeze()
-        self._scheduler.before_workload()
+        first = next(iter(self._workload), None) if self._scheduler.steering.for_workload else None
+        self._scheduler.before_workload(first.sql if first is not None else "")
         rounds = itertools.chain((0,) * options.warmup, range(1, options.repeat + 1))
         for round in rounds:
             if self._stop.is_set():
@@ -233,7 +247,7 @@ class Replay:
         return self._options.fail_fast and self.stopped_early
 
     def _connect(self) -> Session:
-        session = self._target.session(timeout_s=self._options.timeout)
+        session = self._scheduler.open_session(self._options.timeout)
         self._sessions.append(session)
         return session
 

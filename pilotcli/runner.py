@@ -16,7 +16,7 @@ from pilotcli.config.home import make_home
 from pilotcli.config.model import EventSpec
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
-from pilotcli.errors import CapabilityError, DriverError, Interrupted, PilotError, UsageError
+from pilotcli.errors import DriverError, Interrupted, PilotError, UsageError
 from pilotcli.event_plan import Registered, describe
 from pilotcli.event_runner import PretrainingProgress, PretrainingSteps
 from pilotcli.interrupts import Interrupts
@@ -89,7 +89,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
         counted = workload.count()
         total = counted * config.run.repeat if counted is not None else None
         with _prepared(config, request.events, bus, "run", workload.description) as ready:
-            replay = Replay(ready.scheduler, ready.target, workload, config.run, ready.stop)
+            replay = Replay(ready.scheduler, workload, config.run, ready.stop)
 
             def work() -> None:
                 ready.scheduler.init(ready.progress)
@@ -248,6 +248,9 @@ class _Ready:
             query_s=tally.query_s,
             slowest=tally.slowest,
             reasons=reasons,
+            steered=tally.steered,
+            ignored=tally.ignored,
+            native=tally.native,
         )
 
     def _verdict(
@@ -267,6 +270,10 @@ class _Ready:
         if failed:
             names = ", ".join(sorted(failed))
             verdicts.append((DriverError.exit_code, f"events failed: {names}"))
+        if tally.statuses["steering_error"]:
+            noun = "query" if tally.statuses["steering_error"] == 1 else "queries"
+            text = f"steering failed for {tally.statuses['steering_error']} {noun}"
+            verdicts.append((DriverError.exit_code, text))
         allowed = self.config.run.max_failures
         if tally.failures > allowed:
             noun = "query" if tally.failures == 1 else "queries"
@@ -286,11 +293,6 @@ def _prepared(
 ) -> Iterator[_Ready]:
     """Load, connect and register everything; let go of it in the reverse order."""
     config = replace(config, events=select_events(config.events, event_names))
-    if config.handlers:
-        raise CapabilityError(
-            "this version of pilot runs events and models, but has no push handlers yet",
-            hint="Take `handlers:` out of the config.",
-        )
     with contextlib.ExitStack() as stack:
         # From here on drivers' code runs: their modules, their constructors, their events.
         stack.enter_context(driver_output(bus))
@@ -327,8 +329,10 @@ def _prepared(
             run_id=log.run_id,
             count=config.count,
             stop=stop,
+            steering=config.steering,
         )
         stack.callback(scheduler.close)
+        scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))
         if config.collect is not None:
             scheduler.collect(config.collect)
         registered = tuple(

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from pilotcli.config import PilotConfig
-from pilotcli.config.model import CollectSection
+from pilotcli.config.model import CollectSection, SteeringSection
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Row, Rows, Session, Target
 from pilotcli.errors import (
@@ -25,20 +25,18 @@ from pilotcli.errors import (
 )
 from pilotcli.event_runner import CountMode, EventLog, EventRunner, PretrainingProgress
 from pilotcli.events import Event
-from pilotcli.records import Query, QueryResult, QueryStatus
+from pilotcli.records import Query, QueryResult, QueryStatus, SteeringReport
 from pilotcli.signals import Bus, Notice, QueryFinished, QueryStarted
-from pilotcli.steering import Steering
+from pilotcli.steering.requests import Pulls, Steered
+from pilotcli.steering.steering import Steering
 from pilotcli.storage.data_manager import DataManager
 from pilotcli.workload import leading_keyword
 
 __all__ = ["PilotScheduler", "RunLog", "SchedulerFactory"]
 
-EXPLAINABLE = frozenset(
-    {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"}
-)
-"""Commands that EXPLAIN takes as they stand."""
-
 _NO_ROWS = Rows()
+NOTES_SHOWN = 20
+"""Different words to the user about steering; more of them are in the journal alone."""
 
 
 class RunLog(EventLog, Protocol):
@@ -74,6 +72,7 @@ class PilotScheduler:
         run_id: int | None = None,
         count: CountMode = "finished",
         stop: threading.Event | None = None,
+        steering: SteeringSection | None = None,
     ) -> None:
         self.config = config
         self.bus = bus or Bus()
@@ -95,7 +94,10 @@ class PilotScheduler:
         self.finished = 0
         self._log = log
         self._collect: CollectSection | None = None
-        self._steering: Steering | None = None
+        self.steering = Steering(config, steering or SteeringSection())
+        self._steered = False
+        self._workload_begun = False
+        self._noted: set[str] = set()
         self._lock = threading.RLock()
         self._session: Session | None = None
 
@@ -105,13 +107,11 @@ class PilotScheduler:
             self.event_runner.register(event)
 
     def register_custom_handlers(self, handlers: Any) -> None:
-        """Add push handlers. Raises `CapabilityError`: this version of pilot steers nothing yet."""
-        if isinstance(handlers, Sequence) and not handlers:
-            return
-        raise CapabilityError(
-            "this version of pilot runs events and models, but has no push handlers yet",
-            hint="Take the handlers out, or set what they set by database.session in the config.",
-        )
+        """Add a push handler, or several; they are asked in this order.
+
+        Raises `UsageError` for what is none.
+        """
+        self.steering.register(handlers)
 
     def register_required_data(
         self,
@@ -126,16 +126,10 @@ class PilotScheduler:
         """Store one row a query in the store's table `table_name_for_store_data`.
 
         Its columns: `sql`, `label`, `status` and, as asked for, `execution_time` (seconds, as
-        measured here), `physical_plan` (as JSON), `estimated_cost` and `records` (as JSON).
-        Raises `CapabilityError` for sub-plan cardinalities and the buffer cache.
+        measured here), `physical_plan` (as JSON), `estimated_cost`, `records` (as JSON),
+        `subquery_2_card` (sub-plan query to estimated rows, as JSON) and `buffercache` (relation
+        to cached blocks, as JSON).
         """
-        missing = {
-            "sub-plan cardinalities": pull_subquery_2_cards,
-            "the buffer cache": pull_buffer_cache,
-        }
-        for ability, wanted in missing.items():
-            if wanted:
-                raise CapabilityError(f"this version of pilot cannot pull {ability} yet")
         self.collect(
             CollectSection(
                 table=table_name_for_store_data,
@@ -143,12 +137,37 @@ class PilotScheduler:
                 physical_plan=pull_physical_plan,
                 estimated_cost=pull_estimated_cost,
                 records=pull_records,
+                subquery_cards=pull_subquery_2_cards,
+                buffercache=pull_buffer_cache,
             )
         )
 
     def collect(self, section: CollectSection) -> None:
         """Store what `section` names about each query from here on."""
         self._collect = section
+        self.steering.pulls = Pulls(
+            execution_time=section.server_times,
+            physical_plan=section.physical_plan,
+            actual_rows=section.actual_rows,
+            estimated_cost=section.estimated_cost,
+            subquery_cards=section.subquery_cards,
+            buffercache=section.buffercache,
+        )
+
+    def open_session(self, timeout_s: float | None) -> Session:
+        """A session to walk queries in, made ready for what is pushed and pulled.
+
+        Raises `DatabaseError`, and `CapabilityError` for what the server cannot do at all.
+        """
+        session = self.target.session(timeout_s=timeout_s)
+        self._steered = bool(self.steering)
+        if self._steered:
+            try:
+                self.steering.open(session)
+            except BaseException:
+                session.close()
+                raise
+        return session
 
     def init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
         """Fire what fires before the application: pretraining events, then updates on init.
@@ -166,9 +185,9 @@ class PilotScheduler:
         `last_result` holds it. Raises `QueryTimeout`, `QueryCancelled` or `QueryError` when the
         query did not end well, and `DatabaseError` when the connection was lost.
         """
+        self.before_workload(sql)
         if self._session is None or self._session.closed:
-            self._session = self.target.session(timeout_s=self.config.sql_execution_timeout)
-        self.before_workload()
+            self._session = self.open_session(self.config.sql_execution_timeout)
         seq = self.finished + 1
         query = Query(seq=seq, label=f"q{seq}", sql=sql, command=leading_keyword(sql))
         _, rows, error = self.walk(self._session, query)
@@ -176,10 +195,18 @@ class PilotScheduler:
             raise error
         return rows
 
-    def before_workload(self) -> None:
-        """Fire the `WorkloadBeforeEvent`s, once; `execute` does it by itself."""
+    def before_workload(self, first_sql: str) -> None:
+        """Fire the `WorkloadBeforeEvent`s and carry out what handlers want for the whole workload,
+        once; `execute` does it by itself. `first_sql` is the first query's text.
+
+        Raises `DriverError` when a handler fails.
+        """
         with self._lock:
             self.event_runner.before_workload()
+            if not self._workload_begun:
+                self._workload_begun = True
+                for done in self.steering.before_workload(self.db_controller, first_sql):
+                    self.bus.emit(Notice("info", f"for this workload: {done}"))
 
     def walk(
         self, session: Session, query: Query, round: int = 1, worker: int = 0
@@ -208,26 +235,28 @@ class PilotScheduler:
         """Run `query` without recording it; the last value is the row to be stored about it."""
         status: QueryStatus = "ok"
         error: PilotError | None = None
-        sql, rows, inference_s, collection_s = query.sql, _NO_ROWS, 0.0, 0.0
+        rows, inference_s, collection_s = _NO_ROWS, 0.0, 0.0
+        steered: Steered | None = None
+        report: SteeringReport | None = None
         started_at = time.time()
-        started = time.perf_counter()
-        try:
-            if self._steering is not None:
-                sql, inference_s = self._steered(self._steering, query)
-                started = time.perf_counter()
-            rows = session.execute(sql, query.copy)
-        except QueryTimeout as exc:
-            status, error = "timeout", exc
-        except QueryCancelled as exc:
-            status, error = "cancelled", exc
-        except DriverError as exc:
-            status, error = "steering_error", exc
-        except (QueryError, DatabaseError) as exc:
-            status, error = "error", exc
-        elapsed_s = time.perf_counter() - started
+        if self._steered:
+            steered, inference_s = self.steering.run(session, query, pull=round > 0)
+            rows, error, elapsed_s = steered.rows, steered.error, steered.elapsed_s
+            collection_s, report = steered.collection_s, steered.report
+            if error is not None:
+                status = _status_of(error)
+            if steered.notes or report is not None:
+                self._note(query, steered)
+        else:
+            started = time.perf_counter()
+            try:
+                rows = session.execute(query.sql, query.copy)
+            except (QueryError, DatabaseError) as exc:
+                status, error = _status_of(exc), exc
+            elapsed_s = time.perf_counter() - started
         pulled = None
         if self._collect is not None and round > 0:
-            pulled, collection_s = self._pull(session, query, status, elapsed_s, rows)
+            pulled = self._row(query, status, elapsed_s, rows, steered)
         message = sqlstate = None
         if error is not None:
             message = error.message
@@ -251,6 +280,7 @@ class PilotScheduler:
                 worker,
                 query.file,
                 query.line,
+                report,
             ),
         )
         return result, rows.rows, error, pulled
@@ -277,23 +307,15 @@ class PilotScheduler:
     ) -> None:
         self.close()
 
-    def _steered(self, steering: Steering, query: Query) -> tuple[str, float]:
-        """The text to send for `query`, and the seconds that the driver needed to decide."""
-        try:
-            prepared = steering.prepare(query)
-        except Exception as exc:
-            raise DriverError(f"steering failed: {type(exc).__name__}: {exc}") from exc
-        return prepared.sql, prepared.inference_s
-
-    def _pull(
+    def _row(
         self,
-        session: Session,
         query: Query,
         status: QueryStatus,
         elapsed_s: float,
         rows: Rows,
-    ) -> tuple[dict[str, Any], float]:
-        """The row to store about a query, and the seconds that pulling it took."""
+        steered: Steered | None,
+    ) -> dict[str, Any]:
+        """The row to store about a query."""
         collect = self._collect
         assert collect is not None
         row: dict[str, Any] = {"label": query.label, "sql": query.sql, "status": status}
@@ -302,25 +324,42 @@ class PilotScheduler:
         if collect.records:
             records = [list(one) for one in rows.rows] if status == "ok" else None
             row["records"] = json.loads(json.dumps(records, default=str))
-        if not (collect.physical_plan or collect.estimated_cost):
-            return row, 0.0
-        started = time.perf_counter()
-        plan = self._plan(session, query)
-        if collect.physical_plan:
-            row["physical_plan"] = plan
+        if steered is None:
+            return row
+        if collect.server_times:
+            row["planning_time"] = steered.planning_s
+            row["server_execution_time"] = steered.execution_s
+        if collect.physical_plan or collect.actual_rows:
+            row["physical_plan"] = steered.plan
         if collect.estimated_cost:
-            row["estimated_cost"] = plan["Plan"]["Total Cost"] if plan is not None else None
-        return row, time.perf_counter() - started
+            row["estimated_cost"] = steered.estimated_cost
+        if collect.subquery_cards:
+            row["subquery_2_card"] = steered.cards
+        if collect.buffercache:
+            row["buffercache"] = steered.buffercache
+        return row
 
-    def _plan(self, session: Session, query: Query) -> dict[str, Any] | None:
-        """The plan of a query that has been run; None where EXPLAIN has none to give."""
-        if query.command not in EXPLAINABLE or session.closed or session.transaction_failed:
-            return None
-        try:
-            return session.explain(query.sql)
-        except (QueryError, DatabaseError) as exc:
-            self.bus.emit(Notice("warning", f"{query.label}: no plan: {exc.message}"))
-            return None
+    def _note(self, query: Query, steered: Steered) -> None:
+        """Tell the user once of each thing that was not done."""
+        told = list(steered.notes)
+        if steered.report is not None:
+            told.extend(f"not applied, {why}: {what}" for what, why in steered.report.ignored)
+            if steered.report.native is not None:
+                told.append(f"ran unsteered: {steered.report.native}")
+        for text in told:
+            kind = text.split(":", 1)[0]
+            if kind not in self._noted and len(self._noted) < NOTES_SHOWN:
+                self._noted.add(kind)
+                self.bus.emit(Notice("warning", f"{query.label}: {text}"))
+
+
+def _status_of(error: PilotError) -> QueryStatus:
+    """How a query ended that raised `error`."""
+    if isinstance(error, QueryTimeout):
+        return "timeout"
+    if isinstance(error, QueryCancelled):
+        return "cancelled"
+    return "steering_error" if isinstance(error, (DriverError, CapabilityError)) else "error"
 
 
 class SchedulerFactory:

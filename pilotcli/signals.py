@@ -240,7 +240,9 @@ class RunFinished(Signal):
 
     `slowest` holds the slowest queries' results, slowest first. `elapsed_s` is the wall time from
     the first query after warm-up to the last event, or of a whole pretraining; `query_s` the sum
-    of the queries' own times.
+    of the queries' own times. `steered` counts queries for which something was pushed, `ignored`
+    the pushes among them that were not applied, `native` queries that ran unsteered because their
+    steering failed.
     """
 
     run_id: int
@@ -257,6 +259,9 @@ class RunFinished(Signal):
     query_s: float
     slowest: tuple[QueryResult, ...] = ()
     reasons: tuple[str, ...] = ()
+    steered: int = 0
+    ignored: int = 0
+    native: int = 0
 
 
 Listener = Callable[[Signal], None]

@@ -72,6 +72,9 @@ def run(
     ] = None,
     events: EventsOption = None,
     no_events: Annotated[bool, typer.Option("--no-events", help="Use no event.")] = False,
+    no_handlers: Annotated[
+        bool, typer.Option("--no-handlers", help="Use no handler: every query as it stands.")
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Check config, classes and workload; touch no database."),
@@ -120,6 +123,8 @@ def run(
         "pretraining": pretraining,
     }
     options = [f"run.{key}={value}" for key, value in given.items() if value is not None]
+    if no_handlers:
+        options.append("handlers=[]")
     loaded = load_config(config, [*(set_ or []), *options])
     if output is not None:
         check_output(output)

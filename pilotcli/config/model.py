@@ -20,6 +20,7 @@ __all__ = [
     "ModelSpec",
     "RunConfig",
     "RunSection",
+    "SteeringSection",
     "StoreSection",
 ]
 
@@ -125,11 +126,37 @@ class CollectSection:
     execution_time: bool = _key(True, "boolean")
     """`execution_time`: seconds, as measured by pilot (send to last row)."""
     physical_plan: bool = _key(False, "boolean")
-    """`physical_plan`: the plan as JSON text, by one EXPLAIN after the query."""
+    """`physical_plan`: the plan as JSON text; from the query's own execution where the planner
+    module or auto_explain is there, else by one EXPLAIN after the query."""
+    actual_rows: bool = _key(False, "boolean")
+    """Actual rows and loops in `physical_plan`. The server counts them, which costs time; where
+    it cannot tell, the plan is without them."""
     estimated_cost: bool = _key(False, "boolean")
     """`estimated_cost`: the planner's total cost."""
     records: bool = _key(False, "boolean")
     """`records`: the rows as JSON text."""
+    server_times: bool = _key(False, "boolean")
+    """`planning_time` and `server_execution_time`: seconds, as the server measured them; null
+    where it does not tell."""
+    subquery_cards: bool = _key(False, "boolean")
+    """`subquery_2_card`: the planner's rows for every sub-plan query, as JSON text."""
+    buffercache: bool = _key(False, "boolean")
+    """`buffercache`: the number of cached blocks of each relation, as JSON text; one more question
+    to the server a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteeringSection:
+    """`steering:` what happens where handlers ask for more than can be done."""
+
+    on_missing: Literal["error", "skip"] = _key("error", "choice", choices=("error", "skip"))
+    """What the server cannot do: error: the query does not run, and is recorded as a
+    `steering_error`; skip: it runs without, which is recorded."""
+    on_error: Literal["error", "native"] = _key("error", "choice", choices=("error", "native"))
+    """A handler that fails, or asks for what the server refuses: error: the query does not run,
+    and is recorded as a `steering_error`; native: it runs unsteered, which is recorded."""
+    planner: Literal["auto", "never"] = _key("auto", "choice", choices=("auto", "never"))
+    """The planner module: auto: built and loaded where it is needed and can be; never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +235,7 @@ class RunConfig:
     """The events, a list in the order in which they fire."""
     count: Literal["finished", "successful"] = "finished"
     """`events.count`: which queries events count: all that ended, or those that ended `ok`."""
+    steering: SteeringSection = field(default_factory=SteeringSection)
     handlers: tuple[HandlerSpec, ...] = ()
     """Push handlers, a list in the order in which they are asked."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pilotcli.config.model import DatabaseSection, RunConfig
 from pilotcli.config.secrets import MASK, masked
@@ -34,6 +35,8 @@ class PilotConfig:
     - `db`: the database's name; None uses the one of `dsn` or the embedded server's `pilot`;
     - `sql_execution_timeout`, `once_request_timeout`: seconds; None never times out;
     - `user_data_db_name`: the database of the store, beside the target;
+    - `planner`: whether the planner module is built and loaded where it is needed (`auto`), or
+      `never`;
     - `home`: the folder of the embedded server, the journal and the checkpoints;
     - `base`: the folder that a driver's relative paths are relative to: the config file's, or the
       current one.
@@ -56,6 +59,7 @@ class PilotConfig:
         self.once_request_timeout: float | None = 300.0
         self.user_data_db_name = "pilot_data"
         self.connect_timeout: float = 10.0
+        self.planner: Literal["auto", "never"] = "auto"
 
     def _shown(self) -> dict[str, object]:
         return {k: MASK if k in _SECRET and v else masked(v, k) for k, v in vars(self).items()}
@@ -112,6 +116,7 @@ class PostgreSQLConfig(PilotConfig):
         made.once_request_timeout = config.run.timeout
         made.user_data_db_name = config.store.database
         made.store_dsn = config.store.dsn
+        made.planner = config.steering.planner
         made.connect_timeout = config.database.connect_timeout
         made.postgres_bin = config.database.postgres_bin
         made.server_settings = config.database.settings

@@ -65,6 +65,7 @@ def config_schema() -> dict[str, Any]:
                 {"anyOf": [events, _mapping({"list": events, "count": count})]},
                 docs["RunConfig.events"],
             ),
+            "steering": _section(model.SteeringSection, docs),
             "handlers": _documented(
                 {"type": ["array", "null"], "items": _entry(plugin)}, docs["RunConfig.handlers"]
             ),

@@ -16,6 +16,7 @@ from pilotcli.config.model import (
     ModelSpec,
     RunConfig,
     RunSection,
+    SteeringSection,
     StoreSection,
 )
 from pilotcli.config.overrides import entry_names
@@ -37,6 +38,7 @@ TOP_KEYS = (
     "collect",
     "models",
     "events",
+    "steering",
     "handlers",
 )
 MODEL_KEYS = ("class", "args", "load", "keep")
@@ -72,6 +74,7 @@ class Reader:
             models=models,
             events=tuple(events),
             count=count,
+            steering=self._section(top.get("steering"), "steering", SteeringSection),
             handlers=tuple(handlers),
             secrets=frozenset(variables.secrets),
         )

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresSession", "PostgresTarget"]
 
+NOTICES_KEPT = 100_000
 _IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
 _IN_FAILED_TRANSACTION = 3
 
@@ -50,6 +52,17 @@ class PostgresSession:
     def connection(self) -> Any:
         """psycopg2's connection, in autocommit mode."""
         return self._connection
+
+    def listen(self) -> None:
+        """Keep all notices from here on until they are taken; without it psycopg2 keeps 50."""
+        notices: deque[str] = deque(maxlen=NOTICES_KEPT)
+        self._connection.notices = notices
+
+    def take_notices(self) -> list[str]:
+        """The notices since the last call, oldest first; of very many the last 100,000."""
+        notices = list(self._connection.notices)
+        self._connection.notices.clear()
+        return notices
 
     def execute(self, sql: str, copy: CopyData | None = None) -> Rows:
         """Run `sql` as it stands and fetch all rows; see `Session.execute`."""

@@ -17,6 +17,7 @@ from pilotcli.model import PilotModel
 from pilotcli.plugins.checks import Spec, argument_problems, load_class, noun_of
 from pilotcli.plugins.importing import told
 from pilotcli.plugins.signatures import Signature
+from pilotcli.steering.handlers import BasePushHandler
 
 __all__ = ["BuiltEvent", "Plugins", "check_plugins"]
 
@@ -36,7 +37,7 @@ class Plugins:
     base: Path
     models: Mapping[str, tuple[ModelSpec, type[PilotModel]]]
     events: Sequence[tuple[EventSpec, type[Event]]]
-    handlers: Sequence[tuple[HandlerSpec, type[Any]]]
+    handlers: Sequence[tuple[HandlerSpec, type[BasePushHandler]]]
     secrets: frozenset[str] = frozenset()
 
     def build_models(self) -> dict[str, PilotModel]:
@@ -54,18 +55,19 @@ class Plugins:
         self, config: PilotConfig, models: Mapping[str, PilotModel]
     ) -> tuple[BuiltEvent, ...]:
         """A new event for each enabled entry of `events:`, in its order. Raises `PluginError`."""
-        built = []
-        for spec, cls in self.events:
-            signature = Signature(cls)
-            arguments = dict(spec.args)
-            parameter = signature.first("config", arguments)
-            if parameter is not None:
-                arguments.setdefault(parameter, config)
-            model_parameter = signature.model(cls)
-            if spec.model is not None and model_parameter is not None:
-                arguments[model_parameter] = models[spec.model]
-            built.append(BuiltEvent(spec, self._built(spec, cls, arguments)))
-        return tuple(built)
+        return tuple(
+            BuiltEvent(spec, self._built(spec, cls, _arguments(spec, cls, config, models)))
+            for spec, cls in self.events
+        )
+
+    def build_handlers(
+        self, config: PilotConfig, models: Mapping[str, PilotModel]
+    ) -> tuple[BasePushHandler, ...]:
+        """A new handler for each entry of `handlers:`, in its order. Raises `PluginError`."""
+        return tuple(
+            self._built(spec, cls, _arguments(spec, cls, config, models))
+            for spec, cls in self.handlers
+        )
 
     def _built(self, spec: Spec, cls: type[Any], arguments: Mapping[str, Any]) -> Any:
         what = f"the {noun_of(spec)} {spec.name!r}"
@@ -83,6 +85,24 @@ class Plugins:
     def _masked(self, text: str, spec: Spec) -> str:
         """What a constructor says, without the secrets that it was given."""
         return str(masked(text, secrets=self.secrets | secrets_in(spec.args)))
+
+
+def _arguments(
+    spec: EventSpec | HandlerSpec,
+    cls: type[Any],
+    config: PilotConfig,
+    models: Mapping[str, PilotModel],
+) -> dict[str, Any]:
+    """What an event's or a handler's constructor is given."""
+    signature = Signature(cls)
+    arguments = dict(spec.args)
+    parameter = signature.first("config", arguments)
+    if parameter is not None:
+        arguments.setdefault(parameter, config)
+    model_parameter = signature.model(cls)
+    if spec.model is not None and model_parameter is not None:
+        arguments[model_parameter] = models[spec.model]
+    return arguments
 
 
 def check_plugins(config: RunConfig) -> Plugins:

@@ -17,15 +17,24 @@ from pilotcli.model import PilotModel
 from pilotcli.names import did_you_mean
 from pilotcli.plugins.importing import load_object
 from pilotcli.plugins.signatures import MODEL_PARAMETERS, Signature
+from pilotcli.steering.handlers import BasePushHandler
 
 __all__ = ["Spec", "argument_problems", "load_class", "noun_of"]
 
 Spec = ModelSpec | EventSpec | HandlerSpec
 
-_BASES: dict[type[Any], tuple[type[Any] | None, str]] = {
+_BASES: dict[type[Any], tuple[type[Any], str]] = {
     ModelSpec: (PilotModel, "model"),
     EventSpec: (Event, "event"),
-    HandlerSpec: (None, "handler"),
+    HandlerSpec: (BasePushHandler, "handler"),
+}
+
+
+_DERIVE: dict[type[Any], str] = {
+    PilotModel: "A model derives from CheckpointedModel or PilotModel.",
+    BasePushHandler: "A push handler derives from HintPushHandler, CardPushHandler, "
+    "CommentPushHandler, ScanJoinMethodPushHandler, JoinOrderPushHandler, KnobPushHandler or "
+    "IndexPushHandler.",
 }
 
 
@@ -43,14 +52,10 @@ def load_class(spec: Spec, base: Path) -> type[Any]:
         raise PluginError(
             f"{spec.class_path} is {what}, no class", hint=f"Name the class of the {noun}."
         )
-    if expected is None:
-        if not callable(getattr(cls, "acquire_injected_data", None)):
-            hint = "A push handler has a method acquire_injected_data(sql)."
-            raise PluginError(f"{cls.__name__} is no handler", hint=hint)
-    elif expected is Event:
+    if expected is Event:
         kind_of(cls)
     elif not issubclass(cls, expected):
-        hint = "A model derives from CheckpointedModel or PilotModel."
+        hint = _DERIVE[expected]
         raise PluginError(f"{cls.__name__} is no {noun}", hint=hint)
     if inspect.isabstract(cls):
         missing = sorted(getattr(cls, "__abstractmethods__", ()))

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -77,14 +78,29 @@ def write_results(home: Path, run_id: int, path: Path) -> None:
 def _jsonl(path: Path, results: Iterator[QueryResult]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for result in results:
-            file.write(json.dumps(result._asdict(), ensure_ascii=False) + "\n")
+            file.write(json.dumps(_row(result), ensure_ascii=False) + "\n")
+
+
+def _row(result: QueryResult) -> dict[str, Any]:
+    row = result._asdict()
+    if result.steering is not None:
+        row["steering"] = asdict(result.steering)
+    return row
+
+
+def _flat(result: QueryResult) -> dict[str, Any]:
+    """A row for files that know no objects: `steering` as JSON text."""
+    row = _row(result)
+    if result.steering is not None:
+        row["steering"] = json.dumps(row["steering"], ensure_ascii=False)
+    return row
 
 
 def _csv(path: Path, results: Iterator[QueryResult]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(result._asdict() for result in results)
+        writer.writerows(_flat(result) for result in results)
 
 
 def _parquet(path: Path, results: Iterator[QueryResult]) -> None:
@@ -97,7 +113,7 @@ def _parquet(path: Path, results: Iterator[QueryResult]) -> None:
     with pq.ParquetWriter(path, schema) as writer:
         batch: list[dict[str, Any]] = []
         for result in results:
-            batch.append(result._asdict())
+            batch.append(_flat(result))
             if len(batch) == BATCH_ROWS:
                 writer.write_table(pa.Table.from_pylist(batch, schema))
                 batch.clear()

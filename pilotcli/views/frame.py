@@ -127,8 +127,8 @@ def _speed(state: RunState, total: int | None, now: float) -> Line:
     speed = state.speed.measure(now, state.done)
     left = MISSING
     if total and state.done and state.first_query is not None and now > state.first_query:
-        overall = state.done / (now - state.first_query)
-        left = clock_time(max(0, total - state.done) / overall)
+        each_s = (now - state.first_query) / state.done
+        left = clock_time(max(0, total - state.done) * each_s)
     parts = [f"{rate(speed):>6} queries/s", f"elapsed {clock_time(state.elapsed_s())}"]
     if total is not None:
         parts.append(f"left {left}")

@@ -37,6 +37,7 @@ def summary(state: RunState, columns: int | None = None) -> list[Line]:
     if counts:
         lines.append([("queries   ", "dim"), *counts])
     lines += _latency(state)
+    lines += _steering(state.finished)
     lines += _section("events", (_event(row) for row in state.events.values()))
     lines += _section("models", (_model(row) for row in state.models.values()))
     lines += _section("slowest", _slowest(state))
@@ -102,6 +103,17 @@ def _latency(state: RunState) -> list[Line]:
         for name, value in (("p50", p50), ("p95", p95), ("p99", p99), ("max", found.highest_s))
     )
     return [[("latency   ", "dim"), (told, "")]]
+
+
+def _steering(finished: RunFinished | None) -> list[Line]:
+    if finished is None or not (finished.steered or finished.native):
+        return []
+    told: Line = [("steering  ", "dim"), (f"{plural(finished.steered, 'query', 'queries')}", "")]
+    if finished.ignored:
+        told.append((f", {plural(finished.ignored, 'push', 'pushes')} not applied", "yellow"))
+    if finished.native:
+        told.append((f", {count(finished.native)} more ran unsteered", "yellow"))
+    return [told]
 
 
 def _section(title: str, entries: Iterator[Line]) -> list[Line]:

@@ -30,6 +30,7 @@ DATACLASSES = {
     "store": model.StoreSection,
     "run": model.RunSection,
     "collect": model.CollectSection,
+    "steering": model.SteeringSection,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from project_folder import Project
 
 from pilotcli import DataManager, PostgreSQLConfig
-from pilotcli.errors import CapabilityError, ConfigError, DatabaseError, UsageError, WorkloadError
+from pilotcli.errors import ConfigError, DatabaseError, UsageError, WorkloadError
 from pilotcli.signals import (
     DriverOutput,
     EventTriggered,
@@ -381,9 +381,6 @@ def test_bad_input_ends_before_the_first_query(project: Project) -> None:
     with pytest.raises(ConfigError) as raised:
         project.run("w.sql")
     assert len(raised.value.problems) == 2
-    project.config("handlers: ['h.py:Hints']")
-    with pytest.raises(CapabilityError, match="push handlers"):
-        project.run("w.sql")
     project.config()
     with pytest.raises(DatabaseError):
         project.run("w.sql", sets=("database.dsn=host=/nowhere dbname=x user=y",))

@@ -324,7 +324,8 @@ def test_ctrl_c_in_a_constructor_is_one(user: Any) -> None:
 
 def test_handlers_are_checked(user: Any) -> None:
     user.classes(
-        "class Hints:\n"
+        "from pilotcli import HintPushHandler\n"
+        "class Hints(HintPushHandler):\n"
         "    def __init__(self, config, depth=1): pass\n"
         "    def acquire_injected_data(self, sql): pass\n"
     )

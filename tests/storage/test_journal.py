@@ -10,15 +10,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pilotcli.errors import StorageError
-from pilotcli.records import EventKind, ModelVersion, Query, QueryResult
+from pilotcli.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
 from pilotcli.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
+from pilotcli.storage.journal.reader import JournalReader
 
 
 def start(journal: Journal, **changes: Any) -> RunJournal:
@@ -324,3 +326,23 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(journal: Journal)
         run.add_result(query(501), result(501))
     with pytest.raises(StorageError, match="the last 499 results of run 1 are not in it"):
         run.close()
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with closing(Journal.open(tmp_path)) as journal:
+        run = start(journal)
+        run.add_result(query(1), result(1))
+        run.close()
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    connection.execute("ALTER TABLE results DROP COLUMN steering")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with closing(JournalReader(sqlite3.connect(tmp_path / "journal.db"), tmp_path)) as reader:
+        assert [one.steering for one in reader.results(run.run_id)] == [None]
+    with closing(Journal.open(tmp_path)) as journal:
+        again = start(journal)
+        told = SteeringReport(("a = 1",), (("b", "why"),), None)
+        again.add_result(query(1), result(1, steering=told))
+        again.close()
+        assert [one.steering for one in journal.results(run.run_id)] == [None]
+        assert [one.steering for one in journal.results(again.run_id)] == [told]

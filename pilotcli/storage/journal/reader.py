@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pilotcli.errors import StorageError
-from pilotcli.records import EventKind, ModelVersion, QueryResult, QueryStatus
+from pilotcli.records import EventKind, ModelVersion, QueryResult, QueryStatus, SteeringReport
 from pilotcli.storage.journal.records import (
     FiringRecord,
     PretrainingState,
@@ -100,20 +100,23 @@ class JournalReader:
             arguments.append(status)  # type: ignore[arg-type]
         if failed:
             wanted += " AND status <> 'ok'"
+        # A journal of an older pilot that cannot be written to is read as it is.
+        known = {row[1] for row in self._all("PRAGMA table_info(results)")}
+        steering = "steering" if "steering" in known else "NULL"
         by = {"seq": "round, seq, result", "slowest": "elapsed_s DESC, result"}[order]
         outer = by.replace(" seq", " chosen.seq")
         # The rows are chosen and ordered by the narrow columns alone; only those that are asked
         # for are joined with their texts.
         rows = self._each(
             "SELECT chosen.seq, label, status, started_at, elapsed_s, row_count, error, sqlstate, "  # noqa: S608
-            "inference_s, collection_s, round, worker, file, line "
+            f"inference_s, collection_s, round, worker, file, line, {steering} "
             f"FROM (SELECT * FROM results WHERE {wanted} ORDER BY {by} LIMIT ?) AS chosen "
             "JOIN queries ON queries.run_id = chosen.run_id AND queries.seq = chosen.seq "
             f"ORDER BY {outer}",
             *arguments,
             -1 if limit is None else limit,
         )
-        return (QueryResult(*row) for row in rows)
+        return (QueryResult(*row[:-1], steering=_steering(row[-1])) for row in rows)
 
     def queries(self, run_id: int, *, seq: int | None = None) -> Iterator[QueryRecord]:
         """The queries of a run in their order, each once; only `seq` when that is given."""
@@ -198,6 +201,17 @@ class JournalReader:
     def _each(self, sql: str, *arguments: object) -> Iterator[tuple[Any, ...]]:
         with journal_errors(self.path):
             yield from self._connection.execute(sql, arguments)
+
+
+def _steering(told: str | None) -> SteeringReport | None:
+    if told is None:
+        return None
+    read = json.loads(told)
+    return SteeringReport(
+        tuple(read.get("applied", ())),
+        tuple((what, why) for what, why in read.get("ignored", ())),
+        read.get("native"),
+    )
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:

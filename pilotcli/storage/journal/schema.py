@@ -13,7 +13,7 @@ from pilotcli.errors import StorageError
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
 
 FILE_NAME = "journal.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
 
 # The two tables that grow with a run declare no reference to it: the check would be made for
@@ -61,6 +61,7 @@ CREATE TABLE results (
     sqlstate TEXT,
     inference_s REAL NOT NULL DEFAULT 0,
     collection_s REAL NOT NULL DEFAULT 0,
+    steering TEXT, -- JSON: applied, ignored, native
     PRIMARY KEY (run_id, result)
 ) WITHOUT ROWID;
 CREATE INDEX results_failed ON results (run_id) WHERE status <> 'ok';
@@ -111,6 +112,9 @@ CREATE TABLE pretraining (
     PRIMARY KEY (event, fingerprint)
 );
 """
+
+UPGRADES = {1: "ALTER TABLE results ADD COLUMN steering TEXT"}
+"""By version: what makes a file of that version one of the next."""
 
 # SQLite result codes (https://www.sqlite.org/rescode.html).
 _PERM, _BUSY, _LOCKED, _READONLY, _CORRUPT = 3, 5, 6, 8, 11
@@ -213,10 +217,14 @@ def _create_tables(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _version_of(connection) == 0:
+        version = _version_of(connection)  # another pilot may have been faster
+        if version == 0:
             for statement in TABLES.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        else:
+            for before in range(version, SCHEMA_VERSION):
+                connection.execute(UPGRADES[before])
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.errors import StorageError
-from pilotcli.records import ModelVersion, Query, QueryResult, RunStatus
+from pilotcli.records import ModelVersion, Query, QueryResult, RunStatus, SteeringReport
 from pilotcli.signals import EventTriggered
 from pilotcli.storage.journal.schema import journal_errors
 
@@ -30,7 +31,7 @@ LARGE_SQL_CHARS = 65_536
 
 _QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
 _USUAL_COLUMNS = ("result", "seq", "round", "worker", "started_at", "elapsed_s", "row_count")
-_OTHER_COLUMNS = ("status", "error", "sqlstate", "inference_s", "collection_s")
+_OTHER_COLUMNS = ("status", "error", "sqlstate", "inference_s", "collection_s", "steering")
 _FIRING_COLUMNS = (
     "event",
     "kind",
@@ -263,7 +264,11 @@ class RunJournal:
                 result.elapsed_s,
                 result.row_count,
             )
-            if result.status == "ok" and not result.inference_s and not result.collection_s:
+            if (
+                result.status == "ok"
+                and not (result.inference_s or result.collection_s)
+                and result.steering is None
+            ):
                 usual.append(row)
             else:
                 others.append(row + _others(result))
@@ -328,7 +333,13 @@ def _others(result: QueryResult) -> tuple[object, ...]:
         result.sqlstate,
         result.inference_s,
         result.collection_s,
+        None if result.steering is None else _storable(_steering(result.steering)),
     )
+
+
+def _steering(report: SteeringReport) -> str:
+    told = asdict(report)
+    return json.dumps({key: value for key, value in told.items() if value})
 
 
 def _storable(text: str) -> str:

@@ -1,0 +1,199 @@
+"""What the server at hand can do for a driver, found out by what it does, not by what it claims.
+
+A row in a catalog does not prove that an extension works, and a setting that can be set does not
+prove that a library is loaded: each probe steers an EXPLAIN and looks at the plan.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pilotcli.databases.embedded.binaries import find_binaries
+from pilotcli.databases.postgres import PostgresSession, plan_of
+from pilotcli.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.steering.planner import Missing, Planner, load
+
+if TYPE_CHECKING:
+    from pilotcli.config import PilotConfig
+    from pilotcli.steering.subplans import Catalog
+
+__all__ = ["Abilities", "Capability", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing that a driver may ask for.
+
+    `state`: `full`, `coarse` (done, but less finely than asked, or by more work), or `missing`.
+    `how` says how it is done here, or why it cannot be; `remedy` what more would need.
+    """
+
+    what: str
+    state: Literal["full", "coarse", "missing"]
+    how: str
+    remedy: str = ""
+
+
+class Abilities:
+    """What one session can do, each found out when it is first asked for.
+
+    The session must not be inside a transaction block then.
+    """
+
+    def __init__(self, session: PostgresSession, config: PilotConfig) -> None:
+        self._session = session
+        self._config = config
+
+    @property
+    def planner(self) -> Planner | None:
+        """The planner module, loaded into the session and seen to work; None without it."""
+        found = self.planner_or_why
+        return found if isinstance(found, Planner) else None
+
+    @cached_property
+    def planner_or_why(self) -> Planner | Missing:
+        """The planner module, or why it is not there."""
+        return _loaded(self._session, self._config)
+
+    @cached_property
+    def auto_explain(self) -> bool:
+        """Whether auto_explain tells of a query's plan and time in this session."""
+        session = self._session
+        for library in ("auto_explain", "$libdir/plugins/auto_explain"):
+            with contextlib.suppress(QueryError):
+                session.execute(f"LOAD '{library}'")
+                break
+        session.listen()
+        try:
+            session.execute(
+                "SET LOCAL auto_explain.log_min_duration = 0;"
+                " SET LOCAL auto_explain.log_level = 'info'; SELECT 1"
+            )
+        except QueryError:
+            return False
+        return any(" ms " in notice for notice in session.take_notices())
+
+    @cached_property
+    def hint_plan(self) -> bool:
+        """Whether pg_hint_plan obeys a hint in front of a message such as pilot sends."""
+        with contextlib.suppress(QueryError):
+            self._session.execute("LOAD 'pg_hint_plan'")
+        text = "SET LOCAL enable_seqscan = 'on'; EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_class AS c"
+        hinted = f"/*+ NoSeqScan(c) */{text} WHERE oid > 0"
+        try:
+            plain = plan_of(self._session.execute(f"{text} WHERE oid > 0"))
+            steered = plan_of(self._session.execute(hinted))
+        except QueryError:
+            return False
+        kind = "Node Type"
+        return bool(plain["Plan"][kind] == "Seq Scan" and steered["Plan"][kind] != "Seq Scan")
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What the session's database says about its relations."""
+        from pilotcli.steering.subplans import Catalog
+
+        return Catalog(self._session)
+
+    def missing(self, ability: str) -> CapabilityError:
+        """The error for something that this session cannot do."""
+        why = self.planner_or_why
+        remedies: Mapping[str, tuple[str, str]] = {
+            "pushed cardinalities": (
+                why.reason if isinstance(why, Missing) else "",
+                why.remedy if isinstance(why, Missing) else "",
+            ),
+            "hint comments": (
+                "pg_hint_plan is not at work in this session",
+                "Install pg_hint_plan on the server, or push hints as settings.",
+            ),
+            "scan and join methods": (
+                "no setting of the planner stands for it, and pg_hint_plan is not there",
+                "Install pg_hint_plan on the server.",
+            ),
+        }
+        found, remedy = remedies[ability]
+        return CapabilityError(f"this server does not take {ability}: {found}", hint=remedy)
+
+
+def _loaded(session: PostgresSession, config: PilotConfig) -> Planner | Missing:
+    """The planner module in `session`, or why it is not there."""
+    if config.planner == "never":
+        return Missing(
+            "the planner module is switched off",
+            "Take `steering.planner: never` out of the config.",
+        )
+    return load(
+        session,
+        cache=config.home / "planner",
+        pg_config=_pg_config(session, config),
+        may_build=True,
+    )
+
+
+def _pg_config(session: PostgresSession, config: PilotConfig) -> Path | None:
+    """The `pg_config` of the session's server, as far as it is on this machine."""
+    if getattr(config, "embedded", False):
+        return find_binaries(getattr(config, "postgres_bin", None)).program("pg_config")
+    major = session.connection.server_version // 10000
+    known = Path(f"/usr/lib/postgresql/{major}/bin/pg_config")
+    if known.exists():
+        return known
+    found = shutil.which("pg_config")
+    return Path(found) if found is not None else None
+
+
+def probe(session: PostgresSession, config: PilotConfig) -> Iterator[Capability]:
+    """Every capability of the session's server, in the order of a driver's needs."""
+    able = Abilities(session, config)
+    planner = able.planner_or_why
+    module = isinstance(planner, Planner)
+    lacks = planner.reason if isinstance(planner, Missing) else ""
+    remedy = planner.remedy if isinstance(planner, Missing) else ""
+    yield _hints(session)
+    if module:
+        yield Capability("plan and time", "full", "from the query's one execution: planner module")
+    elif able.auto_explain:
+        yield Capability("plan and time", "full", "from the query's one execution: auto_explain")
+    else:
+        yield Capability("plan and time", "coarse", "a second EXPLAIN; time from here", remedy)
+    if module:
+        yield Capability("sub-plan cardinalities", "full", "from one planning: planner module")
+        yield Capability("pushed cardinalities", "full", "relations and joins: planner module")
+    else:
+        yield Capability(
+            "sub-plan cardinalities", "coarse", "one EXPLAIN for each sub-plan query", remedy
+        )
+        if able.hint_plan:
+            yield Capability("pushed cardinalities", "coarse", "joins only: pg_hint_plan", remedy)
+        else:
+            yield Capability("pushed cardinalities", "missing", lacks, remedy)
+    if able.hint_plan:
+        yield Capability("scan and join methods", "full", "pg_hint_plan")
+        yield Capability("join order", "full", "pg_hint_plan")
+        yield Capability("hint comments", "full", "pg_hint_plan")
+    else:
+        need = "pg_hint_plan on the server"
+        yield Capability(
+            "scan and join methods", "coarse", "settings, for the whole query", f"finer: {need}"
+        )
+        yield Capability("join order", "full", "the query rewritten to explicit joins")
+        yield Capability("hint comments", "missing", "pg_hint_plan is not there", need)
+
+
+def _hints(session: PostgresSession) -> Capability:
+    text = "EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_class AS a JOIN pg_class AS b USING (oid)"
+    try:
+        off = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
+        kind = plan_of(session.execute(off + text))["Plan"]["Node Type"]
+    except (QueryError, DatabaseError) as exc:
+        return Capability("hints", "missing", exc.message)
+    if kind != "Nested Loop":
+        return Capability("hints", "missing", f"the planner did not obey: {kind}")
+    return Capability("hints", "full", "SET LOCAL in the query's own message")

@@ -1,0 +1,267 @@
+"""`PilotDataInteractor`: push and pull by hand, a query at a time, as PilotScope documents it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.errors import UsageError
+from pilotcli.records import Index, PilotTransData, Query
+from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
+from pilotcli.steering.requests import Pulls, Pushes, Steered
+from pilotcli.steering.steerer import Steerer
+from pilotcli.workload import leading_keyword
+
+if TYPE_CHECKING:
+    from pilotcli.config import PilotConfig
+    from pilotcli.databases.base import Target
+    from pilotcli.databases.postgres import PostgresSession
+
+__all__ = ["PilotDataInteractor"]
+
+
+class PilotDataInteractor:
+    """Puts things into the database and takes things out, around single queries.
+
+        interactor = PilotDataInteractor(config)
+        interactor.push_hint({"enable_nestloop": "off"})
+        interactor.pull_physical_plan()
+        interactor.pull_execution_time()
+        data = interactor.execute("SELECT ...")
+
+    Pushes and pulls gather until `execute`, which forgets them afterwards unless told not to. A
+    query is run if its records or its time are pulled, or nothing at all; otherwise it is planned
+    only. Everything raises what it raises elsewhere in pilot: `SteeringError` for a push of a
+    wrong form or one that the server refuses, `CapabilityError` for what this server cannot do,
+    `QueryError` (`QueryTimeout`, `QueryCancelled`) for a query that failed, `DatabaseError` for a
+    lost connection.
+
+    `db_controller` may be used beside it; pushed knobs and indexes go through it and are undone
+    when the interactor is closed. With `enable_simulate_index` indexes are what-if ones.
+    """
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        enable_simulate_index: bool = False,
+        *,
+        target: Target | None = None,
+    ) -> None:
+        self.config = config
+        self.db_controller = PostgreSQLController(
+            config, target=target, enable_simulate_index=enable_simulate_index
+        )
+        self._simulated = enable_simulate_index
+        self._steerers: WeakKeyDictionary[PostgresSession, Steerer] = WeakKeyDictionary()
+        self._abilities: WeakKeyDictionary[PostgresSession, Abilities] = WeakKeyDictionary()
+        self._guard = threading.Lock()
+        self._pushes = Pushes()
+        self._pulls = Pulls()
+        self._records = False
+        self._knobs: dict[str, object] = {}
+        self._indexes: tuple[tuple[Index, ...], bool] | None = None
+
+    def push_hint(self, key_2_value_for_hint: Mapping[str, object]) -> None:
+        """Planner settings for the query: `{"enable_nestloop": "off"}`."""
+        self._pushes.add_hints(key_2_value_for_hint)
+
+    def push_knob(self, key_2_value_for_knob: Mapping[str, object]) -> None:
+        """Server settings; the server is reloaded or restarted before the next query.
+
+        They hold until the interactor is closed.
+        """
+        self._knobs.update(key_2_value_for_knob)
+
+    def push_card(
+        self, subquery_2_value: Mapping[str, float], enable_parameterized_subquery: bool = False
+    ) -> None:
+        """The rows that the planner shall assume, by sub-plan query (SQL)."""
+        _refuse_parameterized(enable_parameterized_subquery)
+        self._pushes.add_cards(subquery_2_value)
+
+    def push_index(self, indexes: Sequence[Index], drop_other: bool = True) -> None:
+        """Indexes that exist from the next query on; `drop_other` takes the others away, but for
+        those behind constraints. All of it holds until the interactor is closed."""
+        self._indexes = (tuple(indexes), drop_other)
+
+    def push_pg_hint_comment(self, pg_hint_comment: str) -> None:
+        """A comment of pg_hint_plan's hints: `/*+ HashJoin(p u) */`."""
+        self._pushes.add_comment(pg_hint_comment)
+
+    def push_scan_method(
+        self, methods: ScanJoinMethodEnum | Method | Sequence[Method], names: str | None = None
+    ) -> None:
+        """Scan methods: `(ScanJoinMethodEnum.SEQ, "p")`, a list of such pairs, or the two apart."""
+        self._pushes.add_methods(methods if names is None else (methods, names))
+
+    def push_join_method(
+        self, methods: ScanJoinMethodEnum | Method | Sequence[Method], names: str | None = None
+    ) -> None:
+        """Join methods: `(ScanJoinMethodEnum.HASHJOIN, "p u")`, a list, or the two apart."""
+        self._pushes.add_methods(methods if names is None else (methods, names))
+
+    def push_join_order(self, order: JoinOrder) -> None:
+        """The order of the joins: `["p", "u", "c"]` joins p and u first, then c."""
+        self._pushes.order = order
+
+    def pull_record(self) -> None:
+        """The query's rows, as a pandas DataFrame."""
+        self._records = True
+
+    def pull_physical_plan(self) -> None:
+        """The plan of the query, as `EXPLAIN (FORMAT JSON)` gives it."""
+        self._pulls = replace(self._pulls, physical_plan=True)
+
+    def pull_execution_time(self) -> None:
+        """Seconds that the query took, as the server measured them where it can tell."""
+        self._pulls = replace(self._pulls, execution_time=True)
+
+    def pull_estimated_cost(self) -> None:
+        """The planner's total cost of the query."""
+        self._pulls = replace(self._pulls, estimated_cost=True)
+
+    def pull_subquery_card(self, enable_parameterized_subquery: bool = False) -> None:
+        """The planner's rows for every sub-plan query."""
+        _refuse_parameterized(enable_parameterized_subquery)
+        self._pulls = replace(self._pulls, subquery_cards=True)
+
+    def pull_buffercache(self) -> None:
+        """The number of cached blocks of each relation."""
+        self._pulls = replace(self._pulls, buffercache=True)
+
+    def execute(self, sql: str, is_reset: bool = True) -> PilotTransData:
+        """Carry out the pushes, run or plan `sql`, and return what was pulled.
+
+        `is_reset` forgets pushes and pulls afterwards, also when the query fails.
+        """
+        try:
+            self._outlasting()
+            return self._one(sql)
+        finally:
+            if is_reset:
+                self.reset()
+
+    def execute_batch(self, sqls: Sequence[str], is_reset: bool = True) -> list[PilotTransData]:
+        """Run all `sqls`, one after the other, with the same pushes and pulls."""
+        try:
+            self._outlasting()
+            return [self._one(sql) for sql in sqls]
+        finally:
+            if is_reset:
+                self.reset()
+
+    def execute_parallel(
+        self, sqls: Sequence[str], parallel_num: int = 10, is_reset: bool = True
+    ) -> list[PilotTransData]:
+        """Run `sqls` over `parallel_num` connections at once; results in the order of `sqls`.
+
+        The first error is raised once all have ended. Raises `UsageError` with what-if indexes,
+        which belong to one connection.
+        """
+        if self._simulated:
+            raise UsageError("what-if indexes belong to one connection: use execute_batch")
+        try:
+            self._outlasting()
+            if not sqls:
+                return []
+            with ThreadPoolExecutor(max_workers=max(1, min(len(sqls), parallel_num))) as pool:
+                return list(pool.map(self._one, sqls))
+        finally:
+            if is_reset:
+                self.reset()
+
+    def reset(self) -> None:
+        """Forget pushes and pulls, and leave the connection as it was when new."""
+        self._forget()
+        self.db_controller.reset()
+        with self._guard:
+            self._steerers.clear()
+
+    def close(self) -> None:
+        """Undo what outlived the queries, and close the connections."""
+        self.db_controller.close()
+
+    def __enter__(self) -> PilotDataInteractor:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _forget(self) -> None:
+        self._pushes = Pushes()
+        self._pulls = Pulls()
+        self._records = False
+        self._knobs = {}
+        self._indexes = None
+
+    def _outlasting(self) -> None:
+        """Knobs and indexes, before the first query that they are for."""
+        knobs, self._knobs = self._knobs, {}
+        if knobs:
+            self.db_controller.set_knobs(knobs)
+        wanted, self._indexes = self._indexes, None
+        if wanted is not None:
+            indexes, drop_other = wanted
+            if drop_other:
+                self.db_controller.drop_all_indexes()
+            for index in indexes:
+                self.db_controller.create_index(index)
+
+    def _one(self, sql: str) -> PilotTransData:
+        query = Query(seq=1, label="query", sql=sql, command=leading_keyword(sql))
+        execute = self._records or self._pulls.execution_time or not self._pulls
+        steered = self._steerer().run(query, self._pushes, execute=execute)
+        if steered.error is not None:
+            raise steered.error
+        return self._data(sql, steered)
+
+    def _steerer(self) -> Steerer:
+        session = self.db_controller.session()
+        with self._guard:
+            steerer = self._steerers.get(session)
+            if steerer is None or steerer.pulls != self._pulls:
+                abilities = self._abilities.get(session) or Abilities(session, self.config)
+                self._abilities[session] = abilities
+                steerer = Steerer(session, abilities, self._pulls, skip_missing=False)
+                self._steerers[session] = steerer
+        return steerer
+
+    def _data(self, sql: str, steered: Steered) -> PilotTransData:
+        pulls = self._pulls
+        data = PilotTransData(sql=sql, report=steered.report, notes=tuple(steered.notes))
+        if self._records:
+            import pandas
+
+            rows = steered.rows
+            data.records = pandas.DataFrame.from_records(rows.rows, columns=rows.columns)
+        if pulls.execution_time:
+            told = steered.execution_s
+            data.execution_time = told if told is not None else steered.elapsed_s
+            data.planning_time = steered.planning_s
+        if pulls.physical_plan:
+            data.physical_plan = steered.plan
+        if pulls.estimated_cost:
+            data.estimated_cost = steered.estimated_cost
+        data.subquery_2_card = steered.cards
+        data.buffercache = steered.buffercache
+        return data
+
+
+def _refuse_parameterized(wanted: bool) -> None:
+    if wanted:
+        raise UsageError(
+            "sub-plan queries with parameters are not offered: enable_parameterized_subquery=True",
+            hint="Without it, every sub-plan has its key as a query of its own.",
+        )

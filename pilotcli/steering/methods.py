@@ -1,0 +1,155 @@
+"""Scan methods, join methods and join orders, as drivers write them and as a server takes them.
+
+The names are those of pg_hint_plan's hints, which PilotScope's drivers use. A server without
+pg_hint_plan has settings for its whole planner instead: there a method holds for every relation
+of the query, which is coarser than what was asked for.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pilotcli.errors import SteeringError
+
+__all__ = [
+    "JoinOrder",
+    "Method",
+    "ScanJoinMethodEnum",
+    "coarse_settings",
+    "hint_text",
+    "methods_of",
+]
+
+
+class ScanJoinMethodEnum(enum.Enum):
+    """A scan or join method, or the join order. PilotScope's names; pg_hint_plan's values."""
+
+    SEQ = "SeqScan"
+    TID = "TidScan"
+    INDEX = "IndexScan"
+    INDEXONLY = "IndexOnlyScan"
+    BITMAP = "BitmapScan"
+    NOSEQ = "NoSeqScan"
+    NOTID = "NoTidScan"
+    NOINDEX = "NoIndexScan"
+    NOINDEXONLY = "NoIndexOnlyScan"
+    NOBITMAP = "NoBitmapScan"
+    PARALLEL = "Parallel"
+    ROW = "Rows"
+    NESTLOOP = "NestLoop"
+    HASHJOIN = "HashJoin"
+    MERGEJOIN = "MergeJoin"
+    MEMOIZE = "Memoize"
+    NONESTLOOP = "NoNestLoop"
+    NOHASHJOIN = "NoHashJoin"
+    NOMERGEJOIN = "NoMergeJoin"
+    NOMEMOIZE = "NoMemoize"
+    JOINORDER = "Leading"
+
+
+Method = tuple[ScanJoinMethodEnum, str]
+"""A method and what it is for: a relation's name, or the names of joined relations with blanks
+in between (`"p u"`)."""
+
+JoinOrder = Sequence[Any]
+"""Relations in the order in which they are joined: `["p", "u", "c"]` joins p and u first; a pair
+inside says which side they come from: `[["p", "u"], ["c", "v"]]`."""
+
+_SCANS = {
+    "SeqScan": "enable_seqscan",
+    "TidScan": "enable_tidscan",
+    "IndexScan": "enable_indexscan",
+    "IndexOnlyScan": "enable_indexonlyscan",
+    "BitmapScan": "enable_bitmapscan",
+}
+_JOINS = {
+    "NestLoop": "enable_nestloop",
+    "HashJoin": "enable_hashjoin",
+    "MergeJoin": "enable_mergejoin",
+}
+_MEMOIZE = {"Memoize": "enable_memoize"}
+_HINT_PART = re.compile(r"[^*/]*\Z")
+
+
+def methods_of(given: Any) -> list[Method]:
+    """What a handler returned as a list of methods; a single pair stands for itself.
+
+    Raises `SteeringError` for anything else.
+    """
+    if given is None:
+        return []
+    pairs = [given] if isinstance(given, tuple) and not _is_pairs(given) else given
+    if not isinstance(pairs, (list, tuple)):
+        raise SteeringError(f"methods are pairs of ScanJoinMethodEnum and text, not {given!r}")
+    return [_method(pair) for pair in pairs]
+
+
+def _is_pairs(given: tuple[Any, ...]) -> bool:
+    return all(isinstance(one, (tuple, list)) for one in given)
+
+
+def _method(pair: Any) -> Method:
+    if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+        raise SteeringError(f"a method is a pair of ScanJoinMethodEnum and text, not {pair!r}")
+    method, names = pair
+    value = getattr(method, "value", method)
+    try:
+        known = ScanJoinMethodEnum("Rows" if value == "Row" else value)
+    except ValueError:
+        raise SteeringError(
+            f"there is no scan or join method {value!r}",
+            hint=f"There are: {', '.join(one.value for one in ScanJoinMethodEnum)}.",
+        ) from None
+    text = str(names)
+    if not _HINT_PART.match(text) or not text.strip():
+        raise SteeringError(f"{known.value} needs the names of relations, not {text!r}")
+    return known, text.strip()
+
+
+def hint_text(methods: Iterable[Method], order: JoinOrder | None) -> str:
+    """pg_hint_plan's hints, without the comment's marks."""
+    parts = [f"{method.value}({names})" for method, names in methods]
+    if order:
+        parts.append(f"Leading({_leading(order)})")
+    return " ".join(parts)
+
+
+def _leading(order: JoinOrder) -> str:
+    if isinstance(order, str):
+        return order
+    if any(not isinstance(one, str) for one in order):
+        return "(" + " ".join(_leading(one) for one in order) + ")"
+    text = order[0]
+    for name in order[1:]:
+        text = f"({text} {name})"
+    return str(text)
+
+
+def coarse_settings(methods: Sequence[Method]) -> tuple[dict[str, str], list[str]]:
+    """Planner settings that come nearest to `methods`, and the methods that none stands for.
+
+    Of scans and of joins, those that are asked for stay on and the others go off, for the whole
+    query; `No...` turns its method off.
+    """
+    settings: dict[str, str] = {}
+    unmet: list[str] = []
+    for family in (_SCANS, _JOINS, _MEMOIZE):
+        wanted = {method.value for method, _ in methods if method.value in family}
+        for name, setting in family.items():
+            if wanted and name not in wanted and family is not _MEMOIZE:
+                settings[setting] = "off"
+            if any(method.value == f"No{name}" for method, _ in methods):
+                settings[setting] = "off"
+        if wanted:
+            settings.update((family[name], "on") for name in wanted)
+    # An index-only scan is an index scan to the planner's settings.
+    if settings.get("enable_indexonlyscan") == "on":
+        settings["enable_indexscan"] = "on"
+    for method, names in methods:
+        plain = method.value.removeprefix("No")
+        if plain not in {**_SCANS, **_JOINS, **_MEMOIZE}:
+            unmet.append(f"{method.value}({names})")
+    return settings, unmet

@@ -1,0 +1,150 @@
+"""What is put into the database for one query, what is taken out, and what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilotcli.databases.base import Rows
+from pilotcli.errors import PilotError, SteeringError
+from pilotcli.records import SteeringReport
+from pilotcli.steering.methods import JoinOrder, Method, methods_of
+
+__all__ = ["Pulls", "Pushes", "Steered"]
+
+
+@dataclass(slots=True)
+class Pushes:
+    """What is put into the database for one query.
+
+    - `hints`: planner settings that hold for this query alone, name to value;
+    - `cards`: sub-plan query (SQL) to the rows that the planner shall assume;
+    - `comment`: text of a comment in front of the query (pg_hint_plan's hints, mostly);
+    - `methods`, `order`: scan and join methods, and the order of joins.
+
+    The `add_...` methods take what a handler returned and raise `SteeringError` for anything of
+    another form. What comes later wins.
+    """
+
+    hints: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, float] = field(default_factory=dict)
+    comment: str = ""
+    methods: list[Method] = field(default_factory=list)
+    order: JoinOrder | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.hints or self.cards or self.comment or self.methods or self.order)
+
+    def add_hints(self, given: Any) -> None:
+        """Take `{setting: value}`; booleans become on and off."""
+        for name, value in _mapping(given, "hints", "{setting: value}").items():
+            if not isinstance(value, (str, int, float, bool)):
+                raise SteeringError(f"the hint {name} must be one value, not {value!r}")
+            text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+            if not name or "\0" in name or "\0" in text:
+                raise SteeringError(f"a hint is a setting and its value, not {name!r}: {text!r}")
+            self.hints[name] = text
+
+    def add_cards(self, given: Any) -> None:
+        """Take `{sub-plan query: rows}`; rows are finite and not negative."""
+        for key, value in _mapping(given, "cardinalities", "{sub-plan query: rows}").items():
+            self.cards[key] = _rows(key, value)
+
+    def add_comment(self, given: Any) -> None:
+        """Take the text of a comment, with or without the marks `/*+ */`."""
+        if given is None:
+            return
+        if not isinstance(given, str):
+            raise SteeringError(f"a comment is a text, not {given!r}")
+        text = given.strip()
+        if text.startswith("/*") and text.endswith("*/"):
+            text = text[2:-2]
+        elif text:
+            text = f"+ {text} "
+        if "*/" in text or "/*" in text or "\0" in text:
+            raise SteeringError(f"the comment ends before its end: {given!r}")
+        self.comment += f"/*{text}*/" if text else ""
+
+    def add_methods(self, given: Any) -> None:
+        """Take `(ScanJoinMethodEnum, names)`, or a list of such pairs."""
+        for method, names in methods_of(given):
+            if method.value == "Leading":
+                self.order = names
+            else:
+                self.methods.append((method, names))
+
+
+def _mapping(given: Any, what: str, form: str) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise SteeringError(f"{what} are a mapping {form}, not {type(given).__name__}")
+    for key in given:
+        if not isinstance(key, str):
+            raise SteeringError(f"{what} are a mapping {form}: the key {key!r} is no text")
+    return given
+
+
+def _rows(key: str, value: Any) -> float:
+    try:
+        rows = float(value) if not isinstance(value, (str, bytes, bool)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        rows = math.nan
+    if not (math.isfinite(rows) and rows >= 0):
+        raise SteeringError(f"a cardinality is a number of rows from 0 on, not {value!r}: {key}")
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Pulls:
+    """What is taken out about each query besides its rows.
+
+    - `execution_time`: planning and execution as the server measured them;
+    - `physical_plan`: the executed plan; `actual_rows`: with actual rows and loops in it;
+    - `estimated_cost`; `subquery_cards`: the planner's rows for every sub-plan;
+    - `buffercache`: the cached blocks of each relation.
+    """
+
+    execution_time: bool = False
+    physical_plan: bool = False
+    actual_rows: bool = False
+    estimated_cost: bool = False
+    subquery_cards: bool = False
+    buffercache: bool = False
+
+    @property
+    def plan(self) -> bool:
+        """Whether a plan is needed."""
+        return self.physical_plan or self.actual_rows or self.estimated_cost
+
+    def __bool__(self) -> bool:
+        return self.plan or self.execution_time or self.subquery_cards or self.buffercache
+
+
+@dataclass(slots=True)
+class Steered:
+    """One query after its steering: its rows, the error that it ended with, what was pulled.
+
+    `elapsed_s` is the client's time from the message to its last row, `collection_s` what pulling
+    cost besides. `execution_s` and `planning_s` are the server's, None where it did not tell.
+    """
+
+    rows: Rows = field(default_factory=Rows)
+    error: PilotError | None = None
+    elapsed_s: float = 0.0
+    collection_s: float = 0.0
+    plan: dict[str, Any] | None = None
+    planning_s: float | None = None
+    execution_s: float | None = None
+    cards: dict[str, float] | None = None
+    buffercache: dict[str, int] | None = None
+    report: SteeringReport | None = None
+    notes: Sequence[str] = ()
+    """What could not be pulled, and why; for the user."""
+
+    @property
+    def estimated_cost(self) -> float | None:
+        """The planner's total cost of the plan."""
+        return None if self.plan is None else float(self.plan["Plan"]["Total Cost"])

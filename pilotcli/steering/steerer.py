@@ -1,0 +1,428 @@
+"""One session, steered: a query's pushes become one message to the server, its pulls come back.
+
+Three ways to send a query (`_sent`), by what the server allows:
+
+- A plain query goes with its settings in one message, `SET LOCAL ...; /* hints */ SELECT ...`. The
+  server runs such a message in a transaction of its own (PostgreSQL manual 55.2.2.1), so that
+  nothing is left afterwards.
+- Inside the workload's own transaction the settings are made at a savepoint, so that one that the
+  server refuses does not break the block, and are brought back after the query.
+- Commands that must not run in a transaction (`VACUUM`) get settings of the session, brought back
+  after the query.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.databases.base import Rows
+from pilotcli.databases.postgres import PostgresSession, plan_of
+from pilotcli.errors import (
+    CapabilityError,
+    DatabaseError,
+    PilotError,
+    QueryCancelled,
+    QueryError,
+    QueryTimeout,
+    SteeringError,
+)
+from pilotcli.records import Query, SteeringReport
+from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.methods import coarse_settings, hint_text
+from pilotcli.steering.planner import Estimate, parse_report, rows_setting
+from pilotcli.steering.requests import Pulls, Pushes, Steered
+from pilotcli.steering.text import literal, restored, set_all
+
+if TYPE_CHECKING:
+    from pilotcli.steering.subplans import QueryGraph
+
+__all__ = ["PLANNED", "Steerer"]
+
+PLANNED = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"})
+"""Commands that the planner plans: EXPLAIN takes them, and they may run in a transaction."""
+
+ROWS_SETTING = "pilot_planner.rows"
+_SAVEPOINT = "pilot_steering"
+_AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
+
+
+@dataclass(slots=True)
+class _Message:
+    """A query as it is sent, and what was made of its pushes.
+
+    `rows` is the planner module's setting, `cards` the keys behind its entries.
+    """
+
+    sql: str
+    settings: dict[str, str] = field(default_factory=dict)
+    comment: str = ""
+    rows: str = ""
+    cards: tuple[str, ...] = ()
+    applied: list[str] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def steers(self) -> bool:
+        """Whether anything is put into the database."""
+        return bool(self.settings or self.comment or self.rows)
+
+    def prefix(self, scope: str = "LOCAL ") -> str:
+        """The settings as statements."""
+        settings = set_all(tuple(self.settings.items()), scope)
+        if not self.rows:
+            return settings
+        return f"{settings}SET {scope}{ROWS_SETTING} = {literal(self.rows)}; "
+
+    def names(self) -> list[str]:
+        """The settings' names."""
+        return [*self.settings, ROWS_SETTING] if self.rows else list(self.settings)
+
+
+class Steerer:
+    """Sends the queries of one session with what is pushed, and takes out what is pulled.
+
+    `pulls` is what is wanted of each query; the session is told once. Used by one thread.
+    """
+
+    def __init__(
+        self, session: PostgresSession, abilities: Abilities, pulls: Pulls, *, skip_missing: bool
+    ) -> None:
+        self.session = session
+        self.abilities = abilities
+        self.pulls = pulls
+        self._skip_missing = skip_missing
+        session.listen()
+        self._prepare()
+
+    def run(
+        self, query: Query, pushes: Pushes | None, *, execute: bool = True, pull: bool = True
+    ) -> Steered:
+        """Send `query` with `pushes`, and pull what is wanted. Never raises for the query: its
+        error is in what comes back, a `SteeringError` or `CapabilityError` where it did not run.
+
+        Without `execute` the query is planned and not run; without `pull` nothing is asked about
+        it besides.
+        """
+        steered = Steered()
+        try:
+            message = self._message(query, pushes) if pushes else _Message(query.sql)
+        except (SteeringError, CapabilityError) as exc:
+            steered.error = exc
+            return steered
+        self._send(query, message, steered, execute)
+        if isinstance(steered.error, SteeringError) or self.session.closed:
+            return steered
+        if message.steers or message.ignored or self._reports:
+            self._take_in(query, message, steered)
+        if pull and self.pulls and query.command in PLANNED:
+            began = time.perf_counter()
+            self._pull(query, message, steered)
+            steered.collection_s = time.perf_counter() - began
+        return steered
+
+    def _prepare(self) -> None:
+        """Tell the session what to report about every query from here on."""
+        pulls = self.pulls
+        self._reports = False
+        wanted = [
+            word
+            for word, asked in (
+                ("plan", pulls.plan),
+                ("actual", pulls.actual_rows),
+                ("time", pulls.execution_time),
+                ("rows", pulls.subquery_cards),
+            )
+            if asked
+        ]
+        if not wanted:
+            return
+        if self.abilities.planner is not None:
+            self._set({"pilot_planner.report": ",".join(wanted)})
+            self._reports = True
+        elif (pulls.plan or pulls.execution_time) and self.abilities.auto_explain:
+            self._set(
+                {
+                    "auto_explain.log_min_duration": "0",
+                    "auto_explain.log_level": "info",
+                    "auto_explain.log_format": "json",
+                    "auto_explain.log_analyze": "on" if pulls.actual_rows else "off",
+                    "auto_explain.log_timing": "off",
+                }
+            )
+            self._reports = True
+
+    def _set(self, settings: Mapping[str, str]) -> None:
+        self.session.execute(restored(settings, settings.values(), ""))
+
+    def _message(self, query: Query, pushes: Pushes) -> _Message:
+        """What to send for `query`. Raises `SteeringError`, and `CapabilityError` for what this
+        server cannot do."""
+        message = _Message(query.sql, settings=dict(pushes.hints), comment=pushes.comment)
+        message.applied.extend(f"{name} = {value}" for name, value in pushes.hints.items())
+        hints = ""
+        if pushes.comment.startswith("/*+"):
+            if self.abilities.hint_plan:
+                message.applied.append(pushes.comment)
+            else:
+                self._miss(message, "hint comments", pushes.comment)
+                message.comment = ""
+        if pushes.methods or pushes.order:
+            hints = self._add_methods(query, pushes, message)
+        if pushes.cards:
+            hints += self._add_cards(query, pushes.cards, message)
+        if hints:
+            # pg_hint_plan reads the first comment of hints only.
+            given = message.comment[3:-2] if message.comment else ""
+            message.comment = f"/*+{given} {hints}*/"
+        return message
+
+    def _add_methods(self, query: Query, pushes: Pushes, message: _Message) -> str:
+        text = hint_text(pushes.methods, pushes.order)
+        if self.abilities.hint_plan:
+            message.applied.append(text)
+            return text
+        settings, unmet = coarse_settings(pushes.methods)
+        message.settings.update(settings)
+        message.applied.extend(
+            f"{name} = {value} (for the whole query)" for name, value in settings.items()
+        )
+        for hint in unmet:
+            self._miss(message, "scan and join methods", hint)
+        if pushes.order:
+            from pilotcli.steering.subplans import rewrite_join_order
+
+            message.sql = rewrite_join_order(message.sql, pushes.order, self.abilities.catalog)
+            message.settings.update(join_collapse_limit="1", from_collapse_limit="1")
+            message.applied.append(hint_text((), pushes.order))
+        return ""
+
+    def _add_cards(self, query: Query, cards: Mapping[str, float], message: _Message) -> str:
+        graph = self._graph(query.sql)
+        entries = [(_names_of(graph, key), rows) for key, rows in cards.items()]
+        planner = self.abilities.planner
+        if planner is not None:
+            message.rows = rows_setting(entries)
+            message.cards = tuple(cards)
+            return ""
+        if not self.abilities.hint_plan:
+            for key in cards:
+                self._miss(message, "pushed cardinalities", key)
+            return ""
+        hints = []
+        for (names, rows), key in zip(entries, cards, strict=True):
+            if len(names) > 1:
+                hints.append(f"Rows({' '.join(sorted(names))} #{max(1, round(rows))})")
+                message.applied.append(key)
+            else:
+                message.ignored.append((key, "pg_hint_plan sets the rows of joins only"))
+        return " ".join(hints)
+
+    def _graph(self, sql: str) -> QueryGraph:
+        from pilotcli.steering.subplans import analyse
+
+        return analyse(sql, self.abilities.catalog)
+
+    def _miss(self, message: _Message, ability: str, what: str) -> None:
+        error = self.abilities.missing(ability)
+        if not self._skip_missing:
+            raise error
+        message.ignored.append((what, error.message))
+
+    def _send(self, query: Query, message: _Message, steered: Steered, execute: bool) -> None:
+        explain = "" if execute else "EXPLAIN (FORMAT JSON) "
+        began = time.perf_counter()
+        try:
+            rows = self._sent(query, message, explain)
+        except SteeringError as exc:
+            steered.error = exc
+            return
+        except (QueryError, DatabaseError) as exc:
+            steered.elapsed_s = time.perf_counter() - began
+            steered.error = exc
+            return
+        steered.elapsed_s = time.perf_counter() - began
+        if execute:
+            steered.rows = rows
+        else:
+            steered.plan = plan_of(rows)
+
+    def _sent(self, query: Query, message: _Message, explain: str) -> Rows:
+        """The rows of the query; a `SteeringError` when the server refuses a setting."""
+        session = self.session
+        if not message.steers:
+            return session.execute(explain + message.sql, query.copy)
+        in_transaction = session.in_transaction
+        if query.command not in PLANNED or in_transaction:
+            return self._bracketed(query, message, explain, in_transaction)
+        prefix = message.prefix()
+        try:
+            return session.execute(f"{message.comment}{prefix}{explain}{message.sql}")
+        except (QueryTimeout, QueryCancelled):
+            raise
+        except QueryError:
+            self._check(message)
+            raise
+
+    def _check(self, message: _Message) -> None:
+        """Raise `SteeringError` if it is a setting that the server refuses."""
+        try:
+            self.session.execute(f"BEGIN; {message.prefix()}ROLLBACK")
+        except QueryError as refused:
+            self.session.rollback()
+            raise _refused(refused) from None
+
+    def _bracketed(
+        self, query: Query, message: _Message, explain: str, in_transaction: bool
+    ) -> Rows:
+        session = self.session
+        names = message.names()
+        scope = "LOCAL " if in_transaction else ""
+        shown = ", ".join(f"current_setting({literal(name)}, true)" for name in names)
+        if session.transaction_failed:
+            return session.execute(message.sql)
+        before: Sequence[str | None] = session.execute(f"SELECT {shown}").rows[0] if names else ()
+        if names:
+            prefix = message.prefix(scope)
+            begin, end = (
+                (f"SAVEPOINT {_SAVEPOINT}; ", f"RELEASE SAVEPOINT {_SAVEPOINT}")
+                if in_transaction
+                else ("BEGIN; ", "COMMIT")
+            )
+            try:
+                session.execute(f"{begin}{prefix}{end}")
+            except QueryError as refused:
+                if in_transaction:
+                    session.execute(
+                        f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
+                    )
+                else:
+                    session.rollback()
+                raise _refused(refused) from None
+        try:
+            return session.execute(f"{message.comment}{explain}{message.sql}", query.copy)
+        finally:
+            # A transaction that failed or ended has taken its settings with it.
+            lives = not session.closed and not session.transaction_failed
+            if names and lives and session.in_transaction == in_transaction:
+                session.execute(restored(names, before, scope))
+
+    def _take_in(self, query: Query, message: _Message, steered: Steered) -> None:
+        """Read what the server said besides the rows."""
+        notices = self.session.take_notices()
+        applied, ignored = list(message.applied), list(message.ignored)
+        # The module is asked for only where it is at work: to look for it now might break into a
+        # transaction of the workload.
+        if message.rows or (self._reports and self.abilities.planner is not None):
+            report = parse_report(notices)
+            steered.planning_s = _seconds(report.planning_ms)
+            steered.execution_s = _seconds(report.execution_ms)
+            if report.plan is not None:
+                steered.plan = report.plan
+            if self.pulls.subquery_cards and report.estimates:
+                self._name_cards(query, report.estimates, steered)
+            applied.extend(message.cards[at] for at in report.applied)
+            ignored.extend((message.cards[at], reason) for at, reason in report.ignored)
+            told = {*report.applied, *(at for at, _ in report.ignored)}
+            if steered.error is None:
+                ignored.extend(
+                    (key, "the planner did not come to it")
+                    for at, key in enumerate(message.cards)
+                    if at not in told
+                )
+        elif self._reports:
+            found = auto_explained(notices)
+            if found is not None:
+                steered.execution_s, steered.plan = found
+        if message.steers or ignored:
+            steered.report = SteeringReport(tuple(applied), tuple(ignored))
+
+    def _name_cards(self, query: Query, estimates: Sequence[Estimate], steered: Steered) -> None:
+        try:
+            graph = self._graph(query.sql)
+        except PilotError as exc:
+            steered.notes = (*steered.notes, f"no sub-plan cardinalities: {exc.message}")
+            return
+        cards = {}
+        for one in estimates:
+            key = graph.key(frozenset(one.names))
+            if key is not None:
+                cards[key] = one.rows
+        steered.cards = cards
+
+    def _pull(self, query: Query, message: _Message, steered: Steered) -> None:
+        """What the execution did not bring by itself, one question to the server each."""
+        session, pulls = self.session, self.pulls
+        if session.closed or session.transaction_failed:
+            return
+        if self._reports and steered.error is None and steered.plan is None and pulls.plan:
+            self._prepare()  # the workload has reset the session's settings
+        try:
+            if pulls.plan and steered.plan is None:
+                again = Steered()
+                self._send(query, message, again, execute=False)
+                if again.error is not None:
+                    raise again.error
+                steered.plan = again.plan
+                session.take_notices()
+            if pulls.subquery_cards and steered.cards is None and not steered.notes:
+                from pilotcli.steering.subplans import estimates_by_explain
+
+                graph = self._graph(query.sql)
+                found = estimates_by_explain(session, graph)
+                steered.cards = {str(graph.key(names)): rows for names, rows in found.items()}
+        except (QueryError, DatabaseError, CapabilityError, SteeringError) as exc:
+            steered.notes = (*steered.notes, exc.message)
+        if pulls.buffercache:
+            self._pull_buffercache(steered)
+
+    def _pull_buffercache(self, steered: Steered) -> None:
+        try:
+            steered.buffercache = cached_blocks(self.session)
+        except (QueryError, DatabaseError) as exc:
+            steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
+
+
+def cached_blocks(session: PostgresSession) -> dict[str, int]:
+    """The number of cached blocks of each relation of the session's database."""
+    found = session.execute(
+        "SELECT c.oid::regclass::text, count(*) FROM pg_buffercache AS b JOIN pg_class AS c"
+        " ON b.relfilenode = pg_relation_filenode(c.oid) WHERE b.reldatabase IN"
+        " (0, (SELECT oid FROM pg_database WHERE datname = current_database())) GROUP BY 1"
+    )
+    return {str(name): int(blocks) for name, blocks in found.rows}
+
+
+def auto_explained(notices: Sequence[str]) -> tuple[float, dict[str, Any]] | None:
+    """Seconds and plan of the last statement that auto_explain tells of, None without one."""
+    for notice in reversed(notices):
+        found = _AUTO_EXPLAIN.search(notice)
+        if found is not None:
+            try:
+                told = json.loads(found[2])
+            except ValueError:
+                continue
+            return float(found[1]) / 1000, {"Plan": told["Plan"]}
+    return None
+
+
+def _names_of(graph: QueryGraph, key: str) -> frozenset[str]:
+    names = graph.names_of(key)
+    if names is None:
+        raise SteeringError(
+            f"this is no sub-plan query of the query: {key}",
+            hint="`pull_subquery_card` gives the sub-plan queries that a query has.",
+        )
+    return names
+
+
+def _refused(error: QueryError) -> SteeringError:
+    return SteeringError(f"the server refuses a pushed setting: {error.message}", hint=error.hint)
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

@@ -1,0 +1,180 @@
+"""Steering a workload: handlers asked for each query, sessions that carry out what they say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from pilotcli.config.model import SteeringSection
+from pilotcli.databases.base import BaseDBController, Session
+from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.postgres import PostgresSession
+from pilotcli.errors import CapabilityError, DriverError, PilotError, SteeringError, UsageError
+from pilotcli.records import Query, SteeringReport
+from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.handlers import (
+    BasePushHandler,
+    CardPushHandler,
+    CommentPushHandler,
+    IndexPushHandler,
+    KnobPushHandler,
+    QueryPushHandler,
+    ScanJoinMethodPushHandler,
+)
+from pilotcli.steering.requests import Pulls, Pushes, Steered
+from pilotcli.steering.steerer import Steerer
+
+if TYPE_CHECKING:
+    from pilotcli.config import PilotConfig
+
+__all__ = ["Steering"]
+
+
+class Steering:
+    """Asks push handlers about each query, and has a session do what they say.
+
+    `pulls` is what is taken out about each query of the sessions that are opened from then on.
+    Safe for several threads, each with a session of its own; handlers are asked by one at a time.
+    """
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        options: SteeringSection,
+    ) -> None:
+        self.pulls = Pulls()
+        self._config = config
+        self._skip_missing = options.on_missing == "skip"
+        self._native_on_error = options.on_error == "native"
+        self._handlers: list[QueryPushHandler] = []
+        self._workload_handlers: list[KnobPushHandler | IndexPushHandler] = []
+        self._steerers: WeakKeyDictionary[Session, Steerer] = WeakKeyDictionary()
+
+    def register(self, handlers: Any) -> None:
+        """Add push handlers, which are asked in this order. Raises `UsageError` for others."""
+        for handler in handlers if isinstance(handlers, Iterable) else [handlers]:
+            if isinstance(handler, QueryPushHandler):
+                self._handlers.append(handler)
+            elif isinstance(handler, (KnobPushHandler, IndexPushHandler)):
+                self._workload_handlers.append(handler)
+            else:
+                raise UsageError(
+                    f"{type(handler).__name__} is no push handler",
+                    hint="Derive from HintPushHandler, CardPushHandler, KnobPushHandler, "
+                    "IndexPushHandler, CommentPushHandler or ScanJoinMethodPushHandler.",
+                )
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do: without it, queries are best sent as they stand."""
+        return bool(self._handlers or self._workload_handlers or self.pulls)
+
+    def open(self, session: Session) -> None:
+        """Make a new session ready to be steered, before it is used for anything else.
+
+        Raises `CapabilityError` where a handler is for what its server cannot do at all, unless
+        what is missing shall be skipped.
+        """
+        if not isinstance(session, PostgresSession):
+            raise CapabilityError(f"a {type(session).__name__} cannot be steered")
+        abilities = Abilities(session, self._config)
+        if any(isinstance(one, CardPushHandler) for one in self._handlers):
+            able = abilities.planner is not None or abilities.hint_plan
+            if not able and not self._skip_missing:
+                raise abilities.missing("pushed cardinalities")
+        if any(
+            isinstance(one, (CommentPushHandler, ScanJoinMethodPushHandler))
+            for one in self._handlers
+        ):
+            _ = abilities.hint_plan  # found out now: later the session may be in a transaction
+        self._steerers[session] = Steerer(
+            session, abilities, self.pulls, skip_missing=self._skip_missing
+        )
+
+    @property
+    def for_workload(self) -> bool:
+        """Whether a handler is to be asked once for the whole workload."""
+        return bool(self._workload_handlers)
+
+    def before_workload(self, controller: BaseDBController, first_sql: str) -> list[str]:
+        """Carry out what knob and index handlers want for the whole workload; what was done, in
+        words. Raises `DriverError` when one fails, and what the controller raises."""
+        done: list[str] = []
+        if not self._workload_handlers:
+            return done
+        if not isinstance(controller, PostgreSQLController):
+            raise CapabilityError("knobs and indexes are pushed into a PostgreSQL only")
+        for handler in self._workload_handlers:
+            wanted = _asked(handler, first_sql)
+            if isinstance(handler, KnobPushHandler):
+                if wanted:
+                    controller.set_knobs(wanted)
+                    done.extend(f"{name} = {value}" for name, value in wanted.items())
+                continue
+            if wanted is None:
+                continue
+            if handler.drop_other:
+                controller.drop_all_indexes()
+            for index in wanted:
+                controller.create_index(index)
+                done.append(f"index on {index.table} ({', '.join(index.columns)})")
+        return done
+
+    def run(self, session: Session, query: Query, *, pull: bool = True) -> tuple[Steered, float]:
+        """Run `query` in a session that was opened here, with what the handlers say about it.
+
+        Without `pull` nothing is asked of the server besides. The second value is how long the
+        handlers took, in seconds. Never raises for the query.
+        """
+        steerer = self._steerers[session]
+        if not self._handlers or query.command in _UNSTEERED:
+            return steerer.run(query, None, pull=pull), 0.0
+        began = time.perf_counter()
+        try:
+            pushes = self._decided(query.sql)
+        except DriverError as exc:
+            inference_s = time.perf_counter() - began
+            return self._failed(steerer, query, Steered(error=exc), pull), inference_s
+        inference_s = time.perf_counter() - began
+        steered = steerer.run(query, pushes, pull=pull)
+        if isinstance(steered.error, (SteeringError, CapabilityError)):
+            steered = self._failed(steerer, query, steered, pull)
+        return steered, inference_s
+
+    def _decided(self, sql: str) -> Pushes:
+        pushes = Pushes()
+        for handler in self._handlers:
+            data = _asked(handler, sql)
+            try:
+                handler.put(data, pushes)
+            except SteeringError as exc:
+                name = type(handler).__name__
+                raise SteeringError(f"{name}: {exc.message}", hint=exc.hint) from exc
+        return pushes
+
+    def _failed(self, steerer: Steerer, query: Query, steered: Steered, pull: bool) -> Steered:
+        if not self._native_on_error or steerer.session.closed:
+            return steered
+        assert steered.error is not None
+        again = steerer.run(query, None, pull=pull)
+        before = again.report or SteeringReport()
+        again.report = replace(before, native=steered.error.message)
+        return again
+
+
+_UNSTEERED = frozenset(
+    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "RESET"}
+    | {"PREPARE", "DEALLOCATE", "DISCARD", "COPY", "LISTEN", "UNLISTEN", "NOTIFY", "SHOW", "LOAD"}
+)
+"""Commands about the session or its transaction: no handler is asked about them."""
+
+
+def _asked(handler: BasePushHandler, sql: str) -> Any:
+    try:
+        return handler.acquire_injected_data(sql)
+    except PilotError as exc:
+        raise DriverError(f"{type(handler).__name__}: {exc.message}", hint=exc.hint) from exc
+    except Exception as exc:
+        raise DriverError(f"{type(handler).__name__}: {type(exc).__name__}: {exc}") from exc

@@ -1,0 +1,57 @@
+"""The SQL that steers: settings in front of a query, quoted."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from pilotcli.errors import SteeringError
+
+__all__ = ["literal", "restored", "set_all"]
+
+_LISTS = frozenset({"search_path", "datestyle", "temp_tablespaces", "local_preload_libraries"})
+"""Settings that are lists: SET takes their parts one by one."""
+
+Settings = tuple[tuple[str, str], ...]
+
+
+def literal(text: str) -> str:
+    """`text` as a string constant, whatever `standard_conforming_strings` says."""
+    quoted = text.replace("'", "''")
+    if "\\" not in quoted:
+        return f"'{quoted}'"
+    return " E'" + quoted.replace("\\", "\\\\") + "'"
+
+
+def _name(setting: str) -> str:
+    """A setting's name as SQL: each part between the dots quoted, so that no text leaves it."""
+    if "\0" in setting or not setting.strip():
+        raise SteeringError(f"{setting!r} is no name of a setting")
+    return ".".join('"' + part.replace('"', '""') + '"' for part in setting.split("."))
+
+
+@functools.lru_cache(maxsize=1024)
+def set_all(settings: Settings, scope: str = "LOCAL ") -> str:
+    """`SET LOCAL "enable_nestloop" = 'off'; ...` with a blank at the end, or nothing.
+
+    `scope` is `LOCAL ` for the transaction and empty for the session.
+    """
+    return "".join(
+        f"SET {scope}{_name(name)} = {_value(name, value)}; " for name, value in settings
+    )
+
+
+def _value(name: str, value: str) -> str:
+    if name.lower() not in _LISTS:
+        return literal(value)
+    return ", ".join(literal(one.strip().strip('"')) for one in value.split(","))
+
+
+def restored(names: Iterable[str], values: Iterable[str | None], scope: str) -> str:
+    """A statement that brings settings to `values` as the server shows them; None is empty."""
+    local = "true" if scope else "false"
+    calls = [
+        f"set_config({literal(name)}, {literal(value or '')}, {local})"
+        for name, value in zip(names, values, strict=True)
+    ]
+    return f"SELECT {', '.join(calls)}"

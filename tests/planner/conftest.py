@@ -1,0 +1,106 @@
+"""Servers with the planner module loaded: the wheel's PostgreSQL and, where there is one, Debian's.
+
+An installed server without headers skips, saying so.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from steered import Steered
+
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.embedded import reset_servers
+from pilotcli.databases.embedded.binaries import find_binaries
+from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.errors import CapabilityError
+from pilotcli.steering.planner import Planner, build, load
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+WHEEL = "wheel"
+
+
+def postgres_bin(kind: str) -> Path | None:
+    """The folder of programs of an installation; None stands for the wheel's."""
+    if kind == WHEEL:
+        return None
+    if not INSTALLED:
+        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
+    return INSTALLED[-1].parent
+
+
+def pg_config_of(kind: str) -> Path:
+    """The `pg_config` that belongs to an installation."""
+    folder = postgres_bin(kind)
+    if folder is not None:
+        return folder / "pg_config"
+    return find_binaries().program("pg_config")
+
+
+@pytest.fixture(scope="session")
+def homes() -> Iterator[Path]:
+    """A folder for homes that the servers' user can reach; all servers in it end with it."""
+    with tempfile.TemporaryDirectory(prefix="pilot-planner-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+        for home in folder.iterdir():
+            reset_servers(home)
+
+
+@pytest.fixture(scope="session", params=[WHEEL, "installed"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which installation."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def cache(homes: Path, kind: str) -> Path:
+    """A cache that holds the module for this installation."""
+    cache = homes / kind / "planner"
+    try:
+        build(pg_config_of(kind), cache)
+    except CapabilityError as error:
+        pytest.skip(f"the planner module cannot be built here: {error.message}")
+    return cache
+
+
+@pytest.fixture(scope="session")
+def planner_target(homes: Path, kind: str, cache: Path) -> Iterator[PostgresTarget]:
+    """One running server of this installation, with the tables of `schema.sql`."""
+    config = PostgreSQLConfig(home=homes / kind)
+    config.postgres_bin = postgres_bin(kind)
+    config.setup = (SCHEMA,)
+    target = open_target(config)
+    assert isinstance(target, PostgresTarget)
+    yield target
+    target.close()
+
+
+@pytest.fixture
+def steered(planner_target: PostgresTarget, cache: Path) -> Iterator[Steered]:
+    """A session with the module loaded."""
+    session = planner_target.session()
+    planner = load(session, cache=cache, pg_config=None, may_build=False)
+    assert isinstance(planner, Planner), planner
+    yield Steered(session)
+    session.close()
+
+
+@pytest.fixture
+def role(planner_target: PostgresTarget) -> Iterator[str]:
+    """A role that is no superuser."""
+    name = f"ordinary_{secrets.token_hex(4)}"
+    session = planner_target.session()
+    session.execute(f"CREATE ROLE {name} LOGIN")
+    session.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
+    session.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
+    yield name
+    session.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+    session.close()

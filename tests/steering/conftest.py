@@ -1,0 +1,60 @@
+"""A small shop's data on each PostgreSQL that the machine has."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+SHOP = """
+CREATE TABLE shops (id int PRIMARY KEY, city text);
+CREATE TABLE orders (id int PRIMARY KEY, shop int REFERENCES shops, total int, day int);
+CREATE TABLE lines (id int PRIMARY KEY, order_id int REFERENCES orders, article int, price int);
+INSERT INTO shops SELECT n, 'city ' || n % 7 FROM generate_series(1, 100) AS n;
+INSERT INTO orders SELECT n, n % 100 + 1, n % 1000, n % 365 FROM generate_series(1, 5000) AS n;
+INSERT INTO lines SELECT n, n % 5000 + 1, n % 50, n % 99 FROM generate_series(1, 20000) AS n;
+CREATE INDEX lines_by_order ON lines (order_id);
+CREATE INDEX orders_by_shop ON orders (shop);
+ANALYZE shops; ANALYZE orders; ANALYZE lines
+"""
+
+
+@pytest.fixture(scope="session", params=["wheel", "installed"])
+def shop_target(request: pytest.FixtureRequest) -> Iterator[PostgresTarget]:
+    """A running server with the shop's tables, one for each installation."""
+    if request.param == "installed" and not INSTALLED:
+        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
+    with tempfile.TemporaryDirectory(prefix="pilot-shop-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+        config.postgres_bin = None if request.param == "wheel" else INSTALLED[-1].parent
+        target = open_target(config)
+        assert isinstance(target, PostgresTarget)
+        session = target.session()
+        session.execute(SHOP)
+        session.close()
+        yield target
+        target.close()
+
+
+@pytest.fixture
+def shop(shop_target: PostgresTarget) -> Iterator[PostgresSession]:
+    """A session in the shop's database."""
+    session = shop_target.session(timeout_s=60)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def shop_config(shop_target: PostgresTarget) -> PostgreSQLConfig:
+    """The config of the shop's server."""
+    assert isinstance(shop_target.config, PostgreSQLConfig)
+    return shop_target.config

@@ -1,0 +1,156 @@
+"""`pilot run` with handlers: what they say reaches the server, and what became of it is kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from project_folder import Project
+
+from pilotcli.signals import Notice, QueryFinished
+
+HANDLERS = """
+from pilotcli import HintPushHandler
+
+
+class Memory(HintPushHandler):
+    def __init__(self, config, value="7MB"):
+        super().__init__(config)
+        self.value = value
+        self.asked = []
+
+    def acquire_injected_data(self, sql):
+        if "unsteered" in sql:
+            return None
+        return {"work_mem": self.value}
+
+
+class Fails(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        if "two" in sql:
+            raise KeyError("no such arm")
+        return {}
+
+
+class Wrong(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        return ["work_mem"]
+
+
+class Nothing:
+    def acquire_injected_data(self, sql):
+        return {}
+"""
+
+WORKLOAD = """
+-- name: one
+SELECT current_setting('work_mem') AS one;
+-- name: two
+SELECT current_setting('work_mem') AS two;
+-- name: unsteered
+SELECT current_setting('work_mem') AS unsteered;
+"""
+
+
+@pytest.fixture
+def steered(project: Project) -> Project:
+    project.write("drivers.py", HANDLERS)
+    project.write("w.sql", WORKLOAD)
+    return project
+
+
+def test_a_handler_steers_each_query(steered: Project) -> None:
+    steered.config(
+        """
+        collect: {table: seen, records: true}
+        handlers: ['drivers.py:Memory']
+        """
+    )
+    finished = steered.run("w.sql")
+    assert (finished.exit_code, finished.ok, finished.steered, finished.ignored) == (0, 3, 2, 0)
+    reports = [signal.result.steering for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
+    assert reports[0] is not None
+    assert reports[0].applied == ("work_mem = 7MB",)
+    assert reports[2] is None
+    with steered.journal() as journal:
+        kept = list(journal.results(finished.run_id))
+    assert [one.steering for one in kept] == reports
+    assert all(one.inference_s > 0 for one in kept)
+
+
+def test_without_handlers_on_request(steered: Project) -> None:
+    steered.config("handlers: ['drivers.py:Memory']")
+    done = steered.command("run", "w.sql", "--no-handlers", "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (steered.folder / "out.jsonl").read_text().splitlines()]
+    assert [row["steering"] for row in rows] == [None] * 3
+
+
+def test_results_files_have_the_steering(steered: Project) -> None:
+    steered.config("handlers: ['drivers.py:Memory']")
+    for name in ("out.jsonl", "out.csv", "out.parquet"):
+        done = steered.command("run", "w.sql", "--output", name)
+        assert done.returncode == 0, done.stderr
+    first = json.loads((steered.folder / "out.jsonl").read_text().splitlines()[0])
+    assert first["steering"]["applied"] == ["work_mem = 7MB"]
+    assert "work_mem = 7MB" in (steered.folder / "out.csv").read_text()
+
+
+def test_a_handler_that_raises_costs_its_query_alone(steered: Project) -> None:
+    steered.config("handlers: ['drivers.py:Fails']")
+    finished = steered.run("w.sql")
+    assert (finished.exit_code, finished.ok, finished.errors) == (3, 2, 1)
+    results = [signal.result for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
+    assert [one.status for one in results] == ["ok", "steering_error", "ok"]
+    assert results[1].error == "Fails: KeyError: 'no such arm'"
+    assert "steering failed for 1 query" in finished.reasons
+
+
+def test_it_runs_unsteered_instead_where_the_config_says_so(steered: Project) -> None:
+    steered.config("handlers: ['drivers.py:Fails']\nsteering: {on_error: native}")
+    finished = steered.run("w.sql")
+    assert (finished.exit_code, finished.ok, finished.native) == (0, 3, 1)
+    results = [signal.result for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
+    assert results[1].steering is not None
+    assert results[1].steering.native == "Fails: KeyError: 'no such arm'"
+    assert any("ran unsteered" in one.text for one in steered.heard(Notice))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        ("'drivers.py:Wrong'", "Wrong: hints are a mapping {setting: value}, not list"),
+        (
+            "{class: 'drivers.py:Memory', args: {value: many}}",
+            'the server refuses a pushed setting: invalid value for parameter "work_mem": "many"',
+        ),
+    ],
+)
+def test_what_cannot_be_pushed_is_a_steering_error(
+    steered: Project, handler: str, said: str
+) -> None:
+    steered.config(f"handlers: [{handler}]")
+    finished = steered.run("w.sql")
+    assert finished.exit_code == 3
+    results = [signal.result for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
+    assert results[0].status == "steering_error"
+    assert results[0].error == said
+
+
+def test_a_class_that_is_no_handler_is_refused_before_the_run(steered: Project) -> None:
+    steered.config("handlers: ['drivers.py:Nothing']")
+    done = steered.command("run", "w.sql")
+    assert done.returncode == 2
+    assert "Nothing is no handler" in done.stderr
+
+
+def test_several_workers_are_steered_alike(steered: Project) -> None:
+    steered.config("handlers: ['drivers.py:Memory']\nrun: {workers: 3, repeat: 20}")
+    finished = steered.run("w.sql")
+    assert (finished.ok, finished.steered) == (60, 40)
+
+
+def test_the_summary_tells_of_steering(steered: Project) -> None:
+    steered.config("handlers: ['drivers.py:Memory']")
+    done = steered.command("run", "w.sql")
+    assert "steering  2 queries" in done.stdout

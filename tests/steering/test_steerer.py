@@ -1,0 +1,197 @@
+"""One session, steered: what is pushed holds for its query, and nothing of it is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases.postgres import PostgresSession
+from pilotcli.errors import CapabilityError, QueryError, QueryTimeout, SteeringError
+from pilotcli.records import Query
+from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.methods import ScanJoinMethodEnum
+from pilotcli.steering.requests import Pulls, Pushes
+from pilotcli.steering.steerer import Steerer
+from pilotcli.workload import leading_keyword
+
+JOIN = "SELECT count(*) FROM orders o JOIN lines l ON l.order_id = o.id WHERE o.total < 500"
+
+
+def query(sql: str) -> Query:
+    return Query(seq=1, label="q", sql=sql, command=leading_keyword(sql))
+
+
+def setting(session: PostgresSession, name: str) -> Any:
+    return session.execute(f"SELECT current_setting('{name}')").rows[0][0]
+
+
+@pytest.fixture
+def steerer(shop: PostgresSession, shop_config: PostgreSQLConfig) -> Steerer:
+    return Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
+
+
+def hints(**settings: object) -> Pushes:
+    pushes = Pushes()
+    pushes.add_hints(settings)
+    return pushes
+
+
+def test_a_hint_holds_for_its_query_alone(steerer: Steerer) -> None:
+    before = setting(steerer.session, "work_mem")
+    steered = steerer.run(query("SELECT current_setting('work_mem')"), hints(work_mem="7MB"))
+    assert steered.error is None
+    assert steered.rows.rows == [("7MB",)]
+    assert steered.report is not None
+    assert steered.report.applied == ("work_mem = 7MB",)
+    assert setting(steerer.session, "work_mem") == before
+    assert not steerer.session.in_transaction
+
+
+def test_the_plan_follows_the_hint(shop: PostgresSession, shop_config: PostgreSQLConfig) -> None:
+    steerer = Steerer(
+        shop, Abilities(shop, shop_config), Pulls(physical_plan=True), skip_missing=False
+    )
+    for off, kept in (
+        (("enable_hashjoin", "enable_mergejoin"), "Nested Loop"),
+        (("enable_nestloop", "enable_mergejoin"), "Hash Join"),
+        (("enable_nestloop", "enable_hashjoin"), "Merge Join"),
+    ):
+        steered = steerer.run(query(JOIN), hints(**dict.fromkeys(off, False)))
+        assert steered.plan is not None
+        assert kept in _nodes(steered.plan["Plan"])
+
+
+def _nodes(plan: dict[str, Any]) -> set[str]:
+    found = {plan["Node Type"]}
+    for child in plan.get("Plans", ()):
+        found |= _nodes(child)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pushed", "said"),
+    [
+        ({"enable_nestlop": "off"}, "enable_nestlop"),
+        ({"work_mem": "many"}, "work_mem"),
+        ({"work_mem": "1kB"}, "work_mem"),
+        ({"shared_buffers": "1GB"}, "shared_buffers"),
+        ({"x'; DROP TABLE lines; --": "1"}, "DROP TABLE"),
+    ],
+)
+def test_what_the_server_refuses_is_a_steering_error(
+    steerer: Steerer, pushed: dict[str, str], said: str
+) -> None:
+    steered = steerer.run(query("SELECT 1"), hints(**pushed))
+    assert isinstance(steered.error, SteeringError)
+    assert said in steered.error.message
+    assert steerer.run(query("SELECT count(*) FROM lines"), None).rows.rows == [(20000,)]
+    assert not steerer.session.in_transaction
+
+
+def test_a_query_s_own_error_is_its_own(steerer: Steerer) -> None:
+    steered = steerer.run(query("SELECT 1 / (id - id) FROM lines"), hints(work_mem="8MB"))
+    assert type(steered.error) is QueryError
+    assert "division by zero" in steered.error.message
+    assert setting(steerer.session, "work_mem") != "8MB"
+
+
+def test_a_setting_that_the_query_itself_names_wrongly_is_its_own(steerer: Steerer) -> None:
+    steered = steerer.run(
+        query("SELECT set_config('no_such_setting', '1', false)"), hints(work_mem="8MB")
+    )
+    assert type(steered.error) is QueryError
+
+
+def test_a_time_out_is_a_time_out(shop_target: Any, shop_config: PostgreSQLConfig) -> None:
+    session = shop_target.session(timeout_s=0.1)
+    steerer = Steerer(session, Abilities(session, shop_config), Pulls(), skip_missing=False)
+    steered = steerer.run(query("SELECT pg_sleep(30)"), hints(work_mem="8MB"))
+    assert isinstance(steered.error, QueryTimeout)
+    session.close()
+
+
+def test_inside_a_transaction_of_the_workload(steerer: Steerer) -> None:
+    session = steerer.session
+    before = setting(session, "work_mem")
+    show = query("SELECT current_setting('work_mem')")
+    steerer.run(query("BEGIN"), None)
+    steerer.run(query("SET LOCAL work_mem = '5MB'"), None)
+    assert steerer.run(show, hints(work_mem="7MB")).rows.rows == [("7MB",)]
+    assert steerer.run(show, None).rows.rows == [("5MB",)]
+    refused = steerer.run(show, hints(work_mem="many"))
+    assert isinstance(refused.error, SteeringError)
+    assert session.in_transaction
+    assert not session.transaction_failed
+    assert steerer.run(show, None).rows.rows == [("5MB",)]
+    steerer.run(query("COMMIT"), None)
+    assert setting(session, "work_mem") == before
+
+
+def test_a_failed_transaction_stays_failed(steerer: Steerer) -> None:
+    steerer.run(query("BEGIN"), None)
+    steerer.run(query("SELECT 1 / 0"), hints(work_mem="7MB"))
+    assert steerer.session.transaction_failed
+    steered = steerer.run(query("SELECT 1"), hints(work_mem="7MB"))
+    assert isinstance(steered.error, QueryError)
+    assert steered.error.sqlstate == "25P02"
+    steerer.run(query("ROLLBACK"), None)
+
+
+def test_a_command_that_must_not_run_in_a_transaction(steerer: Steerer) -> None:
+    session = steerer.session
+    before = setting(session, "maintenance_work_mem")
+    steered = steerer.run(query("VACUUM lines"), hints(maintenance_work_mem="9MB"))
+    assert steered.error is None
+    assert setting(session, "maintenance_work_mem") == before
+    refused = steerer.run(query("VACUUM lines"), hints(maintenance_work_mem="nine"))
+    assert isinstance(refused.error, SteeringError)
+    assert setting(session, "maintenance_work_mem") == before
+
+
+def test_a_list_is_taken_as_a_list(steerer: Steerer) -> None:
+    pushed = hints(search_path="pg_catalog, public")
+    steered = steerer.run(query("SELECT array_length(current_schemas(false), 1)"), pushed)
+    assert steered.rows.rows == [(2,)]
+
+
+def test_methods_by_settings(shop: PostgresSession, shop_config: PostgreSQLConfig) -> None:
+    steerer = Steerer(
+        shop, Abilities(shop, shop_config), Pulls(physical_plan=True), skip_missing=False
+    )
+    if steerer.abilities.hint_plan:
+        pytest.skip("pg_hint_plan is there, and takes methods itself")
+    pushes = Pushes()
+    pushes.add_methods([(ScanJoinMethodEnum.MERGEJOIN, "o l"), (ScanJoinMethodEnum.SEQ, "l")])
+    steered = steerer.run(query(JOIN), pushes)
+    assert steered.plan is not None
+    assert "Merge Join" in _nodes(steered.plan["Plan"])
+    pushes.add_methods((ScanJoinMethodEnum.PARALLEL, "l 4"))
+    missing = steerer.run(query(JOIN), pushes)
+    assert isinstance(missing.error, CapabilityError)
+    assert "pg_hint_plan" in str(missing.error.hint)
+
+
+def test_what_is_missing_can_be_skipped(
+    shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    steerer = Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=True)
+    if steerer.abilities.hint_plan:
+        pytest.skip("pg_hint_plan is there: nothing is missing")
+    pushes = Pushes()
+    pushes.add_comment("/*+ SeqScan(l) */")
+    steered = steerer.run(query(JOIN), pushes)
+    assert steered.error is None
+    assert steered.report is not None
+    ((what, why),) = steered.report.ignored
+    assert what == "/*+ SeqScan(l) */"
+    assert "pg_hint_plan" in why
+
+
+def test_a_plain_comment_goes_with_the_query(steerer: Steerer) -> None:
+    pushes = Pushes()
+    pushes.add_comment("/* from a driver */")
+    shown = query("SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+    ((text,),) = steerer.run(shown, pushes).rows.rows
+    assert text.startswith("/* from a driver */")

@@ -1,0 +1,60 @@
+"""A session with the planner module loaded, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pilotcli.databases.postgres import PostgresSession
+from pilotcli.steering.planner import Report, parse_report, rows_setting
+
+__all__ = ["Steered", "nodes", "shape"]
+
+Rows = Mapping[str, float]
+"""Pushed rows; the key holds the names of the relations, with spaces between."""
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All nodes of a plan, the upper ones first."""
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def shape(plan: dict[str, Any]) -> tuple[Any, ...]:
+    """A plan without its numbers: which node over which, on which relation."""
+    own = tuple(plan.get(key) for key in ("Node Type", "Join Type", "Alias", "Index Name"))
+    return (*own, *(shape(child) for child in plan.get("Plans", ())))
+
+
+class Steered:
+    """A session whose statements are steered one at a time."""
+
+    def __init__(self, session: PostgresSession) -> None:
+        self.session = session
+
+    def message(self, sql: str, rows: Rows | None = None, report: str = "") -> str:
+        """What is sent for `sql`: its settings hold for it alone."""
+        entries = [(names.split(), number) for names, number in (rows or {}).items()]
+        pushed = rows_setting(entries).replace("'", "''")
+        return (
+            f"SET LOCAL pilot_planner.rows = '{pushed}'; "
+            f"SET LOCAL pilot_planner.report = '{report}'; {sql}"
+        )
+
+    def run(
+        self, sql: str, rows: Rows | None = None, report: str = ""
+    ) -> tuple[list[Any], Report]:
+        """The rows that `sql` returns, and what the module tells of it."""
+        heard: list[str] = []
+        self.session.connection.notices = heard
+        found = self.session.execute(self.message(sql, rows, report))
+        return list(found.rows), parse_report(heard)
+
+    def plan(self, sql: str, rows: Rows | None = None) -> tuple[dict[str, Any], Report]:
+        """The plan of `sql`, and what became of the pushed rows."""
+        found, report = self.run(f"EXPLAIN (FORMAT JSON) {sql}", rows)
+        value = found[0][0]
+        plan = (json.loads(value) if isinstance(value, str) else value)[0]["Plan"]
+        return plan, report
