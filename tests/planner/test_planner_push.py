@@ -182,10 +182,11 @@ def test_many_tables(steered: Steered, number: int) -> None:
         steered.session.execute("SET join_collapse_limit = 20; SET geqo_threshold = 12")
     sql = many_tables(number)
     usual, _ = steered.plan(sql)
-    plan, told = steered.plan(sql, {"t0": 3, "t5": 500_000, "t0 t1": 1234, "t0 t1 t2": 4})
+    every = " ".join(f"t{i}" for i in range(number))
+    plan, told = steered.plan(sql, {"t0": 3, "t5": 500_000, "t0 t1": 9999, every: 1234})
     assert told.applied == (0, 1, 2, 3)
     assert rows_of(plan, "t0") == 3
-    assert {1234, 4} <= joins(plan)
+    assert join_rows(plan) == 1234
     assert shape(plan) != shape(usual)
 
 
@@ -221,9 +222,10 @@ def test_what_is_not_applied_says_why(steered: Steered) -> None:
     assert "considered no such join" in reasons[4]
     assert "an entry before" in reasons[6]
     _, told = steered.plan("SELECT * FROM users u WHERE u.id = 3 AND false", {"u": 1})
-    assert told.applied == ()
-    _, told = steered.plan("SELECT * FROM days d, users u WHERE d.day = 3 AND d.day = 4", {"d": 1})
-    assert "returns no rows" in dict(told.ignored)[0] or told.applied == ()
+    assert "returns no rows" in dict(told.ignored)[0]
+    _, told = steered.plan("SELECT * FROM days d, users u WHERE d.day = 1000", {"d": 1, "u": 5})
+    assert "returns no rows" in dict(told.ignored)[0]
+    assert told.applied == (1,)
 
 
 def test_an_entry_holds_in_the_outermost_block(steered: Steered) -> None:
