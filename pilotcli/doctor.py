@@ -17,6 +17,7 @@ from pilotcli.config.home import make_home
 from pilotcli.databases import connect_store, open_target
 from pilotcli.errors import PilotError
 from pilotcli.plugins import check_plugins
+from pilotcli.steering.capabilities import Abilities, Capability, probe
 from pilotcli.storage.journal import Journal
 from pilotcli.workload import open_workload
 
@@ -36,10 +37,14 @@ class Check:
     exit_code: int = 0
 
 
-def examine_all(config_path: Path | None, overrides: Sequence[str]) -> Iterator[Check]:
-    """Every check in turn; those that rest on one that failed are left out.
+def examine_all(
+    config_path: Path | None, overrides: Sequence[str], *, build: bool = False
+) -> Iterator[Check | Capability]:
+    """Every check in turn, then what the database can do for a driver; what rests on a check that
+    failed is left out.
 
-    The embedded server is started for it, as a run would, and stopped again.
+    The embedded server is started for it, as a run would, and stopped again. `build` builds the
+    planner module for the database's server, if it is not the embedded one.
     """
     yield Check(
         "machine",
@@ -58,7 +63,7 @@ def examine_all(config_path: Path | None, overrides: Sequence[str]) -> Iterator[
     yield from _classes(config)
     yield from _workload(config)
     yield from _home(config)
-    yield from _database(config)
+    yield from _database(config, build)
 
 
 def _classes(config: RunConfig) -> Iterator[Check]:
@@ -98,7 +103,7 @@ def _home(config: RunConfig) -> Iterator[Check]:
         yield Check("folder", "ok", text)
 
 
-def _database(config: RunConfig) -> Iterator[Check]:
+def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
     embedded = choose_embedded(config.database, os.environ)
     if embedded and os.geteuid() == 0:
         yield Check("user", "ok", "root; the embedded server runs as an unprivileged user")
@@ -121,6 +126,11 @@ def _database(config: RunConfig) -> Iterator[Check]:
         else:
             name = "store.dsn" if config.store.dsn else config.store.database
             yield Check("store", "ok", f"{name} can be written")
+        session = target.session()
+        try:
+            yield from probe(Abilities(session, pilot_config, may_build=build))
+        finally:
+            session.close()
     finally:
         target.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
@@ -10,19 +12,27 @@ __all__ = ["doctor"]
 
 
 def doctor(
-    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    build: Annotated[
+        bool, typer.Option("--build", help="Build the planner module for the database's server.")
+    ] = False,
+    format: FormatOption = ListFormat.table,
 ) -> None:
     """Check the machine, the config, the database and the store, and say what to do.
 
-    The exit code is that of the first problem, 0 when there is none.
+    The list at the end says what the database can do for a driver, and how it is done there:
+    `full`, `coarse` (less finely, or with more work), or `missing`. The exit code is that of the
+    first problem, 0 when there is none.
 
     \b
     Examples:
       pilot doctor
       pilot doctor -c configs/forum.yaml --format json
+      pilot doctor --set database.dsn=postgresql://localhost/shop --build
     """
     from pilotcli.doctor import examine_all
-    from pilotcli.views.plans import show_checks
+    from pilotcli.views.checkup import show_checks
 
-    checks = show_checks(examine_all(config, set_ or []), format.value)
+    checks = show_checks(examine_all(config, set_ or [], build=build), format.value)
     raise typer.Exit(next((check.exit_code for check in checks if check.exit_code), 0))

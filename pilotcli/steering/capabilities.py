@@ -7,11 +7,9 @@ prove that a library is loaded: each probe steers an EXPLAIN and looks at the pl
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pilotcli.databases.embedded.binaries import find_binaries
@@ -43,12 +41,16 @@ class Capability:
 class Abilities:
     """What one session can do, each found out when it is first asked for.
 
-    The session must not be inside a transaction block then.
+    The session must not be inside a transaction block then. The planner module is built where it
+    is missing for the embedded server, and for others with `may_build`.
     """
 
-    def __init__(self, session: PostgresSession, config: PilotConfig) -> None:
-        self._session = session
+    def __init__(
+        self, session: PostgresSession, config: PilotConfig, *, may_build: bool = False
+    ) -> None:
+        self.session = session
         self._config = config
+        self._may_build = may_build
 
     @property
     def planner(self) -> Planner | None:
@@ -59,12 +61,28 @@ class Abilities:
     @cached_property
     def planner_or_why(self) -> Planner | Missing:
         """The planner module, or why it is not there."""
-        return _loaded(self._session, self._config)
+        config = self._config
+        if config.planner == "never":
+            return Missing(
+                "the planner module is switched off",
+                "Take `steering.planner: never` out of the config.",
+            )
+        embedded = bool(getattr(config, "embedded", False))
+        pg_config = None
+        if embedded:
+            binaries = find_binaries(getattr(config, "postgres_bin", None))
+            pg_config = binaries.program("pg_config")
+        return load(
+            self.session,
+            cache=config.home / "planner",
+            pg_config=pg_config,
+            may_build=embedded or self._may_build,
+        )
 
     @cached_property
     def auto_explain(self) -> bool:
         """Whether auto_explain tells of a query's plan and time in this session."""
-        session = self._session
+        session = self.session
         for library in ("auto_explain", "$libdir/plugins/auto_explain"):
             with contextlib.suppress(QueryError):
                 session.execute(f"LOAD '{library}'")
@@ -83,12 +101,12 @@ class Abilities:
     def hint_plan(self) -> bool:
         """Whether pg_hint_plan obeys a hint in front of a message such as pilot sends."""
         with contextlib.suppress(QueryError):
-            self._session.execute("LOAD 'pg_hint_plan'")
+            self.session.execute("LOAD 'pg_hint_plan'")
         text = "SET LOCAL enable_seqscan = 'on'; EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_class AS c"
         hinted = f"/*+ NoSeqScan(c) */{text} WHERE oid > 0"
         try:
-            plain = plan_of(self._session.execute(f"{text} WHERE oid > 0"))
-            steered = plan_of(self._session.execute(hinted))
+            plain = plan_of(self.session.execute(f"{text} WHERE oid > 0"))
+            steered = plan_of(self.session.execute(hinted))
         except QueryError:
             return False
         kind = "Node Type"
@@ -99,7 +117,7 @@ class Abilities:
         """What the session's database says about its relations."""
         from pilotcli.steering.subplans import Catalog
 
-        return Catalog(self._session)
+        return Catalog(self.session)
 
     def missing(self, ability: str) -> CapabilityError:
         """The error for something that this session cannot do."""
@@ -122,36 +140,9 @@ class Abilities:
         return CapabilityError(f"this server does not take {ability}: {found}", hint=remedy)
 
 
-def _loaded(session: PostgresSession, config: PilotConfig) -> Planner | Missing:
-    """The planner module in `session`, or why it is not there."""
-    if config.planner == "never":
-        return Missing(
-            "the planner module is switched off",
-            "Take `steering.planner: never` out of the config.",
-        )
-    return load(
-        session,
-        cache=config.home / "planner",
-        pg_config=_pg_config(session, config),
-        may_build=True,
-    )
-
-
-def _pg_config(session: PostgresSession, config: PilotConfig) -> Path | None:
-    """The `pg_config` of the session's server, as far as it is on this machine."""
-    if getattr(config, "embedded", False):
-        return find_binaries(getattr(config, "postgres_bin", None)).program("pg_config")
-    major = session.connection.server_version // 10000
-    known = Path(f"/usr/lib/postgresql/{major}/bin/pg_config")
-    if known.exists():
-        return known
-    found = shutil.which("pg_config")
-    return Path(found) if found is not None else None
-
-
-def probe(session: PostgresSession, config: PilotConfig) -> Iterator[Capability]:
-    """Every capability of the session's server, in the order of a driver's needs."""
-    able = Abilities(session, config)
+def probe(able: Abilities) -> Iterator[Capability]:
+    """Every capability of a session's server, in the order of a driver's needs."""
+    session = able.session
     planner = able.planner_or_why
     module = isinstance(planner, Planner)
     lacks = planner.reason if isinstance(planner, Missing) else ""
@@ -179,16 +170,19 @@ def probe(session: PostgresSession, config: PilotConfig) -> Iterator[Capability]
         yield Capability("join order", "full", "pg_hint_plan")
         yield Capability("hint comments", "full", "pg_hint_plan")
     else:
-        need = "pg_hint_plan on the server"
+        need = "Install pg_hint_plan on the server."
         yield Capability(
-            "scan and join methods", "coarse", "settings, for the whole query", f"finer: {need}"
+            "scan and join methods", "coarse", "settings, for the whole query", f"Finer: {need}"
         )
         yield Capability("join order", "full", "the query rewritten to explicit joins")
         yield Capability("hint comments", "missing", "pg_hint_plan is not there", need)
 
 
 def _hints(session: PostgresSession) -> Capability:
-    text = "EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_class AS a JOIN pg_class AS b USING (oid)"
+    text = (
+        "EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_class AS c"
+        " JOIN pg_attribute AS a ON a.attrelid = c.oid"
+    )
     try:
         off = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
         kind = plan_of(session.execute(off + text))["Plan"]["Node Type"]

@@ -1,13 +1,11 @@
-"""What commands show that replay nothing: events, their plan, a dry run, the doctor's checks."""
+"""What commands show that replay nothing: events, their plan, a dry run."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.views.console import out, wants_live
@@ -15,10 +13,9 @@ from pilotcli.views.layout import Column, table
 from pilotcli.views.text import clean, count, line_text, plural
 
 if TYPE_CHECKING:
-    from pilotcli.doctor import Check
     from pilotcli.dry_run import EventListing, Examination
 
-__all__ = ["show_checks", "show_dry_run", "show_events", "show_plan"]
+__all__ = ["show_dry_run", "show_events", "show_plan"]
 
 FIRINGS_SHOWN = 8
 """Queries after which an event fires that a table names before it only counts them."""
@@ -116,24 +113,6 @@ def show_dry_run(plan: Examination) -> None:
     firings = sum(1 for _ in plan.firings())
     out(f"events:   {len(plan.events)}, to fire {plural(firings, 'time')}")
     out("All classes are there and take their arguments. No database was touched.")
-
-
-def show_checks(checks: Iterable[Check], format: str) -> list[Check]:
-    """Each check as it is made; the list of all of them comes back."""
-    seen = list(checks) if format == "json" else []
-    if format == "json":
-        _json([asdict(check) for check in seen])
-        return seen
-    for check in checks:
-        seen.append(check)
-        first, *more = clean_lines(check.found)
-        out(f"{check.state:<8} {check.what:<9} {first}")
-        for line in itertools.chain(more, clean_lines(check.remedy) if check.remedy else ()):
-            out(f"{'':<18} {line}")
-    problems = sum(check.state == "problem" for check in seen)
-    out()
-    out(plural(problems, "problem") if problems else "All is well.")
-    return seen
 
 
 def clean_lines(text: str) -> list[str]:
