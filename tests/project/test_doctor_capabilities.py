@@ -1,0 +1,39 @@
+"""`pilot doctor` tells the truth about what the database can do for a driver."""
+
+from __future__ import annotations
+
+import json
+
+from project_folder import Project
+
+
+def able(project: Project, *words: str, **environment: str) -> dict[str, dict[str, str]]:
+    import os
+
+    done = project.command(
+        "doctor", "--format", "json", *words, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [one["state"] for one in told["checks"]].count("problem") == 0
+    return {one["what"]: one for one in told["capabilities"]}
+
+
+def test_the_server_s_own_superuser(project: Project) -> None:
+    found = able(project, "--build")
+    assert found["hints"]["state"] == "full"
+    assert found["pushed cardinalities"] == {
+        "what": "pushed cardinalities",
+        "state": "full",
+        "how": "relations and joins: planner module",
+        "remedy": "",
+    }
+    assert found["plan and time"]["how"].endswith("planner module")
+
+
+def test_without_the_module(project: Project) -> None:
+    found = able(project, "--set", "steering.planner=never")
+    assert found["plan and time"]["how"].endswith("auto_explain")
+    assert found["sub-plan cardinalities"]["state"] == "coarse"
+    assert found["pushed cardinalities"]["state"] == "missing"
+    assert "never" in found["pushed cardinalities"]["remedy"]
