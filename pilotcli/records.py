@@ -14,6 +14,7 @@ __all__ = [
     "FiringOutcome",
     "FiringReason",
     "Index",
+    "JsonText",
     "ModelVersion",
     "PilotTransData",
     "Query",
@@ -86,6 +87,12 @@ class Query(NamedTuple):
     line: int | None = None
     command: str = ""
     copy: CopyData | None = None
+
+
+class JsonText(str):
+    """JSON that is stored as it stands, in a column of the type json."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

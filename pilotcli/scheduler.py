@@ -25,7 +25,7 @@ from pilotcli.errors import (
 )
 from pilotcli.event_runner import CountMode, EventLog, EventRunner, PretrainingProgress
 from pilotcli.events import Event
-from pilotcli.records import Query, QueryResult, QueryStatus, SteeringReport
+from pilotcli.records import JsonText, Query, QueryResult, QueryStatus, SteeringReport
 from pilotcli.signals import Bus, Notice, QueryFinished, QueryStarted
 from pilotcli.steering.requests import Pulls, Steered
 from pilotcli.steering.steering import Steering
@@ -94,7 +94,7 @@ class PilotScheduler:
         self.finished = 0
         self._log = log
         self._collect: CollectSection | None = None
-        self.steering = Steering(config, steering or SteeringSection())
+        self.steering = Steering(config, self.target, steering or SteeringSection())
         self._steered = False
         self._workload_begun = False
         self._noted: set[str] = set()
@@ -290,6 +290,7 @@ class PilotScheduler:
         try:
             self.data_manager.close()
         finally:
+            self.steering.close()
             self.db_controller.close()
             if self._session is not None:
                 self._session.close()
@@ -330,7 +331,8 @@ class PilotScheduler:
             row["planning_time"] = steered.planning_s
             row["server_execution_time"] = steered.execution_s
         if collect.physical_plan or collect.actual_rows:
-            row["physical_plan"] = steered.plan
+            text = steered.plan_text
+            row["physical_plan"] = None if text is None else JsonText(text)
         if collect.estimated_cost:
             row["estimated_cost"] = steered.estimated_cost
         if collect.subquery_cards:

@@ -21,6 +21,7 @@ from pilotcli.steering.requests import Pushes
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
+    from pilotcli.steering.interactor import PilotDataInteractor
 
 __all__ = [
     "BasePushHandler",
@@ -38,6 +39,10 @@ __all__ = [
 
 class BasePushHandler(ABC):
     """The base of all push handlers; derive from one of those below."""
+
+    interactor: PilotDataInteractor | None = None
+    """To look into the database with before deciding: set by the scheduler that the handler is
+    registered with, on the run's database and over a connection of its own."""
 
     def __init__(self, config: PilotConfig | None = None) -> None:
         self.config = config

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from pilotcli.databases.base import BaseDBController
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.errors import UsageError
 from pilotcli.records import Index, PilotTransData, Query
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.databases.base import Target
     from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.steering.subplans import Catalog
 
 __all__ = ["PilotDataInteractor"]
 
@@ -44,7 +46,8 @@ class PilotDataInteractor:
     lost connection.
 
     `db_controller` may be used beside it; pushed knobs and indexes go through it and are undone
-    when the interactor is closed. With `enable_simulate_index` indexes are what-if ones.
+    when the interactor is closed. With `enable_simulate_index` indexes are what-if ones. An event
+    gives the controller that it was given: `PilotDataInteractor(config, db_controller=...)`.
     """
 
     def __init__(
@@ -53,11 +56,17 @@ class PilotDataInteractor:
         enable_simulate_index: bool = False,
         *,
         target: Target | None = None,
+        db_controller: BaseDBController | None = None,
     ) -> None:
         self.config = config
-        self.db_controller = PostgreSQLController(
-            config, target=target, enable_simulate_index=enable_simulate_index
-        )
+        self._owns_controller = db_controller is None
+        if db_controller is None:
+            db_controller = PostgreSQLController(
+                config, target=target, enable_simulate_index=enable_simulate_index
+            )
+        if not isinstance(db_controller, PostgreSQLController):
+            raise UsageError(f"an interactor needs a PostgreSQL, not {type(db_controller)}")
+        self.db_controller = db_controller
         self._simulated = enable_simulate_index
         self._steerers: WeakKeyDictionary[PostgresSession, Steerer] = WeakKeyDictionary()
         self._abilities: WeakKeyDictionary[PostgresSession, Abilities] = WeakKeyDictionary()
@@ -185,8 +194,10 @@ class PilotDataInteractor:
             self._steerers.clear()
 
     def close(self) -> None:
-        """Undo what outlived the queries, and close the connections."""
-        self.db_controller.close()
+        """Undo what outlived the queries, and close the connections; a controller that was given
+        stays open."""
+        if self._owns_controller:
+            self.db_controller.close()
 
     def __enter__(self) -> PilotDataInteractor:
         return self
@@ -198,6 +209,19 @@ class PilotDataInteractor:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the database says about its relations, as the analysis of queries needs it."""
+        session = self.db_controller.session()
+        return self._abilities_of(session).catalog
+
+    def _abilities_of(self, session: PostgresSession) -> Abilities:
+        with self._guard:
+            abilities = self._abilities.get(session)
+            if abilities is None:
+                abilities = self._abilities[session] = Abilities(session, self.config)
+        return abilities
 
     def _forget(self) -> None:
         self._pushes = Pushes()
@@ -229,11 +253,10 @@ class PilotDataInteractor:
 
     def _steerer(self) -> Steerer:
         session = self.db_controller.session()
+        abilities = self._abilities_of(session)
         with self._guard:
             steerer = self._steerers.get(session)
             if steerer is None or steerer.pulls != self._pulls:
-                abilities = self._abilities.get(session) or Abilities(session, self.config)
-                self._abilities[session] = abilities
                 steerer = Steerer(session, abilities, self._pulls, skip_missing=False)
                 self._steerers[session] = steerer
         return steerer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,14 +129,15 @@ class Steered:
     """One query after its steering: its rows, the error that it ended with, what was pulled.
 
     `elapsed_s` is the client's time from the message to its last row, `collection_s` what pulling
-    cost besides. `execution_s` and `planning_s` are the server's, None where it did not tell.
+    cost besides. `plan_text` is the plan as JSON, an object with the key `Plan`. `execution_s` and
+    `planning_s` are the server's, None where it did not tell.
     """
 
     rows: Rows = field(default_factory=Rows)
     error: PilotError | None = None
     elapsed_s: float = 0.0
     collection_s: float = 0.0
-    plan: dict[str, Any] | None = None
+    plan_text: str | None = None
     planning_s: float | None = None
     execution_s: float | None = None
     cards: dict[str, float] | None = None
@@ -145,6 +147,15 @@ class Steered:
     """What could not be pulled, and why; for the user."""
 
     @property
+    def plan(self) -> dict[str, Any] | None:
+        """The plan as a dict, read anew each time."""
+        if self.plan_text is None:
+            return None
+        plan: dict[str, Any] = json.loads(self.plan_text)
+        return plan
+
+    @property
     def estimated_cost(self) -> float | None:
         """The planner's total cost of the plan."""
-        return None if self.plan is None else float(self.plan["Plan"]["Total Cost"])
+        plan = self.plan
+        return None if plan is None else float(plan["Plan"]["Total Cost"])

@@ -18,7 +18,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pilotcli.databases.base import Rows
 from pilotcli.databases.postgres import PostgresSession, plan_of
@@ -249,7 +249,7 @@ class Steerer:
         if execute:
             steered.rows = rows
         else:
-            steered.plan = plan_of(rows)
+            steered.plan_text = json.dumps(plan_of(rows))
 
     def _sent(self, query: Query, message: _Message, explain: str) -> Rows:
         """The rows of the query; a `SteeringError` when the server refuses a setting."""
@@ -321,8 +321,8 @@ class Steerer:
             report = parse_report(notices)
             steered.planning_s = _seconds(report.planning_ms)
             steered.execution_s = _seconds(report.execution_ms)
-            if report.plan is not None:
-                steered.plan = report.plan
+            if report.plan_text is not None:
+                steered.plan_text = report.plan_text
             if self.pulls.subquery_cards and report.estimates:
                 self._name_cards(query, report.estimates, steered)
             applied.extend(message.cards[at] for at in report.applied)
@@ -337,7 +337,7 @@ class Steerer:
         elif self._reports:
             found = auto_explained(notices)
             if found is not None:
-                steered.execution_s, steered.plan = found
+                steered.execution_s, steered.plan_text = found
         if message.steers or ignored:
             steered.report = SteeringReport(tuple(applied), tuple(ignored))
 
@@ -359,15 +359,15 @@ class Steerer:
         session, pulls = self.session, self.pulls
         if session.closed or session.transaction_failed:
             return
-        if self._reports and steered.error is None and steered.plan is None and pulls.plan:
+        if self._reports and steered.error is None and steered.plan_text is None and pulls.plan:
             self._prepare()  # the workload has reset the session's settings
         try:
-            if pulls.plan and steered.plan is None:
+            if pulls.plan and steered.plan_text is None:
                 again = Steered()
                 self._send(query, message, again, execute=False)
                 if again.error is not None:
                     raise again.error
-                steered.plan = again.plan
+                steered.plan_text = again.plan_text
                 session.take_notices()
             if pulls.subquery_cards and steered.cards is None and not steered.notes:
                 from pilotcli.steering.subplans import estimates_by_explain
@@ -397,7 +397,7 @@ def cached_blocks(session: PostgresSession) -> dict[str, int]:
     return {str(name): int(blocks) for name, blocks in found.rows}
 
 
-def auto_explained(notices: Sequence[str]) -> tuple[float, dict[str, Any]] | None:
+def auto_explained(notices: Sequence[str]) -> tuple[float, str] | None:
     """Seconds and plan of the last statement that auto_explain tells of, None without one."""
     for notice in reversed(notices):
         found = _AUTO_EXPLAIN.search(notice)
@@ -406,7 +406,7 @@ def auto_explained(notices: Sequence[str]) -> tuple[float, dict[str, Any]] | Non
                 told = json.loads(found[2])
             except ValueError:
                 continue
-            return float(found[1]) / 1000, {"Plan": told["Plan"]}
+            return float(found[1]) / 1000, json.dumps({"Plan": told["Plan"]})
     return None
 
 

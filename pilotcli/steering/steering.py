@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from pilotcli.config.model import SteeringSection
-from pilotcli.databases.base import BaseDBController, Session
+from pilotcli.databases.base import BaseDBController, Session, Target
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.postgres import PostgresSession
 from pilotcli.errors import CapabilityError, DriverError, PilotError, SteeringError, UsageError
@@ -24,6 +25,7 @@ from pilotcli.steering.handlers import (
     QueryPushHandler,
     ScanJoinMethodPushHandler,
 )
+from pilotcli.steering.interactor import PilotDataInteractor
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.steerer import Steerer
 
@@ -43,12 +45,16 @@ class Steering:
     def __init__(
         self,
         config: PilotConfig,
+        target: Target,
         options: SteeringSection,
     ) -> None:
         self.pulls = Pulls()
+        self._target = target
+        self._interactor: PilotDataInteractor | None = None
         self._config = config
         self._skip_missing = options.on_missing == "skip"
         self._native_on_error = options.on_error == "native"
+        self._asking = threading.Lock()
         self._handlers: list[QueryPushHandler] = []
         self._workload_handlers: list[KnobPushHandler | IndexPushHandler] = []
         self._steerers: WeakKeyDictionary[Session, Steerer] = WeakKeyDictionary()
@@ -56,6 +62,10 @@ class Steering:
     def register(self, handlers: Any) -> None:
         """Add push handlers, which are asked in this order. Raises `UsageError` for others."""
         for handler in handlers if isinstance(handlers, Iterable) else [handlers]:
+            if isinstance(handler, BasePushHandler):
+                if self._interactor is None:
+                    self._interactor = PilotDataInteractor(self._config, target=self._target)
+                handler.interactor = self._interactor
             if isinstance(handler, QueryPushHandler):
                 self._handlers.append(handler)
             elif isinstance(handler, (KnobPushHandler, IndexPushHandler)):
@@ -66,6 +76,11 @@ class Steering:
                     hint="Derive from HintPushHandler, CardPushHandler, KnobPushHandler, "
                     "IndexPushHandler, CommentPushHandler or ScanJoinMethodPushHandler.",
                 )
+
+    def close(self) -> None:
+        """Close the connection of the handlers' interactor."""
+        if self._interactor is not None:
+            self._interactor.close()
 
     def __bool__(self) -> bool:
         """Whether there is anything to do: without it, queries are best sent as they stand."""
@@ -133,7 +148,8 @@ class Steering:
             return steerer.run(query, None, pull=pull), 0.0
         began = time.perf_counter()
         try:
-            pushes = self._decided(query.sql)
+            with self._asking:
+                pushes = self._decided(query.sql)
         except DriverError as exc:
             inference_s = time.perf_counter() - began
             return self._failed(steerer, query, Steered(error=exc), pull), inference_s

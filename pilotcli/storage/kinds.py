@@ -11,6 +11,7 @@
 | date, time, timedelta | date, time, interval |
 | datetime | timestamp; with a time zone: timestamptz (the moment is kept, the zone is not) |
 | UUID | uuid |
+| JsonText | json, as it stands |
 | list, tuple, dict, array, Series | json (which keeps the order of keys and the digits of floats) |
 | None, pandas.NA, NaT | NULL |
 
@@ -29,6 +30,7 @@ from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any
 
+from pilotcli.records import JsonText
 from pilotcli.storage.json_text import json_text
 
 __all__ = ["NULL", "Kind", "UnstorableError", "encoded", "joined"]
@@ -236,12 +238,17 @@ def _json(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     return Kind.JSON, escaped(texts)
 
 
+def _json_texts(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
+    return Kind.JSON, escaped([str.__str__(value) for value in values])
+
+
 # The first match counts: bool is an int, and a datetime a date.
 _ENCODERS: tuple[tuple[Any, Encoder], ...] = (
     (NoneType, _nulls),
     (bool, _bools),
     (int, _ints),
     (float, _floats),
+    (JsonText, _json_texts),
     (str, _texts),
     ((bytes, bytearray, memoryview), _bytes),
     (dt.datetime, _datetimes),

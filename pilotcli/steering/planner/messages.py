@@ -10,6 +10,8 @@ from typing import Any
 __all__ = ["Estimate", "Report", "parse_report"]
 
 _HEAD = "pilot_planner 1 {"
+_PLAN = '"plan":'
+_PLAN_BEFORE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Report:
     - `ignored`: number and reason of the others;
     - `planning_ms`, `execution_ms`: as the server measured them; `planning_ms` is None for a
       plan that was made earlier;
-    - `plan`: the plan that ran, a dict with the key `Plan`, as in `EXPLAIN (FORMAT JSON)`.
+    - `plan_text`: the plan that ran, as JSON, an object with the key `Plan`, as in
+      `EXPLAIN (FORMAT JSON)`; `plan` is what it says, read when it is asked for.
     """
 
     applied: tuple[int, ...] = ()
@@ -44,7 +47,15 @@ class Report:
     estimates: tuple[Estimate, ...] = ()
     planning_ms: float | None = None
     execution_ms: float | None = None
-    plan: dict[str, Any] | None = None
+    plan_text: str | None = None
+
+    @property
+    def plan(self) -> dict[str, Any] | None:
+        """The plan as a dict, read anew each time."""
+        if self.plan_text is None:
+            return None
+        plan: dict[str, Any] = json.loads(self.plan_text)
+        return plan
 
 
 def parse_report(notices: Iterable[str]) -> Report:
@@ -56,7 +67,13 @@ def parse_report(notices: Iterable[str]) -> Report:
     for notice in notices:
         at = notice.find(_HEAD, 0, 64)
         if at >= 0:
-            for key, value in json.loads(notice[at + len(_HEAD) - 1 :]).items():
+            # The plan is the last key of its message, behind numbers alone: it is passed on as it
+            # stands, since most plans are stored and not looked at.
+            told, plan = notice[at + len(_HEAD) - 1 :], notice.find(_PLAN, at, at + _PLAN_BEFORE)
+            if plan >= 0:
+                found.setdefault("plan", notice[plan + len(_PLAN) : notice.rindex("}")])
+                told = notice[at + len(_HEAD) - 1 : plan].rstrip(",") + "}"
+            for key, value in json.loads(told).items():
                 found.setdefault(key, value)
     return Report(
         tuple(found.get("applied", ())),

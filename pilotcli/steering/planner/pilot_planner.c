@@ -1462,6 +1462,26 @@ executor_finish_hook(QueryDesc *query)
 	INSTR_TIME_ACCUM_DIFF(execution->spent, ended, began);
 }
 
+/* Appends JSON without the line ends and indents, which stand between its tokens only. */
+static void
+add_compact(StringInfo out, const char *json, int length)
+{
+	const char *end = json + length;
+	const char *part = json;
+
+	while (part < end)
+	{
+		const char *line_end = memchr(part, '\n', end - part);
+
+		if (line_end == NULL)
+			line_end = end;
+		appendBinaryStringInfo(out, part, line_end - part);
+		part = line_end;
+		while (part < end && (*part == '\n' || *part == ' '))
+			part++;
+	}
+}
+
 static void
 add_plan(StringInfo out, const Execution *execution)
 {
@@ -1482,7 +1502,7 @@ add_plan(StringInfo out, const Execution *execution)
 	state->str->data[0] = '{';
 	state->str->data[state->str->len - 1] = '}';
 	add_key(out, "plan");
-	appendBinaryStringInfo(out, state->str->data, state->str->len);
+	add_compact(out, state->str->data, state->str->len);
 	pfree(state->str->data);
 }
 
