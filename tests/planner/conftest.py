@@ -11,36 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from steered import Steered
+from steered import WHEEL, Steered, pg_config_of, postgres_bin
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.embedded import reset_servers
-from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.postgres import PostgresTarget
 from pilotcli.errors import CapabilityError
 from pilotcli.steering.planner import Planner, build, load
 
 SCHEMA = Path(__file__).with_name("schema.sql")
-INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-WHEEL = "wheel"
-
-
-def postgres_bin(kind: str) -> Path | None:
-    """The folder of programs of an installation; None stands for the wheel's."""
-    if kind == WHEEL:
-        return None
-    if not INSTALLED:
-        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
-    return INSTALLED[-1].parent
-
-
-def pg_config_of(kind: str) -> Path:
-    """The `pg_config` that belongs to an installation."""
-    folder = postgres_bin(kind)
-    if folder is not None:
-        return folder / "pg_config"
-    return find_binaries().program("pg_config")
 
 
 @pytest.fixture(scope="session")

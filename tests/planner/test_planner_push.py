@@ -95,9 +95,7 @@ def test_a_self_join_is_told_apart_by_alias(steered: Steered) -> None:
 
 
 def test_the_second_of_two_pulled_up_aliases_has_a_number(steered: Steered) -> None:
-    sql = (
-        "SELECT * FROM posts p WHERE p.owner_id IN (SELECT p.id FROM users p WHERE p.city = 3)"
-    )
+    sql = "SELECT * FROM posts p WHERE p.owner_id IN (SELECT p.id FROM users p WHERE p.city = 3)"
     plan, told = steered.plan(sql, {"p": 1111, "p#2": 7, "p p#2": 222})
     assert told.applied == (0, 1, 2)
     assert sorted(rows_of_all(plan)) == [7, 1111]
@@ -211,9 +209,7 @@ def test_what_is_not_applied_says_why(steered: Steered) -> None:
         "SELECT u.id FROM users u LEFT JOIN users r ON r.id = u.city JOIN votes v "
         "ON v.user_id = u.id JOIN tags t ON t.id = v.id"
     )
-    _, told = steered.plan(
-        sql, {"u": 1, "x": 1, "u x": 1, "r": 1, "u t": 1, "v u": 5, "u v": 6}
-    )
+    _, told = steered.plan(sql, {"u": 1, "x": 1, "u x": 1, "r": 1, "u t": 1, "v u": 5, "u v": 6})
     assert told.applied == (0, 5)
     reasons = dict(told.ignored)
     assert "x is missing" in reasons[1]
@@ -229,9 +225,7 @@ def test_what_is_not_applied_says_why(steered: Steered) -> None:
 
 
 def test_an_entry_holds_in_the_outermost_block(steered: Steered) -> None:
-    sql = (
-        "SELECT * FROM users u WHERE u.city = (SELECT max(u.kind) FROM votes u WHERE u.kind = 2)"
-    )
+    sql = "SELECT * FROM users u WHERE u.city = (SELECT max(u.kind) FROM votes u WHERE u.kind = 2)"
     plan, told = steered.plan(sql, {"u": 123})
     outer = [node["Plan Rows"] for node in nodes(plan) if node.get("Relation Name") == "users"]
     inner = [node["Plan Rows"] for node in nodes(plan) if node.get("Relation Name") == "votes"]

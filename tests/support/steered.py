@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.postgres import PostgresSession
 from pilotcli.steering.planner import Report, parse_report, rows_setting
 
-__all__ = ["Steered", "nodes", "shape"]
+__all__ = ["WHEEL", "Steered", "nodes", "pg_config_of", "postgres_bin", "shape"]
+
+WHEEL = "wheel"
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 Rows = Mapping[str, float]
 """Pushed rows; the key holds the names of the relations, with spaces between."""
+
+
+def postgres_bin(kind: str) -> Path | None:
+    """The folder of programs of an installation; None stands for the wheel's."""
+    if kind == WHEEL:
+        return None
+    if not INSTALLED:
+        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
+    return INSTALLED[-1].parent
+
+
+def pg_config_of(kind: str) -> Path:
+    """The `pg_config` that belongs to an installation."""
+    folder = postgres_bin(kind)
+    if folder is not None:
+        return folder / "pg_config"
+    return find_binaries().program("pg_config")
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -43,13 +67,17 @@ class Steered:
             f"SET LOCAL pilot_planner.report = '{report}'; {sql}"
         )
 
-    def run(
-        self, sql: str, rows: Rows | None = None, report: str = ""
-    ) -> tuple[list[Any], Report]:
+    def run(self, sql: str, rows: Rows | None = None, report: str = "") -> tuple[list[Any], Report]:
         """The rows that `sql` returns, and what the module tells of it."""
+        return self.run_after("", sql, rows, report)
+
+    def run_after(
+        self, settings: str, sql: str, rows: Rows | None = None, report: str = ""
+    ) -> tuple[list[Any], Report]:
+        """The same, after the statements `settings` in the same message."""
         heard: list[str] = []
         self.session.connection.notices = heard
-        found = self.session.execute(self.message(sql, rows, report))
+        found = self.session.execute(settings + self.message(sql, rows, report))
         return list(found.rows), parse_report(heard)
 
     def plan(self, sql: str, rows: Rows | None = None) -> tuple[dict[str, Any], Report]:

@@ -71,15 +71,13 @@ def load(
     if refusal is None:
         return Planner(INSTALLED)
     version = str(session.connection.get_parameter_status("server_version")).split()[0]
-    if refusal.sqlstate not in _NOT_THERE:
-        return Missing(
-            f"the installed planner module does not work: {refusal.message}",
-            f"Have an administrator install it anew. {_install_advice(version)}",
-        )
+    if _is_loaded(session):
+        return _broken(INSTALLED)
     if session.connection.get_parameter_status("is_superuser") != "on":
+        role = session.connection.get_parameter_status("session_authorization")
         return Missing(
-            f"the role {session.connection.info.user!r} is no superuser, so the server loads only "
-            "what an administrator has installed, and the planner module is not",
+            f"the role {role!r} is no superuser, so the server loads only what an administrator "
+            f"has installed, and there: {refusal.message}",
             _install_advice(version),
         )
     host = session.connection.info.host or ""

@@ -1,0 +1,159 @@
+"""The module compiles without a warning, once, and says what keeps it from compiling."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+from steered import WHEEL, pg_config_of
+
+from pilotcli.errors import CapabilityError, StorageError
+from pilotcli.steering.planner import build, building, find_built, find_pg_config
+from pilotcli.steering.planner.building import SOURCE, object_name
+
+WARNINGS = (
+    *("-Wall", "-Wextra", "-Werror", "-Wmissing-prototypes", "-Wpointer-arith"),
+    *("-Wdeclaration-after-statement", "-Wshadow=compatible-local", "-Wformat-security"),
+)
+
+
+@pytest.fixture
+def pg_config() -> Path:
+    return pg_config_of(WHEEL)
+
+
+@pytest.fixture
+def needs_compiler() -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+
+
+def headers(pg_config: Path) -> Path:
+    told = subprocess.run(
+        [pg_config, "--includedir-server"], capture_output=True, text=True, check=True
+    )
+    folder = Path(told.stdout.strip())
+    if not (folder / "postgres.h").is_file():
+        pytest.skip(f"the server's headers are not in {folder}")
+    return folder
+
+
+@pytest.mark.usefixtures("needs_compiler")
+@pytest.mark.parametrize("kind", [WHEEL, "installed"])
+def test_it_compiles_without_a_warning(kind: str, tmp_path: Path) -> None:
+    folder = headers(pg_config_of(kind))
+    # The server's own headers are not ours to be strict about.
+    command = ["cc", "-O2", "-fPIC", "-D_GNU_SOURCE", "-fwrapv", "-fno-strict-aliasing", *WARNINGS]
+    command += ["-isystem", str(folder), "-c", str(SOURCE), "-o", str(tmp_path / "out.o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_it_is_compiled_once_for_each_version_and_source(
+    pg_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "deep" / "cache"
+    built = build(pg_config, cache)
+    inode = built.stat().st_ino
+    assert build(pg_config, cache).stat().st_ino == inode
+    assert [file.name for file in cache.iterdir()] == [built.name]
+    version = built.name.split("-")[1]
+    assert find_built(version, cache) == built
+    assert find_built("13.1", cache) is None
+    changed = tmp_path / "changed.c"
+    changed.write_text(SOURCE.read_text() + "\n")
+    monkeypatch.setattr(building, "SOURCE", changed)
+    building._source_hash.cache_clear()
+    try:
+        assert find_built(version, cache) is None
+        assert build(pg_config, cache) != built
+    finally:
+        monkeypatch.undo()
+        building._source_hash.cache_clear()
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_several_build_at_once(pg_config: Path, tmp_path: Path) -> None:
+    with ProcessPoolExecutor(3) as pool:
+        built = set(pool.map(build, [pg_config] * 3, [tmp_path] * 3))
+    assert list(tmp_path.iterdir()) == list(built)
+
+
+def test_without_a_compiler(
+    pg_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(CapabilityError, match="no C compiler") as caught:
+        build(pg_config, tmp_path / "cache")
+    assert "gcc" in str(caught.value.hint)
+
+
+def fake_pg_config(folder: Path, version: str = "PostgreSQL 17.2") -> Path:
+    """A pg_config of a server whose headers are not there."""
+    file = folder / "bin" / "pg_config"
+    file.parent.mkdir()
+    file.write_text(
+        f'#!/bin/sh\ncase "$1" in --version) echo "{version}";; *) echo /nowhere/at/all;; esac\n'
+    )
+    file.chmod(0o755)
+    return file
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_without_headers(tmp_path: Path) -> None:
+    with pytest.raises(CapabilityError, match=r"headers of PostgreSQL 17\.2") as caught:
+        build(fake_pg_config(tmp_path), tmp_path / "cache")
+    assert "postgresql-server-dev-17" in str(caught.value.hint)
+
+
+def test_what_is_no_pg_config(tmp_path: Path) -> None:
+    for file in (tmp_path / "nothing", fake_pg_config(tmp_path, "MySQL 8")):
+        with pytest.raises(CapabilityError, match=r"is no PostgreSQL's"):
+            build(file, tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_an_error_of_the_compiler_is_shown(
+    pg_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.c"
+    broken.write_text('#include "postgres.h"\n#error "this cannot be"\n')
+    monkeypatch.setattr(building, "SOURCE", broken)
+    with pytest.raises(CapabilityError, match="this cannot be") as caught:
+        build(pg_config, tmp_path / "cache")
+    assert str(broken) in str(caught.value.hint)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_a_cache_that_cannot_be_made(pg_config: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        build(pg_config, tmp_path / "file" / "cache")
+
+
+def test_pg_config_is_found_by_major_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = object_version(pg_config_of(WHEEL))
+    assert find_pg_config(version) is not None
+    assert find_pg_config("12.1") is None
+    file = fake_pg_config(tmp_path, "PostgreSQL 12.9 (Somebody's 12.9-1)")
+    monkeypatch.setenv("PATH", str(file.parent), prepend=os.pathsep)
+    assert find_pg_config("12.1") == file
+
+
+def object_version(pg_config: Path) -> str:
+    told = subprocess.run([pg_config, "--version"], capture_output=True, text=True, check=True)
+    return told.stdout.split()[1]
+
+
+def test_the_name_tells_version_and_machine() -> None:
+    assert object_name("18.6").startswith(f"pilot_planner-18.6-{os.uname().machine}-")

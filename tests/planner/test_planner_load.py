@@ -1,0 +1,188 @@
+"""Loading: where the module comes from, and what is said where it cannot come."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from steered import Steered, pg_config_of
+
+from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+from pilotcli.steering.planner import Missing, Planner, building, find_built, load
+
+
+@pytest.fixture
+def session(planner_target: PostgresTarget) -> Iterator[PostgresSession]:
+    session = planner_target.session()
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def ordinary(session: PostgresSession, role: str) -> PostgresSession:
+    """A session of a role without a superuser's rights."""
+    session.execute(f"SET SESSION AUTHORIZATION {role}")
+    return session
+
+
+def version_of(session: PostgresSession) -> str:
+    return str(session.connection.get_parameter_status("server_version")).split()[0]
+
+
+def test_from_the_cache_and_again(session: PostgresSession, cache: Path) -> None:
+    planner = load(session, cache=cache, pg_config=None, may_build=False)
+    assert planner == Planner(str(find_built(version_of(session), cache)))
+    assert planner.statement is not None
+    assert load(session, cache=cache, pg_config=None, may_build=False) == Planner(None)
+    assert session.connection.notices == []
+
+
+def test_another_session_takes_the_statement(
+    planner_target: PostgresTarget, session: PostgresSession, cache: Path
+) -> None:
+    planner = load(session, cache=cache, pg_config=None, may_build=False)
+    assert isinstance(planner, Planner)
+    other = planner_target.session()
+    other.execute(str(planner.statement))
+    _, report = Steered(other).run("SELECT count(*) FROM posts p", {"p": 3})
+    assert report.applied == (0,)
+    other.close()
+
+
+def test_it_is_built_where_it_may_be(
+    session: PostgresSession, kind: str, homes: Path, cache: Path
+) -> None:
+    fresh = homes / f"fresh-{kind}"
+    missing = load(session, cache=fresh, pg_config=None, may_build=False)
+    assert isinstance(missing, Missing)
+    assert "not built" in missing.reason
+    assert "--build" in missing.remedy
+    assert not fresh.exists()
+    planner = load(session, cache=fresh, pg_config=pg_config_of(kind), may_build=True)
+    assert isinstance(planner, Planner)
+    assert len(list(fresh.iterdir())) == 1
+
+
+def test_without_a_compiler(
+    session: PostgresSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pg_config = building.find_pg_config(version_of(session))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    missing = load(session, cache=tmp_path / "cache", pg_config=pg_config, may_build=True)
+    assert isinstance(missing, Missing)
+    assert "no C compiler" in missing.reason
+    assert "gcc" in missing.remedy
+    assert session.execute("SELECT 1").rows == [(1,)]
+
+
+def test_an_object_that_is_none(session: PostgresSession, homes: Path, kind: str) -> None:
+    cache = homes / f"spoilt-{kind}"
+    cache.mkdir(mode=0o755)
+    file = cache / building.object_name(version_of(session))
+    file.write_text("no object")
+    file.chmod(0o755)
+    missing = load(session, cache=cache, pg_config=None, may_build=True)
+    assert isinstance(missing, Missing)
+    assert str(file) in missing.reason
+    assert "delete the file" in missing.remedy
+
+
+def test_an_object_that_the_server_cannot_reach(
+    session: PostgresSession, cache: Path, tmp_path: Path
+) -> None:
+    """For root the server is another user, who cannot enter a private folder."""
+    tmp_path.chmod(0o700)
+    built = find_built(version_of(session), cache)
+    assert built is not None
+    shutil.copy(built, tmp_path / built.name)
+    planner = load(session, cache=tmp_path, pg_config=None, may_build=False)
+    assert isinstance(planner, Planner)
+
+
+def test_an_ordinary_role_needs_an_administrator(
+    ordinary: PostgresSession, role: str, cache: Path
+) -> None:
+    missing = load(ordinary, cache=cache, pg_config=None, may_build=True)
+    assert isinstance(missing, Missing)
+    assert f"{role!r} is no superuser" in missing.reason
+    assert "plugins/pilot_planner" in missing.reason
+    assert 'plugins/pilot_planner.so"' in missing.remedy
+    assert not ordinary.in_transaction
+
+
+@pytest.fixture
+def installed(session: PostgresSession, cache: Path, kind: str) -> Iterator[Path]:
+    """What an administrator does: the object put among the server's plugins."""
+    config = session.execute("SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR'")
+    plugins = Path(config.rows[0][0]) / "plugins"
+    built = find_built(version_of(session), cache)
+    assert built is not None
+    was_there = plugins.is_dir()
+    try:
+        plugins.mkdir(exist_ok=True)
+        target = plugins / "pilot_planner.so"
+        if target.exists():
+            pytest.skip("somebody has installed the module on this machine")
+        shutil.copy(built, target)
+    except OSError as error:
+        pytest.skip(f"the server's libraries are not ours to add to: {error}")
+    yield target
+    target.unlink()
+    if not was_there:
+        plugins.rmdir()
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_ordinary_role_takes_what_is_installed(ordinary: PostgresSession, cache: Path) -> None:
+    planner = load(ordinary, cache=cache, pg_config=None, may_build=False)
+    assert planner == Planner("$libdir/plugins/pilot_planner")
+    _, report = Steered(ordinary).run("SELECT count(*) FROM posts p", {"p": 3}, "rows,time")
+    assert report.applied == (0,)
+
+
+def test_an_installed_one_that_does_not_load(
+    session: PostgresSession, role: str, cache: Path, installed: Path
+) -> None:
+    """A superuser does without it; an ordinary role cannot."""
+    installed.write_text("no object")
+    session.execute(f"SET SESSION AUTHORIZATION {role}")
+    missing = load(session, cache=cache, pg_config=None, may_build=True)
+    assert isinstance(missing, Missing)
+    assert "could not load library" in missing.reason
+    session.execute("RESET SESSION AUTHORIZATION")
+    planner = load(session, cache=cache, pg_config=None, may_build=False)
+    assert planner == Planner(str(find_built(version_of(session), cache)))
+
+
+def test_one_that_pushes_nothing_is_found_out(
+    session: PostgresSession, homes: Path, kind: str, tmp_path: Path
+) -> None:
+    """A setting that can be set does not prove that something acts on it."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    source = tmp_path / "idle.c"
+    source.write_text(
+        '#include "postgres.h"\n#include "fmgr.h"\n#include "utils/guc.h"\n'
+        "PG_MODULE_MAGIC;\nextern PGDLLEXPORT void _PG_init(void);\nstatic char *a, *b;\n"
+        'void _PG_init(void) { DefineCustomStringVariable("pilot_planner.rows", "", "", &a, "",'
+        ' PGC_USERSET, 0, 0, 0, 0); DefineCustomStringVariable("pilot_planner.report", "", "",'
+        ' &b, "", PGC_USERSET, 0, 0, 0, 0); }\n'
+    )
+    cache = homes / f"idle-{kind}"
+    cache.mkdir(mode=0o755)
+    headers = subprocess.run(
+        [pg_config_of(kind), "--includedir-server"], capture_output=True, text=True, check=True
+    )
+    target = cache / building.object_name(version_of(session))
+    command = ["cc", "-shared", "-fPIC", f"-I{headers.stdout.strip()}", source, "-o", target]
+    subprocess.run(command, check=True)
+    target.chmod(0o755)
+    missing = load(session, cache=cache, pg_config=None, may_build=False)
+    assert isinstance(missing, Missing)
+    assert "not in the plan" in missing.reason
+    missing = load(session, cache=cache, pg_config=None, may_build=False)
+    assert isinstance(missing, Missing)
