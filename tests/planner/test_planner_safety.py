@@ -88,7 +88,7 @@ def forum(homes: Path, kind: str, cache: Path) -> Iterator[Steered]:
 
 def test_the_forum_returns_the_same(forum: Steered) -> None:
     source = random.Random(5)
-    forum.session.execute("SET statement_timeout = '400ms'; SET jit = off")
+    forum.session.execute("SET statement_timeout = '150ms'; SET jit = off")
     compared = 0
     for query in open_workload([ROOT / "workloads" / "forum.sql"]):
         try:

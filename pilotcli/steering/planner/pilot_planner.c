@@ -38,7 +38,8 @@
  *
  * How it works. When the first base relation of a block gets its paths, the sizes of all are
  * known and no join is planned yet: there the base relations get their rows, and the paths that
- * were costed with other numbers are made anew. A join relation gets its rows at the first pair
+ * were costed with other numbers are made anew, index scans so that they fetch what they return.
+ * A join relation gets its rows at the first pair
  * of relations that it can be made from: the paths made so far are dropped, and the planner adds
  * them again. Partitions share the factor by which their parent changed.
  */
@@ -47,6 +48,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "access/amapi.h"
 #include "access/parallel.h"
 #include "access/tsmapi.h"
 #include "catalog/pg_class.h"
@@ -156,6 +158,14 @@ typedef struct SubsetSlot
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+/* The cost function of an index whose table has pushed rows. */
+typedef struct IndexCost
+{
+	IndexOptInfo *index;
+	amcostestimate_function original;
+	struct IndexCost *next;
+} IndexCost;
+
 /* One query block, that is one PlannerInfo. */
 typedef struct Block
 {
@@ -182,6 +192,7 @@ typedef struct Planning
 	int		   *weights;		/* by entry; how much the reason tells */
 	Block	   *blocks;
 	Block	   *latest;			/* the one looked up last */
+	IndexCost  *index_costs;
 	bool		in_rebuild;
 } Planning;
 
@@ -641,6 +652,95 @@ resolve_entry(Block *block, int number, Relids removed)
 		block->has_joins_pushed = true;
 }
 
+/* Whether the conditions that an index scan looks up are all that there are on its table. */
+static bool
+looks_up_everything(const IndexPath *path)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexinfo->indrestrictinfo)
+	{
+		RestrictInfo *condition = lfirst(cell);
+		bool		found = false;
+		ListCell   *clause;
+
+		foreach(clause, path->indexclauses)
+		{
+			IndexClause *looked_up = lfirst(clause);
+
+			if (looked_up->rinfo == condition && !looked_up->lossy)
+				found = true;
+		}
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* Whether an index scan looks up one arm of an OR, which tells little about the whole. */
+static bool
+looks_up_an_arm(const IndexPath *path)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+		if (!list_member_ptr(path->indexinfo->rel->baserestrictinfo,
+							 ((IndexClause *) lfirst(cell))->rinfo))
+			return true;
+	return false;
+}
+
+/*
+ * Cost an index scan so that it agrees with the rows that are pushed for its table: it fetches no
+ * less than these, and just these if it looks up all conditions. Otherwise the planner would
+ * expect a thousand rows, and still cost the scan as if it fetched ten.
+ */
+static void
+cost_index_as_pushed(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup,
+					 Cost *total, Selectivity *selectivity, double *correlation, double *pages)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	IndexCost  *cost = planning == NULL ? NULL : planning->index_costs;
+	amcostestimate_function original;
+	double		fetched;
+	double		ratio;
+
+	while (cost != NULL && cost->index != path->indexinfo)
+		cost = cost->next;
+	/* Another module may have made a copy of the index. */
+	original = cost != NULL ? cost->original :
+		GetIndexAmRoutineByAmId(path->indexinfo->relam, false)->amcostestimate;
+	original(root, path, loop_count, startup, total, selectivity, correlation, pages);
+	fetched = *selectivity * rel->tuples;
+	if (path->path.param_info != NULL || path->indexclauses == NIL || !(fetched > 0) ||
+		looks_up_an_arm(path))
+		return;
+	if (rel->rows <= fetched && !looks_up_everything(path))
+		return;
+	ratio = Min(rel->rows, rel->tuples) / fetched;
+	*selectivity = Min(*selectivity * ratio, 1.0);
+	*total = *startup + (*total - *startup) * ratio;
+	*pages = Max(*pages * ratio, 1.0);
+}
+
+static void
+steer_index_costs(RelOptInfo *rel)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(cell);
+		IndexCost  *cost = palloc(sizeof(IndexCost));
+
+		cost->index = index;
+		cost->original = (amcostestimate_function) index->amcostestimate;
+		cost->next = planning->index_costs;
+		planning->index_costs = cost;
+		index->amcostestimate = cost_index_as_pushed;
+	}
+}
+
 /* Give a base relation and its partitions the rows that are pushed for it. */
 static void
 push_base(Block *block, Subset *subset)
@@ -659,13 +759,17 @@ push_base(Block *block, Subset *subset)
 	block->factors[rti] = subset->factor;
 	block->has_bases_pushed = true;
 	planning->applied[subset->entry] = true;
+	steer_index_costs(rel);
 	for (int i = 1; i < root->simple_rel_array_size; i++)
 	{
 		RelOptInfo *child = root->simple_rel_array[i];
 
 		if (child != NULL && child->reloptkind == RELOPT_OTHER_MEMBER_REL &&
 			bms_equal(child->top_parent_relids, subset->relids) && !IS_DUMMY_REL(child))
+		{
 			child->rows = Max(child->rows * subset->factor, 1.0);
+			steer_index_costs(child);
+		}
 	}
 }
 
