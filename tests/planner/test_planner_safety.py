@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from forum_demo import ROOT, forum_config
 from query_maker import QueryMaker
-from steered import Steered, postgres_bin
+from steered import WHEEL, Steered, postgres_bin
 
 from pilotcli.databases import open_target
 from pilotcli.databases.postgres import PostgresSession
@@ -86,11 +86,12 @@ def forum(homes: Path, kind: str, cache: Path) -> Iterator[Steered]:
     target.close()
 
 
-def test_the_forum_returns_the_same(forum: Steered) -> None:
+def test_the_forum_returns_the_same(forum: Steered, kind: str) -> None:
     source = random.Random(5)
     forum.session.execute("SET statement_timeout = '150ms'; SET jit = off")
     compared = 0
-    for query in open_workload([ROOT / "workloads" / "forum.sql"]):
+    limit = None if kind == WHEEL else 32
+    for query in open_workload([ROOT / "workloads" / "forum.sql"], limit=limit):
         try:
             usual, report = forum.run(query.sql, report="rows")
         except QueryError as error:
@@ -109,7 +110,7 @@ def test_the_forum_returns_the_same(forum: Steered) -> None:
         if "LIMIT" not in query.sql:  # what is cut off is free to choose among equals
             assert sorted(map(repr, found)) == sorted(map(repr, usual)), query.label
             compared += 1
-    assert compared > 10
+    assert compared > 8
 
 
 PIECES = ('"p"', '"v"', '"', "=", ",", ";", "1", "-1", "1e999", "nan", "0x10", ".", "#2", " ", "é")
