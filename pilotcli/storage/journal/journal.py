@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.processes import start_of
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import RunKind
 from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, journal_errors
 from pilotcli.storage.journal.writer import RunJournal
-from pilotcli.storage.processes import start_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self

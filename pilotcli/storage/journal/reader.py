@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pilotcli.errors import StorageError
+from pilotcli.processes import is_running
 from pilotcli.records import EventKind, ModelVersion, QueryResult, QueryStatus, SteeringReport
 from pilotcli.storage.journal.records import (
     FiringRecord,
@@ -21,7 +22,6 @@ from pilotcli.storage.journal.records import (
     RunStatistics,
 )
 from pilotcli.storage.journal.schema import journal_errors
-from pilotcli.storage.processes import is_running
 
 if TYPE_CHECKING:
     from typing_extensions import Self
