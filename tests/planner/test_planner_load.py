@@ -79,6 +79,15 @@ def test_without_a_compiler(
     assert session.execute("SELECT 1").rows == [(1,)]
 
 
+def test_from_the_package(
+    session: PostgresSession, cache: Path, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a wheel brings it, when nothing is in the cache."""
+    monkeypatch.setattr(building, "PREBUILT", cache)
+    planner = load(session, cache=homes / "nothing", pg_config=None, may_build=False)
+    assert planner == Planner(str(cache / building.object_name(version_of(session))))
+
+
 def test_an_object_that_is_none(session: PostgresSession, homes: Path, kind: str) -> None:
     cache = homes / f"spoilt-{kind}"
     cache.mkdir(mode=0o755)

@@ -177,6 +177,17 @@ def test_a_plan_made_earlier_says_so(steered: Steered) -> None:
     assert report.planning_ms is not None
 
 
+def test_a_statement_that_rules_add_to(steered: Steered) -> None:
+    steered.session.execute(
+        "CREATE TEMP TABLE kept (id int); CREATE TEMP TABLE noted (id int);"
+        "CREATE RULE note AS ON INSERT TO kept DO ALSO INSERT INTO noted SELECT n.id FROM tags n"
+    )
+    _, report = steered.run("INSERT INTO kept SELECT p.id FROM posts p", {"p": 5}, "time")
+    assert 0 in report.applied
+    assert not any("prepared" in reason for _, reason in report.ignored)
+    assert report.planning_ms is not None
+
+
 FUNCTIONS = """
 CREATE OR REPLACE FUNCTION pg_temp.count_posts(int) RETURNS bigint LANGUAGE plpgsql AS
 $$ BEGIN RETURN (SELECT count(*) FROM posts p WHERE p.score = $1); END $$;

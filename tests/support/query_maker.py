@@ -115,7 +115,8 @@ class QueryMaker:
         if not item.startswith("LATERAL"):
             kinds += ["RIGHT JOIN", "FULL JOIN"]
             if self._random.random() < 0.04:
-                return f" CROSS JOIN (SELECT * FROM {item} LIMIT 3) AS {alias}"
+                order = ", ".join(columns)  # so that it is always the same three
+                return f" CROSS JOIN (SELECT * FROM {item} ORDER BY {order} LIMIT 3) AS {alias}"
         kind = self._random.choice(kinds)
         if kind != "FULL JOIN" and self._random.random() < 0.2:
             on += f" AND {alias}.{columns[0]} < {other}.{theirs[0]} + 40"

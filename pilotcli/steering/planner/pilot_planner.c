@@ -50,7 +50,7 @@
 
 #include "access/amapi.h"
 #include "access/parallel.h"
-#include "access/tsmapi.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000
@@ -213,10 +213,13 @@ typedef struct Execution
 
 static Execution *executions = NULL;	/* of the client's statements; several with cursors */
 
-/* What the last planning leaves to the execution that follows it. */
+/*
+ * What the last planning leaves to the executions that follow it: several, if rules add to the
+ * statement. A plan may be copied before it runs, so it is known by its place in the message.
+ */
 static struct
 {
-	bool		there;
+	TimestampTz message;		/* when the client's message came */
 	bool		is_told;		/* whether planning_ms has been sent */
 	int			location;
 	int			length;
@@ -1288,7 +1291,7 @@ end_planning(PlannedStmt *result, double planning_ms)
 {
 	bool		answers = planning->pushed != NULL || (planning->report & REPORT_ROWS);
 
-	last_planned.there = true;
+	last_planned.message = GetCurrentStatementStartTimestamp();
 	last_planned.location = result->stmt_location;
 	last_planned.length = result->stmt_len;
 	last_planned.planning_ms = planning_ms;
@@ -1441,13 +1444,12 @@ start_reported(QueryDesc *query, int flags)
 {
 	int			report = report_now;
 	const PlannedStmt *plan = query->plannedstmt;
-	bool		was_planned = last_planned.there &&
+	bool		was_planned = last_planned.message == GetCurrentStatementStartTimestamp() &&
 		last_planned.location == plan->stmt_location && last_planned.length == plan->stmt_len;
 	instr_time	began;
 	instr_time	spent;
 	Execution  *execution;
 
-	last_planned.there = false;
 	if (!was_planned && pushed_now != NULL)
 		tell_plan_was_there();
 	if (!(report & REPORT_AT_END) || (flags & EXEC_FLAG_EXPLAIN_ONLY))
