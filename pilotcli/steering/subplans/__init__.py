@@ -1,0 +1,15 @@
+"""A query's sub-plans, from its text: which there are, the SQL of each, and back.
+
+`analyse` takes a query apart as PostgreSQL's planner does. sqlglot, which reads the text, is
+imported by the first analysis.
+"""
+
+from __future__ import annotations
+
+from pilotcli.steering.subplans.analysis import analyse
+from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.explain import estimates_by_explain
+from pilotcli.steering.subplans.graph import QueryGraph
+
+__all__ = ["Catalog", "NotAnalysable", "QueryGraph", "analyse", "estimates_by_explain"]

@@ -1,0 +1,373 @@
+"""FROM as PostgreSQL's parser reads it: a tree of joins over the entries of a range table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.names import (
+    Cte,
+    Entry,
+    Names,
+    Resolved,
+    Scope,
+    conjuncts,
+    inner_query,
+    resolve,
+)
+from pilotcli.steering.subplans.parsing import parse, quoted, to_sql
+
+__all__ = [
+    "Group",
+    "Join",
+    "Leaf",
+    "Qual",
+    "Tree",
+    "local_scope",
+    "outputs",
+    "read_from",
+    "select_outputs",
+    "with_scope",
+]
+
+QUERIES = (exp.Select, exp.SetOperation, exp.Values)
+
+
+@dataclass(eq=False, slots=True)
+class Qual:
+    """A condition: its text and scope, or for one that has parts of two, what makes it."""
+
+    node: exp.Expression | None = None
+    scope: Scope | None = None
+    make: Resolved | None = None
+
+    def resolved(self) -> exp.Expression:
+        """The condition with its names resolved."""
+        if self.make is not None:
+            return self.make()
+        assert self.node is not None
+        assert self.scope is not None
+        return resolve(self.node, self.scope)
+
+
+@dataclass(eq=False, slots=True)
+class Leaf:
+    """One relation."""
+
+    entry: Entry
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """An inner join of any number of parts."""
+
+    parts: list[Tree]
+    quals: list[Qual] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Join:
+    """Another join; `kind` is left, right, full, semi or anti."""
+
+    kind: str
+    left: Tree
+    right: Tree
+    quals: list[Qual] = field(default_factory=list)
+
+
+Tree = Leaf | Group | Join
+
+
+def with_scope(query: exp.Expression, scope: Scope) -> Scope:
+    """The scope with the names that the query's WITH defines."""
+    clause = query.args.get("with_")
+    if clause is None:
+        return scope
+    inner = Scope(scope.catalog, scope)
+    recursive = bool(clause.args.get("recursive"))
+    used = [
+        table.name
+        for table in (query.parent or query).find_all(exp.Table)
+        if not table.args.get("db")
+    ]
+    for cte in clause.expressions:
+        body = inner_query(cte.this)
+        if not isinstance(body, (exp.Select, exp.SetOperation, exp.Values)):
+            raise NotAnalysable(f"{cte.alias}, a part of WITH, changes data")
+        inner.ctes[cte.alias] = Cte(
+            cte.alias,
+            body,
+            Scope(scope.catalog, scope, ctes=dict(inner.ctes)),
+            recursive and any(one.name == cte.alias for one in body.find_all(exp.Table)),
+            cte.args.get("materialized"),
+            tuple(one.name for one in cte.args["alias"].columns),
+            used.count(cte.alias),
+        )
+    return inner
+
+
+def local_scope(query: exp.Expression, scope: Scope) -> Scope:
+    """The scope of a sub-query that stays what it is."""
+    names = frozenset(one.alias for one in query.expressions if isinstance(one, exp.Alias))
+    inner = Scope(scope.catalog, scope, aliases=names)
+    read_from(query, inner, [])
+    for item in inner.items:
+        for entry in item.entries.values():
+            entry.local = True
+    return inner
+
+
+def read_from(query: exp.Expression, scope: Scope, range_table: list[Entry]) -> Group:
+    """The joins of the query's FROM. Its names go into `scope`, its entries into `range_table`."""
+    reader = _Reader(scope, range_table)
+    group = Group([])
+    clause = query.args.get("from_")
+    using = query.args.get("using")
+    first = [clause.this] if clause is not None else []
+    if isinstance(query, (exp.Update, exp.Delete)):
+        first = [query.this, *first, *(using or ())]
+    for node in first:
+        reader.add(node, group)
+    for join in query.args.get("joins") or ():
+        if any(join.args.get(key) for key in ("side", "kind", "method", "on", "using")):
+            part = group.parts.pop()
+            names = scope.items.pop()
+            part, names = reader.join(part, names, join)
+            group.parts.append(part)
+            scope.items.append(names)
+        else:
+            reader.add(join.this, group)
+    for lateral in query.args.get("laterals") or ():
+        reader.add(lateral, group)
+    return group
+
+
+class _Reader:
+    def __init__(self, scope: Scope, range_table: list[Entry]) -> None:
+        self.scope = scope
+        self.range_table = range_table
+
+    def add(self, node: exp.Expression, group: Group) -> None:
+        part, names = self.item(node)
+        group.parts.append(part)
+        self.scope.items.append(names)
+
+    def item(self, node: exp.Expression) -> tuple[Tree, Names]:
+        """One item of FROM with the joins that are bound to it."""
+        if isinstance(node, (exp.Subquery, exp.Paren)) and isinstance(
+            node.this, (exp.Table, exp.Subquery, exp.Lateral)
+        ):
+            tree, names = self.item(node.this)
+            if node.alias:
+                names = Names({node.alias: _join_alias(node, names)})
+        else:
+            entry = self.entry(node)
+            self.range_table.append(entry)
+            tree, names = Leaf(entry), Names({entry.alias: entry})
+        for join in node.args.get("joins") or ():
+            tree, names = self.join(tree, names, join)
+        return tree, names
+
+    def join(self, left: Tree, names: Names, join: exp.Expression) -> tuple[Tree, Names]:
+        """`left` joined with what `join` says."""
+        self.scope.items.append(names)  # a lateral item sees it
+        right, right_names = self.item(join.this)
+        self.scope.items.pop()
+        both = Names(
+            {**names.entries, **right_names.entries}, {**names.merged, **right_names.merged}
+        )
+        if len(both.entries) < len(names.entries) + len(right_names.entries):
+            raise NotAnalysable("two relations of a join have the same alias")
+        side = str(join.args.get("side") or "").lower()
+        quals = [Qual(part, self.scope.within([both])) for part in conjuncts(join.args.get("on"))]
+        using = [one.name for one in join.args.get("using") or ()]
+        if join.args.get("method") == "NATURAL":
+            right_columns = {name for name, _ in right_names.star()}
+            using = [name for name, _ in names.star() if name in right_columns]
+        quals.extend(_merge(name, names, right_names, both, side) for name in using)
+        if not side:
+            return Group([left, right], quals), both
+        return Join(side, left, right, quals), both
+
+    def entry(self, node: exp.Expression) -> Entry:
+        """The range table's entry for one relation."""
+        alias_node = node.args.get("alias")
+        columns = tuple(one.name for one in alias_node.columns) if alias_node else ()
+        alias = node.alias
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+            return self.table(node, alias or node.name, columns)
+        if isinstance(node, exp.Values):
+            return self.sub_query(node, alias or "*VALUES*", columns, self.outside)
+        if isinstance(node, (exp.Subquery, exp.Lateral)):
+            body = inner_query(node.this)
+            if isinstance(body, QUERIES):
+                lateral = isinstance(node, exp.Lateral)
+                scope = self.scope if lateral else self.outside
+                return self.sub_query(body, alias or "unnamed_subquery", columns, scope, lateral)
+        return self.function(node, alias, columns)
+
+    @property
+    def outside(self) -> Scope:
+        """What a sub-query in FROM sees: the query around this one, not its neighbours."""
+        return Scope(self.scope.catalog, self.scope.parent, ctes=self.scope.ctes)
+
+    def table(self, node: exp.Expression, alias: str, columns: tuple[str, ...]) -> Entry:
+        db = node.args.get("db")
+        cte = None if db else self.scope.cte(node.name)
+        if cte is not None:
+            made = self.sub_query(cte.query, alias, columns or cte.columns, cte.scope)
+            made.cte = cte
+            return made
+        name = to_sql(exp.Table(this=node.this, db=db))
+        table = self.scope.catalog.table(name)
+        if table is None:
+            raise NotAnalysable(f"there is no relation {name}")
+        if table.view is not None and node.args.get("sample") is None:
+            body = inner_query(parse(table.view))
+            outside = Scope(self.scope.catalog)
+            return self.sub_query(body, alias, columns or tuple(table.columns), outside)
+        only = "ONLY " if node.args.get("only") else ""
+        sample = node.args.get("sample")
+        suffix = f" {to_sql(sample)}" if sample else ""
+
+        def source(shown: str) -> str:
+            short = not columns and shown == table.name
+            return f"{only}{table.name}{'' if short else ' AS ' + shown}{suffix}"
+
+        return Entry(alias, _renamed(table.columns, columns), columns, source=source, table=table)
+
+    def sub_query(
+        self,
+        body: exp.Expression,
+        alias: str,
+        columns: tuple[str, ...],
+        scope: Scope,
+        lateral: bool = False,
+    ) -> Entry:
+        names = [name for name, _ in outputs(body, scope)]
+        known = _renamed(dict.fromkeys(names), columns)
+        entry = Entry(alias, known, columns, query=body, scope=scope, lateral=lateral)
+        prefix = "LATERAL " if lateral else ""
+
+        def source(shown: str) -> str:
+            return f"{prefix}({to_sql(resolve(body, scope))}) AS {shown}"
+
+        entry.source = source
+        entry.depends = lambda: resolve(body, scope)
+        return entry
+
+    def function(self, node: exp.Expression, alias: str, columns: tuple[str, ...]) -> Entry:
+        bare = node.copy()
+        for key in ("alias", "joins"):
+            bare.set(key, None)
+        call = bare.this if isinstance(bare, (exp.Lateral, exp.Table)) else bare
+        name = alias or str(getattr(call, "name", "")).lower() or "function"
+        scope = self.scope
+
+        def source(shown: str) -> str:
+            return f"{to_sql(resolve(bare, scope))} AS {shown}"
+
+        lateral = bare.find(exp.Column) is not None
+        if lateral:
+            known: dict[str, str | None] = dict.fromkeys(columns or (name,))
+        else:
+            shown = quoted(name) + _column_list(columns)
+            known = dict(self.scope.catalog.outputs(source(shown)))
+        return Entry(
+            name,
+            known,
+            columns,
+            source=source,
+            lateral=lateral,
+            depends=lambda: resolve(bare, scope),
+        )
+
+
+def _column_list(columns: tuple[str, ...]) -> str:
+    return f"({', '.join(quoted(one) for one in columns)})" if columns else ""
+
+
+def _renamed(known: dict[str, str | None], columns: tuple[str, ...]) -> dict[str, str | None]:
+    """The columns of a relation, the first ones under new names."""
+    renamed: dict[str, str | None] = {}
+    for at, (name, family) in enumerate(known.items()):
+        renamed.setdefault(columns[at] if at < len(columns) else name, family)
+    return renamed
+
+
+def _join_alias(node: exp.Expression, names: Names) -> Entry:
+    """A join in parentheses with an alias, which hides the relations in it."""
+    columns = tuple(one.name for one in node.args["alias"].columns)
+    made = Entry(node.alias, outputs={})
+    assert made.outputs is not None
+    for at, (name, output) in enumerate(names.star()):
+        made.outputs.setdefault(columns[at] if at < len(columns) else name, output)
+    return made
+
+
+def _merge(name: str, left: Names, right: Names, both: Names, side: str) -> Qual:
+    """The condition of one column of USING; the merged column goes into `both`."""
+    sides = []
+    for names in (left, right):
+        found = names.find(name)
+        if len(found) != 1:
+            raise NotAnalysable(f"the column {name} of USING is not one of each side")
+        sides.append(found[0])
+    one, other = sides
+    if side == "full":
+        both.merged[name] = lambda: exp.Coalesce(this=one(), expressions=[other()])
+    else:
+        both.merged[name] = other if side == "right" else one
+    return Qual(make=lambda: exp.EQ(this=one(), expression=other()))
+
+
+def outputs(query: exp.Expression, scope: Scope) -> list[tuple[str, Resolved]]:
+    """The columns that a query returns: name, and what stands for it within the query."""
+    query = inner_query(query)
+    if isinstance(query, exp.SetOperation):
+        return outputs(query.this, with_scope(query, scope))
+    if isinstance(query, exp.Values):
+        first = query.expressions[0].expressions
+        return [
+            (f"column{at + 1}", lambda one=one: resolve(one, scope))  # type: ignore[misc]
+            for at, one in enumerate(first)
+        ]
+    return select_outputs(query, local_scope(query, with_scope(query, scope)))
+
+
+def select_outputs(query: exp.Expression, inner: Scope) -> list[tuple[str, Resolved]]:
+    """The same for a SELECT whose FROM has been read into `inner`."""
+    found: list[tuple[str, Resolved]] = []
+    for one in query.expressions:
+        if isinstance(one, exp.Star):
+            for names in inner.items:
+                found.extend(names.star())
+        elif isinstance(one, exp.Column) and isinstance(one.this, exp.Star):
+            entry = inner.entry(one.table)
+            if entry is None:
+                raise NotAnalysable(f"{one.table}.* is of no relation in FROM")
+            found.extend(Names({entry.alias: entry}).star())
+        else:
+            body = one.this if isinstance(one, exp.Alias) else one
+            found.append((_output_name(one), lambda body=body: resolve(body, inner)))  # type: ignore[misc]
+    return found
+
+
+def _output_name(node: exp.Expression) -> str:
+    """The name that PostgreSQL gives to a column of a result (manual, SELECT)."""
+    if isinstance(node, (exp.Alias, exp.Column)):
+        return str(node.alias_or_name)
+    if isinstance(node, (exp.Window, exp.Filter, exp.WithinGroup, exp.Paren)):
+        return _output_name(node.this)
+    if isinstance(node, exp.Cast):
+        inner = _output_name(node.this)
+        return inner if inner != "?column?" else to_sql(node.to).lower()
+    if isinstance(node, exp.Dot):
+        return str(node.expression.name)
+    if isinstance(node, exp.Anonymous):
+        return str(node.name).lower()
+    if isinstance(node, exp.Func):
+        return str(node.sql_name()).lower()
+    return "?column?"

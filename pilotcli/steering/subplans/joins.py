@@ -1,0 +1,264 @@
+"""The joins of a block as bit masks: which are outer, semi and anti joins, and what they demand.
+
+After prepjointree.c (`reduce_outer_joins`) and initsplan.c (`make_outerjoininfo`): an outer join
+under a condition that no null-extended row meets is an inner join, and the others may be done in
+another order only where the result stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
+from pilotcli.steering.subplans.parsing import to_sql
+from pilotcli.steering.subplans.predicates import (
+    factored,
+    forced_null,
+    mask_of,
+    spelled,
+    strict_mask,
+)
+
+__all__ = ["Clause", "Inner", "Node", "One", "Outer", "Special", "build"]
+
+
+@dataclass(eq=False, slots=True)
+class Clause:
+    """A condition in canonical spelling; `mask` is the relations it uses, `needs` those that must
+    be joined before it holds, `order` its place in the query."""
+
+    node: exp.Expression
+    text: str
+    mask: int
+    order: int
+    needs: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class One:
+    """One relation."""
+
+    bit: int
+
+    @property
+    def mask(self) -> int:
+        return self.bit
+
+
+@dataclass(eq=False, slots=True)
+class Inner:
+    """An inner join of its parts under its clauses."""
+
+    parts: list[Node]
+    clauses: list[Clause] = field(default_factory=list)
+
+    @property
+    def mask(self) -> int:
+        mask = 0
+        for part in self.parts:
+            mask |= part.mask
+        return mask
+
+
+@dataclass(eq=False, slots=True)
+class Outer:
+    """A join of another kind: left, full, semi or anti. `is_anti` marks a left join of which only
+    the rows without a partner are kept. `used` and `strict` are the relations that its condition
+    names and needs not to be null, also where parts of it were moved to the inner side."""
+
+    kind: str
+    left: Node
+    right: Node
+    clauses: list[Clause]
+    used: int = 0
+    strict: int = 0
+    is_anti: bool = False
+    special: Special | None = None
+
+    @property
+    def mask(self) -> int:
+        return self.left.mask | self.right.mask
+
+
+Node = One | Inner | Outer
+
+
+@dataclass(eq=False, slots=True)
+class Special:
+    """What a join that is no inner join demands of the order (the planner's SpecialJoinInfo)."""
+
+    kind: str
+    min_left: int
+    min_right: int
+    syn_left: int
+    syn_right: int
+    lhs_strict: bool
+    can_unique: bool = False
+
+
+def build(tree: Tree, catalog: Catalog) -> tuple[Node, list[Special]]:
+    """The joins of a block whose relations are numbered, and the demands of the special ones."""
+    node = _Builder(catalog).node(tree)
+    node = _reduce(node, 0, set(), catalog)
+    specials: list[Special] = []
+    _special_joins(node, specials)
+    return node, specials
+
+
+class _Builder:
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.count = 0
+
+    def node(self, tree: Tree) -> Node:
+        if isinstance(tree, Leaf):
+            return One(1 << tree.entry.number)
+        if isinstance(tree, Group):
+            parts = [self.node(part) for part in tree.parts]
+            return Inner(parts, self.clauses(tree.quals))
+        left, right = self.node(tree.left), self.node(tree.right)
+        clauses = self.clauses(tree.quals)
+        if tree.kind == "right":
+            return Outer("left", right, left, clauses)
+        return Outer(tree.kind, left, right, clauses)
+
+    def clauses(self, quals: list[Qual]) -> list[Clause]:
+        found = []
+        for qual in quals:
+            for part in spelled(qual.resolved()):
+                for node in factored(part):
+                    found.append(Clause(node, to_sql(node), mask_of(node), self.count))
+                    self.count += 1
+        return found
+
+
+# ---- Outer joins that are inner joins ----
+
+
+def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node:
+    """`present`: relations whose columns cannot all be null where the rows are used; `nulls`: the
+    columns that must be null there."""
+    if isinstance(node, One):
+        return node
+    if isinstance(node, Inner):
+        present |= _strict(node.clauses, catalog)
+        nulls = nulls | {
+            name for clause in node.clauses if (name := forced_null(clause.node)) is not None
+        }
+        node.parts = [_reduce(part, present, nulls, catalog) for part in node.parts]
+        return node
+    kind, left, right = node.kind, node.left, node.right
+    if kind == "full":
+        if present & left.mask and present & right.mask:
+            kind = "inner"
+        elif present & left.mask:
+            kind = "left"
+        elif present & right.mask:
+            kind, left, right = "left", right, left
+    elif kind == "left" and present & right.mask:
+        kind = "inner"
+    if kind == "inner":
+        return _reduce(Inner([left, right], node.clauses), present, nulls, catalog)
+    own = _strict(node.clauses, catalog)
+    made = Outer(kind, left, right, node.clauses, strict=own)
+    for clause in node.clauses:
+        made.used |= clause.mask
+    if kind == "left":
+        made.is_anti = any(name in nulls for name in _strict_columns(node.clauses, right.mask))
+    if kind == "semi":
+        made.left = _reduce(left, present | own, nulls, catalog)
+        made.right = _reduce(right, present | own, set(), catalog)
+    elif kind == "full":
+        made.left = _reduce(left, 0, set(), catalog)
+        made.right = _reduce(right, 0, set(), catalog)
+    else:
+        made.left = _reduce(left, present, nulls, catalog)
+        made.right = _reduce(right, own, set(), catalog)
+    if kind != "full":
+        _move_inwards(made)
+    return made
+
+
+def _move_inwards(join: Outer) -> None:
+    """Conditions on the inner side alone are met there before the join."""
+    inner = [one for one in join.clauses if one.mask and not one.mask & ~join.right.mask]
+    if inner:
+        join.clauses = [one for one in join.clauses if one not in inner]
+        join.right = Inner([join.right], inner)
+
+
+def _strict(clauses: list[Clause], catalog: Catalog) -> int:
+    mask = 0
+    for clause in clauses:
+        mask |= strict_mask(clause.node, catalog)
+    return mask
+
+
+def _strict_columns(clauses: list[Clause], mask: int) -> Iterator[str]:
+    """The columns that a join's comparisons want not to be null, of the relations of `mask`."""
+    for clause in clauses:
+        if isinstance(clause.node, (exp.EQ, exp.NEQ, exp.LT, exp.GT, exp.LTE, exp.GTE)):
+            for side in (clause.node.this, clause.node.expression):
+                if isinstance(side, exp.Column) and mask_of(side) & mask:
+                    yield to_sql(side)
+
+
+# ---- Demands on the order ----
+
+
+def _special_joins(node: Node, specials: list[Special]) -> int:
+    """Add the demands of all joins below; gives the relations in inner joins."""
+    if isinstance(node, One):
+        return 0
+    if isinstance(node, Inner):
+        inner = 0
+        for part in node.parts:
+            inner |= _special_joins(part, specials)
+        return node.mask if len(node.parts) > 1 else inner
+    inner = _special_joins(node.left, specials)
+    inner |= _special_joins(node.right, specials)
+    node.special = _special(node, inner, specials)
+    specials.append(node.special)
+    return inner
+
+
+def _special(node: Outer, inner: int, lower: list[Special]) -> Special:
+    left, right = node.left.mask, node.right.mask
+    if node.kind == "full":
+        return Special("full", left, right, left, right, lhs_strict=False)
+    kind = "anti" if node.is_anti else node.kind
+    used, strict = node.used, node.strict
+    min_left = used & left
+    min_right = (used | inner) & right
+    for other in lower:
+        both = other.syn_left | other.syn_right
+        if other.kind == "full":
+            min_left |= both if left & both else 0
+            min_right |= both if right & both else 0
+            continue
+        keeps_order = kind in ("semi", "anti") or not strict & other.min_right
+        if left & other.syn_right and used & other.syn_right and keeps_order:
+            min_left |= both
+        if right & other.syn_right and (
+            used & other.syn_right
+            or not used & other.min_left
+            or kind in ("semi", "anti")
+            or other.kind in ("semi", "anti")
+            or not other.lhs_strict
+        ):
+            min_right |= both
+    return Special(
+        kind,
+        min_left or left,
+        min_right or right,
+        left,
+        right,
+        lhs_strict=bool(strict & left),
+        can_unique=kind == "semi"
+        and bool(node.clauses)
+        and all(isinstance(clause.node, exp.EQ) for clause in node.clauses),
+    )

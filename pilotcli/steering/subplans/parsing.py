@@ -1,0 +1,119 @@
+"""SQL text to a syntax tree and back, by sqlglot, in PostgreSQL's own terms.
+
+sqlglot translates between dialects: it knows functions by their meaning and writes them as it sees
+fit. Here functions stay what they are called, and names are what PostgreSQL makes of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.errors import ErrorLevel, SqlglotError
+
+from pilotcli.steering.subplans.errors import NotAnalysable
+
+__all__ = ["column", "identifier", "parse", "quoted", "to_sql"]
+
+_COMMANDS = re.compile(r"(?:SELECT|WITH|INSERT|UPDATE|DELETE|VALUES|TABLE)\b|\(", re.IGNORECASE)
+_GAP = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)+")
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*\Z")
+
+# Words that stand for themselves only in quotes, as a relation or a column (manual, appendix C).
+_RESERVED = frozenset(
+    """all analyse analyze and any array as asc asymmetric authorization between bigint binary
+    bit boolean both case cast char character check coalesce collate collation column
+    concurrently constraint create cross current_catalog current_date current_role
+    current_schema current_time current_timestamp current_user dec decimal default
+    deferrable desc distinct do else end except exists extract false fetch float for
+    foreign freeze from full grant greatest group grouping having ilike in initially inner
+    inout int integer intersect interval into is isnull join json_array json_arrayagg
+    json_exists json_object json_objectagg json_query json_scalar json_serialize
+    json_table json_value lateral leading least left like limit localtime localtimestamp
+    merge_action national natural nchar none normalize not notnull null nullif numeric
+    offset on only or order out outer overlaps overlay placing position precision primary
+    real references returning right row select session_user setof similar smallint some
+    substring symmetric system_user table tablesample then time timestamp to trailing
+    treat trim true union unique user using values varchar variadic verbose when where
+    window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces
+    xmlparse xmlpi xmlroot xmlserialize xmltable""".split()  # noqa: SIM905
+)
+
+
+_PostgresParser: Any = Postgres.Parser
+
+
+class _Parser(_PostgresParser):  # type: ignore[misc]
+    FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012 - sqlglot's own way
+    FUNCTION_PARSERS = {  # noqa: RUF012
+        name: parser
+        for name, parser in _PostgresParser.FUNCTION_PARSERS.items()
+        if name in {"CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
+    }
+
+
+class _Dialect(Postgres):
+    Parser = _Parser
+
+
+_dialect = _Dialect()
+
+
+def parse(sql: str) -> exp.Expression:
+    """The syntax tree of the one statement in `sql`, its names in the spelling of the catalog.
+
+    Raises `NotAnalysable` for what is no query, or has syntax that sqlglot does not know.
+    """
+    gap = _GAP.match(sql)
+    start = gap.end() if gap else 0
+    if _COMMANDS.match(sql, start) is None:
+        word = sql[start : start + 40].split(None, 1)[0] if sql[start:].strip() else "nothing"
+        raise NotAnalysable(f"{word.upper()} is no statement that has sub-plans")
+    try:
+        trees = [tree for tree in _dialect.parse(sql) if tree is not None]
+    except (SqlglotError, RecursionError) as error:
+        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotAnalysable(f"the query's text cannot be taken apart: {problem}") from None
+    if len(trees) != 1:
+        raise NotAnalysable(f"there are {len(trees)} statements where one is expected")
+    tree: Any = trees[0]
+    for node in tree.walk():
+        if isinstance(node, exp.Identifier):
+            name = node.this
+            if not node.args.get("quoted"):
+                name = name.lower()
+                node.set("this", name)
+            node.set("quoted", not _is_plain(name))
+        elif isinstance(node, exp.Command):
+            raise NotAnalysable("the query's text cannot be taken apart by sqlglot")
+        node.comments = None
+    return cast(exp.Expression, tree)
+
+
+def to_sql(tree: exp.Expression) -> str:
+    """The SQL of a syntax tree, which is left as it is."""
+    generator = _dialect.generator(comments=False, unsupported_level=ErrorLevel.IGNORE)
+    return str(generator.generate(tree, copy=False))
+
+
+def quoted(name: str) -> str:
+    """`name` as SQL, in quotes where it needs them."""
+    return name if _is_plain(name) else '"' + name.replace('"', '""') + '"'
+
+
+def identifier(name: str) -> exp.Identifier:
+    """`name` as a node."""
+    return exp.Identifier(this=name, quoted=not _is_plain(name))
+
+
+def column(relation: str, name: str, bit: int | None) -> exp.Column:
+    """A column of a relation; `bit` is the relation's number, None for one outside of the block."""
+    made = exp.Column(this=identifier(name), table=identifier(relation))
+    made.meta["bit"] = bit
+    return made
+
+
+def _is_plain(name: str) -> bool:
+    return _PLAIN.match(name) is not None and name not in _RESERVED
