@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -11,7 +13,7 @@ import typer
 from pilotcli.cli.options import ConfigOption, EventsOption, OutputFormat, SetOption
 
 if TYPE_CHECKING:
-    from pilotcli.views import View
+    from pilotcli.signals import Bus, Signal
 
 __all__ = ["pretrain", "run"]
 
@@ -127,7 +129,7 @@ def run(
         options.append("handlers=[]")
     loaded = load_config(config, [*(set_ or []), *options])
     if output is not None:
-        check_output(output)
+        check_output(output, [*(workload or ()), *loaded.workload])
     request = RunRequest(
         config=loaded,
         workload=tuple(workload or ()),
@@ -140,12 +142,15 @@ def run(
 
         show_dry_run(examine(request))
         return
-    with _view(format, quiet, verbose, no_color) as view:
-        from pilotcli.signals import Bus
-
-        finished = run_workload(request, Bus(view), abort=view.close)
-    if output is not None:
-        write_results(loaded.home, finished.run_id, output)
+    begun: list[int] = []
+    try:
+        with _watched(format, quiet, verbose, no_color) as (bus, abort):
+            bus.subscribe(lambda signal: begun.extend(_begun(signal)))
+            finished = run_workload(request, bus, abort=abort)
+    finally:
+        # What ended is written however the run did.
+        if output is not None and begun:
+            write_results(loaded.home, begun[0], output)
     raise typer.Exit(finished.exit_code)
 
 
@@ -176,28 +181,57 @@ def pretrain(
       pilot pretrain --fresh --events LatencyPretraining
     """
     from pilotcli.config import load_config
+    from pilotcli.errors import UsageError
     from pilotcli.event_runner import PretrainingSteps
     from pilotcli.runner import PretrainRequest
     from pilotcli.runner import pretrain as pretrain_models
-    from pilotcli.signals import Bus
 
+    if no_collect and (fresh or no_train):
+        other = "--fresh" if fresh else "--no-train"
+        why = "would train on the rows that it removes" if fresh else "leaves nothing to do"
+        raise UsageError(f"{other} together with --no-collect {why}", hint="Leave one of them out.")
     request = PretrainRequest(
         config=load_config(config, set_ or []),
         events=_names(events, False),
         steps=PretrainingSteps(collect=not no_collect, train=not no_train),
         fresh=fresh,
     )
-    with _view(format, quiet, verbose, no_color) as view:
-        finished = pretrain_models(request, Bus(view), abort=view.close)
+    with _watched(format, quiet, verbose, no_color) as (bus, abort):
+        finished = pretrain_models(request, bus, abort=abort)
     raise typer.Exit(finished.exit_code)
 
 
-def _view(format: OutputFormat, quiet: bool, verbose: bool, no_color: bool) -> View:
+@contextlib.contextmanager
+def _watched(
+    format: OutputFormat, quiet: bool, verbose: bool, no_color: bool
+) -> Iterator[tuple[Bus, Callable[[], None]]]:
+    """A bus with a view, and what closes the view; all else that is written goes to the view."""
+    from pilotcli.capture import own_stream, process_output
+    from pilotcli.signals import Bus
     from pilotcli.views import make_view
 
-    return make_view(
-        format=format.value, quiet=quiet, verbose=verbose, color=False if no_color else None
-    )
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(own_stream())
+        view = stack.enter_context(
+            make_view(
+                format=format.value,
+                quiet=quiet,
+                verbose=verbose,
+                color=False if no_color else None,
+                stream=stream,
+            )
+        )
+        bus = Bus(view)
+        if stream is not None:
+            stack.enter_context(process_output(bus))
+        yield bus, view.close
+
+
+def _begun(signal: Signal) -> list[int]:
+    """The number of the run that begins with this signal, if one does."""
+    from pilotcli.signals import RunStarted
+
+    return [signal.run_id] if isinstance(signal, RunStarted) else []
 
 
 def _names(events: str | None, no_events: bool) -> tuple[str, ...] | None:

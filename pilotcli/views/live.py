@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -149,14 +151,14 @@ class LiveView:
         finally:
             self.state.lock.release()
         between: list[Line] = [[]] if above and below else []
-        self._screen.leave(self._console.width, self._styled([*above, *between, *below]))
+        self._screen.leave(self._size()[0], self._styled([*above, *between, *below]))
 
     def refresh(self) -> None:
         """Paint what is there now."""
         with self._painting:
             if self._closed:
                 return
-            columns, rows = self._console.size
+            columns, rows = self._size()
             with self.state.lock:
                 above = self._taken()
                 lines = frame(self.state, columns - 1, rows - 1)
@@ -176,8 +178,18 @@ class LiveView:
         svg = render_svg(self.frame(), width=self._console.width, title=title)
         Path(path).write_text(svg, encoding="utf-8")
 
+    def _size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal that the view writes to: standard output itself may
+        lead elsewhere meanwhile."""
+        if self._console.file is not None and not (os.environ.keys() & {"COLUMNS", "LINES"}):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                columns, rows = os.get_terminal_size(self._console.file.fileno())
+                if columns and rows:
+                    return columns, rows
+        return self._console.size
+
     def _frame_lines(self) -> list[Line]:
-        columns, rows = self._console.size
+        columns, rows = self._size()
         with self.state.lock:
             return frame(self.state, columns - 1, rows - 1)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
-from pilotcli.capture import MAX_LINE, driver_output
-from pilotcli.signals import Bus, DriverOutput, Signal
+from pilotcli.capture import MAX_LINE, driver_output, process_output
+from pilotcli.records import EventKind
+from pilotcli.signals import Bus, DriverOutput, EventTriggered, Signal
 
 
 def test_lines_in_their_order_and_streams_back_as_they_were() -> None:
@@ -33,3 +36,27 @@ def test_a_line_that_never_ends_is_passed_on() -> None:
         print("next")
     texts = [signal.text for signal in heard if isinstance(signal, DriverOutput)]
     assert [len(text) for text in texts] == [MAX_LINE + 1, 0, 4]
+
+
+def test_what_an_event_leaves_unended_ends_with_it() -> None:
+    heard: list[Signal] = []
+    bus = Bus(heard.append)
+    with driver_output(bus):
+        print("no end", end="")
+        bus.emit(EventTriggered("E", EventKind.QUERY_FINISH, "interval", 1, "ok", 0.1, 1))
+        print("next")
+    texts = [signal.text for signal in heard if isinstance(signal, DriverOutput)]
+    assert texts == ["no end", "next"]
+
+
+def test_what_programs_of_a_driver_write_is_heard_too() -> None:
+    heard: list[Signal] = []
+    before = os.fstat(1), os.fstat(2)
+    with process_output(Bus(heard.append)):
+        subprocess.run(["/bin/sh", "-c", "echo out; echo err >&2; printf 'no end'"], check=True)
+    assert (os.fstat(1), os.fstat(2)) == before
+    assert sorted((one.stream, one.text) for one in heard if isinstance(one, DriverOutput)) == [
+        ("stderr", "err"),
+        ("stdout", "no end"),
+        ("stdout", "out"),
+    ]
