@@ -120,8 +120,8 @@ def test_planner_and_memory_settings_are_postgresqls_own(home: Path) -> None:
         )
     by_initdb = {"TimeZone", "log_timezone", "lc_messages", "default_text_search_config"}
     by_initdb |= {"DateStyle", "shared_buffers", "lc_monetary", "lc_numeric", "lc_time"}
-    ours = {"listen_addresses", "unix_socket_directories", "synchronous_commit", "wal_level"}
-    ours |= {"max_wal_senders", "log_min_messages"}
+    ours = {"listen_addresses", "unix_socket_directories", "synchronous_commit"}
+    ours |= {"log_min_messages"}
     assert {str(name) for (name,) in changed} <= by_initdb | ours
 
 

@@ -29,8 +29,6 @@ SUPERUSER = "postgres"
 
 _DEFAULTS = {
     "synchronous_commit": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # A failed statement is in pilot's journal; here it would only fill the disk.
