@@ -66,7 +66,20 @@ _KINDS: tuple[tuple[type[Event], EventKind], ...] = (
 
 
 def describe(registered: Registered) -> EventInfo:
-    """When the event fires, in words."""
+    """When the event fires, in words.
+
+    Raises `UsageError` for an event whose base class was never initialised.
+    """
+    try:
+        return _described(registered)
+    except AttributeError as exc:
+        raise UsageError(
+            f"the event {registered.name!r} is not complete: {exc}",
+            hint="Its __init__ must call super().__init__(...) with the base's arguments.",
+        ) from exc
+
+
+def _described(registered: Registered) -> EventInfo:
     event = registered.event
     fires = "before the first query"
     if isinstance(event, QueryFinishEvent):

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from pilotcli.databases.base import BaseDBController
 from pilotcli.errors import DriverError, Interrupted, UsageError
-from pilotcli.event_plan import Registered, kind_of
+from pilotcli.event_plan import Registered, describe, kind_of
 from pilotcli.events import (
     Event,
     ModelUpdate,
@@ -116,6 +116,7 @@ class EventRunner:
         kind = kind_of(event)
         taken = {one.name for one in self.events}
         registered = Registered(name or _free_name(type(event).__name__, taken), event, kind)
+        describe(registered)  # refuses one that its base class was never told of
         if registered.name in taken:
             raise UsageError(
                 f"two events are named {registered.name!r}", hint="Give one of them another name."

@@ -14,11 +14,13 @@ CANCEL_EVERY_S = 0.2
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into `stop`, and cancels what is running until this is left.
+    """Turns SIGINT, SIGTERM and SIGHUP (the terminal has gone) into `stop`, and cancels what is
+    running until this is left.
 
     A cancel that reaches the server between two statements does nothing, so it is repeated. The
-    second signal calls `abort` and ends the process with code 130 without waiting for anything.
-    Outside the main thread signals cannot be handled, and this does nothing.
+    first signal also calls `told`, from another thread; the second calls `abort` and ends the
+    process with code 130 without waiting for anything. Outside the main thread signals cannot be
+    handled, and this does nothing.
     """
 
     def __init__(
@@ -26,7 +28,9 @@ class Interrupts:
         stop: threading.Event,
         cancel: Callable[[], None],
         abort: Callable[[], None] = lambda: None,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
+        self._told = told
         self._stop = stop
         self._cancel = cancel
         self._abort = abort
@@ -35,7 +39,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._before[number] = signal.signal(number, self._received)
         return self
 
@@ -57,6 +61,7 @@ class Interrupts:
         threading.Thread(target=self._keep_cancelling, daemon=True).start()
 
     def _keep_cancelling(self) -> None:
+        self._told()
         while not self._left.is_set():
             self._cancel()
             self._left.wait(CANCEL_EVERY_S)

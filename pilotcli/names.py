@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["did_you_mean", "nearest"]
+__all__ = ["did_you_mean", "nearest", "sentences"]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -22,3 +22,10 @@ def did_you_mean(name: str, known: Iterable[str], *, listed: str = "Known") -> s
     if match is not None:
         return f"Did you mean {match!r}?"
     return f"{listed}: {', '.join(choices)}." if choices else f"{listed}: none."
+
+
+def sentences(message: str, hint: str | None) -> str:
+    """A message and what to do next on one line."""
+    if hint is None:
+        return message
+    return f"{message} {hint}" if message.endswith((".", "!", "?")) else f"{message}. {hint}"

@@ -26,6 +26,7 @@ __all__ = ["Replay", "Tally", "transaction_units"]
 BLOCK_BEGINS = frozenset({"BEGIN", "START"})
 BLOCK_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"})
 SLOWEST_KEPT = 10
+_BLOCK_LOST = DatabaseError("not run: the connection was lost inside its transaction block")
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ class Replay:
         self._workload = workload
         self._options = options
         self._stop = stop
-        self._count = threading.Lock()
+        scheduler.on_result = self.tally.add
         self._sessions: list[Session] = []
         self._errors: list[BaseException] = []
 
@@ -209,6 +210,7 @@ class Replay:
 
     def _work(self, units: Iterator[Sequence[Query]], round: int, worker: int) -> None:
         session: Session | None = None
+        block_lost = False
         try:
             session = self._connect()
             while not self._over():
@@ -218,7 +220,13 @@ class Replay:
                 for query in unit:
                     if len(unit) > 1 and self._over():
                         break
-                    if not self._one(session, query, round, worker) and session.closed:
+                    refused = _BLOCK_LOST if block_lost else None
+                    if block_lost and _ends_block(query):
+                        block_lost = False
+                    in_block = session.in_transaction
+                    ended_well = self._one(session, query, round, worker, refused)
+                    if not ended_well and session.closed:
+                        block_lost = in_block and not _ends_block(query)
                         session = self._reconnect(session)
         except BaseException as exc:  # noqa: BLE001 - raised again by run()
             self._errors.append(exc)
@@ -227,18 +235,20 @@ class Replay:
             if session is not None:
                 self._leave(session)
 
-    def _one(self, session: Session, query: Query, round: int, worker: int) -> bool:
+    def _one(
+        self,
+        session: Session,
+        query: Query,
+        round: int,
+        worker: int,
+        refused: DatabaseError | None = None,
+    ) -> bool:
         """Replay one query; whether it ended well."""
         if round == 0:
             self._scheduler.bus.emit(QueryStarted(query, 0, worker))
             result, _, _, _ = self._scheduler.run_in(session, query, 0, worker)
             return result.status == "ok"
-        result, _, _ = self._scheduler.walk(session, query, round, worker)
-        if self._options.workers == 1:
-            self.tally.add(result)
-        else:
-            with self._count:
-                self.tally.add(result)
+        result, _, _ = self._scheduler.walk(session, query, round, worker, refused=refused)
         return result.status == "ok"
 
     def _over(self) -> bool:

@@ -22,7 +22,7 @@ from pilotcli.event_runner import PretrainingProgress, PretrainingSteps
 from pilotcli.interrupts import Interrupts
 from pilotcli.model import PilotModel
 from pilotcli.model_loading import current_version, load_models
-from pilotcli.names import did_you_mean
+from pilotcli.names import did_you_mean, sentences
 from pilotcli.plugins import check_plugins
 from pilotcli.records import EventKind, RunStatus
 from pilotcli.replay import Replay, Tally
@@ -204,12 +204,17 @@ class _Ready:
         def body() -> None:
             try:
                 work()
-                self.scheduler.data_manager.flush()
             except BaseException as exc:  # noqa: BLE001 - judged below, in the main thread
+                failures.append(exc)
+            # What was collected is saved before the run is judged, so that rows that are lost
+            # count; what else closing tells comes too late for anything but a word.
+            try:
+                self.scheduler.data_manager.close()
+            except PilotError as exc:
                 failures.append(exc)
 
         started = time.perf_counter()
-        with Interrupts(self.stop, cancel, abort):
+        with Interrupts(self.stop, cancel, abort, self._told_to_stop):
             thread = threading.Thread(target=body, name="pilot-run")
             thread.start()
             while thread.is_alive():
@@ -224,6 +229,10 @@ class _Ready:
         if failures and not isinstance(failures[0], PilotError):
             raise failures[0]
         return finished
+
+    def _told_to_stop(self) -> None:
+        text = "stopping: what runs is cancelled, and everything written; Ctrl-C ends at once"
+        self.bus.emit(Notice("warning", text))
 
     def _concluded(
         self, tally: Tally, failures: Sequence[BaseException], elapsed_s: float
@@ -264,8 +273,8 @@ class _Ready:
             if isinstance(exc, Interrupted):
                 continue
             code = exc.exit_code if isinstance(exc, PilotError) else 1
-            hint = f" {exc.hint}" if isinstance(exc, PilotError) and exc.hint else ""
-            verdicts.append((code, f"{exc}{hint}"))
+            hint = exc.hint if isinstance(exc, PilotError) else None
+            verdicts.append((code, sentences(str(exc), hint)))
         failed = {one.event for one in self.scheduler.event_runner.failures}
         if failed:
             names = ", ".join(sorted(failed))
@@ -335,6 +344,7 @@ def _prepared(
         scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))
         if config.collect is not None:
             scheduler.collect(config.collect)
+        scheduler.prepare()
         registered = tuple(
             scheduler.event_runner.register(one.event, one.spec.name) for one in built
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -91,6 +91,9 @@ class PilotScheduler:
             stop_requested=self.stop.is_set,
         )
         self.last_result: QueryResult | None = None
+        self.on_result: Callable[[QueryResult], object] | None = None
+        """Told of each result as soon as it is recorded, before events fire; by one thread at a
+        time."""
         self.finished = 0
         self._log = log
         self._collect: CollectSection | None = None
@@ -154,6 +157,17 @@ class PilotScheduler:
             buffercache=section.buffercache,
         )
 
+    def prepare(self) -> None:
+        """Find out before the first query whether the store and the server can do what is asked.
+
+        The planner module is built here, where it is needed and missing. Raises `StoreError`, and
+        as `open_session` does.
+        """
+        if self._collect is not None:
+            self.data_manager.connect()
+        if self.steering:
+            self.open_session(None).close()
+
     def open_session(self, timeout_s: float | None) -> Session:
         """A session to walk queries in, made ready for what is pushed and pulled.
 
@@ -209,20 +223,29 @@ class PilotScheduler:
                     self.bus.emit(Notice("info", f"for this workload: {done}"))
 
     def walk(
-        self, session: Session, query: Query, round: int = 1, worker: int = 0
+        self,
+        session: Session,
+        query: Query,
+        round: int = 1,
+        worker: int = 0,
+        *,
+        refused: PilotError | None = None,
     ) -> tuple[QueryResult, Sequence[Row], PilotError | None]:
         """Run `query` in `session`, record it, fire what is due; never raises for the query.
 
-        Returns its result, its rows, and the error that it ended with.
+        With `refused` it is recorded with that error and not run. Returns its result, its rows,
+        and the error that it ended with.
         """
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
-        result, rows, error, pulled = self.run_in(session, query, round, worker)
+        result, rows, error, pulled = self.run_in(session, query, round, worker, refused)
         with self._lock:
             self.finished += 1
             self.last_result = result
             if self._log is not None:
                 self._log.add_result(query, result)
+            if self.on_result is not None:
+                self.on_result(result)
             if pulled is not None and self._collect is not None:
                 self.data_manager.append(self._collect.table, pulled)
             self.bus.emit(QueryFinished(query, result))
@@ -230,7 +253,12 @@ class PilotScheduler:
         return result, rows, error
 
     def run_in(
-        self, session: Session, query: Query, round: int = 1, worker: int = 0
+        self,
+        session: Session,
+        query: Query,
+        round: int = 1,
+        worker: int = 0,
+        refused: PilotError | None = None,
     ) -> tuple[QueryResult, Sequence[Row], PilotError | None, dict[str, Any] | None]:
         """Run `query` without recording it; the last value is the row to be stored about it."""
         status: QueryStatus = "ok"
@@ -239,7 +267,9 @@ class PilotScheduler:
         steered: Steered | None = None
         report: SteeringReport | None = None
         started_at = time.time()
-        if self._steered:
+        if refused is not None:
+            status, error, elapsed_s = "error", refused, 0.0
+        elif self._steered:
             steered, inference_s = self.steering.run(session, query, pull=round > 0)
             rows, error, elapsed_s = steered.rows, steered.error, steered.elapsed_s
             collection_s, report = steered.collection_s, steered.report

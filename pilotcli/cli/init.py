@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,4 +30,6 @@ def init(
     for path in write_scaffold(folder):
         out(f"wrote {path}")
     enter = "" if folder == Path() else f"cd {folder} && "
-    out(f"\nNext:  {enter}pilot run\nThen change events.py, and run it again.")
+    # As it was called, where a shell would not find it by its name alone.
+    pilot = "pilot" if shutil.which("pilot") else str(Path(sys.argv[0]).absolute())
+    out(f"\nNext:  {enter}{pilot} run\nThen change events.py, and run it again.")

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -21,8 +21,14 @@ COLUMNS = QueryResult._fields
 BATCH_ROWS = 10_000
 
 
-def check_output(path: Path) -> None:
-    """Refuse, before a run, a file that could not be written after it (`UsageError`)."""
+def check_output(path: Path, workload: Sequence[str] = ()) -> None:
+    """Refuse, before a run, a file that could not be written after it, or that is part of the
+    `workload` (`UsageError`)."""
+    if path.resolve() in {Path(one).resolve() for one in workload}:
+        raise UsageError(
+            f"--output {path} is the workload itself, which it would replace",
+            hint="Name another file.",
+        )
     if path.suffix not in _WRITERS:
         raise UsageError(
             f"--output {path}: results are written as {', '.join(_WRITERS)}",
@@ -51,7 +57,8 @@ def write_results(home: Path, run_id: int, path: Path) -> None:
 
     The file appears whole or not at all. Raises `StorageError` when it cannot be written.
     """
-    folder = path.absolute().parent
+    path = path.resolve()
+    folder = path.parent
     temporary: str | None = None
     try:
         with Journal.open(home) as journal:

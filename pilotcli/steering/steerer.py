@@ -37,6 +37,7 @@ from pilotcli.steering.methods import coarse_settings, hint_text
 from pilotcli.steering.planner import Estimate, parse_report, rows_setting
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.text import literal, restored, set_all
+from pilotcli.workload import is_one_statement
 
 if TYPE_CHECKING:
     from pilotcli.steering.subplans import QueryGraph
@@ -119,7 +120,7 @@ class Steerer:
             return steered
         if message.steers or message.ignored or self._reports:
             self._take_in(query, message, steered)
-        if pull and self.pulls and query.command in PLANNED:
+        if pull and self.pulls and _is_planned(query):
             began = time.perf_counter()
             self._pull(query, message, steered)
             steered.collection_s = time.perf_counter() - began
@@ -257,7 +258,7 @@ class Steerer:
         if not message.steers:
             return session.execute(explain + message.sql, query.copy)
         in_transaction = session.in_transaction
-        if query.command not in PLANNED or in_transaction:
+        if in_transaction or not _is_planned(query):
             return self._bracketed(query, message, explain, in_transaction)
         prefix = message.prefix()
         try:
@@ -321,7 +322,7 @@ class Steerer:
             report = parse_report(notices)
             steered.planning_s = _seconds(report.planning_ms)
             steered.execution_s = _seconds(report.execution_ms)
-            if report.plan_text is not None:
+            if report.plan_text is not None and _is_planned(query):
                 steered.plan_text = report.plan_text
             if self.pulls.subquery_cards and report.estimates:
                 self._name_cards(query, report.estimates, steered)
@@ -336,7 +337,7 @@ class Steerer:
                 )
         elif self._reports:
             found = auto_explained(notices)
-            if found is not None:
+            if found is not None and _is_planned(query):
                 steered.execution_s, steered.plan_text = found
         if message.steers or ignored:
             steered.report = SteeringReport(tuple(applied), tuple(ignored))
@@ -362,7 +363,10 @@ class Steerer:
         if self._reports and steered.error is None and steered.plan_text is None and pulls.plan:
             self._prepare()  # the workload has reset the session's settings
         try:
-            if pulls.plan and steered.plan_text is None:
+            # Of a query that ran into its time-out the plan is worth a question; one that failed by
+            # itself has none that explains it.
+            failed = steered.error is not None and not isinstance(steered.error, QueryTimeout)
+            if pulls.plan and steered.plan_text is None and not failed:
                 again = Steered()
                 self._send(query, message, again, execute=False)
                 if again.error is not None:
@@ -385,6 +389,11 @@ class Steerer:
             steered.buffercache = cached_blocks(self.session)
         except (QueryError, DatabaseError) as exc:
             steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
+
+
+def _is_planned(query: Query) -> bool:
+    """Whether EXPLAIN takes the query as it stands, which would run a second statement in it."""
+    return query.command in PLANNED and is_one_statement(query.sql)
 
 
 def cached_blocks(session: PostgresSession) -> dict[str, int]:

@@ -60,8 +60,9 @@ def query_line(result: QueryResult) -> str:
 
 
 def event_failure(signal: EventTriggered) -> str:
-    """Which event failed, when, and its error's last line."""
-    return f"event {clean(signal.event)} failed {_when(signal)}: {_last_line(signal.error)}"
+    """Which event failed, when, and its error's first line."""
+    why = _first_line(signal.error) or "no message"
+    return f"event {clean(signal.event)} failed {_when(signal)}: {why}"
 
 
 def firing(signal: EventTriggered) -> str:
@@ -118,8 +119,3 @@ def _when(signal: EventTriggered) -> str:
 def _first_line(text: str | None) -> str:
     lines = [line for line in str(text or "").splitlines() if line.strip()]
     return clean(lines[0]) if lines else ""
-
-
-def _last_line(text: str | None) -> str:
-    lines = [line for line in str(text or "").splitlines() if line.strip()]
-    return clean(lines[-1].strip()) if lines else "no message"

@@ -51,7 +51,9 @@ def one_line(state: RunState) -> str:
     if state.run is None:
         return ""
     verdict, counts = _verdict(state)
-    return joined([line_text(verdict), line_text(counts)], ": ")
+    reasons = state.finished.reasons if state.finished is not None else ()
+    told = joined([line_text(verdict), line_text(counts)], ": ")
+    return joined([told, *map(clean, reasons)], "; ")
 
 
 def _verdict(state: RunState) -> tuple[Line, Line]:

@@ -6,8 +6,15 @@
 from __future__ import annotations
 
 from pilotcli.workload.lex import leading_keyword
-from pilotcli.workload.reader import iter_statements
+from pilotcli.workload.reader import is_one_statement, iter_statements
 from pilotcli.workload.splitter import Statement
 from pilotcli.workload.workload import Workload, open_workload
 
-__all__ = ["Statement", "Workload", "iter_statements", "leading_keyword", "open_workload"]
+__all__ = [
+    "Statement",
+    "Workload",
+    "is_one_statement",
+    "iter_statements",
+    "leading_keyword",
+    "open_workload",
+]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import io
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ from pilotcli.workload.splitter import CHUNK_BYTES, Splitter, Statement
 from pilotcli.workload.strings import StringsMode
 from pilotcli.workload.window import Window
 
-__all__ = ["ScriptReader", "iter_statements", "single_statement"]
+__all__ = ["ScriptReader", "is_one_statement", "iter_statements", "single_statement"]
 
 _ID_AND_QUERY = re.compile(rb"\s*[^\s'\"#;]+#####")
 
@@ -46,6 +48,16 @@ def iter_statements(
     place = functools.partial(CopyData, Path(name))
     for _, statements, _ in Script(splitter, state, refuse, lambda copy: place(*copy)):
         yield from statements
+
+
+def is_one_statement(sql: str) -> bool:
+    """Whether `sql` holds a single statement, with or without its semicolon."""
+    if ";" not in sql:
+        return True
+    try:
+        return len(list(itertools.islice(iter_statements(io.BytesIO(sql.encode())), 2))) < 2
+    except (WorkloadError, UnicodeError):
+        return False
 
 
 class ScriptReader:

@@ -385,3 +385,83 @@ def test_bad_input_ends_before_the_first_query(project: Project) -> None:
     with pytest.raises(DatabaseError):
         project.run("w.sql", sets=("database.dsn=host=/nowhere dbname=x user=y",))
     assert not project.heard(RunFinished)
+
+
+def test_a_block_whose_connection_is_lost_is_not_run_on(project: Project) -> None:
+    project.write(
+        "w.sql",
+        """
+        BEGIN;
+        INSERT INTO half VALUES (1);
+        SELECT pg_terminate_backend(pg_backend_pid());
+        INSERT INTO half VALUES (2);
+        COMMIT;
+        SELECT 1
+        """,
+    )
+    project.write("first.sql", "CREATE TABLE half (n int)")
+    project.write("last.sql", "SELECT 1 / (1 - sign(count(*))) FROM half; DROP TABLE half")
+    assert project.run("first.sql").exit_code == 0
+    for workers in (1, 2):
+        finished = project.run("w.sql", sets=(f"run.workers={workers}", "run.max_failures=3"))
+        results = [signal.result for signal in project.heard(QueryFinished)]  # type: ignore[attr-defined]
+        failed = {one.seq: one.error for one in results if one.status == "error"}
+        assert sorted(failed) == [3, 4, 5]
+        assert failed[4] == failed[5]
+        assert "inside its transaction block" in str(failed[4])
+        assert finished.exit_code == 0
+    assert project.run("last.sql").exit_code == 0
+
+
+def test_statements_that_are_joined_are_run_once_and_not_explained(project: Project) -> None:
+    project.config("collect: {table: seen, physical_plan: true, estimated_cost: true}")
+    project.write(
+        "w.sql",
+        """
+        CREATE TABLE once (n int);
+        SELECT 1 \\; INSERT INTO once VALUES (1);
+        SELECT count(*) = 1 FROM once WHERE ';' = ';';
+        DROP TABLE once
+        """,
+    )
+    for planner in ("auto", "never"):
+        finished = project.run("w.sql", sets=(f"steering.planner={planner}",))
+        assert (finished.exit_code, finished.ok) == (0, 4)
+    config = PostgreSQLConfig(dsn=project.dsn)
+    config.user_data_db_name = project.store
+    with DataManager(config) as manager:
+        seen = manager.read_all("seen")
+    plans = seen["physical_plan"]
+    assert plans[2]["Plan"]["Node Type"] == "Aggregate"
+    assert plans[6]["Plan"]["Node Type"] == "Aggregate"
+    assert plans[5] is None
+
+
+def test_a_store_that_cannot_be_reached_is_told_before_the_first_query(project: Project) -> None:
+    project.config("collect: seen")
+    project.write("w.sql", "SELECT 1")
+    with pytest.raises(DatabaseError, match="store"):
+        project.run("w.sql", sets=("store.dsn=host=/nowhere dbname=x user=y",))
+    assert not project.heard(QueryFinished)
+
+
+def test_an_event_that_forgets_its_base_is_told_so(project: Project) -> None:
+    project.write(
+        "ev.py",
+        """
+        from pilotcli import QueryFinishEvent
+
+        class Forgets(QueryFinishEvent):
+            def __init__(self, config):
+                self.config = config
+
+            def process(self, db_controller, data_manager):
+                pass
+        """,
+    )
+    project.write("w.sql", "SELECT 1")
+    project.config("events: ['ev.py:Forgets']")
+    with pytest.raises(UsageError, match="'Forgets' is not complete") as raised:
+        project.run("w.sql")
+    assert "super().__init__" in str(raised.value.hint)
+    assert not project.heard(RunStarted)

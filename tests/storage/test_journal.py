@@ -93,15 +93,16 @@ def test_a_run_is_read_back_as_it_was(journal: Journal) -> None:
     assert journal.counters(run.run_id) == {"Update": 3}
 
 
-def test_statistics_are_by_nearest_rank_over_what_ended_well(journal: Journal) -> None:
+def test_statistics_are_by_nearest_rank_over_what_ended_by_itself(journal: Journal) -> None:
     with start(journal) as run:
-        for seq in range(1, 101):
+        for seq in range(1, 100):
             run.add_result(query(seq), result(seq))
-        run.add_result(query(101), result(101, status="timeout", elapsed_s=30.0))
+        run.add_result(query(100), result(100, status="timeout", elapsed_s=30.0))
+        run.add_result(query(101), result(101, status="error", elapsed_s=90.0))
     found = journal.statistics(run.run_id)
-    assert found.counts == {"ok": 100, "timeout": 1}
-    assert (found.p50_s, found.p95_s, found.p99_s, found.max_s) == (0.05, 0.095, 0.099, 0.1)
-    assert found.query_s == pytest.approx(5.05 + 30)
+    assert found.counts == {"ok": 99, "timeout": 1, "error": 1}
+    assert (found.p50_s, found.p95_s, found.p99_s, found.max_s) == (0.05, 0.095, 0.099, 30.0)
+    assert found.query_s == pytest.approx(4.95 + 120)
     with start(journal) as empty:
         pass
     assert journal.statistics(empty.run_id).p50_s is None

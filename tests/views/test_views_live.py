@@ -188,7 +188,7 @@ def test_what_stays_is_printed_above_in_order(make: Any, show: Any) -> None:
         "calm",
         "│ second",
         "warning: mind",
-        "✗ event Event0 failed after query 1: really",
+        "✗ event Event0 failed after query 1: ValueError: no",
         "w.sql · embedded PostgreSQL 18.0 · run 7",
     ]
 

@@ -306,7 +306,14 @@ def test_the_public_names() -> None:
 
     assert package.__all__ == sorted(package.__all__)
     assert json.dumps(package.__all__) == json.dumps(
-        ["Statement", "Workload", "iter_statements", "leading_keyword", "open_workload"]
+        [
+            "Statement",
+            "Workload",
+            "is_one_statement",
+            "iter_statements",
+            "leading_keyword",
+            "open_workload",
+        ]
     )
 
 

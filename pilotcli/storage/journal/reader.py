@@ -166,14 +166,15 @@ class JournalReader:
     def statistics(self, run_id: int) -> RunStatistics:
         """Counts per status and latency percentiles of a run, without loading its results."""
         counts = self.counts(run_id)
-        ok = counts.get("ok", 0)
+        timed = counts.get("ok", 0) + counts.get("timeout", 0)
         ((query_s,),) = self._all("SELECT total(elapsed_s) FROM results WHERE run_id = ?", run_id)
-        ranks = [max(1, math.ceil(share * ok)) for share in (0.50, 0.95, 0.99, 1.0)]
+        ranks = [max(1, math.ceil(share * timed)) for share in (0.50, 0.95, 0.99, 1.0)]
         # The latencies are sorted once for all of them.
         found = dict(
             self._all(
                 "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "
-                "FROM results WHERE run_id = ? AND status = 'ok') WHERE rank IN (?, ?, ?, ?)",
+                "FROM results WHERE run_id = ? AND status IN ('ok', 'timeout')) "
+                "WHERE rank IN (?, ?, ?, ?)",
                 run_id,
                 *ranks,
             )
