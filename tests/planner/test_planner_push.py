@@ -270,6 +270,25 @@ def test_an_index_scan_is_costed_by_what_it_returns(steered: Steered) -> None:
     assert few["Total Cost"] == pytest.approx(usual["Total Cost"], rel=0.01)
 
 
+def test_what_is_pushed_for_a_join_tells_what_each_loop_returns(steered: Steered) -> None:
+    """Seven users with ten votes each are looked up; seven with a thousand each are not."""
+    sql = "SELECT * FROM users u JOIN votes v ON v.user_id = u.id WHERE u.id < 8"
+    usual, _ = steered.plan(sql)
+    assert usual["Node Type"] == "Nested Loop"
+    many, _ = steered.plan(sql, {"u v": 7000})
+    assert many["Node Type"] == "Hash Join"
+    few, _ = steered.plan(sql, {"u v": 28})
+    assert few["Node Type"] == "Nested Loop"
+    assert rows_of(few, "v") == 4
+    # The rows of a semi join do not tell what there is to look at.
+    sql = (
+        "SELECT * FROM users u WHERE u.id < 8 AND EXISTS (SELECT FROM votes v WHERE user_id = u.id)"
+    )
+    usual, _ = steered.plan(sql)
+    pushed, _ = steered.plan(sql, {"u v": 1})
+    assert rows_of(pushed, "v") == rows_of(usual, "v")
+
+
 def test_the_arms_of_an_or_are_left_alone(steered: Steered) -> None:
     sql = "SELECT * FROM votes v WHERE v.user_id = 5 OR v.post_id = 7"
     usual, _ = steered.plan(sql)

@@ -41,7 +41,8 @@
  * were costed with other numbers are made anew, index scans so that they fetch what they return.
  * A join relation gets its rows at the first pair
  * of relations that it can be made from: the paths made so far are dropped, and the planner adds
- * them again. Partitions share the factor by which their parent changed.
+ * them again. Partitions share the factor by which their parent changed. What is pushed for a join
+ * also tells how many rows an inner index scan returns in each loop.
  */
 #include "postgres.h"
 
@@ -158,10 +159,11 @@ typedef struct SubsetSlot
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* The cost function of an index whose table has pushed rows. */
+/* The cost function of an index in a block for which rows are pushed. */
 typedef struct IndexCost
 {
 	IndexOptInfo *index;
+	bool		table_is_pushed;	/* for the table itself, not only for joins */
 	amcostestimate_function original;
 	struct IndexCost *next;
 } IndexCost;
@@ -687,15 +689,20 @@ looks_up_an_arm(const IndexPath *path)
 	ListCell   *cell;
 
 	foreach(cell, path->indexclauses)
-		if (!list_member_ptr(path->indexinfo->rel->baserestrictinfo,
-							 ((IndexClause *) lfirst(cell))->rinfo))
+	{
+		RestrictInfo *condition = ((IndexClause *) lfirst(cell))->rinfo;
+		RelOptInfo *rel = path->indexinfo->rel;
+
+		if (condition->parent_ec == NULL && !list_member_ptr(rel->baserestrictinfo, condition) &&
+			!list_member_ptr(rel->joininfo, condition))
 			return true;
+	}
 	return false;
 }
 
 /*
- * Cost an index scan so that it agrees with the rows that are pushed for its table: it fetches no
- * less than these, and just these if it looks up all conditions. Otherwise the planner would
+ * Cost an index scan so that it agrees with the rows that it is to return: it fetches no less than
+ * these, and just these if it looks up all conditions on its table. Otherwise the planner would
  * expect a thousand rows, and still cost the scan as if it fetched ten.
  */
 static void
@@ -706,6 +713,7 @@ cost_index_as_pushed(PlannerInfo *root, IndexPath *path, double loop_count, Cost
 	IndexCost  *cost = planning == NULL ? NULL : planning->index_costs;
 	amcostestimate_function original;
 	double		fetched;
+	double		rows;
 	double		ratio;
 
 	while (cost != NULL && cost->index != path->indexinfo)
@@ -715,19 +723,25 @@ cost_index_as_pushed(PlannerInfo *root, IndexPath *path, double loop_count, Cost
 		GetIndexAmRoutineByAmId(path->indexinfo->relam, false)->amcostestimate;
 	original(root, path, loop_count, startup, total, selectivity, correlation, pages);
 	fetched = *selectivity * rel->tuples;
-	if (path->path.param_info != NULL || path->indexclauses == NIL || !(fetched > 0) ||
-		looks_up_an_arm(path))
+	rows = path->path.param_info == NULL ? rel->rows : path->path.param_info->ppi_rows;
+	if (path->indexclauses == NIL || !(fetched > 0) || looks_up_an_arm(path))
 		return;
-	if (rel->rows <= fetched && !looks_up_everything(path))
+	if (path->path.param_info != NULL)
+	{
+		if (rows <= clamp_row_est(fetched))
+			return;
+	}
+	else if (cost == NULL || !cost->table_is_pushed ||
+			 (rows <= fetched && !looks_up_everything(path)))
 		return;
-	ratio = Min(rel->rows, rel->tuples) / fetched;
+	ratio = Min(rows, rel->tuples) / fetched;
 	*selectivity = Min(*selectivity * ratio, 1.0);
 	*total = *startup + (*total - *startup) * ratio;
 	*pages = Max(*pages * ratio, 1.0);
 }
 
 static void
-steer_index_costs(RelOptInfo *rel)
+steer_index_costs(RelOptInfo *rel, bool is_pushed)
 {
 	ListCell   *cell;
 
@@ -737,6 +751,7 @@ steer_index_costs(RelOptInfo *rel)
 		IndexCost  *cost = palloc(sizeof(IndexCost));
 
 		cost->index = index;
+		cost->table_is_pushed = is_pushed;
 		cost->original = (amcostestimate_function) index->amcostestimate;
 		cost->next = planning->index_costs;
 		planning->index_costs = cost;
@@ -762,18 +777,23 @@ push_base(Block *block, Subset *subset)
 	block->factors[rti] = subset->factor;
 	block->has_bases_pushed = true;
 	planning->applied[subset->entry] = true;
-	steer_index_costs(rel);
 	for (int i = 1; i < root->simple_rel_array_size; i++)
 	{
 		RelOptInfo *child = root->simple_rel_array[i];
 
 		if (child != NULL && child->reloptkind == RELOPT_OTHER_MEMBER_REL &&
 			bms_equal(child->top_parent_relids, subset->relids) && !IS_DUMMY_REL(child))
-		{
 			child->rows = Max(child->rows * subset->factor, 1.0);
-			steer_index_costs(child);
-		}
 	}
+}
+
+/* By how much the rows of a base relation, or of the parent of a partition, have changed. */
+static double
+base_factor(const Block *block, const RelOptInfo *rel)
+{
+	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
+		return block->factors[bms_singleton_member(rel->top_parent_relids)];
+	return block->factors[rel->relid];
 }
 
 /* Begin a block: the sizes of its base relations are known, and no join is planned. */
@@ -822,6 +842,14 @@ make_block(PlannerInfo *root)
 		for (Subset *subset = block->first; subset != NULL; subset = subset->next)
 			if (subset->entry >= 0 && bms_membership(subset->relids) == BMS_SINGLETON)
 				push_base(block, subset);
+		if (block->has_bases_pushed || block->has_joins_pushed)
+			for (int i = 1; i < root->simple_rel_array_size; i++)
+			{
+				RelOptInfo *rel = root->simple_rel_array[i];
+
+				if (rel != NULL && IS_SIMPLE_REL(rel))
+					steer_index_costs(rel, base_factor(block, rel) != 1.0);
+			}
 	}
 	block->next = planning->blocks;
 	planning->blocks = block;
@@ -848,8 +876,89 @@ find_block(PlannerInfo *root)
  * ------------------------------------------------------------------------------------------
  */
 
+/* The base relations among `relids`; from 16 on these tell outer joins too. A copy if `*mine`. */
+static Relids
+base_relids(PlannerInfo *root, Relids relids, bool *mine)
+{
+	*mine = false;
+#if PG_VERSION_NUM >= 160000
+	if (bms_overlap(relids, root->outer_join_rels))
+	{
+		*mine = true;
+		return bms_difference(relids, root->outer_join_rels);
+	}
+#else
+	(void) root;
+#endif
+	return relids;
+}
+
 /*
- * Let the estimates for parameterized paths of `rel`, from the number `from` on, follow its own.
+ * How many rows one loop over `rel` returns, by what is pushed for its join with the relations
+ * `outer` that the loop runs over; 0 if that is not known.
+ */
+static double
+rows_per_loop(Block *block, RelOptInfo *rel, Relids outer)
+{
+	PlannerInfo *root = block->root;
+	Relids		whole;
+	Subset	   *join;
+	Subset	   *alone;
+	ListCell   *cell;
+	bool		mine;
+
+	if (!block->has_joins_pushed || rel->reloptkind != RELOPT_BASEREL)
+		return 0;
+	outer = base_relids(root, outer, &mine);
+	whole = bms_union(outer, rel->relids);
+	join = find_subset(block, whole);
+	if (join == NULL || join->entry < 0)
+		return 0;
+	foreach(cell, root->join_info_list)
+	{
+		SpecialJoinInfo *special = lfirst(cell);
+
+		/* Of semi and anti joins the rows do not tell how many there are to look at. */
+		if (special->jointype != JOIN_LEFT && bms_overlap(whole, special->syn_lefthand) &&
+			bms_overlap(whole, special->syn_righthand))
+			return 0;
+	}
+	if (bms_membership(outer) == BMS_SINGLETON)
+		return join->target / root->simple_rel_array[bms_singleton_member(outer)]->rows;
+	alone = find_subset(block, outer);
+	return alone == NULL || alone->entry < 0 ? 0 : join->target / alone->target;
+}
+
+/*
+ * Let the estimates for parameterized paths of a base relation follow what is pushed for it and
+ * for its joins. Returns whether any has changed.
+ */
+static bool
+push_parameterized(Block *block, RelOptInfo *rel, double factor)
+{
+	bool		changed = false;
+	ListCell   *cell;
+
+	foreach(cell, rel->ppilist)
+	{
+		ParamPathInfo *info = lfirst(cell);
+		double		rows = rows_per_loop(block, rel, info->ppi_req_outer);
+
+		if (rows == 0)
+			rows = info->ppi_rows * factor;
+		rows = Min(Max(rows, 1.0), rel->rows);
+		/* Of an inheritance parent it is 0: its paths add up those of the children. */
+		if (info->ppi_rows > 0 && info->ppi_rows != rows)
+		{
+			info->ppi_rows = rows;
+			changed = true;
+		}
+	}
+	return changed;
+}
+
+/*
+ * Let the estimates for parameterized paths of a join, from the number `from` on, follow its own.
  */
 static void
 scale_parameterized(RelOptInfo *rel, int from, double factor)
@@ -858,9 +967,7 @@ scale_parameterized(RelOptInfo *rel, int from, double factor)
 	{
 		ParamPathInfo *info = list_nth(rel->ppilist, i);
 
-		/* Of an inheritance parent it is 0: its paths add up those of the children. */
-		if (info->ppi_rows > 0)
-			info->ppi_rows = Min(Max(info->ppi_rows * factor, 1.0), rel->rows);
+		info->ppi_rows = Min(Max(info->ppi_rows * factor, 1.0), rel->rows);
 	}
 }
 
@@ -943,21 +1050,19 @@ correct_rows(RelOptInfo *rel, double factor)
 }
 
 static void
-steer_base(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+steer_base(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	Block	   *block = find_block(root);
 	bool		first = block == NULL;
+	bool		changed;
 	double		factor;
 
 	if (first)
 		planning->latest = block = make_block(root);
-	if (!block->has_bases_pushed || IS_DUMMY_REL(rel))
+	if (!(block->has_bases_pushed || block->has_joins_pushed) || IS_DUMMY_REL(rel))
 		return;
-	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
-		factor = block->factors[bms_singleton_member(rel->top_parent_relids)];
-	else
-		factor = block->factors[rti];
-	scale_parameterized(rel, 0, factor);
+	factor = base_factor(block, rel);
+	changed = push_parameterized(block, rel, factor);
 	if (rte->rtekind == RTE_RELATION && !rte->inh && rte->tablesample == NULL &&
 		rte->relkind != RELKIND_FOREIGN_TABLE)
 	{
@@ -966,10 +1071,10 @@ steer_base(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		 * relations that parameterized paths would loop over. Only the new estimates of their
 		 * parameterized paths came too late.
 		 */
-		if (first || (factor != 1.0 && rel->ppilist != NIL))
+		if (first || changed)
 			remake_table_paths(root, rel, factor);
 	}
-	else if (factor != 1.0)
+	else if (changed || factor != 1.0)
 		correct_rows(rel, factor);
 }
 
@@ -979,30 +1084,13 @@ rel_pathlist_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *
 	if (prev_rel_pathlist != NULL)
 		prev_rel_pathlist(root, rel, rti, rte);
 	if (planning != NULL)
-		steer_base(root, rel, rti, rte);
+		steer_base(root, rel, rte);
 }
 
 /* ------------------------------------------------------------------------------------------
  * Joins
  * ------------------------------------------------------------------------------------------
  */
-
-/* The base relations among `relids`; from 16 on these tell outer joins too. A copy if `*mine`. */
-static Relids
-base_relids(PlannerInfo *root, Relids relids, bool *mine)
-{
-	*mine = false;
-#if PG_VERSION_NUM >= 160000
-	if (bms_overlap(relids, root->outer_join_rels))
-	{
-		*mine = true;
-		return bms_difference(relids, root->outer_join_rels);
-	}
-#else
-	(void) root;
-#endif
-	return relids;
-}
 
 static Subset *
 find_join(Block *block, Relids relids)
