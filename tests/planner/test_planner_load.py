@@ -67,9 +67,9 @@ def test_it_is_built_where_it_may_be(
 
 
 def test_without_a_compiler(
-    session: PostgresSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: PostgresSession, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pg_config = building.find_pg_config(version_of(session))
+    pg_config = pg_config_of(kind)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     missing = load(session, cache=tmp_path / "cache", pg_config=pg_config, may_build=True)
