@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from steered import Steered, pg_config_of
 
 from pilotcli.databases.postgres import PostgresSession, PostgresTarget
-from pilotcli.steering.planner import Missing, Planner, building, find_built, load
+from pilotcli.steering.planner import Missing, Planner, building, find_built, load, loading
 
 
 @pytest.fixture
@@ -101,15 +102,24 @@ def test_an_object_that_is_none(session: PostgresSession, homes: Path, kind: str
 
 
 def test_an_object_that_the_server_cannot_reach(
-    session: PostgresSession, cache: Path, tmp_path: Path
+    session: PostgresSession,
+    cache: Path,
+    homes: Path,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """For root the server is another user, who cannot enter a private folder."""
+    outside = homes / f"outside-{kind}"
+    outside.mkdir(mode=0o755)
+    monkeypatch.setattr(loading, "outside_folder", lambda account, kind: outside)
     tmp_path.chmod(0o700)
     built = find_built(version_of(session), cache)
     assert built is not None
     shutil.copy(built, tmp_path / built.name)
     planner = load(session, cache=tmp_path, pg_config=None, may_build=False)
-    assert isinstance(planner, Planner)
+    used = outside if os.geteuid() == 0 else tmp_path
+    assert planner == Planner(str(used / built.name))
 
 
 def test_an_ordinary_role_needs_an_administrator(
