@@ -11,5 +11,15 @@ from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.explain import estimates_by_explain
 from pilotcli.steering.subplans.graph import QueryGraph
+from pilotcli.steering.subplans.join_order import rewrite_join_order
+from pilotcli.steering.subplans.observed import observed_cardinalities
 
-__all__ = ["Catalog", "NotAnalysable", "QueryGraph", "analyse", "estimates_by_explain"]
+__all__ = [
+    "Catalog",
+    "NotAnalysable",
+    "QueryGraph",
+    "analyse",
+    "estimates_by_explain",
+    "observed_cardinalities",
+    "rewrite_join_order",
+]

@@ -11,7 +11,7 @@ from pilotcli.steering.subplans.graph import QueryGraph
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["analyse", "read_key"]
+__all__ = ["analyse", "query_of", "read_key", "read_names"]
 
 
 def analyse(sql: str, catalog: Catalog) -> QueryGraph:
@@ -37,8 +37,8 @@ def _analysed(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
 
     try:
         tree = parse(sql)
-        _read_names(tree, catalog)
-        return QueryGraph(sql, catalog, make_blocks(_query_of(tree), Scope(catalog)))
+        read_names(tree, catalog)
+        return QueryGraph(sql, catalog, make_blocks(query_of(tree), Scope(catalog)))
     except NotAnalysable as error:
         return error
     except RecursionError:
@@ -52,14 +52,15 @@ def read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
     from pilotcli.steering.subplans.parsing import parse
 
     tree = parse(key)
-    _read_names(tree, catalog)
+    read_names(tree, catalog)
     blocks = make_blocks(tree, Scope(catalog), verbatim=True)
     if not blocks:
         raise NotAnalysable("a sub-plan's query has relations")
     return blocks[0].names, blocks[0].key(blocks[0].names)
 
 
-def _query_of(tree: exp.Expression) -> exp.Expression:
+def query_of(tree: exp.Expression) -> exp.Expression:
+    """The query in a statement: that of an INSERT, otherwise the statement itself."""
     from sqlglot import exp
 
     if isinstance(tree, exp.Insert):
@@ -73,7 +74,7 @@ def _query_of(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def _read_names(tree: exp.Expression, catalog: Catalog) -> None:
+def read_names(tree: exp.Expression, catalog: Catalog) -> None:
     """Read what the catalog knows about the tree's names at once."""
     from sqlglot import exp
 

@@ -18,7 +18,7 @@ from pilotcli.steering.subplans.predicates import mask_of
 from pilotcli.steering.subplans.pulling import Pulled, pull
 from pilotcli.steering.subplans.subsets import connected_sets
 
-__all__ = ["Block", "make_blocks"]
+__all__ = ["Block", "block_of", "edges_of", "make_blocks"]
 
 
 @dataclass(eq=False, slots=True)
@@ -54,7 +54,7 @@ class Block:
 
     def sets(self, limit: int) -> list[int]:
         """The sub-plans as bit masks, smallest first."""
-        found = connected_sets(len(self.names), _edges(self.domain), self.specials, limit)
+        found = connected_sets(len(self.names), edges_of(self.domain), self.specials, limit)
         return [mask for mask in found if self._stands_alone(mask)]
 
     def key(self, names: Collection[str]) -> str | None:
@@ -115,7 +115,8 @@ def _nullable(node: Node) -> int:
     return mask
 
 
-def _edges(domain: Domain) -> list[int]:
+def edges_of(domain: Domain) -> list[int]:
+    """The sets of relations that conditions connect."""
     masks: list[int] = []
     for one in domain.all():
         masks.extend(clause.needs for clause in one.clauses)
@@ -136,7 +137,7 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
         one, around, depth = todo.pop(0)
         for select, inner in _selects(one, around):
             pulled = pull(select, inner)
-            blocks.append(_block(pulled, scope.catalog, depth, verbatim=verbatim))
+            blocks.append(block_of(pulled, scope.catalog, depth, verbatim=verbatim))
             todo.extend(
                 (entry.query, entry.scope, depth + 1)
                 for entry in pulled.entries
@@ -158,7 +159,8 @@ def _selects(query: exp.Expression, scope: Scope) -> list[tuple[exp.Expression, 
     return []
 
 
-def _block(pulled: Pulled, catalog: Catalog, depth: int, *, verbatim: bool) -> Block:
+def block_of(pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool = False) -> Block:
+    """The block of a query whose sub-queries are pulled up."""
     entries = pulled.entries
     if len(entries) > 62:
         raise NotAnalysable(f"{len(entries)} relations are more than are told apart")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.equalities import Domain, Equivalence, Member
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.joins import Inner, Node, One, Outer
+from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
 
 __all__ = ["Source", "Writer"]
 
@@ -60,6 +60,15 @@ class Writer:
         select = _Select()
         self._fill(select, self._domain, relations)
         return self._text(select)
+
+    def conditions(self, domain: Domain, relations: int, more: Sequence[Clause] = ()) -> str:
+        """All that holds in `domain` for `relations`, and `more`, joined by AND; empty if nothing
+        does."""
+        select = _Select()
+        self._fill(select, domain, relations)
+        select.conditions.extend((clause.order, clause.text) for clause in more)
+        found = self._all_conditions(select)
+        return self._conditions(found) if found else ""
 
     def _fill(self, select: _Select, domain: Domain, relations: int) -> None:
         """Add what `domain` holds for `relations` to `select`."""

@@ -22,6 +22,7 @@ __all__ = [
     "inner_query",
     "own_nodes",
     "resolve",
+    "resolve_parts",
 ]
 
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
@@ -206,15 +207,36 @@ def nested(query: exp.Expression, scope: Scope) -> exp.Expression:
     from pilotcli.steering.subplans.from_clause import local_scope
 
     scope = _with(made, scope)
-    inner = local_scope(made, scope)
-    for key, value in list(made.args.items()):
-        values = value if isinstance(value, list) else [value]
-        new = [
-            resolve(one, inner) if isinstance(one, exp.Expression) and key != "with_" else one
-            for one in values
-        ]
-        made.set(key, new if isinstance(value, list) else new[0])
+    resolve_parts(made, local_scope(made, scope))
     return made
+
+
+def resolve_parts(query: exp.Expression, inner: Scope) -> None:
+    """Resolve the names in all clauses of a SELECT, in place; `inner` is what its FROM offers.
+
+    ORDER BY and DISTINCT ON know a plain name as one of the result's first (manual, SELECT).
+    """
+    shown = {one.alias_or_name for one in query.expressions}
+    for key, value in list(query.args.items()):
+        if key in ("with_", "locks"):
+            continue
+        values = value if isinstance(value, list) else [value]
+        new = []
+        for one in values:
+            if key in ("order", "distinct") and isinstance(one, exp.Expression):
+                _resolve_order(one, inner, shown)
+            elif isinstance(one, exp.Expression):
+                one = resolve(one, inner)
+            new.append(one)
+        query.set(key, new if isinstance(value, list) else new[0])
+
+
+def _resolve_order(clause: exp.Expression, inner: Scope, shown: set[str]) -> None:
+    on = clause.args.get("on")
+    for one in clause.expressions or (on.expressions if on is not None else ()):
+        body = one.this if isinstance(one, exp.Ordered) else one
+        if not (isinstance(body, exp.Column) and not body.table and body.name in shown):
+            body.replace(resolve(body, inner))
 
 
 def _with(query: exp.Expression, scope: Scope) -> Scope:

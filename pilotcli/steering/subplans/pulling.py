@@ -58,7 +58,8 @@ class Pulled:
 
 def pull(query: exp.Expression, scope: Scope) -> Pulled:
     """Read the block of `query`, which is a SELECT, UPDATE or DELETE."""
-    inner = Scope(scope.catalog, with_scope(query, scope))
+    aliases = frozenset(one.alias for one in query.expressions if isinstance(one, exp.Alias))
+    inner = Scope(scope.catalog, with_scope(query, scope), aliases=aliases)
     block = Pulled(Group([]), [], inner, query)
     tree = read_from(query, inner, block.entries)
     where = query.args.get("where")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.joins import Special
 
-__all__ = ["connected_sets"]
+__all__ = ["connected_sets", "search"]
 
 _PAIRS_PER_SET = 64
 
@@ -24,14 +24,24 @@ def connected_sets(
 
     Raises `NotAnalysable` where there are more than `limit`.
     """
+    near = _neighbours(count, edges)
+    if not specials and _is_connected(count, near):
+        return _grown(count, near, limit)
+    return Search(count, near, specials, limit).run()
+
+
+def search(count: int, edges: Iterable[int], specials: Sequence[Special]) -> Search:
+    """What tells whether two sets of relations may be joined."""
+    return Search(count, _neighbours(count, edges), specials, 0)
+
+
+def _neighbours(count: int, edges: Iterable[int]) -> list[int]:
     near = [0] * count
     for edge in edges:
         for bit in range(count):
             if edge >> bit & 1:
                 near[bit] |= edge
-    if not specials and _is_connected(count, near):
-        return _grown(count, near, limit)
-    return _Search(count, near, specials, limit).run()
+    return near
 
 
 def _is_connected(count: int, near: Sequence[int]) -> bool:
@@ -74,7 +84,7 @@ def _check(count: int, limit: int) -> None:
         )
 
 
-class _Search:
+class Search:
     """The planner's search for join orders, without costs."""
 
     def __init__(
@@ -130,7 +140,7 @@ class _Search:
 
     def _join(self, one: int, other: int, found: dict[int, None]) -> None:
         joined = one | other
-        if joined not in found and self._is_legal(one, other):
+        if joined not in found and self.is_legal(one, other):
             found[joined] = None
             self.around[joined] = self.around[one] | self.around[other]
 
@@ -168,11 +178,11 @@ class _Search:
         return any(
             not single & members
             and self.around[members] & single
-            and self._is_legal(members, single)
+            and self.is_legal(members, single)
             for single in self.singles
         )
 
-    def _is_legal(self, one: int, other: int) -> bool:
+    def is_legal(self, one: int, other: int) -> bool:
         """Whether the two may be joined, before or instead of what the query's text says."""
         joined = one | other
         match: Special | None = None

@@ -1,0 +1,229 @@
+"""A query with its joins in a given order, as PostgreSQL keeps it under `join_collapse_limit = 1`.
+
+FROM becomes a tree of explicit joins (manual 14.3); all other clauses stay what they are, their
+names resolved, since sub-queries that the planner makes part of the query are written so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.errors import SteeringError
+from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.errors import NotAnalysable
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+    from pilotcli.steering.subplans.block import Block
+    from pilotcli.steering.subplans.joins import Node, Outer
+    from pilotcli.steering.subplans.names import Scope
+
+__all__ = ["rewrite_join_order"]
+
+
+def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
+    """`sql` with the joins of its outermost block in `order`: `["p", "u", "c"]` joins p and u
+    first, `[["p", "u"], ["c", "v"]]` says which joins are joined. Relations that are not named
+    come last, in the query's order.
+
+    Which of two sides is the outer one stays the planner's choice. Raises `SteeringError` for an
+    order that names unknown relations or would change the result, `NotAnalysable` for a query that
+    cannot be rewritten.
+    """
+    from sqlglot import exp
+
+    from pilotcli.steering.subplans.analysis import query_of, read_names
+    from pilotcli.steering.subplans.block import block_of
+    from pilotcli.steering.subplans.names import Scope, inner_query
+    from pilotcli.steering.subplans.parsing import parse, to_sql
+    from pilotcli.steering.subplans.pulling import pull
+
+    tree = parse(sql)
+    read_names(tree, catalog)
+    query = inner_query(query_of(tree))
+    if not isinstance(query, exp.Select):
+        raise NotAnalysable("the join order can be set for a SELECT, and for INSERT from one")
+    pulled = pull(query, Scope(catalog))
+    block = block_of(pulled, catalog)
+    text = _Orderer(block).write(order)
+    made = _with_from(query, pulled.scope, text)
+    if isinstance(tree, exp.Insert):
+        tree.set("expression", made)
+        tree.set("with_", None)
+        return to_sql(tree)
+    return to_sql(made)
+
+
+def _with_from(query: exp.Expression, scope: Scope, text: str) -> exp.Expression:
+    """The query with its names resolved, and the FROM and WHERE of `text`."""
+    from sqlglot import exp
+
+    from pilotcli.steering.subplans.from_clause import select_outputs
+    from pilotcli.steering.subplans.names import resolve_parts
+    from pilotcli.steering.subplans.parsing import identifier, parse
+
+    joined = parse(f"SELECT 1 {text}")
+    made = query.copy()
+    for key in ("from_", "joins", "laterals", "where", "expressions"):
+        made.set(key, None)
+    shown = [
+        exp.Alias(this=output(), alias=identifier(name)) if name != "?column?" else output()
+        for name, output in select_outputs(query, scope)
+    ]
+    made.set("expressions", query.expressions)
+    resolve_parts(made, scope)
+    made.set("expressions", shown)
+    for key in ("from_", "joins", "where"):
+        made.set(key, joined.args.get(key))
+    return made
+
+
+class _Orderer:
+    def __init__(self, block: Block) -> None:
+        from pilotcli.steering.subplans.block import edges_of
+        from pilotcli.steering.subplans.keys import Writer
+        from pilotcli.steering.subplans.subsets import search
+
+        self.block = block
+        self.writer = Writer(block.domain, block.sources, canonical=False)
+        self.search = search(len(block.names), edges_of(block.domain), block.specials)
+        self.joins: list[tuple[Outer, str]] = []
+        self.movable = (1 << len(block.names)) - 1
+        self.conditions(block.domain.node, block.domain)
+
+    def conditions(self, node: Node, domain: Any) -> None:
+        """Collect the outer joins and their conditions, and leave out what EXISTS joins."""
+        from pilotcli.steering.subplans.joins import Inner, One
+
+        if isinstance(node, One):
+            return
+        if isinstance(node, Inner):
+            for part in node.parts:
+                self.conditions(part, domain)
+            return
+        self.conditions(node.left, domain)
+        if node.kind in ("semi", "anti"):
+            self.movable &= ~node.right.mask
+            return
+        if node.kind == "full":
+            left, right = domain.inside[node]
+            inner = [
+                self.writer.conditions(left, node.left.mask),
+                self.writer.conditions(right, node.right.mask),
+            ]
+            if any(inner):
+                raise NotAnalysable("a full join over conditions of its own cannot be reordered")
+            text = " AND ".join(clause.text for clause in node.clauses)
+            self.conditions(node.right, right)
+        else:
+            inside = domain.inside[node][0]
+            text = self.writer.conditions(inside, node.right.mask, node.clauses)
+            self.conditions(node.right, inside)
+        self.joins.append((node, text or "TRUE"))
+
+    def write(self, order: Sequence[Any]) -> str:
+        """FROM and WHERE of the block."""
+        order = self.without_last(order)
+        mask, text = self.tree(order)
+        rest = self.movable & ~mask
+        while rest:
+            mask, text, rest = self.add_next(mask, text, rest)
+        where = self.writer.conditions(self.block.domain, (1 << len(self.block.names)) - 1)
+        return f"FROM {text}" + (f" WHERE {where}" if where else "")
+
+    def without_last(self, order: Sequence[Any]) -> Sequence[Any]:
+        """The order without the relations at its end that EXISTS joins: they are last anyway."""
+        end = len(order)
+        while end > 1 and isinstance(order[end - 1], str):
+            number = self.block.numbers.get(order[end - 1])
+            if number is None or self.movable >> number & 1:
+                break
+            end -= 1
+        return order[:end]
+
+    def add_next(self, mask: int, text: str, rest: int) -> tuple[int, str, int]:
+        """Join one more relation: the first that a condition connects and that may be."""
+        bits = [1 << at for at in range(rest.bit_length()) if rest >> at & 1]
+        near = [bit for bit in bits if self.search.near[bit.bit_length() - 1] & mask]
+        for bit in [*near, *bits]:
+            if self.may_join(mask, bit):
+                joined = self.join((mask, text), self.leaf(bit))
+                return *joined, rest & ~bit
+        raise SteeringError(
+            "the relations that the join order does not name cannot be joined one by one",
+            hint="Name all relations of the query.",
+        )
+
+    def tree(self, order: Any) -> tuple[int, str]:
+        """The joins of one part of the order: the relations, and the text."""
+        if isinstance(order, str):
+            number = self.block.numbers.get(order)
+            if number is None:
+                raise SteeringError(
+                    f"the join order names {order!r}, which is no relation of the query",
+                    hint=f"There are: {', '.join(self.block.names)}.",
+                )
+            if not self.movable >> number & 1:
+                raise SteeringError(
+                    f"the join order names {order!r}, which EXISTS or IN joins: that is done last",
+                    hint="Leave it out of the order.",
+                )
+            return self.leaf(1 << number)
+        if not isinstance(order, (list, tuple)) or not order:
+            raise SteeringError(f"a join order is made of relations and lists, not {order!r}")
+        joined = self.tree(order[0])
+        for part in order[1:]:
+            other = self.tree(part)
+            if joined[0] & other[0]:
+                raise SteeringError("the join order names a relation twice")
+            if not self.may_join(joined[0], other[0]):
+                raise SteeringError(
+                    f"the join of {self.names(joined[0])} with {self.names(other[0])} would change "
+                    "the query's result",
+                    hint="Keep the sides of an outer join together.",
+                )
+            joined = self.join(joined, other)
+        return joined
+
+    def names(self, mask: int) -> str:
+        return ", ".join(name for at, name in enumerate(self.block.names) if mask >> at & 1)
+
+    def leaf(self, bit: int) -> tuple[int, str]:
+        return bit, self.block.sources[bit.bit_length() - 1].text
+
+    def may_join(self, one: int, other: int) -> bool:
+        """Whether the join is allowed, without rows being made unique for it."""
+        depends = 0
+        for at, source in enumerate(self.block.sources):
+            if other >> at & 1:
+                depends |= source.depends & ~other
+        if depends & ~one or not self.search.is_legal(one, other):
+            return False
+        return len(self.matching(one, other)) <= 1
+
+    def matching(self, one: int, other: int) -> list[tuple[Outer, str]]:
+        found = []
+        for node, text in self.joins:
+            special = node.special
+            assert special is not None
+            left, right = special.min_left, special.min_right
+            for first, second in ((one, other), (other, one)):
+                if not left & ~first and not right & ~second:
+                    found.append((node, text))
+                    break
+        return found
+
+    def join(self, one: tuple[int, str], other: tuple[int, str]) -> tuple[int, str]:
+        mask = one[0] | other[0]
+        found = self.matching(one[0], other[0])
+        if not found:
+            return mask, f"({one[1]} CROSS JOIN {other[1]})"
+        node, on = found[0]
+        assert node.special is not None
+        if node.kind == "full":
+            word = "FULL"
+        else:
+            word = "LEFT" if not node.special.min_left & ~one[0] else "RIGHT"
+        return mask, f"({one[1]} {word} JOIN {other[1]} ON {on})"

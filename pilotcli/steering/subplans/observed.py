@@ -1,0 +1,207 @@
+"""True cardinalities of sub-plans, as far as an executed plan shows them exactly.
+
+A node's rows are a sub-plan's cardinality only if the node ran to its end, without values from
+outside (the inner side of a parameterised nested loop), and was not divided among workers in a way
+that the printed averages hide. Everything else is left out rather than guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pilotcli.steering.subplans.graph import QueryGraph
+
+__all__ = ["observed_cardinalities"]
+
+_JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
+_PASSING = frozenset({"Gather", "Gather Merge", "Append", "Merge Append"})
+_SAME_ROWS = frozenset({"Hash", "Sort", "Incremental Sort", "Materialize", "Memoize", "LockRows"})
+_READS_ALL = frozenset({"Hash", "Sort"})
+_KEEPS_OUTER = frozenset({"Left", "Anti", "Full"})
+_CONDITION = re.compile(r"Cond|Filter|Cache Key|Order By|Function Call|Sampling")
+_STRING = re.compile(r"'(?:[^']|'')*'")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A part of the plan: its relations (None: not told), whether workers divide its rows, and
+    the aliases that it names and has."""
+
+    names: frozenset[str] | None
+    divided: bool = False
+    named: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+
+    @property
+    def depends(self) -> bool:
+        """Whether it takes values from relations outside of it."""
+        return bool(self.named - self.own)
+
+
+def observed_cardinalities(plan: dict[str, Any], graph: QueryGraph) -> dict[frozenset[str], float]:
+    """What an execution of the graph's query showed of its sub-plans' true cardinalities.
+
+    `plan` is what `EXPLAIN (ANALYZE, FORMAT JSON)` gives, or the planner module's report with
+    actual rows: a dict with the key `Plan`. Parts that did not run, or not to their end, under
+    LIMIT for one, are not in the result.
+    """
+    root = plan["Plan"]
+    reader = _Reader(graph, _aliases(root, graph))
+    reader.read(root, complete=True, report=True)
+    return reader.found
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _aliases(root: dict[str, Any], graph: QueryGraph) -> dict[str, str]:
+    """The relations' names by the aliases of the plan: EXPLAIN makes `p_1` of a second `p`."""
+    shown = {node["Alias"] for node in _nodes(root) if "Alias" in node}
+    blocks = [Counter(_alias(name) for name in block.names) for block in graph.blocks]
+    aliases: dict[str, str] = {}
+    for block, counted in zip(graph.blocks, blocks, strict=True):
+        for alias, count in counted.items():
+            if sum(alias in other for other in blocks) > 1:
+                continue
+            names = [name for name in block.names if _alias(name) == alias]
+            expected = [alias, *(f"{alias}_{number}" for number in range(1, count))]
+            if count == 1 or len(shown.intersection(expected)) == count:
+                aliases.update(zip(expected, names, strict=True))
+    return aliases
+
+
+def _alias(name: str) -> str:
+    """The alias behind a relation's name: `p` of `p#2`."""
+    return re.sub(r"(?<!#)((?:##)*)#\d+\Z", r"\1", name).replace("##", "#")
+
+
+class _Reader:
+    def __init__(self, graph: QueryGraph, aliases: dict[str, str]) -> None:
+        self.graph = graph
+        self.aliases = aliases
+        self.found: dict[frozenset[str], float] = {}
+        quoted = [re.escape(alias) for alias in aliases]
+        pattern = "|".join(sorted(quoted, key=len, reverse=True)) or r"(?!)"
+        self._named = re.compile(rf'(?<![\w$."])"?({pattern})"?\.')
+
+    def read(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
+        """Read a part of the plan; `complete`: all of its rows were taken."""
+        kind = node["Node Type"]
+        if kind in ("Append", "Merge Append"):
+            seen = self._append(node)
+        elif kind in _JOINS:
+            seen = self._join(node, complete=complete, report=report)
+        elif "Alias" in node and kind != "ModifyTable":
+            seen = self._scan(node, complete=complete, report=report)
+        else:
+            seen = self._other(node, complete=complete, report=report)
+        counts = kind in _JOINS or kind in _PASSING or "Alias" in node
+        if report and complete and counts and not seen.depends:
+            self._note(node, seen)
+        if kind.startswith("Gather"):
+            seen = _Seen(seen.names, False, seen.named, seen.own)
+        return seen
+
+    def _note(self, node: dict[str, Any], seen: _Seen) -> None:
+        names, loops = seen.names, node.get("Actual Loops", 0)
+        rows = node.get("Actual Rows")
+        if names is None or rows is None or not loops:
+            return
+        if seen.divided and not node["Node Type"].startswith("Gather") and loops > 1:
+            if not isinstance(rows, float):  # rounded before PostgreSQL 18
+                return
+            rows = rows * loops
+        if self.graph.key(names) is not None:
+            self.found.setdefault(names, float(round(rows)))
+
+    def _children(self, node: dict[str, Any]) -> list[dict[str, Any]]:
+        """The inputs of a node; what runs beside it is read for itself."""
+        inputs = []
+        for child in node.get("Plans", ()):
+            relationship = child.get("Parent Relationship")
+            if relationship == "InitPlan":
+                self.read(child, complete=False, report=True)
+            elif relationship != "SubPlan":
+                inputs.append(child)
+        return inputs
+
+    def _seen(
+        self, node: dict[str, Any], inputs: list[_Seen], names: frozenset[str] | None
+    ) -> _Seen:
+        named, own = set(self._mentioned(node)), set()
+        divided = bool(node.get("Parallel Aware"))
+        if "Alias" in node:
+            own.add(node["Alias"])
+        for one in inputs:
+            named |= one.named
+            own |= one.own
+            divided = divided or one.divided
+        return _Seen(names, divided, frozenset(named), frozenset(own))
+
+    def _mentioned(self, node: dict[str, Any]) -> Iterator[str]:
+        """The aliases that the node's conditions name; those of a scan's own columns are not
+        printed."""
+        for key, value in node.items():
+            if _CONDITION.search(key):
+                values = value if isinstance(value, list) else [value]
+                for text in values:
+                    if isinstance(text, str):
+                        yield from self._named.findall(_STRING.sub("''", text))
+
+    def _scan(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
+        for child in self._children(node):
+            self.read(child, complete=complete, report=report)
+        name = self.aliases.get(node["Alias"])
+        return self._seen(node, [], None if name is None else frozenset({name}))
+
+    def _append(self, node: dict[str, Any]) -> _Seen:
+        """The partitions of a relation, each under an alias of its own."""
+        names: set[str] = set()
+        known = True
+        for part in _nodes(node):
+            if "Alias" in part and part is not node:
+                name = self.aliases.get(part["Alias"]) or self.aliases.get(
+                    re.sub(r"_\d+\Z", "", part["Alias"])
+                )
+                known = known and name is not None
+                names.add(name or "")
+        inputs = [self.read(child, complete=False, report=False) for child in self._children(node)]
+        return self._seen(node, inputs, frozenset(names) if known and names else None)
+
+    def _join(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
+        outer, inner = self._children(node)
+        kind, join = node["Node Type"], node.get("Join Type", "Inner")
+        outer_complete, inner_complete = complete, complete
+        if kind == "Merge Join":  # ends with the first input that ends; reads rows again
+            outer_complete, inner_complete = complete and join in _KEEPS_OUTER, False
+        elif kind == "Nested Loop":
+            stops = node.get("Inner Unique") or join in ("Semi", "Anti")
+            inner_complete = complete and not stops
+        elif not inner.get("Actual Rows") and join not in _KEEPS_OUTER:
+            outer_complete = False  # an empty hash table ends it
+        seen = [
+            self.read(outer, complete=outer_complete, report=report),
+            self.read(inner, complete=inner_complete, report=report),
+        ]
+        left, right = (one.names for one in seen)
+        return self._seen(node, seen, left | right if left and right else None)
+
+    def _other(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
+        kind = node["Node Type"]
+        if kind in _READS_ALL or node.get("Strategy") in ("Plain", "Hashed"):
+            complete = True
+        elif kind == "Limit":
+            complete = False
+        inputs = [
+            self.read(child, complete=complete, report=report) for child in self._children(node)
+        ]
+        names = inputs[0].names if len(inputs) == 1 else None
+        passes = kind in _SAME_ROWS or kind in _PASSING or kind in ("Aggregate", "Unique", "Result")
+        return self._seen(node, inputs, names if passes else None)
