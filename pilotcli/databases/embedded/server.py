@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pilotcli.databases.embedded.account import server_account
@@ -18,7 +18,10 @@ from pilotcli.databases.embedded.place import PORT, Place, State, make_place
 from pilotcli.databases.embedded.process import running_pid, start, stop, wait_until_ready
 from pilotcli.errors import DatabaseError, PilotError
 
-__all__ = ["EmbeddedServer"]
+__all__ = ["EmbeddedServer", "Mend"]
+
+Mend = Callable[[Path], None]
+"""Gets the data directory of a server that does not run."""
 
 _in_process: dict[Path, _Share] = {}
 _guard = threading.RLock()
@@ -52,9 +55,10 @@ class EmbeddedServer:
     until `pilot db stop` when `pilot db start` has pinned it.
     """
 
-    def __init__(self, share: _Share, state: State) -> None:
+    def __init__(self, share: _Share, state: State, binaries: Binaries) -> None:
         self._share = share
         self._state = state
+        self._binaries = binaries
         self._released = False
 
     @classmethod
@@ -65,18 +69,20 @@ class EmbeddedServer:
         postgres_bin: Path | None = None,
         settings: Mapping[str, str] | None = None,
         on_step: Callable[[str], None] | None = None,
+        mend: Mend | None = None,
     ) -> EmbeddedServer:
         """The server under `home`; created and started when it does not run.
 
         `on_step` hears what takes a while, in words. `settings` are the server's; a server that
-        runs with others is started anew, unless somebody else uses it.
+        runs with others is started anew, unless somebody else uses it. `mend` gets the data
+        directory whenever the server is about to be started, to bring its files into order.
 
         Raises `UsageError` for a `postgres_bin` that does not work, `StorageError` for a folder
         that does not, and `DatabaseError` when the server does not start.
         """
         binaries = find_binaries(postgres_bin)
         place = make_place(home, binaries.major)
-        step = on_step or _silent
+        step, mend = on_step or _silent, mend or _leave_as_it_is
         wanted = {key: str(value) for key, value in (settings or {}).items()}
         with _guard:
             share = _in_process.get(place.folder)
@@ -84,7 +90,7 @@ class EmbeddedServer:
                 share = _Share(place)
             with place.mutex():
                 try:
-                    state = _running(share, binaries, wanted, step)
+                    state = _running(share, binaries, wanted, step, mend)
                     share.share()
                 except BaseException:
                     if not share.users:
@@ -93,7 +99,7 @@ class EmbeddedServer:
             share.users += 1
             if share.users == 1:
                 _in_process[place.folder] = share
-            return cls(share, state)
+            return cls(share, state, binaries)
 
     @property
     def place(self) -> Place:
@@ -144,6 +150,73 @@ class EmbeddedServer:
         with self.place.mutex():
             self.place.pin_file.touch(mode=0o600)
 
+    @property
+    def ends_with_this(self) -> bool:
+        """Whether the server stops as this is released, as far as can be known before."""
+        with _guard:
+            if self._share.users > 1 or self.place.pin_file.exists():
+                return False
+            with self.place.mutex():
+                alone = self._share.alone()
+                self._share.share()
+                return alone
+
+    def restart(self, after_failure: Mend) -> None:
+        """Stop the server, and start it with what its configuration says now.
+
+        When it does not start, `after_failure` gets the data directory, to bring the
+        configuration into order, the server is started again, and the error is raised all the
+        same. Raises `DatabaseError`, also when another process uses the server, which then goes
+        on as it is.
+        """
+        with self._alone():
+            self._stop()
+            try:
+                self._start()
+            except DatabaseError:
+                after_failure(self.data_dir)
+                self._start()
+                raise
+
+    def shut_down(self) -> None:
+        """Stop the server, and keep the claim to it. Raises `DatabaseError` as `restart` does."""
+        with self._alone():
+            self._stop()
+
+    def start(self, after_failure: Mend) -> None:
+        """Start the server unless it runs; as `restart` does it."""
+        if self.pid is None:
+            self.restart(after_failure)
+
+    def require_alone(self) -> None:
+        """Raise `DatabaseError` when another process uses the server."""
+        with self._alone():
+            pass
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep all others out while the server is stopped and started."""
+        with _guard, self.place.mutex():
+            try:
+                if not self._share.alone():
+                    raise DatabaseError(
+                        f"the embedded server in {self.place.folder} cannot be restarted now: "
+                        "another process uses it",
+                        hint="`pilot db status` shows which. Wait until it has ended, or use "
+                        "another folder with `home:`.",
+                    )
+                yield
+            finally:
+                self._share.share()
+
+    def _stop(self) -> None:
+        if self.pid is not None:
+            stop(self.place, self.pid)
+
+    def _start(self) -> None:
+        account = server_account(self.data_dir)
+        start(self.place, readable_for(self._binaries, account), account)
+
     def release(self) -> None:
         """Give the server back; the last one out stops it. Safe to call twice."""
         with _guard:
@@ -166,8 +239,16 @@ def _silent(_: str) -> None:
     """Hears a step and does nothing."""
 
 
+def _leave_as_it_is(_: Path) -> None:
+    """Brings nothing into order."""
+
+
 def _running(
-    share: _Share, binaries: Binaries, settings: Mapping[str, str], step: Callable[[str], None]
+    share: _Share,
+    binaries: Binaries,
+    settings: Mapping[str, str],
+    step: Callable[[str], None],
+    mend: Mend,
 ) -> State:
     """The state of a server that runs with `settings`; started where needed."""
     place = share.place
@@ -190,6 +271,7 @@ def _running(
     state = State(binaries.version, str(place.socket_dir(account)), dict(settings))
     configure(place, account, Path(state.socket_dir), settings)
     place.write_state(state)
+    mend(place.data_dir)
     start(place, binaries, account)
     return state
 
