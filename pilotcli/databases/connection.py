@@ -12,6 +12,8 @@ import functools
 import math
 import os
 import re
+import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +26,15 @@ from psycopg2.extensions import parse_dsn
 from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
 from pilotcli.errors import DatabaseError, UsageError
 
-__all__ = ["Server", "close_names", "connect", "list_databases", "server_from_dsn", "version_text"]
+__all__ = [
+    "Server",
+    "backends_of_this_process",
+    "close_names",
+    "connect",
+    "list_databases",
+    "server_from_dsn",
+    "version_text",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,19 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
         )
     for caster in _forgiving_casters():
         psycopg2.extensions.register_type(caster, connection)
+    with _opened_guard:
+        _opened.add(connection)
     return connection
+
+
+_opened: weakref.WeakSet[Connection] = weakref.WeakSet()
+_opened_guard = threading.Lock()
+
+
+def backends_of_this_process() -> set[int]:
+    """The process ids of the servers' ends of all connections that `connect` has opened."""
+    with _opened_guard:
+        return {one.info.backend_pid for one in _opened if not one.closed}
 
 
 def _open(server: Server, settings: Mapping[str, str]) -> Connection:

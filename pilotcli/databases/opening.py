@@ -11,6 +11,7 @@ from psycopg2 import sql as compose
 
 from pilotcli.config.home import shown_path
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
+from pilotcli.databases.changes import mend_stopped_server
 from pilotcli.databases.connection import (
     Server,
     close_names,
@@ -19,6 +20,7 @@ from pilotcli.databases.connection import (
 )
 from pilotcli.databases.embedded import EmbeddedServer
 from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.databases.power import EmbeddedPower
 from pilotcli.databases.setup import run_setup
 from pilotcli.errors import DatabaseError, PilotError, StoreError, UsageError
 
@@ -37,7 +39,9 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
     """The PostgreSQL that `config` names, started and filled where it is the embedded one."""
     config = _postgres(config)
     if not config.embedded:
-        return PostgresTarget(config, _outside(config), name="")
+        target = PostgresTarget(config, _outside(config), name="", tell=on_step)
+        _undo_left(target)
+        return target
     embedded = acquire_server(config, on_step)
     try:
         name = config.db or DEFAULT_DATABASE
@@ -46,10 +50,23 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
         if config.setup:
             run_setup(server, config.setup, on_step or _silent)
         where = f"embedded in {shown_path(config.home)}"
-        return PostgresTarget(config, server, name=where, release=embedded.release)
+        power = EmbeddedPower(embedded)
+        target = PostgresTarget(
+            config, server, name=where, release=embedded.release, power=power, tell=on_step
+        )
+        _undo_left(target)
+        return target
     except BaseException:
         embedded.release()
         raise
+
+
+def _undo_left(target: PostgresTarget) -> None:
+    """Undo what killed pilots have left. The target is usable without it, so a failure is told."""
+    try:
+        target.undo_left()
+    except PilotError as error:
+        target.changes.warn(f"changes of an earlier pilot are not undone: {error.message}")
 
 
 def connect_to_store(config: PilotConfig) -> Any:
@@ -94,6 +111,7 @@ def acquire_server(config: PilotConfig, on_step: Step | None = None) -> Embedded
         postgres_bin=config.postgres_bin,
         settings=config.server_settings,
         on_step=on_step,
+        mend=mend_stopped_server(config.home, on_step),
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from io import RawIOBase
@@ -15,11 +16,19 @@ import psycopg2
 
 from pilotcli.databases.base import BaseDBController, Rows
 from pilotcli.databases.connection import Server, connect, version_text
-from pilotcli.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
+from pilotcli.errors import (
+    DatabaseError,
+    PilotError,
+    QueryCancelled,
+    QueryError,
+    QueryTimeout,
+)
 from pilotcli.records import CopyData
 
 if TYPE_CHECKING:
     from pilotcli.config.pilot_config import PilotConfig
+    from pilotcli.databases.changes import Undone
+    from pilotcli.databases.power import Power
 
 __all__ = ["PostgresSession", "PostgresTarget"]
 
@@ -242,7 +251,8 @@ class _CopyChannel(RawIOBase):
 class PostgresTarget:
     """A PostgreSQL, ready to be connected to; implements `Target`.
 
-    `release` is called once, when the target is closed.
+    `release` is called once, when the target is closed. `power` is control over the server's
+    process, where pilot has it. `tell` hears what is undone when the target is opened and closed.
     """
 
     def __init__(
@@ -252,10 +262,16 @@ class PostgresTarget:
         *,
         name: str,
         release: Callable[[], None] | None = None,
+        power: Power | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        from pilotcli.databases.changes import Changes
+        from pilotcli.databases.knobs import Knobs
+
         self.config = config
         self.server = server
         self._release = release
+        self._sessions: weakref.WeakSet[PostgresSession] = weakref.WeakSet()
         connection = connect(server)
         try:
             info = connection.info
@@ -264,6 +280,8 @@ class PostgresTarget:
             self._description = f"PostgreSQL {self._version} {where}, database {info.dbname}"
         finally:
             connection.close()
+        self.changes = Changes(server, config.home, tell=tell, at_exit=self.close)
+        self.knobs = Knobs(self, power)
 
     @property
     def description(self) -> str:
@@ -280,7 +298,18 @@ class PostgresTarget:
         settings = dict(getattr(self.config, "session_settings", {}))
         if timeout_s is not None:
             settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
-        return PostgresSession(connect(self.server, settings), self._description, timeout_s)
+        session = PostgresSession(connect(self.server, settings), self._description, timeout_s)
+        self._sessions.add(session)
+        return session
+
+    def plain_session(self) -> PostgresSession:
+        """Open a session with the server's own settings, without the config's."""
+        return PostgresSession(connect(self.server), self._description)
+
+    def close_sessions(self) -> None:
+        """Close all sessions of this target, which a restart of the server has ended anyway."""
+        for session in list(self._sessions):
+            session.close()
 
     def controller(self) -> BaseDBController:
         """A new controller for drivers, with sessions of its own."""
@@ -288,8 +317,29 @@ class PostgresTarget:
 
         return PostgreSQLController(self.config, target=self)
 
+    def undo_left(self, *, elsewhere: bool = False) -> list[Undone]:
+        """Undo changes that pilots have left on this server when they were killed; with
+        `elsewhere` also those of pilots on other machines. Raises `DatabaseError`."""
+        left = self.changes.of_the_dead(elsewhere=elsewhere)
+        return self.knobs.undo(left, lambda: self.changes.undo_left(left)) if left else []
+
     def close(self) -> None:
-        """Let go of the target; safe to call twice."""
-        release, self._release = self._release, None
-        if release is not None:
-            release()
+        """Undo what was changed through this target, and let go of it; safe to call twice.
+
+        What cannot be undone is told, and stays in the log for the next start.
+        """
+        try:
+            self._undo_own()
+        finally:
+            self.changes.end()
+            release, self._release = self._release, None
+            if release is not None:
+                release()
+
+    def _undo_own(self) -> None:
+        try:
+            own = self.changes.own() if self.changes.has_begun else []
+            if own:
+                self.knobs.undo(own, self.changes.undo)
+        except PilotError as error:
+            self.changes.warn(f"not undone: {error.message} (`pilot db undo` tries again)")

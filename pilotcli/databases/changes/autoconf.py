@@ -1,0 +1,194 @@
+"""What ALTER SYSTEM has written: through the server, or in its file while it does not run.
+
+PostgreSQL keeps these settings in `postgresql.auto.conf` of the data directory and reads it after
+all other configuration files (PostgreSQL manual 20.1.2). A server that a setting keeps from
+starting cannot be asked to take it back, so pilot edits the file then.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from psycopg2 import sql as compose
+
+from pilotcli.errors import CapabilityError, QueryError, StorageError
+
+if TYPE_CHECKING:
+    from pilotcli.databases.postgres import PostgresSession
+
+__all__ = ["AutoConf", "FileAutoConf", "ServerAutoConf", "system_identifier"]
+
+_FILE = "postgresql.auto.conf"
+
+_QUOTED_LISTS = frozenset(
+    {"local_preload_libraries", "search_path", "session_preload_libraries"}
+    | {"shared_preload_libraries", "temp_tablespaces", "unix_socket_directories"}
+)
+"""Settings whose value is a list of names, each of which the server quotes by itself
+(GUC_LIST_QUOTE in the server's source; pg_dump knows the same ones)."""
+
+_LINE = re.compile(
+    r"\s*(?P<name>[\w.]+)(?:\s*=\s*|\s+)(?:'(?P<quoted>(?:[^'\\\n]|''|\\.)*)'|(?P<bare>[^\s#']+))"
+    r"\s*(?:\#.*)?\n?"
+)
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+class AutoConf(Protocol):
+    """The settings in `postgresql.auto.conf`, by name in lower case."""
+
+    def read(self) -> dict[str, str]:
+        """All of them."""
+
+    def write(self, name: str, value: str | None) -> None:
+        """Set one to exactly this text, or remove it. The server does not act on it yet."""
+
+
+class ServerAutoConf:
+    """Through a session of a running server."""
+
+    def __init__(self, session: PostgresSession) -> None:
+        self._session = session
+
+    def read(self) -> dict[str, str]:
+        """See `AutoConf.read`. Raises `CapabilityError` where the role may not."""
+        try:
+            rows = self._session.execute(
+                "SELECT lower(name), coalesce(setting, '') FROM pg_file_settings"
+                " WHERE sourcefile LIKE '%/postgresql.auto.conf' AND name IS NOT NULL"
+                " ORDER BY seqno"
+            ).rows
+        except QueryError as error:
+            raise not_allowed(error) from None
+        return dict(rows)
+
+    def write(self, name: str, value: str | None) -> None:
+        """See `AutoConf.write`. Raises `QueryError` when the server refuses the value,
+        `CapabilityError` when it takes none from this role."""
+        # A dot parts the names of an extension's settings, each part a name of its own.
+        shown = compose.Identifier(*name.split("."))
+        if value is None:
+            statement = compose.SQL("ALTER SYSTEM RESET {}").format(shown)
+        else:
+            parts = _list_of(value) if name.lower() in _QUOTED_LISTS else [value]
+            statement = compose.SQL("ALTER SYSTEM SET {} = {}").format(
+                shown, compose.SQL(", ").join(map(compose.Literal, parts))
+            )
+        try:
+            self._session.execute(statement.as_string(self._session.connection))
+        except QueryError as error:
+            if error.sqlstate in _NOT_ALLOWED:
+                raise not_allowed(error) from None
+            raise
+
+
+_NOT_ALLOWED = ("42501", "0A000")  # insufficient_privilege; allow_alter_system = off
+
+
+def not_allowed(error: QueryError) -> CapabilityError:
+    """The error for a role that may not change settings of the server."""
+    return CapabilityError(
+        f"knobs cannot be changed on this server: {error.message}",
+        hint="It takes a superuser, or a role that is granted ALTER SYSTEM on the settings and "
+        "SELECT on pg_file_settings (with EXECUTE on its function pg_show_all_file_settings).",
+    )
+
+
+class FileAutoConf:
+    """In the file of a server that does not run."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / _FILE
+
+    def read(self) -> dict[str, str]:
+        """See `AutoConf.read`."""
+        found = {}
+        for line in self._lines():
+            match = _LINE.fullmatch(line)
+            if match is not None:
+                found[match["name"].lower()] = _value(match)
+        return found
+
+    def write(self, name: str, value: str | None) -> None:
+        """See `AutoConf.write`; the file is replaced in one step and keeps its owner."""
+        kept = [line for line in self._lines() if not _sets(line, name)]
+        if value is not None:
+            quoted = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
+            kept.append(f"{name} = '{quoted}'\n")
+        try:
+            _replace(self._path, "".join(kept))
+        except OSError as error:
+            raise StorageError(
+                f"{self._path} cannot be written: {error.strerror}",
+                hint="Work as the user who owns the server's data, or as root.",
+            ) from error
+
+    def _lines(self) -> list[str]:
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be read: {error.strerror}") from error
+        return text.splitlines(keepends=True)
+
+
+def _sets(line: str, name: str) -> bool:
+    match = _LINE.fullmatch(line)
+    return match is not None and match["name"].lower() == name.lower()
+
+
+def _value(match: re.Match[str]) -> str:
+    if match["bare"] is not None:
+        return match["bare"]
+
+    def plain(found: re.Match[str]) -> str:
+        text = found[0]
+        return "'" if text == "''" else _ESCAPES.get(text[1], text[1])
+
+    return re.sub(r"''|\\.", plain, match["quoted"])
+
+
+def _replace(path: Path, text: str) -> None:
+    info = path.stat()
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with new.open("w", encoding="utf-8", errors="surrogateescape") as file:
+            os.fchmod(file.fileno(), info.st_mode & 0o7777)
+            if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), info.st_uid, info.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _list_of(text: str) -> Sequence[str]:
+    """The names in a list such as `a, "b c"`, as SplitGUCList of the server reads it."""
+    found = re.findall(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(?:,|\Z)', text.strip())
+    names = [quoted.replace('""', '"') if quoted else bare.strip() for quoted, bare in found]
+    # The pattern matches once more, with nothing, at the end of a text that ends in no comma.
+    if len(names) > 1 and names[-1] == "":
+        names.pop()
+    return names
+
+
+def system_identifier(data_dir: Path) -> str | None:
+    """Which cluster lies in `data_dir`: the first field of its control file, eight bytes in the
+    machine's order (src/include/catalog/pg_control.h). None when it cannot be read."""
+    import struct
+
+    try:
+        with (data_dir / "global" / "pg_control").open("rb") as file:
+            (number,) = struct.unpack("=Q", file.read(8))
+    except (OSError, struct.error):
+        return None
+    return str(number)

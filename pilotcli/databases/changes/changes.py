@@ -1,0 +1,246 @@
+"""The changes that one target makes to its server, and how they are undone."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pilotcli.databases.changes.autoconf import (
+    AutoConf,
+    FileAutoConf,
+    system_identifier,
+)
+from pilotcli.databases.changes.log import Book, Change, ChangeLog, Entry, Owner
+from pilotcli.databases.changes.objects import drop_indexes, make_extension, make_index
+from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
+from pilotcli.databases.connection import Server, connect
+from pilotcli.databases.postgres import PostgresSession
+from pilotcli.errors import DatabaseError
+
+__all__ = ["Changes", "mend_stopped_server", "session_to_undo"]
+
+UNDOING = "pilot undo"
+"""The name of sessions that undo, by which they know each other."""
+
+Tell = Callable[[str], None]
+
+
+class Changes:
+    """What one target has changed beyond its queries; undone when the target is closed.
+
+    Every change is in the log of the home folder before it is made. Safe for several threads.
+    `tell` hears what was undone, and what could not be; without it, the latter is a warning.
+    `at_exit` is called when the process ends before `end`.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        home: Path,
+        *,
+        tell: Tell | None = None,
+        at_exit: Callable[[], None],
+    ) -> None:
+        self.log = ChangeLog(home)
+        self.owner = Owner.new()
+        self._server = server
+        self._tell = tell
+        self._guard = threading.RLock()
+        self._books: dict[str, Book] = {}
+        self._at_exit = at_exit
+        self._begun = False
+
+    def make_index(self, session: PostgresSession, name: str, statement: str) -> int:
+        """See `objects.make_index`."""
+        self._begin()
+        return make_index(session, self._book(session), name, statement)
+
+    def drop_indexes(self, session: PostgresSession, oids: Sequence[int]) -> None:
+        """See `objects.drop_indexes`."""
+        self._begin()
+        drop_indexes(session, self._book(session), oids)
+
+    def make_extension(self, session: PostgresSession, name: str) -> None:
+        """See `objects.make_extension`."""
+        self._begin()
+        make_extension(session, self._book(session), name)
+
+    def write_settings(
+        self, conf: AutoConf, server: str, settings: Mapping[str, str | None]
+    ) -> list[Change]:
+        """Write `settings` with ALTER SYSTEM, all or none; None takes one out.
+
+        `server` is the cluster's system identifier. The server has still to act on them. Raises
+        `QueryError` when the server refuses one, `CapabilityError` when it takes none.
+        """
+        self._begin()
+        with self.log.writing() as pen:
+            before = conf.read()
+            entries = [
+                Entry("setting", name, {"old": before.get(name), "new": value})
+                for name, value in settings.items()
+            ]
+            changes = pen.plan(entries, owner=self.owner, server=server, place=self._server.where)
+        try:
+            for change in changes:
+                conf.write(change.name, change.detail["new"])
+        except BaseException:
+            undo_settings(self.log, conf, changes)
+            raise
+        with self.log.writing() as pen:
+            after = conf.read()
+            for change in changes:
+                # The server writes some values otherwise than they were given.
+                detail = {**change.detail, "new": after.get(change.name)}
+                pen.update(change.change_id, detail=detail, state="done")
+        return changes
+
+    def settings_in_force(self) -> None:
+        """Note that the server runs with all settings written so far."""
+        with self.log.writing() as pen:
+            for change in self._settings(pen.pending(token=self.owner.token)):
+                pen.update(change.change_id, state="in force")
+
+    def settings(self, *, since: int = 0, unproven: bool = False) -> list[Change]:
+        """This target's changes of settings after the one numbered `since`; with `unproven` those
+        that the server was not seen to run with."""
+        return [
+            one
+            for one in self._settings(self.log.pending(token=self.owner.token))
+            if one.change_id > since and not (unproven and one.state == "in force")
+        ]
+
+    def undo_settings(self, conf: AutoConf, changes: Sequence[Change]) -> list[Undone]:
+        """Undo these changes of settings; the server has still to act on it."""
+        return undo_settings(self.log, conf, changes)
+
+    def own(self) -> list[Change]:
+        """This target's changes that are not undone."""
+        return self.log.pending(token=self.owner.token)
+
+    def keep(self) -> None:
+        """Let all that was changed so far stay as it is."""
+        self.log.forget([one.change_id for one in self.own()])
+
+    def undo(self) -> list[Undone]:
+        """Undo all that this target has changed; settings are left to be acted on."""
+        changes = self.own()
+        if not changes:
+            return []
+        return self.told(undo_changes(self.log, self._connect, changes))
+
+    def of_the_dead(self, *, elsewhere: bool = False) -> list[Change]:
+        """Changes of this server whose pilots have ended without undoing them.
+
+        With `elsewhere` also those of pilots on other machines, of which nobody here can tell.
+        """
+        if not any(self._is_left(one, elsewhere) for one in self.log.pending()):
+            return []
+        with contextlib.closing(self._connect(None)) as session:
+            server = self.identity(session)
+        return [one for one in self.log.pending(server) if self._is_left(one, elsewhere)]
+
+    def undo_left(self, changes: Sequence[Change]) -> list[Undone]:
+        """Undo changes that `of_the_dead` has found; settings are left to be acted on."""
+        return self.told(undo_changes(self.log, self._connect, changes))
+
+    def told(self, outcomes: Sequence[Undone]) -> list[Undone]:
+        """Tell of these outcomes, and return them."""
+        for one in outcomes:
+            if one.outcome == "left":
+                self.warn(f"not undone, {one.text} (`pilot db undo` tries again)")
+            elif self._tell is not None:
+                self._tell(f"undone: {one.text}")
+        return list(outcomes)
+
+    def warn(self, text: str) -> None:
+        """Tell of something that the user has to see."""
+        if self._tell is not None:
+            self._tell(text)
+        else:
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    def identity(self, session: PostgresSession) -> str:
+        """The system identifier of the session's server."""
+        return self._book(session).server
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this target has made changes."""
+        return self._begun
+
+    def end(self) -> None:
+        """No more changes come from this target."""
+        if self._begun:
+            self._begun = False
+            atexit.unregister(self._exit)
+
+    def _is_left(self, change: Change, elsewhere: bool) -> bool:
+        return change.owner.is_dead or (elsewhere and not change.owner.on_this_machine)
+
+    def _settings(self, changes: Sequence[Change]) -> list[Change]:
+        return [one for one in changes if one.kind == "setting"]
+
+    def _begin(self) -> None:
+        with self._guard:
+            if not self._begun:
+                self._begun = True
+                atexit.register(self._exit)
+
+    def _exit(self) -> None:
+        if os.getpid() == self.owner.pid:
+            self._at_exit()
+
+    def _book(self, session: PostgresSession) -> Book:
+        name = session.connection.info.dbname
+        with self._guard:
+            book = self._books.get(name)
+        if book is None:
+            ((server, oid),) = session.execute(
+                "SELECT system_identifier::text, d.oid::int8 FROM pg_control_system(),"
+                " pg_database AS d WHERE datname = current_database()"
+            ).rows
+            book = Book(self.log, self.owner, server, self._server.where, (oid, name))
+            with self._guard:
+                self._books[name] = book
+        return book
+
+    def _connect(self, database: str | None) -> PostgresSession:
+        return session_to_undo(self._server, database)
+
+
+def session_to_undo(server: Server, database: str | None) -> PostgresSession:
+    """A session to undo changes in `database`; None takes the server's, or any other."""
+    names = [server.database, "postgres", "template1"] if database is None else [database]
+    for number, name in enumerate(names, 1):
+        try:
+            connection = connect(server.with_database(name) if name else server)
+        except DatabaseError:
+            if number == len(names):
+                raise
+            continue
+        session = PostgresSession(connection, server.where)
+        session.execute(f"SET application_name = '{UNDOING}'")
+        return session
+    raise AssertionError("there is at least one name to try")
+
+
+def mend_stopped_server(home: Path, tell: Tell | None = None) -> Callable[[Path], None]:
+    """What undoes, in the files of a server that does not run, the settings that pilots of `home`
+    have left there when they were killed. Such a setting may keep the server from starting."""
+
+    def mend(data_dir: Path) -> None:
+        log = ChangeLog(home)
+        left = [one for one in log.pending() if one.kind == "setting" and one.owner.is_dead]
+        server = system_identifier(data_dir) if left else None
+        here = [one for one in left if one.server == server]
+        for outcome in undo_settings(log, FileAutoConf(data_dir), here) if here else ():
+            if tell is not None:
+                tell(f"undone: {outcome.text}")
+
+    return mend

@@ -1,0 +1,312 @@
+"""The log of changes that outlive a query: written before a change is made, so that none is lost.
+
+`<home>/changes.db`, a SQLite file that waits for the disk with every write. Every pilot of the
+folder writes it; a change stays in it until it is undone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pilotcli.config.home import make_home
+from pilotcli.errors import StorageError
+from pilotcli.processes import is_running, start_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = [
+    "FILE_NAME",
+    "Book",
+    "Change",
+    "ChangeKind",
+    "ChangeLog",
+    "ChangeState",
+    "Entry",
+    "Owner",
+]
+
+FILE_NAME = "changes.db"
+_BUSY_TIMEOUT_S = 30.0
+_VERSION = 1
+
+ChangeKind = Literal["setting", "index made", "index dropped", "extension made"]
+
+ChangeState = Literal["planned", "done", "in force"]
+"""`planned`: about to be made, or never made, for its maker was killed; `done`: made; `in force`:
+a setting that the server was seen to run with."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS changes (
+    change_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    server TEXT NOT NULL,
+    place TEXT NOT NULL,
+    database_oid INTEGER NOT NULL,
+    database TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'planned',
+    lock INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    pid_start TEXT NOT NULL,
+    token TEXT NOT NULL,
+    made_at REAL NOT NULL
+)"""
+
+_COLUMNS = (
+    "change_id, server, place, database_oid, database, kind, name, detail, state, lock,"
+    " host, pid, pid_start, token, made_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who makes changes: one target of one process. `token` tells the targets apart."""
+
+    host: str
+    pid: int
+    pid_start: str
+    token: str
+
+    @classmethod
+    def new(cls) -> Owner:
+        """An owner in this process."""
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, start_of(pid), secrets.token_hex(8))
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether it can be told if the process still runs."""
+        return self.host == socket.gethostname()
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is known that the process has ended."""
+        return self.on_this_machine and not is_running(self.pid, self.pid_start)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change as it is planned; `detail` depends on its kind."""
+
+    kind: ChangeKind
+    name: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change in the log.
+
+    - `server`: the cluster's system identifier; `place` says where it was reached;
+    - `database_oid`, `database`: where the change is; 0 and empty for the whole server's;
+    - `lock`: the advisory lock that its maker holds while it makes the change; changes that are
+      made in one transaction share it;
+    - `made_at`: seconds since the epoch.
+    """
+
+    change_id: int
+    server: str
+    place: str
+    database_oid: int
+    database: str
+    kind: ChangeKind
+    name: str
+    detail: Mapping[str, Any]
+    state: ChangeState
+    lock: int
+    owner: Owner
+    made_at: float
+
+
+class ChangeLog:
+    """The log of one home folder. Safe to use from several threads and processes.
+
+    Every method raises `StorageError` when the file cannot be read or written.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / FILE_NAME
+        self._home = home
+
+    def pending(self, server: str | None = None, token: str | None = None) -> list[Change]:
+        """What is not undone, in the order in which it was made; creates no file."""
+        if not self.path.exists():
+            return []
+        with self.writing() as pen:
+            return pen.pending(server, token)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[_Pen]:
+        """One transaction; others wait at its begin. What it wrote is on the disk at its end."""
+        import sqlite3
+
+        try:
+            make_home(self._home)
+            connection = sqlite3.connect(
+                self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            try:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("BEGIN IMMEDIATE")
+                _prepare(connection, self.path)
+                try:
+                    yield _Pen(connection)
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"the log of changes {self.path} cannot be used: {error}",
+                hint="It says what pilot has to undo on your servers; do not delete it lightly.",
+            ) from error
+
+    def plan(
+        self,
+        entries: Sequence[Entry],
+        *,
+        owner: Owner,
+        server: str,
+        place: str,
+        database: tuple[int, str] = (0, ""),
+    ) -> list[Change]:
+        """Write changes that are about to be made in one go."""
+        with self.writing() as pen:
+            return pen.plan(entries, owner=owner, server=server, place=place, database=database)
+
+    def update(
+        self, change_id: int, *, detail: Mapping[str, Any] | None = None, state: ChangeState
+    ) -> None:
+        """Write how far a change has come."""
+        with self.writing() as pen:
+            pen.update(change_id, detail=detail, state=state)
+
+    def forget(self, change_ids: Sequence[int]) -> None:
+        """Remove changes that are undone, or are to stay."""
+        with self.writing() as pen:
+            pen.forget(change_ids)
+
+
+class _Pen:
+    """What can be done in one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def pending(self, server: str | None = None, token: str | None = None) -> list[Change]:
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM changes WHERE (?1 IS NULL OR server = ?1)"  # noqa: S608
+            " AND (?2 IS NULL OR token = ?2) ORDER BY change_id",
+            (server, token),
+        )
+        return [_change(row) for row in rows]
+
+    def plan(
+        self,
+        entries: Sequence[Entry],
+        *,
+        owner: Owner,
+        server: str,
+        place: str,
+        database: tuple[int, str] = (0, ""),
+    ) -> list[Change]:
+        lock = secrets.randbits(62)
+        made = []
+        for entry in entries:
+            now = time.time()
+            told = (server, place, *database, entry.kind, entry.name)
+            whose = (owner.host, owner.pid, owner.pid_start, owner.token)
+            cursor = self._connection.execute(
+                "INSERT INTO changes (server, place, database_oid, database, kind, name, detail,"
+                " lock, host, pid, pid_start, token, made_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*told, json.dumps(dict(entry.detail)), lock, *whose, now),
+            )
+            number = cursor.lastrowid
+            assert number is not None
+            detail = dict(entry.detail)
+            made.append(Change(number, *told, detail, "planned", lock, owner, now))
+        return made
+
+    def update(
+        self,
+        change_id: int,
+        *,
+        detail: Mapping[str, Any] | None = None,
+        state: ChangeState | None = None,
+    ) -> None:
+        self._connection.execute(
+            "UPDATE changes SET detail = coalesce(?, detail), state = coalesce(?, state)"
+            " WHERE change_id = ?",
+            (None if detail is None else json.dumps(dict(detail)), state, change_id),
+        )
+
+    def forget(self, change_ids: Sequence[int]) -> None:
+        self._connection.executemany(
+            "DELETE FROM changes WHERE change_id = ?", [(one,) for one in change_ids]
+        )
+
+
+def _change(row: Sequence[Any]) -> Change:
+    number, server, place, oid, database, kind, name, detail, state, lock, *owner, made_at = row
+    return Change(
+        change_id=number,
+        server=server,
+        place=place,
+        database_oid=oid,
+        database=database,
+        kind=kind,
+        name=name,
+        detail=json.loads(detail),
+        state=state,
+        lock=lock,
+        owner=Owner(*owner),
+        made_at=made_at,
+    )
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > _VERSION:
+        raise StorageError(
+            f"the log of changes {path} was written by a newer pilot (format {version})",
+            hint="Use that pilot: `pilot db undo` undoes what is pending.",
+        )
+    if version < _VERSION:
+        connection.execute(_TABLE)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The log as one target writes it: whose entries, and about which server and database."""
+
+    log: ChangeLog
+    owner: Owner
+    server: str
+    place: str
+    database: tuple[int, str]
+
+    def plan(self, entries: Sequence[Entry]) -> list[Change]:
+        """Write changes to the database that are about to be made in one transaction."""
+        return self.log.plan(
+            entries,
+            owner=self.owner,
+            server=self.server,
+            place=self.place,
+            database=self.database,
+        )

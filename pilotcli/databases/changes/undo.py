@@ -1,0 +1,273 @@
+"""Undoes what the log has, from whatever point its maker came to; doing it twice does no harm."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from psycopg2 import sql as compose
+
+from pilotcli.databases.changes.autoconf import AutoConf, ServerAutoConf
+from pilotcli.databases.changes.index_facts import IndexFacts, read_facts, statements_to_make
+from pilotcli.databases.changes.log import Change, ChangeLog
+from pilotcli.databases.changes.objects import run, transaction
+from pilotcli.errors import PilotError, QueryError, SteeringError
+
+if TYPE_CHECKING:
+    from pilotcli.databases.postgres import PostgresSession
+
+__all__ = ["Undone", "undo_changes", "undo_settings"]
+
+LOCK_TIMEOUT = "30s"
+"""How long undoing waits for a table that somebody has locked."""
+
+
+class Undone(NamedTuple):
+    """What became of undoing one change.
+
+    `undone`: it was; `gone`: there was nothing to undo any more; `left`: it could not be undone
+    and stays in the log. `text` says it in words.
+    """
+
+    change: Change
+    outcome: Literal["undone", "gone", "left"]
+    text: str
+
+
+def undo_settings(log: ChangeLog, conf: AutoConf, changes: Sequence[Change]) -> list[Undone]:
+    """Undo changes of settings, newest first; the server has still to act on it.
+
+    A setting that a later change of somebody else has overwritten is not touched: that change
+    gets the value to bring back. Raises `CapabilityError` where the role may not.
+    """
+    outcomes = []
+    # The log is locked meanwhile, so that nobody reads a value that is about to be undone.
+    with log.writing() as pen:
+        for change in sorted(changes, key=lambda one: -one.change_id):
+            current = {one.change_id: one for one in pen.pending(change.server)}
+            if change.change_id not in current:
+                continue
+            change = current[change.change_id]
+            later = [
+                one
+                for one in current.values()
+                if one.kind == "setting"
+                and one.name == change.name
+                and one.change_id > change.change_id
+            ]
+            old, new = change.detail["old"], change.detail["new"]
+            if later:
+                pen.update(later[0].change_id, detail={**later[0].detail, "old": old})
+                text = f"{change.name}: another pilot has changed it since"
+                outcomes.append(Undone(change, "gone", text))
+            else:
+                outcomes.append(_bring_back(conf, change, old, new))
+            if outcomes[-1].outcome != "left":
+                pen.forget([change.change_id])
+    return outcomes
+
+
+def _bring_back(conf: AutoConf, change: Change, old: str | None, new: str | None) -> Undone:
+    now = conf.read().get(change.name)
+    if now == old:
+        return Undone(change, "gone", f"{change.name} is as it was")
+    if change.state != "planned" and now != new:
+        return Undone(change, "gone", f"{change.name} was changed by somebody else; it is left")
+    try:
+        conf.write(change.name, old)
+    except QueryError as error:
+        return Undone(change, "left", f"{change.name} cannot be set back: {error.message}")
+    shown = "its default" if old is None else old
+    return Undone(change, "undone", f"{change.name} is set back to {shown}")
+
+
+def undo_changes(
+    log: ChangeLog, connect_to: Callable[[str | None], PostgresSession], changes: Sequence[Change]
+) -> list[Undone]:
+    """Undo changes of one server, newest first; settings are left to be acted on.
+
+    `connect_to` opens a session on a database, None for any. Raises `DatabaseError` when there is
+    no session to be had at all.
+    """
+    outcomes: list[Undone] = []
+    settings = [one for one in changes if one.kind == "setting"]
+    objects = [one for one in changes if one.kind != "setting"]
+    with contextlib.closing(connect_to(None)) as session:
+        names: dict[int, str] = dict(
+            session.execute("SELECT oid::int8, datname::text FROM pg_database").rows
+        )
+        if settings:
+            outcomes += _attempted(
+                settings, lambda: undo_settings(log, ServerAutoConf(session), settings)
+            )
+    for oid in {one.database_oid for one in objects}:
+        here = [one for one in objects if one.database_oid == oid]
+        if oid not in names:
+            log.forget([one.change_id for one in here])
+            outcomes += [
+                Undone(one, "gone", f"{one.name}: the database {one.database} was dropped")
+                for one in here
+            ]
+            continue
+        outcomes += _attempted(here, lambda: _undo_in(log, connect_to, names[oid], here))  # noqa: B023
+    return outcomes
+
+
+def _attempted(changes: Sequence[Change], work: Callable[[], list[Undone]]) -> list[Undone]:
+    try:
+        return work()
+    except PilotError as error:
+        return [Undone(one, "left", f"{one.name}: {error.message}") for one in changes]
+
+
+def _undo_in(
+    log: ChangeLog,
+    connect_to: Callable[[str | None], PostgresSession],
+    database: str,
+    changes: Sequence[Change],
+) -> list[Undone]:
+    outcomes = []
+    with contextlib.closing(connect_to(database)) as session:
+        session.execute(f"SET search_path = pg_catalog; SET lock_timeout = '{LOCK_TIMEOUT}'")
+        for change in sorted(changes, key=lambda one: -one.change_id):
+            try:
+                outcomes.append(_undo_object(session, log, change))
+            except (QueryError, SteeringError) as error:
+                outcomes.append(Undone(change, "left", f"{change.name}: {error.message}"))
+    return outcomes
+
+
+def _undo_object(session: PostgresSession, log: ChangeLog, change: Change) -> Undone:
+    with _settled(session, change):
+        # Another pilot may have been quicker: it held the lock until now.
+        known = {one.change_id: one for one in log.pending(change.server)}
+        if change.change_id not in known:
+            return Undone(change, "gone", f"{change.name}: it is undone already")
+        change = known[change.change_id]
+        if change.kind == "index made":
+            outcome = _undo_made_index(session, log, change, list(known.values()))
+        elif change.kind == "index dropped":
+            outcome = _undo_dropped_index(session, log, change, list(known.values()))
+        else:
+            outcome = _undo_extension(session, change, list(known.values()))
+    if outcome.outcome != "left":
+        log.forget([change.change_id])
+    return outcome
+
+
+@contextlib.contextmanager
+def _settled(session: PostgresSession, change: Change) -> Iterator[None]:
+    """A transaction in which nobody else makes or undoes this change any more."""
+    high, low = change.lock >> 32, change.lock & 0xFFFFFFFF
+    if change.owner.is_dead:
+        run(session, _END_LEFT_BEHIND, compose.Literal(high), compose.Literal(low))
+    with transaction(session, change.lock):
+        yield
+
+
+# Another pilot may be undoing the same; its session has a name of its own.
+_END_LEFT_BEHIND = """
+SELECT pg_terminate_backend(pid) FROM pg_locks AS l
+WHERE locktype = 'advisory' AND classid = {}::bigint::oid AND objid = {}::bigint::oid
+AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND NOT EXISTS (SELECT FROM pg_stat_activity AS a
+                WHERE a.pid = l.pid AND a.application_name = 'pilot undo')
+"""
+
+
+def _undo_made_index(
+    session: PostgresSession, log: ChangeLog, change: Change, pending: Sequence[Change]
+) -> Undone:
+    oid = change.detail.get("oid")
+    if oid is None:
+        return Undone(change, "gone", f"the index {change.name} was not made")
+    found = run(
+        session,
+        "SELECT n.nspname::text, c.relname::text FROM pg_class AS c"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE c.oid = {} AND c.relkind IN ('i', 'I')",
+        compose.Literal(oid),
+    )
+    if not found:
+        # Another pilot may have dropped it for a while: it need not come back.
+        log.forget(
+            [
+                one.change_id
+                for one in pending
+                if one.kind == "index dropped" and one.detail["facts"]["oid"] == oid
+            ]
+        )
+        return Undone(change, "gone", f"the index {change.name} is gone")
+    run(session, "DROP INDEX {}", compose.Identifier(*found[0]))
+    return Undone(change, "undone", f"the index {found[0][1]} is dropped")
+
+
+def _undo_dropped_index(
+    session: PostgresSession, log: ChangeLog, change: Change, pending: Sequence[Change]
+) -> Undone:
+    facts = IndexFacts.from_json(change.detail["facts"])
+    table = compose.Identifier(facts.table_schema, facts.table).as_string(session.connection)
+    index = facts.qualified.as_string(session.connection)
+    ((has_table, is_there, other),) = run(
+        session,
+        "SELECT to_regclass({}) IS NOT NULL, EXISTS (SELECT FROM pg_class WHERE oid = {}"
+        " AND relkind IN ('i', 'I')), to_regclass({})::oid::int8",
+        compose.Literal(table),
+        compose.Literal(facts.oid),
+        compose.Literal(index),
+    )
+    if is_there:
+        return Undone(change, "gone", f"the index {facts.name} was not dropped")
+    if not has_table:
+        return Undone(change, "gone", f"the table of the index {facts.name} is gone")
+    if other is not None:
+        return _compared(session, change, facts, int(other))
+    for statement in statements_to_make(facts):
+        session.execute(statement.as_string(session.connection))
+    ((made,),) = run(session, "SELECT {}::regclass::oid::int8", compose.Literal(index))
+    for one in pending:
+        # It was another pilot's own: that one drops it in its turn.
+        if one.kind == "index made" and one.detail.get("oid") == facts.oid:
+            log.update(one.change_id, detail={**one.detail, "oid": made}, state="done")
+    if facts.has_expressions:
+        # The statistics about its expressions went with the index.
+        session.execute(f"ANALYZE {table}")
+    return Undone(change, "undone", f"the index {facts.name} is made again")
+
+
+def _compared(session: PostgresSession, change: Change, facts: IndexFacts, other: int) -> Undone:
+    """What to do where something of the same name has taken the index's place."""
+    try:
+        same = read_facts(session, other).definition == facts.definition
+    except SteeringError:
+        same = False
+    if same:
+        return Undone(change, "gone", f"somebody has made the index {facts.name} again")
+    return Undone(
+        change,
+        "left",
+        f"the index {facts.name} is not made again, its name is taken; it was: {facts.definition}",
+    )
+
+
+def _undo_extension(session: PostgresSession, change: Change, pending: Sequence[Change]) -> Undone:
+    oid = change.detail.get("oid")
+    sharing = [
+        one
+        for one in pending
+        if one.kind == "extension made"
+        and one.change_id != change.change_id
+        and one.database_oid == change.database_oid
+        and one.detail.get("oid") == oid
+    ]
+    if oid is None or sharing:
+        return Undone(change, "gone", f"the extension {change.name} need not be dropped")
+    found = run(
+        session, "SELECT extname::text FROM pg_extension WHERE oid = {}", compose.Literal(oid)
+    )
+    if not found:
+        return Undone(change, "gone", f"the extension {change.name} is gone")
+    run(session, "DROP EXTENSION {}", compose.Identifier(found[0][0]))
+    return Undone(change, "undone", f"the extension {change.name} is dropped")

@@ -1,0 +1,85 @@
+"""What drivers do with a PostgreSQL, under PilotScope's documented names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql as compose
+
+from pilotcli.databases.base import BaseDBController
+from pilotcli.databases.controller.indexes import IndexMethods
+from pilotcli.databases.controller.server import ServerMethods
+from pilotcli.databases.postgres import plan_of
+
+if TYPE_CHECKING:
+    from pilotcli.config.pilot_config import PilotConfig
+
+__all__ = ["DBControllerFactory", "PostgreSQLController", "get_db_controller"]
+
+
+class PostgreSQLController(ServerMethods, IndexMethods):
+    """A driver's way to the database: a connection for each thread, opened when first used.
+
+    Statements end after `config.sql_execution_timeout` seconds. A connection that was lost is
+    opened anew by the next call. Names of tables and columns are quoted, so they are taken as
+    they are written, in upper or lower case; `schema.table` names a table of another schema than
+    those of the `search_path`. With `enable_simulate_index` all indexes are what-if ones.
+
+    Knobs, indexes and extensions that are changed here are undone when the target is closed.
+
+    Every method raises `QueryError` when the server refuses the statement (`QueryTimeout`,
+    `QueryCancelled` when it was ended) and `DatabaseError` when there is no connection.
+    """
+
+    def execute(
+        self,
+        sql: str,
+        fetch: bool = False,
+        fetch_column_name: bool = False,
+        *,
+        is_reset: bool = False,
+    ) -> Any:
+        """Run `sql`; see `BaseDBController.execute`. With `is_reset`, in a session as it was when
+        new: what was set before (`set_hint`) is reset first."""
+        if is_reset:
+            self.reset()
+        rows = self.session().execute(sql)
+        if not fetch:
+            return None
+        found = list(rows.rows)
+        return [tuple(rows.columns), *found] if fetch_column_name else found
+
+    def explain_physical_plan(self, sql: str) -> dict[str, Any]:
+        """The planner's plan of `sql`, which is not run: a dict with the key `Plan`."""
+        with self.simulating() as session:
+            return session.explain(sql)
+
+    def explain_execution_plan(self, sql: str) -> dict[str, Any]:
+        """Run `sql` under `EXPLAIN ANALYZE`: a dict with `Plan` and `Execution Time` (ms)."""
+        return plan_of(self.session().execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"))
+
+    def get_estimated_cost(self, sql: str) -> float:
+        """The planner's total cost of `sql`, in its own units."""
+        return float(self.explain_physical_plan(sql)["Plan"]["Total Cost"])
+
+    def set_hint(self, key: str, value: object) -> None:
+        """Set the server setting `key` for the calling thread's session, until `reset`."""
+        text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        self._run("SELECT set_config({}, {}, false)", compose.Literal(key), compose.Literal(text))
+
+
+def get_db_controller(config: PilotConfig, enable_simulate_index: bool = False) -> BaseDBController:
+    """A new controller for the database that `config` names."""
+    return PostgreSQLController(config, enable_simulate_index=enable_simulate_index)
+
+
+class DBControllerFactory:
+    """Makes controllers; PilotScope's documented class."""
+
+    @staticmethod
+    def get_db_controller(
+        config: PilotConfig, enable_simulate_index: bool = False
+    ) -> BaseDBController:
+        """A new controller for the database that `config` names; with `enable_simulate_index` its
+        indexes are what-if ones."""
+        return get_db_controller(config, enable_simulate_index)

@@ -1,0 +1,221 @@
+"""What a controller does with indexes, real ones and what-if ones."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from psycopg2 import sql as compose
+
+from pilotcli.databases.controller.names import literal_name
+from pilotcli.databases.controller.tables import TableMethods
+from pilotcli.databases.controller.what_if import WhatIf, create_statement, same_index
+from pilotcli.errors import SteeringError
+from pilotcli.names import did_you_mean
+from pilotcli.records import Index
+
+if TYPE_CHECKING:
+    from pilotcli.config.pilot_config import PilotConfig
+    from pilotcli.databases.base import Target
+    from pilotcli.databases.postgres import PostgresSession
+
+__all__ = ["IndexMethods"]
+
+# Those that a user has made: not behind a constraint, not an extension's, not pilot's own, and
+# usable. Those of partitions belong to the index of the whole table.
+_EXISTING = """
+SELECT i.oid::int8, i.relname::text,
+  CASE WHEN pg_table_is_visible(t.oid) THEN t.relname ELSE n.nspname || '.' || t.relname END::text,
+  ARRAY(SELECT CASE WHEN x.indkey[k - 1] = 0 THEN pg_get_indexdef(i.oid, k, true) ELSE
+          (SELECT attname FROM pg_attribute WHERE attrelid = t.oid AND attnum = x.indkey[k - 1])
+        END FROM generate_series(1, x.indnkeyatts) AS k ORDER BY k)::text[],
+  coalesce((SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(i.oid)), pg_table_size(i.oid))
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_namespace AS n ON n.oid = t.relnamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pilot')
+  AND n.nspname !~ '^pg_(toast|temp)'
+  AND (x.indisvalid OR i.relkind = 'I')
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid)
+  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = i.oid)
+  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
+                  AND objid IN (i.oid, t.oid) AND deptype = 'e')
+  AND ({0} IS NULL OR t.oid = {0}::regclass)
+ORDER BY 3, 2
+"""
+
+
+class _Existing(NamedTuple):
+    oid: int
+    described: Index
+    size_bytes: int
+
+
+class IndexMethods(TableMethods):
+    """Indexes: making, dropping and measuring them.
+
+    What is made or dropped here is undone when the target is closed. With `enable_simulate_index`
+    every method is about what-if indexes, which the planner takes into account and which are not
+    there; the real ones stay as they are.
+    """
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        *,
+        target: Target | None = None,
+        enable_simulate_index: bool = False,
+    ) -> None:
+        super().__init__(config, target=target)
+        self.enable_simulate_index = enable_simulate_index
+        self._what_if = WhatIf(lambda: self.target().changes) if enable_simulate_index else None
+
+    def create_index(self, index: Index) -> None:
+        """Make an index (B-tree); without a name the server gives it one.
+
+        Raises `SteeringError` for a table or a column that is not there, `QueryError` when the
+        server refuses, as for a name that is taken.
+        """
+        self._require_columns(index)
+        if self._what_if is not None:
+            self._what_if.add(index)
+            return
+        session = self.session()
+        statement = create_statement(index).as_string(session.connection)
+        name = index.index_name or f"on {index.table} ({', '.join(index.columns)})"
+        self.target().changes.make_index(session, name, statement)
+
+    def drop_index(self, index: Index) -> None:
+        """Drop the index with this name, or, without a name, on just these columns.
+
+        Raises `SteeringError` when there is none, or only one behind a constraint.
+        """
+        if self._what_if is not None:
+            if not self._what_if.remove(index):
+                raise SteeringError(f"there is no what-if index {_shown(index)}")
+            return
+        found = [one for one in self._existing(index.table) if same_index(one.described, index)]
+        if not found:
+            raise SteeringError(
+                f"there is no index {_shown(index)} to drop",
+                hint="Indexes behind constraints (keys) are not dropped; get_existed_indexes("
+                f"{index.table!r}) shows the others.",
+            )
+        self.target().changes.drop_indexes(self.session(), [found[0].oid])
+
+    def drop_all_indexes(self) -> None:
+        """Drop all indexes of the database but those behind constraints: all or none of them."""
+        if self._what_if is not None:
+            self._what_if.clear()
+            return
+        oids = [one.oid for one in self._existing(None)]
+        self.target().changes.drop_indexes(self.session(), oids)
+
+    def get_all_indexes(self) -> list[Index]:
+        """All indexes of the database but those behind constraints.
+
+        A column that is an expression is given as its text.
+        """
+        if self._what_if is not None:
+            return list(self._what_if.indexes)
+        return [one.described for one in self._existing(None)]
+
+    def get_existed_indexes(self, table_name: str) -> list[Index]:
+        """The indexes of a table, as `get_all_indexes` gives them."""
+        if self._what_if is not None:
+            return [one for one in self._what_if.indexes if one.table == table_name]
+        return [one.described for one in self._existing(table_name)]
+
+    def get_index_number(self, table_name: str) -> int:
+        """How many indexes a table has, those behind constraints not counted."""
+        return len(self.get_existed_indexes(table_name))
+
+    def get_index_byte(self, index: Index) -> int:
+        """The size of an index in bytes; of a what-if index what it would be.
+
+        Raises `SteeringError` when there is no such index.
+        """
+        if self._what_if is not None:
+            found = [one for one in self._what_if.indexes if same_index(one, index)]
+            if found:
+                return self._what_if.size_bytes(self.session(), found[0])
+        else:
+            sizes = [
+                one.size_bytes
+                for one in self._existing(index.table)
+                if same_index(one.described, index)
+            ]
+            if sizes:
+                return sizes[0]
+        raise SteeringError(f"there is no index {_shown(index)}")
+
+    def get_table_indexes_byte(self, table_name: str) -> int:
+        """The size of all indexes of a table in bytes, those behind constraints included."""
+        if self._what_if is not None:
+            return sum(map(self.get_index_byte, self.get_existed_indexes(table_name)))
+        found = self._run(
+            "SELECT coalesce((SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree({0})),"
+            " pg_indexes_size({0}))",
+            literal_name(table_name),
+        )
+        return int(found[0][0])
+
+    def get_all_indexes_byte(self) -> int:
+        """The size in bytes of all indexes on the tables of `get_all_table_names`."""
+        tables = self.get_all_table_names()
+        if self._what_if is not None:
+            tables = sorted({one.table for one in self._what_if.indexes})
+        return sum(map(self.get_table_indexes_byte, tables))
+
+    @contextlib.contextmanager
+    def simulating(self) -> Iterator[PostgresSession]:
+        """The calling thread's session; an `EXPLAIN` in it sees the what-if indexes meanwhile."""
+        session = self.session()
+        if self._what_if is None:
+            yield session
+            return
+        with self._what_if.at_work(session):
+            yield session
+
+    def _prepare(self, session: PostgresSession) -> None:
+        if self._what_if is not None:
+            self._what_if.prepare(session)
+
+    def _existing(self, table_name: str | None) -> list[_Existing]:
+        if table_name is not None:
+            self._require_table(table_name)
+        table: compose.Composable = compose.SQL("NULL")
+        if table_name is not None:
+            table = literal_name(table_name)
+        return [
+            _Existing(oid, Index(columns, table_name or shown, name), int(size_bytes))
+            for oid, name, shown, columns, size_bytes in self._run(_EXISTING, table)
+        ]
+
+    def _require_table(self, table_name: str) -> None:
+        if not self.exist_table(table_name):
+            known = self.get_all_table_names()
+            raise SteeringError(
+                f"there is no table {table_name!r}",
+                hint=did_you_mean(table_name, known, listed="There are") if known else None,
+            )
+
+    def _require_columns(self, index: Any) -> None:
+        if not isinstance(index, Index):
+            raise SteeringError(f"an index is an Index(columns, table), not {index!r}")
+        if isinstance(index.columns, str) or not index.columns:
+            raise SteeringError(f"the columns of an index are a list, not {index.columns!r}")
+        self._require_table(index.table)
+        known = self.get_table_columns(index.table)
+        for column in index.columns:
+            if column not in known:
+                raise SteeringError(
+                    f"the table {index.table!r} has no column {column!r} to be indexed",
+                    hint=did_you_mean(str(column), known, listed="It has"),
+                )
+
+
+def _shown(index: Index) -> str:
+    if index.index_name is not None:
+        return f"{index.index_name!r} on {index.table!r}"
+    return f"on {index.table} ({', '.join(index.columns)})"

@@ -1,0 +1,121 @@
+"""A connection for each thread that uses a controller."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql as compose
+
+from pilotcli.databases.base import BaseDBController, Target
+from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+from pilotcli.errors import DatabaseError, QueryError, UsageError
+
+if TYPE_CHECKING:
+    from pilotcli.config.pilot_config import PilotConfig
+
+__all__ = ["SessionsOfThreads"]
+
+# Everything that a driver may have left in its session, except temporary tables.
+_CLEAN = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *;"
+    " SELECT pg_advisory_unlock_all()"
+)
+
+
+class SessionsOfThreads(BaseDBController):
+    """Opens a session for each thread when it is first used, and again when it was lost."""
+
+    def __init__(self, config: PilotConfig, *, target: Target | None = None) -> None:
+        self.config = config
+        self._target = target
+        self._owns_target = target is None
+        self._own = threading.local()
+        self._guard = threading.Lock()
+        self._sessions: dict[PostgresSession, threading.Thread] = {}
+
+    def reset(self) -> None:
+        """Leave the calling thread's session as it was when new, except for temporary tables.
+
+        Costs nothing when the session was not used since the last reset. A session that cannot be
+        cleaned is closed, and the next call opens another.
+        """
+        self._forget_ended_threads()
+        session: PostgresSession | None = getattr(self._own, "session", None)
+        if session is None or not self._own.used or session.closed:
+            return
+        try:
+            session.rollback()
+            session.execute(_CLEAN)
+        except (DatabaseError, QueryError):
+            session.close()
+        self._own.used = False
+
+    def cancel(self) -> None:
+        """Cancel what runs in any of this controller's sessions."""
+        with self._guard:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.cancel()
+
+    def close(self) -> None:
+        """Close the connections of all threads. A later call opens a new one."""
+        with self._guard:
+            sessions, self._sessions = self._sessions, {}
+            target = self._target if self._owns_target else None
+            if self._owns_target:
+                self._target = None
+        for session in sessions:
+            session.close()
+        if target is not None:
+            target.close()
+
+    def session(self) -> PostgresSession:
+        """The calling thread's session, opened if needed; the controller closes it."""
+        session = self._plain()
+        self._prepare(session)
+        return session
+
+    def target(self) -> PostgresTarget:
+        """The database that this works with, opened if needed. Raises as `open_target` does."""
+        from pilotcli.databases import open_target
+
+        with self._guard:
+            if self._target is None:
+                self._target = open_target(self.config)
+            target = self._target
+        if not isinstance(target, PostgresTarget):
+            raise UsageError(f"a PostgreSQL is needed, not {type(target).__name__}")
+        return target
+
+    def _prepare(self, session: PostgresSession) -> None:
+        """Bring a session up to date before it is used."""
+
+    def _plain(self) -> PostgresSession:
+        own = self._own
+        session: PostgresSession | None = getattr(own, "session", None)
+        if session is None or session.closed:
+            session = own.session = self._opened()
+        own.used = True
+        return session
+
+    def _opened(self) -> PostgresSession:
+        session = self.target().session(timeout_s=self.config.sql_execution_timeout)
+        self._forget_ended_threads()
+        with self._guard:
+            self._sessions[session] = threading.current_thread()
+        return session
+
+    def _forget_ended_threads(self) -> None:
+        with self._guard:
+            ended = [one for one, thread in self._sessions.items() if not thread.is_alive()]
+            gone = [one for one in self._sessions if one.closed]
+            for session in {*ended, *gone}:
+                del self._sessions[session]
+        for session in ended:
+            session.close()
+
+    def _run(self, template: str, *parts: compose.Composable) -> list[tuple[Any, ...]]:
+        session = self.session()
+        text = compose.SQL(template).format(*parts).as_string(session.connection)
+        return list(session.execute(text).rows)

@@ -1,0 +1,193 @@
+"""What-if indexes: the planner sees indexes that are not there.
+
+With HypoPG they are hypothetical: each session is told of them, and none is built. Without it they
+are real for a moment: made in a transaction around an `EXPLAIN`, and rolled back. Writers of the
+table wait for as long as that takes, and each `EXPLAIN` builds them anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from psycopg2 import sql as compose
+
+from pilotcli.databases.changes import Changes
+from pilotcli.databases.changes.objects import run
+from pilotcli.databases.controller.names import identifier
+from pilotcli.databases.postgres import plan_of
+from pilotcli.errors import PilotError, QueryError
+from pilotcli.records import Index
+
+if TYPE_CHECKING:
+    from pilotcli.databases.postgres import PostgresSession
+
+__all__ = ["WhatIf", "create_statement", "same_index"]
+
+_SAVEPOINT = "pilot_what_if"
+
+
+def create_statement(index: Index) -> compose.Composable:
+    """The statement that makes `index`."""
+    name: compose.Composable = compose.SQL("")
+    if index.index_name is not None:
+        name = compose.Identifier(index.index_name)
+    return compose.SQL("CREATE INDEX {} ON {} ({})").format(
+        name,
+        identifier(index.table),
+        compose.SQL(", ").join(map(compose.Identifier, index.columns)),
+    )
+
+
+def same_index(one: Index, wanted: Index) -> bool:
+    """Whether `one` is what `wanted` names: by its name, or without one by its columns."""
+    if one.table != wanted.table:
+        return False
+    if wanted.index_name is not None:
+        return one.index_name == wanted.index_name
+    return tuple(one.columns) == tuple(wanted.columns)
+
+
+class WhatIf:
+    """The what-if indexes of one controller, the same in all of its sessions."""
+
+    def __init__(self, changes: Callable[[], Changes]) -> None:
+        self._changes = changes
+        self._guard = threading.RLock()
+        self._indexes: tuple[Index, ...] = ()
+        self._with_hypopg: bool | None = None
+        self._known: WeakKeyDictionary[PostgresSession, tuple[Index, ...]] = WeakKeyDictionary()
+
+    @property
+    def indexes(self) -> tuple[Index, ...]:
+        """All of them, in the order in which they were made."""
+        return self._indexes
+
+    def add(self, index: Index) -> None:
+        """Add one, whose table and columns are there."""
+        with self._guard:
+            self._indexes = (*self._indexes, index)
+
+    def remove(self, index: Index) -> bool:
+        """Take the first one away that `index` names; False when there is none."""
+        with self._guard:
+            for at, one in enumerate(self._indexes):
+                if same_index(one, index):
+                    self._indexes = self._indexes[:at] + self._indexes[at + 1 :]
+                    return True
+        return False
+
+    def clear(self) -> None:
+        """Take all away."""
+        with self._guard:
+            self._indexes = ()
+
+    def uses_hypopg(self, session: PostgresSession) -> bool:
+        """Whether HypoPG does it here, found out by what a plan shows. The extension is created
+        where the server has it and the role may, and dropped at the end."""
+        with self._guard:
+            if self._with_hypopg is None:
+                if session.in_transaction:
+                    return False
+                with contextlib.suppress(PilotError):
+                    self._changes().make_extension(session, "hypopg")
+                self._with_hypopg = _hypopg_works(session)
+            return self._with_hypopg
+
+    def prepare(self, session: PostgresSession) -> None:
+        """Tell a session of the indexes as they are now, where HypoPG does it."""
+        wanted = self._indexes
+        if self._known.get(session, ()) == wanted or session.transaction_failed:
+            return
+        if not self.uses_hypopg(session):
+            return
+        session.execute("SELECT hypopg_reset()")
+        for index in wanted:
+            _make_hypothetical(session, index)
+        self._known[session] = wanted
+
+    @contextlib.contextmanager
+    def at_work(self, session: PostgresSession) -> Iterator[None]:
+        """While this lasts, an `EXPLAIN` in `session` sees the indexes."""
+        if not self._indexes or self.uses_hypopg(session):
+            self.prepare(session)
+            yield
+            return
+        with _rolled_back(session):
+            for index in self._indexes:
+                run(session, "{}", create_statement(index))
+            yield
+
+    def size_bytes(self, session: PostgresSession, index: Index) -> int:
+        """How large the index would be; an estimate where HypoPG does it, else measured."""
+        if self.uses_hypopg(session):
+            number = _make_hypothetical(session, index)
+            ((size,),) = session.execute(f"SELECT hypopg_relation_size({number})").rows
+            session.execute(f"SELECT hypopg_drop_index({number})")
+            return int(size)
+        with _rolled_back(session):
+            before = _size_of_all(session, index)
+            run(session, "{}", create_statement(index))
+            return _size_of_all(session, index) - before
+
+
+def _size_of_all(session: PostgresSession, index: Index) -> int:
+    table = identifier(index.table).as_string(session.connection)
+    found = run(
+        session,
+        "SELECT coalesce((SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree({0})),"
+        " pg_indexes_size({0}))",
+        compose.Literal(table),
+    )
+    return int(found[0][0])
+
+
+def _make_hypothetical(session: PostgresSession, index: Index) -> int:
+    statement = create_statement(index).as_string(session.connection)
+    found = run(
+        session,
+        "SELECT indexrelid::int8 FROM hypopg_create_index({})",
+        compose.Literal(statement),
+    )
+    return int(found[0][0])
+
+
+@contextlib.contextmanager
+def _rolled_back(session: PostgresSession) -> Iterator[None]:
+    """Undo in the end all that is done meanwhile, and nothing else of an open transaction."""
+    inside = session.in_transaction
+    session.execute(f"SAVEPOINT {_SAVEPOINT}" if inside else "BEGIN")
+    try:
+        yield
+    finally:
+        if not session.closed:
+            back = f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
+            session.execute(back if inside else "ROLLBACK")
+
+
+def _hypopg_works(session: PostgresSession) -> bool:
+    try:
+        session.execute(
+            "BEGIN; CREATE TEMP TABLE pilot_probe (a int); SET LOCAL enable_seqscan = off"
+        )
+        ((number,),) = session.execute(
+            "SELECT indexrelid::int8 FROM"
+            " hypopg_create_index('CREATE INDEX ON pg_temp.pilot_probe (a)')"
+        ).rows
+        plan = plan_of(
+            session.execute("EXPLAIN (FORMAT JSON) SELECT a FROM pg_temp.pilot_probe WHERE a = 1")
+        )
+        session.execute(f"SELECT hypopg_drop_index({number})")
+    except QueryError:
+        return False
+    finally:
+        session.rollback()
+    return f"<{number}>" in _index_names(plan["Plan"])
+
+
+def _index_names(node: dict[str, Any]) -> str:
+    below = "".join(map(_index_names, node.get("Plans", ())))
+    return str(node.get("Index Name", "")) + below

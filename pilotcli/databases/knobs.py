@@ -1,0 +1,402 @@
+"""Knobs: settings of the whole server, written with ALTER SYSTEM, put in force, and undone."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
+
+from psycopg2 import sql as compose
+
+from pilotcli.databases.changes import (
+    Change,
+    FileAutoConf,
+    ServerAutoConf,
+    Undone,
+    system_identifier,
+)
+from pilotcli.databases.connection import backends_of_this_process
+from pilotcli.databases.power import Power, find_local_power
+from pilotcli.errors import CapabilityError, DatabaseError, PilotError, QueryError, SteeringError
+from pilotcli.names import did_you_mean
+
+if TYPE_CHECKING:
+    from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+
+__all__ = ["Knobs"]
+
+_RELOAD_PATIENCE_S = 20.0
+_POLL_S = 0.005
+_PLACE = frozenset(
+    {"config_file", "data_directory", "external_pid_file", "hba_file", "ident_file"}
+    | {"listen_addresses", "port", "unix_socket_directories", "unix_socket_group"}
+    | {"unix_socket_permissions"}
+)
+"""Where the server is and listens: with another value pilot would not find it again."""
+
+
+class Knobs:
+    """The knobs of one target's server, and the server's process.
+
+    Safe for several threads, one change at a time. Sessions of the target are closed by a restart;
+    what uses them opens new ones.
+    """
+
+    def __init__(self, target: PostgresTarget, power: Power | None) -> None:
+        self._target = target
+        self._power = power
+        self._contexts: dict[str, str] = {}
+        self._server: str | None = None
+        self._backup = 0
+        self._guard = threading.RLock()
+
+    def set(self, knobs: Mapping[str, object]) -> None:
+        """Set these knobs, all or none, and return when the server runs with them.
+
+        The server is restarted where one of them needs it, else reloaded. A server that does not
+        start with them gets its old ones back and is started with those.
+
+        Raises `SteeringError` for an unknown knob, a value that the server refuses or does not
+        start with, or one that something else overrides; `CapabilityError` for what the role may
+        not do, or where pilot cannot restart the server; `DatabaseError` when others use it.
+        """
+        with self._guard:
+            settings = _texts(knobs)
+            if not settings:
+                return
+            with self._session() as session:
+                restart = self._checked(session, settings)
+                if restart:
+                    self._require_restart(session)
+                changes = self._written(session, settings)
+            try:
+                if restart:
+                    self._restart()
+                else:
+                    self._reload()
+                with self._session() as session:
+                    self._require_in_force(session, settings)
+            except BaseException:
+                self._take_back(changes, restart)
+                raise
+            self._target.changes.settings_in_force()
+
+    def write(self, knobs: Mapping[str, object]) -> None:
+        """Write these knobs, all or none, for the next `restart` or reload to put in force; also
+        while the server is shut down. Raises as `set` does."""
+        with self._guard:
+            settings = _texts(knobs)
+            if not settings:
+                return
+            if not self.is_running():
+                self._write_to_file(settings)
+                return
+            with self._session() as session:
+                self._checked(session, settings)
+                self._written(session, settings)
+
+    def backup(self) -> None:
+        """Make what the knobs are now that to which `recover` returns."""
+        with self._guard:
+            self._backup = max(
+                (one.change_id for one in self._target.changes.settings()), default=0
+            )
+
+    def recover(self) -> None:
+        """Undo the changes of knobs since `backup`, or all of this target's.
+
+        The server reloads its configuration; knobs that need a restart wait for the next one.
+        """
+        with self._guard:
+            changes = self._target.changes.settings(since=self._backup)
+            if not changes:
+                return
+            if not self.is_running():
+                self._mended(changes)(self._power_of_stopped().data_dir)
+                return
+            with self._session() as session:
+                self._target.changes.undo_settings(ServerAutoConf(session), changes)
+            self._reload()
+
+    def restart(self) -> None:
+        """Restart the server with what its configuration says.
+
+        When it does not start, knobs that it has not run with yet are undone, and it is started
+        again. Raises `SteeringError` then, else as `set` does.
+        """
+        with self._guard:
+            if self.is_running():
+                with self._session() as session:
+                    self._require_restart(session)
+                self._restart()
+            else:
+                self._start()
+
+    def start(self) -> None:
+        """Start the server unless it runs. Raises as `restart` does."""
+        with self._guard:
+            if not self.is_running():
+                self._start()
+
+    def shut_down(self) -> None:
+        """Stop the server. Raises as `restart` does."""
+        with self._guard:
+            if not self.is_running():
+                return
+            with self._session() as session:
+                self._require_restart(session)
+                self._learn(session)
+            self._target.close_sessions()
+            self._power_of_stopped().shut_down()
+
+    def is_running(self) -> bool:
+        """Whether the server answers."""
+        if self._power is not None and not self._power.is_running():
+            return False
+        try:
+            with self._session():
+                return True
+        except DatabaseError:
+            return False
+
+    def undo(self, changes: Sequence[Change], work: Callable[[], list[Undone]]) -> list[Undone]:
+        """Have `work` undo `changes` on a running server, and put undone settings in force."""
+        with self._guard:
+            if self._power is not None and not self._power.is_running():
+                self._power.start(self._mended(changes))
+            outcomes = work()
+            if any(one.change.kind == "setting" and one.outcome == "undone" for one in outcomes):
+                self._put_back_in_force()
+            return outcomes
+
+    def _put_back_in_force(self) -> None:
+        ends = self._power is not None and self._power.ends_with_this()
+        if ends:
+            return
+        self._reload()
+        with self._session() as session:
+            waiting = _waiting(session)
+            if not waiting:
+                return
+            try:
+                self._require_restart(session)
+            except PilotError as error:
+                names = ", ".join(waiting)
+                self._target.changes.warn(
+                    f"set back, but in force only after a restart of the server: {names} "
+                    f"({error.message})"
+                )
+                return
+        self._restart()
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[PostgresSession]:
+        session = self._target.plain_session()
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _learn(self, session: PostgresSession) -> None:
+        """Take down what must be known about a server that is shut down."""
+        self._server = self._target.changes.identity(session)
+        rows = session.execute("SELECT lower(name), context FROM pg_settings").rows
+        self._contexts = dict(rows)
+
+    def _checked(self, session: PostgresSession, settings: Mapping[str, str]) -> bool:
+        """Whether these settings need a restart. Raises `SteeringError` for unknown ones."""
+        self._learn(session)
+        self._require_known(settings)
+        return any(self._contexts.get(name) == "postmaster" for name in settings)
+
+    def _require_known(self, settings: Mapping[str, str]) -> None:
+        for name in settings:
+            context = self._contexts.get(name)
+            # Settings of an extension that is not loaded yet have a dot in their name.
+            if context is None and self._contexts and "." not in name:
+                hint = did_you_mean(name, self._contexts) if self._contexts else None
+                raise SteeringError(
+                    f"the server has no knob named {name!r}",
+                    hint=hint if hint and hint.startswith("Did") else None,
+                )
+            if context == "internal":
+                raise SteeringError(f"the knob {name} cannot be changed: it only shows something")
+            if name in _PLACE:
+                raise SteeringError(
+                    f"the knob {name} is not for drivers: it says where the server is",
+                    hint="Another server is named with `database.dsn`.",
+                )
+
+    def _written(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:
+        changes = self._target.changes
+        server = changes.identity(session)
+        try:
+            return changes.write_settings(ServerAutoConf(session), server, settings)
+        except QueryError as error:
+            raise SteeringError(
+                f"the server refuses a knob: {error.message}", hint=error.hint
+            ) from error
+
+    def _write_to_file(self, settings: Mapping[str, str]) -> None:
+        self._require_known(settings)
+        data_dir = self._power_of_stopped().data_dir
+        server = self._server or system_identifier(data_dir)
+        if server is None:
+            raise DatabaseError(f"{data_dir} is not a database cluster that can be read")
+        self._target.changes.write_settings(FileAutoConf(data_dir), server, settings)
+
+    def _require_restart(self, session: PostgresSession) -> None:
+        """Raise unless the server can be restarted now, and nobody else is connected to it."""
+        if self._power is None:
+            self._power = find_local_power(session, self._target.config.home)
+        self._power.require()
+        ours = backends_of_this_process()
+        rows = session.execute(
+            "SELECT pid, coalesce(nullif(application_name, ''), 'unnamed') FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' ORDER BY pid"
+        ).rows
+        others = [f"process {pid} ({name})" for pid, name in rows if pid not in ours]
+        if others:
+            raise DatabaseError(
+                f"the server cannot be restarted now: others are connected: {', '.join(others)}",
+                hint="Wait until they have ended, or choose knobs that need no restart.",
+            )
+
+    def _power_of_stopped(self) -> Power:
+        if self._power is None:
+            raise CapabilityError(
+                "the server does not run, and pilot does not know how to start it"
+            )
+        return self._power
+
+    def _restart(self) -> None:
+        power = self._power_of_stopped()
+        self._act(lambda: power.restart(self._mended()))
+
+    def _start(self) -> None:
+        power = self._power_of_stopped()
+        self._act(lambda: power.start(self._mended()))
+
+    def _act(self, start: Callable[[], None]) -> None:
+        """Start the server, and blame knobs that it has not run with yet if it does not come up."""
+        suspects = self._target.changes.settings(unproven=True)
+        try:
+            start()
+        except DatabaseError as error:
+            if not suspects or not self._comes_up():
+                raise
+            shown = ", ".join(f"{one.name} = {one.detail['new']}" for one in suspects)
+            raise SteeringError(
+                f"the server does not start with {shown}; it runs with the old values again.\n"
+                f"{error.message}"
+            ) from error
+        finally:
+            self._target.close_sessions()
+        self._target.changes.settings_in_force()
+
+    def _comes_up(self) -> bool:
+        return self._power is not None and self._power.is_running()
+
+    def _mended(self, changes: Sequence[Change] | None = None) -> Callable[[Path], None]:
+        """What takes settings out of the files of a server that does not run."""
+
+        def mend(data_dir: Path) -> None:
+            own = self._target.changes
+            wanted = own.settings(unproven=True) if changes is None else changes
+            settings = [one for one in wanted if one.kind == "setting"]
+            own.undo_settings(FileAutoConf(data_dir), settings)
+
+        return mend
+
+    def _take_back(self, changes: Sequence[Change], restart: bool) -> None:
+        """Undo what `set` has written and could not put in force."""
+        left = {one.change_id for one in self._target.changes.settings()}
+        still = [one for one in changes if one.change_id in left]
+        if not still or not self.is_running():
+            return
+        with self._session() as session:
+            self._target.changes.undo_settings(ServerAutoConf(session), still)
+        self._reload()
+        if restart:
+            self._restart()
+
+    def _reload(self) -> None:
+        """Have the server read its configuration, and wait until its sessions have."""
+        with self._session() as session:
+            before = session.execute("SELECT pg_conf_load_time(), pg_reload_conf()").rows[0][0]
+            give_up_at = time.monotonic() + _RELOAD_PATIENCE_S
+            while session.execute("SELECT pg_conf_load_time()").rows[0][0] == before:
+                if time.monotonic() > give_up_at:
+                    raise DatabaseError(
+                        "the server does not reload its configuration",
+                        hint="Its log says why; a line of a configuration file may be wrong.",
+                    )
+                time.sleep(_POLL_S)
+
+    def _require_in_force(self, session: PostgresSession, settings: Mapping[str, str]) -> None:
+        names = compose.SQL(", ").join(map(compose.Literal, settings))
+        text = compose.SQL(
+            "SELECT name::text, setting, source, pending_restart FROM pg_settings"
+            " WHERE lower(name) IN ({})"
+        ).format(names)
+        for name, value, source, waits in session.execute(text.as_string(session.connection)).rows:
+            if waits:
+                raise SteeringError(f"the knob {name} is not in force without a restart")
+            if source != "configuration file":
+                raise SteeringError(
+                    f"the knob {name} is set, but not in force: {_BY.get(source, source)} "
+                    f"makes it {value}",
+                    hint="Take it out there, or steer it per query as a hint.",
+                )
+
+
+_BY = {
+    "command line": "the server's command line",
+    "database": "ALTER DATABASE ... SET",
+    "user": "ALTER ROLE ... SET",
+    "database user": "ALTER ROLE ... IN DATABASE ... SET",
+    "client": "the connection string or PGOPTIONS",
+    "override": "the server itself",
+}
+"""Sources of a setting that go before the configuration files (PostgreSQL manual 53.24)."""
+
+
+def _waiting(session: PostgresSession) -> list[str]:
+    return [
+        row[0]
+        for row in session.execute(
+            "SELECT name::text FROM pg_settings WHERE pending_restart ORDER BY 1"
+        ).rows
+    ]
+
+
+def _texts(knobs: Mapping[str, object]) -> dict[str, str]:
+    if not isinstance(knobs, Mapping):
+        raise SteeringError(f"knobs are a dict of names and values, not {type(knobs).__name__}")
+    found = {}
+    for name, value in knobs.items():
+        if not isinstance(name, str) or not re.fullmatch(
+            r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)*", name
+        ):
+            raise SteeringError(f"a knob's name is a word such as work_mem, not {name!r}")
+        found[name.lower()] = _text(name, value)
+    return found
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    # Also numpy's numbers, which are what models give.
+    if isinstance(value, SupportsIndex):
+        return str(operator.index(value))
+    if isinstance(value, SupportsFloat) and math.isfinite(float(value)):
+        return repr(float(value))
+    if isinstance(value, str) and "\0" not in value and "\n" not in value:
+        return value
+    raise SteeringError(f"the knob {name} takes a text, a number or a truth value, not {value!r}")
