@@ -14,7 +14,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import SteeringError
 from pilotcli.records import Index
 from pilotcli.steering.methods import Method
 from pilotcli.steering.requests import Pushes
@@ -104,12 +103,8 @@ class JoinOrderPushHandler(QueryPushHandler):
     """The order of a query's joins: `["p", "u", "c"]` joins p and u first, then c."""
 
     def put(self, data: Sequence[Any] | str | None, pushes: Pushes) -> None:
-        """The order, as `JoinOrder` describes it."""
-        if data is None:
-            return
-        if not isinstance(data, (str, list, tuple)) or not data:
-            raise SteeringError(f"a join order is a list of relations, not {data!r}")
-        pushes.order = data
+        """See `Pushes.add_order`."""
+        pushes.add_order(data)
 
 
 class WorkloadPushHandler(BasePushHandler):

@@ -116,9 +116,9 @@ class PilotDataInteractor:
         """Join methods: `(ScanJoinMethodEnum.HASHJOIN, "p u")`, a list, or the two apart."""
         self._pushes.add_methods(methods if names is None else (methods, names))
 
-    def push_join_order(self, order: JoinOrder) -> None:
+    def push_join_order(self, order: JoinOrder | str) -> None:
         """The order of the joins: `["p", "u", "c"]` joins p and u first, then c."""
-        self._pushes.order = order
+        self._pushes.add_order(order)
 
     def pull_record(self) -> None:
         """The query's rows, as a pandas DataFrame."""

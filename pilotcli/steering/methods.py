@@ -21,6 +21,7 @@ __all__ = [
     "coarse_settings",
     "hint_text",
     "methods_of",
+    "order_of",
 ]
 
 
@@ -109,6 +110,41 @@ def _method(pair: Any) -> Method:
     return known, text.strip()
 
 
+def order_of(given: Any) -> JoinOrder:
+    """A join order as nested lists: from such a list, or from the text of a Leading hint,
+    `((p u) c)` or `p u c`. Raises `SteeringError` for anything else."""
+    if isinstance(given, str):
+        given = _read_order(given)
+    if not _is_order(given):
+        raise SteeringError(f"a join order is a list of at least two relations, not {given!r}")
+    return list(given)
+
+
+def _is_order(given: Any) -> bool:
+    if not isinstance(given, (list, tuple)) or len(given) < 2:
+        return False
+    return all(bool(one) if isinstance(one, str) else _is_order(one) for one in given)
+
+
+def _read_order(text: str) -> list[Any]:
+    open_lists: list[list[Any]] = [[]]
+    for part in re.findall(r'"(?:[^"]|"")*"|[()]|[^\s()"]+', text):
+        if part == "(":
+            open_lists.append([])
+        elif part == ")":
+            if len(open_lists) == 1:
+                raise SteeringError(f"a parenthesis closes nothing in the join order {text!r}")
+            closed = open_lists.pop()
+            open_lists[-1].append(closed)
+        else:
+            name = part[1:-1].replace('""', '"') if part.startswith('"') else part
+            open_lists[-1].append(name)
+    if len(open_lists) > 1:
+        raise SteeringError(f"a parenthesis is left open in the join order {text!r}")
+    (order,) = open_lists
+    return order[0] if len(order) == 1 and isinstance(order[0], list) else order
+
+
 def hint_text(methods: Iterable[Method], order: JoinOrder | None) -> str:
     """pg_hint_plan's hints, without the comment's marks."""
     parts = [f"{method.value}({names})" for method, names in methods]
@@ -120,7 +156,7 @@ def hint_text(methods: Iterable[Method], order: JoinOrder | None) -> str:
 def _leading(order: JoinOrder) -> str:
     if isinstance(order, str):
         return order
-    if any(not isinstance(one, str) for one in order):
+    if len(order) == 2 or any(not isinstance(one, str) for one in order):
         return "(" + " ".join(_leading(one) for one in order) + ")"
     text = order[0]
     for name in order[1:]:

@@ -11,7 +11,7 @@ from typing import Any
 from pilotcli.databases.base import Rows
 from pilotcli.errors import PilotError, SteeringError
 from pilotcli.records import SteeringReport
-from pilotcli.steering.methods import JoinOrder, Method, methods_of
+from pilotcli.steering.methods import JoinOrder, Method, methods_of, order_of
 
 __all__ = ["Pulls", "Pushes", "Steered"]
 
@@ -72,9 +72,14 @@ class Pushes:
         """Take `(ScanJoinMethodEnum, names)`, or a list of such pairs."""
         for method, names in methods_of(given):
             if method.value == "Leading":
-                self.order = names
+                self.add_order(names)
             else:
                 self.methods.append((method, names))
+
+    def add_order(self, given: Any) -> None:
+        """Take `["p", "u", "c"]`, `[["p", "u"], ["c", "v"]]` or the text of a Leading hint."""
+        if given is not None:
+            self.order = order_of(given)
 
 
 def _mapping(given: Any, what: str, form: str) -> Mapping[str, Any]:

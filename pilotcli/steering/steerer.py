@@ -236,6 +236,8 @@ class Steerer:
 
     def _send(self, query: Query, message: _Message, steered: Steered, execute: bool) -> None:
         explain = "" if execute else "EXPLAIN (FORMAT JSON) "
+        if self._reports:
+            self.session.take_notices()  # what was told about pilot's own questions since
         began = time.perf_counter()
         try:
             rows = self._sent(query, message, explain)

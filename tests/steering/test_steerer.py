@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -195,3 +196,122 @@ def test_a_plain_comment_goes_with_the_query(steerer: Steerer) -> None:
     shown = query("SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()")
     ((text,),) = steerer.run(shown, pushes).rows.rows
     assert text.startswith("/* from a driver */")
+
+
+THREE = (
+    "SELECT count(*) FROM shops s, orders o, lines l"
+    " WHERE s.id = o.shop AND o.id = l.order_id AND s.city = 'city 3' AND l.price > 90"
+)
+
+
+def cards_of(steerer: Steerer, sql: str) -> dict[str, float]:
+    steered = steerer.run(query(sql), None, execute=False)
+    assert steered.error is None
+    assert steered.notes == ()
+    assert steered.cards is not None
+    return steered.cards
+
+
+def pulling(shop: PostgresSession, config: PostgreSQLConfig, planner: str) -> Steerer:
+    config = copy.copy(config)
+    config.planner = planner  # type: ignore[assignment]
+    pulls = Pulls(subquery_cards=True, physical_plan=True)
+    return Steerer(shop, Abilities(shop, config), pulls, skip_missing=False)
+
+
+@pytest.fixture
+def with_module(shop: PostgresSession, shop_config: PostgreSQLConfig) -> Steerer:
+    steerer = pulling(shop, shop_config, "auto")
+    if steerer.abilities.planner is None:
+        pytest.skip(f"no planner module: {steerer.abilities.planner_or_why}")
+    return steerer
+
+
+def test_pulled_cardinalities_are_the_same_with_and_without_the_module(
+    with_module: Steerer, shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    found = cards_of(with_module, THREE)
+    assert len(found) == 6
+    assert found == cards_of(pulling(shop, shop_config, "never"), THREE)
+    assert found["SELECT COUNT(*) FROM orders AS o"] == 5000
+    assert cards_of(with_module, THREE) == found
+
+
+def test_pushed_cardinalities_change_the_plan(with_module: Steerer) -> None:
+    keys = sorted(cards_of(with_module, THREE), key=len)
+    before = with_module.run(query(THREE), None)
+    pushes = Pushes()
+    pushes.add_cards(dict.fromkeys(keys, 1))
+    steered = with_module.run(query(THREE), pushes)
+    assert steered.error is None
+    assert steered.rows.rows == before.rows.rows
+    assert steered.report is not None
+    assert sorted(steered.report.applied) == sorted(keys)
+    assert steered.report.ignored == ()
+    assert steered.plan is not None
+    assert steered.plan["Plan"]["Plans"][0]["Plan Rows"] == 1
+    assert with_module.run(query(THREE), None).plan == before.plan
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "SELECT COUNT(*) FROM customers AS c",
+        "SELECT COUNT(*) FROM shops AS s WHERE s.city = 'city 4'",
+        "no SQL at all (",
+    ],
+)
+def test_a_cardinality_for_what_is_no_sub_plan_is_a_steering_error(
+    with_module: Steerer, key: str
+) -> None:
+    pushes = Pushes()
+    pushes.add_cards({key: 10})
+    steered = with_module.run(query(THREE), pushes)
+    assert isinstance(steered.error, SteeringError)
+    assert key in steered.error.message
+    assert with_module.run(query("SELECT 1"), None).rows.rows == [(1,)]
+
+
+def test_cardinalities_without_the_module(
+    shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    steerer = pulling(shop, shop_config, "never")
+    if steerer.abilities.hint_plan:
+        pytest.skip("pg_hint_plan is there, and takes the rows of joins")
+    pushes = Pushes()
+    pushes.add_cards(dict.fromkeys(cards_of(steerer, THREE), 1))
+    steered = steerer.run(query(THREE), pushes)
+    assert isinstance(steered.error, CapabilityError)
+    assert "steering.planner" in str(steered.error.hint)
+
+
+def test_a_join_order_without_pg_hint_plan(
+    shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    steerer = pulling(shop, shop_config, "auto")
+    if steerer.abilities.hint_plan:
+        pytest.skip("pg_hint_plan is there, and takes the order itself")
+    expected = steerer.run(query(THREE), None).rows.rows
+    for order, first in ((["l", "o", "s"], {"l", "o"}), (["s", "o", "l"], {"s", "o"})):
+        pushes = Pushes()
+        pushes.add_order(order)
+        steered = steerer.run(query(THREE), pushes)
+        assert steered.error is None
+        assert steered.rows.rows == expected
+        assert steered.plan is not None
+        assert frozenset(first) in _joined(steered.plan["Plan"])
+
+
+def _joined(plan: dict[str, Any]) -> list[frozenset[str]]:
+    """The relations below each join."""
+    found = []
+    for child in plan.get("Plans", ()):
+        found.extend(_joined(child))
+    if "Join" in plan["Node Type"] or plan["Node Type"] == "Nested Loop":
+        found.append(_below(plan))
+    return found
+
+
+def _below(plan: dict[str, Any]) -> frozenset[str]:
+    own = {plan["Alias"]} if "Alias" in plan else set()
+    return frozenset(own.union(*map(_below, plan.get("Plans", ()))))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pilotcli.errors import SteeringError
-from pilotcli.steering.methods import ScanJoinMethodEnum, coarse_settings, hint_text
+from pilotcli.steering.methods import ScanJoinMethodEnum, coarse_settings, hint_text, order_of
 from pilotcli.steering.requests import Pushes
 from pilotcli.steering.text import literal, restored, set_all
 
@@ -89,6 +89,27 @@ def test_methods_of_another_form_are_refused(given: Any) -> None:
 def test_an_order_becomes_pairs() -> None:
     assert hint_text((), ["p", "u", "c"]) == "Leading(((p u) c))"
     assert hint_text((), [["p", "u"], ["c", "v"]]) == "Leading(((p u) (c v)))"
+    assert hint_text((), ["p", "u"]) == "Leading((p u))"
+
+
+@pytest.mark.parametrize(
+    ("given", "order"),
+    [
+        (["p", "u", "c"], ["p", "u", "c"]),
+        ("p u c", ["p", "u", "c"]),
+        ("((p u) c)", [["p", "u"], "c"]),
+        ('("My T" u)', ["My T", "u"]),
+        ((("p", "u"), "c"), [("p", "u"), "c"]),
+    ],
+)
+def test_orders(given: Any, order: Any) -> None:
+    assert order_of(given) == order
+
+
+@pytest.mark.parametrize("given", ["", "p", "(p u", "p u)", [], ["p"], [["p"], "u"], 7, ["p", 1]])
+def test_orders_of_another_form_are_refused(given: Any) -> None:
+    with pytest.raises(SteeringError):
+        order_of(given)
 
 
 def test_coarse_settings_leave_on_what_is_asked_for() -> None:
