@@ -33,6 +33,15 @@ def test_a_table_gets_the_rows_that_are_pushed(steered: Steered) -> None:
     assert report.ignored == ()
 
 
+def test_what_the_planner_thought_anyway_is_applied_too(steered: Steered) -> None:
+    sql = "SELECT * FROM users AS u JOIN votes AS v ON v.user_id = u.id WHERE u.city = 3"
+    _, before = steered.run(f"EXPLAIN {sql}", report="rows")
+    own = {" ".join(sorted(one.names)): one.rows for one in before.estimates}
+    plan, report = steered.plan(sql, own)
+    assert report.applied == (0, 1, 2)
+    assert plan == steered.plan(sql)[0]
+
+
 def test_the_rows_of_one_table_decide_how_another_is_reached(steered: Steered) -> None:
     sql = "SELECT * FROM users AS u JOIN votes AS v ON v.user_id = u.id WHERE u.city = 3"
     few, _ = steered.plan(sql, {"u": 1})

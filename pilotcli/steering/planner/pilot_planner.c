@@ -1179,6 +1179,9 @@ steer_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptI
 
 	if (subset == NULL || subset->entry < 0)
 		return;
+	/* It holds also where the planner's own estimate is the same. */
+	if (!subset->is_partition)
+		planning->applied[subset->entry] = true;
 	if (joinrel->rows != subset->target)
 	{
 		subset->factor = subset->target / joinrel->rows;
@@ -1191,8 +1194,6 @@ steer_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptI
 												   subset->n_scaled);
 	else
 		return;
-	if (!subset->is_partition)
-		planning->applied[subset->entry] = true;
 	scale_parameterized(joinrel, subset->n_scaled, subset->factor);
 	subset->n_scaled = list_length(joinrel->ppilist);
 	planning->in_rebuild = true;
