@@ -1,4 +1,4 @@
-"""`pilot db start|stop|status|url|psql|reset`."""
+"""`pilot db start|stop|status|url|psql|undo|reset`."""
 
 from __future__ import annotations
 
@@ -117,6 +117,50 @@ def psql(
 
 
 @app.command()
+def undo(
+    list_: Annotated[bool, typer.Option("--list", help="Only show what is pending.")] = False,
+    forget: Annotated[
+        Optional[list[int]],  # noqa: UP045
+        typer.Option(
+            "--forget",
+            metavar="N",
+            help="Take change N out of the log and leave it as it is. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: FormatOption = ListFormat.table,
+) -> None:
+    """Undo what pilots that were killed have left changed: knobs, indexes, extensions.
+
+    Every run undoes its own changes when it ends, and what killed ones have left when it begins;
+    this does it without a run, for the embedded server and for those of `database.dsn` alike.
+    Changes of pilots that run are theirs to undo. Ends with 1 when something could not be undone.
+
+    \b
+    Examples:
+      pilot db undo --list
+      pilot db undo -c configs/forum.yaml
+      pilot db undo --forget 12
+    """
+    from pilotcli.databases.undoing import forget_changes, pending_changes, undo_pending
+    from pilotcli.views.changes import show_changes
+    from pilotcli.views.console import err
+
+    loaded = _loaded(config, set_)
+    if forget:
+        forget_changes(loaded, forget)
+    if forget or list_:
+        show_changes(pending_changes(loaded), format.value)
+        return
+    outcomes = undo_pending(loaded, err)
+    show_changes(outcomes, format.value)
+    if any(one.status in ("left", "unknown") for one in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command()
 def reset(
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -132,7 +176,7 @@ def reset(
       pilot db reset
       pilot db reset --yes
     """
-    from pilotcli.databases.embedded import reset_servers
+    from pilotcli.databases.undoing import reset_and_forget
     from pilotcli.views.console import err
     from pilotcli.views.servers import show_deleted
 
@@ -142,7 +186,7 @@ def reset(
     ):
         err("Nothing was deleted.")
         raise typer.Exit(130)
-    show_deleted(reset_servers(home))
+    show_deleted(reset_and_forget(home))
 
 
 def _agreed(question: str) -> bool:

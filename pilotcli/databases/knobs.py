@@ -70,21 +70,23 @@ class Knobs:
             settings = _texts(knobs)
             if not settings:
                 return
+            # Kept open to the end: a knob may keep the server from taking new connections.
             with self._session() as session:
                 restart = self._checked(session, settings)
                 if restart:
                     self._require_restart(session)
                 changes = self._written(session, settings)
-            try:
-                if restart:
-                    self._restart()
-                else:
-                    self._reload()
-                with self._session() as session:
-                    self._require_in_force(session, settings)
-            except BaseException:
-                self._take_back(changes, restart)
-                raise
+                try:
+                    if restart:
+                        self._restart()
+                    else:
+                        self._reload(session)
+                    self._require_in_force(settings)
+                except BaseException as error:
+                    self._take_back(changes, restart, session)
+                    if isinstance(error, DatabaseError):
+                        raise _unreachable(settings, error) from error
+                    raise
             self._target.changes.settings_in_force()
 
     def write(self, knobs: Mapping[str, object]) -> None:
@@ -122,7 +124,7 @@ class Knobs:
                 return
             with self._session() as session:
                 self._target.changes.undo_settings(ServerAutoConf(session), changes)
-            self._reload()
+                self._reload(session)
 
     def restart(self) -> None:
         """Restart the server with what its configuration says.
@@ -179,8 +181,8 @@ class Knobs:
         ends = self._power is not None and self._power.ends_with_this()
         if ends:
             return
-        self._reload()
         with self._session() as session:
+            self._reload(session)
             waiting = _waiting(session)
             if not waiting:
                 return
@@ -314,38 +316,45 @@ class Knobs:
 
         return mend
 
-    def _take_back(self, changes: Sequence[Change], restart: bool) -> None:
+    def _take_back(
+        self, changes: Sequence[Change], restart: bool, session: PostgresSession
+    ) -> None:
         """Undo what `set` has written and could not put in force."""
-        left = {one.change_id for one in self._target.changes.settings()}
-        still = [one for one in changes if one.change_id in left]
-        if not still or not self.is_running():
+        pending = {one.change_id for one in self._target.changes.settings()}
+        still = [one for one in changes if one.change_id in pending]
+        if not still:
             return
-        with self._session() as session:
+        if not restart:
             self._target.changes.undo_settings(ServerAutoConf(session), still)
-        self._reload()
-        if restart:
-            self._restart()
+            self._reload(session)
+            return
+        power = self._power_of_stopped()
+        power.shut_down()
+        self._mended(still)(power.data_dir)
+        power.start(self._mended(still))
+        self._target.close_sessions()
 
-    def _reload(self) -> None:
+    def _reload(self, session: PostgresSession) -> None:
         """Have the server read its configuration, and wait until its sessions have."""
-        with self._session() as session:
-            before = session.execute("SELECT pg_conf_load_time(), pg_reload_conf()").rows[0][0]
-            give_up_at = time.monotonic() + _RELOAD_PATIENCE_S
-            while session.execute("SELECT pg_conf_load_time()").rows[0][0] == before:
-                if time.monotonic() > give_up_at:
-                    raise DatabaseError(
-                        "the server does not reload its configuration",
-                        hint="Its log says why; a line of a configuration file may be wrong.",
-                    )
-                time.sleep(_POLL_S)
+        before = session.execute("SELECT pg_conf_load_time(), pg_reload_conf()").rows[0][0]
+        give_up_at = time.monotonic() + _RELOAD_PATIENCE_S
+        while session.execute("SELECT pg_conf_load_time()").rows[0][0] == before:
+            if time.monotonic() > give_up_at:
+                raise DatabaseError(
+                    "the server does not reload its configuration",
+                    hint="Its log says why; a line of a configuration file may be wrong.",
+                )
+            time.sleep(_POLL_S)
 
-    def _require_in_force(self, session: PostgresSession, settings: Mapping[str, str]) -> None:
+    def _require_in_force(self, settings: Mapping[str, str]) -> None:
         names = compose.SQL(", ").join(map(compose.Literal, settings))
         text = compose.SQL(
             "SELECT name::text, setting, source, pending_restart FROM pg_settings"
             " WHERE lower(name) IN ({})"
         ).format(names)
-        for name, value, source, waits in session.execute(text.as_string(session.connection)).rows:
+        with self._session() as session:
+            found = session.execute(text.as_string(session.connection)).rows
+        for name, value, source, waits in found:
             if waits:
                 raise SteeringError(f"the knob {name} is not in force without a restart")
             if source != "configuration file":
@@ -354,6 +363,13 @@ class Knobs:
                     f"makes it {value}",
                     hint="Take it out there, or steer it per query as a hint.",
                 )
+
+
+def _unreachable(settings: Mapping[str, str], error: DatabaseError) -> SteeringError:
+    shown = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    return SteeringError(
+        f"the server does not work with {shown}; it has the old values again: {error.message}"
+    )
 
 
 _BY = {
@@ -386,6 +402,11 @@ def _texts(knobs: Mapping[str, object]) -> dict[str, str]:
         ):
             raise SteeringError(f"a knob's name is a word such as work_mem, not {name!r}")
         found[name.lower()] = _text(name, value)
+        if name.lower().endswith("_preload_libraries") and not found[name.lower()].strip():
+            raise SteeringError(
+                f"the knob {name} cannot be made empty: ALTER SYSTEM writes a library without a "
+                "name for it, which no server loads"
+            )
     return found
 
 

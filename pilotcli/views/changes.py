@@ -1,0 +1,65 @@
+"""What `pilot db undo` shows of changes to a server."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pilotcli.views.console import out
+from pilotcli.views.text import clean
+
+if TYPE_CHECKING:
+    from pilotcli.databases.changes import Change
+    from pilotcli.databases.undoing import PendingChange
+
+__all__ = ["show_changes"]
+
+
+def show_changes(changes: Sequence[PendingChange], format: str) -> None:
+    """Changes with their states, for people or as JSON."""
+    if format == "json":
+        out(json.dumps([_plain(one) for one in changes], indent=2))
+        return
+    if not changes:
+        out("Nothing is pending: every change to a server was undone.")
+    for one in changes:
+        change = one.change
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.made_at))
+        out(f"{change.change_id:>4}  {one.status:<8}  {clean(_what(change))}")
+        database = f", database {change.database}" if change.database else ""
+        out(f"      {made} by {_owner(one)}, {clean(change.place)}{database}")
+
+
+def _owner(one: PendingChange) -> str:
+    owner = one.change.owner
+    where = f" on {owner.host}" if one.status == "unknown" else ""
+    return f"process {owner.pid}{where}"
+
+
+def _what(change: Change) -> str:
+    if change.kind == "setting":
+        old, new = change.detail["old"], change.detail["new"]
+        before = "not set" if old is None else repr(old)
+        return f"{change.name} set to {new!r}, before: {before}"
+    if change.kind == "index dropped":
+        return f"index dropped: {change.detail['facts']['definition']}"
+    return f"{change.kind}: {change.name}"
+
+
+def _plain(one: PendingChange) -> dict[str, object]:
+    change = one.change
+    return {
+        "id": change.change_id,
+        "status": one.status,
+        "kind": change.kind,
+        "name": change.name,
+        "detail": dict(change.detail),
+        "server": change.place,
+        "system_identifier": change.server,
+        "database": change.database or None,
+        "host": change.owner.host,
+        "pid": change.owner.pid,
+        "made_at": change.made_at,
+    }
