@@ -48,6 +48,7 @@ PLANNED = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "V
 """Commands that the planner plans: EXPLAIN takes them, and they may run in a transaction."""
 
 ROWS_SETTING = "pilot_planner.rows"
+_MESSAGES_KEPT = 1024
 _SAVEPOINT = "pilot_steering"
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 
@@ -97,6 +98,7 @@ class Steerer:
         self.abilities = abilities
         self.pulls = pulls
         self._skip_missing = skip_missing
+        self._messages: dict[tuple[object, ...], _Message] = {}
         session.listen()
         self._prepare()
 
@@ -111,7 +113,7 @@ class Steerer:
         """
         steered = Steered()
         try:
-            message = self._message(query, pushes) if pushes else _Message(query.sql)
+            message = self._composed(query, pushes) if pushes else _Message(query.sql)
         except (SteeringError, CapabilityError) as exc:
             steered.error = exc
             return steered
@@ -159,6 +161,19 @@ class Steerer:
 
     def _set(self, settings: Mapping[str, str]) -> None:
         self.session.execute(restored(settings, settings.values(), ""))
+
+    def _composed(self, query: Query, pushes: Pushes) -> _Message:
+        """As `_message`; one that was composed lately is used again."""
+        key = (query.sql, pushes.comment, *pushes.hints.items(), *pushes.cards.items())
+        if pushes.methods or pushes.order:
+            return self._message(query, pushes)
+        message = self._messages.get(key)
+        if message is None:
+            message = self._message(query, pushes)
+            if len(self._messages) >= _MESSAGES_KEPT:
+                del self._messages[next(iter(self._messages))]
+            self._messages[key] = message
+        return message
 
     def _message(self, query: Query, pushes: Pushes) -> _Message:
         """What to send for `query`. Raises `SteeringError`, and `CapabilityError` for what this

@@ -3,8 +3,10 @@
     python tests/benchmarks/bench_steering.py [QUERIES]
 
 Each way in turn, ROUNDS times; medians, and what is more than raw. First as the machine places
-client and server, then with both on one core. Inside one session, and by a whole `pilot run` that collects each query's plan and server times
-into the store's table.
+client and server, then with both on one core. Point selects inside one session, and by a whole
+`pilot run` that collects each query's plan and server times into the store's table; then a join of
+five tables with three settings and ten cardinalities, which are the planner's own, so that the
+plan is the same, beside the join as it stands and with its sub-plans pulled.
 """
 
 from __future__ import annotations
@@ -71,12 +73,54 @@ def compare(queries: int, placement: str) -> None:
         for _ in range(ROUNDS):
             for way, measure in ways.items():
                 times[way].append(measure() / queries * 1e6)
+        joins = measure_joins(target, queries // 10)
         target.close()
     print(f"{queries} point selects, {placement}, medians of {ROUNDS}:")
-    base = statistics.median(times["raw psycopg2"])
+    show(times)
+    print(f"{queries // 10} joins of five tables, {placement}:")
+    show(joins)
+
+
+def show(times: dict[str, list[float]]) -> None:
+    base = statistics.median(next(iter(times.values())))
     for way, measured in times.items():
         median = statistics.median(measured)
         print(f"  {way:<20} {median:7.1f} us  {median - base:+7.1f} us  {median / base:5.2f}x")
+
+
+def measure_joins(target: PostgresTarget, queries: int) -> dict[str, list[float]]:
+    session = target.session()
+    for name in "abcde":
+        session.execute(
+            f"CREATE TABLE {name} AS SELECT n AS id, n % 7 AS v FROM generate_series(1, 50) n"
+        )
+        session.execute(f"ANALYZE {name}")
+    session.close()
+    join = (
+        "SELECT count(*) FROM a, b, c, d, e"
+        " WHERE a.id = b.id AND b.id = c.id AND c.id = d.id AND d.id = e.id AND a.v = 3"
+    )
+    session = target.session()
+    pulls = Pulls(subquery_cards=True)
+    steerer = Steerer(session, Abilities(session, target.config), pulls, skip_missing=False)
+    pulled = steerer.run(Query(1, "join", join, command="SELECT"), None, execute=False)
+    session.close()
+    assert pulled.cards is not None
+    pushes = settings()
+    pushes.hints["enable_nestloop"] = "on"
+    pushes.hints["random_page_cost"] = "4"
+    pushes.add_cards(dict(list(pulled.cards.items())[:10]))
+    statements = [join] * queries
+    ways: dict[str, Callable[[], float]] = {
+        "raw psycopg2": lambda: raw(target, statements),
+        "steered": lambda: steered(target, statements, Pulls(), pushes),
+        "sub-plans pulled": lambda: steered(target, statements, pulls, None),
+    }
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(ROUNDS):
+        for way, measure in ways.items():
+            times[way].append(measure() / queries * 1e6)
+    return times
 
 
 def settings() -> Pushes:
