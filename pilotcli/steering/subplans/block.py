@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from pilotcli.steering.subplans.catalog import Catalog
-from pilotcli.steering.subplans.equalities import Domain, domain_of
+from pilotcli.steering.subplans.equalities import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.joins import Node, Outer, Special, build
+from pilotcli.steering.subplans.from_clause import select_outputs
+from pilotcli.steering.subplans.joins import Node, Special, build, outer_joins, without_idle_joins
 from pilotcli.steering.subplans.keys import Source, Writer
-from pilotcli.steering.subplans.names import Cte, Entry, Scope, nested
+from pilotcli.steering.subplans.names import Cte, Entry, Scope, nested, resolve, resolve_parts
 from pilotcli.steering.subplans.parsing import quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
-from pilotcli.steering.subplans.pulling import Pulled, pull
+from pilotcli.steering.subplans.pulling import Pulled, is_grouped, pull
 from pilotcli.steering.subplans.subsets import connected_sets
 
 __all__ = ["Block", "block_of", "edges_of", "make_blocks"]
@@ -31,6 +32,7 @@ class Block:
     sources: list[Source]
     ctes: list[Cte | None]
     depth: int
+    removed: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
 
@@ -52,9 +54,14 @@ class Block:
             for mask in self.sets(limit)
         ]
 
+    @property
+    def _live(self) -> int:
+        """The relations that take part."""
+        return (1 << len(self.names)) - 1 & ~self.removed
+
     def sets(self, limit: int) -> list[int]:
         """The sub-plans as bit masks, smallest first."""
-        found = connected_sets(len(self.names), edges_of(self.domain), self.specials, limit)
+        found = connected_sets(self._live, edges_of(self.domain), self.specials, limit)
         return [mask for mask in found if self._stands_alone(mask)]
 
     def key(self, names: Collection[str]) -> str | None:
@@ -71,15 +78,14 @@ class Block:
         """The sub-plan's query in the order of the block, to be planned as the block is."""
         mask = self.mask(names)
         writer = Writer(self.domain, self.sources, canonical=False)
+        shown_mask = mask & _nullable(self.domain.node)
         shown = ", ".join(
-            self.sources[at].name
-            for at in range(len(self.names))
-            if mask >> at & 1 and _nullable(self.domain.node) >> at & 1
+            self.sources[at].name for at in range(len(self.names)) if shown_mask >> at & 1
         )
         return f"{self._with(mask)}SELECT {shown or 1} {writer.write(mask)}"
 
     def _stands_alone(self, mask: int) -> bool:
-        return all(
+        return not mask & self.removed and all(
             not source.depends & ~mask for at, source in enumerate(self.sources) if mask >> at & 1
         )
 
@@ -104,15 +110,13 @@ def _cte_text(cte: Cte) -> str:
 def _nullable(node: Node) -> int:
     """The relations on the inner side of an outer join: the planner leaves out those of which
     nothing is asked for."""
-    mask = 0
-    if isinstance(node, Outer):
-        mask = _nullable(node.left) | _nullable(node.right)
-        if node.kind == "left":
-            mask |= node.right.mask
-    elif hasattr(node, "parts"):
-        for part in node.parts:
-            mask |= _nullable(part)
-    return mask
+    mask = hidden = 0
+    for outer in outer_joins(node):
+        if outer.kind in ("semi", "anti"):
+            hidden |= outer.right.mask
+        elif outer.kind == "left":
+            mask |= outer.right.mask
+    return mask & ~hidden
 
 
 def edges_of(domain: Domain) -> list[int]:
@@ -137,13 +141,51 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
         one, around, depth = todo.pop(0)
         for select, inner in _selects(one, around):
             pulled = pull(select, inner)
-            blocks.append(block_of(pulled, scope.catalog, depth, verbatim=verbatim))
+            block = block_of(pulled, scope.catalog, depth, verbatim=verbatim)
+            if not (depth and len(block.names) == 1 and _is_appended(one)):
+                blocks.append(block)
             todo.extend(
                 (entry.query, entry.scope, depth + 1)
                 for entry in pulled.entries
-                if entry.query is not None and entry.scope is not None and not entry.lateral
+                if entry.query is not None
+                and entry.scope is not None
+                and not entry.lateral
+                and not (entry.cte is not None and entry.cte.recursive)
+                and not _changes_within(entry, block.domain, scope.catalog)
             )
     return [block for block in blocks if block.names]
+
+
+def _is_appended(query: exp.Expression) -> bool:
+    """Whether a sub-query is a UNION ALL, of which the planner reads single relations at once."""
+    return isinstance(query, exp.Union) and not query.args.get("distinct")
+
+
+def _changes_within(entry: Entry, domain: Domain, catalog: Catalog) -> bool:
+    """Whether conditions on a sub-query from outside may be tested within it, on the rows before
+    grouping: then its own sub-plans are others than its text tells."""
+    query = entry.query
+    assert query is not None
+    if entry.cte is not None or query.args.get("limit") or query.args.get("offset"):
+        return False
+    bit = 1 << entry.number
+    used: set[str] = set()
+    for one in domain.all():
+        nodes = [clause.node for clause in one.clauses if clause.mask == bit]
+        used.update(column.name for node in nodes for column in node.find_all(exp.Column))
+        texts = [derived.text for derived in one.derived if derived.mask == bit]
+        for known in one.equivalences:
+            own = [member.text for member in known.members if member.mask == bit]
+            if known.constants or len(own) > 1:
+                texts.extend(own)
+        if texts:
+            return True
+    if not used:
+        return False
+    if not isinstance(query, exp.Select):
+        return True
+    shown = dict(zip(entry.columns, query.expressions, strict=False))
+    return not all(name in shown and is_grouped(shown[name], catalog) for name in used)
 
 
 def _selects(query: exp.Expression, scope: Scope) -> list[tuple[exp.Expression, Scope]]:
@@ -159,14 +201,27 @@ def _selects(query: exp.Expression, scope: Scope) -> list[tuple[exp.Expression, 
     return []
 
 
-def block_of(pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool = False) -> Block:
-    """The block of a query whose sub-queries are pulled up."""
+def block_of(
+    pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool = False, whole: bool = False
+) -> Block:
+    """The block of a query whose sub-queries are pulled up; `whole` keeps joins that the planner
+    leaves out."""
     entries = pulled.entries
     if len(entries) > 62:
         raise NotAnalysable(f"{len(entries)} relations are more than are told apart")
     _number(entries, verbatim=verbatim)
-    node, specials = build(pulled.tree, catalog)
+    for entry in entries:
+        if entry.query is not None and not entry.lateral:
+            _read_families(entry, catalog)
+    node, specials = build(pulled.tree, entries, catalog)
+    removed = 0
+    if not (verbatim or whole):
+        node, removed = without_idle_joins(node, entries, lambda: _used_outside(pulled))
+        kept = {outer.special for outer in outer_joins(node)}
+        specials = [special for special in specials if special in kept]
     domain = domain_of(node, catalog)
+    derive(domain)
+    _keep_constant_semi_joins(node, domain)
     sources = [_source(entry) for entry in entries]
     names = tuple(entry.name for entry in entries)
     return Block(
@@ -176,8 +231,54 @@ def block_of(pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool
         sources,
         [entry.cte for entry in entries],
         depth,
+        removed,
         {name: at for at, name in enumerate(names)},
     )
+
+
+def _read_families(entry: Entry, catalog: Catalog) -> None:
+    """How the columns of a sub-query compare, as the server says: its text stands alone."""
+    assert entry.query is not None
+    assert entry.scope is not None
+    recursive = entry.cte is not None and entry.cte.recursive
+    if recursive or entry.scope.is_correlated(entry.query):
+        return
+    text = to_sql(resolve(entry.query, entry.scope))
+    known = catalog.outputs(
+        f"({text}) AS q({', '.join(f'c{at}' for at in range(len(entry.columns)))})"
+    )
+    entry.columns = dict(zip(entry.columns, known.values(), strict=True))
+
+
+def _used_outside(pulled: Pulled) -> int:
+    """The relations that the query's clauses other than FROM and WHERE name."""
+    query, mask = pulled.query.copy(), 0
+    if not isinstance(query, exp.Select):
+        return -1
+    for key in ("from_", "joins", "laterals", "where", "with_"):
+        query.set(key, None)
+    for _, output in select_outputs(query, pulled.scope):
+        mask |= mask_of(output())
+    query.set("expressions", [one for one in query.expressions if not one.is_star])
+    resolve_parts(query, pulled.scope)
+    return mask | mask_of(query)
+
+
+def _keep_constant_semi_joins(node: Node, domain: Domain) -> None:
+    """The planner makes the inner side of a semi join unique to join it to something else, but not
+    where what it is joined by equals a constant."""
+    constant = {
+        member.text for known in domain.equivalences if known.constants for member in known.members
+    }
+    for outer in outer_joins(node):
+        special = outer.special
+        if special is not None and special.can_unique:
+            sides = [
+                to_sql(side)
+                for clause in outer.clauses
+                for side in (clause.node.this, clause.node.args["expression"])
+            ]
+            special.can_unique = constant.isdisjoint(sides)
 
 
 def _number(entries: list[Entry], *, verbatim: bool) -> None:

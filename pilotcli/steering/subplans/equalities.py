@@ -18,7 +18,7 @@ from pilotcli.steering.subplans.parsing import to_sql
 from pilotcli.steering.subplans.predicates import family_of, mask_of, restrictions_of
 from pilotcli.steering.subplans.pulling import is_volatile
 
-__all__ = ["Domain", "Equivalence", "Link", "Member", "domain_of"]
+__all__ = ["Domain", "Equivalence", "Link", "Member", "derive", "domain_of"]
 
 
 @dataclass(eq=False, slots=True)
@@ -55,19 +55,22 @@ class Equivalence:
         return mask
 
     @property
-    def constants(self) -> list[Member]:
-        return [member for member in self.members if not member.mask]
+    def constants(self) -> list[str]:
+        """The constants among the members, as SQL."""
+        return [member.text.split("\0")[0] for member in self.members if not member.mask]
 
 
 @dataclass(eq=False, slots=True)
 class Derived:
     """A condition that follows from one over the relations of `unless`, where not all of those
-    are there."""
+    are there. One that makes a column a constant names the two."""
 
     text: str
     mask: int
     unless: int
     order: int
+    member: str = ""
+    value: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -96,7 +99,6 @@ def domain_of(node: Node, catalog: Catalog) -> Domain:
     domain = Domain(node)
     _gather(node, domain, catalog)
     _classify(domain, catalog)
-    _derive(domain)
     return domain
 
 
@@ -168,26 +170,31 @@ def _classify(domain: Domain, catalog: Catalog) -> None:
         if pair is None:
             rest.append(clause)
             continue
-        found = []
-        for text, mask in pair:
-            known = next(
-                (one for one in classes if any(member.text == text for member in one.members)),
-                None,
-            )
-            if known is None:
-                known = Equivalence([Member(text, mask)], clause.order)
-                classes.append(known)
-            found.append(known)
-        one, other = found
-        if one is not other:
-            one.members.extend(other.members)
-            one.links.extend(other.links)
-            one.order = min(one.order, other.order)
-            classes.remove(other)
+        known = [_class_with(text, classes) for text, _ in pair]
+        one = known[0] or known[1]
+        if one is None:
+            one = Equivalence([Member(*side) for side in pair], clause.order)
+            classes.append(one)
+        elif known[1] is None:
+            one.members.append(Member(*pair[1]))
+        elif known[0] is None:
+            one.members.append(Member(*pair[0]))
+        elif known[1] is not one:
+            one.members.extend(known[1].members)
+            one.links.extend(known[1].links)
+            one.order = min(one.order, known[1].order)
+            classes.remove(known[1])
         if all(mask for _, mask in pair):
             one.links.append(Link(pair[0][0], pair[1][0], clause.mask, clause.order))
     domain.clauses = rest
     domain.equivalences = classes
+
+
+def _class_with(text: str, classes: list[Equivalence]) -> Equivalence | None:
+    for known in classes:
+        if any(member.text == text for member in known.members):
+            return known
+    return None
 
 
 def _equality(clause: Clause, catalog: Catalog) -> list[tuple[str, int]] | None:
@@ -221,39 +228,74 @@ def _has_query(node: exp.Expression) -> bool:
 # ---- What follows besides ----
 
 
-def _derive(domain: Domain) -> None:
-    for clause in domain.clauses:
-        for bit, node in restrictions_of(clause.node, clause.mask):
+def derive(domain: Domain) -> None:
+    """Add what follows besides from the conditions of a block, whose outermost domain this is."""
+    domains = list(domain.all())
+    for one in domains:
+        for clause in one.clauses:
             if clause.needs == clause.mask:
-                domain.derived.append(Derived(to_sql(node), bit, clause.mask, clause.order))
-    for outer, inside in domain.inside.items():
-        if outer.kind == "full":
-            continue
-        for clause in outer.clauses:
-            for bit, node in restrictions_of(clause.node, clause.mask):
-                if bit & outer.right.mask:
-                    inside[0].derived.append(Derived(to_sql(node), bit, clause.mask, clause.order))
-            _derive_constant(clause, outer, domain, inside[0])
+                for bit, node in restrictions_of(clause.node, clause.mask):
+                    one.derived.append(Derived(to_sql(node), bit, clause.mask, clause.order))
+        for outer, inside in one.inside.items():
+            for clause in outer.clauses if outer.kind != "full" else ():
+                for bit, node in restrictions_of(clause.node, clause.mask):
+                    if bit & outer.right.mask:
+                        text = to_sql(node)
+                        inside[0].derived.append(Derived(text, bit, clause.mask, clause.order))
+    _derive_constants(domains)
 
 
-def _derive_constant(clause: Clause, outer: Outer, domain: Domain, inside: Domain) -> None:
-    """Where the outer side of an outer join's equality is a constant, so is the inner side."""
-    node = clause.node
-    if not isinstance(node, exp.EQ):
-        return
-    for one, other in ((node.this, node.expression), (node.expression, node.this)):
-        mask, inner_mask = mask_of(one), mask_of(other)
-        if not mask or mask & ~outer.left.mask:
-            continue
-        if not inner_mask or inner_mask & ~outer.right.mask:
-            continue
-        if one.meta.get("family") != other.meta.get("family") or not one.meta.get("family"):
-            continue
-        text = to_sql(one)
+def _derive_constants(domains: list[Domain]) -> None:
+    """Where the outer side of an outer join's equality is a constant, so is the inner side, and
+    what equals that."""
+    values: dict[str, set[str]] = {}
+    for domain in domains:
         for known in domain.equivalences:
-            if any(member.text == text for member in known.members):
-                for constant in known.constants:
-                    value = constant.text.split("\0")[0]
+            for member in known.members:
+                if member.mask:
+                    values.setdefault(member.text, set()).update(known.constants)
+    links = [
+        (clause, one, other, inside[0])
+        for domain in domains
+        for outer, inside in domain.inside.items()
+        if outer.kind != "full"
+        for clause in outer.clauses
+        if isinstance(clause.node, exp.EQ)
+        for one, other in _sides(clause, outer)
+    ]
+    changed = True
+    while changed:
+        changed = False
+        for clause, one, other, inside in links:
+            for value in sorted(values.get(one.text, set()) - values.get(other.text, set())):
+                changed = True
+                for member in _equal_members(other, inside):
+                    values.setdefault(member.text, set()).add(value)
+                    text = f"{member.text} = {value}"
                     inside.derived.append(
-                        Derived(f"{to_sql(other)} = {value}", inner_mask, clause.mask, clause.order)
+                        Derived(text, member.mask, clause.mask, clause.order, member.text, value)
                     )
+
+
+def _equal_members(member: Member, domain: Domain) -> list[Member]:
+    for known in domain.equivalences:
+        if any(one.text == member.text for one in known.members):
+            return [one for one in known.members if one.mask]
+    return [member]
+
+
+def _sides(clause: Clause, outer: Outer) -> Iterator[tuple[Member, Member]]:
+    """The sides of an outer join's equality, the outer one first."""
+    node = clause.node
+    for one, other in ((node.this, node.args["expression"]), (node.args["expression"], node.this)):
+        mask, inner = mask_of(one), mask_of(other)
+        family = one.meta.get("family")
+        if (
+            mask
+            and inner
+            and not mask & ~outer.left.mask
+            and not inner & ~outer.right.mask
+            and family is not None
+            and family == other.meta.get("family")
+        ):
+            yield Member(to_sql(one), mask), Member(to_sql(other), inner)

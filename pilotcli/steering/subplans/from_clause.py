@@ -96,7 +96,7 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
         body = inner_query(cte.this)
         if not isinstance(body, (exp.Select, exp.SetOperation, exp.Values)):
             raise NotAnalysable(f"{cte.alias}, a part of WITH, changes data")
-        inner.ctes[cte.alias] = Cte(
+        made = inner.ctes[cte.alias] = Cte(
             cte.alias,
             body,
             Scope(scope.catalog, scope, ctes=dict(inner.ctes)),
@@ -105,6 +105,8 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
             tuple(one.name for one in cte.args["alias"].columns),
             used.count(cte.alias),
         )
+        if made.recursive:
+            made.scope.ctes[cte.alias] = made
     return inner
 
 

@@ -46,7 +46,7 @@ def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
     if not isinstance(query, exp.Select):
         raise NotAnalysable("the join order can be set for a SELECT, and for INSERT from one")
     pulled = pull(query, Scope(catalog))
-    block = block_of(pulled, catalog)
+    block = block_of(pulled, catalog, whole=True)
     text = _Orderer(block).write(order)
     made = _with_from(query, pulled.scope, text)
     if isinstance(tree, exp.Insert):
@@ -88,7 +88,7 @@ class _Orderer:
 
         self.block = block
         self.writer = Writer(block.domain, block.sources, canonical=False)
-        self.search = search(len(block.names), edges_of(block.domain), block.specials)
+        self.search = search((1 << len(block.names)) - 1, edges_of(block.domain), block.specials)
         self.joins: list[tuple[Outer, str]] = []
         self.movable = (1 << len(block.names)) - 1
         self.conditions(block.domain.node, block.domain)

@@ -7,13 +7,14 @@ another order only where the result stays the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
+from pilotcli.steering.subplans.names import Entry
 from pilotcli.steering.subplans.parsing import to_sql
 from pilotcli.steering.subplans.predicates import (
     factored,
@@ -23,7 +24,17 @@ from pilotcli.steering.subplans.predicates import (
     strict_mask,
 )
 
-__all__ = ["Clause", "Inner", "Node", "One", "Outer", "Special", "build"]
+__all__ = [
+    "Clause",
+    "Inner",
+    "Node",
+    "One",
+    "Outer",
+    "Special",
+    "build",
+    "outer_joins",
+    "without_idle_joins",
+]
 
 
 @dataclass(eq=False, slots=True)
@@ -66,9 +77,13 @@ class Inner:
 
 @dataclass(eq=False, slots=True)
 class Outer:
-    """A join of another kind: left, full, semi or anti. `is_anti` marks a left join of which only
-    the rows without a partner are kept. `used` and `strict` are the relations that its condition
-    names and needs not to be null, also where parts of it were moved to the inner side."""
+    """A join of another kind: left, full, semi or anti.
+
+    - `is_anti`: a left join of which only the rows without a partner are kept;
+    - `is_right`: one whose sides stand the other way round in the query;
+    - `used`, `strict`: the relations that its condition names and needs not to be null, also
+      where parts of it were moved to the inner side.
+    """
 
     kind: str
     left: Node
@@ -77,6 +92,7 @@ class Outer:
     used: int = 0
     strict: int = 0
     is_anti: bool = False
+    is_right: bool = False
     special: Special | None = None
 
     @property
@@ -100,13 +116,110 @@ class Special:
     can_unique: bool = False
 
 
-def build(tree: Tree, catalog: Catalog) -> tuple[Node, list[Special]]:
+def build(tree: Tree, entries: Sequence[Entry], catalog: Catalog) -> tuple[Node, list[Special]]:
     """The joins of a block whose relations are numbered, and the demands of the special ones."""
     node = _Builder(catalog).node(tree)
     node = _reduce(node, 0, set(), catalog)
     specials: list[Special] = []
     _special_joins(node, specials)
-    return node, specials
+    node = _without_unique_semi_joins(node, entries)
+    kept = {one.special for one in outer_joins(node)}
+    return node, [special for special in specials if special in kept]
+
+
+def outer_joins(node: Node) -> Iterator[Outer]:
+    """All joins of a tree that are no inner joins, the lower ones first."""
+    if isinstance(node, One):
+        return
+    parts = node.parts if isinstance(node, Inner) else [node.left, node.right]
+    for part in parts:
+        yield from outer_joins(part)
+    if isinstance(node, Outer):
+        yield node
+
+
+def _without_unique_semi_joins(node: Node, entries: Sequence[Entry]) -> Node:
+    """A semi join that finds one partner at most is an inner join (`reduce_unique_semijoins`)."""
+    if isinstance(node, One):
+        return node
+    if isinstance(node, Inner):
+        node.parts = [_without_unique_semi_joins(part, entries) for part in node.parts]
+        return node
+    node.left = _without_unique_semi_joins(node.left, entries)
+    node.right = _without_unique_semi_joins(node.right, entries)
+    if node.kind == "semi" and _finds_one(node, entries):
+        return Inner([node.left, node.right], node.clauses)
+    return node
+
+
+def without_idle_joins(
+    node: Node, entries: Sequence[Entry], used: Callable[[], int]
+) -> tuple[Node, int]:
+    """The joins without left joins that change nothing (`remove_useless_joins`), and the relations
+    that went with them: those of a unique inner side of which nothing is `used` elsewhere."""
+    removed = 0
+    elsewhere: int | None = None
+    while True:
+        idle = None
+        for outer in outer_joins(node):
+            if outer.kind != "left" or outer.is_anti or not _finds_one(outer, entries):
+                continue
+            if elsewhere is None:
+                elsewhere = used()
+            others = elsewhere | _named(node, outer)
+            if not others & outer.right.mask:
+                idle = outer
+        if idle is None:
+            return node, removed
+        removed |= idle.right.mask
+        node = _without(node, idle)
+
+
+def _named(node: Node, but: Outer) -> int:
+    """The relations that conditions name, other than those of one join."""
+    if isinstance(node, One) or node is but.right:
+        return 0
+    parts = node.parts if isinstance(node, Inner) else [node.left, node.right]
+    mask = 0
+    for part in parts:
+        mask |= _named(part, but)
+    for clause in node.clauses if node is not but else ():
+        mask |= clause.mask
+    return mask
+
+
+def _without(node: Node, join: Outer) -> Node:
+    if node is join:
+        return join.left
+    if isinstance(node, Inner):
+        node.parts = [_without(part, join) for part in node.parts]
+    elif isinstance(node, Outer):
+        node.left, node.right = _without(node.left, join), _without(node.right, join)
+    return node
+
+
+def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
+    """Whether a unique index of the inner side, one table, is met by equalities."""
+    right = join.right.mask
+    table = entries[right.bit_length() - 1].table
+    if right & (right - 1) or table is None or entries[right.bit_length() - 1].renamed:
+        return False
+    clauses = list(join.clauses)
+    inside = join.right
+    while isinstance(inside, Inner):
+        clauses.extend(inside.clauses)
+        inside = inside.parts[0]
+    equated = set()
+    for clause in clauses:
+        if isinstance(clause.node, exp.EQ):
+            for one, other in (
+                (clause.node.this, clause.node.expression),
+                (clause.node.expression, clause.node.this),
+            ):
+                is_inner = isinstance(one, exp.Column) and mask_of(one) == right and one.table
+                if is_inner and not mask_of(other) & right:
+                    equated.add(one.name)
+    return any(unique <= equated for unique in table.unique)
 
 
 class _Builder:
@@ -123,7 +236,7 @@ class _Builder:
         left, right = self.node(tree.left), self.node(tree.right)
         clauses = self.clauses(tree.quals)
         if tree.kind == "right":
-            return Outer("left", right, left, clauses)
+            return Outer("left", right, left, clauses, is_right=True)
         return Outer(tree.kind, left, right, clauses)
 
     def clauses(self, quals: list[Qual]) -> list[Clause]:
@@ -162,7 +275,8 @@ def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node
     elif kind == "left" and present & right.mask:
         kind = "inner"
     if kind == "inner":
-        return _reduce(Inner([left, right], node.clauses), present, nulls, catalog)
+        parts = [right, left] if node.is_right else [left, right]
+        return _reduce(Inner(parts, node.clauses), present, nulls, catalog)
     own = _strict(node.clauses, catalog)
     made = Outer(kind, left, right, node.clauses, strict=own)
     for clause in node.clauses:

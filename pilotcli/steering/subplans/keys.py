@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pilotcli.steering.subplans.equalities import Domain, Equivalence, Member
 from pilotcli.steering.subplans.errors import NotAnalysable
@@ -76,11 +77,20 @@ class Writer:
         for clause in domain.clauses:
             if not clause.needs & ~relations and (clause.mask or clause.needs or relations):
                 _place(select, clause.mask).conditions.append((clause.order, clause.text))
+        classed = {member.text for known in domain.equivalences for member in known.members}
+        constants: dict[str, list[str]] = {}
         for derived in domain.derived:
-            if not derived.mask & ~relations and derived.unless & ~relations:
+            if derived.mask & ~relations or not derived.unless & ~relations:
+                continue
+            if derived.member in classed:
+                constants.setdefault(derived.member, []).append(derived.value)
+            else:
                 _place(select, derived.mask).conditions.append((derived.order, derived.text))
         for known in domain.equivalences:
-            self._equal(known, select, relations)
+            values = dict.fromkeys(known.constants)
+            for member in known.members:
+                values.update(dict.fromkeys(constants.get(member.text, ())))
+            self._equal(known, list(values), select, relations)
 
     def _collect(self, node: Node, domain: Domain, select: _Select, relations: int) -> None:
         if isinstance(node, One):
@@ -197,12 +207,12 @@ class Writer:
         on = self._conditions(self._all_conditions(inner))
         return _Item(mask, left[0].name, f"{text}{word}{right} ON {on}", single=False)
 
-    def _equal(self, known: Equivalence, select: _Select, relations: int) -> None:
+    def _equal(
+        self, known: Equivalence, constants: list[str], select: _Select, relations: int
+    ) -> None:
         members = [one for one in known.members if one.mask and not one.mask & ~relations]
-        constants = known.constants
-        for member in members if constants else ():
-            for constant in constants:
-                value = constant.text.split("\0")[0]
+        for member in members:
+            for value in constants:
                 _place(select, member.mask).conditions.append(
                     (known.order, f"{member.text} = {value}")
                 )
@@ -211,7 +221,7 @@ class Writer:
             places = [(one.text, _place(select, one.mask)) for one in members]
             self._chain(known.order, places, select, linked=bool(constants))
         else:
-            self._as_stated(known, members, select, relations)
+            self._as_stated(known, members, select, relations, linked=bool(constants))
 
     def _chain(
         self,
@@ -236,33 +246,30 @@ class Writer:
             self._chain(order, members, semi, last, linked=linked)
 
     def _as_stated(
-        self, known: Equivalence, members: list[Member], select: _Select, relations: int
+        self,
+        known: Equivalence,
+        members: list[Member],
+        select: _Select,
+        relations: int,
+        *,
+        linked: bool,
     ) -> None:
-        """The equalities that the query states, and more where they leave members apart."""
-        class_of = {one.text: one.text for one in members}
-
-        def join(one: str, other: str) -> None:
-            old, new = class_of[other], class_of[one]
-            for text, name in class_of.items():
-                if name == old:
-                    class_of[text] = new
-
+        """The equalities that give the planner the class with its members in the same order: it
+        takes the first ones that fit. Those in EXISTS are stated as in the query, if possible."""
+        outside = [one for one in members if _place(select, one.mask) is select]
+        if not linked:
+            for one, other in pairwise(outside):
+                select.conditions.append((known.order, f"{one.text} = {other.text}"))
+        stated = set()
         for link in known.links:
-            if link.mask & ~relations:
-                continue
             place = _place(select, link.mask)
-            if not known.constants or place is not select:
+            if place is not select and not link.mask & ~relations:
                 place.conditions.append((link.order, f"{link.one} = {link.other}"))
-                join(link.one, link.other)
-        if known.constants:
-            return
-        # Members outside of EXISTS first, so that each EXISTS is about a row outside.
-        ordered = sorted(members, key=lambda one: _place(select, one.mask) is not select)
-        for member in ordered[1:]:
-            if class_of[member.text] != class_of[ordered[0].text]:
-                text = f"{ordered[0].text} = {member.text}"
-                _place(select, member.mask).conditions.append((known.order, text))
-                join(ordered[0].text, member.text)
+                stated |= {link.one, link.other}
+        for member in members:
+            if member not in outside and member.text not in stated and outside:
+                place = _place(select, member.mask)
+                place.conditions.append((known.order, f"{outside[0].text} = {member.text}"))
 
     def _sorted(self, items: list[_Item]) -> list[_Item]:
         """Items in the order in which they stand: a lateral one after what it uses."""
@@ -296,7 +303,7 @@ class Writer:
         ordered = (
             sorted({text for _, text in conditions})
             if self._canonical
-            else [text for _, text in sorted(conditions)]
+            else [text for _, text in sorted(conditions, key=lambda one: one[0])]
         )
         return " AND ".join(_closed(text) for text in ordered) or "TRUE"
 

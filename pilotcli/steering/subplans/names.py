@@ -154,6 +154,30 @@ class Scope:
                 return names.entries[alias]
         return None
 
+    def is_correlated(self, query: exp.Expression) -> bool:
+        """Whether `query`, whose text stands here, uses relations of a query around it."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.items:
+                try:
+                    bare = Scope(self.catalog)
+                    bare.ctes = self.all_ctes()
+                    resolve(query, bare)
+                except NotAnalysable:
+                    return True
+                return False
+            scope = scope.parent
+        return False
+
+    def all_ctes(self) -> dict[str, Cte]:
+        """The common table expressions that can be named here."""
+        found: dict[str, Cte] = {}
+        scope: Scope | None = self
+        while scope is not None:
+            found = {**scope.ctes, **found}
+            scope = scope.parent
+        return found
+
     def column(self, node: exp.Column) -> tuple[Resolved, Scope]:
         """What a column stands for, and the scope in which it was found."""
         name, relation = node.name, node.table

@@ -23,6 +23,7 @@ _SAME_ROWS = frozenset({"Hash", "Sort", "Incremental Sort", "Materialize", "Memo
 _READS_ALL = frozenset({"Hash", "Sort"})
 _KEEPS_OUTER = frozenset({"Left", "Anti", "Full"})
 _CONDITION = re.compile(r"Cond|Filter|Cache Key|Order By|Function Call|Sampling")
+_QUALIFIER = re.compile(r'(?:([\w$]+)|"((?:[^"]|"")*)")\.(?=[\w"])')
 _STRING = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -86,10 +87,8 @@ class _Reader:
     def __init__(self, graph: QueryGraph, aliases: dict[str, str]) -> None:
         self.graph = graph
         self.aliases = aliases
+        self.sets = frozenset(graph.subsets())
         self.found: dict[frozenset[str], float] = {}
-        quoted = [re.escape(alias) for alias in aliases]
-        pattern = "|".join(sorted(quoted, key=len, reverse=True)) or r"(?!)"
-        self._named = re.compile(rf'(?<![\w$."])"?({pattern})"?\.')
 
     def read(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         """Read a part of the plan; `complete`: all of its rows were taken."""
@@ -118,7 +117,7 @@ class _Reader:
             if not isinstance(rows, float):  # rounded before PostgreSQL 18
                 return
             rows = rows * loops
-        if self.graph.key(names) is not None:
+        if names in self.sets:
             self.found.setdefault(names, float(round(rows)))
 
     def _children(self, node: dict[str, Any]) -> list[dict[str, Any]]:
@@ -153,7 +152,8 @@ class _Reader:
                 values = value if isinstance(value, list) else [value]
                 for text in values:
                     if isinstance(text, str):
-                        yield from self._named.findall(_STRING.sub("''", text))
+                        for plain, quoted in _QUALIFIER.findall(_STRING.sub("''", text)):
+                            yield plain or quoted.replace('""', '"')
 
     def _scan(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         for child in self._children(node):
@@ -173,7 +173,10 @@ class _Reader:
                 known = known and name is not None
                 names.add(name or "")
         inputs = [self.read(child, complete=False, report=False) for child in self._children(node)]
-        return self._seen(node, inputs, frozenset(names) if known and names else None)
+        seen = self._seen(node, inputs, frozenset(names) if known and names else None)
+        # Conditions above name the relation, not its partitions.
+        parents = frozenset(re.sub(r"_\d+\Z", "", alias) for alias in seen.own)
+        return _Seen(seen.names, seen.divided, seen.named, seen.own | parents)
 
     def _join(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         outer, inner = self._children(node)

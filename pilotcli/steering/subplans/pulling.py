@@ -38,7 +38,7 @@ from pilotcli.steering.subplans.names import (
 )
 from pilotcli.steering.subplans.parsing import to_sql
 
-__all__ = ["Pulled", "is_volatile", "pull"]
+__all__ = ["Pulled", "is_grouped", "is_volatile", "pull"]
 
 NOT_FUNCTIONS = frozenset(
     {"coalesce", "greatest", "least", "nullif", "grouping", "xmlelement", "xmlforest", "row"}
@@ -377,15 +377,19 @@ def _is_simple(query: exp.Expression, catalog: Catalog) -> bool:
 
 def _has_special_functions(query: exp.Expression, catalog: Catalog) -> bool:
     """Whether what the query returns has aggregates, window or set-returning functions."""
-    for one in query.expressions:
-        for node in own_nodes(one):
-            if isinstance(node, (exp.Window, exp.AggFunc, exp.Filter, exp.WithinGroup)):
+    return any(is_grouped(one, catalog) for one in query.expressions)
+
+
+def is_grouped(node: exp.Expression, catalog: Catalog) -> bool:
+    """Whether an expression has aggregates, window or set-returning functions of its own query."""
+    for part in own_nodes(node):
+        if isinstance(part, (exp.Window, exp.AggFunc, exp.Filter, exp.WithinGroup)):
+            return True
+        name = function_name(part)
+        if name is not None and name not in NOT_FUNCTIONS:
+            facts = catalog.function(name)
+            if facts.aggregate or facts.returns_set:
                 return True
-            name = function_name(node)
-            if name is not None and name not in NOT_FUNCTIONS:
-                facts = catalog.function(name)
-                if facts.aggregate or facts.returns_set:
-                    return True
     return False
 
 

@@ -18,46 +18,51 @@ _PAIRS_PER_SET = 64
 
 
 def connected_sets(
-    count: int, edges: Iterable[int], specials: Sequence[Special], limit: int
+    relations: int, edges: Iterable[int], specials: Sequence[Special], limit: int
 ) -> list[int]:
-    """The sets of `count` relations, smallest first; `edges` are the sets that conditions connect.
+    """The sets of `relations`, smallest first; `edges` are the sets that conditions connect.
 
     Raises `NotAnalysable` where there are more than `limit`.
     """
-    near = _neighbours(count, edges)
-    if not specials and _is_connected(count, near):
-        return _grown(count, near, limit)
-    return Search(count, near, specials, limit).run()
+    near = _neighbours(relations, edges)
+    if not specials and _is_connected(relations, near):
+        return _grown(relations, near, limit)
+    return Search(relations, near, specials, limit).run()
 
 
-def search(count: int, edges: Iterable[int], specials: Sequence[Special]) -> Search:
+def search(relations: int, edges: Iterable[int], specials: Sequence[Special]) -> Search:
     """What tells whether two sets of relations may be joined."""
-    return Search(count, _neighbours(count, edges), specials, 0)
+    return Search(relations, _neighbours(relations, edges), specials, 0)
 
 
-def _neighbours(count: int, edges: Iterable[int]) -> list[int]:
-    near = [0] * count
+def _neighbours(relations: int, edges: Iterable[int]) -> list[int]:
+    """For each relation, by number, those that a condition connects it with."""
+    near = [0] * relations.bit_length()
     for edge in edges:
-        for bit in range(count):
-            if edge >> bit & 1:
-                near[bit] |= edge
+        for number in range(len(near)):
+            if edge >> number & 1:
+                near[number] |= edge & relations
     return near
 
 
-def _is_connected(count: int, near: Sequence[int]) -> bool:
-    seen, todo = 1, 1
+def _singles(relations: int) -> list[int]:
+    return [1 << number for number in range(relations.bit_length()) if relations >> number & 1]
+
+
+def _is_connected(relations: int, near: Sequence[int]) -> bool:
+    seen = todo = relations & -relations
     while todo:
         bit = todo & -todo
         todo ^= bit
         new = near[bit.bit_length() - 1] & ~seen
         seen |= new
         todo |= new
-    return count == 0 or seen == (1 << count) - 1
+    return seen == relations
 
 
-def _grown(count: int, near: Sequence[int], limit: int) -> list[int]:
+def _grown(relations: int, near: Sequence[int], limit: int) -> list[int]:
     """Every connected set, each from a smaller one by one relation more."""
-    level = {1 << bit: near[bit] & ~(1 << bit) for bit in range(count)}
+    level = {bit: near[bit.bit_length() - 1] & ~bit for bit in _singles(relations)}
     found = list(level)
     while level:
         larger: dict[int, int] = {}
@@ -88,19 +93,18 @@ class Search:
     """The planner's search for join orders, without costs."""
 
     def __init__(
-        self, count: int, near: Sequence[int], specials: Sequence[Special], limit: int
+        self, relations: int, near: Sequence[int], specials: Sequence[Special], limit: int
     ) -> None:
-        self.count = count
         self.near = near
         self.specials = specials
         self.limit = limit
         self.tried = 0
-        self.singles = [1 << bit for bit in range(count)]
-        self.around: dict[int, int] = {1 << bit: near[bit] for bit in range(count)}
+        self.singles = _singles(relations)
+        self.around = {bit: near[bit.bit_length() - 1] for bit in self.singles}
 
     def run(self) -> list[int]:
         levels: list[dict[int, None]] = [{}, dict.fromkeys(self.singles)]
-        for size in range(2, self.count + 1):
+        for size in range(2, len(self.singles) + 1):
             levels.append(self._level(levels, size))
             _check(sum(map(len, levels)), self.limit)
         return [members for level in levels for members in level]
