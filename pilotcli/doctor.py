@@ -15,6 +15,7 @@ import pilotcli
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, load_config
 from pilotcli.config.home import make_home
 from pilotcli.databases import connect_store, open_target
+from pilotcli.databases.postgres import PostgresTarget
 from pilotcli.errors import PilotError
 from pilotcli.plugins import check_plugins
 from pilotcli.steering.capabilities import Abilities, Capability, probe
@@ -126,13 +127,18 @@ def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
         else:
             name = "store.dsn" if config.store.dsn else config.store.database
             yield Check("store", "ok", f"{name} can be written")
-        session = target.session()
-        try:
-            yield from probe(Abilities(session, pilot_config, may_build=build))
-        finally:
-            session.close()
+        if isinstance(target, PostgresTarget):
+            yield from _capabilities(target, build)
     finally:
         target.close()
+
+
+def _capabilities(target: PostgresTarget, build: bool) -> Iterator[Capability]:
+    session = target.session()
+    try:
+        yield from probe(Abilities(session, target.config, may_build=build), target)
+    finally:
+        session.close()
 
 
 def _problem(what: str, exc: PilotError) -> Check:

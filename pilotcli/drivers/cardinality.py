@@ -219,7 +219,7 @@ def _factor(errors: Sequence[float]) -> float:
 
 
 def _observed(
-    interactor: PilotDataInteractor, row: Mapping[str, Any]
+    interactor: PilotDataInteractor, row: Mapping[Any, Any]
 ) -> Iterable[tuple[str, float, float, Sequence[str]]]:
     """What one executed plan tells: sub-plan query, true rows, the logarithm of the planner's
     error, its parts."""

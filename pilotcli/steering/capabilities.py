@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.controller.what_if import WhatIf
 from pilotcli.databases.embedded.binaries import find_binaries
-from pilotcli.databases.postgres import PostgresSession, plan_of
+from pilotcli.databases.postgres import PostgresSession, PostgresTarget, plan_of
+from pilotcli.databases.power import find_local_power
 from pilotcli.errors import CapabilityError, DatabaseError, QueryError
 from pilotcli.steering.planner import Missing, Planner, load
 
@@ -140,8 +143,9 @@ class Abilities:
         return CapabilityError(f"this server does not take {ability}: {found}", hint=remedy)
 
 
-def probe(able: Abilities) -> Iterator[Capability]:
-    """Every capability of a session's server, in the order of a driver's needs."""
+def probe(able: Abilities, target: PostgresTarget) -> Iterator[Capability]:
+    """Every capability of a target's server, in the order of a driver's needs; `able` is that of
+    one of its sessions. Extensions that are created to find out are dropped with the target."""
     session = able.session
     planner = able.planner_or_why
     module = isinstance(planner, Planner)
@@ -176,6 +180,74 @@ def probe(able: Abilities) -> Iterator[Capability]:
         )
         yield Capability("join order", "full", "the query rewritten to explicit joins")
         yield Capability("hint comments", "missing", "pg_hint_plan is not there", need)
+
+    yield _knobs(session)
+    yield _restart(session, target)
+    yield _indexes(session)
+    if WhatIf(lambda: target.changes).uses_hypopg(session):
+        yield Capability("what-if indexes", "full", "HypoPG")
+    else:
+        yield Capability(
+            "what-if indexes",
+            "coarse",
+            "real ones in a transaction that is rolled back, which locks their tables",
+            "Without locks: install HypoPG on the server.",
+        )
+    yield _buffercache(target)
+
+
+def _knobs(session: PostgresSession) -> Capability:
+    role = session.connection.info.user
+    may = session.connection.get_parameter_status("is_superuser") == "on"
+    if not may and session.connection.server_version >= 150000:
+        asked = "SELECT has_parameter_privilege('work_mem', 'ALTER SYSTEM')"
+        may = bool(session.execute(asked).rows[0][0])
+    if may:
+        return Capability("knobs", "full", "ALTER SYSTEM, undone at the end")
+    return Capability(
+        "knobs",
+        "missing",
+        f"the role {role!r} may not use ALTER SYSTEM",
+        "Have an administrator GRANT ALTER SYSTEM ON PARAMETER ... to it, or use a superuser.",
+    )
+
+
+def _restart(session: PostgresSession, target: PostgresTarget) -> Capability:
+    if getattr(target.config, "embedded", False):
+        return Capability("restart", "full", "pilot's own server, while no other pilot uses it")
+    try:
+        find_local_power(session, target.config.home)
+    except CapabilityError as exc:
+        return Capability("restart", "missing", exc.message, exc.hint or "")
+    return Capability("restart", "full", "pg_ctl, as the user that the server runs as")
+
+
+def _indexes(session: PostgresSession) -> Capability:
+    own = (
+        "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace NOT IN"
+        " ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+        " AND NOT pg_has_role(relowner, 'USAGE')"
+    )
+    others = int(session.execute(own).rows[0][0])
+    if others:
+        return Capability(
+            "indexes",
+            "coarse",
+            f"CREATE INDEX, undone at the end; {others} tables belong to other roles",
+            "Use a role that owns the tables.",
+        )
+    return Capability("indexes", "full", "CREATE INDEX, undone at the end")
+
+
+def _buffercache(target: PostgresTarget) -> Capability:
+    controller = PostgreSQLController(target.config, target=target)
+    try:
+        controller.get_buffercache()
+    except CapabilityError as exc:
+        return Capability("buffer cache", "missing", exc.message, exc.hint or "")
+    finally:
+        controller.close()
+    return Capability("buffer cache", "full", "pg_buffercache")
 
 
 def _hints(session: PostgresSession) -> Capability:

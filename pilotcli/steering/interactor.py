@@ -246,7 +246,8 @@ class PilotDataInteractor:
     def _one(self, sql: str) -> PilotTransData:
         query = Query(seq=1, label="query", sql=sql, command=leading_keyword(sql))
         execute = self._records or self._pulls.execution_time or not self._pulls
-        steered = self._steerer().run(query, self._pushes, execute=execute)
+        with self.db_controller.simulating():
+            steered = self._steerer().run(query, self._pushes, execute=execute)
         if steered.error is not None:
             raise steered.error
         return self._data(sql, steered)
@@ -257,7 +258,13 @@ class PilotDataInteractor:
         with self._guard:
             steerer = self._steerers.get(session)
             if steerer is None or steerer.pulls != self._pulls:
-                steerer = Steerer(session, abilities, self._pulls, skip_missing=False)
+                steerer = Steerer(
+                    session,
+                    abilities,
+                    self._pulls,
+                    skip_missing=False,
+                    buffercache=self.db_controller.get_buffercache,
+                )
                 self._steerers[session] = steerer
         return steerer
 

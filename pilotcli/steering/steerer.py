@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -88,16 +88,24 @@ class _Message:
 class Steerer:
     """Sends the queries of one session with what is pushed, and takes out what is pulled.
 
-    `pulls` is what is wanted of each query; the session is told once. Used by one thread.
+    `pulls` is what is wanted of each query; the session is told once. `buffercache` tells the
+    cached blocks of each relation. Used by one thread.
     """
 
     def __init__(
-        self, session: PostgresSession, abilities: Abilities, pulls: Pulls, *, skip_missing: bool
+        self,
+        session: PostgresSession,
+        abilities: Abilities,
+        pulls: Pulls,
+        *,
+        skip_missing: bool,
+        buffercache: Callable[[], dict[str, int]] = dict,
     ) -> None:
         self.session = session
         self.abilities = abilities
         self.pulls = pulls
         self._skip_missing = skip_missing
+        self._buffercache = buffercache
         self._messages: dict[tuple[object, ...], _Message] = {}
         session.listen()
         self._prepare()
@@ -403,24 +411,14 @@ class Steerer:
 
     def _pull_buffercache(self, steered: Steered) -> None:
         try:
-            steered.buffercache = cached_blocks(self.session)
-        except (QueryError, DatabaseError) as exc:
+            steered.buffercache = self._buffercache()
+        except (CapabilityError, QueryError, DatabaseError) as exc:
             steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
 
 
 def _is_planned(query: Query) -> bool:
     """Whether EXPLAIN takes the query as it stands, which would run a second statement in it."""
     return query.command in PLANNED and is_one_statement(query.sql)
-
-
-def cached_blocks(session: PostgresSession) -> dict[str, int]:
-    """The number of cached blocks of each relation of the session's database."""
-    found = session.execute(
-        "SELECT c.oid::regclass::text, count(*) FROM pg_buffercache AS b JOIN pg_class AS c"
-        " ON b.relfilenode = pg_relation_filenode(c.oid) WHERE b.reldatabase IN"
-        " (0, (SELECT oid FROM pg_database WHERE datname = current_database())) GROUP BY 1"
-    )
-    return {str(name): int(blocks) for name, blocks in found.rows}
 
 
 def auto_explained(notices: Sequence[str]) -> tuple[float, str] | None:

@@ -63,9 +63,7 @@ class Steering:
         """Add push handlers, which are asked in this order. Raises `UsageError` for others."""
         for handler in handlers if isinstance(handlers, Iterable) else [handlers]:
             if isinstance(handler, BasePushHandler):
-                if self._interactor is None:
-                    self._interactor = PilotDataInteractor(self._config, target=self._target)
-                handler.interactor = self._interactor
+                handler.interactor = self._own_interactor()
             if isinstance(handler, QueryPushHandler):
                 self._handlers.append(handler)
             elif isinstance(handler, (KnobPushHandler, IndexPushHandler)):
@@ -76,6 +74,11 @@ class Steering:
                     hint="Derive from HintPushHandler, CardPushHandler, KnobPushHandler, "
                     "IndexPushHandler, CommentPushHandler or ScanJoinMethodPushHandler.",
                 )
+
+    def _own_interactor(self) -> PilotDataInteractor:
+        if self._interactor is None:
+            self._interactor = PilotDataInteractor(self._config, target=self._target)
+        return self._interactor
 
     def close(self) -> None:
         """Close the connection of the handlers' interactor."""
@@ -105,7 +108,11 @@ class Steering:
         ):
             _ = abilities.hint_plan  # found out now: later the session may be in a transaction
         self._steerers[session] = Steerer(
-            session, abilities, self.pulls, skip_missing=self._skip_missing
+            session,
+            abilities,
+            self.pulls,
+            skip_missing=self._skip_missing,
+            buffercache=self._own_interactor().db_controller.get_buffercache,
         )
 
     @property

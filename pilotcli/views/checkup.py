@@ -34,7 +34,7 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
             out()
             out("What a driver can do with this database:")
         capabilities += 1
-        _told(f"{one.state:<8} {one.what:<22} ", one.how, one.remedy)
+        _told(f"{one.state:<8} {one.what:<23}", one.how, one.remedy)
     problems = sum(check.state == "problem" for check in checks)
     out()
     out(plural(problems, "problem") if problems else "All is well.")

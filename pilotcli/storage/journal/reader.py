@@ -116,7 +116,7 @@ class JournalReader:
             *arguments,
             -1 if limit is None else limit,
         )
-        return (QueryResult(*row[:-1], steering=_steering(row[-1])) for row in rows)
+        return (QueryResult(*row[:-1])._replace(steering=_steering(row[-1])) for row in rows)
 
     def queries(self, run_id: int, *, seq: int | None = None) -> Iterator[QueryRecord]:
         """The queries of a run in their order, each once; only `seq` when that is given."""
