@@ -123,8 +123,9 @@ class Knobs:
                 self._mended(changes)(self._power_of_stopped().data_dir)
                 return
             with self._session() as session:
-                self._target.changes.undo_settings(ServerAutoConf(session), changes)
+                outcomes = self._target.changes.undo_settings(ServerAutoConf(session), changes)
                 self._reload(session)
+            self._target.changes.settled(outcomes)
 
     def restart(self) -> None:
         """Restart the server with what its configuration says.
@@ -167,24 +168,30 @@ class Knobs:
         except DatabaseError:
             return False
 
-    def undo(self, changes: Sequence[Change], work: Callable[[], list[Undone]]) -> list[Undone]:
-        """Have `work` undo `changes` on a running server, and put undone settings in force."""
+    def undo(
+        self, changes: Sequence[Change], work: Callable[[], list[Undone]], *, at_end: bool = False
+    ) -> list[Undone]:
+        """Have `work` undo `changes` on a running server, and put undone settings in force.
+
+        A server that stops at the end of the target is not restarted for that; what is undone then
+        stays in the log, to be `settled` once it has stopped.
+        """
         with self._guard:
             if self._power is not None and not self._power.is_running():
                 self._power.start(self._mended(changes))
             outcomes = work()
-            if any(one.change.kind == "setting" and one.outcome == "undone" for one in outcomes):
-                self._put_back_in_force()
+            if any(one.change.kind == "setting" for one in outcomes):
+                ends = at_end and self._power is not None and self._power.ends_with_this()
+                self._put_back_in_force(may_restart=not ends)
+                if not ends:
+                    self._target.changes.settled(outcomes)
             return outcomes
 
-    def _put_back_in_force(self) -> None:
-        ends = self._power is not None and self._power.ends_with_this()
-        if ends:
-            return
+    def _put_back_in_force(self, *, may_restart: bool) -> None:
         with self._session() as session:
             self._reload(session)
             waiting = _waiting(session)
-            if not waiting:
+            if not waiting or not may_restart:
                 return
             try:
                 self._require_restart(session)
@@ -312,7 +319,7 @@ class Knobs:
             own = self._target.changes
             wanted = own.settings(unproven=True) if changes is None else changes
             settings = [one for one in wanted if one.kind == "setting"]
-            own.undo_settings(FileAutoConf(data_dir), settings)
+            own.settled(own.undo_settings(FileAutoConf(data_dir), settings))
 
         return mend
 
@@ -325,8 +332,9 @@ class Knobs:
         if not still:
             return
         if not restart:
-            self._target.changes.undo_settings(ServerAutoConf(session), still)
+            outcomes = self._target.changes.undo_settings(ServerAutoConf(session), still)
             self._reload(session)
+            self._target.changes.settled(outcomes)
             return
         power = self._power_of_stopped()
         power.shut_down()

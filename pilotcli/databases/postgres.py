@@ -8,7 +8,7 @@ import re
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
@@ -328,18 +328,20 @@ class PostgresTarget:
 
         What cannot be undone is told, and stays in the log for the next start.
         """
+        undone: Sequence[Undone] = ()
         try:
-            self._undo_own()
+            undone = self._undo_own()
         finally:
             self.changes.end()
             release, self._release = self._release, None
             if release is not None:
                 release()
+            self.changes.settled(undone)
 
-    def _undo_own(self) -> None:
+    def _undo_own(self) -> Sequence[Undone]:
         try:
             own = self.changes.own() if self.changes.has_begun else []
-            if own:
-                self.knobs.undo(own, self.changes.undo)
+            return self.knobs.undo(own, self.changes.undo, at_end=True) if own else ()
         except PilotError as error:
             self.changes.warn(f"not undone: {error.message} (`pilot db undo` tries again)")
+            return ()

@@ -90,7 +90,7 @@ class Changes:
             for change in changes:
                 conf.write(change.name, change.detail["new"])
         except BaseException:
-            undo_settings(self.log, conf, changes)
+            self.settled(undo_settings(self.log, conf, changes))
             raise
         with self.log.writing() as pen:
             after = conf.read()
@@ -116,8 +116,19 @@ class Changes:
         ]
 
     def undo_settings(self, conf: AutoConf, changes: Sequence[Change]) -> list[Undone]:
-        """Undo these changes of settings; the server has still to act on it."""
+        """Undo these changes of settings; the server has still to act on it, and then they are
+        `settled`."""
         return undo_settings(self.log, conf, changes)
+
+    def settled(self, outcomes: Sequence[Undone]) -> None:
+        """Forget changes of settings on whose undoing the server has acted."""
+        settled = [
+            one.change.change_id
+            for one in outcomes
+            if one.change.kind == "setting" and one.outcome != "left"
+        ]
+        if settled:
+            self.log.forget(settled)
 
     def own(self) -> list[Change]:
         """This target's changes that are not undone."""
@@ -152,6 +163,8 @@ class Changes:
     def told(self, outcomes: Sequence[Undone]) -> list[Undone]:
         """Tell of these outcomes, and return them."""
         for one in outcomes:
+            if not one.text:
+                continue
             if one.outcome == "left":
                 self.warn(f"not undone, {one.text} (`pilot db undo` tries again)")
             elif self._tell is not None:
@@ -239,8 +252,12 @@ def mend_stopped_server(home: Path, tell: Tell | None = None) -> Callable[[Path]
         left = [one for one in log.pending() if one.kind == "setting" and one.owner.is_dead]
         server = system_identifier(data_dir) if left else None
         here = [one for one in left if one.server == server]
-        for outcome in undo_settings(log, FileAutoConf(data_dir), here) if here else ():
-            if tell is not None:
-                tell(f"undone: {outcome.text}")
+        if not here:
+            return
+        outcomes = undo_settings(log, FileAutoConf(data_dir), here)
+        log.forget([one.change.change_id for one in outcomes])
+        for one in outcomes:
+            if tell is not None and one.text:
+                tell(f"undone: {one.text}")
 
     return mend

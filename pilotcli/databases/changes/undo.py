@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from psycopg2 import sql as compose
@@ -27,7 +27,7 @@ class Undone(NamedTuple):
     """What became of undoing one change.
 
     `undone`: it was; `gone`: there was nothing to undo any more; `left`: it could not be undone
-    and stays in the log. `text` says it in words.
+    and stays in the log. `text` says it in words, and is empty where another one says it.
     """
 
     change: Change
@@ -36,56 +36,70 @@ class Undone(NamedTuple):
 
 
 def undo_settings(log: ChangeLog, conf: AutoConf, changes: Sequence[Change]) -> list[Undone]:
-    """Undo changes of settings, newest first; the server has still to act on it.
+    """Write settings back as they were before these changes, in a server's configuration.
 
-    A setting that a later change of somebody else has overwritten is not touched: that change
-    gets the value to bring back. Raises `CapabilityError` where the role may not.
+    The changes stay in the log, to be forgotten once the server has acted on it. A setting that a
+    later change of another pilot has overwritten is not touched: that change gets the value to
+    bring back, and this one is forgotten. Raises `CapabilityError` where the role may not.
     """
-    outcomes = []
+    outcomes: list[Undone] = []
+    wanted = {one.change_id for one in changes}
     # The log is locked meanwhile, so that nobody reads a value that is about to be undone.
     with log.writing() as pen:
-        for change in sorted(changes, key=lambda one: -one.change_id):
-            current = {one.change_id: one for one in pen.pending(change.server)}
-            if change.change_id not in current:
-                continue
-            change = current[change.change_id]
-            later = [
-                one
-                for one in current.values()
-                if one.kind == "setting"
-                and one.name == change.name
-                and one.change_id > change.change_id
+        for server, name in sorted({(one.server, one.name) for one in changes}):
+            chain = [
+                one for one in pen.pending(server) if one.kind == "setting" and one.name == name
             ]
-            old, new = change.detail["old"], change.detail["new"]
-            if later:
-                pen.update(later[0].change_id, detail={**later[0].detail, "old": old})
-                text = f"{change.name}: another pilot has changed it since"
-                outcomes.append(Undone(change, "gone", text))
-            else:
-                outcomes.append(_bring_back(conf, change, old, new))
-            if outcomes[-1].outcome != "left":
-                pen.forget([change.change_id])
+            for first, last in reversed(_runs(chain, wanted)):
+                old = chain[first].detail["old"]
+                run_of_changes = chain[first : last + 1]
+                if last + 1 < len(chain) and chain[last + 1].change_id not in wanted:
+                    later = chain[last + 1]
+                    pen.update(later.change_id, detail={**later.detail, "old": old})
+                    pen.forget([one.change_id for one in run_of_changes])
+                    text = f"{name}: another pilot has changed it since"
+                    outcomes += [Undone(one, "gone", text) for one in run_of_changes]
+                else:
+                    outcomes += _bring_back(conf, run_of_changes, old)
     return outcomes
 
 
-def _bring_back(conf: AutoConf, change: Change, old: str | None, new: str | None) -> Undone:
-    now = conf.read().get(change.name)
-    if now == old:
-        return Undone(change, "gone", f"{change.name} is as it was")
-    if change.state != "planned" and now != new:
-        return Undone(change, "gone", f"{change.name} was changed by somebody else; it is left")
-    try:
-        conf.write(change.name, old)
-    except QueryError as error:
-        return Undone(change, "left", f"{change.name} cannot be set back: {error.message}")
-    shown = "its default" if old is None else old
-    return Undone(change, "undone", f"{change.name} is set back to {shown}")
+def _runs(chain: Sequence[Change], wanted: Collection[int]) -> list[tuple[int, int]]:
+    """The first and last places of changes to be undone that follow each other."""
+    found: list[tuple[int, int]] = []
+    for at, one in enumerate(chain):
+        if one.change_id not in wanted:
+            continue
+        if found and found[-1][1] == at - 1:
+            found[-1] = (found[-1][0], at)
+        else:
+            found.append((at, at))
+    return found
+
+
+def _bring_back(conf: AutoConf, changes: Sequence[Change], old: str | None) -> list[Undone]:
+    """Undo changes of one setting, of which the last says what it is now."""
+    name, now = changes[0].name, conf.read().get(changes[0].name)
+    outcome: Literal["undone", "gone", "left"] = "undone"
+    made = {one.detail["new"] for one in changes if one.state != "planned"}
+    if now != old and now not in made and all(one.state != "planned" for one in changes):
+        outcome, text = "gone", f"{name} was changed by somebody else; it is left as it is"
+    else:
+        text = f"{name} is set back to {'its default' if old is None else old}"
+        try:
+            if now != old:
+                conf.write(name, old)
+        except QueryError as error:
+            outcome, text = "left", f"{name} cannot be set back: {error.message}"
+    # One setting is one thing to tell of.
+    told = [Undone(one, outcome, "") for one in changes[:-1]]
+    return [*told, Undone(changes[-1], outcome, text)]
 
 
 def undo_changes(
     log: ChangeLog, connect_to: Callable[[str | None], PostgresSession], changes: Sequence[Change]
 ) -> list[Undone]:
-    """Undo changes of one server, newest first; settings are left to be acted on.
+    """Undo changes of one server, newest first; settings are left to be acted on and forgotten.
 
     `connect_to` opens a session on a database, None for any. Raises `DatabaseError` when there is
     no session to be had at all.

@@ -1,0 +1,139 @@
+"""Servers for the tests of changes: the wheel's PostgreSQL and, where installed, another."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pilotcli.config.pilot_config import PostgreSQLConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.embedded import EmbeddedServer, reset_servers
+from pilotcli.databases.postgres import PostgresTarget
+
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", params=["wheel", "installed"])
+def postgres_bin(request: pytest.FixtureRequest) -> Path | None:
+    """The programs of an installed PostgreSQL, or None for those that come with pilot."""
+    if request.param == "wheel":
+        return None
+    if not INSTALLED:
+        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
+    return INSTALLED[-1].parent
+
+
+@pytest.fixture(scope="session")
+def make_home() -> Iterator[Callable[[], Path]]:
+    """Makes home folders that the server's user can reach; all are emptied at the end."""
+    with tempfile.TemporaryDirectory(prefix="pilot-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        homes: list[Path] = []
+
+        def make() -> Path:
+            homes.append(Path(folder) / str(next(_numbers)))
+            return homes[-1]
+
+        yield make
+        for home in homes:
+            for file in home.glob("pg/*/data/postmaster.pid"):
+                pid = int(file.read_text().splitlines()[0])
+                if Path(f"/proc/{pid}/comm").exists():
+                    os.kill(pid, signal.SIGINT)
+            reset_servers(home)
+
+
+@dataclass
+class Bench:
+    """A server that stays up, databases on it, and pilots that use them."""
+
+    server: EmbeddedServer
+    home: Path
+    postgres_bin: Path | None
+    database: str = "pilot"
+
+    def config(self) -> PostgreSQLConfig:
+        """The embedded server as the target."""
+        config = PostgreSQLConfig(home=self.home, db=self.database)
+        config.postgres_bin = self.postgres_bin
+        return config
+
+    def dsn_config(self, home: Path | None = None, user: str = "postgres") -> PostgreSQLConfig:
+        """The same server as one that is not pilot's own."""
+        known = {**self.server.conninfo(self.database), "user": user}
+        dsn = " ".join(f"{key}={value}" for key, value in known.items())
+        return PostgreSQLConfig(dsn=dsn, home=home or self.home)
+
+    def open(self, config: PostgreSQLConfig | None = None) -> Pilot:
+        """A target and a controller of it."""
+        said: list[str] = []
+        target = open_target(config or self.dsn_config(), on_step=said.append)
+        assert isinstance(target, PostgresTarget)
+        controller = target.controller()
+        assert isinstance(controller, PostgreSQLController)
+        return Pilot(target, controller, said)
+
+    def sql(self, text: str) -> list[tuple[object, ...]]:
+        """Run something as the administrator, who is no pilot."""
+        import psycopg2
+
+        connection = psycopg2.connect(**self.server.conninfo(self.database))
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def auto_conf(self) -> dict[str, str]:
+        """What ALTER SYSTEM has written."""
+        return dict(
+            self.sql(
+                "SELECT name, setting FROM pg_file_settings"
+                " WHERE sourcefile LIKE '%auto.conf' ORDER BY 1"
+            )
+        )
+
+
+@dataclass
+class Pilot:
+    target: PostgresTarget
+    controller: PostgreSQLController
+    said: list[str]
+
+    def close(self) -> None:
+        self.controller.close()
+        self.target.close()
+
+
+@pytest.fixture(scope="session")
+def bench_of_all(postgres_bin: Path | None, make_home: Callable[[], Path]) -> Iterator[Bench]:
+    home = make_home()
+    with EmbeddedServer.acquire(home, postgres_bin=postgres_bin) as server:
+        # Roles without rights may connect too.
+        with (server.data_dir / "pg_hba.conf").open("a") as file:
+            file.write("local all all trust\n")
+        bench = Bench(server, home, postgres_bin, "postgres")
+        bench.sql("SELECT pg_reload_conf()")
+        yield bench
+
+
+@pytest.fixture
+def bench(bench_of_all: Bench) -> Iterator[Bench]:
+    """A running server, with a new database."""
+    name = f"forum_{next(_numbers)}"
+    bench_of_all.sql(f"CREATE DATABASE {name}")
+    bench = Bench(bench_of_all.server, bench_of_all.home, bench_of_all.postgres_bin, name)
+    yield bench
+    bench_of_all.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    assert bench_of_all.auto_conf() == {}

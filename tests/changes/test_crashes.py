@@ -1,0 +1,33 @@
+"""A pilot may be killed at any step: the next one undoes all that it had changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("crash_points.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("action", ["indexes", "reloaded", "restarted", "refused", "extension"])
+def test_killed_at_every_step(
+    action: str, make_home: Callable[[], Path], postgres_bin: Path | None
+) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(make_home()), str(postgres_bin or ""), action],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["wrong"] == []
+    # Most steps lie between the first change and the end of its undoing.
+    assert found["steps"] > 30
+    assert found["undone"] > found["steps"] / 3
