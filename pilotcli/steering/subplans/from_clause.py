@@ -269,7 +269,8 @@ class _Reader:
         scope = self.scope
 
         def source(shown: str) -> str:
-            return f"{to_sql(resolve(bare, scope))} AS {shown}"
+            text = to_sql(resolve(bare, scope)).removeprefix("LATERAL ")  # functions always are
+            return f"{text} AS {shown}"
 
         lateral = bare.find(exp.Column) is not None
         if lateral:

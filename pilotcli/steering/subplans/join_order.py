@@ -103,12 +103,14 @@ class _Orderer:
             for part in node.parts:
                 self.conditions(part, domain)
             return
-        self.conditions(node.left, domain)
+        if node.kind != "full":
+            self.conditions(node.left, domain)
         if node.kind in ("semi", "anti"):
             self.movable &= ~node.right.mask
             return
         if node.kind == "full":
             left, right = domain.inside[node]
+            self.conditions(node.left, left)
             inner = [
                 self.writer.conditions(left, node.left.mask),
                 self.writer.conditions(right, node.right.mask),

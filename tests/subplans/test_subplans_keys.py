@@ -1,0 +1,312 @@
+"""A sub-plan's query: one text for each sub-plan, and every spelling of it understood."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from forum_queries import FORUM
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_joins import random_join
+
+from pilotcli.databases.postgres import PostgresSession
+from pilotcli.errors import CapabilityError
+from pilotcli.steering.subplans import (
+    Catalog,
+    NotAnalysable,
+    QueryGraph,
+    analyse,
+    estimates_by_explain,
+)
+
+KEYS = [
+    (
+        "SELECT * FROM parts p JOIN makers m ON m.id = p.maker_id WHERE 3 < p.weight",
+        "p m",
+        "FROM makers AS m, parts AS p WHERE m.id = p.maker_id AND p.weight > 3",
+    ),
+    (  # what follows from two equalities
+        "SELECT * FROM parts a, orders b, marks c WHERE a.id = b.part_id AND b.part_id = c.part_id",
+        "a c",
+        "FROM parts AS a, marks AS c WHERE a.id = c.part_id",
+    ),
+    (
+        "SELECT * FROM parts a, orders b WHERE a.id = b.part_id AND a.id = 7",
+        "b",
+        "FROM orders AS b WHERE b.part_id = 7",
+    ),
+    (
+        "SELECT * FROM makers m LEFT JOIN parts p ON m.id = p.maker_id AND p.kind = 1",
+        "p",
+        "FROM parts AS p WHERE p.kind = 1",
+    ),
+    (
+        "SELECT * FROM makers m LEFT JOIN parts p ON m.id = p.maker_id AND p.kind = 1",
+        "m p",
+        "FROM makers AS m LEFT JOIN parts AS p ON m.id = p.maker_id AND p.kind = 1",
+    ),
+    (  # a condition that no row without a partner meets makes it an inner join
+        "SELECT * FROM makers m LEFT JOIN parts p ON m.id = p.maker_id WHERE p.kind = 1",
+        "m p",
+        "FROM makers AS m, parts AS p WHERE m.id = p.maker_id AND p.kind = 1",
+    ),
+    (
+        "SELECT * FROM makers m RIGHT JOIN parts p ON m.id = p.maker_id",
+        "m p",
+        "FROM parts AS p LEFT JOIN makers AS m ON m.id = p.maker_id",
+    ),
+    (
+        "SELECT * FROM makers m FULL JOIN parts p ON m.id = p.maker_id",
+        "m p",
+        "FROM makers AS m FULL JOIN parts AS p ON m.id = p.maker_id",
+    ),
+    (
+        "SELECT * FROM makers m WHERE m.id IN (SELECT maker_id FROM parts WHERE kind = 2)",
+        "m parts",
+        "FROM makers AS m WHERE EXISTS(SELECT 1 FROM parts WHERE m.id = parts.maker_id AND "
+        "parts.kind = 2)",
+    ),
+    (
+        "SELECT * FROM makers m WHERE NOT EXISTS (SELECT 1 FROM parts p WHERE p.maker_id = m.id)",
+        "m p",
+        "FROM makers AS m WHERE NOT EXISTS(SELECT 1 FROM parts AS p WHERE m.id = p.maker_id)",
+    ),
+    (  # the planner's second p
+        "SELECT * FROM parts p WHERE p.id IN (SELECT p.part_id FROM orders p WHERE p.kind = 0)",
+        "p p#2",
+        'FROM parts AS p WHERE EXISTS(SELECT 1 FROM orders AS "p#2" WHERE "p#2".kind = 0 AND '
+        '"p#2".part_id = p.id)',
+    ),
+    (
+        "WITH w AS (SELECT id, maker_id AS by FROM parts x WHERE kind = 1) "
+        "SELECT * FROM w JOIN makers m ON m.id = w.by",
+        "m x",
+        "FROM makers AS m, parts AS x WHERE m.id = x.maker_id AND x.kind = 1",
+    ),
+    (
+        "SELECT * FROM heavy h JOIN makers m ON m.id = h.maker_id",
+        "m p",
+        "FROM makers AS m, parts AS p WHERE m.id = p.maker_id AND p.weight > 60",
+    ),
+    (
+        "SELECT * FROM parts JOIN orders USING (kind)",
+        "orders parts",
+        "FROM orders, parts WHERE orders.kind = parts.kind",
+    ),
+    (
+        "SELECT * FROM parts p JOIN (SELECT part_id, count(*) AS n FROM orders GROUP BY part_id) c "
+        "ON c.part_id = p.id WHERE c.n > 2",
+        "c",
+        "FROM (SELECT orders.part_id, COUNT(*) AS n FROM orders GROUP BY orders.part_id) AS c "
+        "WHERE c.n > 2",
+    ),
+    (  # what an OR over two relations says about one
+        "SELECT * FROM makers m, parts p WHERE m.id = p.maker_id AND ((m.town = 1 AND p.kind = 2) "
+        "OR (m.town = 3 AND p.kind = 4))",
+        "m",
+        "FROM makers AS m WHERE (m.town = 1 OR m.town = 3)",
+    ),
+    (
+        "SELECT * FROM makers m, LATERAL generate_series(1, m.town) g",
+        "g m",
+        "FROM makers AS m, GENERATE_SERIES(1, m.town) AS g",
+    ),
+    (
+        "INSERT INTO marks SELECT p.id, o.id, 'x' FROM parts p JOIN orders o ON o.part_id = p.id",
+        "o p",
+        "FROM orders AS o, parts AS p WHERE o.part_id = p.id",
+    ),
+    (
+        "UPDATE parts p SET weight = 1 FROM makers m WHERE m.id = p.maker_id AND m.town = 2",
+        "m p",
+        "FROM makers AS m, parts AS p WHERE m.id = p.maker_id AND m.town = 2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "names", "key"), KEYS)
+def test_a_sub_plans_query(sql: str, names: str, key: str, small: Catalog) -> None:
+    graph = analyse(sql, small)
+    wanted = frozenset(names.split())
+    assert graph.key(wanted) == f"SELECT COUNT(*) {key}"
+    assert wanted in graph.subsets()
+    assert graph.names_of(f"SELECT COUNT(*) {key}") == wanted
+
+
+SPELLINGS = [
+    "SELECT count(*) FROM parts p JOIN makers m ON p.maker_id = m.id WHERE m.town=2 AND p.kind<3",
+    "select COUNT(*) from makers as m join parts as p on (m.town = 2 and 3 > p.kind) "
+    "where m.id = p.maker_id;",
+    "SELECT COUNT(*) FROM makers m CROSS JOIN public.parts p WHERE NOT (p.kind >= 3) AND "
+    "maker_id = m.id AND town IN (2)",
+    "SELECT 1 FROM (SELECT * FROM parts p WHERE p.kind < 3) AS q, makers m "
+    "WHERE q.maker_id = m.id AND m.town = 2 -- the same",
+]
+
+
+@pytest.mark.parametrize("key", SPELLINGS)
+def test_any_spelling_is_understood(key: str, small: Catalog) -> None:
+    graph = analyse(
+        "SELECT * FROM makers m, parts p, orders o WHERE m.id = p.maker_id AND o.part_id = p.id "
+        "AND m.town = 2 AND p.kind < 3 AND o.kind = 1",
+        small,
+    )
+    assert graph.names_of(key) == {"m", "p"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "SELECT COUNT(*) FROM makers AS m",  # without its condition
+        "SELECT COUNT(*) FROM makers AS m WHERE m.town = 3",
+        "SELECT COUNT(*) FROM makers AS m, parts AS p WHERE m.id = p.maker_id AND m.town = 2",
+        "SELECT COUNT(*) FROM makers AS x WHERE x.town = 2",
+        "SELECT COUNT(*) FROM nowhere AS m",
+        "SELECT COUNT(*) FROM",
+        "m p",
+        "",
+    ],
+)
+def test_what_is_no_sub_plan_is_told(key: str, small: Catalog) -> None:
+    graph = analyse(
+        "SELECT * FROM makers m, parts p WHERE m.id = p.maker_id AND m.town = 2 AND p.kind < 3",
+        small,
+    )
+    assert graph.names_of(key) is None
+
+
+FROMS = ["makers m", "parts p", "orders o", "marks k"]
+CONDITIONS = [
+    ("m.id", "=", "p.maker_id"),
+    ("o.part_id", "=", "p.id"),
+    ("k.part_id", "=", "o.part_id"),
+    ("m.town", "<", "5"),
+    ("p.weight", ">=", "10"),
+    ("o.kind", "<>", "k.id"),
+]
+FLIPPED = {"=": "=", "<": ">", ">=": "<=", "<>": "!="}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    froms=st.permutations(FROMS),
+    conditions=st.permutations(CONDITIONS),
+    flips=st.lists(st.booleans(), min_size=6, max_size=6),
+    joined=st.booleans(),
+    gap=st.sampled_from([" ", "\n", "  ", " /* so */ "]),
+    upper=st.booleans(),
+)
+def test_the_spelling_of_the_query_does_not_matter(
+    small: Catalog,
+    froms: list[str],
+    conditions: list[tuple[str, str, str]],
+    flips: list[bool],
+    joined: bool,
+    gap: str,
+    upper: bool,
+) -> None:
+    plain = analyse(
+        f"SELECT 1 FROM {', '.join(FROMS)} WHERE "
+        + " AND ".join(" ".join(parts) for parts in CONDITIONS),
+        small,
+    )
+    parts = [
+        f"{right}{gap}{FLIPPED[sign]}{gap}{left}" if flip else f"({left} {sign} {right})"
+        for (left, sign, right), flip in zip(conditions, flips, strict=True)
+    ]
+    text = (" CROSS JOIN " if joined else ", ").join(froms)
+    sql = f"SELECT 1 FROM {text} WHERE{gap}{f'{gap}AND '.join(parts)}"
+    graph = analyse(sql.upper() if upper else sql, small)
+    assert {graph.key(names) for names in graph.subsets()} == {
+        plain.key(names) for names in plain.subsets()
+    }
+
+
+def test_a_key_means_the_sub_plan_whose_key_it_is(small: Catalog) -> None:
+    for seed in range(200, 280):
+        sql = random_join(seed)
+        graph = analyse(sql, small)
+        for names in graph.subsets():
+            key = graph.key(names)
+            assert key is not None
+            fresh = QueryGraph(sql, small, graph.blocks)  # has not written the key itself
+            assert fresh.names_of(key) == names, (sql, key)
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("SELECT FROM WHERE", "cannot be taken apart"),
+        ("VACUUM parts", "VACUUM is no statement that has sub-plans"),
+        ("SELECT 1; SELECT 2", "2 statements"),
+        ("SELECT * FROM nowhere", "no relation nowhere"),
+        ("SELECT * FROM parts WHERE nothing = 1", "no column nothing"),
+        ("SELECT * FROM parts p, orders o WHERE kind = 1", "one of several"),
+        ("WITH d AS (DELETE FROM parts RETURNING id) SELECT * FROM d", "changes data"),
+        ("INSERT INTO animals VALUES (1, 2)", "has no query"),
+        (
+            "SELECT 1 FROM makers m LEFT JOIN (SELECT id, coalesce(weight, 0) AS w FROM parts) s "
+            "ON s.id = m.id WHERE s.w IS NULL",
+            "an expression that s",
+        ),
+    ],
+)
+def test_a_query_that_cannot_be_analysed_says_why(sql: str, why: str, small: Catalog) -> None:
+    with pytest.raises(NotAnalysable, match=why) as caught:
+        analyse(sql, small)
+    assert isinstance(caught.value, CapabilityError)
+
+
+def test_more_sub_plans_than_the_limit_are_an_error_at_once(small: Catalog) -> None:
+    many = 16
+    tables = ", ".join(f"parts p{n}" for n in range(many))
+    equal = " AND ".join(f"p0.id = p{n}.id" for n in range(1, many))
+    graph = analyse(f"SELECT 1 FROM {tables} WHERE {equal}", small)
+    began = time.monotonic()
+    with pytest.raises(NotAnalysable, match="more than 500 sub-plans"):
+        graph.subsets(limit=500)
+    assert time.monotonic() - began < 5
+    chain = " AND ".join(f"p{n}.maker_id = p{n + 1}.weight" for n in range(many - 1))
+    graph = analyse(f"SELECT 1 FROM {tables} WHERE {chain}", small)
+    assert len(graph.subsets()) == many * (many + 1) // 2
+
+
+def test_blocks_side_by_side_are_told_apart(small: Catalog) -> None:
+    graph = analyse(
+        "SELECT p.id FROM parts p WHERE p.kind = 1 UNION ALL SELECT p.id FROM parts p, orders o "
+        "WHERE p.id = o.part_id AND p.kind = 2",
+        small,
+    )
+    assert graph.key(frozenset({"p"})) is None  # two sub-plans of the same name
+    assert graph.key(frozenset({"p", "o"})) is not None
+
+
+def test_nothing_is_left_in_an_open_transaction(
+    small_session: PostgresSession, small: Catalog
+) -> None:
+    graph = analyse("SELECT 1 FROM makers m, parts p WHERE m.id = p.maker_id", small)
+    small_session.execute("BEGIN")
+    try:
+        before = small_session.execute("SHOW join_collapse_limit").rows
+        assert len(estimates_by_explain(small_session, graph)) == 3
+        assert small_session.execute("SHOW join_collapse_limit").rows == before
+        assert small_session.in_transaction
+        assert not small_session.transaction_failed
+    finally:
+        small_session.rollback()
+
+
+def test_a_text_is_analysed_once(forum_catalog: Catalog) -> None:
+    sql = FORUM["german-circles"]
+    assert analyse(sql, forum_catalog) is analyse(sql, forum_catalog)
+
+
+def test_importing_pilot_and_the_package_does_not_import_sqlglot() -> None:
+    code = (
+        "import sys, pilotcli.cli.main, pilotcli.steering.subplans\n"
+        "sys.exit('sqlglot' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

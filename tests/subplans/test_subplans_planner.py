@@ -1,0 +1,62 @@
+"""The sub-plans and their estimates are the planner's own, by the planner module."""
+
+from __future__ import annotations
+
+import pytest
+from forum_queries import FORUM
+from random_joins import random_join
+
+from pilotcli.databases.postgres import PostgresSession
+from pilotcli.steering.planner import parse_report
+from pilotcli.steering.subplans import Catalog, analyse, estimates_by_explain
+
+pytestmark = pytest.mark.usefixtures("with_planner")
+
+SETTINGS = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL join_collapse_limit = 20; "
+
+
+def reported(session: PostgresSession, sql: str) -> dict[frozenset[str], float]:
+    """What the module tells; of several blocks with the same names, the outermost."""
+    heard: list[str] = []
+    before, session.connection.notices = session.connection.notices, heard
+    try:
+        settings = SETTINGS
+        if session.connection.server_version >= 180000:  # joins of a table with itself stay joins
+            settings += "SET LOCAL enable_self_join_elimination = off; "
+        session.execute(f"{settings}SET LOCAL pilot_planner.report = 'rows'; EXPLAIN {sql}")
+    finally:
+        session.connection.notices = before
+    found: dict[frozenset[str], float] = {}
+    for one in sorted(parse_report(heard).estimates, key=lambda one: one.block):
+        found.setdefault(one.names, max(1.0, round(one.rows)))
+    return found
+
+
+@pytest.mark.parametrize("label", FORUM)
+def test_the_forums_sub_plans_are_the_planners(
+    label: str, forum_session: PostgresSession, forum_catalog: Catalog
+) -> None:
+    graph = analyse(FORUM[label], forum_catalog)
+    assert estimates_by_explain(forum_session, graph) == reported(forum_session, FORUM[label])
+
+
+def test_generated_joins_have_the_planners_sub_plans(
+    small_session: PostgresSession, small: Catalog
+) -> None:
+    sets = agree = 0
+    for seed in range(150):
+        sql = random_join(seed)
+        told = reported(small_session, sql)
+        graph = analyse(sql, small)
+        found = estimates_by_explain(small_session, graph)
+        # A sub-query that takes conditions from outside has no sub-plans of its own here; one that
+        # the planner proves empty has no joins there.
+        empty = {names for names in found if any(told.get(frozenset({n}), 0) <= 1 for n in names)}
+        outermost = {name for block in graph.blocks if block.depth == 0 for name in block.names}
+        outer = {names for names in told if names <= outermost}
+        assert outer <= set(found), sql
+        assert set(found) - set(told) <= empty, sql
+        sets += len(outer)
+        agree += sum(found[names] == told[names] for names in outer)
+    assert sets > 1500
+    assert agree >= 0.98 * sets
