@@ -7,16 +7,12 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from changes_support import Bench
 
-from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.embedded import EmbeddedServer, reset_servers
-from pilotcli.databases.postgres import PostgresTarget
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 _numbers = itertools.count(1)
@@ -50,70 +46,6 @@ def make_home() -> Iterator[Callable[[], Path]]:
                 if Path(f"/proc/{pid}/comm").exists():
                     os.kill(pid, signal.SIGINT)
             reset_servers(home)
-
-
-@dataclass
-class Bench:
-    """A server that stays up, databases on it, and pilots that use them."""
-
-    server: EmbeddedServer
-    home: Path
-    postgres_bin: Path | None
-    database: str = "pilot"
-
-    def config(self) -> PostgreSQLConfig:
-        """The embedded server as the target."""
-        config = PostgreSQLConfig(home=self.home, db=self.database)
-        config.postgres_bin = self.postgres_bin
-        return config
-
-    def dsn_config(self, home: Path | None = None, user: str = "postgres") -> PostgreSQLConfig:
-        """The same server as one that is not pilot's own."""
-        known = {**self.server.conninfo(self.database), "user": user}
-        dsn = " ".join(f"{key}={value}" for key, value in known.items())
-        return PostgreSQLConfig(dsn=dsn, home=home or self.home)
-
-    def open(self, config: PostgreSQLConfig | None = None) -> Pilot:
-        """A target and a controller of it."""
-        said: list[str] = []
-        target = open_target(config or self.dsn_config(), on_step=said.append)
-        assert isinstance(target, PostgresTarget)
-        controller = target.controller()
-        assert isinstance(controller, PostgreSQLController)
-        return Pilot(target, controller, said)
-
-    def sql(self, text: str) -> list[tuple[object, ...]]:
-        """Run something as the administrator, who is no pilot."""
-        import psycopg2
-
-        connection = psycopg2.connect(**self.server.conninfo(self.database))
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(text)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    def auto_conf(self) -> dict[str, str]:
-        """What ALTER SYSTEM has written."""
-        return dict(
-            self.sql(
-                "SELECT name, setting FROM pg_file_settings"
-                " WHERE sourcefile LIKE '%auto.conf' ORDER BY 1"
-            )
-        )
-
-
-@dataclass
-class Pilot:
-    target: PostgresTarget
-    controller: PostgreSQLController
-    said: list[str]
-
-    def close(self) -> None:
-        self.controller.close()
-        self.target.close()
 
 
 @pytest.fixture(scope="session")
