@@ -46,6 +46,12 @@ def shop_target(request: pytest.FixtureRequest) -> Iterator[PostgresTarget]:
 
 
 @pytest.fixture
+def shop_home(shop_target: PostgresTarget) -> Path:
+    """A home that the server's user can read."""
+    return shop_target.config.home
+
+
+@pytest.fixture
 def shop(shop_target: PostgresTarget) -> Iterator[PostgresSession]:
     """A session in the shop's database."""
     session = shop_target.session(timeout_s=60)

@@ -154,3 +154,67 @@ def test_the_summary_tells_of_steering(steered: Project) -> None:
     steered.config("handlers: ['drivers.py:Memory']")
     done = steered.command("run", "w.sql")
     assert "steering  2 queries" in done.stdout
+
+
+OUTLASTING = """
+    from pilotcli import Index, IndexPushHandler, KnobPushHandler, QueryFinishEvent
+
+
+    class Cost(KnobPushHandler):
+        asked = []
+
+        def acquire_injected_data(self, sql):
+            Cost.asked.append(sql)
+            return {"random_page_cost": 1.25}
+
+
+    class Days(IndexPushHandler):
+        def acquire_injected_data(self, sql):
+            return [Index(["day"], "visits", "by_day")]
+
+
+    class Fails(QueryFinishEvent):
+        def process(self, db_controller, data_manager):
+            raise RuntimeError("no")
+"""
+
+
+@pytest.mark.parametrize("events", ["[]", "['drivers.py:Fails']"])
+def test_knobs_and_indexes_hold_for_the_run_and_no_longer(project: Project, events: str) -> None:
+    project.write("drivers.py", OUTLASTING)
+    project.write("first.sql", "CREATE TABLE visits (day int); INSERT INTO visits VALUES (1)")
+    project.write(
+        "w.sql",
+        """
+        SELECT 1 / (current_setting('random_page_cost') = '1.25')::int;
+        SELECT 1 / count(*) FROM pg_indexes WHERE indexname = 'by_day'
+        """,
+    )
+    project.write(
+        "after.sql",
+        """
+        SELECT 1 / (current_setting('random_page_cost') <> '1.25')::int;
+        SELECT 1 / (1 - count(*)) FROM pg_indexes WHERE indexname = 'by_day';
+        DROP TABLE visits
+        """,
+    )
+    assert project.run("first.sql").exit_code == 0
+    project.config(f"handlers: ['drivers.py:Cost', 'drivers.py:Days']\nevents: {events}")
+    finished = project.run("w.sql", sets=("run.repeat=2",))
+    assert (finished.ok, finished.errors) == (4, 0)
+    told = [one.text for one in project.heard(Notice)]  # type: ignore[attr-defined]
+    assert "for this workload: random_page_cost = 1.25" in told
+    assert "for this workload: index on visits (day)" in told
+    project.config()
+    assert project.run("after.sql").ok == 3
+
+
+def test_a_knob_that_the_server_refuses_ends_the_run_before_its_first_query(
+    project: Project,
+) -> None:
+    project.write("drivers.py", OUTLASTING.replace("1.25", "'much'"))
+    project.write("w.sql", "SELECT 1")
+    project.config("handlers: ['drivers.py:Cost']")
+    finished = project.run("w.sql")
+    assert (finished.exit_code, finished.queries) == (3, 0)
+    assert "random_page_cost" in finished.reasons[0]

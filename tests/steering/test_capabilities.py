@@ -1,0 +1,96 @@
+"""What a server can do is found out by what it does, on servers and for roles of every kind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.steering.capabilities import Abilities, Capability, probe
+
+
+@pytest.fixture
+def outside(shop_target: PostgresTarget, tmp_path: Path) -> Iterator[PostgreSQLConfig]:
+    """The shop's server as one that is not pilot's own, for an ordinary role."""
+    config = shop_target.config
+    assert isinstance(config, PostgreSQLConfig)
+    with EmbeddedServer.acquire(config.home, postgres_bin=config.postgres_bin) as server:
+        session = shop_target.session()
+        with (server.data_dir / "pg_hba.conf").open("a") as file:
+            file.write("local all all trust\n")
+        session.execute("SELECT pg_reload_conf()")
+        session.execute("DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN")
+        known = {**server.conninfo("pilot"), "user": "plain"}
+        dsn = " ".join(f"{key}={value}" for key, value in known.items())
+        yield PostgreSQLConfig(dsn=dsn, home=tmp_path / ".pilot")
+        session.execute("DROP ROLE plain")
+        session.close()
+
+
+def told(config: PostgreSQLConfig, *, may_build: bool = False) -> dict[str, Capability]:
+    target = open_target(config)
+    assert isinstance(target, PostgresTarget)
+    session = target.session()
+    try:
+        able = Abilities(session, config, may_build=may_build)
+        return {one.what: one for one in probe(able, target)}
+    finally:
+        session.close()
+        target.close()
+
+
+def test_the_embedded_server(shop_config: PostgreSQLConfig) -> None:
+    found = told(shop_config)
+    assert found["plan and time"].how.endswith("planner module")
+    for what in ("hints", "sub-plan cardinalities", "pushed cardinalities", "join order"):
+        assert found[what].state == "full", found[what]
+    for what in ("knobs", "restart", "indexes", "buffer cache"):
+        assert found[what].state == "full", found[what]
+
+
+def test_an_ordinary_role(outside: PostgreSQLConfig) -> None:
+    found = told(outside)
+    assert found["hints"].state == "full"
+    assert found["pushed cardinalities"].state == "missing"
+    assert "'plain' is no superuser" in found["pushed cardinalities"].how
+    assert "plugins" in found["pushed cardinalities"].remedy
+    assert found["sub-plan cardinalities"].state == "coarse"
+    assert found["plan and time"].state == "coarse"
+    assert found["knobs"].state == "missing"
+    assert found["buffer cache"].state == "missing"
+    assert found["restart"].state in ("missing", "full")
+    assert found["indexes"].state == "coarse"
+
+
+def test_without_a_compiler(
+    outside: PostgreSQLConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside.dsn = str(outside.dsn).replace("user=plain", "user=postgres")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    found = told(outside, may_build=True)
+    assert found["pushed cardinalities"].state == "missing"
+    assert "compiler" in found["pushed cardinalities"].how
+    assert found["plan and time"].how.endswith("auto_explain")
+
+
+def test_a_superuser_with_the_module_built(outside: PostgreSQLConfig, shop_home: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    outside.dsn = str(outside.dsn).replace("user=plain", "user=postgres")
+    outside.home = shop_home
+    found = told(outside, may_build=True)
+    assert found["pushed cardinalities"].state == "full", found["pushed cardinalities"]
+
+
+def test_hypopg_where_it_is(shop_config: PostgreSQLConfig) -> None:
+    folder = shop_config.postgres_bin
+    installed = folder is not None and (folder.parent / "lib" / "hypopg.so").exists()
+    what_if = told(shop_config)["what-if indexes"]
+    assert (what_if.how == "HypoPG") == installed
