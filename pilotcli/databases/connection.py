@@ -232,7 +232,8 @@ def _explained(server: Server, error: Exception) -> DatabaseError:
             f"the connection service is unknown: {reason}",
             hint="Services stand in ~/.pg_service.conf or in the file that PGSERVICEFILE names.",
         )
-    if any(one in text for one in _NO_ANSWER):
+    # A server that answers may have the same words for something else: a library that is missing.
+    if "FATAL:" not in text and any(one in text for one in _NO_ANSWER):
         named = next(one for one in _NO_ANSWER if one in text)
         return DatabaseError(
             f"{at} does not answer: {named}",

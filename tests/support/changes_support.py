@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -95,7 +96,7 @@ class Bench:
         )
         connection.close()
 
-    def run_python(self, code: str, code_wanted: int = 0) -> str:
+    def run_python(self, code: str, exit_code: int = 0, **environment: str) -> str:
         """Run `code` in a process of its own, which has a `target` and a `controller`; what it
         prints."""
         head = (
@@ -111,9 +112,10 @@ class Bench:
             capture_output=True,
             text=True,
             timeout=60,
+            env={**os.environ, **environment},
             check=False,
         )
-        assert done.returncode == code_wanted, done.stderr
+        assert done.returncode == exit_code, done.stderr
         return done.stdout
 
     def auto_conf(self) -> dict[str, str]:
