@@ -10,7 +10,7 @@ from sqlglot import exp
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.equalities import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.from_clause import select_outputs
+from pilotcli.steering.subplans.from_clause import outputs, select_outputs
 from pilotcli.steering.subplans.joins import Node, Special, build, outer_joins, without_idle_joins
 from pilotcli.steering.subplans.keys import Source, Writer
 from pilotcli.steering.subplans.names import Cte, Entry, Scope, nested, resolve, resolve_parts
@@ -70,7 +70,10 @@ class Block:
         known = self._keys.get(mask)
         if known is None and mask and self._stands_alone(mask):
             writer = Writer(self.domain, self.sources, canonical=True)
-            known = f"{self._with(mask)}SELECT COUNT(*) {writer.write(mask)}"
+            try:
+                known = f"{self._with(mask)}SELECT COUNT(*) {writer.write(mask)}"
+            except NotAnalysable:  # a full join that text cannot express
+                return None
             self._keys[mask] = known
         return known
 
@@ -244,10 +247,13 @@ def _read_families(entry: Entry, catalog: Catalog) -> None:
     if recursive or entry.scope.is_correlated(entry.query):
         return
     text = to_sql(resolve(entry.query, entry.scope))
-    known = catalog.outputs(
-        f"({text}) AS q({', '.join(f'c{at}' for at in range(len(entry.columns)))})"
-    )
-    entry.columns = dict(zip(entry.columns, known.values(), strict=True))
+    names = [name for name, _ in outputs(entry.query, entry.scope)]
+    names[: len(entry.renamed)] = entry.renamed
+    columns = ", ".join(f"c{at}" for at in range(len(names)))
+    families = catalog.outputs(f"({text}) AS q({columns})") if names else {}
+    entry.columns = {}
+    for name, family in zip(names, families.values(), strict=True):
+        entry.columns.setdefault(name, family)  # a name that two columns share is used for none
 
 
 def _used_outside(pulled: Pulled) -> int:
@@ -257,10 +263,13 @@ def _used_outside(pulled: Pulled) -> int:
         return -1
     for key in ("from_", "joins", "laterals", "where", "with_"):
         query.set(key, None)
-    for _, output in select_outputs(query, pulled.scope):
-        mask |= mask_of(output())
-    query.set("expressions", [one for one in query.expressions if not one.is_star])
-    resolve_parts(query, pulled.scope)
+    try:
+        for _, output in select_outputs(query, pulled.scope):
+            mask |= mask_of(output())
+        query.set("expressions", [one for one in query.expressions if not one.is_star])
+        resolve_parts(query, pulled.scope)
+    except NotAnalysable:
+        return -1
     return mask | mask_of(query)
 
 

@@ -210,7 +210,8 @@ def resolve(node: exp.Expression, scope: Scope) -> exp.Expression:
 
     def visit(part: exp.Expression) -> exp.Expression:
         if isinstance(part, exp.Column):
-            return scope.column(part)[0]()
+            made, where = scope.column(part)
+            return _uncaptured(made(), scope, where)
         if isinstance(part, QUERIES):
             return nested(part, scope)
         if isinstance(part, exp.Table):
@@ -218,6 +219,20 @@ def resolve(node: exp.Expression, scope: Scope) -> exp.Expression:
         return part
 
     return node.copy().transform(visit, copy=False)
+
+
+def _uncaptured(made: exp.Expression, scope: Scope, where: Scope) -> exp.Expression:
+    """`made`, found in the scope `where`, if it means the same within `scope`."""
+    inner: Scope | None = scope
+    while inner is not None and inner is not where:
+        for used in made.find_all(exp.Column):
+            if used.table and inner.entry(used.table) is not None:
+                raise NotAnalysable(
+                    f"a sub-query has a relation {used.table} of its own and uses another one of "
+                    "that name from outside"
+                )
+        inner = inner.parent
+    return made
 
 
 def nested(query: exp.Expression, scope: Scope) -> exp.Expression:

@@ -64,18 +64,46 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _aliases(root: dict[str, Any], graph: QueryGraph) -> dict[str, str]:
     """The relations' names by the aliases of the plan: EXPLAIN makes `p_1` of a second `p`."""
-    shown = {node["Alias"] for node in _nodes(root) if "Alias" in node}
+    shown = set(_scans(root))
+    beside = set(_beside(root))
     blocks = [Counter(_alias(name) for name in block.names) for block in graph.blocks]
     aliases: dict[str, str] = {}
     for block, counted in zip(graph.blocks, blocks, strict=True):
         for alias, count in counted.items():
-            if sum(alias in other for other in blocks) > 1:
+            if sum(alias in other for other in blocks) > 1 or alias in beside:
                 continue
-            names = [name for name in block.names if _alias(name) == alias]
+            numbers = [at for at, name in enumerate(block.names) if _alias(name) == alias]
             expected = [alias, *(f"{alias}_{number}" for number in range(1, count))]
-            if count == 1 or len(shown.intersection(expected)) == count:
-                aliases.update(zip(expected, names, strict=True))
+            found = [one for one in shown if one == alias or _parent(one) == alias]
+            # Others of that alias are of sub-queries that are no blocks of the graph.
+            if len(found) <= count and (count == 1 or sorted(found) == sorted(expected)):
+                aliases.update(zip(expected, (block.names[at] for at in numbers), strict=True))
     return aliases
+
+
+def _scans(node: dict[str, Any]) -> Iterator[str]:
+    """The aliases of all scans, without those of partitions."""
+    if "Alias" in node:
+        yield node["Alias"]
+    for child in node.get("Plans", ()):
+        if not (node["Node Type"] in ("Append", "Merge Append") and "Alias" in child):
+            yield from _scans(child)
+
+
+def _beside(node: dict[str, Any], within: bool = False) -> Iterator[str]:
+    """The aliases in sub-queries that run beside the joins: they are no blocks of the graph."""
+    if within and "Alias" in node:
+        yield node["Alias"]
+        yield _parent(node["Alias"])
+    for child in node.get("Plans", ()):
+        is_cte = str(child.get("Subplan Name", "")).startswith("CTE ")
+        starts = child.get("Parent Relationship") in ("InitPlan", "SubPlan") and not is_cte
+        yield from _beside(child, within or starts)
+
+
+def _parent(alias: str) -> str:
+    """The alias of the relation whose partition, or the namesake of which, has `alias`."""
+    return re.sub(r"_\d+\Z", "", alias)
 
 
 def _alias(name: str) -> str:
@@ -167,15 +195,13 @@ class _Reader:
         known = True
         for part in _nodes(node):
             if "Alias" in part and part is not node:
-                name = self.aliases.get(part["Alias"]) or self.aliases.get(
-                    re.sub(r"_\d+\Z", "", part["Alias"])
-                )
+                name = self.aliases.get(part["Alias"]) or self.aliases.get(_parent(part["Alias"]))
                 known = known and name is not None
                 names.add(name or "")
         inputs = [self.read(child, complete=False, report=False) for child in self._children(node)]
         seen = self._seen(node, inputs, frozenset(names) if known and names else None)
         # Conditions above name the relation, not its partitions.
-        parents = frozenset(re.sub(r"_\d+\Z", "", alias) for alias in seen.own)
+        parents = frozenset(_parent(alias) for alias in seen.own)
         return _Seen(seen.names, seen.divided, seen.named, seen.own | parents)
 
     def _join(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:

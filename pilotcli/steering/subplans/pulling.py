@@ -294,7 +294,7 @@ def _pull_entry(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
         return leaf
     if isinstance(query, exp.Values):
         return _pull_values(leaf, block, nullable=nullable)
-    if not _is_simple(query, scope.catalog) or (entry.lateral and nullable):
+    if not _is_simple(query, scope.catalog):
         return leaf
     inner = pull(query, scope)
     if nullable and not query.args.get("from_"):
