@@ -17,7 +17,7 @@ from pilotcli.event_plan import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class
 from pilotcli.records import EventKind, FiringReason
-from pilotcli.runner import RunRequest, select_events
+from pilotcli.run_request import RunRequest, select_events
 from pilotcli.workload import open_workload
 
 __all__ = ["EventListing", "Examination", "examine", "list_events"]

@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from pilotcli.capture import driver_output
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
-from pilotcli.config.model import EventSpec
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
 from pilotcli.errors import DriverError, Interrupted, PilotError, UsageError
@@ -22,11 +21,12 @@ from pilotcli.event_runner import PretrainingProgress, PretrainingSteps
 from pilotcli.interrupts import Interrupts
 from pilotcli.model import PilotModel
 from pilotcli.model_loading import current_version, load_models
-from pilotcli.names import did_you_mean, sentences
+from pilotcli.names import sentences
 from pilotcli.plugins import check_plugins
 from pilotcli.records import EventKind, RunStatus
 from pilotcli.replay import Replay, Tally
 from pilotcli.run_log import RunLogger, fingerprint
+from pilotcli.run_request import RunRequest, select_events
 from pilotcli.scheduler import PilotScheduler
 from pilotcli.signals import (
     Bus,
@@ -42,20 +42,6 @@ from pilotcli.storage.journal import Journal
 from pilotcli.workload import open_workload
 
 __all__ = ["PretrainRequest", "RunRequest", "pretrain", "run", "select_events"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What to replay, and with which events.
-
-    `workload` names files, globs and folders; empty means the config's. `events` names the events
-    to use; None means those that the config enables, an empty tuple none.
-    """
-
-    config: RunConfig
-    workload: tuple[str, ...] = ()
-    events: tuple[str, ...] | None = None
-    stdin: BinaryIO | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,23 +124,6 @@ def pretrain(
 
         ready.announce(0)
         return ready.carry_out(work, ready.scheduler.db_controller.cancel, abort)
-
-
-def select_events(
-    events: Sequence[EventSpec], names: Sequence[str] | None
-) -> tuple[EventSpec, ...]:
-    """The enabled events, or those in `names`, in the config's order.
-
-    Raises `UsageError` for a name that the config does not have.
-    """
-    if names is None:
-        return tuple(spec for spec in events if spec.enabled)
-    known = [spec.name for spec in events]
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known, listed="The config has")
-            raise UsageError(f"the config has no event named {name!r}", hint=hint)
-    return tuple(replace(spec, enabled=True) for spec in events if spec.name in names)
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ def plan(
     """
     from pilotcli.config import load_config
     from pilotcli.dry_run import examine
-    from pilotcli.runner import RunRequest
+    from pilotcli.run_request import RunRequest
     from pilotcli.views.plans import show_plan
 
     names = tuple(events.split(",")) if events is not None else None
