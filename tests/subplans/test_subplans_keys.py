@@ -114,6 +114,12 @@ KEYS = [
         "g m",
         "FROM makers AS m, GENERATE_SERIES(1, m.town) AS g",
     ),
+    (  # what a lateral sub-query says of the row outside is a condition of the join
+        "SELECT * FROM makers m LEFT JOIN LATERAL (SELECT p.id FROM parts p WHERE p.maker_id = m.id) "
+        "s ON s.id > 5",
+        "m p",
+        "FROM makers AS m LEFT JOIN parts AS p ON m.id = p.maker_id AND p.id > 5",
+    ),
     (
         "INSERT INTO marks SELECT p.id, o.id, 'x' FROM parts p JOIN orders o ON o.part_id = p.id",
         "o p",
@@ -247,6 +253,11 @@ def test_a_key_means_the_sub_plan_whose_key_it_is(small: Catalog) -> None:
         ("SELECT * FROM parts p, orders o WHERE kind = 1", "one of several"),
         ("WITH d AS (DELETE FROM parts RETURNING id) SELECT * FROM d", "changes data"),
         ("INSERT INTO animals VALUES (1, 2)", "has no query"),
+        (
+            "SELECT 1 FROM (SELECT t.id FROM parts t) x JOIN makers m ON (SELECT count(*) FROM "
+            "orders t WHERE t.part_id = x.id) = m.id",
+            "another one of that name from outside",
+        ),
         (
             "SELECT 1 FROM makers m LEFT JOIN (SELECT id, coalesce(weight, 0) AS w FROM parts) s "
             "ON s.id = m.id WHERE s.w IS NULL",

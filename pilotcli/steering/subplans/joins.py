@@ -277,6 +277,8 @@ def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node
     if kind == "inner":
         parts = [right, left] if node.is_right else [left, right]
         return _reduce(Inner(parts, node.clauses), present, nulls, catalog)
+    if kind in ("left", "anti"):
+        node.clauses = [*node.clauses, *_lateral_clauses(right, right.mask)]
     own = _strict(node.clauses, catalog)
     made = Outer(kind, left, right, node.clauses, strict=own)
     for clause in node.clauses:
@@ -295,6 +297,18 @@ def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node
     if kind != "full":
         _move_inwards(made)
     return made
+
+
+def _lateral_clauses(node: Node, inside: int) -> list[Clause]:
+    """Take out the conditions of the inner side that name relations of the outer one, as those of
+    a lateral sub-query do: they are conditions of the join."""
+    if not isinstance(node, Inner):
+        return []
+    found = [clause for clause in node.clauses if clause.mask & ~inside]
+    node.clauses = [clause for clause in node.clauses if not clause.mask & ~inside]
+    for part in node.parts:
+        found.extend(_lateral_clauses(part, inside))
+    return found
 
 
 def _move_inwards(join: Outer) -> None:
