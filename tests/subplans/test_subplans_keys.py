@@ -115,8 +115,8 @@ KEYS = [
         "FROM makers AS m, GENERATE_SERIES(1, m.town) AS g",
     ),
     (  # what a lateral sub-query says of the row outside is a condition of the join
-        "SELECT * FROM makers m LEFT JOIN LATERAL (SELECT p.id FROM parts p WHERE p.maker_id = m.id) "
-        "s ON s.id > 5",
+        "SELECT * FROM makers m LEFT JOIN LATERAL "
+        "(SELECT p.id FROM parts p WHERE p.maker_id = m.id) s ON s.id > 5",
         "m p",
         "FROM makers AS m LEFT JOIN parts AS p ON m.id = p.maker_id AND p.id > 5",
     ),
