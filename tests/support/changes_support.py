@@ -90,10 +90,12 @@ class Bench:
 
     def forget_owner(self, change_id: int) -> None:
         """Make a change look like one of a pilot that was killed."""
+        self.rewrite_log(f"UPDATE changes SET pid_start = '?' WHERE change_id = {change_id}")
+
+    def rewrite_log(self, statement: str) -> None:
+        """Change the log of changes itself."""
         connection = sqlite3.connect(self.home / "changes.db", isolation_level=None)
-        connection.execute(
-            "UPDATE changes SET pid_start = 'long ago' WHERE change_id = ?", (change_id,)
-        )
+        connection.execute(statement)
         connection.close()
 
     def run_python(self, code: str, exit_code: int = 0, **environment: str) -> str:
