@@ -19,6 +19,7 @@ from pilotcli.databases.changes import (
     FileAutoConf,
     ServerAutoConf,
     Undone,
+    not_allowed,
     system_identifier,
 )
 from pilotcli.databases.connection import backends_of_this_process
@@ -59,8 +60,9 @@ class Knobs:
     def set(self, knobs: Mapping[str, object]) -> None:
         """Set these knobs, all or none, and return when the server runs with them.
 
-        The server is restarted where one of them needs it, else reloaded. A server that does not
-        start with them gets its old ones back and is started with those.
+        The server is restarted where one of them needs it, else reloaded; queries that run during
+        a restart fail. A server that does not start with them gets its old ones back and is
+        started with those.
 
         Raises `SteeringError` for an unknown knob, a value that the server refuses or does not
         start with, or one that something else overrides; `CapabilityError` for what the role may
@@ -167,6 +169,30 @@ class Knobs:
                 return True
         except DatabaseError:
             return False
+
+    def why_fixed(self) -> PilotError | None:
+        """Why this role cannot set knobs here; None if it can."""
+        with self._session() as session:
+            try:
+                ServerAutoConf(session).read()
+            except CapabilityError as error:
+                return error
+            ((version,),) = session.execute("SHOW server_version_num").rows
+            may = "current_setting('is_superuser') = 'on'"
+            if int(version) >= 150000:
+                may += " OR has_parameter_privilege('work_mem', 'ALTER SYSTEM')"
+            allowed = "coalesce(current_setting('allow_alter_system', true), 'on') = 'on'"
+            ((able,),) = session.execute(f"SELECT ({may}) AND {allowed}").rows
+        return None if able else not_allowed("this role may not run ALTER SYSTEM")
+
+    def why_no_restart(self) -> PilotError | None:
+        """Why the server cannot be restarted now, for knobs that need it; None if it can."""
+        try:
+            with self._guard, self._session() as session:
+                self._require_restart(session)
+        except PilotError as error:
+            return error
+        return None
 
     def undo(
         self, changes: Sequence[Change], work: Callable[[], list[Undone]], *, at_end: bool = False
@@ -419,7 +445,7 @@ def _texts(knobs: Mapping[str, object]) -> dict[str, str]:
 
 
 def _text(name: str, value: object) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):  # the latter numpy's
         return "on" if value else "off"
     # Also numpy's numbers, which are what models give.
     if isinstance(value, SupportsIndex):

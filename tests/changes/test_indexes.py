@@ -298,6 +298,29 @@ def test_indexes_of_several_threads(bench: Bench) -> None:
     assert bench.names() == []
 
 
+def test_a_role_without_rights_undoes_what_it_has_changed(bench: Bench) -> None:
+    role = f"plain_{bench.database}"
+    bench.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}")
+    bench.sql("CREATE TABLE t (a int, b int); CREATE INDEX theirs ON t (a)")
+    bench.sql("CREATE TABLE others (a int); CREATE INDEX of_others ON others (a)")
+    bench.sql(f"ALTER TABLE t OWNER TO {role}")
+    config = bench.dsn_config(user=role)
+    pilot = bench.open(config)
+    with pytest.raises(QueryError, match="must be owner"):
+        pilot.controller.drop_all_indexes()
+    assert bench.names() == ["of_others", "theirs"]
+    pilot.controller.drop_index(Index(["a"], "t"))
+    pilot.controller.create_index(Index(["b"], "t"))
+    assert bench.names() == ["of_others", "t_b_idx"]
+    for change in pilot.target.changes.own():
+        bench.forget_owner(change.change_id)
+    bench.open(config).close()
+    assert bench.names() == ["of_others", "theirs"]
+    pilot.close()
+    bench.sql(f"DROP OWNED BY {role}")
+    bench.sql(f"DROP ROLE {role}")
+
+
 def test_a_target_that_nobody_closes(bench: Bench) -> None:
     bench.sql("CREATE TABLE t (a int)")
     done = bench.run_python(

@@ -67,6 +67,8 @@ def test_a_restart_where_it_is_needed(alone: Pilot) -> None:
     thread = threading.Thread(target=other_thread)
     thread.start()
     thread.join()
+    assert alone.target.knobs.why_fixed() is None
+    assert alone.target.knobs.why_no_restart() is None
     controller.set_knobs({"shared_buffers": "40MB", "work_mem": "9MB"})
     assert shown(controller, "shared_buffers") == "40MB"
     assert controller.execute("SELECT count(*) FROM pg_settings WHERE pending_restart", True) == [
@@ -268,6 +270,8 @@ def test_roles_without_rights(bench: Bench) -> None:
         pilot.controller.get_buffercache()
     assert pilot.target.changes.own() == []
     assert pilot.controller.is_running()
+    for why in (pilot.target.knobs.why_fixed(), pilot.target.knobs.why_no_restart()):
+        assert isinstance(why, CapabilityError)
     pilot.close()
     bench.sql("DROP ROLE plain")
 
@@ -284,6 +288,7 @@ def test_a_role_that_is_granted_one_knob(bench: Bench) -> None:
     )
     try:
         pilot = bench.open(bench.dsn_config(user="tuner"))
+        assert pilot.target.knobs.why_fixed() is None
         pilot.controller.set_knobs({"work_mem": "9MB"})
         assert bench.sql("SHOW work_mem") == [("9MB",)]
         with pytest.raises(CapabilityError):

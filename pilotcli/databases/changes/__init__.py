@@ -6,7 +6,12 @@ killed, by the next one that opens a target on that server.
 
 from __future__ import annotations
 
-from pilotcli.databases.changes.autoconf import FileAutoConf, ServerAutoConf, system_identifier
+from pilotcli.databases.changes.autoconf import (
+    FileAutoConf,
+    ServerAutoConf,
+    not_allowed,
+    system_identifier,
+)
 from pilotcli.databases.changes.changes import Changes, mend_stopped_server
 from pilotcli.databases.changes.log import Change, ChangeLog
 from pilotcli.databases.changes.undo import Undone
@@ -19,5 +24,6 @@ __all__ = [
     "ServerAutoConf",
     "Undone",
     "mend_stopped_server",
+    "not_allowed",
     "system_identifier",
 ]

@@ -21,7 +21,7 @@ from pilotcli.errors import CapabilityError, QueryError, StorageError
 if TYPE_CHECKING:
     from pilotcli.databases.postgres import PostgresSession
 
-__all__ = ["AutoConf", "FileAutoConf", "ServerAutoConf", "system_identifier"]
+__all__ = ["AutoConf", "FileAutoConf", "ServerAutoConf", "not_allowed", "system_identifier"]
 
 _FILE = "postgresql.auto.conf"
 
@@ -64,7 +64,7 @@ class ServerAutoConf:
                 " ORDER BY seqno"
             ).rows
         except QueryError as error:
-            raise not_allowed(error) from None
+            raise not_allowed(error.message) from None
         return dict(rows)
 
     def write(self, name: str, value: str | None) -> None:
@@ -83,17 +83,17 @@ class ServerAutoConf:
             self._session.execute(statement.as_string(self._session.connection))
         except QueryError as error:
             if error.sqlstate in _NOT_ALLOWED:
-                raise not_allowed(error) from None
+                raise not_allowed(error.message) from None
             raise
 
 
 _NOT_ALLOWED = ("42501", "0A000")  # insufficient_privilege; allow_alter_system = off
 
 
-def not_allowed(error: QueryError) -> CapabilityError:
+def not_allowed(why: str) -> CapabilityError:
     """The error for a role that may not change settings of the server."""
     return CapabilityError(
-        f"knobs cannot be changed on this server: {error.message}",
+        f"knobs cannot be changed on this server: {why}",
         hint="It takes a superuser, or a role that is granted ALTER SYSTEM on the settings and "
         "SELECT on pg_file_settings (with EXECUTE on its function pg_show_all_file_settings).",
     )

@@ -20,7 +20,7 @@ from pilotcli.databases.changes.objects import drop_indexes, make_extension, mak
 from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
 from pilotcli.databases.connection import Server, connect
 from pilotcli.databases.postgres import PostgresSession
-from pilotcli.errors import DatabaseError
+from pilotcli.errors import DatabaseError, QueryError
 
 __all__ = ["Changes", "mend_stopped_server", "session_to_undo"]
 
@@ -179,7 +179,7 @@ class Changes:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def identity(self, session: PostgresSession) -> str:
-        """The system identifier of the session's server."""
+        """The system identifier of the session's server, or where it is, if it does not tell."""
         return self._book(session).server
 
     @property
@@ -214,10 +214,10 @@ class Changes:
         with self._guard:
             book = self._books.get(name)
         if book is None:
-            ((server, oid),) = session.execute(
-                "SELECT system_identifier::text, d.oid::int8 FROM pg_control_system(),"
-                " pg_database AS d WHERE datname = current_database()"
+            ((oid,),) = session.execute(
+                "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"
             ).rows
+            server = _system_identifier_of(session) or self._server.where
             book = Book(self.log, self.owner, server, self._server.where, (oid, name))
             with self._guard:
                 self._books[name] = book
@@ -225,6 +225,15 @@ class Changes:
 
     def _connect(self, database: str | None) -> PostgresSession:
         return session_to_undo(self._server, database)
+
+
+def _system_identifier_of(session: PostgresSession) -> str | None:
+    """Which cluster the session is connected to; None where its owner keeps that secret."""
+    try:
+        rows = session.execute("SELECT system_identifier::text FROM pg_control_system()").rows
+    except QueryError:
+        return None
+    return str(rows[0][0])
 
 
 def session_to_undo(server: Server, database: str | None) -> PostgresSession:
@@ -238,7 +247,7 @@ def session_to_undo(server: Server, database: str | None) -> PostgresSession:
                 raise
             continue
         session = PostgresSession(connection, server.where)
-        session.execute(f"SET application_name = '{UNDOING}'")
+        session.execute(f"SET application_name = '{UNDOING}'; SET statement_timeout = 0")
         return session
     raise AssertionError("there is at least one name to try")
 

@@ -19,13 +19,13 @@ from pilotcli.databases.changes import Changes
 from pilotcli.databases.changes.objects import run
 from pilotcli.databases.controller.names import identifier
 from pilotcli.databases.postgres import plan_of
-from pilotcli.errors import PilotError, QueryError
+from pilotcli.errors import QueryError
 from pilotcli.records import Index
 
 if TYPE_CHECKING:
     from pilotcli.databases.postgres import PostgresSession
 
-__all__ = ["WhatIf", "create_statement", "same_index"]
+__all__ = ["WhatIf", "create_statement", "hypopg_works", "same_index"]
 
 _SAVEPOINT = "pilot_what_if"
 
@@ -92,9 +92,9 @@ class WhatIf:
             if self._with_hypopg is None:
                 if session.in_transaction:
                     return False
-                with contextlib.suppress(PilotError):
+                self._with_hypopg = hypopg_works(session)
+                if self._with_hypopg:
                     self._changes().make_extension(session, "hypopg")
-                self._with_hypopg = _hypopg_works(session)
             return self._with_hypopg
 
     def prepare(self, session: PostgresSession) -> None:
@@ -168,10 +168,16 @@ def _rolled_back(session: PostgresSession) -> Iterator[None]:
             session.execute(back if inside else "ROLLBACK")
 
 
-def _hypopg_works(session: PostgresSession) -> bool:
+def hypopg_works(session: PostgresSession) -> bool:
+    """Whether a plan shows an index of HypoPG's; leaves nothing behind.
+
+    The extension need not have been created, if the role may do that. The session must not be
+    inside a transaction block.
+    """
     try:
         session.execute(
-            "BEGIN; CREATE TEMP TABLE pilot_probe (a int); SET LOCAL enable_seqscan = off"
+            "BEGIN; CREATE EXTENSION IF NOT EXISTS hypopg;"
+            " CREATE TEMP TABLE pilot_probe (a int); SET LOCAL enable_seqscan = off"
         )
         ((number,),) = session.execute(
             "SELECT indexrelid::int8 FROM"
