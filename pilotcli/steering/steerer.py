@@ -373,11 +373,12 @@ class Steerer:
         except PilotError as exc:
             steered.notes = (*steered.notes, f"no sub-plan cardinalities: {exc.message}")
             return
-        cards = {}
-        for one in estimates:
-            key = graph.key(frozenset(one.names))
+        cards: dict[str, float] = {}
+        # Where blocks have relations of the same names, a key is that of the outermost.
+        for one in sorted(estimates, key=lambda estimate: estimate.block):
+            key = graph.key(one.names)
             if key is not None:
-                cards[key] = one.rows
+                cards.setdefault(key, one.rows)
         steered.cards = cards
 
     def _pull(self, query: Query, message: _Message, steered: Steered) -> None:
