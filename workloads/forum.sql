@@ -805,7 +805,9 @@ ORDER BY first_post;
 SELECT country, display_name, score
 FROM (
     SELECT u.country, u.display_name, sum(a.score) AS score,
-           row_number() OVER (PARTITION BY u.country ORDER BY sum(a.score) DESC) AS place
+           row_number() OVER (
+               PARTITION BY u.country ORDER BY sum(a.score) DESC, u.display_name
+           ) AS place
     FROM users u
     JOIN posts a ON a.owner_id = u.id
     JOIN posts q ON q.id = a.parent_id
