@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import operator
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING
 
 from psycopg2 import sql as compose
 
@@ -23,9 +20,9 @@ from pilotcli.databases.changes import (
     system_identifier,
 )
 from pilotcli.databases.connection import backends_of_this_process
+from pilotcli.databases.knob_values import as_texts, require_known
 from pilotcli.databases.power import Power, find_local_power
 from pilotcli.errors import CapabilityError, DatabaseError, PilotError, QueryError, SteeringError
-from pilotcli.names import did_you_mean
 
 if TYPE_CHECKING:
     from pilotcli.databases.postgres import PostgresSession, PostgresTarget
@@ -33,13 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Knobs"]
 
 _RELOAD_PATIENCE_S = 20.0
+_OTHERS_PATIENCE_S = 1.0
 _POLL_S = 0.005
-_PLACE = frozenset(
-    {"config_file", "data_directory", "external_pid_file", "hba_file", "ident_file"}
-    | {"listen_addresses", "port", "unix_socket_directories", "unix_socket_group"}
-    | {"unix_socket_permissions"}
-)
-"""Where the server is and listens: with another value pilot would not find it again."""
 
 
 class Knobs:
@@ -69,7 +61,7 @@ class Knobs:
         not do, or where pilot cannot restart the server; `DatabaseError` when others use it.
         """
         with self._guard:
-            settings = _texts(knobs)
+            settings = as_texts(knobs)
             if not settings:
                 return
             # Kept open to the end: a knob may keep the server from taking new connections.
@@ -95,7 +87,7 @@ class Knobs:
         """Write these knobs, all or none, for the next `restart` or reload to put in force; also
         while the server is shut down. Raises as `set` does."""
         with self._guard:
-            settings = _texts(knobs)
+            settings = as_texts(knobs)
             if not settings:
                 return
             if not self.is_running():
@@ -157,8 +149,8 @@ class Knobs:
             with self._session() as session:
                 self._require_restart(session)
                 self._learn(session)
-            self._target.close_sessions()
             self._power_of_stopped().shut_down()
+            self._target.close_sessions()
 
     def is_running(self) -> bool:
         """Whether the server answers."""
@@ -247,26 +239,11 @@ class Knobs:
     def _checked(self, session: PostgresSession, settings: Mapping[str, str]) -> bool:
         """Whether these settings need a restart. Raises `SteeringError` for unknown ones."""
         self._learn(session)
-        self._require_known(settings)
+        require_known(settings, self._contexts)
+        reload = "has_function_privilege('pg_reload_conf()', 'EXECUTE')"
+        if session.execute(f"SELECT {reload}").rows != [(True,)]:
+            raise not_allowed("the role may not have the server reload them (pg_reload_conf)")
         return any(self._contexts.get(name) == "postmaster" for name in settings)
-
-    def _require_known(self, settings: Mapping[str, str]) -> None:
-        for name in settings:
-            context = self._contexts.get(name)
-            # Settings of an extension that is not loaded yet have a dot in their name.
-            if context is None and self._contexts and "." not in name:
-                hint = did_you_mean(name, self._contexts) if self._contexts else None
-                raise SteeringError(
-                    f"the server has no knob named {name!r}",
-                    hint=hint if hint and hint.startswith("Did") else None,
-                )
-            if context == "internal":
-                raise SteeringError(f"the knob {name} cannot be changed: it only shows something")
-            if name in _PLACE:
-                raise SteeringError(
-                    f"the knob {name} is not for drivers: it says where the server is",
-                    hint="Another server is named with `database.dsn`.",
-                )
 
     def _written(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:
         changes = self._target.changes
@@ -279,7 +256,7 @@ class Knobs:
             ) from error
 
     def _write_to_file(self, settings: Mapping[str, str]) -> None:
-        self._require_known(settings)
+        require_known(settings, self._contexts)
         data_dir = self._power_of_stopped().data_dir
         server = self._server or system_identifier(data_dir)
         if server is None:
@@ -291,13 +268,12 @@ class Knobs:
         if self._power is None:
             self._power = find_local_power(session, self._target.config.home)
         self._power.require()
-        ours = backends_of_this_process()
-        rows = session.execute(
-            "SELECT pid, coalesce(nullif(application_name, ''), 'unnamed') FROM pg_stat_activity"
-            " WHERE backend_type = 'client backend' ORDER BY pid"
-        ).rows
-        others = [f"process {pid} ({name})" for pid, name in rows if pid not in ours]
-        if others:
+        # A pilot that has just ended, or was killed, leaves its server processes for a moment.
+        give_up_at = time.monotonic() + _OTHERS_PATIENCE_S
+        while others := _others(session):
+            if time.monotonic() < give_up_at:
+                time.sleep(_POLL_S)
+                continue
             raise DatabaseError(
                 f"the server cannot be restarted now: others are connected: {', '.join(others)}",
                 hint="Wait until they have ended, or choose knobs that need no restart.",
@@ -417,6 +393,15 @@ _BY = {
 """Sources of a setting that go before the configuration files (PostgreSQL manual 53.24)."""
 
 
+def _others(session: PostgresSession) -> list[str]:
+    ours = backends_of_this_process()
+    rows = session.execute(
+        "SELECT pid, coalesce(nullif(application_name, ''), 'unnamed') FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' ORDER BY pid"
+    ).rows
+    return [f"process {pid} ({name})" for pid, name in rows if pid not in ours]
+
+
 def _waiting(session: PostgresSession) -> list[str]:
     return [
         row[0]
@@ -424,34 +409,3 @@ def _waiting(session: PostgresSession) -> list[str]:
             "SELECT name::text FROM pg_settings WHERE pending_restart ORDER BY 1"
         ).rows
     ]
-
-
-def _texts(knobs: Mapping[str, object]) -> dict[str, str]:
-    if not isinstance(knobs, Mapping):
-        raise SteeringError(f"knobs are a dict of names and values, not {type(knobs).__name__}")
-    found = {}
-    for name, value in knobs.items():
-        if not isinstance(name, str) or not re.fullmatch(
-            r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)*", name
-        ):
-            raise SteeringError(f"a knob's name is a word such as work_mem, not {name!r}")
-        found[name.lower()] = _text(name, value)
-        if name.lower().endswith("_preload_libraries") and not found[name.lower()].strip():
-            raise SteeringError(
-                f"the knob {name} cannot be made empty: ALTER SYSTEM writes a library without a "
-                "name for it, which no server loads"
-            )
-    return found
-
-
-def _text(name: str, value: object) -> str:
-    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):  # the latter numpy's
-        return "on" if value else "off"
-    # Also numpy's numbers, which are what models give.
-    if isinstance(value, SupportsIndex):
-        return str(operator.index(value))
-    if isinstance(value, SupportsFloat) and math.isfinite(float(value)):
-        return repr(float(value))
-    if isinstance(value, str) and "\0" not in value and "\n" not in value:
-        return value
-    raise SteeringError(f"the knob {name} takes a text, a number or a truth value, not {value!r}")

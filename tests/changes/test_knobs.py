@@ -296,6 +296,12 @@ def test_a_role_that_is_granted_one_knob(bench: Bench) -> None:
         assert bench.auto_conf() == {"work_mem": "9MB"}
         pilot.close()
         assert bench.auto_conf() == {}
+        bench.sql("REVOKE EXECUTE ON FUNCTION pg_reload_conf() FROM tuner")
+        pilot = bench.open(bench.dsn_config(user="tuner"))
+        with pytest.raises(CapabilityError, match="pg_reload_conf"):
+            pilot.controller.set_knobs({"work_mem": "9MB"})
+        pilot.close()
+        assert bench.auto_conf() == {}
     finally:
         bench.sql("DROP OWNED BY tuner; DROP ROLE tuner")
 

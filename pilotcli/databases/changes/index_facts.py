@@ -55,12 +55,6 @@ class IndexFacts:
         """The index's name for a statement."""
         return compose.Identifier(self.schema, self.name)
 
-    def all(self) -> Iterator[IndexFacts]:
-        """This index and those of its partitions."""
-        yield self
-        for one in self.partitions:
-            yield from one.all()
-
 
 _PLAIN = (
     *("oid", "schema", "name", "table_schema", "table", "definition", "tablespace", "comment"),
