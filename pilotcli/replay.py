@@ -210,7 +210,7 @@ class Replay:
 
     def _work(self, units: Iterator[Sequence[Query]], round: int, worker: int) -> None:
         session: Session | None = None
-        block_lost = False
+        in_block = block_lost = False
         try:
             session = self._connect()
             while not self._over():
@@ -223,11 +223,15 @@ class Replay:
                     refused = _BLOCK_LOST if block_lost else None
                     if block_lost and _ends_block(query):
                         block_lost = False
-                    in_block = session.in_transaction
-                    ended_well = self._one(session, query, round, worker, refused)
-                    if not ended_well and session.closed:
+                    if session.closed:  # an event has restarted the server
+                        refused = _BLOCK_LOST if in_block else refused
                         block_lost = in_block and not _ends_block(query)
-                        session = self._reconnect(session)
+                        session, in_block = self._reconnect(session), False
+                    if self._one(session, query, round, worker, refused) or not session.closed:
+                        in_block = not session.closed and session.in_transaction
+                        continue
+                    block_lost = in_block and not _ends_block(query)
+                    session, in_block = self._reconnect(session), False
         except BaseException as exc:  # noqa: BLE001 - raised again by run()
             self._errors.append(exc)
             self.cancel()

@@ -35,6 +35,7 @@ from pilotcli.signals import (
     Notice,
     RunFinished,
     RunStarted,
+    Signal,
     StepStarted,
 )
 from pilotcli.storage.checkpoints import CheckpointStore
@@ -261,6 +262,24 @@ class _Ready:
         return verdicts[0][0], tuple(reason for _, reason in verdicts)
 
 
+class _Steps:
+    """Tells of what takes a while; behind the run's end, of what was undone."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._ended = False
+        bus.subscribe(self._heard)
+
+    def __call__(self, text: str) -> None:
+        if not self._ended:
+            self._bus.emit(StepStarted(text))
+        else:
+            self._bus.emit(Notice("warning" if text.startswith("not undone") else "info", text))
+
+    def _heard(self, signal: Signal) -> None:
+        self._ended = self._ended or isinstance(signal, RunFinished)
+
+
 @contextlib.contextmanager
 def _prepared(
     config: RunConfig,
@@ -279,7 +298,8 @@ def _prepared(
         embedded = choose_embedded(config.database, os.environ)
         pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
         started = time.perf_counter()
-        target = open_target(pilot_config, on_step=lambda text: bus.emit(StepStarted(text)))
+        steps = _Steps(bus)
+        target = open_target(pilot_config, on_step=steps)
         stack.callback(target.close)
         elapsed_s = time.perf_counter() - started
         bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))

@@ -13,11 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from pilotcli.databases.controller import PostgreSQLController
-from pilotcli.databases.controller.what_if import WhatIf
+from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.postgres import PostgresSession, PostgresTarget, plan_of
-from pilotcli.databases.power import find_local_power
-from pilotcli.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.errors import CapabilityError, DatabaseError, PilotError, QueryError
 from pilotcli.steering.planner import Missing, Planner, load
 
 if TYPE_CHECKING:
@@ -181,10 +180,11 @@ def probe(able: Abilities, target: PostgresTarget) -> Iterator[Capability]:
         yield Capability("join order", "full", "the query rewritten to explicit joins")
         yield Capability("hint comments", "missing", "pg_hint_plan is not there", need)
 
-    yield _knobs(session)
-    yield _restart(session, target)
+    knobs = target.knobs
+    yield _may("knobs", "ALTER SYSTEM, undone at the end", knobs.why_fixed())
+    yield _may("restart", "while nobody else is there", knobs.why_no_restart())
     yield _indexes(session)
-    if WhatIf(lambda: target.changes).uses_hypopg(session):
+    if hypopg_works(session):
         yield Capability("what-if indexes", "full", "HypoPG")
     else:
         yield Capability(
@@ -196,30 +196,10 @@ def probe(able: Abilities, target: PostgresTarget) -> Iterator[Capability]:
     yield _buffercache(target)
 
 
-def _knobs(session: PostgresSession) -> Capability:
-    role = session.connection.info.user
-    may = session.connection.get_parameter_status("is_superuser") == "on"
-    if not may and session.connection.server_version >= 150000:
-        asked = "SELECT has_parameter_privilege('work_mem', 'ALTER SYSTEM')"
-        may = bool(session.execute(asked).rows[0][0])
-    if may:
-        return Capability("knobs", "full", "ALTER SYSTEM, undone at the end")
-    return Capability(
-        "knobs",
-        "missing",
-        f"the role {role!r} may not use ALTER SYSTEM",
-        "Have an administrator GRANT ALTER SYSTEM ON PARAMETER ... to it, or use a superuser.",
-    )
-
-
-def _restart(session: PostgresSession, target: PostgresTarget) -> Capability:
-    if getattr(target.config, "embedded", False):
-        return Capability("restart", "full", "pilot's own server, while no other pilot uses it")
-    try:
-        find_local_power(session, target.config.home)
-    except CapabilityError as exc:
-        return Capability("restart", "missing", exc.message, exc.hint or "")
-    return Capability("restart", "full", "pg_ctl, as the user that the server runs as")
+def _may(what: str, how: str, why_not: PilotError | None) -> Capability:
+    if why_not is None:
+        return Capability(what, "full", how)
+    return Capability(what, "missing", why_not.message, why_not.hint or "")
 
 
 def _indexes(session: PostgresSession) -> Capability:

@@ -46,7 +46,8 @@ class PilotDataInteractor:
     lost connection.
 
     `db_controller` may be used beside it; pushed knobs and indexes go through it and are undone
-    when the interactor is closed. With `enable_simulate_index` indexes are what-if ones. An event
+    when the interactor is closed, or, with a `target` or a controller of somebody else's, when that
+    target is. With `enable_simulate_index` indexes are what-if ones. An event
     gives the controller that it was given: `PilotDataInteractor(config, db_controller=...)`.
     """
 
@@ -246,8 +247,9 @@ class PilotDataInteractor:
     def _one(self, sql: str) -> PilotTransData:
         query = Query(seq=1, label="query", sql=sql, command=leading_keyword(sql))
         execute = self._records or self._pulls.execution_time or not self._pulls
+        steerer = self._steerer()  # before what-if indexes may open a transaction
         with self.db_controller.simulating():
-            steered = self._steerer().run(query, self._pushes, execute=execute)
+            steered = steerer.run(query, self._pushes, execute=execute)
         if steered.error is not None:
             raise steered.error
         return self._data(sql, steered)

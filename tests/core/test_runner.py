@@ -465,3 +465,25 @@ def test_an_event_that_forgets_its_base_is_told_so(project: Project) -> None:
         project.run("w.sql")
     assert "super().__init__" in str(raised.value.hint)
     assert not project.heard(RunStarted)
+
+
+def test_a_server_that_an_event_restarts_costs_no_query(project: Project) -> None:
+    project.write(
+        "ev.py",
+        """
+        from pilotcli import QueryFinishEvent
+
+        class Restarts(QueryFinishEvent):
+            def process(self, db_controller, data_manager):
+                if db_controller.execute("SHOW max_connections", fetch=True) == [("100",)]:
+                    db_controller.set_knobs({"max_connections": 50})
+        """,
+    )
+    project.write("pilot.yaml", "events: ['ev.py:Restarts']\ncollect: seen\n")
+    project.write("w.sql", "SELECT 1; SELECT 2; SHOW max_connections; SELECT 4")
+    project.write("after.sql", "SELECT 1 / (current_setting('max_connections') = '100')::int")
+    home = (f"home={project.folder}/.pilot",)
+    finished = project.run("w.sql", sets=home)
+    assert (finished.exit_code, finished.ok, finished.event_failures) == (0, 4, 0)
+    assert project.heard(Notice)[-1].text.startswith("undone")  # type: ignore[attr-defined]
+    assert project.run("after.sql", sets=(*home, "events=[]")).ok == 1

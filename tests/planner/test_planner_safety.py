@@ -88,7 +88,7 @@ def forum(homes: Path, kind: str, cache: Path) -> Iterator[Steered]:
 
 def test_the_forum_returns_the_same(forum: Steered, kind: str) -> None:
     source = random.Random(5)
-    forum.session.execute("SET statement_timeout = '150ms'; SET jit = off")
+    forum.session.execute("SET statement_timeout = '1s'; SET jit = off")
     compared = 0
     limit = None if kind == WHEEL else 32
     for query in open_workload([ROOT / "workloads" / "forum.sql"], limit=limit):
@@ -110,7 +110,7 @@ def test_the_forum_returns_the_same(forum: Steered, kind: str) -> None:
         if "LIMIT" not in query.sql:  # what is cut off is free to choose among equals
             assert sorted(map(repr, found)) == sorted(map(repr, usual)), query.label
             compared += 1
-    assert compared > 8
+    assert compared > 10
 
 
 PIECES = ('"p"', '"v"', '"', "=", ",", ";", "1", "-1", "1e999", "nan", "0x10", ".", "#2", " ", "é")
