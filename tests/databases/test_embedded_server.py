@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -200,6 +201,13 @@ def test_a_forked_child_does_not_stop_the_server(home: Path) -> None:
     assert pid_in(home) is None
 
 
+def _runs(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
 def test_recovery_after_the_server_was_killed(home: Path) -> None:
     server = EmbeddedServer.acquire(home)
     ask(server, "SET LOCAL synchronous_commit = on; CREATE TABLE kept AS SELECT 42 AS a")
@@ -207,6 +215,9 @@ def test_recovery_after_the_server_was_killed(home: Path) -> None:
     pid = server.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while _runs(pid) and time.monotonic() < deadline:  # the signal takes effect a moment later
+        time.sleep(0.01)
     with EmbeddedServer.acquire(home) as again:
         assert again.pid not in (None, pid)
         assert ask(again, "SELECT a FROM kept") == [(42,)]
