@@ -30,6 +30,7 @@ from pilotcli.errors import (
     QueryError,
     QueryTimeout,
     SteeringError,
+    UsageError,
 )
 from pilotcli.records import Query, SteeringReport
 from pilotcli.steering.capabilities import Abilities
@@ -120,6 +121,13 @@ class Steerer:
         it besides.
         """
         steered = Steered()
+        if not execute and not _is_planned(query):
+            what = query.command or "this"
+            steered.error = UsageError(
+                f"the planner makes no plan of a statement like {what}, or of several in one",
+                hint="pull_record() runs it.",
+            )
+            return steered
         try:
             message = self._composed(query, pushes) if pushes else _Message(query.sql)
         except (SteeringError, CapabilityError) as exc:

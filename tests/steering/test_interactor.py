@@ -197,3 +197,12 @@ def test_an_event_s_controller_is_used_and_left_open(
 def test_sub_plans_with_parameters_are_refused(interactor: PilotDataInteractor) -> None:
     with pytest.raises(UsageError, match="parameters"):
         interactor.pull_subquery_card(enable_parameterized_subquery=True)
+
+
+@pytest.mark.parametrize("sql", ["VACUUM lines", "SELECT 1; DELETE FROM lines", "BEGIN"])
+def test_what_has_no_plan_is_not_planned(interactor: PilotDataInteractor, sql: str) -> None:
+    interactor.pull_estimated_cost()
+    with pytest.raises(UsageError, match="no plan"):
+        interactor.execute(sql)
+    interactor.pull_record()
+    assert interactor.execute("SELECT count(*) FROM lines").records.iloc[0, 0] == 20000
