@@ -29,7 +29,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import CapabilityError, CheckpointError, DriverError, QueryError
+from pilotcli.errors import CapabilityError, CheckpointError, DriverError, QueryError, UsageError
 from pilotcli.events import PeriodicModelUpdateEvent
 from pilotcli.model import CheckpointedModel, PilotModel
 from pilotcli.steering.handlers import CardPushHandler
@@ -150,7 +150,7 @@ class CorrectedCardinalities(CardPushHandler):
             raise DriverError("CorrectedCardinalities is registered with no scheduler")
         try:
             return subplans_of(self.interactor, sql)
-        except (CapabilityError, QueryError):
+        except (CapabilityError, QueryError, UsageError):
             return None  # no query with sub-plans: it runs as it stands
 
 
@@ -231,7 +231,7 @@ def _observed(
     try:
         plans = subplans_of(interactor, sql)
         graph = analyse(sql, interactor.catalog)
-    except (CapabilityError, QueryError):
+    except (CapabilityError, QueryError, UsageError):
         return
     for names, rows in observed_cardinalities(dict(plan), graph).items():
         if names in plans.rows:

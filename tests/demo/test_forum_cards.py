@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 from forum_demo import ROOT, forum_config
 
+from pilotcli import PilotDataInteractor, PostgreSQLConfig
 from pilotcli.config import load_config
-from pilotcli.drivers.cardinality import CardinalityModel, Corrections, SubPlans
+from pilotcli.drivers.cardinality import (
+    CardinalityModel,
+    CorrectedCardinalities,
+    Corrections,
+    SubPlans,
+)
 from pilotcli.errors import CheckpointError
 from pilotcli.runner import RunRequest, run
 from pilotcli.signals import Bus, ModelSaved, QueryFinished, Signal
@@ -46,6 +52,15 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "corrections.json").write_text("[]")
     with pytest.raises(CheckpointError):
         again.restore(tmp_path)
+
+
+@pytest.mark.parametrize("sql", ["VACUUM users", "SELECT 1; SELECT 2", "SELECT * FROM nowhere"])
+def test_what_has_no_sub_plans_is_left_alone(forum: PostgreSQLConfig, sql: str) -> None:
+    model = CardinalityModel("m")
+    model.model = Corrections({}, {})
+    handler = CorrectedCardinalities(forum, model)
+    with PilotDataInteractor(forum) as handler.interactor:
+        assert handler.acquire_injected_data(sql) is None
 
 
 @pytest.mark.slow
