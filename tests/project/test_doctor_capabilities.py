@@ -10,9 +10,7 @@ from project_folder import Project
 def able(project: Project, *words: str, **environment: str) -> dict[str, dict[str, str]]:
     import os
 
-    done = project.command(
-        "doctor", "--format", "json", *words, env={**os.environ, **environment}
-    )
+    done = project.command("doctor", "--format", "json", *words, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert [one["state"] for one in told["checks"]].count("problem") == 0
