@@ -220,15 +220,16 @@ class Replay:
                 for query in unit:
                     if len(unit) > 1 and self._over():
                         break
-                    refused = _BLOCK_LOST if block_lost else None
-                    if block_lost and _ends_block(query):
-                        block_lost = False
+                    refused = None
+                    if block_lost:
+                        refused, block_lost = _BLOCK_LOST, not _ends_block(query)
                     if session.closed:  # an event has restarted the server
                         refused = _BLOCK_LOST if in_block else refused
                         block_lost = in_block and not _ends_block(query)
                         session, in_block = self._reconnect(session), False
                     if self._one(session, query, round, worker, refused) or not session.closed:
-                        in_block = not session.closed and session.in_transaction
+                        if in_block or query.command in BLOCK_BEGINS:
+                            in_block = not session.closed and session.in_transaction
                         continue
                     block_lost = in_block and not _ends_block(query)
                     session, in_block = self._reconnect(session), False
