@@ -114,13 +114,12 @@ def driver_output(bus: Bus) -> Iterator[None]:
     before = sys.stdout, sys.stderr
     out, err = _Lines(bus, "stdout", before[0]), _Lines(bus, "stderr", before[1])
 
-    def end_lines(signal: Signal) -> None:
+    def end_lines(_: Signal) -> None:
         # What an event leaves without a line end is not glued to the next one's.
-        if isinstance(signal, EventTriggered):
-            out.finish()
-            err.finish()
+        out.finish()
+        err.finish()
 
-    bus.subscribe(end_lines)
+    bus.subscribe(end_lines, EventTriggered)
     sys.stdout, sys.stderr = out, err
     try:
         yield

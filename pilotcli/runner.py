@@ -268,7 +268,7 @@ class _Steps:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._ended = False
-        bus.subscribe(self._heard)
+        bus.subscribe(self._heard, RunFinished)
 
     def __call__(self, text: str) -> None:
         if not self._ended:
@@ -276,8 +276,8 @@ class _Steps:
         else:
             self._bus.emit(Notice("warning" if text.startswith("not undone") else "info", text))
 
-    def _heard(self, signal: Signal) -> None:
-        self._ended = self._ended or isinstance(signal, RunFinished)
+    def _heard(self, _: Signal) -> None:
+        self._ended = True
 
 
 @contextlib.contextmanager

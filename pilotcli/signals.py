@@ -270,33 +270,43 @@ Listener = Callable[[Signal], None]
 class Bus:
     """Carries signals to listeners, in the order of subscription.
 
-    A listener that raises is logged once, dropped, and never stops a run. One may have a set
-    `deaf_to` of signal classes that it does nothing with: a signal that nobody hears need not be
-    made (`hears`). `emit` may be called from several threads; the core serialises its own calls.
+    A listener that raises is logged once, dropped, and never stops a run. One may be for some
+    signal classes only (`subscribe`), or have a set `deaf_to` of classes that it does nothing with:
+    a signal that nobody hears need not be made (`hears`). `emit` may be called from several
+    threads; the core serialises its own calls.
     """
 
     def __init__(self, *listeners: Listener) -> None:
-        self._listeners: tuple[Listener, ...] = listeners
-        self._heard: dict[type[Signal], bool] = {}
+        self._listeners: tuple[tuple[Listener, tuple[type[Signal], ...]], ...] = tuple(
+            (one, ()) for one in listeners
+        )
+        self._hearing: dict[type[Signal], tuple[Listener, ...]] = {}
 
-    def subscribe(self, listener: Listener) -> None:
-        """Send all further signals to `listener` too."""
-        self._listeners = (*self._listeners, listener)
-        self._heard = {}
+    def subscribe(self, listener: Listener, *kinds: type[Signal]) -> None:
+        """Send all further signals to `listener` too, or only those of the classes `kinds`."""
+        self._listeners = (*self._listeners, (listener, kinds))
+        self._hearing = {}
 
     def hears(self, kind: type[Signal]) -> bool:
         """Whether any listener does something with signals of this class."""
-        heard = self._heard.get(kind)
-        if heard is None:
-            heard = any(kind not in getattr(one, "deaf_to", ()) for one in self._listeners)
-            self._heard[kind] = heard
-        return heard
+        return bool(self._of(kind))
 
     def emit(self, signal: Signal) -> None:
-        """Hand `signal` to every listener."""
-        for listener in self._listeners:
+        """Hand `signal` to every listener that hears its class."""
+        for listener in self._of(type(signal)):
             try:
                 listener(signal)
             except Exception:
                 log.exception("a listener failed on %s and is dropped", type(signal).__name__)
-                self._listeners = tuple(one for one in self._listeners if one is not listener)
+                self._listeners = tuple(one for one in self._listeners if one[0] is not listener)
+                self._hearing = {}
+
+    def _of(self, kind: type[Signal]) -> tuple[Listener, ...]:
+        hearing = self._hearing.get(kind)
+        if hearing is None:
+            hearing = self._hearing[kind] = tuple(
+                listener
+                for listener, kinds in self._listeners
+                if (not kinds or kind in kinds) and kind not in getattr(listener, "deaf_to", ())
+            )
+        return hearing

@@ -111,6 +111,7 @@ def run(
     from pilotcli.reports.results import check_output, write_results
     from pilotcli.runner import RunRequest
     from pilotcli.runner import run as run_workload
+    from pilotcli.signals import RunStarted
 
     given = {
         "repeat": repeat,
@@ -143,9 +144,14 @@ def run(
         show_dry_run(examine(request))
         return
     begun: list[int] = []
+
+    def note_run(signal: Signal) -> None:
+        assert isinstance(signal, RunStarted)
+        begun.append(signal.run_id)
+
     try:
         with _watched(format, quiet, verbose, no_color) as (bus, abort):
-            bus.subscribe(lambda signal: begun.extend(_begun(signal)))
+            bus.subscribe(note_run, RunStarted)
             finished = run_workload(request, bus, abort=abort)
     finally:
         # What ended is written however the run did.
@@ -225,13 +231,6 @@ def _watched(
         if stream is not None:
             stack.enter_context(process_output(bus))
         yield bus, view.close
-
-
-def _begun(signal: Signal) -> list[int]:
-    """The number of the run that begins with this signal, if one does."""
-    from pilotcli.signals import RunStarted
-
-    return [signal.run_id] if isinstance(signal, RunStarted) else []
 
 
 def _names(events: str | None, no_events: bool) -> tuple[str, ...] | None:
