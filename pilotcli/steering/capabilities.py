@@ -121,6 +121,11 @@ class Abilities:
 
         return Catalog(self.session)
 
+    def forget_schema(self) -> None:
+        """Read the catalog anew when it is next needed: the schema may have changed."""
+        if "catalog" in self.__dict__:
+            self.catalog.forget()
+
     def missing(self, ability: str) -> CapabilityError:
         """The error for something that this session cannot do."""
         why = self.planner_or_why

@@ -134,6 +134,9 @@ class Steerer:
             steered.error = exc
             return steered
         self._send(query, message, steered, execute)
+        if query.command not in _SCHEMA_STAYS:
+            self.abilities.forget_schema()
+            self._messages.clear()
         if isinstance(steered.error, SteeringError) or self.session.closed:
             return steered
         if message.steers or message.ignored or self._reports:
@@ -423,6 +426,15 @@ class Steerer:
             steered.buffercache = self._buffercache()
         except (CapabilityError, QueryError, DatabaseError) as exc:
             steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
+
+
+_SCHEMA_STAYS = frozenset(
+    {"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE"}
+    | {"BEGIN", "START", "COMMIT", "END", "SAVEPOINT", "RELEASE", "SHOW", "EXPLAIN", "FETCH"}
+    | {"PREPARE", "EXECUTE", "DEALLOCATE", "ANALYZE", "VACUUM", "LOCK", "CHECKPOINT"}
+)
+"""Commands after which the names in a query still mean what they meant; not `ROLLBACK`, which may
+take a new table back, and not `SET`, which may change the search path."""
 
 
 def _is_planned(query: Query) -> bool:

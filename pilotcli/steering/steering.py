@@ -199,5 +199,8 @@ def _asked(handler: BasePushHandler, sql: str) -> Any:
         return handler.acquire_injected_data(sql)
     except PilotError as exc:
         raise DriverError(f"{type(handler).__name__}: {exc.message}", hint=exc.hint) from exc
+    except SystemExit as exc:
+        name = type(handler).__name__
+        raise DriverError(f"{name}: it called sys.exit({exc.code!r})") from exc
     except Exception as exc:
         raise DriverError(f"{type(handler).__name__}: {type(exc).__name__}: {exc}") from exc

@@ -32,6 +32,11 @@ class Fails(HintPushHandler):
         return {}
 
 
+class Exits(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        raise SystemExit(3)
+
+
 class Wrong(HintPushHandler):
     def acquire_injected_data(self, sql):
         return ["work_mem"]
@@ -119,6 +124,7 @@ def test_it_runs_unsteered_instead_where_the_config_says_so(steered: Project) ->
 @pytest.mark.parametrize(
     ("handler", "said"),
     [
+        ("'drivers.py:Exits'", "Exits: it called sys.exit(3)"),
         ("'drivers.py:Wrong'", "Wrong: hints are a mapping {setting: value}, not list"),
         (
             "{class: 'drivers.py:Memory', args: {value: many}}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
 import pytest
 
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases.postgres import PostgresSession
+from pilotcli.databases.postgres import PostgresSession, PostgresTarget
 from pilotcli.errors import CapabilityError, QueryError, QueryTimeout, SteeringError
 from pilotcli.records import Query
 from pilotcli.steering.capabilities import Abilities
@@ -235,6 +236,23 @@ def test_pulled_cardinalities_are_the_same_with_and_without_the_module(
     assert found == cards_of(pulling(shop, shop_config, "never"), THREE)
     assert found["SELECT COUNT(*) FROM orders AS o"] == 5000
     assert cards_of(with_module, THREE) == found
+
+
+def test_a_changed_schema_is_read_anew(
+    shop: PostgresSession, shop_target: PostgresTarget, shop_config: PostgreSQLConfig
+) -> None:
+    steerer = pulling(shop, shop_config, "never")
+    joined = "SELECT * FROM shifts JOIN shops ON shifts.shop = shops.id"
+    steerer.run(query("CREATE TABLE shifts (shop int)"), None)
+    try:
+        assert len(cards_of(steerer, joined)) == 3
+        steerer.run(query("ALTER TABLE shifts ADD night int"), None)
+        assert len(cards_of(steerer, f"{joined} WHERE shifts.night = 1")) == 3
+        with contextlib.closing(shop_target.session()) as another:
+            another.execute("ALTER TABLE shops ADD late int")
+        assert len(cards_of(steerer, f"{joined} WHERE shops.late = 1")) == 3
+    finally:
+        shop.execute("DROP TABLE shifts; ALTER TABLE shops DROP COLUMN IF EXISTS late")
 
 
 def test_pushed_cardinalities_change_the_plan(with_module: Steerer) -> None:

@@ -22,12 +22,20 @@ def analyse(sql: str, catalog: Catalog) -> QueryGraph:
     known = catalog.graphs.get(sql)
     if known is None:
         known = _analysed(sql, catalog)
+        if isinstance(known, NotAnalysable) and _is_stale_for(sql, catalog):
+            catalog.forget()
+            known = _analysed(sql, catalog)
         if len(catalog.graphs) >= GRAPHS_KEPT:
             del catalog.graphs[next(iter(catalog.graphs))]
         catalog.graphs[sql] = known
     if isinstance(known, NotAnalysable):
         raise known
     return known
+
+
+def _is_stale_for(sql: str, catalog: Catalog) -> bool:
+    """Whether another session has changed the schema so that `sql` can be analysed now."""
+    return not isinstance(_analysed(sql, Catalog(catalog.session)), NotAnalysable)
 
 
 def _analysed(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
