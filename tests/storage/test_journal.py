@@ -184,7 +184,7 @@ with Journal.open(pathlib.Path(sys.argv[1])) as journal, start(journal) as run:
         assert [len(journal.firings(run.run_id)) for run in runs] == [20] * 3
 
 
-def test_a_killed_run_keeps_what_was_committed_and_is_not_alive(tmp_path: Path) -> None:
+def test_a_killed_run_keeps_all_that_it_was_given_and_is_not_alive(tmp_path: Path) -> None:
     program = """
 import sys, pathlib, signal
 sys.path.insert(0, sys.argv[2])
@@ -194,6 +194,11 @@ for seq in range(1, 11):
     run.add_result(query(seq), result(seq))
 run.add_firing(firing(10), {"Update": 10})
 run.flush()
+for seq in range(11, 21):
+    run.add_result(query(seq), result(seq, status="error", error="no"))
+    run.add_result(query(seq), result(seq, round=2))
+run.begin_firing("Update", "interval", 20)
+run.add_warmed(0, 7)
 print("ready", flush=True)
 signal.pause()
 """
@@ -207,8 +212,14 @@ signal.pause()
     with Journal.open(tmp_path) as journal:
         record = journal.run()
         assert (record.status, record.alive) == ("running", False)
-        assert journal.counts(record.run_id) == {"ok": 10}
+        assert journal.counts(record.run_id) == {"ok": 20, "error": 10}
         assert journal.counters(record.run_id) == {"Update": 10}
+        assert [one.sql for one in journal.queries(record.run_id, seq=20)] == ["SELECT 20"]
+        kept = list(journal.results(record.run_id))
+        assert kept[:10] == [result(seq) for seq in range(1, 11)]
+        assert kept[-1] == result(20, round=2)
+        assert [one.error for one in kept[10:20]] == ["no"] * 10
+    assert not list(tmp_path.glob("*.tail"))
 
 
 def test_pretraining_is_remembered_over_runs(journal: Journal) -> None:
@@ -300,6 +311,30 @@ except StorageError as error:
     assert "must be writable" in hint
 
 
+def test_a_tail_is_taken_over_once_and_up_to_where_it_is_whole(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        run = start(journal)
+        run.flush()
+        for seq in range(1, 4):
+            run.add_result(query(seq), result(seq))
+        tail = tmp_path / "run-1.tail"
+        run._waiting.clear()
+        written = tail.read_bytes().rstrip(b"\0") + bytes(9)
+        run.close()
+        connection = sqlite3.connect(tmp_path / "journal.db")
+        connection.execute("UPDATE runs SET pid = 0, pid_start = 'long ago'")
+        connection.commit()
+        cut = len(written) - 20
+        flipped = written[:cut] + bytes([written[cut] ^ 1]) + written[cut + 1 :]
+        for damaged in (written[:cut], flipped, written, written):
+            tail.write_bytes(damaged)
+            with Journal.open_existing(tmp_path) or pytest.fail() as again:
+                found = [one.seq for one in again.results(1)]
+                assert found == ([1, 2] if damaged != written else [1, 2, 3])
+            assert not tail.exists()
+        connection.close()
+
+
 def test_a_full_disk_is_told_and_nothing_forgotten(journal: Journal) -> None:
     run = start(journal)
     # A file that may not grow is what a full disk looks like to SQLite (SQLITE_FULL).
@@ -335,8 +370,12 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         run.add_result(query(1), result(1))
         run.close()
     connection = sqlite3.connect(tmp_path / "journal.db")
-    connection.execute("ALTER TABLE results DROP COLUMN steering")
-    connection.execute("PRAGMA user_version = 1")
+    connection.executescript(
+        "ALTER TABLE results DROP COLUMN steering;"
+        "ALTER TABLE runs DROP COLUMN request; ALTER TABLE runs DROP COLUMN workload_digest;"
+        "DROP TABLE begun; DROP TABLE warmed; DROP TABLE loaded; DROP TABLE resumes;"
+        "PRAGMA user_version = 1"
+    )
     connection.close()
     with closing(JournalReader(sqlite3.connect(tmp_path / "journal.db"), tmp_path)) as reader:
         assert [one.steering for one in reader.results(run.run_id)] == [None]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pilotcli.processes import start_of
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import RunKind
+from pilotcli.storage.journal.recovery import recover
 from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, journal_errors
 from pilotcli.storage.journal.writer import RunJournal
 
@@ -32,16 +33,21 @@ class Journal(JournalReader):
     def open(cls, home: Path) -> Self:
         """Open the journal, creating folder and file where missing.
 
-        Raises `StorageError` when it cannot be written, is damaged, or is of a newer pilot.
+        What killed runs have left in their tails is taken over. Raises `StorageError` when it
+        cannot be written, is damaged, or is of a newer pilot.
         """
-        return cls(connect(home), home / FILE_NAME)
+        connection = connect(home)
+        recover(home)
+        return cls(connection, home / FILE_NAME)
 
     @classmethod
     def open_existing(cls, home: Path) -> Self | None:
         """Open the journal only to read it; None when there is none. Nothing is created.
 
+        What killed runs have left in their tails is taken over where the journal can be written.
         Raises `StorageError` when it is damaged or of a newer pilot.
         """
+        recover(home)
         connection = connect_readonly(home)
         return None if connection is None else cls(connection, home / FILE_NAME)
 

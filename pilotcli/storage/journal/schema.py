@@ -13,7 +13,7 @@ from pilotcli.errors import StorageError
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
 
 FILE_NAME = "journal.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_S = 10.0
 
 # The two tables that grow with a run declare no reference to it: the check would be made for
@@ -34,7 +34,9 @@ CREATE TABLE runs (
     summary TEXT NOT NULL DEFAULT '{}',
     host TEXT NOT NULL,
     pid INTEGER NOT NULL,
-    pid_start TEXT NOT NULL
+    pid_start TEXT NOT NULL,
+    request TEXT NOT NULL DEFAULT '{}', -- JSON: what a resumed run has to ask for again
+    workload_digest TEXT -- of all its statements, null where that was not known at the start
 );
 CREATE TABLE queries (
     run_id INTEGER NOT NULL,
@@ -113,7 +115,40 @@ CREATE TABLE pretraining (
 );
 """
 
-UPGRADES = {1: "ALTER TABLE results ADD COLUMN steering TEXT"}
+RESUMING = """
+CREATE TABLE begun ( -- the firing that began last, and by its number whether it has ended
+    run_id INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    after_query INTEGER NOT NULL
+);
+CREATE TABLE warmed ( -- queries of warm-up rounds that have ended
+    run_id INTEGER NOT NULL,
+    round INTEGER NOT NULL, -- counts from 0
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (run_id, round, seq)
+) WITHOUT ROWID;
+CREATE TABLE loaded ( -- the checkpoint of each model with which a run began
+    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    model TEXT NOT NULL,
+    version INTEGER,
+    PRIMARY KEY (run_id, model)
+);
+CREATE TABLE resumes (
+    run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    resumed_at REAL NOT NULL,
+    after_result INTEGER NOT NULL,
+    forced INTEGER NOT NULL
+)
+"""
+TABLES += RESUMING
+
+UPGRADES = {
+    1: "ALTER TABLE results ADD COLUMN steering TEXT",
+    2: "ALTER TABLE runs ADD COLUMN request TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE runs ADD COLUMN workload_digest TEXT;" + RESUMING,
+}
 """By version: what makes a file of that version one of the next."""
 
 # SQLite result codes (https://www.sqlite.org/rescode.html).
@@ -223,7 +258,8 @@ def _create_tables(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
         else:
             for before in range(version, SCHEMA_VERSION):
-                connection.execute(UPGRADES[before])
+                for statement in UPGRADES[before].split(";"):
+                    connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -17,22 +17,24 @@ from typing import TYPE_CHECKING, Any
 from pilotcli.errors import StorageError
 from pilotcli.records import ModelVersion, Query, QueryResult, RunStatus, SteeringReport
 from pilotcli.signals import EventTriggered
+from pilotcli.storage.journal import tail as tails
 from pilotcli.storage.journal.schema import journal_errors
+from pilotcli.storage.journal.tail import Tail, tail_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["RunJournal"]
+__all__ = ["FIRING_COLUMNS", "OTHER_COLUMNS", "QUERY_COLUMNS", "USUAL_COLUMNS", "RunJournal"]
 
 MAX_SQL_CHARS = 1_000_000
 BATCH_ROWS = 1000
 BATCH_AGE_S = 0.2
 LARGE_SQL_CHARS = 65_536
 
-_QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
-_USUAL_COLUMNS = ("result", "seq", "round", "worker", "started_at", "elapsed_s", "row_count")
-_OTHER_COLUMNS = ("status", "error", "sqlstate", "inference_s", "collection_s", "steering")
-_FIRING_COLUMNS = (
+QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
+USUAL_COLUMNS = ("result", "seq", "round", "worker", "started_at", "elapsed_s", "row_count")
+OTHER_COLUMNS = ("status", "error", "sqlstate", "inference_s", "collection_s", "steering")
+FIRING_COLUMNS = (
     "event",
     "kind",
     "reason",
@@ -52,25 +54,42 @@ class RunJournal:
     """The writer of one run; safe to use from several threads.
 
     `add_result` and `add_firing` put what they are given into lists, which are committed every 1000
-    results by the caller, and every 0.2 s by a thread of its own. All else commits at once. Each
-    transaction holds all results and firings so far, so that a killed run never has a firing
-    without the queries before it.
+    results by the caller, and every 0.2 s by a thread of its own; until then it is in the run's
+    tail, so that a killed run loses nothing. All else commits at once. Each transaction holds all
+    results and firings so far, so that there is never a firing without the queries before it.
 
     What could not be written stays in the list and is tried again with the next write. An error
     of the thread is raised by the next call as `StorageError`, and again by `close` as long as
     anything is unwritten.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, run_id: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        run_id: int,
+        *,
+        results: int = 0,
+        firings: int = 0,
+        stored: bytearray | None = None,
+    ) -> None:
         self.run_id = run_id
         self.path = path
         self._connection = connection
+        self._tail = Tail(tail_path(path.parent, run_id))
         self._waiting: list[tuple[Query, QueryResult]] = []
         self._firings: list[tuple[tuple[object, ...], Mapping[str, int]]] = []
-        self._written = 0
+        self._warmed: list[tuple[int, int, int]] = []
+        self._begun: tuple[int, str, str, int] | None = None
+        """The firing that began last, while the journal does not have it."""
+        self._numbered = results
+        """Results of this run so far."""
+        self._fired = firings
+        self._written = results
         """Results that are in the journal."""
-        self._stored = bytearray()
+        self._stored = stored or bytearray()
         """One byte for each query: whether its text is in the journal already."""
+        self._adding = threading.Lock()
         self._write_lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -96,10 +115,45 @@ class RunJournal:
         if self._error is not None:
             self._raise_error()
         waiting = self._waiting
-        waiting.append((query, result))
+        with self._adding:
+            self._numbered += 1
+            waiting.append((query, result))
+            kept = len(query.sql) <= LARGE_SQL_CHARS and self._add_to_tail(query, result)
         # The caller writes, between two queries: to leave it to a thread costs the replay more,
         # by the interpreter lock that goes to and fro.
-        if len(waiting) >= BATCH_ROWS or len(query.sql) > LARGE_SQL_CHARS:
+        if not kept or len(waiting) >= BATCH_ROWS:
+            self.flush()
+
+    def _add_to_tail(self, query: Query, result: QueryResult) -> bool:
+        stored, seq = self._stored, query.seq
+        told = None if seq < len(stored) and stored[seq] else _query_row(query)
+        usual = (
+            self._numbered,
+            result.seq,
+            result.round,
+            result.worker,
+            result.started_at,
+            result.elapsed_s,
+            result.row_count,
+        )
+        if _is_usual(result):
+            return self._tail.usual(*usual, told)
+        return self._tail.add(tails.OTHER, usual + _others(result), told)
+
+    def add_warmed(self, round: int, seq: int) -> None:
+        """Record that a query of the warm-up round `round` (from 0) has ended."""
+        with self._adding:
+            self._warmed.append((self.run_id, round, seq))
+            kept = self._tail.add(tails.WARMED, (round, seq))
+        if not kept:
+            self.flush()
+
+    def begin_firing(self, event: str, reason: str, after_query: int) -> None:
+        """Record that an event is about to be called."""
+        with self._adding:
+            self._begun = (self._fired + 1, event, reason, after_query)
+            kept = self._tail.add(tails.BEGUN, self._begun)
+        if not kept:
             self.flush()
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
@@ -118,9 +172,21 @@ class RunJournal:
             signal.error,
             signal.traceback,
         )
-        self._firings.append((row, counters))
-        if len(self._firings) >= BATCH_ROWS:
+        with self._adding:
+            self._fired += 1
+            self._firings.append((row, counters))
+            kept = self._tail.add(tails.FIRING, (self._fired, row, dict(counters)))
+        if not kept or len(self._firings) >= BATCH_ROWS:
             self.flush()
+
+    def set_loaded(self, versions: Mapping[str, int | None]) -> None:
+        """Record the checkpoint of each model with which the run begins."""
+        rows = [(self.run_id, model, version) for model, version in versions.items()]
+        self._commit(
+            lambda: self._connection.executemany(
+                "INSERT OR REPLACE INTO loaded VALUES (?, ?, ?)", rows
+            )
+        )
 
     def add_model(self, version: ModelVersion) -> None:
         """Record a checkpoint that this run saved."""
@@ -197,13 +263,15 @@ class RunJournal:
                 hint=error.hint,
             ) from error
         finally:
+            self._tail.close(remove=not (self._waiting or self._firings))
             self._connection.close()
 
     def _write_regularly(self) -> None:
         while not self._closing:
             self._wake.wait(BATCH_AGE_S)
             self._wake.clear()
-            if not (self._waiting or self._firings) or self._error is not None:
+            waits = self._waiting or self._firings or self._warmed or self._begun is not None
+            if not waits or self._error is not None:
                 continue
             try:
                 self._commit(None)
@@ -220,18 +288,33 @@ class RunJournal:
         self._raise_error()
         with self._write_lock:
             # Firings first: those taken here then have all of their results among those taken.
+            begun, warmed = self._begun, self._warmed[:]
             firings = self._firings[:]
             taken = self._waiting[:]
             with self._transaction():
                 self._insert(taken)
                 self._insert_firings(firings)
+                if begun is not None:
+                    self._connection.execute(
+                        "INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?, ?)",
+                        (self.run_id, *begun),
+                    )
+                self._connection.executemany(
+                    "INSERT OR IGNORE INTO warmed VALUES (?, ?, ?)", warmed
+                )
                 if write is not None:
                     write()
             # Other threads append meanwhile, at the end; only what is committed leaves the lists.
-            del self._waiting[: len(taken)]
-            del self._firings[: len(firings)]
-            self._written += len(taken)
-            self._mark_stored(taken)
+            with self._adding:
+                del self._waiting[: len(taken)]
+                del self._firings[: len(firings)]
+                del self._warmed[: len(warmed)]
+                if self._begun is begun:
+                    self._begun = None
+                self._written += len(taken)
+                self._mark_stored(taken)
+                if not (self._waiting or self._firings or self._warmed or self._begun):
+                    self._tail.clear()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -251,7 +334,7 @@ class RunJournal:
         queries = [
             _query_row(query) for query, _ in taken if query.seq >= known or not stored[query.seq]
         ]
-        self._insert_rows("INSERT OR IGNORE INTO queries", _QUERY_COLUMNS, queries)
+        self._insert_rows("INSERT OR IGNORE INTO queries", QUERY_COLUMNS, queries)
         usual: list[tuple[object, ...]] = []
         others: list[tuple[object, ...]] = []
         for number, (_, result) in enumerate(taken, self._written + 1):
@@ -264,25 +347,21 @@ class RunJournal:
                 result.elapsed_s,
                 result.row_count,
             )
-            if (
-                result.status == "ok"
-                and not (result.inference_s or result.collection_s)
-                and result.steering is None
-            ):
+            if _is_usual(result):
                 usual.append(row)
             else:
                 others.append(row + _others(result))
         # The columns of most results are those without a default: the fewer, the faster, and the
         # sqlite3 module takes longer to bind one NULL than five numbers.
-        self._insert_rows("INSERT INTO results", _USUAL_COLUMNS, usual)
-        self._insert_rows("INSERT INTO results", _USUAL_COLUMNS + _OTHER_COLUMNS, others)
+        self._insert_rows("INSERT INTO results", USUAL_COLUMNS, usual)
+        self._insert_rows("INSERT INTO results", USUAL_COLUMNS + OTHER_COLUMNS, others)
 
     def _insert_firings(
         self, firings: Sequence[tuple[tuple[object, ...], Mapping[str, int]]]
     ) -> None:
         if not firings:
             return
-        self._insert_rows("INSERT INTO firings", _FIRING_COLUMNS, [row for row, _ in firings])
+        self._insert_rows("INSERT INTO firings", FIRING_COLUMNS, [row for row, _ in firings])
         counters = [(self.run_id, *counter) for counter in firings[-1][1].items()]
         self._connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?, ?)", counters)
 
@@ -317,12 +396,20 @@ def _query_row(query: Query) -> tuple[object, ...]:
     sql = query.sql
     return (
         query.seq,
-        _storable(query.label),
+        _storable(query.label).replace("\0", "\\0"),
         query.file,
         query.line,
         query.command,
         _storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS]),
         len(sql),
+    )
+
+
+def _is_usual(result: QueryResult) -> bool:
+    return (
+        result.status == "ok"
+        and not (result.inference_s or result.collection_s)
+        and result.steering is None
     )
 
 

@@ -1,0 +1,91 @@
+"""Bringing into the journal what killed runs have left in their tails."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from pilotcli.errors import StorageError
+from pilotcli.processes import is_running
+from pilotcli.storage.journal import tail as tails
+from pilotcli.storage.journal.schema import FILE_NAME, connect, journal_errors
+from pilotcli.storage.journal.tail import Record, read_tail
+from pilotcli.storage.journal.writer import (
+    FIRING_COLUMNS,
+    OTHER_COLUMNS,
+    QUERY_COLUMNS,
+    USUAL_COLUMNS,
+)
+
+__all__ = ["recover"]
+
+log = logging.getLogger(__name__)
+
+
+def recover(home: Path) -> None:
+    """Take over the tails of runs whose process is gone. What cannot be is logged, and stays.
+
+    Several pilots may do this at once: a record that is there is not taken twice.
+    """
+    for path in sorted(home.glob("run-*.tail")):
+        number = path.stem.removeprefix("run-")
+        if not number.isdecimal():
+            continue
+        try:
+            _recover(home, int(number), path)
+        except (StorageError, OSError) as error:
+            log.warning("the end of run %s is still in %s: %s", number, path, error)
+
+
+def _recover(home: Path, run_id: int, path: Path) -> None:
+    with closing(connect(home)) as connection, journal_errors(home / FILE_NAME):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            found = connection.execute(
+                "SELECT host, pid, pid_start FROM runs WHERE run_id = ?", (run_id,)
+            ).fetchone()
+            if found is None or found[0] != platform.node() or is_running(*found[1:]):
+                return
+            for record in read_tail(path):
+                _take(connection, run_id, record)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    path.unlink(missing_ok=True)
+
+
+def _take(connection: sqlite3.Connection, run_id: int, record: Record) -> None:
+    kind, values = record
+    if kind == tails.QUERY:
+        _insert(connection, "queries", QUERY_COLUMNS, (run_id, *values))
+    elif kind == tails.USUAL:
+        _insert(connection, "results", USUAL_COLUMNS, (run_id, *values))
+    elif kind == tails.OTHER:
+        _insert(connection, "results", USUAL_COLUMNS + OTHER_COLUMNS, (run_id, *values))
+    elif kind == tails.WARMED:
+        _insert(connection, "warmed", ("round", "seq"), (run_id, *values))
+    elif kind == tails.BEGUN:
+        connection.execute("INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?, ?)", (run_id, *values))
+    elif kind == tails.FIRING:
+        number, row, counters = values
+        ((there,),) = connection.execute(
+            "SELECT count(*) FROM firings WHERE run_id = ?", (run_id,)
+        ).fetchall()
+        if number > there:
+            _insert(connection, "firings", FIRING_COLUMNS, (run_id, *row))
+            connection.executemany(
+                "INSERT OR REPLACE INTO counters VALUES (?, ?, ?)",
+                [(run_id, *counter) for counter in counters.items()],
+            )
+
+
+def _insert(
+    connection: sqlite3.Connection, table: str, columns: tuple[str, ...], row: tuple[object, ...]
+) -> None:
+    names = ", ".join(("run_id", *columns))
+    marks = ", ".join("?" * len(row))
+    connection.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608
