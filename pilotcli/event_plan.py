@@ -97,7 +97,14 @@ def _described(registered: Registered) -> EventInfo:
         done = " and ".join(step for step, enabled in steps.items() if enabled)
         fires = f"before the run: {done}" if done else "never (neither collects nor trains)"
     model = registered.model
-    return EventInfo(registered.name, registered.kind, fires, model.model_name if model else None)
+    return EventInfo(
+        registered.name,
+        registered.kind,
+        fires,
+        model.model_name if model else None,
+        registered.fired,
+        registered.failed,
+    )
 
 
 def firing_plan(

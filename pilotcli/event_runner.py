@@ -42,6 +42,7 @@ from pilotcli.storage.data_manager import DataManager
 __all__ = [
     "EventLog",
     "EventRunner",
+    "PastFirings",
     "PretrainingProgress",
     "PretrainingSteps",
 ]
@@ -68,8 +69,29 @@ class PretrainingSteps:
     train: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class PastFirings:
+    """What the events of a run have come to that is continued.
+
+    - `ended`: for each event, its firings so far: reason, query, outcome;
+    - `failures`: those that failed;
+    - `last`: the query after which each event fired last by its interval;
+    - `counted`: by such a query (and 0), how many of those that count came after it;
+    - `begun`: the firing that was running: event, reason, query.
+    """
+
+    ended: Mapping[str, Sequence[tuple[str, int, str]]]
+    failures: Sequence[EventTriggered]
+    last: Mapping[str, int]
+    counted: Mapping[int, int]
+    begun: tuple[str, str, int] | None = None
+
+
 class EventLog(Protocol):
     """Where firings are kept. The journal is one; without one nothing is kept."""
+
+    def begin_firing(self, event: str, reason: str, after_query: int) -> None:
+        """Keep that an event is about to be called."""
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
         """Keep a firing together with the counters of all events after it."""
@@ -110,6 +132,9 @@ class EventRunner:
         self._stop_requested = stop_requested
         self._workload_begun = False
         self._by_interval: list[tuple[Registered, QueryFinishEvent]] = []
+        self._once: set[tuple[str, str]] = set()
+        """What fires once and has: event and reason."""
+        self._interrupted: tuple[str, str, int] | None = None
 
     def register(self, event: Event, name: str | None = None) -> Registered:
         """Add `event` behind those that are there. Raises `UsageError` for what is no event."""
@@ -126,15 +151,43 @@ class EventRunner:
             self._by_interval.append((registered, event))
         return registered
 
+    def restore(self, past: PastFirings) -> None:
+        """Go on from where the events of a run were; call it after all are registered."""
+        for registered in self.events:
+            ended = past.ended.get(registered.name, ())
+            registered.fired = len(ended)
+            registered.failed = sum(outcome == "failed" for _, _, outcome in ended)
+            registered.finished = past.counted[past.last.get(registered.name, 0)]
+            self.firings += len(ended)
+            self._once.update(
+                (registered.name, reason) for reason, _, _ in ended if reason != "interval"
+            )
+        self.failures.extend(past.failures)
+        self._interrupted = past.begun
+
+    def fire_due(self, after_query: int) -> None:
+        """Fire what was due after the last query of the run that is continued and had not ended."""
+        for registered, event in self._by_interval:
+            if registered.finished >= event.interval_count:
+                registered.finished = 0
+                self._fire(registered, "interval", after_query, self._processing(event))
+
     def on_init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
         """Fire what fires before the application starts: pretraining, then updates on init."""
         for registered in self.events:
             begun = (progress or {}).get(registered.name, PretrainingProgress())
-            if registered.kind is EventKind.PRETRAINING and not (begun.collected and begun.trained):
+            complete = begun.collected and begun.trained
+            if self.has_fired(registered, "pretraining"):
+                continue
+            if registered.kind is EventKind.PRETRAINING and not complete:
                 self.pretrain(registered, begun)
         for registered in self.events:
             event = registered.event
-            if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
+            if (
+                isinstance(event, PeriodicModelUpdateEvent)
+                and event.execute_on_init
+                and not self.has_fired(registered, "init")
+            ):
                 self._fire(registered, "init", 0, self._processing(event))
 
     def before_workload(self) -> None:
@@ -144,7 +197,11 @@ class EventRunner:
         self._workload_begun = True
         for registered in self.events:
             event = registered.event
-            if isinstance(event, WorkloadBeforeEvent) and event.enable:
+            if (
+                isinstance(event, WorkloadBeforeEvent)
+                and event.enable
+                and not self.has_fired(registered, "workload_before")
+            ):
                 self._fire(registered, "workload_before", 0, self._processing(event))
 
     def query_finished(self, ok: bool, after_query: int) -> None:
@@ -176,6 +233,10 @@ class EventRunner:
         """Queries counted towards each event's next firing, by its name."""
         return {registered.name: registered.finished for registered, _ in self._by_interval}
 
+    def has_fired(self, registered: Registered, reason: FiringReason) -> bool:
+        """Whether this firing, of which there is one a run, has ended in an earlier part of it."""
+        return (registered.name, reason) in self._once
+
     def _processing(
         self, event: QueryFinishEvent | WorkloadBeforeEvent
     ) -> Callable[[], ModelUpdate | None]:
@@ -193,7 +254,12 @@ class EventRunner:
         call: Callable[[], ModelUpdate | None],
     ) -> None:
         """Call one event and record what became of it; only `Interrupted` passes through."""
-        self._bus.emit(EventStarted(registered.name, registered.kind, reason, after_query))
+        name, kind = registered.name, registered.kind
+        resumed = self._interrupted == (name, reason, after_query)
+        registered.event.resumed = resumed
+        if self._log is not None:
+            self._log.begin_firing(name, reason, after_query)
+        self._bus.emit(EventStarted(name, kind, reason, after_query, resumed))
         model = registered.model
         if isinstance(model, CheckpointedModel):
             model.provenance = Provenance(registered.name, after_query, self._run_id)
@@ -213,13 +279,14 @@ class EventRunner:
             outcome = "failed"
             error, trace = _told(exc)
         duration_s = time.perf_counter() - started
+        registered.event.resumed = False
         self._db_controller.reset()
         self.firings += 1
         registered.fired += 1
         registered.failed += outcome == "failed"
         signal = EventTriggered(
-            event=registered.name,
-            kind=registered.kind,
+            event=name,
+            kind=kind,
             reason=reason,
             after_query=after_query,
             outcome=outcome,
@@ -227,6 +294,7 @@ class EventRunner:
             fired=registered.fired,
             error=error,
             traceback=trace,
+            resumed=resumed,
         )
         if self._log is not None:
             self._log.add_firing(signal, self.counters())
@@ -254,6 +322,8 @@ class EventRunner:
         progress: PretrainingProgress,
         steps: PretrainingSteps,
     ) -> ModelUpdate | None:
+        # Written before the first row, so that an older pretraining's state is not gone on from.
+        self._keep_progress(registered.name, event.data_saving_table, progress)
         if event.enable_collection and steps.collect and not progress.collected:
             progress = self._collect(registered.name, event, progress)
         if not (event.enable_training and steps.train) or progress.trained:

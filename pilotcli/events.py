@@ -46,7 +46,13 @@ class ModelUpdate:
 
 
 class Event(ABC):
-    """The base of all events."""
+    """The base of all events.
+
+    `resumed` is True while an event is called again that was running when its run was interrupted
+    or killed, and which `pilot run --resume` continues: what it did then may be half done.
+    """
+
+    resumed: bool = False
 
     def __init__(self, config: PilotConfig) -> None:
         self.config = config

@@ -12,7 +12,7 @@ from pilotcli.records import ModelVersion
 from pilotcli.signals import Bus, ModelLoaded
 from pilotcli.storage.checkpoints import CheckpointStore
 
-__all__ = ["current_version", "load_models"]
+__all__ = ["current_version", "load_models", "load_models_again"]
 
 
 def load_models(
@@ -32,6 +32,34 @@ def load_models(
             _loading(model, model.load_model)
         else:
             continue
+        bus.emit(ModelLoaded(model.model_name, version))
+
+
+def load_models_again(
+    models: Mapping[str, PilotModel],
+    specs: Sequence[ModelSpec],
+    store: CheckpointStore,
+    bus: Bus,
+    versions: Mapping[str, int | None],
+) -> None:
+    """Load the versions that were in use in a run that is continued, by model name.
+
+    A newer one, which the firing that was interrupted has saved, stays, and is not the current one.
+    A model that keeps itself is loaded as its `load:` says.
+    """
+    for spec in specs:
+        model = models[spec.name]
+        if not isinstance(model, CheckpointedModel):
+            load_models(models, [spec], store, bus)
+            continue
+        model.checkpoints = store
+        wanted = versions.get(model.model_name)
+        if wanted is None:
+            continue
+        current = current_version(model)
+        if current is None or current.version != wanted:
+            store.rollback(model.model_name, wanted)
+        version = _loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
         bus.emit(ModelLoaded(model.model_name, version))
 
 

@@ -6,22 +6,23 @@ A unit is what one worker runs without another in between: a single query, or a 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.config.model import RunSection
 from pilotcli.databases.base import Session
-from pilotcli.errors import DatabaseError
+from pilotcli.errors import DatabaseError, QueryError
 from pilotcli.records import Query, QueryResult, QueryStatus, SteeringReport, no_queries
 from pilotcli.scheduler import PilotScheduler
-from pilotcli.signals import Notice, QueryStarted
+from pilotcli.signals import Notice
 
-__all__ = ["Replay", "Tally", "transaction_units"]
+__all__ = ["Progress", "Replay", "Tally", "transaction_units"]
 
 BLOCK_BEGINS = frozenset({"BEGIN", "START"})
 BLOCK_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"})
@@ -53,6 +54,22 @@ class Tally:
         if result.steering is not None:
             self._add_steering(result.steering)
         if result.elapsed_s > self._least_s:
+            self._keep(result)
+
+    def restore(
+        self,
+        statuses: Mapping[QueryStatus, int],
+        query_s: float,
+        reports: Iterable[SteeringReport],
+        slowest: Iterable[QueryResult],
+    ) -> None:
+        """Count the results of the earlier part of a run that is continued."""
+        for status, number in statuses.items():
+            self.statuses[status] += number
+        self.query_s += query_s
+        for report in reports:
+            self._add_steering(report)
+        for result in slowest:
             self._keep(result)
 
     def _add_steering(self, report: SteeringReport) -> None:
@@ -118,6 +135,62 @@ def _ends_block(query: Query) -> bool:
     return not ("CHAIN" in words and "NO" not in words)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been replayed already: by round, and by warm-up round (from 0), one byte for each
+    query's number that is 1 where the query has ended."""
+
+    rounds: Mapping[int, bytearray] = field(default_factory=dict)
+    warmups: Mapping[int, bytearray] = field(default_factory=dict)
+
+
+class _Begun(tuple[Query, ...]):
+    """A unit whose first `again` queries have run before: they only bring the session to where it
+    was, and are not recorded."""
+
+    again = 0
+
+
+def _left(
+    units: Iterable[Sequence[Query]], done: bytearray, *, one_session: bool
+) -> Iterator[Sequence[Query]]:
+    """The units of a round that are left to do. With `one_session` the first of them is headed by
+    what made the session as it was: its settings, and the beginning of an open block."""
+    settings: list[Query] = []
+    block: list[Query] = []
+    waits = one_session
+    for unit in units:
+        ended = [query.seq < len(done) and done[query.seq] == 1 for query in unit]
+        again = sum(ended)
+        if again == len(unit):
+            if one_session:
+                for query in unit:
+                    _remember(query, settings, block)
+            continue
+        head = [*settings, *block] if waits else []
+        waits = False
+        if not head and not again:
+            yield unit
+            continue
+        rest = _Begun([*head, *unit])
+        rest.again = len(head) + again
+        yield rest
+
+
+def _remember(query: Query, settings: list[Query], block: list[Query]) -> None:
+    if block or query.command in BLOCK_BEGINS:
+        block.append(query)
+        if len(block) > 1 and _ends_block(query):
+            if query.command in ("COMMIT", "END"):
+                settings.extend(one for one in block if one.command in _OF_THE_SESSION)
+            block.clear()
+    elif query.command in _OF_THE_SESSION:
+        settings.append(query)
+
+
+_OF_THE_SESSION = frozenset({"SET", "RESET", "DISCARD", "PREPARE", "DEALLOCATE", "LOAD", "LISTEN"})
+
+
 class _Shared(Iterator[Sequence[Query]]):
     """Hands units to several threads, each to one of them."""
 
@@ -139,14 +212,19 @@ class Replay:
         workload: Iterable[Query],
         options: RunSection,
         stop: threading.Event,
+        progress: Progress | None = None,
     ) -> None:
         self.tally = Tally()
+        self.complete = False
+        """Whether every round came to its end."""
         self.begun: float | None = None
         """`time.perf_counter()` when the first round began, after warm-up."""
         self._scheduler = scheduler
         self._workload = workload
         self._options = options
         self._stop = stop
+        self._progress = progress or Progress()
+        self._warmup = 0
         scheduler.on_result = self.tally.add
         self._sessions: list[Session] = []
         self._errors: list[BaseException] = []
@@ -162,12 +240,16 @@ class Replay:
         gc.freeze()
         first = next(iter(self._workload), None) if self._scheduler.steering.for_workload else None
         self._scheduler.before_workload(first.sql if first is not None else "")
-        rounds = itertools.chain((0,) * options.warmup, range(1, options.repeat + 1))
-        for round in rounds:
-            if self._stop.is_set():
+        self._scheduler.fire_due()
+        # A run that is continued in a round needs no warm-up: that was before.
+        warmups = 0 if self._progress.rounds else options.warmup
+        rounds = itertools.chain((0,) * warmups, range(1, options.repeat + 1))
+        for number, round in enumerate(rounds):
+            if self._over():
                 return
-            if round == 1:
+            if round and self.begun is None:
                 self.begun = time.perf_counter()
+            self._warmup = number
             units = self._units(round)
             if options.workers > 1:
                 units = _Shared(units)
@@ -184,6 +266,7 @@ class Replay:
                 worker.join()
             if self._errors:
                 raise self._errors[0]
+        self.complete = not self._over()
 
     def cancel(self) -> None:
         """Cancel the queries that are running; may be called from any thread."""
@@ -199,6 +282,12 @@ class Replay:
         return failed or bool(self._scheduler.event_runner.failures)
 
     def _units(self, round: int) -> Iterator[Sequence[Query]]:
+        progress = self._progress
+        done = progress.rounds.get(round) if round else progress.warmups.get(self._warmup)
+        units = self._all_units(round)
+        return units if done is None else _left(units, done, one_session=self._options.workers == 1)
+
+    def _all_units(self, round: int) -> Iterator[Sequence[Query]]:
         options = self._options
         if options.shuffle:
             shuffled = list(transaction_units(self._workload))
@@ -217,6 +306,9 @@ class Replay:
                 unit = next(units, None)
                 if unit is None:
                     break
+                if type(unit) is _Begun:
+                    in_block = self._again(session, unit[: unit.again])
+                    unit = unit[unit.again :]
                 for query in unit:
                     if len(unit) > 1 and self._over():
                         break
@@ -250,11 +342,17 @@ class Replay:
     ) -> bool:
         """Replay one query; whether it ended well."""
         if round == 0:
-            self._scheduler.bus.emit(QueryStarted(query, 0, worker))
-            result, _, _, _ = self._scheduler.run_in(session, query, 0, worker)
-            return result.status == "ok"
+            self._scheduler.warm(session, query, self._warmup, worker)
+            return not session.closed
         result, _, _ = self._scheduler.walk(session, query, round, worker, refused=refused)
         return result.status == "ok"
+
+    def _again(self, session: Session, queries: Sequence[Query]) -> bool:
+        """Bring a new session to where the one before it was; whether a block is open then."""
+        for query in queries:
+            with contextlib.suppress(QueryError):
+                session.execute(query.sql, query.copy)
+        return session.in_transaction
 
     def _over(self) -> bool:
         if self._stop.is_set() or self._errors:

@@ -6,18 +6,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 from pilotcli.config import RunConfig, shown_config
 from pilotcli.config.model import EventSpec
 from pilotcli.event_runner import PretrainingProgress
 from pilotcli.model import PilotModel
 from pilotcli.records import ModelVersion
+from pilotcli.run_request import Asked
 from pilotcli.signals import EventTriggered, RunFinished
 from pilotcli.storage.checkpoints import CheckpointStore
-from pilotcli.storage.journal import Journal
+from pilotcli.storage.journal import Journal, RunJournal, RunKind
 
-__all__ = ["RunLogger", "fingerprint"]
+__all__ = ["RunLogger", "begin_run", "fingerprint"]
 
 
 class RunLogger:
@@ -26,12 +27,10 @@ class RunLogger:
     def __init__(
         self,
         journal: Journal,
+        run: RunJournal,
         store: CheckpointStore,
         config: RunConfig,
         *,
-        kind: Literal["run", "pretrain"],
-        workload: str,
-        database: str,
         fingerprints: Mapping[str, str],
         models: Mapping[str, PilotModel],
     ) -> None:
@@ -43,17 +42,12 @@ class RunLogger:
             for spec in config.models
             if spec.keep is not None
         }
-        self._run = journal.start_run(
-            kind=kind,
-            workload=workload,
-            config_path=str(config.path) if config.path is not None else None,
-            config_text=json.dumps(shown_config(config), default=str),
-            database=database,
-            options=asdict(config.run),
-        )
-        self.run_id = self._run.run_id
-        self.add_result = self._run.add_result
-        self.close = self._run.close
+        self._run = run
+        self.run_id = run.run_id
+        self.add_result = run.add_result
+        self.add_warmed = run.add_warmed
+        self.begin_firing = run.begin_firing
+        self.close = run.close
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
         """Keep a firing and the counters after it, in one transaction."""
@@ -86,11 +80,34 @@ class RunLogger:
             return None
         return PretrainingProgress(state.rows, state.iterations, state.collected, state.trained)
 
-    def finish(self, finished: RunFinished) -> None:
-        """Keep how the run ended."""
-        summary: dict[str, Any] = asdict(finished)
+    def finish(self, finished: RunFinished, *, complete: bool) -> None:
+        """Keep how the run ended, and whether anything is left to do."""
+        summary: dict[str, Any] = {**asdict(finished), "complete": complete}
         summary.pop("slowest")
         self._run.finish(finished.status, finished.exit_code, summary)
+
+
+def begin_run(
+    journal: Journal,
+    config: RunConfig,
+    *,
+    kind: RunKind,
+    workload: str,
+    database: str,
+    asked: Asked,
+    digest: str | None,
+) -> RunJournal:
+    """Begin a run in the journal, with all that continuing it needs."""
+    return journal.start_run(
+        kind=kind,
+        workload=workload,
+        config_path=str(config.path) if config.path is not None else None,
+        config_text=json.dumps(shown_config(config), default=str),
+        database=database,
+        options=asdict(config.run),
+        request=asdict(asked),
+        workload_digest=digest,
+    )
 
 
 def fingerprint(spec: EventSpec) -> str:

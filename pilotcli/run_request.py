@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import BinaryIO
 
 from pilotcli.config import RunConfig
@@ -11,7 +12,7 @@ from pilotcli.config.model import EventSpec
 from pilotcli.errors import UsageError
 from pilotcli.names import did_you_mean
 
-__all__ = ["RunRequest", "select_events"]
+__all__ = ["Asked", "RunRequest", "select_events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,61 @@ class RunRequest:
     """What to replay, and with which events.
 
     `workload` names files, globs and folders; empty means the config's. `events` names the events
-    to use; None means those that the config enables, an empty tuple none.
+    to use; None means those that the config enables, an empty tuple none. `overrides` are those
+    that `config` was loaded with, for whoever continues the run. `resume` is the run to continue;
+    with `force` also when its workload or config has changed.
     """
 
     config: RunConfig
     workload: tuple[str, ...] = ()
     events: tuple[str, ...] | None = None
     stdin: BinaryIO | None = None
+    overrides: tuple[str, ...] = ()
+    resume: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run was asked to do, besides its config's file; kept in its journal.
+
+    `overrides` are those of `--set` and of options, in their order; `withheld` names the keys of
+    those that may hold a secret, which are not kept. `folder` is where the command was given.
+    """
+
+    workload: tuple[str, ...] = ()
+    events: tuple[str, ...] | None = None
+    overrides: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    config: str | None = None
+    folder: str = ""
+    total: int | None = None
+
+    @classmethod
+    def now(
+        cls,
+        config: RunConfig,
+        overrides: Sequence[str],
+        workload: Sequence[str] = (),
+        events: Sequence[str] | None = None,
+        total: int | None = None,
+    ) -> Asked:
+        """What is asked for by the command that runs now."""
+        kept = [one for one in overrides if not _may_be_secret(one)]
+        return cls(
+            workload=tuple(workload),
+            events=None if events is None else tuple(events),
+            overrides=tuple(kept),
+            withheld=tuple(one.partition("=")[0] for one in overrides if one not in kept),
+            config=None if config.path is None else str(config.path.absolute()),
+            folder=str(Path.cwd()),
+            total=total,
+        )
+
+
+def _may_be_secret(override: str) -> bool:
+    key = override.partition("=")[0].strip()
+    return not key.startswith(("run.", "events.count", "collect.", "steering.", "home", "handlers"))
 
 
 def select_events(

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from pilotcli.capture import driver_output
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
@@ -20,13 +19,19 @@ from pilotcli.event_plan import Registered, describe
 from pilotcli.event_runner import PretrainingProgress, PretrainingSteps
 from pilotcli.interrupts import Interrupts
 from pilotcli.model import PilotModel
-from pilotcli.model_loading import current_version, load_models
+from pilotcli.model_loading import current_version, load_models, load_models_again
 from pilotcli.names import sentences
 from pilotcli.plugins import check_plugins
 from pilotcli.records import EventKind, RunStatus
-from pilotcli.replay import Replay, Tally
-from pilotcli.run_log import RunLogger, fingerprint
-from pilotcli.run_request import RunRequest, select_events
+from pilotcli.replay import Progress, Replay, Tally
+from pilotcli.resuming import (
+    past_firings,
+    refuse_changed_config,
+    refuse_changed_workload,
+    versions_to_load,
+)
+from pilotcli.run_log import RunLogger, begin_run, fingerprint
+from pilotcli.run_request import Asked, RunRequest, select_events
 from pilotcli.scheduler import PilotScheduler
 from pilotcli.signals import (
     Bus,
@@ -39,8 +44,8 @@ from pilotcli.signals import (
     StepStarted,
 )
 from pilotcli.storage.checkpoints import CheckpointStore
-from pilotcli.storage.journal import Journal
-from pilotcli.workload import open_workload
+from pilotcli.storage.journal import Journal, PastRun, RunKind
+from pilotcli.workload import Workload, open_workload
 
 __all__ = ["PretrainRequest", "RunRequest", "pretrain", "run", "select_events"]
 
@@ -49,13 +54,17 @@ __all__ = ["PretrainRequest", "RunRequest", "pretrain", "run", "select_events"]
 class PretrainRequest:
     """Which pretraining events to run, and which of their steps.
 
-    `fresh` removes what earlier pretrainings collected and begins anew.
+    `fresh` removes what earlier pretrainings collected and begins anew. The rest as in
+    `RunRequest`.
     """
 
     config: RunConfig
     events: tuple[str, ...] | None = None
     steps: PretrainingSteps = field(default_factory=PretrainingSteps)
     fresh: bool = False
+    overrides: tuple[str, ...] = ()
+    resume: int | None = None
+    force: bool = False
 
 
 def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None) -> RunFinished:
@@ -75,8 +84,14 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
     with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
         counted = workload.count()
         total = counted * config.run.repeat if counted is not None else None
-        with _prepared(config, request.events, bus, "run", workload.description) as ready:
-            replay = Replay(ready.scheduler, workload, config.run, ready.stop)
+        digest = workload.digest()
+        asked = Asked.now(config, request.overrides, paths, request.events, total)
+        begin = _Begin("run", workload.description, asked, digest, request.resume, request.force)
+        with _prepared(config, request.events, bus, begin, workload) as ready:
+            past = ready.past
+            progress = Progress(past.done, past.warmed) if past is not None else None
+            replay = Replay(ready.scheduler, workload, config.run, ready.stop, progress)
+            ready.restore(replay)
 
             def work() -> None:
                 ready.scheduler.init(ready.progress)
@@ -96,7 +111,9 @@ def pretrain(
 ) -> RunFinished:
     """Run the pretraining events alone, each from where it was left. Raises as `run` does."""
     config = replace(request.config, run=replace(request.config.run, pretraining="always"))
-    with _prepared(config, request.events, bus, "pretrain", "pretraining") as ready:
+    asked = Asked.now(config, request.overrides, (), request.events)
+    begin = _Begin("pretrain", "pretraining", asked, None, request.resume, request.force)
+    with _prepared(config, request.events, bus, begin) as ready:
         events = [one for one in ready.registered if one.kind is EventKind.PRETRAINING]
         if not events:
             raise UsageError(
@@ -105,12 +122,16 @@ def pretrain(
                 "`pilot events list` shows what there is.",
             )
         begun = {one.name: ready.log.progress_of(one.name) for one in events}
+        runner = ready.scheduler.event_runner
+        ready.restore(None)
 
         def work() -> None:
             for registered in events:
+                if runner.has_fired(registered, "pretraining"):
+                    continue
                 table = registered.event.data_saving_table  # type: ignore[attr-defined]
                 progress = begun[registered.name]
-                if request.fresh:
+                if request.fresh and ready.past is None:
                     ready.scheduler.data_manager.remove_table_and_tracker(table)
                     progress = None
                 if progress is not None:
@@ -119,7 +140,7 @@ def pretrain(
                     state = "complete" if progress.collected else "continued"
                     text = f"{registered.name}: {progress.rows} rows are there, {state}"
                     bus.emit(Notice("info", f"{text} (--fresh collects anew)"))
-                ready.scheduler.event_runner.pretrain(registered, progress, request.steps)
+                runner.pretrain(registered, progress, request.steps)
                 if ready.stop.is_set():
                     return
 
@@ -140,7 +161,34 @@ class _Ready:
     log: RunLogger
     stop: threading.Event
     workload: str
+    journal: Journal
     progress: Mapping[str, PretrainingProgress] = field(default_factory=dict)
+    past: PastRun | None = None
+    """The state of the run that is continued."""
+    elapsed_s: float = 0.0
+    """How long its earlier parts took."""
+
+    def restore(self, replay: Replay | None) -> None:
+        """Bring scheduler and tally to where the run that is continued was."""
+        past = self.past
+        if past is None:
+            return
+        journal, run_id = self.journal, past.run_id
+        firings = journal.firings(run_id)
+        counted = journal.counted_after(
+            run_id, {0, *(one.after_query for one in firings)}, ok=self.config.count == "successful"
+        )
+        self.scheduler.restore(past.results, past_firings(firings, past, counted))
+        if replay is None:
+            return
+        statistics = journal.statistics(run_id)
+        replay.tally.restore(
+            statistics.counts,
+            statistics.query_s,
+            journal.steering_reports(run_id),
+            journal.results(run_id, order="slowest", limit=1000),
+        )
+        self.elapsed_s = journal.elapsed_s(run_id)
 
     def announce(self, total: int | None) -> None:
         """Emit `RunStarted`."""
@@ -158,6 +206,8 @@ class _Ready:
                 ),
                 workers=self.config.run.workers,
                 started_at=time.time(),
+                before=self.journal.counts(self.log.run_id) if self.past is not None else {},
+                resumed=self.past is not None,
             )
         )
 
@@ -193,8 +243,9 @@ class _Ready:
             started = replay.begun or time.perf_counter()
         elapsed_s = time.perf_counter() - started
         tally = replay.tally if replay is not None else Tally()
-        finished = self._concluded(tally, failures, elapsed_s)
-        self.log.finish(finished)
+        complete = replay.complete if replay is not None else not self.stop.is_set()
+        finished = self._concluded(tally, failures, self.elapsed_s + elapsed_s)
+        self.log.finish(finished, complete=complete and not failures)
         self.bus.emit(finished)
         if failures and not isinstance(failures[0], PilotError):
             raise failures[0]
@@ -280,13 +331,25 @@ class _Steps:
         self._ended = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """What is begun, or continued."""
+
+    kind: RunKind
+    workload: str
+    asked: Asked
+    digest: str | None
+    resume: int | None
+    force: bool
+
+
 @contextlib.contextmanager
 def _prepared(
     config: RunConfig,
     event_names: Sequence[str] | None,
     bus: Bus,
-    kind: Literal["run", "pretrain"],
-    workload: str,
+    begin: _Begin,
+    workload: Workload | None = None,
 ) -> Iterator[_Ready]:
     """Load, connect and register everything; let go of it in the reverse order."""
     config = replace(config, events=select_events(config.events, event_names))
@@ -295,6 +358,11 @@ def _prepared(
         stack.enter_context(driver_output(bus))
         plugins = check_plugins(config)
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(config.home))))
+        if begin.resume is not None and not begin.force:
+            refuse_changed_config(journal.run(begin.resume), config)
+            if workload is not None:
+                before = journal.past(begin.resume)
+                refuse_changed_workload(journal, before, workload, begin.digest, begin.asked.total)
         embedded = choose_embedded(config.database, os.environ)
         pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
         started = time.perf_counter()
@@ -305,19 +373,35 @@ def _prepared(
         bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))
         models = plugins.build_models()
         store = CheckpointStore(config.home / "models")
-        load_models(models, config.models, store, bus)
+        past: PastRun | None = None
+        if begin.resume is not None:
+            entry, past = journal.resume_run(begin.resume, forced=begin.force)
+            stack.callback(entry.close)
+            versions = versions_to_load(journal, past)
+            load_models_again(models, config.models, store, bus, versions)
+        else:
+            load_models(models, config.models, store, bus)
         built = plugins.build_events(pilot_config, models)
+        if begin.resume is None:
+            entry = begin_run(
+                journal,
+                config,
+                kind=begin.kind,
+                workload=begin.workload,
+                database=target.description,
+                asked=begin.asked,
+                digest=begin.digest,
+            )
+            stack.callback(entry.close)
+            entry.set_loaded({model.model_name: _number(model) for model in models.values()})
         log = RunLogger(
             journal,
+            entry,
             store,
             config,
-            kind=kind,
-            workload=workload,
-            database=target.description,
             fingerprints={one.spec.name: fingerprint(one.spec) for one in built},
             models=models,
         )
-        stack.callback(log.close)
         stop = threading.Event()
         scheduler = PilotScheduler(
             pilot_config,
@@ -347,9 +431,17 @@ def _prepared(
             models=models,
             log=log,
             stop=stop,
-            workload=workload,
+            workload=begin.workload,
+            journal=journal,
             progress=progress,
+            past=past,
         )
+
+
+def _number(model: PilotModel) -> int | None:
+    """The version of `model` with which a run begins, None where it begins without any."""
+    version = current_version(model)
+    return version.version if version is not None and model.model is not None else None
 
 
 def _pretraining_progress(

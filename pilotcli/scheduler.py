@@ -23,7 +23,13 @@ from pilotcli.errors import (
     QueryTimeout,
     UsageError,
 )
-from pilotcli.event_runner import CountMode, EventLog, EventRunner, PretrainingProgress
+from pilotcli.event_runner import (
+    CountMode,
+    EventLog,
+    EventRunner,
+    PastFirings,
+    PretrainingProgress,
+)
 from pilotcli.events import Event
 from pilotcli.records import JsonText, Query, QueryResult, QueryStatus, SteeringReport
 from pilotcli.signals import Bus, Notice, QueryFinished, QueryStarted
@@ -44,6 +50,9 @@ class RunLog(EventLog, Protocol):
 
     def add_result(self, query: Query, result: QueryResult) -> None:
         """Keep one result; must cost microseconds."""
+
+    def add_warmed(self, round: int, seq: int) -> None:
+        """Keep that a query of the warm-up round `round`, from 0, has ended; likewise."""
 
 
 class PilotScheduler:
@@ -221,6 +230,25 @@ class PilotScheduler:
                 self._workload_begun = True
                 for done in self.steering.before_workload(self.db_controller, first_sql):
                     self.bus.emit(Notice("info", f"for this workload: {done}"))
+
+    def restore(self, finished: int, firings: PastFirings) -> None:
+        """Go on with a run of which so many queries have ended; call it after all is registered."""
+        with self._lock:
+            self.finished = finished
+            self.event_runner.restore(firings)
+
+    def fire_due(self) -> None:
+        """Fire the events that were due after the last query of a run that is continued."""
+        with self._lock:
+            if self.finished:
+                self.event_runner.fire_due(self.finished)
+
+    def warm(self, session: Session, query: Query, round: int, worker: int) -> None:
+        """Run `query` in the warm-up round `round`, from 0: without result, rows and events."""
+        self.bus.emit(QueryStarted(query, 0, worker))
+        self.run_in(session, query, 0, worker)
+        if self._log is not None and not self.stop.is_set():
+            self._log.add_warmed(round, query.seq)
 
     def walk(
         self,

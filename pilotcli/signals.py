@@ -20,6 +20,7 @@ from pilotcli.records import (
     ModelVersion,
     Query,
     QueryResult,
+    QueryStatus,
     RunStatus,
 )
 
@@ -60,12 +61,15 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class EventInfo:
-    """What is known of a registered event before it fires."""
+    """What is known of a registered event before it fires. `fired` and `failed` count its firings
+    in the earlier part of a run that is continued."""
 
     name: str
     kind: EventKind
     fires: str
     model: str | None = None
+    fired: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class ModelInfo:
 @dataclass(frozen=True, slots=True)
 class RunStarted(Signal):
     """A run (or a pretraining) begins. `total` is the number of query executions to come, with
-    repeats, and None when the workload is not counted beforehand."""
+    repeats, and None when the workload is not counted beforehand. A run that is continued is
+    `resumed`; `before` counts, by status, the queries among them that had ended then."""
 
     run_id: int
     workload: str
@@ -89,6 +94,8 @@ class RunStarted(Signal):
     models: tuple[ModelInfo, ...] = ()
     workers: int = 1
     started_at: float = 0.0
+    before: Mapping[QueryStatus, int] = field(default_factory=dict)
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +133,20 @@ class QueryFinished(Signal):
 
 @dataclass(frozen=True, slots=True)
 class EventStarted(Signal):
-    """An event is about to be called. `after_query` is the number of finished queries."""
+    """An event is about to be called. `after_query` is the number of finished queries. `resumed`:
+    it was running when the run that is continued here ended, and fires again."""
 
     event: str
     kind: EventKind
     reason: FiringReason
     after_query: int
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EventTriggered(Signal):
-    """An event's firing ended. `fired` counts its firings so far, this one included."""
+    """An event's firing ended. `fired` counts its firings so far, this one included. `resumed` as
+    in `EventStarted`."""
 
     event: str
     kind: EventKind
@@ -147,6 +157,7 @@ class EventTriggered(Signal):
     fired: int
     error: str | None = None
     traceback: str | None = None
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

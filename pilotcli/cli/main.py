@@ -65,10 +65,20 @@ def main() -> None:
     sys.exit(_exit_code(arguments, debug))
 
 
+def _with_run(arguments: list[str]) -> list[str]:
+    """The arguments with `--resume last` for a `--resume` that no number follows."""
+    told = []
+    for at, word in enumerate(arguments):
+        told.append(word)
+        if word == "--resume" and not "".join(arguments[at + 1 : at + 2]).isdecimal():
+            told.append("last")
+    return told
+
+
 def _exit_code(arguments: list[str], debug: bool) -> int:
     command = typer.main.get_command(app)
     try:
-        command.main(arguments, prog_name="pilot")
+        command.main(_with_run(arguments), prog_name="pilot")
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 0
     except KeyboardInterrupt:

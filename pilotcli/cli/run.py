@@ -22,6 +22,19 @@ Format = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the last line.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every query and every firing.")]
+Resume = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+    typer.Option(
+        "--resume",
+        metavar="[RUN]",
+        help="Continue an interrupted run: the one of that number, or the newest.",
+        show_default=False,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Resume although workload or config have changed."),
+]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (also: NO_COLOR=1).")]
 Count = Optional[int]  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
 
@@ -72,6 +85,8 @@ def run(
             show_default=False,
         ),
     ] = None,
+    resume: Resume = None,
+    force: Force = False,
     events: EventsOption = None,
     no_events: Annotated[bool, typer.Option("--no-events", help="Use no event.")] = False,
     no_handlers: Annotated[
@@ -106,9 +121,11 @@ def run(
       pilot run workloads/forum.sql -c configs/forum.yaml
       pilot run queries/ --workers 4 --timeout 30s --output results.csv
       zcat log.sql.gz | pilot run - --format jsonl
+      pilot run --resume
     """
     from pilotcli.config import load_config
     from pilotcli.reports.results import check_output, write_results
+    from pilotcli.resuming import asked_again
     from pilotcli.runner import RunRequest
     from pilotcli.runner import run as run_workload
     from pilotcli.signals import RunStarted
@@ -128,14 +145,24 @@ def run(
     options = [f"run.{key}={value}" for key, value in given.items() if value is not None]
     if no_handlers:
         options.append("handlers=[]")
-    loaded = load_config(config, [*(set_ or []), *options])
+    overrides = (*(set_ or ()), *options)
+    names, run_id = _names(events, no_events), None
+    if resume is not None:
+        run_id, loaded, asked, overrides = asked_again(resume, "run", config, overrides)
+        workload = list(workload or asked.workload)
+        names = asked.events if names is None else names
+    else:
+        loaded = load_config(config, overrides)
     if output is not None:
         check_output(output, [*(workload or ()), *loaded.workload])
     request = RunRequest(
         config=loaded,
         workload=tuple(workload or ()),
-        events=_names(events, no_events),
+        events=names,
         stdin=sys.stdin.buffer,
+        overrides=overrides,
+        resume=run_id,
+        force=force,
     )
     if dry_run:
         from pilotcli.dry_run import examine
@@ -171,6 +198,8 @@ def pretrain(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove the rows collected before, and begin anew.")
     ] = False,
+    resume: Resume = None,
+    force: Force = False,
     format: Format = OutputFormat.auto,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -189,6 +218,7 @@ def pretrain(
     from pilotcli.config import load_config
     from pilotcli.errors import UsageError
     from pilotcli.event_runner import PretrainingSteps
+    from pilotcli.resuming import asked_again
     from pilotcli.runner import PretrainRequest
     from pilotcli.runner import pretrain as pretrain_models
 
@@ -196,11 +226,20 @@ def pretrain(
         other = "--fresh" if fresh else "--no-train"
         why = "would train on the rows that it removes" if fresh else "leaves nothing to do"
         raise UsageError(f"{other} together with --no-collect {why}", hint="Leave one of them out.")
+    overrides, names, run_id = tuple(set_ or ()), _names(events, False), None
+    if resume is not None:
+        run_id, loaded, asked, overrides = asked_again(resume, "pretrain", config, overrides)
+        names = asked.events if names is None else names
+    else:
+        loaded = load_config(config, overrides)
     request = PretrainRequest(
-        config=load_config(config, set_ or []),
-        events=_names(events, False),
+        config=loaded,
+        events=names,
         steps=PretrainingSteps(collect=not no_collect, train=not no_train),
         fresh=fresh,
+        overrides=overrides,
+        resume=run_id,
+        force=force,
     )
     with _watched(format, quiet, verbose, no_color) as (bus, abort):
         finished = pretrain_models(request, bus, abort=abort)

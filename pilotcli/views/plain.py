@@ -150,8 +150,10 @@ class PlainView:
         if signal.total:
             total = plural(signal.total, "query", "queries")
         workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
-        told = joined([clean(signal.workload), total, workers])
-        self._say(f"run {signal.run_id}: {told}")
+        done = f"{self.state.done} of them done" if signal.resumed and signal.workload else ""
+        told = joined([clean(signal.workload), total, done, workers])
+        again = " goes on" if signal.resumed else ""
+        self._say(f"run {signal.run_id}{again}: {told}")
         for event in signal.events:
             self._say(f"event {clean(event.name)}: {clean(event.fires)}")
         self._next_done = self._step()

@@ -191,12 +191,16 @@ class RunState:
     def _run_started(self, signal: RunStarted) -> None:
         self.run = signal
         self.started = self.clock()
+        for status, number in signal.before.items():
+            self.statuses[status] += number
+            self.done += number
         for event in signal.events:
-            self.events[event.name] = EventRow(event.name, event.fires)
+            row = EventRow(event.name, event.fires, event.fired, event.failed)
+            self.events[event.name] = row
         for model in signal.models:
-            row = self._model(model.name)
+            shown = self._model(model.name)
             if model.version is not None:
-                row.show(model.version, model.version.metrics)
+                shown.show(model.version, model.version.metrics)
 
     def _step_started(self, signal: StepStarted) -> None:
         self.step = (signal.text, self.clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import sys
@@ -73,6 +74,7 @@ class Workload:
         self._variables = dict(variables)
         self._limit = limit
         self._count: int | None = None
+        self._digest: str | None = None
         self._sources: dict[str, Source] = {}
         self._entries = [(entry, self._entry_source(entry, stdin)) for entry in entries]
         self.files = tuple(entry.path for entry in entries if entry.path is not None)
@@ -127,10 +129,27 @@ class Workload:
         iterating does); None otherwise.
         """
         if self._count is None and self._quick_to_read(max_bytes):
-            self._count = sum(1 for _ in self)
+            self._survey()
         if self._count is None or self._limit is None:
             return self._count
         return min(self._count, self._limit)
+
+    def digest(self, max_bytes: int = 16_000_000) -> str | None:
+        """A checksum over all statements and their labels, where that is quick to find out; as
+        `count`."""
+        if self._digest is None and self._quick_to_read(max_bytes):
+            self._survey()
+        return self._digest
+
+    def _survey(self) -> None:
+        checksum = hashlib.blake2b(digest_size=16)
+        self._count = 0
+        for query in self:
+            self._count += 1
+            copied = query.copy.size_bytes if query.copy is not None else 0
+            text = f"{query.label}\0{query.sql}\0{copied}\0"
+            checksum.update(text.encode("utf-8", "surrogateescape"))
+        self._digest = checksum.hexdigest()
 
     def close(self) -> None:
         """Remove what was spooled to temporary files; safe to call twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pilotcli.storage.journal.journal import Journal
+from pilotcli.storage.journal.past import BegunFiring, PastRun
 from pilotcli.storage.journal.records import (
     FiringRecord,
     PretrainingState,
@@ -14,8 +15,10 @@ from pilotcli.storage.journal.records import (
 from pilotcli.storage.journal.writer import RunJournal
 
 __all__ = [
+    "BegunFiring",
     "FiringRecord",
     "Journal",
+    "PastRun",
     "PretrainingState",
     "QueryRecord",
     "RunJournal",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.processes import start_of
+from pilotcli.storage.journal.past import PastRun, read_past, take_over
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import RunKind
 from pilotcli.storage.journal.recovery import recover
@@ -60,18 +61,21 @@ class Journal(JournalReader):
         config_text: str,
         database: str,
         options: Mapping[str, Any],
+        request: Mapping[str, Any] | None = None,
+        workload_digest: str | None = None,
     ) -> RunJournal:
         """Begin a run and return its writer, which has a connection of its own.
 
-        `config_text` and `database` must not hold secrets; they are stored as they are.
+        `config_text`, `database` and `request` must not hold secrets; they are stored as they
+        are. `request` and `workload_digest` are for whoever continues the run.
         """
         connection = connect(self.path.parent)
         try:
             with journal_errors(self.path):
                 cursor = connection.execute(
                     "INSERT INTO runs (kind, workload, config_path, config_text, database, "
-                    "options, started_at, status, host, pid, pid_start) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?)",
+                    "options, started_at, status, host, pid, pid_start, request, workload_digest) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
                     (
                         kind,
                         workload,
@@ -83,6 +87,8 @@ class Journal(JournalReader):
                         platform.node(),
                         os.getpid(),
                         start_of(os.getpid()),
+                        json.dumps(dict(request or {}), default=str),
+                        workload_digest,
                     ),
                 )
         except BaseException:
@@ -90,3 +96,12 @@ class Journal(JournalReader):
             raise
         assert cursor.lastrowid is not None
         return RunJournal(connection, self.path, cursor.lastrowid)
+
+    def past(self, run_id: int) -> PastRun:
+        """The state of a run that is to be continued. Raises `StorageError`."""
+        with journal_errors(self.path):
+            return read_past(self._connection, run_id)
+
+    def resume_run(self, run_id: int, *, forced: bool = False) -> tuple[RunJournal, PastRun]:
+        """Continue the run `run_id`: its writer, and its state. See `past.take_over`."""
+        return take_over(self.path, run_id, forced=forced)

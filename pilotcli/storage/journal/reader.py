@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -162,6 +162,41 @@ class JournalReader:
             "SELECT status, count(*) FROM results WHERE run_id = ? GROUP BY status", run_id
         )
         return dict(rows)
+
+    def counted_after(self, run_id: int, results: Iterable[int], *, ok: bool) -> dict[int, int]:
+        """For each of `results`, how many came after it in the run, or how many that were `ok`."""
+        wanted = " AND status = 'ok'" if ok else ""
+        sql = f"SELECT count(*) FROM results WHERE run_id = ? AND result > ?{wanted}"  # noqa: S608
+        return {number: self._all(sql, run_id, number)[0][0] for number in results}
+
+    def steering_reports(self, run_id: int) -> Iterator[SteeringReport]:
+        """What became of the pushes for each query of a run for which there were any."""
+        rows = self._each(
+            "SELECT steering FROM results WHERE run_id = ? AND steering IS NOT NULL", run_id
+        )
+        return (report for row in rows if (report := _steering(row[0])) is not None)
+
+    def elapsed_s(self, run_id: int) -> float:
+        """Seconds from the first query to the last of each part of a run, summed: without the
+        pauses before it was resumed."""
+        ends = [
+            row[0]
+            for row in self._all(
+                "SELECT after_result FROM resumes WHERE run_id = ? ORDER BY resumed_at", run_id
+            )
+        ]
+        elapsed_s, begin = 0.0, 0
+        for end in ends:
+            ((first, last),) = self._all(
+                "SELECT min(started_at), max(started_at + elapsed_s) FROM results "
+                "WHERE run_id = ? AND result > ? AND result <= ?",
+                run_id,
+                begin,
+                end,
+            )
+            elapsed_s += (last - first) if first is not None else 0.0
+            begin = end
+        return elapsed_s
 
     def statistics(self, run_id: int) -> RunStatistics:
         """Counts per status and latency percentiles of a run, without loading its results."""

@@ -24,7 +24,14 @@ from pilotcli.storage.journal.tail import Tail, tail_path
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FIRING_COLUMNS", "OTHER_COLUMNS", "QUERY_COLUMNS", "USUAL_COLUMNS", "RunJournal"]
+__all__ = [
+    "FIRING_COLUMNS",
+    "OTHER_COLUMNS",
+    "QUERY_COLUMNS",
+    "USUAL_COLUMNS",
+    "RunJournal",
+    "text_in_journal",
+]
 
 MAX_SQL_CHARS = 1_000_000
 BATCH_ROWS = 1000
@@ -392,6 +399,11 @@ class RunJournal:
             stored[query.seq] = 1
 
 
+def text_in_journal(sql: str) -> str:
+    """A statement's text as the journal keeps it: cut, and storable."""
+    return _storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS])
+
+
 def _query_row(query: Query) -> tuple[object, ...]:
     sql = query.sql
     return (
@@ -400,7 +412,7 @@ def _query_row(query: Query) -> tuple[object, ...]:
         query.file,
         query.line,
         query.command,
-        _storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS]),
+        text_in_journal(sql),
         len(sql),
     )
 

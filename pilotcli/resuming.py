@@ -1,0 +1,235 @@
+"""Continuing a run: which one, whether it is still the same, and from where."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pilotcli.config import RunConfig, load_config, shown_config
+from pilotcli.errors import UsageError
+from pilotcli.event_runner import PastFirings
+from pilotcli.records import EventKind, Query
+from pilotcli.run_request import Asked
+from pilotcli.signals import EventTriggered
+from pilotcli.storage.journal import FiringRecord, Journal, PastRun, RunKind, RunRecord
+from pilotcli.storage.journal.writer import text_in_journal
+
+__all__ = [
+    "asked_again",
+    "find_run",
+    "past_firings",
+    "refuse_changed_config",
+    "refuse_changed_workload",
+    "versions_to_load",
+]
+
+_NEWEST = "last"
+
+
+def asked_again(
+    resume: str, kind: RunKind, config: Path | None, overrides: Sequence[str]
+) -> tuple[int, RunConfig, Asked, tuple[str, ...]]:
+    """The run that `--resume` means, its config with `overrides` on top of those it had, what it
+    was asked to do, and all overrides. Raises `UsageError`, `ConfigError`, `StorageError`."""
+    with _journal(load_config(config, overrides)) as journal:
+        record = find_run(journal, resume, kind)
+        asked = _asked(journal.past(record.run_id).request, record)
+    given = {one.partition("=")[0].strip() for one in overrides}
+    missing = [key for key in asked.withheld if key not in given]
+    if missing:
+        raise UsageError(
+            f"run {record.run_id} was started with --set {missing[0]}=..., which is not kept, "
+            "for it may be a secret",
+            hint="Give it again.",
+        )
+    both = (*asked.overrides, *overrides)
+    path = config if config is not None or asked.config is None else Path(asked.config)
+    return record.run_id, load_config(path, both), asked, both
+
+
+def _journal(config: RunConfig) -> Journal:
+    journal = Journal.open_existing(config.home)
+    if journal is None:
+        raise UsageError(
+            f"there are no runs in {config.home} to resume", hint="Begin one: pilot run WORKLOAD"
+        )
+    return journal
+
+
+def _asked(request: Mapping[str, Any], record: RunRecord) -> Asked:
+    if not request:
+        raise UsageError(
+            f"run {record.run_id} was made by an older pilot, which did not keep what is needed",
+            hint="Start it anew: pilot run WORKLOAD",
+        )
+    names = ("events", "overrides", "withheld", "workload")
+    told: dict[str, Any] = {
+        key: _tuple(value) if key in names else value for key, value in request.items()
+    }
+    if told["folder"] != str(Path.cwd()):
+        # Globs and files were named from where the command was given.
+        told["workload"] = tuple(
+            one if one == "-" else os.path.join(told["folder"], one)  # noqa: PTH118
+            for one in told["workload"]
+        )
+    return Asked(**told)
+
+
+def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
+    """The run numbered `resume`, or the newest that can be continued for `last`.
+
+    Raises `UsageError` where there is none, or it has nothing left to do.
+    """
+    if resume != _NEWEST:
+        if not resume.isdecimal():
+            raise UsageError(
+                f"--resume takes the number of a run, not {resume!r}", hint="See: pilot runs list"
+            )
+        record = journal.run(int(resume))
+        if record.kind != kind:
+            raise UsageError(
+                f"run {record.run_id} is a `pilot {record.kind}`",
+                hint=f"Resume it with: pilot {record.kind} --resume {record.run_id}",
+            )
+        if _is_complete(record):
+            raise UsageError(
+                f"run {record.run_id} is complete: there is nothing to resume",
+                hint=f"See what came of it: pilot runs show {record.run_id}",
+            )
+        return record
+    for record in journal.runs(limit=None):
+        if record.kind == kind and not _is_complete(record) and not record.alive:
+            return record
+    raise UsageError(
+        f"there is no interrupted run in {journal.path.parent}", hint="See: pilot runs list"
+    )
+
+
+def _is_complete(record: RunRecord) -> bool:
+    if record.status == "running":
+        return False
+    return bool(record.summary.get("complete", True))
+
+
+def refuse_changed_config(record: RunRecord, config: RunConfig) -> None:
+    """Raise `UsageError` when `config` is not what the run was started with; it says what."""
+    before, now = (
+        json.loads(record.config_text),
+        json.loads(json.dumps(shown_config(config), default=str)),
+    )
+    changes = list(_differences(before, now))
+    if changes:
+        more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
+        raise UsageError(
+            f"the config of run {record.run_id} has changed: {'; '.join(changes[:3])}{more}",
+            hint="Put it back, or continue nevertheless with --force.",
+        )
+
+
+def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*before, *now]):
+            yield from _differences(
+                before.get(name), now.get(name), f"{key}.{name}" if key else str(name)
+            )
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for number, (one, other) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(one, other, f"{key}[{number}]")
+    elif before != now:
+        yield f"{key} was {_brief(before)} and is {_brief(now)}"
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def refuse_changed_workload(
+    journal: Journal,
+    past: PastRun,
+    workload: Iterable[Query],
+    digest: str | None,
+    total: int | None,
+) -> None:
+    """Raise `UsageError` when the workload is not the one of the run; it says what changed."""
+    if digest is not None and digest == past.workload_digest:
+        return
+    told = _first_difference(journal, past.run_id, workload)
+    if told is None and (digest is None or past.workload_digest is None):
+        return
+    before = past.request.get("total")
+    if told is None and before is not None and total is not None and before != total:
+        told = f"it has {total} queries to run, and had {before}"
+    raise UsageError(
+        f"the workload of run {past.run_id} has changed: "
+        + (told or "statements that had not run yet are others"),
+        hint="Put it back, or continue nevertheless with --force.",
+    )
+
+
+def _first_difference(journal: Journal, run_id: int, workload: Iterable[Query]) -> str | None:
+    known = journal.queries(run_id)
+    wanted = next(known, None)
+    for query in workload:
+        if wanted is None:
+            return None
+        if query.seq < wanted.seq:
+            continue
+        if text_in_journal(query.sql) != wanted.sql or len(query.sql) != wanted.sql_chars:
+            place = f" ({query.file}:{query.line})" if query.file else ""
+            return f"{query.label}{place} is another statement"
+        wanted = next(known, None)
+    return None if wanted is None else f"{wanted.label} is missing"
+
+
+def past_firings(
+    firings: Sequence[FiringRecord], past: PastRun, counted: Mapping[int, int]
+) -> PastFirings:
+    """What the events of a run have come to. `counted` says how many of the queries that events
+    count came after each query at which one fired, and after 0."""
+    ended: dict[str, list[tuple[str, int, str]]] = {}
+    last: dict[str, int] = {}
+    for one in firings:
+        ended.setdefault(one.event, []).append((one.reason, one.after_query, one.outcome))
+        if one.reason == "interval":
+            last[one.event] = one.after_query
+    begun = past.begun
+    return PastFirings(
+        ended=ended,
+        failures=[_signal(one) for one in firings if one.outcome == "failed"],
+        last=last,
+        counted=counted,
+        begun=None if begun is None else (begun.event, begun.reason, begun.after_query),
+    )
+
+
+def _signal(one: FiringRecord) -> EventTriggered:
+    return EventTriggered(
+        event=one.event,
+        kind=EventKind(one.kind),
+        reason=one.reason,
+        after_query=one.after_query,
+        outcome=one.outcome,
+        duration_s=one.duration_s,
+        fired=one.fired,
+        error=one.error,
+        traceback=one.traceback,
+    )
+
+
+def versions_to_load(journal: Journal, past: PastRun) -> dict[str, int | None]:
+    """The checkpoint of each model that was in use, without what the interrupted firing saved."""
+    versions = dict(past.loaded)
+    for saved in journal.models(past.run_id):
+        begun = past.begun
+        if begun is not None and (saved.event, saved.query_seq) == (begun.event, begun.after_query):
+            continue
+        versions[saved.model] = saved.version
+    return versions
