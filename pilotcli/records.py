@@ -122,6 +122,7 @@ class QueryResult(NamedTuple):
     - `round`: 1 for the first replay of the workload, 2 for the second, ...; 0 is warm-up.
     - `started_at`: seconds since the epoch.
     - `steering`: what became of the pushes; None where nothing was pushed.
+    - `attempts`: how often it was sent: again, when the connection was lost while it ran.
     """
 
     seq: int
@@ -139,6 +140,7 @@ class QueryResult(NamedTuple):
     file: str | None = None
     line: int | None = None
     steering: SteeringReport | None = None
+    attempts: int = 1
 
     @property
     def ok(self) -> bool:

@@ -23,7 +23,7 @@ from pilotcli.model_loading import current_version, load_models, load_models_aga
 from pilotcli.names import sentences
 from pilotcli.plugins import check_plugins
 from pilotcli.records import EventKind, RunStatus
-from pilotcli.replay import Progress, Replay, Tally
+from pilotcli.replay import Replay
 from pilotcli.resuming import (
     past_firings,
     refuse_changed_config,
@@ -45,6 +45,8 @@ from pilotcli.signals import (
 )
 from pilotcli.storage.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, PastRun, RunKind
+from pilotcli.tally import Tally
+from pilotcli.units import Progress
 from pilotcli.workload import Workload, open_workload
 
 __all__ = ["PretrainRequest", "RunRequest", "pretrain", "run", "select_events"]

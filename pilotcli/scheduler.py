@@ -41,6 +41,8 @@ from pilotcli.workload import leading_keyword
 __all__ = ["PilotScheduler", "RunLog", "SchedulerFactory"]
 
 _NO_ROWS = Rows()
+MOST_ATTEMPTS = 3
+"""How often a query is sent at most whose connection is lost each time: it may be the reason."""
 NOTES_SHOWN = 20
 """Different words to the user about steering; more of them are in the journal alone."""
 
@@ -258,15 +260,26 @@ class PilotScheduler:
         worker: int = 0,
         *,
         refused: PilotError | None = None,
+        lost: Callable[[Query], Session | None] | None = None,
     ) -> tuple[QueryResult, Sequence[Row], PilotError | None]:
         """Run `query` in `session`, record it, fire what is due; never raises for the query.
 
-        With `refused` it is recorded with that error and not run. Returns its result, its rows,
-        and the error that it ended with.
+        With `refused` it is recorded with that error and not run. `lost` is asked, when the
+        connection was lost meanwhile, for a session in which to run it once more; what it raises
+        is passed on, and then nothing is recorded. Returns the query's result, its rows, and the
+        error that it ended with.
         """
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
         result, rows, error, pulled = self.run_in(session, query, round, worker, refused)
+        if lost is not None and refused is None and session.closed:
+            attempts = 1
+            while (
+                session.closed and attempts < MOST_ATTEMPTS and (again := lost(query)) is not None
+            ):
+                session, attempts = again, attempts + 1
+                result, rows, error, pulled = self.run_in(session, query, round, worker)
+            result = result._replace(attempts=attempts)
         with self._lock:
             self.finished += 1
             self.last_result = result
@@ -339,6 +352,7 @@ class PilotScheduler:
                 query.file,
                 query.line,
                 report,
+                1,
             ),
         )
         return result, rows.rows, error, pulled

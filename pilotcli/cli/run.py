@@ -65,6 +65,10 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option(metavar="TIME", help="Time-out of a query: 30s, 500ms, 5min or seconds."),
     ] = None,
+    reconnect: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="TIME", help="How long to wait for a server that has gone away."),
+    ] = None,
     workers: Annotated[Count, typer.Option(help="Connections that replay at once.")] = None,
     max_failures: Annotated[
         Count, typer.Option(help="Queries that may fail before the exit code is 1.")
@@ -137,6 +141,7 @@ def run(
         "seed": seed,
         "limit": limit,
         "timeout": timeout,
+        "reconnect": reconnect,
         "workers": workers,
         "max_failures": max_failures,
         "fail_fast": fail_fast,

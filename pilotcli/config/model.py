@@ -94,6 +94,8 @@ class RunSection:
 
     timeout: float | None = _key(None, "duration")
     """Seconds (or `500ms`, `30s`, `5min`) after which the server ends a query."""
+    reconnect: float = _key(60.0, "duration")
+    """Seconds to wait for a server that has gone away, before the run ends with exit code 4."""
     repeat: int = _key(1, "integer", least=1)
     """How many times the workload is replayed."""
     warmup: int = _key(0, "integer", least=0)

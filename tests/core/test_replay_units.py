@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pilotcli.records import Query, QueryResult
-from pilotcli.replay import Tally, transaction_units
+from pilotcli.tally import Tally
+from pilotcli.units import transaction_units
 from pilotcli.workload import leading_keyword
 
 

@@ -371,7 +371,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         run.close()
     connection = sqlite3.connect(tmp_path / "journal.db")
     connection.executescript(
-        "ALTER TABLE results DROP COLUMN steering;"
+        "ALTER TABLE results DROP COLUMN steering; ALTER TABLE results DROP COLUMN attempts;"
         "ALTER TABLE runs DROP COLUMN request; ALTER TABLE runs DROP COLUMN workload_digest;"
         "DROP TABLE begun; DROP TABLE warmed; DROP TABLE loaded; DROP TABLE resumes;"
         "PRAGMA user_version = 1"

@@ -103,20 +103,25 @@ class JournalReader:
         # A journal of an older pilot that cannot be written to is read as it is.
         known = {row[1] for row in self._all("PRAGMA table_info(results)")}
         steering = "steering" if "steering" in known else "NULL"
+        attempts = "attempts" if "attempts" in known else "1"
         by = {"seq": "round, seq, result", "slowest": "elapsed_s DESC, result"}[order]
         outer = by.replace(" seq", " chosen.seq")
         # The rows are chosen and ordered by the narrow columns alone; only those that are asked
         # for are joined with their texts.
         rows = self._each(
             "SELECT chosen.seq, label, status, started_at, elapsed_s, row_count, error, sqlstate, "  # noqa: S608
-            f"inference_s, collection_s, round, worker, file, line, {steering} "
+            f"inference_s, collection_s, round, worker, file, line, {steering}, "
+            f"{attempts} "
             f"FROM (SELECT * FROM results WHERE {wanted} ORDER BY {by} LIMIT ?) AS chosen "
             "JOIN queries ON queries.run_id = chosen.run_id AND queries.seq = chosen.seq "
             f"ORDER BY {outer}",
             *arguments,
             -1 if limit is None else limit,
         )
-        return (QueryResult(*row[:-1])._replace(steering=_steering(row[-1])) for row in rows)
+        return (
+            QueryResult(*row[:-2])._replace(steering=_steering(row[-2]), attempts=row[-1])
+            for row in rows
+        )
 
     def queries(self, run_id: int, *, seq: int | None = None) -> Iterator[QueryRecord]:
         """The queries of a run in their order, each once; only `seq` when that is given."""

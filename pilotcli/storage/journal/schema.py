@@ -64,6 +64,7 @@ CREATE TABLE results (
     inference_s REAL NOT NULL DEFAULT 0,
     collection_s REAL NOT NULL DEFAULT 0,
     steering TEXT, -- JSON: applied, ignored, native
+    attempts INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (run_id, result)
 ) WITHOUT ROWID;
 CREATE INDEX results_failed ON results (run_id) WHERE status <> 'ok';
@@ -147,7 +148,8 @@ TABLES += RESUMING
 UPGRADES = {
     1: "ALTER TABLE results ADD COLUMN steering TEXT",
     2: "ALTER TABLE runs ADD COLUMN request TEXT NOT NULL DEFAULT '{}';"
-    "ALTER TABLE runs ADD COLUMN workload_digest TEXT;" + RESUMING,
+    "ALTER TABLE runs ADD COLUMN workload_digest TEXT;"
+    "ALTER TABLE results ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;" + RESUMING,
 }
 """By version: what makes a file of that version one of the next."""
 

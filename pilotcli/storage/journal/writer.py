@@ -40,7 +40,15 @@ LARGE_SQL_CHARS = 65_536
 
 QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
 USUAL_COLUMNS = ("result", "seq", "round", "worker", "started_at", "elapsed_s", "row_count")
-OTHER_COLUMNS = ("status", "error", "sqlstate", "inference_s", "collection_s", "steering")
+OTHER_COLUMNS = (
+    "status",
+    "error",
+    "sqlstate",
+    "inference_s",
+    "collection_s",
+    "steering",
+    "attempts",
+)
 FIRING_COLUMNS = (
     "event",
     "kind",
@@ -422,6 +430,7 @@ def _is_usual(result: QueryResult) -> bool:
         result.status == "ok"
         and not (result.inference_s or result.collection_s)
         and result.steering is None
+        and result.attempts == 1
     )
 
 
@@ -433,6 +442,7 @@ def _others(result: QueryResult) -> tuple[object, ...]:
         result.inference_s,
         result.collection_s,
         None if result.steering is None else _storable(_steering(result.steering)),
+        result.attempts,
     )
 
 

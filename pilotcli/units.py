@@ -1,0 +1,123 @@
+"""Units of a workload: what one worker runs without another in between.
+
+A unit is a single query, or a whole `BEGIN ... COMMIT` block.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pilotcli.records import Query
+
+__all__ = [
+    "BLOCK_BEGINS",
+    "Begun",
+    "Progress",
+    "Shared",
+    "ends_block",
+    "left_units",
+    "remember",
+    "transaction_units",
+]
+
+BLOCK_BEGINS = frozenset({"BEGIN", "START"})
+BLOCK_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"})
+
+
+def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
+    """Group `BEGIN ... COMMIT` blocks; every other query is a unit of its own.
+
+    A block that the workload never ends is a unit up to the workload's end.
+    """
+    block: list[Query] = []
+    for query in queries:
+        if not block and query.command not in BLOCK_BEGINS:
+            yield (query,)
+            continue
+        block.append(query)
+        if len(block) > 1 and ends_block(query):
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def ends_block(query: Query) -> bool:
+    if query.command not in BLOCK_ENDS:
+        return False
+    words = query.sql.upper().replace(";", " ").split()
+    if query.command == "PREPARE":
+        return words[1:2] == ["TRANSACTION"]
+    if query.command == "ROLLBACK" and "TO" in words[1:3]:
+        return False
+    return not ("CHAIN" in words and "NO" not in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been replayed already: by round, and by warm-up round (from 0), one byte for each
+    query's number that is 1 where the query has ended."""
+
+    rounds: Mapping[int, bytearray] = field(default_factory=dict)
+    warmups: Mapping[int, bytearray] = field(default_factory=dict)
+
+
+class Begun(tuple[Query, ...]):
+    """A unit whose first `again` queries have run before: they only bring the session to where it
+    was, and are not recorded."""
+
+    again = 0
+
+
+def left_units(
+    units: Iterable[Sequence[Query]], done: bytearray, *, one_session: bool
+) -> Iterator[Sequence[Query]]:
+    """The units of a round that are left to do. With `one_session` the first of them is headed by
+    what made the session as it was: its settings, and the beginning of an open block."""
+    settings: list[Query] = []
+    block: list[Query] = []
+    waits = one_session
+    for unit in units:
+        ended = [query.seq < len(done) and done[query.seq] == 1 for query in unit]
+        again = sum(ended)
+        if again == len(unit):
+            if one_session:
+                for query in unit:
+                    remember(query, settings, block)
+            continue
+        head = [*settings, *block] if waits else []
+        waits = False
+        if not head and not again:
+            yield unit
+            continue
+        rest = Begun([*head, *unit])
+        rest.again = len(head) + again
+        yield rest
+
+
+def remember(query: Query, settings: list[Query], block: list[Query]) -> None:
+    if block or query.command in BLOCK_BEGINS:
+        block.append(query)
+        if len(block) > 1 and ends_block(query):
+            if query.command in ("COMMIT", "END"):
+                settings.extend(one for one in block if one.command in _OF_THE_SESSION)
+            block.clear()
+    elif query.command in _OF_THE_SESSION:
+        settings.append(query)
+
+
+_OF_THE_SESSION = frozenset({"SET", "RESET", "DISCARD", "PREPARE", "DEALLOCATE", "LOAD", "LISTEN"})
+
+
+class Shared(Iterator[Sequence[Query]]):
+    """Hands units to several threads, each to one of them."""
+
+    def __init__(self, units: Iterator[Sequence[Query]]) -> None:
+        self._units = units
+        self._lock = threading.Lock()
+
+    def __next__(self) -> Sequence[Query]:
+        with self._lock:
+            return next(self._units)

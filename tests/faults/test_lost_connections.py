@@ -1,0 +1,86 @@
+"""Connections that are lost in mid-run: what runs again, what does not, and what is told."""
+
+from __future__ import annotations
+
+import pytest
+from project_folder import Project
+
+from pilotcli.signals import Notice
+
+
+@pytest.fixture
+def falling(project: Project) -> Project:
+    """A workload whose connection an event ends while the query after it runs."""
+    project.write(
+        "ev.py",
+        """
+        import threading
+        from pilotcli import QueryFinishEvent
+
+        class Ends(QueryFinishEvent):
+            fallen = False
+
+            def process(self, db_controller, data_manager):
+                if self.fallen:
+                    return
+                self.fallen = True
+                ask = (
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE query LIKE '%falls%' AND state = 'active' AND pid <> pg_backend_pid()"
+                )
+
+                def end():
+                    while not db_controller.execute(ask, fetch=True):
+                        pass
+
+                threading.Thread(target=end, daemon=True).start()
+        """,
+    )
+    project.config("events: ['ev.py:Ends']\nrun: {max_failures: 5}")
+    return project
+
+
+def statuses(project: Project) -> list[tuple[str, int]]:
+    with project.journal() as journal:
+        return [(one.status, one.attempts) for one in journal.results(journal.run().run_id)]
+
+
+def test_a_read_runs_again(falling: Project) -> None:
+    falling.write("w.sql", "SELECT 1; SELECT 'falls', pg_sleep(1); SELECT 3;")
+    finished = falling.run("w.sql")
+    assert (finished.exit_code, finished.ok) == (0, 3), finished
+    assert statuses(falling) == [("ok", 1), ("ok", 2), ("ok", 1)]
+    assert any("connected again" in one.text for one in falling.heard(Notice))  # type: ignore[attr-defined]
+
+
+def test_what_may_have_written_does_not(falling: Project) -> None:
+    falling.write(
+        "w.sql",
+        "CREATE TABLE kept AS SELECT 1 AS n;"
+        "INSERT INTO kept SELECT 2 FROM (SELECT 'falls', pg_sleep(1)) AS f;"
+        "SELECT count(*) FROM kept; DROP TABLE kept;",
+    )
+    falling.run("w.sql")
+    assert statuses(falling) == [("ok", 1), ("error", 1), ("ok", 1), ("ok", 1)]
+
+
+def test_a_block_is_rolled_back_and_so_runs_again_with_the_settings_before_it(
+    falling: Project,
+) -> None:
+    falling.write(
+        "w.sql",
+        "SET work_mem = '9MB'; BEGIN; CREATE TABLE kept AS SELECT 1 AS n;"
+        "INSERT INTO kept SELECT 2 FROM (SELECT 'falls', pg_sleep(1)) AS f; COMMIT;"
+        "SELECT 1 / (count(*) - 1) FROM kept;"
+        "SELECT 1 / (current_setting('work_mem') = '9MB')::int; DROP TABLE kept;",
+    )
+    finished = falling.run("w.sql")
+    assert (finished.exit_code, finished.ok) == (0, 8), list(statuses(falling))
+    assert statuses(falling)[3] == ("ok", 2)
+
+
+def test_a_query_that_ends_its_own_connection_is_given_up(project: Project) -> None:
+    project.config("run: {max_failures: 1}")
+    project.write("w.sql", "SELECT pg_terminate_backend(pg_backend_pid()); SELECT 2;")
+    assert project.run("w.sql").exit_code == 0
+    assert statuses(project) == [("error", 3), ("ok", 1)]
