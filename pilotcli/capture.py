@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Literal, TextIO
 
+from pilotcli.redaction import redacted
 from pilotcli.signals import Bus, DriverOutput, EventTriggered, Signal
 
 __all__ = ["driver_output", "own_stream", "process_output"]
@@ -47,7 +48,8 @@ class _Lines(io.TextIOBase):
                 self._begun = ""
             for line in lines:
                 # A progress bar rewrites its line; what it ends as is what it says.
-                self._bus.emit(DriverOutput(line.rstrip("\r").rpartition("\r")[2], self._stream))
+                shown = redacted(line.rstrip("\r").rpartition("\r")[2])
+                self._bus.emit(DriverOutput(shown, self._stream))
         return len(text)
 
     def finish(self) -> None:

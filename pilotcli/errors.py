@@ -17,13 +17,16 @@
     │   └── QueryCancelled      1
     └── Interrupted             130 the user stopped the run
 
-A message says what went wrong, where, and what to do next; it never holds a secret.
+A message says what went wrong, where, and what to do next; it never holds a secret, also where it
+quotes a driver or the server (`pilotcli.redaction`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pilotcli.redaction import redacted
 
 __all__ = [
     "CapabilityError",
@@ -55,9 +58,10 @@ class PilotError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        message = redacted(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint if hint is None else redacted(hint)
 
     def __str__(self) -> str:
         return self.message
@@ -92,8 +96,17 @@ class ConfigError(UsageError):
     """The config does not hold; `problems` lists all that is wrong, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(_redacted(one) for one in problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def _redacted(problem: Problem) -> Problem:
+    hint = problem.hint
+    return replace(
+        problem,
+        message=redacted(problem.message),
+        hint=hint if hint is None else redacted(hint),
+    )
 
 
 class WorkloadError(UsageError):

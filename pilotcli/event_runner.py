@@ -26,6 +26,7 @@ from pilotcli.events import (
 )
 from pilotcli.model import CheckpointedModel, Provenance
 from pilotcli.records import EventKind, FiringOutcome, FiringReason, ModelVersion
+from pilotcli.redaction import redacted
 from pilotcli.signals import (
     Bus,
     CollectionFinished,
@@ -408,4 +409,5 @@ def _told(exc: BaseException) -> tuple[str, str]:
     own = exc.__traceback__
     while own is not None and own.tb_frame.f_globals.get("__name__") == __name__:
         own = own.tb_next
-    return line, "".join(traceback.format_exception(type(exc), exc, own or exc.__traceback__))
+    trace = "".join(traceback.format_exception(type(exc), exc, own or exc.__traceback__))
+    return redacted(line), redacted(trace)

@@ -23,6 +23,7 @@ from pilotcli.model_loading import current_version, load_models, load_models_aga
 from pilotcli.names import sentences
 from pilotcli.plugins import check_plugins
 from pilotcli.records import EventKind, RunStatus
+from pilotcli.redaction import redacted
 from pilotcli.replay import Replay
 from pilotcli.resuming import (
     past_firings,
@@ -297,7 +298,7 @@ class _Ready:
                 continue
             code = exc.exit_code if isinstance(exc, PilotError) else 1
             hint = exc.hint if isinstance(exc, PilotError) else None
-            verdicts.append((code, sentences(str(exc), hint)))
+            verdicts.append((code, redacted(sentences(str(exc), hint))))
         failed = {one.event for one in self.scheduler.event_runner.failures}
         if failed:
             names = ", ".join(sorted(failed))

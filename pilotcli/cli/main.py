@@ -62,6 +62,7 @@ def main() -> None:
     if "--debug" in own:
         debug = True
         arguments.remove("--debug")
+    _log_to_terminal()
     sys.exit(_exit_code(arguments, debug))
 
 
@@ -75,6 +76,20 @@ def _with_run(arguments: list[str]) -> list[str]:
     return told
 
 
+def _log_to_terminal() -> None:
+    """Let what pilot's own modules log reach the terminal in the form that it takes there.
+
+    The root logger is left to drivers.
+    """
+    import logging
+
+    from pilotcli.views.log_lines import LogLines
+
+    own = logging.getLogger("pilotcli")
+    own.addHandler(LogLines())
+    own.propagate = False
+
+
 def _exit_code(arguments: list[str], debug: bool) -> int:
     command = typer.main.get_command(app)
     try:
@@ -84,18 +99,19 @@ def _exit_code(arguments: list[str], debug: bool) -> int:
     except KeyboardInterrupt:
         return 130
     except PilotError as exc:
-        from pilotcli.views.console import error
+        from pilotcli.views.console import error, trace
 
         if debug:
-            raise
-        error(exc)
+            trace(exc)
+        else:
+            error(exc)
         return exc.exit_code
-    except Exception as exc:
-        from pilotcli.views.console import err
+    except Exception as exc:  # noqa: BLE001 - told, with an exit code of its own
+        from pilotcli.views.console import defect, trace
 
         if debug:
-            raise
-        err(f"pilot: a defect of pilot itself: {type(exc).__name__}: {exc}")
-        err("  Run it again with --debug for the traceback, and please report it.")
+            trace(exc)
+        else:
+            defect(exc)
         return DEFECT_EXIT_CODE
     return 0

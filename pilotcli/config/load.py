@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pilotcli.config.model import RunConfig
 from pilotcli.config.overrides import override
-from pilotcli.config.secrets import masked
+from pilotcli.config.secrets import masked, secrets_in
 from pilotcli.config.sections import Reader
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
 from pilotcli.errors import ConfigError, Problem
 from pilotcli.names import did_you_mean
+from pilotcli.redaction import dsn_secrets, keep_secret
 
 __all__ = ["DEFAULT_NAME", "load_config"]
 
@@ -36,7 +37,8 @@ def load_config(
     Without `path` it is `pilot.yaml` of the current folder `cwd`, or, where that is missing,
     nothing but defaults. `overrides` are `key.path=value` with YAML values. `environ` is what
     `${VAR}` reads from (default: `os.environ`). Raises `ConfigError` with every problem there is,
-    in the order of the file.
+    in the order of the file. The secrets of the config are masked in all that this process shows
+    from here on.
     """
     cwd = (cwd or Path.cwd()).absolute()
     variables = Variables(os.environ if environ is None else environ)
@@ -56,9 +58,21 @@ def load_config(
         override(top, one, problems, variables)
     full_path = Path(cwd, path) if path is not None else None
     config = Reader(problems, base, cwd).read(top, full_path, variables)
+    config = replace(config, secrets=config.secrets | _secrets_of(config))
     if problems.found:
         raise _error(problems, variables)
+    keep_secret(config.secrets)
     return config
+
+
+def _secrets_of(config: RunConfig) -> set[str]:
+    """The passwords in a config: of its connection strings, and what has a secret's name."""
+    found = dsn_secrets(config.database.dsn) | dsn_secrets(config.store.dsn)
+    for settings in (config.database.settings, config.database.session):
+        found = found.union(*map(dsn_secrets, settings.values()))
+    arguments = [one.args for section in (config.models, config.events) for one in section]
+    arguments += [one.args for one in config.handlers]
+    return found.union(*map(secrets_in, arguments))
 
 
 def _error(problems: Problems, variables: Variables) -> ConfigError:

@@ -241,4 +241,5 @@ class RunConfig:
     handlers: tuple[HandlerSpec, ...] = ()
     """Push handlers, a list in the order in which they are asked."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
-    """Values that came from environment variables with a secret's name; never shown."""
+    """Passwords in connection strings, arguments with a secret's name, and values that came from
+    environment variables with one; never shown."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pilotcli.config.model import Mark
-from pilotcli.config.secrets import MASK, masked, names_secret
+from pilotcli.config.secrets import masked, names_secret
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
 from pilotcli.names import did_you_mean
+from pilotcli.redaction import MASK
 
 __all__ = ["entry_names", "override"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from pilotcli.config.model import DatabaseSection, RunConfig
-from pilotcli.config.secrets import MASK, masked
+from pilotcli.config.secrets import masked
+from pilotcli.redaction import MASK
 
 __all__ = ["PilotConfig", "PostgreSQLConfig", "choose_embedded"]
 

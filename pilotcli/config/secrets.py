@@ -5,36 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import unquote
 
-__all__ = ["MASK", "is_secret_name", "masked", "masked_dsn", "names_secret", "secrets_in"]
+from pilotcli.redaction import MASK, SHORTEST_PART, masked_dsn
 
-MASK = "***"
-
-SHORTEST_PART = 4
-"""Characters that a secret needs to be masked within a longer text; a shorter one is masked only
-where it is the whole text."""
+__all__ = ["is_secret_name", "masked", "names_secret", "secrets_in"]
 
 _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|pwd$|secret|token$|(api|access|auth|private)[_-]?key$|credentials?$",
     re.IGNORECASE,
-)
-# The connection parameters of libpq that are secrets (PostgreSQL manual, section 34.1.2).
-_SECRET_PARAMETERS = (
-    "password",
-    "sslpassword",
-    "oauth_client_secret",
-    "scram_client_key",
-    "scram_server_key",
-)
-# A URL's user part (RFC 3986, section 3.2.1). It is taken to reach to the last @, since a password
-# may hold characters that should have been percent-encoded.
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@:?#\s]*):.*@", re.DOTALL)
-_URL_PARAMETER = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
-# libpq's `key = value` form, in which a value may be quoted and a backslash escapes (34.1.1.1).
-_PAIR = re.compile(
-    rf"(?<![?&\w])((?:{'|'.join(_SECRET_PARAMETERS)})\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|(?:\\.|\S)+)",
-    re.IGNORECASE | re.DOTALL,
 )
 _KEY = re.compile(r"[\w-]+(?=['\"]?\s*:(?!//))")
 
@@ -48,19 +26,6 @@ def names_secret(yaml: str) -> bool:
     """Whether a text of YAML has a key that is the name of a secret, as far as can be seen without
     reading it, since it may be broken."""
     return any(is_secret_name(found[0]) for found in _KEY.finditer(yaml))
-
-
-def masked_dsn(dsn: str) -> str:
-    """A connection string or URL without its secrets."""
-    if "://" in dsn:
-        dsn = _URL_PASSWORD.sub(rf"\1:{MASK}@", dsn)
-        dsn = _URL_PARAMETER.sub(_masked_parameter, dsn)
-    return _PAIR.sub(rf"\1{MASK}", dsn)
-
-
-def _masked_parameter(found: re.Match[str]) -> str:
-    secret = unquote(found[2]).strip().lower() in _SECRET_PARAMETERS
-    return f"{found[1]}{found[2]}={MASK}" if secret else found[0]
 
 
 def masked(value: Any, key: str = "", secrets: Collection[str] = ()) -> Any:

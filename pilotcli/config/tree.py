@@ -12,9 +12,9 @@ from typing import Any
 from pilotcli.config.compose import Source, compose
 from pilotcli.config.model import Mark
 from pilotcli.config.scalars import TooLarge, typed
-from pilotcli.config.secrets import masked_dsn
 from pilotcli.config.variables import Variables
 from pilotcli.errors import Problem
+from pilotcli.redaction import masked_dsn
 
 __all__ = ["Node", "Problems", "parse_yaml", "plain", "problem_at"]
 

@@ -25,6 +25,7 @@ from psycopg2.extensions import parse_dsn
 
 from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
 from pilotcli.errors import DatabaseError, UsageError
+from pilotcli.redaction import keep_secret
 
 __all__ = [
     "Server",
@@ -110,6 +111,8 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
     when the server refuses one of the settings.
     """
     wanted = {key: str(value) for key, value in (settings or {}).items()}
+    given = (server.params.get("password"), server.params.get("sslpassword"))
+    _keep_secret(server, *given, os.environ.get("PGPASSWORD"))
     try:
         connection = _open(server, wanted)
     except psycopg2.OperationalError as error:
@@ -127,11 +130,19 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
             f"{server.where} is a PostgreSQL {version}",
             hint=f"pilot works with PostgreSQL {OLDEST_MAJOR} and newer.",
         )
+    _keep_secret(server, connection.info.password)  # it may come from a file of libpq's
     for caster in _forgiving_casters():
         psycopg2.extensions.register_type(caster, connection)
     with _opened_guard:
         _opened.add(connection)
     return connection
+
+
+def _keep_secret(server: Server, *passwords: str | None) -> None:
+    """Show `passwords` nowhere, unless they stand in the open as well: a role `postgres` with the
+    password `postgres`."""
+    named = " ".join(value for key, value in server.params.items() if "password" not in key)
+    keep_secret(one for one in passwords if one and one not in named)
 
 
 _opened: weakref.WeakSet[Connection] = weakref.WeakSet()

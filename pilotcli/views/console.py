@@ -7,16 +7,20 @@ import errno
 import os
 import sys
 import threading
+import traceback
 from typing import IO, Any
 
 from pilotcli.errors import ConfigError, PilotError
+from pilotcli.redaction import redacted
 from pilotcli.views.text import clean
 
 __all__ = [
     "Writer",
+    "defect",
     "err",
     "error",
     "out",
+    "trace",
     "wants_color",
     "wants_live",
 ]
@@ -89,6 +93,18 @@ def error(exc: PilotError) -> None:
         err(_indented(line))
     for line in (exc.hint or "").splitlines():
         err(f"{dim}{_indented(line)}{end}")
+
+
+def defect(exc: Exception) -> None:
+    """Tell the user that pilot itself is broken, on standard error."""
+    err(clean(redacted(f"pilot: a defect of pilot itself: {type(exc).__name__}: {exc}")))
+    err("  Run it again with --debug for the traceback, and please report it.")
+
+
+def trace(exc: BaseException) -> None:
+    """Write the traceback of an error to standard error, without secrets."""
+    for line in redacted("".join(traceback.format_exception(exc))).splitlines():
+        err(f"{' ' * (len(line) - len(line.lstrip(' ')))}{clean(line.strip())}")
 
 
 def wants_color(stream: Any, choice: bool | None = None) -> bool:

@@ -10,6 +10,7 @@ import psycopg2
 from pilotcli.databases.embedded import EmbeddedServer, process
 from pilotcli.databases.embedded.account import server_account
 from pilotcli.databases.embedded.binaries import find_binaries, readable_for
+from pilotcli.databases.embedded.place import Place
 
 
 class TcpServer:
@@ -50,6 +51,11 @@ class TcpServer:
                 file.write(f"listen_addresses = '127.0.0.1'\nport = {self.port}\n")
             process.start(place, readable_for(find_binaries(), account), account)
         return self
+
+    @property
+    def place(self) -> Place:
+        """The server's folder."""
+        return self._server.place
 
     def __exit__(self, *exception: object) -> None:
         self._server.release()

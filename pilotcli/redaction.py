@@ -1,0 +1,141 @@
+"""What this process must not show, and its removal from text that others have written.
+
+Passwords reach pilot in a config, a connection string or the environment, and come back in what
+drivers print, in their tracebacks and in words of the server. All secrets that pilot meets are kept
+here (`keep_secret`), and text passes through `redacted` where it enters pilot: in the errors, the
+output and the tracebacks of drivers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus, unquote
+
+__all__ = [
+    "MASK",
+    "SHORTEST_PART",
+    "dsn_secrets",
+    "forget_secrets",
+    "keep_secret",
+    "masked_dsn",
+    "redacted",
+]
+
+MASK = "***"
+
+SHORTEST_PART = 4
+"""Characters that a secret needs to be masked within a longer text; a shorter one is masked only
+where it is the whole text, or stands as a password."""
+
+# The connection parameters of libpq that are secrets (PostgreSQL manual, section 34.1.2).
+_SECRET_PARAMETERS = (
+    "password",
+    "sslpassword",
+    "oauth_client_secret",
+    "scram_client_key",
+    "scram_server_key",
+)
+_NAMES = "|".join(_SECRET_PARAMETERS)
+# A URL's user part (RFC 3986, section 3.2.1). It is taken to reach to the last @, since a password
+# may hold characters that should have been percent-encoded.
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@:?#\s]*):(.*)@", re.DOTALL)
+_URL_PARAMETER = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
+# libpq's `key = value` form, in which a value may be quoted and a backslash escapes (34.1.1.1).
+_PAIR = re.compile(
+    rf"(?<![?&\w])((?:{_NAMES})\s*=\s*)('(?:[^'\\]|\\.)*'?|(?:\\.|\S)+)",
+    re.IGNORECASE | re.DOTALL,
+)
+# The same within a longer text: none reaches beyond its line, nor a URL's beyond the next @.
+_URL_IN_TEXT = re.compile(r"(?<=://)([^/@:?#\s]*):[^@\s]+@")
+_PAIR_IN_TEXT = re.compile(
+    rf"(?<!\w)((?:{_NAMES})=)(?:'(?:[^'\\\n]|\\.)*'?|(?:\\.|[^\s&])+)", re.IGNORECASE
+)
+
+_guard = threading.Lock()
+_known: frozenset[str] = frozenset()
+_pattern: re.Pattern[str] | None = None
+
+
+def masked_dsn(dsn: str) -> str:
+    """A connection string or URL without its secrets."""
+    if "://" in dsn:
+        dsn = _URL_PASSWORD.sub(rf"\1:{MASK}@", dsn)
+        dsn = _URL_PARAMETER.sub(_masked_parameter, dsn)
+    return _PAIR.sub(rf"\1{MASK}", dsn)
+
+
+def dsn_secrets(dsn: str | None) -> set[str]:
+    """The secrets in a connection string or URL, each as it is meant and as it is written.
+
+    A password that stands in the open there too, as the name of the role or the database, is none.
+    """
+    if dsn is None:
+        return set()
+    written = {found[2] for found in _PAIR.finditer(dsn)}
+    meant = {_unquoted(one) for one in written}
+    if "://" in dsn:
+        parts = {found[2] for found in _URL_PASSWORD.finditer(dsn)}
+        parts |= {found[3] for found in _URL_PARAMETER.finditer(dsn) if _is_secret(found[2])}
+        written |= parts
+        meant |= {unquote(one) for one in parts}
+    in_the_open = masked_dsn(dsn)
+    return {one for one in written | meant if one and one not in in_the_open}
+
+
+def keep_secret(secrets: Iterable[str]) -> None:
+    """Mask `secrets` from here on, in this process, however they are spelt.
+
+    One of less than four characters is left out: it stands in too many words.
+    """
+    global _known, _pattern
+    new = {one for one in secrets if len(one) >= SHORTEST_PART} - _known
+    if not new:
+        return
+    with _guard:
+        _known |= new
+        spellings = set().union(*map(_spellings, _known))
+        longest_first = sorted(spellings, key=lambda one: (-len(one), one))
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def forget_secrets() -> None:
+    """Mask nothing that was kept so far; for a process that goes on with other configs."""
+    global _known, _pattern
+    with _guard:
+        _known, _pattern = frozenset(), None
+
+
+def redacted(text: str) -> str:
+    """`text` without the secrets that this process knows, and without what stands as a password
+    in a connection string."""
+    if _pattern is not None:
+        text = _pattern.sub(MASK, text)
+    if "://" in text:
+        text = _URL_IN_TEXT.sub(rf"\1:{MASK}@", text)
+    return _PAIR_IN_TEXT.sub(rf"\1{MASK}", text) if "=" in text else text
+
+
+def _is_secret(parameter: str) -> bool:
+    return unquote(parameter).strip().lower() in _SECRET_PARAMETERS
+
+
+def _masked_parameter(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2]}={MASK}" if _is_secret(found[2]) else found[0]
+
+
+def _unquoted(value: str) -> str:
+    """A value of libpq's `key = value` form, without its quotes and escapes."""
+    return re.sub(r"\\(.)", r"\1", value.removeprefix("'").removesuffix("'"), flags=re.DOTALL)
+
+
+def _spellings(secret: str) -> set[str]:
+    """How a secret may stand in a text: in a URL, a connection string, SQL, Python or JSON."""
+    encoded = {quote(secret, safe="", errors="replace"), quote(secret, errors="replace")}
+    encoded.add(quote_plus(secret, errors="replace"))
+    encoded |= {re.sub(r"%..", lambda found: found[0].lower(), one) for one in encoded}
+    escaped = secret.replace("\\", "\\\\").replace("'", "\\'")
+    in_code = {repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1]}
+    return {secret, escaped, secret.replace("'", "''"), *encoded, *in_code}
