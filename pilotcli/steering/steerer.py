@@ -33,6 +33,7 @@ from pilotcli.errors import (
     UsageError,
 )
 from pilotcli.records import Query, SteeringReport
+from pilotcli.redaction import redacted
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import coarse_settings, hint_text
 from pilotcli.steering.planner import Estimate, parse_report, rows_setting
@@ -351,7 +352,8 @@ class Steerer:
     def _take_in(self, query: Query, message: _Message, steered: Steered) -> None:
         """Read what the server said besides the rows."""
         notices = self.session.take_notices()
-        applied, ignored = list(message.applied), list(message.ignored)
+        applied = [redacted(what) for what in message.applied]
+        ignored = [(redacted(what), redacted(why)) for what, why in message.ignored]
         # The module is asked for only where it is at work: to look for it now might break into a
         # transaction of the workload.
         if message.rows or (self._reports and self.abilities.planner is not None):

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
-from tcp_server import TcpServer
+from tcp_server import SecretServer
 
 from pilotcli.databases.embedded import reset_servers
 from pilotcli.redaction import forget_secrets
-
-
-class SecretServer(TcpServer):
-    """A server whose password no other text holds, with every sign that is spelt in many ways."""
-
-    head, tail = f"Kx{secrets.token_hex(4)}", f"Wz{secrets.token_hex(4)}"
-    password = f"{head}'\\ %/@:?&=ü\"{tail}"
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +21,10 @@ def secret_server() -> Iterator[SecretServer]:
         Path(folder).chmod(0o711)
         home = Path(folder) / "home"
         with SecretServer(home) as server:
+            maker = psycopg2.connect(server.dsn("maker"))
+            maker.autocommit = True
+            maker.cursor().execute("CREATE DATABASE kept")
+            maker.close()
             yield server
         reset_servers(home)
 

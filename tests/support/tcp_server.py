@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from pathlib import Path
 
@@ -64,3 +65,10 @@ class TcpServer:
         """A key/value connection string."""
         secret = (password or self.password).replace("\\", r"\\").replace("'", r"\'")
         return f"host=127.0.0.1 port={self.port} user={user} dbname={database} password='{secret}'"
+
+
+class SecretServer(TcpServer):
+    """A server whose password no other text holds, with every sign that is spelt in many ways."""
+
+    head, tail = f"Kx{secrets.token_hex(4)}", f"Wz{secrets.token_hex(4)}"
+    password = f"{head}'\\ %/@:?&=ü\"{tail}"
