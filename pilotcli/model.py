@@ -84,7 +84,9 @@ class CheckpointedModel(PilotModel):
     def load_model(self, version: int | None = None) -> ModelVersion:
         """Verify and restore `version` (None: the current one).
 
-        Raises `CheckpointError` when it is missing or its files are not what was saved.
+        `restore` may run code that the files hold, as Python's pickle does. Raises
+        `CheckpointError` when the version is missing, its files are not what was saved, or it was
+        not saved in this home and `checkpoints` does not trust all that it has.
         """
         store = self.checkpoints
         found = store.current(self.model_name) if version is None else None

@@ -9,8 +9,8 @@ from pilotcli.config.model import ModelSpec
 from pilotcli.errors import DriverError, PilotError
 from pilotcli.model import CheckpointedModel, PilotModel
 from pilotcli.records import ModelVersion
-from pilotcli.signals import Bus, ModelLoaded
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.signals import Bus, ModelLoaded, Notice
+from pilotcli.storage.checkpoints import FROM_ELSEWHERE, CheckpointStore
 
 __all__ = ["current_version", "load_models", "load_models_again"]
 
@@ -23,10 +23,12 @@ def load_models(
         model = models[spec.name]
         version: ModelVersion | None = None
         if isinstance(model, CheckpointedModel):
-            model.checkpoints = store
+            model.checkpoints = store.trusting() if spec.trust else store
             if spec.load is False or (spec.load == "auto" and current_version(model) is None):
                 continue
             wanted = spec.load if type(spec.load) is int else None
+            if spec.trust:
+                _warn(model, wanted, bus)
             version = _loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
         elif spec.load is True:
             _loading(model, model.load_model)
@@ -52,15 +54,27 @@ def load_models_again(
         if not isinstance(model, CheckpointedModel):
             load_models(models, [spec], store, bus)
             continue
-        model.checkpoints = store
+        model.checkpoints = store.trusting() if spec.trust else store
         wanted = versions.get(model.model_name)
         if wanted is None:
             continue
         current = current_version(model)
         if current is None or current.version != wanted:
             store.rollback(model.model_name, wanted)
+        if spec.trust:
+            _warn(model, wanted, bus)
         version = _loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
         bus.emit(ModelLoaded(model.model_name, version))
+
+
+def _warn(model: CheckpointedModel, wanted: int | None, bus: Bus) -> None:
+    """Tell the user of a version from elsewhere that is about to be loaded."""
+    store, name = model.checkpoints, model.model_name
+    version = store.current(name) if wanted is None else store.get(name, wanted)
+    if version is None or (origin := store.origin(version)) == "own":
+        return
+    text = f"version {version.version} of the model {name!r} {FROM_ELSEWHERE[origin]}"
+    bus.emit(Notice("warning", f"{text}; it is trusted, and runs what code its files may hold"))
 
 
 def _loading(model: PilotModel, load: Callable[[], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""`pilot models list|show|rollback|prune`."""
+"""`pilot models list|show|trust|rollback|prune`."""
 
 from __future__ import annotations
 
@@ -64,10 +64,43 @@ def show(
     store = _store(config, set_)
     _check_name(store, name)
     if version is None:
-        show_model(ModelListing(name, store.current(name), store.versions(name)), format.value)
+        versions = store.versions(name)
+        origins = {one.version: store.origin(one) for one in versions}
+        show_model(ModelListing(name, store.current(name), versions, origins), format.value)
         return
     found = store.get(name, version)
-    show_version(found, store.details(found), format.value)
+    show_version(found, {**store.details(found), "origin": store.origin(found)}, format.value)
+
+
+@app.command()
+def trust(
+    name: _Name,
+    version: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--version", metavar="N", help="Only this version (default: all of them)."),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Take checkpoints that this home has not saved for its own from here on.
+
+    To load a model runs code that its files may hold: most are Python pickles. So a run refuses
+    checkpoints that were copied in, changed, or saved by a pilot that did not seal them yet.
+    Trust only those whose maker you know. Files are compared with their checksums first; nothing
+    is loaded.
+
+    \b
+    Examples:
+      pilot models trust latency
+      pilot models trust latency --version 3
+    """
+    from pilotcli.views.checkpoints import show_trusted
+
+    store = _store(config, set_)
+    _check_name(store, name)
+    versions = store.versions(name) if version is None else [store.get(name, version)]
+    foreign = [one for one in versions if store.origin(one) != "own"]
+    show_trusted([store.adopt(name, one.version) for one in foreign])
 
 
 @app.command()

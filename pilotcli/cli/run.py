@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -13,6 +14,7 @@ import typer
 from pilotcli.cli.options import ConfigOption, EventsOption, OutputFormat, SetOption
 
 if TYPE_CHECKING:
+    from pilotcli.config import RunConfig
     from pilotcli.signals import Bus, Signal
 
 __all__ = ["pretrain", "run"]
@@ -36,6 +38,14 @@ Force = Annotated[
     typer.Option("--force", help="Resume although workload or config have changed."),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (also: NO_COLOR=1).")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Load checkpoints that this home has not saved, too: to load one runs code that its "
+        "files may hold.",
+    ),
+]
 Count = Optional[int]  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
 
 
@@ -110,6 +120,7 @@ def run(
             show_default=False,
         ),
     ] = None,
+    trust: Trust = False,
     format: Format = OutputFormat.auto,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -158,6 +169,8 @@ def run(
         names = asked.events if names is None else names
     else:
         loaded = load_config(config, overrides)
+    if trust:
+        loaded = _trusting(loaded)
     if output is not None:
         check_output(output, [*(workload or ()), *loaded.workload])
     request = RunRequest(
@@ -205,6 +218,7 @@ def pretrain(
     ] = False,
     resume: Resume = None,
     force: Force = False,
+    trust: Trust = False,
     format: Format = OutputFormat.auto,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -238,7 +252,7 @@ def pretrain(
     else:
         loaded = load_config(config, overrides)
     request = PretrainRequest(
-        config=loaded,
+        config=_trusting(loaded) if trust else loaded,
         events=names,
         steps=PretrainingSteps(collect=not no_collect, train=not no_train),
         fresh=fresh,
@@ -249,6 +263,10 @@ def pretrain(
     with _watched(format, quiet, verbose, no_color) as (bus, abort):
         finished = pretrain_models(request, bus, abort=abort)
     raise typer.Exit(finished.exit_code)
+
+
+def _trusting(config: RunConfig) -> RunConfig:
+    return replace(config, models=tuple(replace(one, trust=True) for one in config.models))
 
 
 @contextlib.contextmanager

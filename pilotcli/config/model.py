@@ -175,6 +175,9 @@ class ModelSpec:
     `load_model` is loaded by it); false: begin anew; a number: that version."""
     keep: int | None = None
     """How many checkpoints to keep; the newest stay. Unset: all."""
+    trust: bool = False
+    """true: also load checkpoints that this home has not saved; to load one runs code that its
+    files may hold."""
     mark: Mark | None = None
     class_mark: Mark | None = None
     arg_marks: Mapping[str, Mark] = field(default_factory=dict)

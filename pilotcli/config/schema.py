@@ -110,11 +110,13 @@ def _model(docs: dict[str, str]) -> dict[str, Any]:
     version = {"type": "integer", "minimum": 1}
     load = {"anyOf": [{"enum": ["auto", None]}, {"type": "boolean"}, version, _VARIABLE]}
     keep = {"anyOf": [version, _NULL, _VARIABLE]}
+    trust = {"anyOf": [{"type": "boolean"}, _NULL, _VARIABLE]}
     return {
         "class": _documented(_CLASS, docs["ModelSpec.class_path"]),
         "args": _documented({"type": ["object", "null"]}, docs["ModelSpec.args"]),
         "load": _documented({**load, "default": "auto"}, docs["ModelSpec.load"]),
         "keep": _documented(keep, docs["ModelSpec.keep"]),
+        "trust": _documented({**trust, "default": False}, docs["ModelSpec.trust"]),
     }
 
 

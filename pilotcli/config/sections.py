@@ -41,7 +41,7 @@ TOP_KEYS = (
     "steering",
     "handlers",
 )
-MODEL_KEYS = ("class", "args", "load", "keep")
+MODEL_KEYS = ("class", "args", "load", "keep", "trust")
 EVENT_KEYS = ("name", "class", "args", "model", "enabled")
 HANDLER_KEYS = ("name", "class", "args", "model")
 
@@ -173,7 +173,12 @@ class Reader:
         keys = self._entry(node, what, MODEL_KEYS)
         class_path = self._class(keys, node, what)
         keep = self._value(keys, "keep", "integer", least=1)
-        given = {"args": self._args(keys), "load": self._load(keys.get("load")), "keep": keep}
+        given = {
+            "args": self._args(keys),
+            "load": self._load(keys.get("load")),
+            "keep": keep,
+            "trust": bool(self._value(keys, "trust", "boolean")),
+        }
         if class_path is None:
             return None
         return ModelSpec(

@@ -87,6 +87,7 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
         "args": dict(spec.args),
         "load": spec.load,
         **({"keep": spec.keep} if spec.keep is not None else {}),
+        **({"trust": True} if spec.trust else {}),
     }
 
 

@@ -3,6 +3,7 @@
     <root>/<model>/000001/          one version: the model's files and manifest.json
     <root>/<model>/current          the number of the version in use
     <root>/<model>/.saving-...      a save that is under way, or was killed
+    <root>.key                      what the versions saved here are sealed with
 
 A save writes into a folder of its own, which gets its final name as the last step. Locks are
 `flock`s on folders, so they end with their process, however it ends.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shlex
 import shutil
 import time
 import uuid
@@ -22,12 +24,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pilotcli.errors import CheckpointError
+from pilotcli.config.home import make_home
+from pilotcli.errors import CheckpointError, StorageError
 from pilotcli.records import ModelVersion
 from pilotcli.storage.manifest import (
     MANIFEST,
     clean_metrics,
     digest_of,
+    manifest_of,
     read_manifest,
     saved_files,
     sync_folder,
@@ -45,10 +49,17 @@ from pilotcli.storage.model_folder import (
     unusable,
     version_numbers,
 )
+from pilotcli.storage.origin import SEAL, Origin, key_of, make_key, origin_of, seal_of
 
-__all__ = ["CheckpointStore"]
+__all__ = ["FROM_ELSEWHERE", "CheckpointStore"]
 
 LONGEST_NAME_BYTES = 200
+
+FROM_ELSEWHERE: Mapping[Origin, str] = {
+    "other": "was saved elsewhere, or its manifest was changed",
+    "unsealed": "has no seal: an older pilot saved it, or somebody put it there",
+}
+"""What is to be said of a version that does not come from its store."""
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +67,20 @@ log = logging.getLogger(__name__)
 class CheckpointStore:
     """The checkpoints of all models under `root`. Several processes may use one store at once.
 
+    To load a model runs code that its files may hold, so `verify` passes only those that were
+    saved here, unless `trust` is true.
+
     Every method raises `CheckpointError` when the folder cannot be read or written as needed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, trust: bool = False) -> None:
         self.root = root.absolute()
+        self.trust = trust
+        self._key_file = self.root.with_name(f"{self.root.name}.key")
+
+    def trusting(self) -> CheckpointStore:
+        """The same store, which passes checkpoints from elsewhere too."""
+        return CheckpointStore(self.root, trust=True)
 
     def save(
         self,
@@ -113,7 +133,8 @@ class CheckpointStore:
                         trained_rows=None if trained_rows is None else int(trained_rows),
                         metrics=clean_metrics(metrics),
                     )
-                    write_manifest(folder, version, files, model_class=model_class)
+                    content = manifest_of(version, files, model_class=model_class)
+                    write_manifest(folder / MANIFEST, self._sealed(content, model, number))
                     sync_folder(folder)
                     folder.rename(version.path)
                     point_at(home, number)
@@ -131,7 +152,7 @@ class CheckpointStore:
             return []
         except OSError as error:
             raise unusable(error, f"cannot read {self.root}") from error
-        return sorted(unquote(folder.name) for folder in folders if version_numbers(folder))
+        return sorted(_model_name(folder) for folder in folders if version_numbers(folder))
 
     def versions(self, model: str) -> list[ModelVersion]:
         """The versions of `model`, oldest first. One with a damaged manifest is left out and
@@ -170,12 +191,58 @@ class CheckpointStore:
         """The whole manifest of `version`: `class`, `files`, `python`, `pilot` and the rest."""
         return read_manifest(version.path)[2]
 
-    def verify(self, version: ModelVersion) -> None:
-        """Compare every file with the manifest, byte for byte (by size and sha256).
+    def origin(self, version: ModelVersion) -> Origin:
+        """Where `version` comes from; see `Origin`."""
+        content = read_manifest(version.path)[2]
+        return origin_of(key_of(self._key_file), content, *self._place(version))
 
-        To be called before anything is loaded from `version.path`. Raises `CheckpointError`
-        naming the first file that is missing or not what was saved.
+    def verify(self, version: ModelVersion) -> None:
+        """See to it that `version` is what was saved, and was saved here.
+
+        To be called before anything is loaded from `version.path`. Every file is compared with
+        the manifest, byte for byte (by size and sha256). Raises `CheckpointError` naming the first
+        file that is missing or not what was saved, and, unless this store trusts all of its
+        checkpoints, for one that comes from elsewhere.
         """
+        self._compare(version)
+        origin = self.origin(version)
+        if self.trust or origin == "own":
+            return
+        command = f"pilot models trust {shlex.quote(version.model)} --version {version.version}"
+        raise CheckpointError(
+            f"version {version.version} of the model {version.model!r} {FROM_ELSEWHERE[origin]}, "
+            "and to load a model runs code that its files may hold",
+            hint=f"If you know who made it: {command}; or --trust for one run.",
+        )
+
+    def adopt(self, model: str, version: int) -> ModelVersion:
+        """Take a version from elsewhere for one of this store's from here on, as it is now.
+
+        Its files are compared with its manifest first, and nothing is loaded.
+        """
+        home = self._folder(model)
+        found = self.get(model, version)
+        self._compare(found)
+        content = read_manifest(found.path)[2]
+        try:
+            with locked(home):
+                new = home / f".{MANIFEST}"
+                write_manifest(new, self._sealed(content, model, version))
+                new.replace(found.path / MANIFEST)
+                sync_folder(found.path)
+        except OSError as error:
+            raise unusable(error, f"cannot seal version {version} of {model!r}") from error
+        if self.origin(found) != "own":
+            raise CheckpointError(
+                f"the key {self._key_file} cannot vouch for a checkpoint: it is damaged, belongs "
+                "to another user, or others can read it",
+                hint="Make it yours and private (chmod 600), or delete it and trust your "
+                "checkpoints again: a new one is made.",
+            )
+        return found
+
+    def _compare(self, version: ModelVersion) -> None:
+        """Compare every file of `version` with its manifest."""
         recorded, files, _ = read_manifest(version.path)
         hint = self._way_back(version.model, version.version)
         if digest_of(files) != recorded.sha256 or recorded.sha256 != version.sha256:
@@ -193,6 +260,9 @@ class CheckpointStore:
                 raise CheckpointError(
                     f"{version.path / file.name} is damaged: it is not what was saved", hint=hint
                 )
+        added = sorted(there.keys() - {file.name for file in files})
+        if added:
+            raise CheckpointError(f"{version.path / added[0]} was added after the save", hint=hint)
 
     def rollback(self, model: str, to: int | None = None) -> ModelVersion:
         """Make an older version the current one: `to`, or the one before the current.
@@ -214,7 +284,7 @@ class CheckpointStore:
                 "there is nothing to roll back to"
             )
         version = self.get(model, to)
-        self.verify(version)
+        self._compare(version)
         try:
             with locked(home):
                 point_at(home, to)
@@ -260,6 +330,36 @@ class CheckpointStore:
             )
         return self.root / name
 
+    def _make_folders(self, home: Path) -> None:
+        """Make what is missing down to a model's folder, each for its owner alone."""
+        try:
+            make_home(self.root.parent)
+        except StorageError as error:
+            raise CheckpointError(error.message, hint=error.hint) from error
+        for folder in (self.root, home):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def _place(self, version: ModelVersion) -> tuple[str, int]:
+        """The model and number that the folder of `version` stands for, whatever it says."""
+        return _model_name(version.path.parent), int(version.path.name)
+
+    def _sealed(self, content: Mapping[str, Any], model: str, version: int) -> dict[str, Any]:
+        """A manifest with the seal of this store; without one where its key is no secret."""
+        with locked(self.root):
+            make_key(self._key_file)
+        key = key_of(self._key_file)
+        unsealed = {name: value for name, value in content.items() if name != SEAL}
+        if key is None:
+            log.warning(
+                "the key %s is damaged, belongs to another user, or others can read it: version "
+                "%s of the model %r has no seal and is loaded only where it is trusted",
+                self._key_file,
+                version,
+                model,
+            )
+            return unsealed
+        return {**unsealed, SEAL: seal_of(key, unsealed, model, version)}
+
     def _way_back(self, model: str, version: int) -> str:
         older = [number for number in version_numbers(self._folder(model)) if number < version]
         if not older:
@@ -269,7 +369,7 @@ class CheckpointStore:
     @contextmanager
     def _unfinished(self, home: Path) -> Iterator[Path]:
         """A new folder to save into, removed at the end unless it has got its final name."""
-        home.mkdir(parents=True, exist_ok=True)
+        self._make_folders(home)
         folder = home / f"{UNFINISHED}{uuid.uuid4().hex}"
         with locked(home):
             clean(home)
@@ -281,6 +381,10 @@ class CheckpointStore:
         finally:
             os.close(mine)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _model_name(folder: Path) -> str:
+    return unquote(folder.name, errors="surrogateescape")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ __all__ = [
     "SavedFile",
     "clean_metrics",
     "digest_of",
+    "manifest_of",
     "read_manifest",
     "saved_files",
     "sync_folder",
@@ -119,11 +120,11 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def write_manifest(
-    folder: Path, version: ModelVersion, files: list[SavedFile], *, model_class: str
-) -> None:
-    """Write the manifest of `version` into `folder` and through to the disk."""
-    content = {
+def manifest_of(
+    version: ModelVersion, files: list[SavedFile], *, model_class: str
+) -> dict[str, Any]:
+    """The manifest of `version`, without a seal."""
+    return {
         "format": FORMAT,
         "model": version.model,
         "version": version.version,
@@ -147,7 +148,11 @@ def write_manifest(
         "pilot": _pilot_version(),
         "python": platform.python_version(),
     }
-    with (folder / MANIFEST).open("w", encoding="utf-8", errors="surrogateescape") as file:
+
+
+def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a manifest into the file `path` and through to the disk."""
+    with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
         json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
         file.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pilotcli.records import ModelVersion
@@ -18,6 +18,7 @@ __all__ = [
     "show_model",
     "show_models",
     "show_removed",
+    "show_trusted",
     "show_version",
 ]
 
@@ -29,6 +30,8 @@ class ModelListing:
     name: str
     current: ModelVersion | None
     versions: Sequence[ModelVersion]
+    origins: Mapping[int, str] = field(default_factory=dict)
+    """Where each version comes from, by its number (`pilotcli.storage.origin.Origin`)."""
 
 
 def show_models(models: Sequence[ModelListing], folder: object, format: str) -> None:
@@ -64,6 +67,11 @@ def show_model(model: ModelListing, format: str) -> None:
         ("*" if version.version == current else "", *_cells(version)) for version in model.versions
     ]
     show_table((Column(" "), *_COLUMNS), rows)
+    foreign = [str(number) for number, origin in model.origins.items() if origin != "own"]
+    if foreign:
+        which = f"version{'s' if len(foreign) > 1 else ''} {joined(foreign)}"
+        out(f"Not saved by this home, so not loaded unless trusted: {which}.")
+        out("To load a model runs code that its files may hold. See: pilot models trust --help")
 
 
 def show_version(version: ModelVersion, details: Mapping[str, Any], format: str) -> None:
@@ -84,6 +92,7 @@ def show_version(version: ModelVersion, details: Mapping[str, Any], format: str)
         "metrics": _metrics(version.metrics) or MISSING,
         "size": size(version.size_bytes),
         "sha256": version.sha256,
+        "comes from": _ORIGINS[details["origin"]],
         "written with": f"pilot {details['pilot']}, Python {details['python']}",
     }
     for name, value in facts.items():
@@ -108,7 +117,21 @@ def show_removed(removed: Sequence[ModelVersion]) -> None:
     out(f"{plural(len(removed), 'version')} removed, {total} freed")
 
 
-_DETAILS = ("class", "files", "pilot", "python")
+def show_trusted(trusted: Sequence[ModelVersion]) -> None:
+    """Say which versions are taken for the home's own from now on."""
+    for version in trusted:
+        out(f"{clean(version.model)} version {version.version} is trusted from now on")
+    if not trusted:
+        out("There is nothing to trust: this home has saved or adopted all of it.")
+
+
+_DETAILS = ("class", "files", "origin", "pilot", "python")
+
+_ORIGINS = {
+    "own": "this home",
+    "other": "elsewhere, or its manifest was changed; not loaded unless trusted",
+    "unsealed": "an older pilot or elsewhere: it has no seal; not loaded unless trusted",
+}
 
 _COLUMNS = (
     Column("VERSION", right=True),

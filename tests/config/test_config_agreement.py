@@ -40,6 +40,7 @@ entry = st.fixed_dictionaries(
         "enabled": st.sampled_from([None, True, "x", 1]),
         "load": st.sampled_from([None, "auto", "x", 0, 3, True]),
         "keep": st.sampled_from([None, 0, 1, "x"]),
+        "trust": st.sampled_from([None, True, False, 1, "x"]),
         "other": st.none(),
     },
 )

@@ -41,7 +41,7 @@ run:
 workload: [queries/, '-']
 collect: {table: observed, physical_plan: true}
 models:
-  latency: {class: mine.py:Latency, args: {alpha: 1e-3}, load: 3, keep: 5}
+  latency: {class: mine.py:Latency, args: {alpha: 1e-3}, load: 3, keep: 5, trust: true}
   plain: pkg.models.Plain
 events:
   count: successful
@@ -87,6 +87,7 @@ def test_every_key_is_read(tmp_path: Path, load: Any) -> None:
         {"alpha": 0.001},
     )
     assert (latency.load, latency.keep, plain.load, plain.keep) == (3, 5, "auto", None)
+    assert (latency.trust, plain.trust) == (True, False)
     assert config.count == "successful"
     assert [one.name for one in config.events] == ["Collect", "Collect-2", "Train"]
     assert [one.enabled for one in config.events] == [True, False, True]
