@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from pilotcli.errors import StorageError
 
-__all__ = ["is_own_home", "make_home", "shown_path"]
+__all__ = ["create_private", "is_own_home", "make_home", "shown_path"]
 
 _MARK = ".gitignore"
 _MARK_TEXT = "# Made by pilot: nothing in here belongs into version control.\n*\n"
@@ -35,6 +36,14 @@ def make_home(home: Path) -> Path:
             hint="Name another folder with `home:` in the config, or make this one writable.",
         ) from error
     return home.resolve()
+
+
+def create_private(file: Path) -> None:
+    """Create an empty `file` that only its owner can read and write; one that is there stays as
+    it is. Raises `OSError`."""
+    # Never opened where it exists: to close it would end this process's locks on it.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def shown_path(path: Path) -> str:

@@ -243,7 +243,7 @@ def test_a_run_that_is_not_there_is_told(journal: Journal) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot create the folder"):
+    with pytest.raises(StorageError, match="cannot be used"):
         Journal.open(tmp_path / "file" / "home")
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pilotcli.config.home import make_home
+from pilotcli.config.home import create_private, make_home
 from pilotcli.errors import StorageError
 from pilotcli.processes import is_running, start_of
 
@@ -154,6 +154,7 @@ class ChangeLog:
 
         try:
             make_home(self._home)
+            create_private(self.path)
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pilotcli.config.home import is_own_home, make_home
+from pilotcli.config.home import create_private, is_own_home, make_home
 from pilotcli.databases.embedded.account import Account, can_walk, server_account
 from pilotcli.databases.embedded.locks import open_lock, try_lock
 from pilotcli.databases.embedded.outside import link_outside
@@ -87,6 +87,7 @@ class Place:
     def write_state(self, state: State) -> None:
         """Record how the server is about to be started."""
         new = self.folder / "state.json.new"
+        create_private(new)
         new.write_text(json.dumps(asdict(state)), encoding="utf-8")
         new.replace(self.folder / "state.json")
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from pilotcli.config.home import create_private
 from pilotcli.databases.embedded.account import Account
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
@@ -70,6 +71,7 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
     log_start = _rotate_log(place.log_file)
     program = binaries.program("postgres")
     try:
+        create_private(place.log_file)  # the server's errors quote statements
         with place.log_file.open("ab") as log:
             process = subprocess.Popen(
                 [str(program), "-D", str(place.data_dir)],

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pilotcli.config.home import create_private, make_home
 from pilotcli.errors import StorageError
 
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
@@ -174,14 +175,9 @@ def connect(home: Path) -> sqlite3.Connection:
     written by a newer pilot.
     """
     path = home / FILE_NAME
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot create the folder {home}: {error.strerror}",
-            hint="Set `home:` in the config to a folder that can be written.",
-        ) from error
+    make_home(home)
     with journal_errors(path):
+        create_private(path)
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
