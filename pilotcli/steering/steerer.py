@@ -212,6 +212,8 @@ class Steerer:
         if pushes.cards:
             hints += self._add_cards(query, pushes.cards, message)
         if hints:
+            if "*/" in hints or "/*" in hints:  # in a relation's name, of a handler or the query
+                raise SteeringError(f"the hints end before their end: {hints!r}")
             # pg_hint_plan reads the first comment of hints only.
             given = message.comment[3:-2] if message.comment else ""
             message.comment = f"/*+{given} {hints}*/"
