@@ -130,12 +130,13 @@ class FileAutoConf:
 
     def _lines(self) -> list[str]:
         try:
-            text = self._path.read_text(encoding="utf-8", errors="surrogateescape")
+            # Lines end where the server ends them: a value may hold any other line end.
+            with self._path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+                return list(file)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StorageError(f"{self._path} cannot be read: {error.strerror}") from error
-        return text.splitlines(keepends=True)
 
 
 def _sets(line: str, name: str) -> bool:
@@ -158,7 +159,7 @@ def _replace(path: Path, text: str) -> None:
     info = path.stat()
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with new.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        with new.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             os.fchmod(file.fileno(), info.st_mode & 0o7777)
             if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(file.fileno(), info.st_uid, info.st_gid)
