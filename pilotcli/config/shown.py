@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,13 @@ from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.secrets import masked
 
 __all__ = ["shown_config", "shown_yaml"]
+
+# What PyYAML writes as it stands and no terminal shows: format characters, which turn the writing
+# direction or have no width, and separators of lines.
+_UNSEEN = re.compile(
+    r"[\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    r"\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 
 
 def shown_config(config: RunConfig) -> dict[str, Any]:
@@ -44,13 +52,20 @@ def shown_yaml(config: RunConfig) -> str:
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         node = dumper.represent_str(value)
-        if node.style is None and _is_typed(value):
+        if _UNSEEN.search(value):
+            node.style = '"'
+        elif node.style is None and _is_typed(value):
             node.style = "'"
         return node
 
     Dumper.add_representer(str, text)
     written = yaml.dump(shown_config(config), Dumper=Dumper, sort_keys=False, allow_unicode=True)
-    return str(written).rstrip()
+    return _UNSEEN.sub(_spelt, str(written)).rstrip()
+
+
+def _spelt(found: re.Match[str]) -> str:
+    """A sign as it is written between double quotes (YAML 1.2, section 5.7)."""
+    return f"\\U{ord(found[0]):08x}"
 
 
 def _is_typed(text: str) -> bool:
