@@ -1,0 +1,170 @@
+"""Nothing that pilot writes steers a terminal: no name, label or error, and no line of a driver."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from project_folder import Project
+
+from pilotcli.config import load_config
+from pilotcli.storage.checkpoints import CheckpointStore
+
+# Colour, title (OSC 0), clipboard (OSC 52), clear, C1 forms of CSI and OSC, device control, bell,
+# backspace, reversed writing.
+EVIL = (
+    "\x1b[31mred\x1b]0;title\x07\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b2J\x9d0;c1\x9c"
+    "\x1bPq#0\x1b\\\x07\x08\x1bc\u202etxt\u200b"
+)
+
+DRIVERS = f"""
+import logging
+import sys
+
+from pilotcli import CheckpointedModel, HintPushHandler, PeriodicModelUpdateEvent, QueryFinishEvent
+
+EVIL = {EVIL!r}
+
+
+class Raises(QueryFinishEvent):
+    def process(self, db_controller, data_manager):
+        raise type("Error" + EVIL, (ValueError,), {{}})(EVIL)
+
+
+class Prints(QueryFinishEvent):
+    def process(self, db_controller, data_manager):
+        print("printed", EVIL)
+        print("progress\\r" + EVIL, file=sys.stderr)
+        logging.getLogger("pilotcli.x").error("logged %s", EVIL)
+        db_controller.execute(f"SELECT '{{EVIL}}'::integer")
+
+
+class Model(CheckpointedModel):
+    def dump(self, folder):
+        (folder / f"w{{EVIL}}".replace("/", "")).write_text("w")
+
+    def restore(self, folder):
+        self.model = 1
+
+
+class Trains(PeriodicModelUpdateEvent):
+    def custom_model_update(self, pilot_model, db_controller, data_manager):
+        pilot_model.metrics = {{EVIL: 1.5}}
+        return 1
+
+
+class Steers(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        if "wrong" in sql:
+            return {{EVIL: EVIL}}
+        return {{"my.own": EVIL}}
+
+
+class Built(QueryFinishEvent):
+    def __init__(self, config):
+        raise ValueError(EVIL)
+"""
+
+
+def config(*events: str) -> str:
+    """A config whose names are evil too, written as YAML takes them."""
+    name = json.dumps(EVIL).replace("/", r"\/")
+    listed = ", ".join(
+        f"{{class: 'drivers.py:{one}', name: {json.dumps(one + EVIL)}"
+        + (f", model: {name}, args: {{interval_count: 1}}" if one == "Trains" else "")
+        + "}"
+        for one in events
+    )
+    return (
+        f"models: {{{name}: {{class: 'drivers.py:Model'}}}}\n"
+        f"events: [{listed}]\nhandlers: ['drivers.py:Steers']\n"
+        "collect: seen\nsteering: {on_error: native}\n"
+    )
+
+
+@pytest.fixture
+def evil(project: Project) -> Project:
+    project.write("drivers.py", DRIVERS)
+    (project.folder / "w.sql").write_text(
+        f"-- name: label{EVIL}\nSELECT '{EVIL}' AS x;\n"
+        f"-- name: wrong{EVIL}\nSELECT '{EVIL}'::integer AS wrong;\n"
+    )
+    project.config(config("Raises", "Prints", "Trains"))
+    return project
+
+
+def unsafe(text: str) -> list[str]:
+    """The signs in a text that a terminal could act upon."""
+    return sorted(set(re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e]", text)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--verbose",), ("--quiet",), ("--format", "jsonl", "--verbose"), ("--debug",)],
+    ids=" ".join,
+)
+def test_a_run(evil: Project, options: tuple[str, ...]) -> None:
+    done = evil.command("run", "w.sql", *options)
+    assert done.returncode == 3
+    assert unsafe(done.stdout + done.stderr) == []
+    if "jsonl" in options:
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert any(one["signal"] == "event_triggered" for one in lines)
+
+
+def test_what_looks_back_at_a_run(evil: Project) -> None:
+    assert evil.command("run", "w.sql").returncode == 3
+    name = load_config(evil.folder / "pilot.yaml").models[0].name
+    store = CheckpointStore(evil.folder / ".pilot" / "models")
+    assert store.models() == [name]
+    for words in (
+        ("runs", "list"),
+        ("runs", "show"),
+        ("runs", "show", "--failed"),
+        ("models", "list"),
+        ("models", "show", name),
+        ("models", "show", name, "--version", "1"),
+        ("models", "rollback", name),
+        ("models", "trust", name),
+        ("models", "prune", name, "--keep", "1"),
+        ("events", "list"),
+        ("config", "show"),
+        ("run", "w.sql", "--dry-run"),
+        ("doctor",),
+        ("db", "undo", "--list"),
+    ):
+        done = evil.command(*words)
+        assert done.returncode == 0, (words, done.stderr)
+        assert unsafe(done.stdout + done.stderr) == [], words
+
+
+def test_errors(evil: Project) -> None:
+    evil.write("evil.yaml", f"{json.dumps(EVIL)}: 1\nrun: {{repeat: {json.dumps(EVIL)}}}\n")
+    broken = evil.folder / ".pilot" / "models" / "m" / "000001"
+    broken.mkdir(parents=True)
+    (broken / "manifest.json").write_text(json.dumps({"format": 1, EVIL: 1}))
+    for words in (
+        ("run", f"no{EVIL}.sql"),
+        ("run", f"no{EVIL}.sql", "--debug"),
+        ("run", "w.sql", "--set", f"{EVIL}={EVIL}"),
+        ("run", "w.sql", "--events", EVIL),
+        ("run", "w.sql", "-c", f"{EVIL}.yaml"),
+        ("run", "w.sql", "-o", f"{EVIL}.xls"),
+        ("config", "check", "-c", "evil.yaml"),
+        ("config", "check", "-c", "evil.yaml", "--debug"),
+        ("models", "show", EVIL),
+        ("models", "show", "m"),
+        ("models", "show", "m", "--version", "1"),
+        ("models", "list"),
+        ("runs", "show", EVIL),
+        (EVIL,),
+    ):
+        done = evil.command(*words)
+        assert done.returncode != 0, words
+        assert unsafe(done.stdout + done.stderr) == [], words
+    evil.config(config("Built"))
+    for words in (("run", "w.sql"), ("run", "w.sql", "--debug"), ("events", "list"), ("doctor",)):
+        done = evil.command(*words)
+        assert done.returncode != 0, words
+        assert unsafe(done.stdout + done.stderr) == [], words
