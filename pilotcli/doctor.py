@@ -6,7 +6,8 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,13 +40,18 @@ class Check:
 
 
 def examine_all(
-    config_path: Path | None, overrides: Sequence[str], *, build: bool = False
+    config_path: Path | None,
+    overrides: Sequence[str],
+    *,
+    build: bool = False,
+    loading: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[Check | Capability]:
     """Every check in turn, then what the database can do for a driver; what rests on a check that
     failed is left out.
 
     The embedded server is started for it, as a run would, and stopped again. `build` builds the
-    planner module for the database's server, if it is not the embedded one.
+    planner module for the database's server, if it is not the embedded one. Drivers are imported
+    inside of `loading()`, which may take care of what they print.
     """
     yield Check(
         "machine",
@@ -61,17 +67,20 @@ def examine_all(
     where = str(config.path) if config.path is not None else "none: built-in defaults"
     what = f"events: {len(config.events)}, models: {len(config.models)}"
     yield Check("config", "ok", f"{where}; {what}")
-    yield from _classes(config)
+    yield from _classes(config, loading)
     yield from _workload(config)
     yield from _home(config)
     yield from _database(config, build)
 
 
-def _classes(config: RunConfig) -> Iterator[Check]:
+def _classes(
+    config: RunConfig, loading: Callable[[], AbstractContextManager[None]]
+) -> Iterator[Check]:
     if not (config.events or config.models):
         return
     try:
-        check_plugins(config)
+        with loading():
+            check_plugins(config)
     except PilotError as exc:
         yield _problem("classes", exc)
     else:

@@ -33,6 +33,8 @@ def doctor(
     """
     from pilotcli.doctor import examine_all
     from pilotcli.views.checkup import show_checks
+    from pilotcli.views.driver_lines import driver_lines
 
-    checks = show_checks(examine_all(config, set_ or [], build=build), format.value)
+    found = examine_all(config, set_ or [], build=build, loading=driver_lines)
+    checks = show_checks(found, format.value)
     raise typer.Exit(next((check.exit_code for check in checks if check.exit_code), 0))

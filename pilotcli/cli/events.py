@@ -30,9 +30,13 @@ def list_(
     """
     from pilotcli.config import load_config
     from pilotcli.dry_run import list_events
+    from pilotcli.views.driver_lines import driver_lines
     from pilotcli.views.plans import show_events
 
-    show_events(list_events(load_config(config, set_ or [])), format.value)
+    loaded = load_config(config, set_ or [])
+    with driver_lines():
+        listed = list_events(loaded)
+    show_events(listed, format.value)
 
 
 @app.command()
@@ -60,8 +64,11 @@ def plan(
     from pilotcli.config import load_config
     from pilotcli.dry_run import examine
     from pilotcli.run_request import RunRequest
+    from pilotcli.views.driver_lines import driver_lines
     from pilotcli.views.plans import show_plan
 
     names = tuple(events.split(",")) if events is not None else None
     request = RunRequest(load_config(config, set_ or []), tuple(workload or ()), names)
-    show_plan(examine(request), format.value)
+    with driver_lines():
+        examined = examine(request)
+    show_plan(examined, format.value)

@@ -184,9 +184,12 @@ def run(
     )
     if dry_run:
         from pilotcli.dry_run import examine
+        from pilotcli.views.driver_lines import driver_lines
         from pilotcli.views.plans import show_dry_run
 
-        show_dry_run(examine(request))
+        with driver_lines():
+            examined = examine(request)
+        show_dry_run(examined)
         return
     begun: list[int] = []
 

@@ -109,7 +109,10 @@ class Loads(CheckpointedModel):
 
 BREAKS = """
 import os
+import sys
 
+print("printed at the import:", os.environ["MY_TOKEN"])
+print("\\x1b[31mprinted at the import:", os.environ["MY_TOKEN"], file=sys.stderr)
 raise RuntimeError(f"{os.environ['MY_TOKEN']} at the import")
 """
 
@@ -236,6 +239,8 @@ def test_a_config_that_is_wrong_beside_the_secret(secret: Secret, text: str) -> 
     ):
         secret.command(*words)
     assert "error" in secret.said
+    assert ("printed at the import: ***" in secret.said) == ("breaks" in text)
+    assert "\x1b" not in secret.said
     assert secret.leaks() == []
 
 

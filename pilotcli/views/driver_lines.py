@@ -1,0 +1,28 @@
+"""What drivers print while a command only looks at them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from pilotcli.capture import driver_output
+from pilotcli.signals import Bus, DriverOutput, Signal
+from pilotcli.views.console import Writer
+from pilotcli.views.messages import output_text
+
+__all__ = ["driver_lines"]
+
+
+@contextlib.contextmanager
+def driver_lines() -> Iterator[None]:
+    """While this is open, what Python code prints goes to standard error, without secrets and
+    control characters. Standard output is for what was asked for."""
+    writer = Writer(sys.stderr)
+
+    def show(signal: Signal) -> None:
+        if isinstance(signal, DriverOutput):
+            writer.write(f"{output_text(signal)}\n")
+
+    with driver_output(Bus(show)):
+        yield
