@@ -34,13 +34,14 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
     from pilotcli.plugins import check_plugins
     from pilotcli.views.console import out
+    from pilotcli.views.driver_lines import driver_lines
 
     loaded = load_config(config, set_ or [])
-    plugins = check_plugins(loaded)
     embedded = choose_embedded(loaded.database, os.environ)
-    plugins.build_events(
-        PostgreSQLConfig.from_run_config(loaded, embedded=embedded), plugins.build_models()
-    )
+    made = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+    with driver_lines():
+        plugins = check_plugins(loaded)
+        plugins.build_events(made, plugins.build_models())
     where = loaded.path or "no config: the defaults"
     count = {"model": len(loaded.models), "event": len(loaded.events)}
     counted = (f"{number} {noun}{'s' * (number != 1)}" for noun, number in count.items())
