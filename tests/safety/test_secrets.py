@@ -299,6 +299,26 @@ def test_a_password_of_the_environment(secret: Secret, secret_server: SecretServ
     assert secret.leaks() == []
 
 
+def test_a_password_of_libpqs_own_file(secret: Secret, secret_server: SecretServer) -> None:
+    port = secret_server.port
+    secret.config(
+        "events: ['drivers.py:Prints']\nstore: {database: kept}\n",
+        dsn=f"host=127.0.0.1 port={port} user=maker dbname=forum",
+    )
+    text = (secret.folder / "pilot.yaml").read_text().splitlines()
+    stores = [at for at, line in enumerate(text) if line.startswith("store:")]
+    del text[stores[0] : stores[0] + 2]  # its DSN has the password
+    (secret.folder / "pilot.yaml").write_text("\n".join(text))
+    escaped = secret_server.password.replace("\\", "\\\\").replace(":", "\\:")
+    file = secret.folder.parent / "pgpass"
+    file.write_text(f"127.0.0.1:*:*:*:{escaped}\n")
+    file.chmod(0o600)
+    known = {"PGPASSFILE": str(file), "MY_TOKEN": ""}
+    assert secret.command("run", "w.sql", "--verbose", environment=known) == 1
+    assert "the password is ***" in secret.said
+    assert secret.leaks() == []
+
+
 def test_what_shows_a_config(secret: Secret) -> None:
     secret.config(
         "database: {}\n"
