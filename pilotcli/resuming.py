@@ -124,6 +124,9 @@ def refuse_changed_config(record: RunRecord, config: RunConfig) -> None:
         json.loads(record.config_text),
         json.loads(json.dumps(shown_config(config), default=str)),
     )
+    for shown in (before, now):
+        for model in shown["models"].values():
+            model.pop("trust", None)  # what may be loaded, not what the run does
     changes = list(_differences(before, now))
     if changes:
         more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""

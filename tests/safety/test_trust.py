@@ -285,3 +285,16 @@ def test_a_model_that_begins_anew_needs_no_trust(copied: Project) -> None:
 def test_rolling_back_loads_nothing_and_needs_no_trust(copied: Project) -> None:
     assert copied.command("models", "rollback", "m").returncode == 0
     assert copied.command("run", "w.sql").returncode == 2
+
+
+def test_a_run_is_continued_with_another_trust(copied: Project) -> None:
+    copied.write("w.sql", "SELECT 1;\nSELECT 2;\nSELECT pg_terminate_backend(pg_backend_pid());\n")
+    assert copied.command("models", "trust", "m").returncode == 0
+    copied.command("run", "w.sql", "--fail-fast")
+    (copied.folder / ".pilot" / "models.key").unlink()
+    refused = copied.command("run", "--resume")
+    assert refused.returncode == 2
+    assert "pilot models trust m" in refused.stderr
+    done = copied.command("run", "--resume", "--trust")
+    assert "has changed" not in done.stderr
+    assert "it is trusted, and runs what code its files may hold" in done.stdout
