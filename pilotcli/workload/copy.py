@@ -11,6 +11,8 @@ from pilotcli.workload.window import Window
 __all__ = ["CopySlice", "is_copy_from_stdin", "read_copy_data"]
 
 _END = b"\n\\."
+_HEAD_CHARS = 1 << 20
+"""More is not looked at to see what a COPY reads from."""
 
 
 class CopySlice(NamedTuple):
@@ -20,9 +22,9 @@ class CopySlice(NamedTuple):
     size_bytes: int
 
 
-def is_copy_from_stdin(sql: bytes) -> bool:
+def is_copy_from_stdin(sql: str) -> bool:
     """Whether the statement reads data that the client sends."""
-    return lex.COPY_FROM_STDIN.match(sql) is not None
+    return lex.COPY_FROM_STDIN.match(sql[:_HEAD_CHARS].encode()) is not None
 
 
 def read_copy_data(window: Window, tee: Callable[[bytes], object] | None) -> CopySlice:

@@ -52,7 +52,7 @@ class Scanner:
         self._strings = strings
         self._variables = variables
         self._values: list[tuple[Window, bytes]] = []
-        self._parts: list[bytes] = []
+        self._text = bytearray()
         self._newline = False
         self._line: int | None = None
         self._name: str | None = None
@@ -181,7 +181,7 @@ class Scanner:
         window.pos += size
         if not keep_floor:
             window.floor = window.pos
-        if self._line is None and not self._parts and not text.startswith(b"/*"):
+        if self._line is None and not self._text and not text.startswith(b"/*"):
             return
         self._add(text)
 
@@ -190,8 +190,10 @@ class Scanner:
             return
         if self._newline:
             self._newline = False
-            self._parts.append(b"\n")
-        self._parts.append(text)
+            self._text += b"\n"
+        self._text += text
+        if len(self._text) > self.window.MAX_BYTES:
+            raise self.window.too_long(self._line or self._line_here())
 
     # ---- one handler for each byte at which something may happen
 
@@ -205,7 +207,7 @@ class Scanner:
             return
         while window.pos < len(window.buf) and window.buf[window.pos] == _NEWLINE:
             window.skip_to(window.pos + 1)
-        self._newline = bool(self._parts)
+        self._newline = bool(self._text)
 
     def _open(self) -> None:
         self._depth += 1
@@ -244,25 +246,31 @@ class Scanner:
             return None
         if window.buf[window.pos + 1 : window.pos + 2] != b"*":
             return self._emit(1)
+        line, depth = self._line_here(), 0
         while True:
-            depth = 0
+            end = window.pos
             for edge in lex.COMMENT_EDGE.finditer(window.buf, window.pos):
                 depth += 1 if edge[0] == b"/*" else -1
+                end = edge.end()
                 if depth == 0:
-                    return self._emit(edge.end() - window.pos)
+                    return self._emit(end - window.pos)
+            # The last byte may be the first half of an edge.
+            self._emit(max(end, len(window.buf) - 1) - window.pos)
             if not window.more():
-                raise self._unterminated("comment", "*/")
+                raise self._unterminated("comment", "*/", line)
 
     def _identifier(self) -> None:
         self._to(b'"', 1, "quoted identifier", '"')
 
     def _to(self, closing: bytes, skip: int, what: str, shown: str) -> None:
         """Emit up to and with `closing`, looked for from `skip` bytes on."""
-        window = self.window
-        while (end := window.buf.find(closing, window.pos + skip)) < 0:
-            skip = max(skip, len(window.buf) - window.pos - len(closing) + 1)
+        window, line = self.window, self._line_here()
+        self._emit(skip)
+        while (end := window.buf.find(closing, window.pos)) < 0:
+            # What is passed over need not stay in the window, however long the token is.
+            self._emit(max(0, len(window.buf) - window.pos - len(closing) + 1))
             if not window.more():
-                raise self._unterminated(what, shown)
+                raise self._unterminated(what, shown, line)
         self._emit(end + len(closing) - window.pos)
 
     def _quote(self) -> None:
@@ -293,15 +301,18 @@ class Scanner:
         """Emit one string from its quote to the next that is not escaped by a backslash."""
         if not escapes:
             return self._to(b"'", 1, "quoted string", "'")
-        window = self.window
+        window, line = self.window, self._line_here()
+        self._emit(1)
         while True:
-            found = lex.ESCAPED_STRING.match(window.buf, window.pos)
+            begin = window.pos
+            found = lex.ESCAPED_STRETCH.match(window.buf, begin, begin + _STRETCH_BYTES)
             assert found is not None
             end = found.end()
+            self._emit(end - begin)
             if window.buf[end : end + 1] == b"'":
-                return self._emit(end + 1 - window.pos)
-            if not window.more():
-                raise self._unterminated("quoted string", "'")
+                return self._emit(1)
+            if len(window.buf) - end < 2 and not window.more():
+                raise self._unterminated("quoted string", "'", line)
 
     def _dollar(self) -> None:
         window = self.window
@@ -394,7 +405,7 @@ class Scanner:
         self._newline = False
 
     def _clear(self) -> None:
-        self._parts.clear()
+        self._text = bytearray()
         self._newline = self._joined = False
         self._line = self._name = None
 
@@ -408,9 +419,9 @@ class Scanner:
                 name = found[1].decode("utf-8", "replace")
         return name
 
-    def _unterminated(self, what: str, closing: str) -> WorkloadError:
+    def _unterminated(self, what: str, closing: str, line: int) -> WorkloadError:
         return self.fail(
             f"the {what} that begins here is never closed",
-            self._line_here(),
+            line,
             f"Add the missing {closing}",
         )

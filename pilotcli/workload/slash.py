@@ -15,7 +15,7 @@ from pilotcli.workload.quoting import quote_literal, quote_name
 __all__ = ["ArgumentError", "Arguments", "boolean"]
 
 _ESCAPE = re.compile(rb"''|\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
-_QUOTED = re.compile(rb"'((?:[^'\\]|''|\\.)*)'(?!')", re.DOTALL)
+_QUOTE_OR_ESCAPE = re.compile(rb"''|'|\\.", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"b": b"\b", b"r": b"\r", b"f": b"\f"}
 
 
@@ -34,13 +34,13 @@ class Arguments:
     def next(self) -> bytes | None:
         """The next argument, or None when there is none. Raises `ArgumentError`."""
         self._skip_space()
-        value, begin = b"", self.pos
+        value, begin = bytearray(), self.pos
         while self.pos < len(self.line):
             byte = self.line[self.pos : self.pos + 1]
             if byte in (b"\\", *_SPACES):
                 break
             value += self._piece(byte)
-        return value if self.pos > begin else None
+        return bytes(value) if self.pos > begin else None
 
     def all(self) -> list[bytes]:
         """The arguments up to the end of the command."""
@@ -82,18 +82,19 @@ class Arguments:
 
     def _piece(self, byte: bytes) -> bytes:
         if byte == b"'":
-            quoted = _QUOTED.match(self.line, self.pos)
-            if quoted is None:
-                raise ArgumentError("the quote ' is never closed")
-            self.pos = quoted.end()
-            return _ESCAPE.sub(_unescaped, quoted[1])
+            begin = self.pos + 1
+            for found in _QUOTE_OR_ESCAPE.finditer(self.line, begin):
+                if found[0] == b"'":
+                    self.pos = found.end()
+                    return _ESCAPE.sub(_unescaped, self.line[begin : found.start()])
+            raise ArgumentError("the quote ' is never closed")
         if byte == b"`":
             raise ArgumentError("a shell command in backquotes is not run")
         if byte == b'"':
-            end = self.line.find(b'"', self.pos + 1)
+            begin, end = self.pos, self.line.find(b'"', self.pos + 1)
             if end < 0:
                 raise ArgumentError('the quote " is never closed')
-            begin, self.pos = self.pos, end + 1
+            self.pos = end + 1
             return self.line[begin : self.pos]
         variable = lex.VARIABLE.match(self.line, self.pos) if byte == b":" else None
         if variable is None:

@@ -48,11 +48,11 @@ class Splitter(Scanner):
     ) -> None:
         super().__init__(window, strings, variables)
         self._tee = tee
-        self._previous: tuple[bytes, int] | None = None
+        self._previous: tuple[str | bytearray, int] | None = None
 
     def __iter__(self) -> Iterator[list[Statement] | MetaCommand]:
         while True:
-            if not self._parts and self.active and not self._values:
+            if not self._text and self.active and not self._values:
                 ordinary = self._ordinary()
                 if ordinary:
                     yield ordinary
@@ -78,7 +78,7 @@ class Splitter(Scanner):
         made: list[Statement] = []
         name = self._name
         line, counted = window.line_at(pos), pos
-        while (found := match(buf, pos)) and (end := found.end()) <= last:
+        while (found := match(buf, pos, pos + CHUNK_BYTES)) and (end := found.end()) <= last:
             start, word_end = found.span(1)
             if buf[end] != _SEMICOLON:
                 break
@@ -101,7 +101,7 @@ class Splitter(Scanner):
             name = None
             pos = end + 1
         if made:
-            self._previous = (made[-1].sql.encode(), made[-1].line)
+            self._previous = (made[-1].sql, made[-1].line)
         self._name = name
         window.skip_to(pos)
         return made
@@ -111,40 +111,43 @@ class Splitter(Scanner):
 
         `forced` is how the end of a script and `\\g` take it: whatever is open is forgotten.
         """
-        sql, line, name, joined = b"".join(self._parts), self._line, self._name, self._joined
-        if line is not None or self._parts:
-            self._previous = (sql, line or self._line_here())
+        sql, line, name, joined = self._text, self._line, self._name, self._joined
+        if line is None and (sql or not forced):
+            self._previous = (sql, self._line_here())
         if forced:
             self.reset()
         else:
             self._clear()
         if line is None:
             return None
-        return self._build(sql, line, name, joined)
+        text = self._decode(sql, line)
+        self._previous = (text, line)
+        del sql  # a long statement is in memory once from here on
+        return self._build(text, line, name, joined)
 
     def take_again(self) -> Statement | None:
         """What `\\g` does: the statement at hand, or else the one before once more."""
-        if self._parts or self._previous is None:
+        if self._text or self._previous is None:
             return self.take()
         sql, line = self._previous
         self.reset()
-        return self._build(sql, line, None, False)
+        text = sql if isinstance(sql, str) else self._decode(sql, line)
+        return self._build(text, line, None, False)
 
-    def _build(self, sql: bytes, line: int, name: str | None, joined: bool) -> Statement | None:
-        text = self._decode(sql, line)
+    def _build(self, text: str, line: int, name: str | None, joined: bool) -> Statement | None:
         command = lex.leading_keyword(text)
         if not command and not text.strip(" \t\n\r\f\v;"):
             return None
         if command.lower() in lex.WATCHED:
             self._strings.observe(command, text, self._line_here())
         copy = None
-        if joined and any(is_copy_from_stdin(part.encode()) for part in text.split(";")):
+        if joined and any(is_copy_from_stdin(part) for part in text.split(";")):
             raise self.fail(
                 "COPY ... FROM STDIN is joined to another statement",
                 line,
                 "Let it be a statement of its own: put ; instead of \\; before and behind it.",
             )
-        if command == "COPY" and is_copy_from_stdin(sql):
+        if command == "COPY" and is_copy_from_stdin(text):
             if self._values or self._variables is None:
                 raise self.fail(
                     "COPY ... FROM STDIN has no data here",
@@ -154,7 +157,7 @@ class Splitter(Scanner):
             copy = read_copy_data(self.window, self._tee)
         return Statement(text, line, command, name, copy)
 
-    def _decode(self, sql: bytes, line: int) -> str:
+    def _decode(self, sql: bytearray, line: int) -> str:
         try:
             return sql.decode()
         except UnicodeDecodeError as problem:

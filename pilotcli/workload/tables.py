@@ -11,20 +11,26 @@ from pilotcli.errors import WorkloadError
 from pilotcli.workload.reader import single_statement
 from pilotcli.workload.script import Found
 from pilotcli.workload.sources import Read, Source
+from pilotcli.workload.window import Window
 
 __all__ = ["read_csv", "read_jsonl"]
 
 _LABELS = ("label", "name")
-_MAX_FIELD_BYTES = 2**31 - 1
-"""More than the server takes as one statement (1 GB)."""
 
 
 class _Stream(io.RawIOBase):
-    """A read function as a file, for the readers of the standard library."""
+    """A source as a file, for the readers of the standard library.
 
-    def __init__(self, read: Read) -> None:
+    Those take a line into memory however long it is: one that no statement can be as long as is
+    refused here with a `WorkloadError`.
+    """
+
+    def __init__(self, read: Read, name: str) -> None:
         self._read = read
+        self._name = name
         self._rest = b""
+        self._line = 1
+        self._line_bytes = 0
 
     def readable(self) -> bool:
         return True
@@ -34,11 +40,24 @@ class _Stream(io.RawIOBase):
         size = min(len(data), len(buffer))
         buffer[:size] = data[:size]
         self._rest = data[size:]
+        self._measure(data[:size])
         return size
 
+    def _measure(self, data: bytes) -> None:
+        self._line += data.count(b"\n")
+        end = data.rfind(b"\n")
+        self._line_bytes = self._line_bytes + len(data) if end < 0 else len(data) - end - 1
+        if self._line_bytes > Window.MAX_BYTES:
+            raise WorkloadError(
+                f"the line goes on for more than {Window.MAX_BYTES:,} bytes",
+                file=self._name,
+                line=self._line,
+                hint="No PostgreSQL takes a statement so long; is this a table of queries?",
+            )
 
-def _stream(read: Read) -> io.BufferedReader:
-    return io.BufferedReader(_Stream(read), 1 << 18)
+
+def _stream(read: Read, name: str) -> io.BufferedReader:
+    return io.BufferedReader(_Stream(read, name), 1 << 18)
 
 
 def read_csv(source: Source) -> Iterator[Found]:
@@ -46,10 +65,10 @@ def read_csv(source: Source) -> Iterator[Found]:
 
     Raises `WorkloadError` for a missing column, a row without it, and what is no CSV.
     """
-    csv.field_size_limit(_MAX_FIELD_BYTES)
+    csv.field_size_limit(Window.MAX_BYTES)
     line = 1
     with source.open() as read:
-        file = io.TextIOWrapper(_stream(read), encoding="utf-8-sig", newline="")
+        file = io.TextIOWrapper(_stream(read, source.name), encoding="utf-8-sig", newline="")
         rows = csv.reader(file, strict=True)
         try:
             columns = [name.strip().lower() for name in next(rows, [])]
@@ -101,7 +120,7 @@ def read_jsonl(source: Source) -> Iterator[Found]:
     Raises `WorkloadError` for a line that is something else.
     """
     with source.open() as read:
-        for number, text in enumerate(_stream(read), 1):
+        for number, text in enumerate(_stream(read, source.name), 1):
             if text.strip(b" \t\r\n\xef\xbb\xbf"):
                 yield from _json_query(source.name, number, text)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from pilotcli.errors import WorkloadError
 from pilotcli.workload.lex import NAME_BYTES
 
 __all__ = ["Window"]
+
+_KEPT_BYTES = 1 << 16
 
 
 class Window:
@@ -16,6 +19,11 @@ class Window:
     `base` is the stream's offset of `buf[0]`, `begin` that of the text's first byte. `floor` is
     where the last special token ended; no token that is looked at from behind begins before it.
     """
+
+    MAX_BYTES: ClassVar[int] = (1 << 30) - 2
+    """More in one statement or line is refused: the server takes no longer message
+    (PQ_LARGE_MESSAGE_LIMIT in its src/include/libpq/libpq.h), and a small compressed file may
+    unpack to any size."""
 
     def __init__(self, read: Callable[[int], bytes], file: str, chunk_bytes: int) -> None:
         self.buf = b""
@@ -55,7 +63,10 @@ class Window:
         """
         if self.eof:
             return False
-        new = self._read(max(self.chunk_bytes, len(self.buf) - self.pos))
+        pending = len(self.buf) - self.pos
+        if pending > self.MAX_BYTES:
+            raise self.too_long(self.line_at(self.pos))
+        new = self._read(max(self.chunk_bytes, pending))
         if not new:
             self.eof = True  # and nothing has moved, so a match that was found stays right
             return False
@@ -77,9 +88,23 @@ class Window:
         self.buf += new
         return True
 
+    def too_long(self, line: int) -> WorkloadError:
+        """The error for a statement, or a line, that goes on for more than the server takes."""
+        return WorkloadError(
+            f"what begins here goes on for more than {self.MAX_BYTES:,} bytes",
+            file=self.file,
+            line=line,
+            hint="No PostgreSQL takes a statement so long; look for a missing semicolon or quote.",
+        )
+
     def _keep_from(self) -> int:
-        """Where the word or the indentation before `pos` begins, and one byte more."""
-        return max(0, len(self.buf[: self.pos].rstrip(NAME_BYTES + b"& \t")) - 1)
+        """Where the word or the indentation before `pos` begins, and one byte more.
+
+        Of one longer than any name or margin, such as the text of a long string, the end will do.
+        """
+        begin = max(0, self.pos - _KEPT_BYTES)
+        kept = len(self.buf[begin : self.pos].rstrip(NAME_BYTES + b"& \t"))
+        return max(0, begin + kept - 1)
 
     def word_before(self, pos: int) -> bytes:
         """The run of name bytes (and `&`) that ends at `pos`."""
