@@ -74,9 +74,11 @@ class ScriptReader:
         """The statements of `source`, in PilotScope's format or as a script."""
         with source.open() as read:
             window = _window(read, source.name, self._chunk_bytes)
-            while (not window.buf or window.buf.isspace()) and window.more():
-                pass
-            if _ID_AND_QUERY.match(window.buf):
+            while not window.buf[window.pos :].strip():
+                window.skip_to(window.buf.rfind(b"\n", window.pos) + 1 or window.pos)
+                if not window.more():
+                    break
+            if _ID_AND_QUERY.match(window.buf, window.pos):
                 yield from _lines(window)
             else:
                 yield from self._script(window, source, 0)

@@ -19,7 +19,11 @@ from pilotcli.workload.window import Window
 __all__ = ["CHUNK_BYTES", "Splitter", "Statement"]
 
 CHUNK_BYTES = 1 << 18
+LONGEST_AT_ONCE = 1 << 16
+"""A longer statement goes the careful way: a match costs up to a hundred times of the text that it
+is tried on, since each repetition is remembered."""
 _SEMICOLON = ord(";")
+_PARTS = re.compile("[^;]+")
 
 
 class Statement(NamedTuple):
@@ -78,7 +82,7 @@ class Splitter(Scanner):
         made: list[Statement] = []
         name = self._name
         line, counted = window.line_at(pos), pos
-        while (found := match(buf, pos, pos + CHUNK_BYTES)) and (end := found.end()) <= last:
+        while (found := match(buf, pos, pos + LONGEST_AT_ONCE)) and (end := found.end()) <= last:
             start, word_end = found.span(1)
             if buf[end] != _SEMICOLON:
                 break
@@ -141,7 +145,7 @@ class Splitter(Scanner):
         if command.lower() in lex.WATCHED:
             self._strings.observe(command, text, self._line_here())
         copy = None
-        if joined and any(is_copy_from_stdin(part) for part in text.split(";")):
+        if joined and any(is_copy_from_stdin(part[0]) for part in _PARTS.finditer(text)):
             raise self.fail(
                 "COPY ... FROM STDIN is joined to another statement",
                 line,
