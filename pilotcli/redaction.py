@@ -42,7 +42,7 @@ _NAMES = "|".join(_SECRET_PARAMETERS)
 # A URL's user part (RFC 3986, section 3.2.1). It is taken to reach to the last @, since a password
 # may hold characters that should have been percent-encoded.
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@:?#\s]*):(.*)@", re.DOTALL)
-_URL_PARAMETER = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
+_URL_PARAMETER = re.compile(r"([?&])([^=&#?]*)=([^&#]*)")
 # libpq's `key = value` form, in which a value may be quoted and a backslash escapes (34.1.1.1).
 _PAIR = re.compile(
     rf"(?<![?&\w])((?:{_NAMES})\s*=\s*)('(?:[^'\\]|\\.)*'?|(?:\\.|\S)+)",
@@ -62,7 +62,9 @@ _pattern: re.Pattern[str] | None = None
 def masked_dsn(dsn: str) -> str:
     """A connection string or URL without its secrets."""
     if "://" in dsn:
-        dsn = _URL_PASSWORD.sub(rf"\1:{MASK}@", dsn)
+        # Up to the last @ only, behind which the pattern would look for one again and again.
+        end = dsn.rfind("@") + 1
+        dsn = _URL_PASSWORD.sub(rf"\1:{MASK}@", dsn[:end]) + dsn[end:]
         dsn = _URL_PARAMETER.sub(_masked_parameter, dsn)
     return _PAIR.sub(rf"\1{MASK}", dsn)
 

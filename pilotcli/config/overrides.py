@@ -86,10 +86,11 @@ def entry_names(entries: list[Node]) -> list[str]:
     """The name of each event or handler: its `name`, or else its class's, numbered where taken."""
     given = [_given_name(entry) for entry in entries]
     taken = {name for name in given if name}
+    numbers: dict[str, int] = {}
     names = []
     for entry, name in zip(entries, given, strict=True):
         if not name:
-            name = _free(_class_name(entry), taken)
+            name = _free(_class_name(entry), taken, numbers)
             taken.add(name)
         names.append(name)
     return names
@@ -105,9 +106,11 @@ def _class_name(entry: Node) -> str:
     return path.text.replace(":", ".").rpartition(".")[2]
 
 
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
+def _free(name: str, taken: set[str], numbers: dict[str, int]) -> str:
+    """`name`, numbered where it is taken; `numbers` says from where on to look."""
+    number, free = numbers.get(name, 1), name
     while free in taken:
         number += 1
         free = f"{name}-{number}"
+    numbers[name] = number
     return free

@@ -14,7 +14,7 @@ _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|pwd$|secret|token$|(api|access|auth|private)[_-]?key$|credentials?$",
     re.IGNORECASE,
 )
-_KEY = re.compile(r"[\w-]+(?=['\"]?\s*:(?!//))")
+_KEY = re.compile(r"(?<![\w-])[\w-]+(?=['\"]?\s*:(?!//))")
 
 
 def is_secret_name(name: str) -> bool:

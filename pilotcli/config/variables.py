@@ -42,7 +42,9 @@ class Variables:
             name = found["name"]
             if name is None:
                 hint = "Write ${NAME}, ${NAME:-default}, or $${ for the characters ${ themselves."
-                problems.append((f"{found['broken']!r} names no variable", hint))
+                broken = found["broken"]
+                shown = broken if len(broken) <= 60 else f"{broken[:60]}..."
+                problems.append((f"{shown!r} names no variable", hint))
                 return ""
             known = self._environ.get(name)
             if not known and found["default"] is not None:

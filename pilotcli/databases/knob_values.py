@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import re
@@ -47,13 +48,22 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):  # the latter numpy's
         return "on" if value else "off"
     # Also numpy's numbers, which are what models give.
-    if isinstance(value, SupportsIndex):
-        return str(operator.index(value))
-    if isinstance(value, SupportsFloat) and math.isfinite(float(value)):
-        return repr(float(value))
+    with contextlib.suppress(ValueError, OverflowError):  # of numbers that no knob can have
+        if isinstance(value, SupportsIndex):
+            return str(operator.index(value))
+        if isinstance(value, SupportsFloat) and math.isfinite(float(value)):
+            return repr(float(value))
     if isinstance(value, str) and "\0" not in value and "\n" not in value:
         return value
-    raise SteeringError(f"the knob {name} takes a text, a number or a truth value, not {value!r}")
+    raise SteeringError(
+        f"the knob {name} takes a text, a number or a truth value, not {_shown(value)}"
+    )
+
+
+def _shown(value: object) -> str:
+    return (
+        f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"{value!r:.200}"
+    )
 
 
 def require_known(settings: Mapping[str, str], contexts: Mapping[str, str]) -> None:

@@ -135,7 +135,7 @@ def _roots(plan: object) -> list[Mapping[str, Any]]:
     if isinstance(plan, str):
         try:
             plan = json.loads(plan)
-        except ValueError:
+        except (ValueError, RecursionError):
             return []
     if isinstance(plan, (list, tuple)):
         plan = plan[0] if plan else None
@@ -149,7 +149,11 @@ def _number(node: Mapping[str, Any], key: str) -> float:
     value = node.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return 0.0
-    return float(value) if math.isfinite(value) and value > 0 else 0.0
+    try:
+        number = float(value)
+    except OverflowError:
+        return 0.0
+    return number if math.isfinite(number) and number > 0 else 0.0
 
 
 def _log(value: float) -> float:

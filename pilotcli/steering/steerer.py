@@ -366,8 +366,11 @@ class Steerer:
                 steered.plan_text = report.plan_text
             if self.pulls.subquery_cards and report.estimates:
                 self._name_cards(query, report.estimates, steered)
-            applied.extend(message.cards[at] for at in report.applied)
-            ignored.extend((message.cards[at], reason) for at, reason in report.ignored)
+            pushed = range(len(message.cards))
+            applied.extend(message.cards[at] for at in report.applied if at in pushed)
+            ignored.extend(
+                (message.cards[at], reason) for at, reason in report.ignored if at in pushed
+            )
             told = {*report.applied, *(at for at, _ in report.ignored)}
             if steered.error is None:
                 ignored.extend(
@@ -452,10 +455,10 @@ def auto_explained(notices: Sequence[str]) -> tuple[float, str] | None:
         found = _AUTO_EXPLAIN.search(notice)
         if found is not None:
             try:
-                told = json.loads(found[2])
-            except ValueError:
-                continue
-            return float(found[1]) / 1000, json.dumps({"Plan": told["Plan"]})
+                plan_text = json.dumps({"Plan": json.loads(found[2])["Plan"]}, allow_nan=False)
+                return float(found[1]) / 1000, plan_text
+            except (ValueError, KeyError, RecursionError):
+                continue  # a message that a function of the workload's has raised
     return None
 
 

@@ -186,11 +186,33 @@ def read_manifest(folder: Path) -> tuple[ModelVersion, list[SavedFile], dict[str
             metrics={name: float(value) for name, value in content["metrics"].items()},
         )
         files = [SavedFile(**file) for file in content["files"]]
+        _check_types(version, files)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     return version, files, content
+
+
+def _check_types(version: ModelVersion, files: list[SavedFile]) -> None:
+    """Raise `TypeError` for a value of another kind than is written here."""
+    whole = [version.version, version.size_bytes, *(file.size_bytes for file in files)]
+    maybe = [version.query_seq, version.run_id, version.trained_rows]
+    texts = [version.model, version.sha256, *(file.sha256 for file in files)]
+    texts += [file.name for file in files]
+    right = (
+        all(type(one) is int for one in whole)
+        and all(one is None or type(one) is int for one in maybe)
+        and all(isinstance(one, str) for one in texts)
+        and (version.event is None or isinstance(version.event, str))
+        and type(version.created_at) in (int, float)
+        and math.isfinite(version.created_at)
+    )
+    if not right:
+        raise TypeError("a value is of the wrong kind")
 
 
 def _pilot_version() -> str:

@@ -90,9 +90,7 @@ DOLLAR_QUOTE = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
 PARAMETER = re.compile(rb"\$[0-9]+(?:%b)?" % _NAME)
 NAME_REST = re.compile(rb"[A-Za-z0-9_$\x80-\xff]*")
 BETWEEN_STRINGS = re.compile(rb"[ \t\f\v\r]*(?:--[^\n\r]*[ \t\f\v\r]*)*(?:-\Z)?")
-CONTINUED = re.compile(
-    rb"[ \t\f\v]*(?:--[^\n\r]*)?\r[ \t\f\v\r]*(?:--[^\n\r]*\r[ \t\f\v\r]*)*'"
-)
+CONTINUED = re.compile(rb"[ \t\f\v]*(?:--[^\n\r]*)?\r[ \t\f\v\r]*(?:--[^\n\r]*\r[ \t\f\v\r]*)*'")
 CONTINUED_IN_VALUE = re.compile(
     rb"[ \t\f\v]*(?:--[^\n\r]*)?[\n\r][%b]*(?:--[^\n\r]*[\n\r][%b]*)*'" % (SPACE, SPACE)
 )

@@ -37,6 +37,8 @@ def resolve(paths: Sequence[str | Path]) -> tuple[Entry, ...]:
     for given in paths:
         text = str(given)
         path = Path(text)
+        if "\0" in text:
+            raise WorkloadError(f"{text!r} cannot be used as a path", hint="Remove the zero byte.")
         if text == "-":
             if Entry(None, True) in entries:
                 raise WorkloadError("standard input is named twice", hint="Name - once.")

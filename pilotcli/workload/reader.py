@@ -20,6 +20,7 @@ from pilotcli.workload.window import Window
 
 __all__ = ["ScriptReader", "is_one_statement", "iter_statements", "single_statement"]
 
+_ARCHIVE = b"PGDMP"
 _ID_AND_QUERY = re.compile(rb"\s*[^\s'\"#;]+#####")
 
 
@@ -171,7 +172,9 @@ def _lines(window: Window) -> Iterator[Found]:
 def _window(read: Callable[[int], bytes], name: str, chunk_bytes: int) -> Window:
     window = Window(read, name, chunk_bytes)
     window.drop_mark(b"\xef\xbb\xbf")
-    if window.buf.startswith(b"PGDMP"):
+    while len(window.buf) < len(_ARCHIVE) and window.more():
+        pass
+    if window.buf.startswith(_ARCHIVE):
         raise WorkloadError(
             "this is an archive of pg_dump, not SQL text",
             file=name,

@@ -25,6 +25,8 @@ from pilotcli.workload.strings import StringsMode
 __all__ = ["Found", "Script", "ScriptState", "ScriptVariables"]
 
 _MAX_INCLUDES = 50
+MAX_VARIABLES_BYTES = 64_000_000
+"""`\\set v :v:v` doubles a value with every line."""
 
 Found = tuple[str, list[Statement], "CopyData | None"]
 """Statements in a row with the name of their file; one with COPY data comes alone, with the place
@@ -40,12 +42,14 @@ class ScriptState:
     variables: dict[bytes, bytes] = field(default_factory=dict)
     strings: StringsMode = field(default_factory=StringsMode)
     restricted: bool = False
+    used_bytes: int = 0
+    """What the values of the variables set by scripts take."""
 
     @classmethod
     def start(cls, variables: Mapping[str, str] | None, *, standard: bool = True) -> ScriptState:
         """The state before the first script."""
         given = {name.encode(): value.encode() for name, value in (variables or {}).items()}
-        return cls(given, StringsMode(standard))
+        return cls(given, StringsMode(standard), used_bytes=sum(map(len, given.values())))
 
 
 @dataclass(slots=True)
@@ -148,7 +152,8 @@ class Script:
         elif name == "set":
             self._set(arguments)
         elif name == "unset":
-            self.state.variables.pop(arguments.next() or b"", None)
+            gone = self.state.variables.pop(arguments.next() or b"", b"")
+            self.state.used_bytes -= len(gone)
         elif name == "getenv":
             self._getenv(arguments)
         elif name in ("i", "ir", "include", "include_relative"):
@@ -231,7 +236,17 @@ class Script:
                 f"\\set {shown} {value.decode('utf-8', 'replace')} changes what psql sends",
                 "pilot sends each statement by itself, as written; remove the line.",
             )
-        self.state.variables[name] = value
+        self._assign(name, value)
+
+    def _assign(self, name: bytes, value: bytes) -> None:
+        state = self.state
+        state.used_bytes += len(value) - len(state.variables.get(name, b""))
+        if state.used_bytes > MAX_VARIABLES_BYTES:
+            raise self._error(
+                f"the variables grow beyond {MAX_VARIABLES_BYTES:,} bytes",
+                "A variable seems to be set to itself more than once, again and again.",
+            )
+        state.variables[name] = value
 
     def _getenv(self, arguments: Arguments) -> None:
         name, variable = arguments.next(), arguments.next()
@@ -239,7 +254,7 @@ class Script:
             raise ArgumentError("it needs two arguments, a variable and an environment variable")
         value = os.environb.get(variable)
         if value is not None:
-            self.state.variables[name] = value
+            self._assign(name, value)
 
     def _encoding(self, arguments: Arguments) -> None:
         name = (arguments.next() or b"UTF8").decode("utf-8", "replace")

@@ -244,11 +244,17 @@ def _stems(paths: Sequence[Path | None]) -> list[str]:
         return names
     known = [str(path.absolute().parent) for path in paths if path is not None]
     root = Path(os.path.commonpath(known)) if known else Path()
-    return [
+    longer = [
         (path.absolute().parent.relative_to(root) / name).as_posix()
         if path is not None and name in doubled
         else name
         for path, name in zip(paths, names, strict=True)
+    ]
+    doubled = {name for name, times in Counter(longer).items() if times > 1}
+    # Side by side under the same name, they differ in what kind of file they are.
+    return [
+        f"{name}{path.name[len(_stem(path)) :]}" if path is not None and name in doubled else name
+        for path, name in zip(paths, longer, strict=True)
     ]
 
 

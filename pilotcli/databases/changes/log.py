@@ -163,7 +163,7 @@ class ChangeLog:
                 connection.execute("BEGIN IMMEDIATE")
                 _prepare(connection, self.path)
                 try:
-                    yield _Pen(connection)
+                    yield _Pen(connection, self.path)
                 except BaseException:
                     connection.execute("ROLLBACK")
                     raise
@@ -205,8 +205,9 @@ class ChangeLog:
 class _Pen:
     """What can be done in one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
 
     def pending(self, server: str | None = None, token: str | None = None) -> list[Change]:
         rows = self._connection.execute(
@@ -214,7 +215,7 @@ class _Pen:
             " AND (?2 IS NULL OR token = ?2) ORDER BY change_id",
             (server, token),
         )
-        return [_change(row) for row in rows]
+        return [_change(row, self._path) for row in rows]
 
     def plan(
         self,
@@ -262,8 +263,17 @@ class _Pen:
         )
 
 
-def _change(row: Sequence[Any]) -> Change:
+def _change(row: Sequence[Any], path: Path) -> Change:
     number, server, place, oid, database, kind, name, detail, state, lock, *owner, made_at = row
+    try:
+        read = json.loads(detail)
+    except (ValueError, TypeError, RecursionError):
+        read = None
+    if not isinstance(read, dict):
+        raise StorageError(
+            f"the log of changes {path} is damaged: its change {number} cannot be read",
+            hint=f"The change is to {name!r} ({kind}) on {place}; look after it by hand.",
+        )
     return Change(
         change_id=number,
         server=server,
@@ -272,7 +282,7 @@ def _change(row: Sequence[Any]) -> Change:
         database=database,
         kind=kind,
         name=name,
-        detail=json.loads(detail),
+        detail=read,
         state=state,
         lock=lock,
         owner=Owner(*owner),

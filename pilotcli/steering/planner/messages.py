@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -83,24 +84,51 @@ def parse_report(notices: Iterable[str]) -> Report:
     for notice in notices:
         at = notice.find(_HEAD, 0, 64)
         if at >= 0:
-            # The plan is the last key of its message, behind numbers alone: it is passed on as it
-            # stands, since most plans are stored and not looked at.
-            told, plan = notice[at + len(_HEAD) - 1 :], notice.find(_PLAN, at, at + _PLAN_BEFORE)
-            if plan >= 0:
-                found.setdefault("plan", notice[plan + len(_PLAN) : notice.rindex("}")])
-                told = notice[at + len(_HEAD) - 1 : plan].rstrip(",") + "}"
-            for key, value in _read(told).items():
+            try:
+                told = _told(notice, at)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue  # raised by a function of the workload's, not by the module
+            for key, value in told.items():
                 found.setdefault(key, value)
     return Report(
-        tuple(found.get("applied", ())),
-        tuple([(number, reason) for number, reason in found.get("ignored", ())]),
-        tuple(
-            [
-                Estimate(one["block"], frozenset(one["names"]), one["rows"], one["pushed"])
-                for one in found.get("estimates", ())
-            ]
-        ),
+        found.get("applied", ()),
+        found.get("ignored", ()),
+        found.get("estimates", ()),
         found.get("planning_ms"),
         found.get("execution_ms"),
         found.get("plan"),
+    )
+
+
+def _told(notice: str, at: int) -> dict[str, Any]:
+    """One message of the module, which begins at `at`; whatever has the wrong form raises."""
+    # The plan is the last key of its message, behind numbers alone: it is passed on as it stands,
+    # since most plans are stored and not looked at.
+    text, plan = notice[at + len(_HEAD) - 1 :], notice.find(_PLAN, at, at + _PLAN_BEFORE)
+    if plan >= 0:
+        text = notice[at + len(_HEAD) - 1 : plan].rstrip(",") + "}"
+    read = _read(text)
+    told: dict[str, Any] = {
+        "applied": tuple(map(operator.index, read.get("applied", ()))),
+        "ignored": tuple(
+            [(operator.index(number), str(reason)) for number, reason in read.get("ignored", ())]
+        ),
+        "estimates": tuple([_estimate(one) for one in read.get("estimates", ())]),
+    }
+    told = {key: value for key, value in told.items() if key in read}
+    for key in ("planning_ms", "execution_ms"):
+        if read.get(key) is not None:
+            told[key] = read[key] / 1
+    if plan >= 0:
+        told["plan"] = notice[plan + len(_PLAN) : notice.rindex("}")]
+    return told
+
+
+def _estimate(one: Mapping[str, Any]) -> Estimate:
+    pushed = one["pushed"]
+    return Estimate(
+        operator.index(one["block"]),
+        frozenset(map(str, one["names"])),
+        one["rows"] / 1,
+        None if pushed is None else pushed / 1,
     )

@@ -89,7 +89,12 @@ def estimates_by_explain(
 def _told(notices: Iterable[str]) -> dict[str, Any]:
     for notice in notices:
         at = notice.find(_HEAD)
-        if at >= 0:
+        if at < 0:
+            continue
+        try:
             told: dict[str, Any] = json.loads(notice[at + len(_HEAD) :])
-            return told
+            if told["failure"] is not None or isinstance(told["rows"], list):
+                return told
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue  # raised by a function of the query, not by the block
     raise QueryError("the server did not send the sub-plans' estimates")

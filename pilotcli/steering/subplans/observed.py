@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 
 __all__ = ["observed_cardinalities"]
@@ -48,11 +49,23 @@ def observed_cardinalities(plan: dict[str, Any], graph: QueryGraph) -> dict[froz
 
     `plan` is what `EXPLAIN (ANALYZE, FORMAT JSON)` gives, or the planner module's report with
     actual rows: a dict with the key `Plan`. Parts that did not run, or not to their end, under
-    LIMIT for one, are not in the result.
+    LIMIT for one, are not in the result. Raises `NotAnalysable` for what is no such plan.
     """
-    root = plan["Plan"]
-    reader = _Reader(graph, _aliases(root, graph))
-    reader.read(root, complete=True, report=True)
+    try:
+        root = plan["Plan"]
+        reader = _Reader(graph, _aliases(root, graph))
+        reader.read(root, complete=True, report=True)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise NotAnalysable(
+            f"this is no plan as EXPLAIN (ANALYZE, FORMAT JSON) gives it: {error!r:.200}"
+        ) from None
     return reader.found
 
 
