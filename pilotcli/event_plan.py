@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from pilotcli.model import PilotModel
 from pilotcli.records import EventKind, FiringReason
 from pilotcli.signals import EventInfo
 
-__all__ = ["Registered", "describe", "firing_plan", "kind_of"]
+__all__ = ["Registered", "describe", "firing_plan", "firings_in", "kind_of"]
 
 
 @dataclass(slots=True)
@@ -123,12 +124,30 @@ def firing_plan(
         event = registered.event
         if isinstance(event, WorkloadBeforeEvent) and event.enable and queries:
             yield "workload_before", 0, registered.name
-    intervals = [
-        (one.name, one.event.interval_count)
+    # The next firing of each event, by query and by the events' order: what is not due costs nothing.
+    due = [
+        (one.event.interval_count, place)
+        for place, one in enumerate(events)
+        if isinstance(one.event, QueryFinishEvent) and one.event.interval_count <= queries
+    ]
+    intervals = {place: interval for interval, place in due}
+    heapq.heapify(due)
+    while due:
+        after_query, place = due[0]
+        yield "interval", after_query, events[place].name
+        following = after_query + intervals[place]
+        if following <= queries:
+            heapq.heapreplace(due, (following, place))
+        else:
+            heapq.heappop(due)
+
+
+def firings_in(events: Sequence[Registered], queries: int) -> int:
+    """How many firings `firing_plan` tells of, without going through them."""
+    at_intervals = sum(
+        queries // one.event.interval_count
         for one in events
         if isinstance(one.event, QueryFinishEvent)
-    ]
-    for after_query in range(1, queries + 1):
-        for name, interval in intervals:
-            if after_query % interval == 0:
-                yield "interval", after_query, name
+    )
+    others = sum(why != "interval" for why, _, _ in firing_plan(events, min(queries, 1)))
+    return at_intervals + others

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.event_plan import firings_in
 from pilotcli.views.console import out, wants_live
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import clean, count, line_text, plural
@@ -110,7 +111,7 @@ def show_dry_run(plan: Examination) -> None:
     out(f"config:   {plan.config.path or 'none: built-in defaults'}")
     out(f"workload: {_workload(plan)}")
     out(f"workers:  {run.workers}, time-out {run.timeout or 'none'}, warm-up {run.warmup} rounds")
-    firings = sum(1 for _ in plan.firings())
+    firings = firings_in(plan.events, plan.executions)
     out(f"events:   {len(plan.events)}, to fire {plural(firings, 'time')}")
     out("All classes are there and take their arguments. No database was touched.")
 

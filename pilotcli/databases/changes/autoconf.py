@@ -117,6 +117,8 @@ class FileAutoConf:
     def write(self, name: str, value: str | None) -> None:
         """See `AutoConf.write`; the file is replaced in one step and keeps its owner."""
         kept = [line for line in self._lines() if not _sets(line, name)]
+        if kept and not kept[-1].endswith("\n"):
+            kept[-1] += "\n"
         if value is not None:
             quoted = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
             kept.append(f"{name} = '{quoted}'\n")
@@ -130,13 +132,14 @@ class FileAutoConf:
 
     def _lines(self) -> list[str]:
         try:
-            # Lines end where the server ends them: a value may hold any other line end.
-            with self._path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-                return list(file)
+            # A line ends with a line feed and nothing else: a value may hold any other character.
+            with self._path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                text = file.read()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StorageError(f"{self._path} cannot be read: {error.strerror}") from error
+        return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _sets(line: str, name: str) -> bool:
@@ -159,7 +162,7 @@ def _replace(path: Path, text: str) -> None:
     info = path.stat()
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with new.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        with new.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             os.fchmod(file.fileno(), info.st_mode & 0o7777)
             if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(file.fileno(), info.st_uid, info.st_gid)

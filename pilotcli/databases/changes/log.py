@@ -170,7 +170,7 @@ class ChangeLog:
                 connection.execute("COMMIT")
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged file
             raise StorageError(
                 f"the log of changes {self.path} cannot be used: {error}",
                 hint="It says what pilot has to undo on your servers; do not delete it lightly.",

@@ -54,7 +54,14 @@ def _analysed(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
 
 
 def read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
-    """The relations of a sub-plan's query and its canonical spelling."""
+    """The relations of a sub-plan's query and its canonical spelling. Raises `NotAnalysable`."""
+    try:
+        return _read_key(key, catalog)
+    except RecursionError:
+        raise NotAnalysable("the sub-plan's query is nested too deeply") from None
+
+
+def _read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
     from pilotcli.steering.subplans.block import make_blocks
     from pilotcli.steering.subplans.names import Scope
     from pilotcli.steering.subplans.parsing import parse

@@ -134,6 +134,8 @@ def read_from(query: exp.Expression, scope: Scope, range_table: list[Entry]) -> 
         reader.add(node, group)
     for join in query.args.get("joins") or ():
         if any(join.args.get(key) for key in ("side", "kind", "method", "on", "using")):
+            if not group.parts:
+                raise NotAnalysable("a JOIN has nothing to its left")
             part = group.parts.pop()
             names = scope.items.pop()
             part, names = reader.join(part, names, join)
