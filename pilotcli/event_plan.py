@@ -124,7 +124,7 @@ def firing_plan(
         event = registered.event
         if isinstance(event, WorkloadBeforeEvent) and event.enable and queries:
             yield "workload_before", 0, registered.name
-    # The next firing of each event, by query and by the events' order: what is not due costs nothing.
+    # The next firing of each event, in the events' order: what is not due costs nothing.
     due = [
         (one.event.interval_count, place)
         for place, one in enumerate(events)
