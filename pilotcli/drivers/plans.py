@@ -105,7 +105,7 @@ def plan_features(plan: object) -> dict[str, float]:
             features["loops"] += _log(loops)
             features["inner_cost"] += _log(_number(inner, "Total Cost"))
             features["blind_loops"] += blind
-            features["blind_rescans"] += blind and inner.get("Node Type") in _RESCANNED
+            features["blind_rescans"] += blind and str(inner.get("Node Type")) in _RESCANNED
     return {name: value for name, value in features.items() if value}
 
 

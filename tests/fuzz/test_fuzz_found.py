@@ -81,6 +81,8 @@ def test_forged_notices_are_passed_over() -> None:
 
 def test_numbers_that_no_float_holds() -> None:
     assert "rows" not in plan_features({"Plan": {"Node Type": "Result", "Plan Rows": 10**400}})
+    odd = {"Node Type": "Nested Loop", "Plans": [{}, {"Node Type": []}]}
+    assert plan_features(odd)["nodes"] == 3
     with pytest.raises(SteeringError, match="not an integer of"):
         as_texts({"work_mem": 10**5000})
 

@@ -20,7 +20,7 @@ from pilotcli.steering.subplans.parsing import parse, to_sql
 _QUERIES = [
     "SELECT count(*) FROM a, b WHERE a.x = b.x AND a.y IN (SELECT y FROM c)",
     "SELECT a.x FROM a LEFT JOIN b ON a.x = b.x FULL JOIN c USING (x) WHERE b.y IS NULL",
-    "WITH w AS (SELECT x FROM a GROUP BY x HAVING count(*) > 1) SELECT * FROM w, LATERAL (SELECT) l",
+    "WITH w AS (SELECT x FROM a GROUP BY x HAVING count(*) > 1) SELECT * FROM w, LATERAL (SELECT)",
     "SELECT * FROM a NATURAL JOIN b WHERE EXISTS (SELECT FROM c WHERE c.x = a.x) LIMIT 3",
     "INSERT INTO a SELECT b.* FROM b JOIN c ON b.x = c.x ON CONFLICT DO NOTHING",
     "SELECT x::int, E'a\\n', U&'\\0041', $$b$$, ARRAY[1], (a).b FROM a TABLESAMPLE system (1)",
