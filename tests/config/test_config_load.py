@@ -29,6 +29,7 @@ store:
   database: seen
 run:
   timeout: 5min
+  reconnect: 2min
   repeat: 3
   warmup: 1
   shuffle: true
@@ -77,7 +78,7 @@ def test_every_key_is_read(tmp_path: Path, load: Any) -> None:
     assert database.setup == (at / "schema.sql", at / "../data.sql")
     assert database.connect_timeout == 0.5
     assert config.store == StoreSection(database="seen")
-    assert config.run == RunSection(300.0, 3, 1, True, -7, 10, 4, 2, True, "always")
+    assert config.run == RunSection(300.0, 120.0, 3, 1, True, -7, 10, 4, 2, True, "always")
     assert config.workload == ("queries", "-")
     assert config.collect == CollectSection("observed", physical_plan=True)
     latency, plain = config.models
@@ -94,7 +95,7 @@ def test_every_key_is_read(tmp_path: Path, load: Any) -> None:
     assert config.events[1].args == {"interval_count": 5, "names": ["a", {"deep": None}]}
     assert (config.events[2].model, config.handlers[0].name) == ("latency", "Hints")
     mark = config.events[1].arg_marks["interval_count"]
-    assert (mark.file, mark.line, mark.column) == ("pilot.yaml", 35, 14)
+    assert (mark.file, mark.line, mark.column) == ("pilot.yaml", 36, 14)
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "---\n", "~", "run:\nevents:\n", "\ufeff"])

@@ -67,7 +67,7 @@ def test_a_finished_query(make: Any) -> None:
             "seq": 3, "label": "q3", "status": "error", "started_at": 1_700_000_000.0,
             "elapsed_s": 0.01, "row_count": None, "error": "no\nsuch", "sqlstate": "42P01",
             "inference_s": 0.0, "collection_s": 0.0, "round": 1, "worker": 0,
-            "file": "w.sql", "line": 3, "steering": None,
+            "file": "w.sql", "line": 3, "steering": None, "attempts": 1,
         },
     }  # fmt: skip
 
