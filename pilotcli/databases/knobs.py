@@ -33,6 +33,9 @@ _RELOAD_PATIENCE_S = 20.0
 _OTHERS_PATIENCE_S = 1.0
 _POLL_S = 0.005
 
+_MAY_RELOAD = "has_function_privilege('pg_reload_conf()', 'EXECUTE')"
+_NO_RELOAD = "this role may not have the server reload them (pg_reload_conf)"
+
 
 class Knobs:
     """The knobs of one target's server, and the server's process.
@@ -174,8 +177,12 @@ class Knobs:
             if int(version) >= 150000:
                 may += " OR has_parameter_privilege('work_mem', 'ALTER SYSTEM')"
             allowed = "coalesce(current_setting('allow_alter_system', true), 'on') = 'on'"
-            ((able,),) = session.execute(f"SELECT ({may}) AND {allowed}").rows
-        return None if able else not_allowed("this role may not run ALTER SYSTEM")
+            ((able, reloads),) = session.execute(
+                f"SELECT ({may}) AND {allowed}, {_MAY_RELOAD}"
+            ).rows
+        if not able:
+            return not_allowed("this role may not run ALTER SYSTEM")
+        return None if reloads else not_allowed(_NO_RELOAD)
 
     def why_no_restart(self) -> PilotError | None:
         """Why the server cannot be restarted now, for knobs that need it; None if it can."""
@@ -240,9 +247,8 @@ class Knobs:
         """Whether these settings need a restart. Raises `SteeringError` for unknown ones."""
         self._learn(session)
         require_known(settings, self._contexts)
-        reload = "has_function_privilege('pg_reload_conf()', 'EXECUTE')"
-        if session.execute(f"SELECT {reload}").rows != [(True,)]:
-            raise not_allowed("the role may not have the server reload them (pg_reload_conf)")
+        if session.execute(f"SELECT {_MAY_RELOAD}").rows != [(True,)]:
+            raise not_allowed(_NO_RELOAD)
         return any(self._contexts.get(name) == "postmaster" for name in settings)
 
     def _written(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:

@@ -41,6 +41,9 @@ _COPY = re.compile(r"copy\b", re.IGNORECASE)
 
 # Codes after which the connection is of no use (PostgreSQL manual, appendix A).
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
+# Command tags (PostgreSQL manual 55.7, CommandComplete) of statements without rows. A rollback may
+# take a new table back; the tag of CREATE TABLE AS is SELECT.
+_SCHEMA_TAGS = ("CREATE", "ALTER", "DROP", "SELECT", "ROLLBACK", "DO", "CALL", "IMPORT")
 _QUERY_CANCELED = "57014"
 
 
@@ -49,6 +52,9 @@ class PostgresSession:
 
     `timeout_s` is what the server was told at the start, None for none.
     """
+
+    schema_changes = 0
+    """Statements of this process after which names may stand for other things, so far."""
 
     def __init__(self, connection: Any, where: str, timeout_s: float | None = None) -> None:
         self._connection = connection
@@ -87,6 +93,8 @@ class PostgresSession:
             cursor.execute(sql)
             description = cursor.description
             if description is None:
+                if (cursor.statusmessage or "").startswith(_SCHEMA_TAGS):
+                    PostgresSession.schema_changes += 1
                 count = cursor.rowcount
                 return Rows((), count if count >= 0 else None)
             rows = cursor.fetchall()

@@ -53,6 +53,7 @@ class Abilities:
         self.session = session
         self._config = config
         self._may_build = may_build
+        self._schema_changes = PostgresSession.schema_changes
 
     @property
     def planner(self) -> Planner | None:
@@ -115,16 +116,31 @@ class Abilities:
         return bool(plain["Plan"][kind] == "Seq Scan" and steered["Plan"][kind] != "Seq Scan")
 
     @cached_property
-    def catalog(self) -> Catalog:
-        """What the session's database says about its relations."""
+    def _catalog(self) -> Catalog:
         from pilotcli.steering.subplans import Catalog
 
         return Catalog(self.session)
 
+    @property
+    def catalog(self) -> Catalog:
+        """What the session's database says about its relations."""
+        self.schema_has_changed()
+        return self._catalog
+
     def forget_schema(self) -> None:
-        """Read the catalog anew when it is next needed: the schema may have changed."""
-        if "catalog" in self.__dict__:
-            self.catalog.forget()
+        """Read the catalog anew when it is next needed: names may mean something else."""
+        if "_catalog" in self.__dict__:
+            self._catalog.forget()
+
+    def schema_has_changed(self) -> bool:
+        """Whether any session of this process has changed the schema since this was asked last;
+        the catalog is read anew then."""
+        changes = PostgresSession.schema_changes
+        if changes == self._schema_changes:
+            return False
+        self._schema_changes = changes
+        self.forget_schema()
+        return True
 
     def missing(self, ability: str) -> CapabilityError:
         """The error for something that this session cannot do."""

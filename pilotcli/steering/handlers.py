@@ -121,8 +121,11 @@ class KnobPushHandler(WorkloadPushHandler):
 class IndexPushHandler(WorkloadPushHandler):
     """Indexes for the whole workload: a list of `Index`.
 
-    `drop_other` takes away all other indexes of the database but those behind constraints.
+    `drop_other` takes away all other indexes of the database that are there for speed alone: none
+    behind a constraint, no unique one.
     """
+
+    drop_other: bool = False
 
     def __init__(self, config: PilotConfig | None = None, drop_other: bool = False) -> None:
         super().__init__(config)

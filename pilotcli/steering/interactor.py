@@ -97,8 +97,8 @@ class PilotDataInteractor:
         self._pushes.add_cards(subquery_2_value)
 
     def push_index(self, indexes: Sequence[Index], drop_other: bool = True) -> None:
-        """Indexes that exist from the next query on; `drop_other` takes the others away, but for
-        those behind constraints. All of it holds until the interactor is closed."""
+        """Indexes that exist from the next query on; `drop_other` takes the others away that are
+        there for speed alone. All of it holds until the interactor is closed."""
         self._indexes = (tuple(indexes), drop_other)
 
     def push_pg_hint_comment(self, pg_hint_comment: str) -> None:

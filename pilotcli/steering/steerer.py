@@ -30,7 +30,6 @@ from pilotcli.errors import (
     QueryError,
     QueryTimeout,
     SteeringError,
-    UsageError,
 )
 from pilotcli.records import Query, SteeringReport
 from pilotcli.redaction import redacted
@@ -124,9 +123,9 @@ class Steerer:
         steered = Steered()
         if not execute and not _is_planned(query):
             what = query.command or "this"
-            steered.error = UsageError(
-                f"the planner makes no plan of a statement like {what}, or of several in one",
-                hint="pull_record() runs it.",
+            steered.notes = (
+                f"not run: the planner makes no plan of a statement like {what}, or of several "
+                "in one (pull_record() runs it)",
             )
             return steered
         try:
@@ -135,7 +134,7 @@ class Steerer:
             steered.error = exc
             return steered
         self._send(query, message, steered, execute)
-        if query.command not in _SCHEMA_STAYS:
+        if query.command in _NAMES_MEAN_OTHERS:
             self.abilities.forget_schema()
             self._messages.clear()
         if isinstance(steered.error, SteeringError) or self.session.closed:
@@ -184,6 +183,8 @@ class Steerer:
 
     def _composed(self, query: Query, pushes: Pushes) -> _Message:
         """As `_message`; one that was composed lately is used again."""
+        if self.abilities.schema_has_changed():
+            self._messages.clear()
         key = (query.sql, pushes.comment, *pushes.hints.items(), *pushes.cards.items())
         if pushes.methods or pushes.order:
             return self._message(query, pushes)
@@ -435,13 +436,8 @@ class Steerer:
             steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
 
 
-_SCHEMA_STAYS = frozenset(
-    {"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE"}
-    | {"BEGIN", "START", "COMMIT", "END", "SAVEPOINT", "RELEASE", "SHOW", "EXPLAIN", "FETCH"}
-    | {"PREPARE", "EXECUTE", "DEALLOCATE", "ANALYZE", "VACUUM", "LOCK", "CHECKPOINT"}
-)
-"""Commands after which the names in a query still mean what they meant; not `ROLLBACK`, which may
-take a new table back, and not `SET`, which may change the search path."""
+_NAMES_MEAN_OTHERS = frozenset({"SET", "RESET", "DISCARD"})
+"""Commands after which a name may stand for something else in their session alone."""
 
 
 def _is_planned(query: Query) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,7 +14,7 @@ from pilotcli.databases.base import BaseDBController, Session, Target
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.postgres import PostgresSession
 from pilotcli.errors import CapabilityError, DriverError, PilotError, SteeringError, UsageError
-from pilotcli.records import Query, SteeringReport
+from pilotcli.records import Index, Query, SteeringReport
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.handlers import (
     BasePushHandler,
@@ -122,7 +122,8 @@ class Steering:
 
     def before_workload(self, controller: BaseDBController, first_sql: str) -> list[str]:
         """Carry out what knob and index handlers want for the whole workload; what was done, in
-        words. Raises `DriverError` when one fails, and what the controller raises."""
+        words. What the server cannot do is skipped where the config says so. Raises `DriverError`
+        when one fails, and `CapabilityError`."""
         done: list[str] = []
         if not self._workload_handlers:
             return done
@@ -130,18 +131,18 @@ class Steering:
             raise CapabilityError("knobs and indexes are pushed into a PostgreSQL only")
         for handler in self._workload_handlers:
             wanted = _asked(handler, first_sql)
-            if isinstance(handler, KnobPushHandler):
-                if wanted:
-                    controller.set_knobs(wanted)
-                    done.extend(f"{name} = {value}" for name, value in wanted.items())
-                continue
-            if wanted is None:
-                continue
-            if handler.drop_other:
-                controller.drop_all_indexes()
-            for index in wanted:
-                controller.create_index(index)
-                done.append(f"index on {index.table} ({', '.join(index.columns)})")
+            name = type(handler).__name__
+            try:
+                if isinstance(handler, KnobPushHandler):
+                    done.extend(_knobs_set(controller, wanted))
+                else:
+                    done.extend(_indexes_made(controller, wanted, handler.drop_other))
+            except CapabilityError as exc:
+                if not self._skip_missing:
+                    raise CapabilityError(f"{name}: {exc.message}", hint=exc.hint) from exc
+                done.append(f"nothing by {name}: {exc.message}")
+            except SteeringError as exc:
+                raise SteeringError(f"{name}: {exc.message}", hint=exc.hint) from exc
         return done
 
     def run(self, session: Session, query: Query, *, pull: bool = True) -> tuple[Steered, float]:
@@ -192,6 +193,27 @@ _UNSTEERED = frozenset(
     | {"PREPARE", "DEALLOCATE", "DISCARD", "COPY", "LISTEN", "UNLISTEN", "NOTIFY", "SHOW", "LOAD"}
 )
 """Commands about the session or its transaction: no handler is asked about them."""
+
+
+def _knobs_set(controller: PostgreSQLController, wanted: Any) -> list[str]:
+    if not wanted:
+        return []
+    controller.set_knobs(wanted)
+    return [f"{name} = {value}" for name, value in wanted.items()]
+
+
+def _indexes_made(
+    controller: PostgreSQLController, wanted: Sequence[Index] | None, drop_other: bool
+) -> list[str]:
+    if wanted is None:
+        return []
+    if drop_other:
+        controller.drop_all_indexes()
+    done = []
+    for index in wanted:
+        controller.create_index(index)
+        done.append(f"index on {index.table} ({', '.join(index.columns)})")
+    return done
 
 
 def _asked(handler: BasePushHandler, sql: str) -> Any:

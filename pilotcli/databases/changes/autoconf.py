@@ -95,7 +95,8 @@ def not_allowed(why: str) -> CapabilityError:
     return CapabilityError(
         f"knobs cannot be changed on this server: {why}",
         hint="It takes a superuser, or a role that is granted ALTER SYSTEM on the settings and "
-        "SELECT on pg_file_settings (with EXECUTE on its function pg_show_all_file_settings).",
+        "SELECT on pg_file_settings, and EXECUTE on pg_show_all_file_settings() and "
+        "pg_reload_conf().",
     )
 
 

@@ -30,7 +30,8 @@ SELECT i.oid::int8, i.relname::text,
   ARRAY(SELECT CASE WHEN x.indkey[k - 1] = 0 THEN pg_get_indexdef(i.oid, k, true) ELSE
           (SELECT attname FROM pg_attribute WHERE attrelid = t.oid AND attnum = x.indkey[k - 1])
         END FROM generate_series(1, x.indnkeyatts) AS k ORDER BY k)::text[],
-  coalesce((SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(i.oid)), pg_table_size(i.oid))
+  coalesce((SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(i.oid)), pg_table_size(i.oid)),
+  x.indisunique OR x.indisreplident
 FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
 JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pilot')
@@ -49,6 +50,8 @@ class _Existing(NamedTuple):
     oid: int
     described: Index
     size_bytes: int
+    means_more: bool
+    """Whether it keeps rows unique, or identifies them: without it statements come to others."""
 
 
 class IndexMethods(TableMethods):
@@ -104,11 +107,14 @@ class IndexMethods(TableMethods):
         self.target().changes.drop_indexes(self.session(), [found[0].oid])
 
     def drop_all_indexes(self) -> None:
-        """Drop all indexes of the database but those behind constraints: all or none of them."""
+        """Drop all indexes of the database that are there for speed alone: all or none of them.
+
+        Those behind constraints stay, and those that keep rows unique or identify them to replicas.
+        """
         if self._what_if is not None:
             self._what_if.clear()
             return
-        oids = [one.oid for one in self._existing(None)]
+        oids = [one.oid for one in self._existing(None) if not one.means_more]
         self.target().changes.drop_indexes(self.session(), oids)
 
     def get_all_indexes(self) -> list[Index]:
@@ -188,8 +194,8 @@ class IndexMethods(TableMethods):
         if table_name is not None:
             table = literal_name(table_name)
         return [
-            _Existing(oid, Index(columns, table_name or shown, name), int(size_bytes))
-            for oid, name, shown, columns, size_bytes in self._run(_EXISTING, table)
+            _Existing(oid, Index(columns, table_name or shown, name), int(size_bytes), means_more)
+            for oid, name, shown, columns, size_bytes, means_more in self._run(_EXISTING, table)
         ]
 
     def _require_table(self, table_name: str) -> None:
