@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Knobs"]
 
 _RELOAD_PATIENCE_S = 20.0
-_OTHERS_PATIENCE_S = 1.0
+_OTHERS_PATIENCE_S = 3.0
 _POLL_S = 0.005
 
 _MAY_RELOAD = "has_function_privilege('pg_reload_conf()', 'EXECUTE')"

@@ -44,6 +44,7 @@ _LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
 # Command tags (PostgreSQL manual 55.7, CommandComplete) of statements without rows. A rollback may
 # take a new table back; the tag of CREATE TABLE AS is SELECT.
 _SCHEMA_TAGS = ("CREATE", "ALTER", "DROP", "SELECT", "ROLLBACK", "DO", "CALL", "IMPORT")
+_CHECK_INTERVAL = "client_connection_check_interval"
 _QUERY_CANCELED = "57014"
 
 
@@ -221,6 +222,16 @@ def plan_of(result: Rows) -> dict[str, Any]:
     return plan
 
 
+def _end_with_client(connection: Any) -> None:
+    """Have the server end a statement whose client is gone: one of a pilot that was killed would
+    run on, and be in the way of undoing its knobs.
+
+    Servers before 14, and those of some systems, cannot (PostgreSQL manual 19.3.2).
+    """
+    with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute(f"SET {_CHECK_INTERVAL} = '1s'")
+
+
 class _CopyChannel(RawIOBase):
     """What COPY reads from, the slice of a file, or writes to, nowhere."""
 
@@ -306,7 +317,10 @@ class PostgresTarget:
         settings = dict(getattr(self.config, "session_settings", {}))
         if timeout_s is not None:
             settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
-        session = PostgresSession(connect(self.server, settings), self._description, timeout_s)
+        connection = connect(self.server, settings)
+        if _CHECK_INTERVAL not in settings:
+            _end_with_client(connection)
+        session = PostgresSession(connection, self._description, timeout_s)
         self._sessions.add(session)
         return session
 

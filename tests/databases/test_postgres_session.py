@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -253,3 +255,38 @@ def test_the_version_is_the_servers(shared_target: PostgresTarget) -> None:
     session.close()
     assert said.split()[0] == shared_target.server_version
     assert shared_target.server_version in shared_target.description
+
+
+def test_a_statement_ends_with_the_process_that_asked_for_it(
+    target: PostgresTarget, session: PostgresSession
+) -> None:
+    program = """
+import pathlib, sys
+from pilotcli.databases.connection import Server
+from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.config import PostgreSQLConfig
+dsn = dict(pair.split("=", 1) for pair in sys.argv[2].split())
+made = PostgresTarget(PostgreSQLConfig(home=pathlib.Path(sys.argv[1])), Server(dsn), name="")
+asking = made.session()
+print(asking.connection.info.backend_pid, flush=True)
+asking.execute("SELECT pg_sleep(600)")
+"""
+    parameters = session.connection.get_dsn_parameters()
+    if int(target.server_version.split(".")[0]) < 14:
+        pytest.skip("the server cannot do it")
+    dsn = " ".join(f"{key}={parameters[key]}" for key in ("host", "port", "user", "dbname"))
+    command = [sys.executable, "-c", program, str(target.config.home), dsn]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pilot:
+        assert pilot.stdout is not None
+        backend = int(pilot.stdout.readline())
+        asks = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {backend} AND state = 'active'"
+        while session.execute(asks).rows != [(1,)]:
+            assert pilot.poll() is None
+        pilot.kill()
+    there = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {backend}"
+    # A sleep of the server's, not ours: a tenth of the statement's own time is given up on.
+    for _ in range(600):
+        if session.execute(there).rows == [(0,)]:
+            return
+        session.execute("SELECT pg_sleep(0.1)")
+    pytest.fail("the statement runs on")
