@@ -87,6 +87,35 @@ def test_a_changed_config_is_refused_without_force(interrupted: Project) -> None
     assert done.returncode == 0, done.stderr
 
 
+def test_an_override_that_may_be_a_secret_is_not_kept(project: Project) -> None:
+    project.write("ev.py", SLEEPER)
+    project.write(
+        "hands.py",
+        """
+        from pilotcli import HintPushHandler
+
+        class Hand(HintPushHandler):
+            def __init__(self, config, api_key):
+                super().__init__(config)
+
+            def acquire_injected_data(self, sql):
+                return None
+        """,
+    )
+    project.config("events: [{class: 'ev.py:Dies', args: {interval_count: 2}}]")
+    project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3;")
+    secret = "handlers=[{class: 'hands.py:Hand', args: {api_key: sesame-opens}}]"
+    assert pilot(project.folder, "run", "w.sql", "--set", secret) == -9
+    kept = b"".join(
+        one.read_bytes() for one in (project.folder / ".pilot").glob("*") if one.is_file()
+    )
+    assert b"sesame" not in kept
+    done = project.command("run", "--resume")
+    assert "was started with --set handlers=..., which is not kept" in done.stderr
+    done = project.command("run", "--resume", "--set", secret)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("workload", "said"),
     [
