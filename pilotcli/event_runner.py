@@ -74,17 +74,17 @@ class PretrainingSteps:
 class PastFirings:
     """What the events of a run have come to that is continued.
 
-    - `ended`: for each event, its firings so far: reason, query, outcome;
+    - `fired`: for each event, how many of its firings have ended;
+    - `once`: event and reason of those of which there is one a run;
     - `failures`: those that failed;
-    - `last`: the query after which each event fired last by its interval;
-    - `counted`: by such a query (and 0), how many of those that count came after it;
+    - `counted`: for each event, the queries that it has counted since it fired last;
     - `begun`: the firing that was running: event, reason, query.
     """
 
-    ended: Mapping[str, Sequence[tuple[str, int, str]]]
+    fired: Mapping[str, int]
+    once: frozenset[tuple[str, str]]
     failures: Sequence[EventTriggered]
-    last: Mapping[str, int]
-    counted: Mapping[int, int]
+    counted: Callable[[str], int]
     begun: tuple[str, str, int] | None = None
 
 
@@ -133,7 +133,7 @@ class EventRunner:
         self._stop_requested = stop_requested
         self._workload_begun = False
         self._by_interval: list[tuple[Registered, QueryFinishEvent]] = []
-        self._once: set[tuple[str, str]] = set()
+        self._once: frozenset[tuple[str, str]] = frozenset()
         """What fires once and has: event and reason."""
         self._interrupted: tuple[str, str, int] | None = None
 
@@ -155,14 +155,12 @@ class EventRunner:
     def restore(self, past: PastFirings) -> None:
         """Go on from where the events of a run were; call it after all are registered."""
         for registered in self.events:
-            ended = past.ended.get(registered.name, ())
-            registered.fired = len(ended)
-            registered.failed = sum(outcome == "failed" for _, _, outcome in ended)
-            registered.finished = past.counted[past.last.get(registered.name, 0)]
-            self.firings += len(ended)
-            self._once.update(
-                (registered.name, reason) for reason, _, _ in ended if reason != "interval"
-            )
+            name = registered.name
+            registered.fired = past.fired.get(name, 0)
+            registered.failed = sum(one.event == name for one in past.failures)
+            registered.finished = past.counted(name)
+            self.firings += registered.fired
+        self._once = past.once
         self.failures.extend(past.failures)
         self._interrupted = past.begun
 

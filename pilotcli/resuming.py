@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -192,23 +193,26 @@ def _first_difference(journal: Journal, run_id: int, workload: Iterable[Query]) 
     return None if wanted is None else f"{wanted.label} is missing"
 
 
-def past_firings(
-    firings: Sequence[FiringRecord], past: PastRun, counted: Mapping[int, int]
-) -> PastFirings:
-    """What the events of a run have come to. `counted` says how many of the queries that events
-    count came after each query at which one fired, and after 0."""
-    ended: dict[str, list[tuple[str, int, str]]] = {}
+def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirings:
+    """What the events of a run have come to. With `only_ok` events count successful queries."""
+    fired: Counter[str] = Counter()
     last: dict[str, int] = {}
-    for one in firings:
-        ended.setdefault(one.event, []).append((one.reason, one.after_query, one.outcome))
+    once: set[tuple[str, str]] = set()
+    failures = []
+    for one in journal.firings(past.run_id):
+        fired[one.event] += 1
         if one.reason == "interval":
             last[one.event] = one.after_query
+        else:
+            once.add((one.event, one.reason))
+        if one.outcome == "failed":
+            failures.append(_signal(one))
     begun = past.begun
     return PastFirings(
-        ended=ended,
-        failures=[_signal(one) for one in firings if one.outcome == "failed"],
-        last=last,
-        counted=counted,
+        fired=fired,
+        once=frozenset(once),
+        failures=failures,
+        counted=lambda event: journal.counted_after(past.run_id, last.get(event, 0), ok=only_ok),
         begun=None if begun is None else (begun.event, begun.reason, begun.after_query),
     )
 

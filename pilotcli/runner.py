@@ -177,11 +177,8 @@ class _Ready:
         if past is None:
             return
         journal, run_id = self.journal, past.run_id
-        firings = journal.firings(run_id)
-        counted = journal.counted_after(
-            run_id, {0, *(one.after_query for one in firings)}, ok=self.config.count == "successful"
-        )
-        self.scheduler.restore(past.results, past_firings(firings, past, counted))
+        firings = past_firings(journal, past, only_ok=self.config.count == "successful")
+        self.scheduler.restore(past.results, firings)
         if replay is None:
             return
         statistics = journal.statistics(run_id)

@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -168,11 +168,12 @@ class JournalReader:
         )
         return dict(rows)
 
-    def counted_after(self, run_id: int, results: Iterable[int], *, ok: bool) -> dict[int, int]:
-        """For each of `results`, how many came after it in the run, or how many that were `ok`."""
+    def counted_after(self, run_id: int, result: int, *, ok: bool) -> int:
+        """How many results came after the one of that number in the run; only those that were
+        `ok` with `ok`."""
         wanted = " AND status = 'ok'" if ok else ""
         sql = f"SELECT count(*) FROM results WHERE run_id = ? AND result > ?{wanted}"  # noqa: S608
-        return {number: self._all(sql, run_id, number)[0][0] for number in results}
+        return int(self._all(sql, run_id, result)[0][0])
 
     def steering_reports(self, run_id: int) -> Iterator[SteeringReport]:
         """What became of the pushes for each query of a run for which there were any."""
