@@ -37,7 +37,7 @@ def asked_again(
     was asked to do, and all overrides. Raises `UsageError`, `ConfigError`, `StorageError`."""
     with _journal(load_config(config, overrides)) as journal:
         record = find_run(journal, resume, kind)
-        asked = _asked(journal.past(record.run_id).request, record)
+        asked = _asked(journal.asked(record.run_id)[0], record)
     given = {one.partition("=")[0].strip() for one in overrides}
     missing = [key for key in asked.withheld if key not in given]
     if missing:
@@ -157,22 +157,23 @@ def _brief(value: Any) -> str:
 
 def refuse_changed_workload(
     journal: Journal,
-    past: PastRun,
+    run_id: int,
     workload: Iterable[Query],
     digest: str | None,
     total: int | None,
 ) -> None:
     """Raise `UsageError` when the workload is not the one of the run; it says what changed."""
-    if digest is not None and digest == past.workload_digest:
+    request, digest_before = journal.asked(run_id)
+    if digest is not None and digest == digest_before:
         return
-    told = _first_difference(journal, past.run_id, workload)
-    if told is None and (digest is None or past.workload_digest is None):
+    told = _first_difference(journal, run_id, workload)
+    if told is None and (digest is None or digest_before is None):
         return
-    before = past.request.get("total")
+    before = request.get("total")
     if told is None and before is not None and total is not None and before != total:
         told = f"it has {total} queries to run, and had {before}"
     raise UsageError(
-        f"the workload of run {past.run_id} has changed: "
+        f"the workload of run {run_id} has changed: "
         + (told or "statements that had not run yet are others"),
         hint="Put it back, or continue nevertheless with --force.",
     )

@@ -361,8 +361,9 @@ def _prepared(
         if begin.resume is not None and not begin.force:
             refuse_changed_config(journal.run(begin.resume), config)
             if workload is not None:
-                before = journal.past(begin.resume)
-                refuse_changed_workload(journal, before, workload, begin.digest, begin.asked.total)
+                refuse_changed_workload(
+                    journal, begin.resume, workload, begin.digest, begin.asked.total
+                )
         embedded = choose_embedded(config.database, os.environ)
         pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
         started = time.perf_counter()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.processes import start_of
-from pilotcli.storage.journal.past import PastRun, read_past, take_over
+from pilotcli.storage.journal.past import PastRun, take_over
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import RunKind
 from pilotcli.storage.journal.recovery import recover
@@ -97,10 +97,13 @@ class Journal(JournalReader):
         assert cursor.lastrowid is not None
         return RunJournal(connection, self.path, cursor.lastrowid)
 
-    def past(self, run_id: int) -> PastRun:
-        """The state of a run that is to be continued. Raises `StorageError`."""
-        with journal_errors(self.path):
-            return read_past(self._connection, run_id)
+    def asked(self, run_id: int) -> tuple[dict[str, Any], str | None]:
+        """What the run `run_id` was asked to do, and its workload's digest, as `start_run` had
+        them."""
+        ((request, digest),) = self._all(
+            "SELECT request, workload_digest FROM runs WHERE run_id = ?", run_id
+        )
+        return json.loads(request), digest
 
     def resume_run(self, run_id: int, *, forced: bool = False) -> tuple[RunJournal, PastRun]:
         """Continue the run `run_id`: its writer, and its state. See `past.take_over`."""

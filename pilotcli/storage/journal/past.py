@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sqlite3
@@ -17,7 +16,7 @@ from pilotcli.processes import is_running, start_of
 from pilotcli.storage.journal.schema import connect, journal_errors
 from pilotcli.storage.journal.writer import RunJournal
 
-__all__ = ["BegunFiring", "PastRun", "read_past", "take_over"]
+__all__ = ["BegunFiring", "PastRun", "take_over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,6 @@ class BegunFiring:
 class PastRun:
     """A run's state in the journal, beyond what `RunRecord`, results and firings tell.
 
-    - `request`: what was asked for, as the runner had written it;
-    - `workload_digest`: of all statements of the workload, None where it was not known;
     - `results`: how many results there are;
     - `done`: by round, one byte for each query's number: 1 where it has ended;
     - `warmed`: the same for the warm-up rounds, counted from 0;
@@ -44,8 +41,6 @@ class PastRun:
     """
 
     run_id: int
-    request: Mapping[str, Any]
-    workload_digest: str | None
     results: int
     done: Mapping[int, bytearray]
     warmed: Mapping[int, bytearray]
@@ -55,13 +50,12 @@ class PastRun:
     firings: int
 
 
-def read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
+def _read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
     """The state of the run `run_id`, which must be there."""
 
     def rows(sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql, (run_id,)).fetchall()
 
-    ((request, digest),) = rows("SELECT request, workload_digest FROM runs WHERE run_id = ?")
     ((results,),) = rows("SELECT coalesce(max(result), 0) FROM results WHERE run_id = ?")
     ((firings,),) = rows("SELECT count(*) FROM firings WHERE run_id = ?")
     begun = rows("SELECT number, event, reason, after_query FROM begun WHERE run_id = ?")
@@ -70,8 +64,6 @@ def read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
     texts = connection.execute("SELECT 0, seq FROM queries WHERE run_id = ?", (run_id,))
     return PastRun(
         run_id=run_id,
-        request=json.loads(request),
-        workload_digest=digest,
         results=results,
         done=_marks(done),
         warmed=_marks(warmed),
@@ -114,7 +106,7 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
                     "(SELECT coalesce(max(after_query), 0) FROM firings WHERE run_id = ?1)",
                     (run_id,),
                 )
-                past = read_past(connection, run_id)
+                past = _read_past(connection, run_id)
                 connection.execute(
                     "UPDATE runs SET status = 'running', finished_at = NULL, exit_code = NULL, "
                     "host = ?, pid = ?, pid_start = ? WHERE run_id = ?",
