@@ -61,6 +61,9 @@ FIRING_COLUMNS = (
     "error",
     "traceback",
 )
+_Row = tuple[tuple[Any, ...], "tuple[Any, ...] | None", "tuple[Any, ...] | None"]
+"""A result that waits: what every one has, what few have, its query where its text is new."""
+
 _PARAMETERS = 999
 """The most that older SQLite takes in one statement."""
 
@@ -92,7 +95,7 @@ class RunJournal:
         self.path = path
         self._connection = connection
         self._tail = Tail(tail_path(path.parent, run_id))
-        self._waiting: list[tuple[Query, QueryResult]] = []
+        self._waiting: list[_Row] = []
         self._firings: list[tuple[tuple[object, ...], Mapping[str, int]]] = []
         self._warmed: list[tuple[int, int, int]] = []
         self._begun: tuple[int, str, str, int] | None = None
@@ -100,8 +103,6 @@ class RunJournal:
         self._numbered = results
         """Results of this run so far."""
         self._fired = firings
-        self._written = results
-        """Results that are in the journal."""
         self._stored = stored or bytearray()
         """One byte for each query: whether its text is in the journal already."""
         self._adding = threading.Lock()
@@ -129,31 +130,30 @@ class RunJournal:
         """Record what became of one execution of `query`; a few microseconds on average."""
         if self._error is not None:
             self._raise_error()
-        waiting = self._waiting
+        waiting, stored, seq = self._waiting, self._stored, query.seq
         with self._adding:
             self._numbered += 1
-            waiting.append((query, result))
-            kept = len(query.sql) <= LARGE_SQL_CHARS and self._add_to_tail(query, result)
+            usual = (
+                self._numbered,
+                seq,
+                result.round,
+                result.worker,
+                result.started_at,
+                result.elapsed_s,
+                result.row_count,
+            )
+            others = None if _is_usual(result) else _others(result)
+            told = None if seq < len(stored) and stored[seq] else _query_row(query)
+            waiting.append((usual, others, told))
+            kept = len(query.sql) <= LARGE_SQL_CHARS and (
+                self._tail.usual(*usual, told)
+                if others is None
+                else self._tail.add(tails.OTHER, usual + others, told)
+            )
         # The caller writes, between two queries: to leave it to a thread costs the replay more,
         # by the interpreter lock that goes to and fro.
         if not kept or len(waiting) >= BATCH_ROWS:
             self.flush()
-
-    def _add_to_tail(self, query: Query, result: QueryResult) -> bool:
-        stored, seq = self._stored, query.seq
-        told = None if seq < len(stored) and stored[seq] else _query_row(query)
-        usual = (
-            self._numbered,
-            result.seq,
-            result.round,
-            result.worker,
-            result.started_at,
-            result.elapsed_s,
-            result.row_count,
-        )
-        if _is_usual(result):
-            return self._tail.usual(*usual, told)
-        return self._tail.add(tails.OTHER, usual + _others(result), told)
 
     def add_warmed(self, round: int, seq: int) -> None:
         """Record that a query of the warm-up round `round` (from 0) has ended."""
@@ -326,7 +326,6 @@ class RunJournal:
                 del self._warmed[: len(warmed)]
                 if self._begun is begun:
                     self._begun = None
-                self._written += len(taken)
                 self._mark_stored(taken)
                 if not (self._waiting or self._firings or self._warmed or self._begun):
                     self._tail.clear()
@@ -344,32 +343,15 @@ class RunJournal:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _insert(self, taken: list[tuple[Query, QueryResult]]) -> None:
-        stored, known = self._stored, len(self._stored)
-        queries = [
-            _query_row(query) for query, _ in taken if query.seq >= known or not stored[query.seq]
-        ]
+    def _insert(self, taken: list[_Row]) -> None:
+        queries = [told for _, _, told in taken if told is not None]
         self._insert_rows("INSERT OR IGNORE INTO queries", QUERY_COLUMNS, queries)
-        usual: list[tuple[object, ...]] = []
-        others: list[tuple[object, ...]] = []
-        for number, (_, result) in enumerate(taken, self._written + 1):
-            row = (
-                number,
-                result.seq,
-                result.round,
-                result.worker,
-                result.started_at,
-                result.elapsed_s,
-                result.row_count,
-            )
-            if _is_usual(result):
-                usual.append(row)
-            else:
-                others.append(row + _others(result))
         # The columns of most results are those without a default: the fewer, the faster, and the
         # sqlite3 module takes longer to bind one NULL than five numbers.
-        self._insert_rows("INSERT INTO results", USUAL_COLUMNS, usual)
-        self._insert_rows("INSERT INTO results", USUAL_COLUMNS + OTHER_COLUMNS, others)
+        plain = [usual for usual, others, _ in taken if others is None]
+        self._insert_rows("INSERT INTO results", USUAL_COLUMNS, plain)
+        special = [usual + others for usual, others, _ in taken if others is not None]
+        self._insert_rows("INSERT INTO results", USUAL_COLUMNS + OTHER_COLUMNS, special)
 
     def _insert_firings(
         self, firings: Sequence[tuple[tuple[object, ...], Mapping[str, int]]]
@@ -396,15 +378,14 @@ class RunJournal:
             )
             start += count
 
-    def _mark_stored(self, taken: list[tuple[Query, QueryResult]]) -> None:
-        if not taken:
-            return
+    def _mark_stored(self, taken: list[_Row]) -> None:
         stored = self._stored
-        missing = max(query.seq for query, _ in taken) + 1 - len(stored)
-        if missing > 0:
-            stored.extend(bytes(missing))
-        for query, _ in taken:
-            stored[query.seq] = 1
+        for _, _, told in taken:
+            if told is not None:
+                seq = told[0]
+                if seq >= len(stored):
+                    stored.extend(bytes(seq + BATCH_ROWS - len(stored)))
+                stored[seq] = 1
 
 
 def text_in_journal(sql: str) -> str:
@@ -412,7 +393,7 @@ def text_in_journal(sql: str) -> str:
     return _storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS])
 
 
-def _query_row(query: Query) -> tuple[object, ...]:
+def _query_row(query: Query) -> tuple[Any, ...]:
     sql = query.sql
     return (
         query.seq,
@@ -434,7 +415,7 @@ def _is_usual(result: QueryResult) -> bool:
     )
 
 
-def _others(result: QueryResult) -> tuple[object, ...]:
+def _others(result: QueryResult) -> tuple[Any, ...]:
     return (
         result.status,
         None if result.error is None else _storable(result.error),
