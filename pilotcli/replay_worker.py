@@ -10,18 +10,16 @@ from collections.abc import Sequence
 
 from pilotcli.config.model import RunSection
 from pilotcli.databases.base import Session
-from pilotcli.errors import DatabaseError, PilotError, QueryError
+from pilotcli.errors import DatabaseError, Interrupted, PilotError, QueryError
 from pilotcli.records import Query
 from pilotcli.scheduler import PilotScheduler
 from pilotcli.signals import Notice
-from pilotcli.units import BLOCK_BEGINS, ends_block, remember
+from pilotcli.units import KEPT, ends_block, remember
 
 __all__ = ["Worker"]
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
-BLOCK_KEPT = 10_000
-"""Statements of an open block that are kept, to run them again on a new connection."""
 _BLOCK_LOST = DatabaseError("not run: the connection was lost inside its transaction block")
 _READS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW"})
 _WRITES = re.compile(
@@ -110,7 +108,7 @@ class Worker:
             # The block, if there was one, is gone with the connection.
             self._block_lost = bool(self._block) and not ends_block(query)
             self._block.clear()
-        elif self._block or query.command in BLOCK_BEGINS or query.command not in _READS:
+        elif self._block or query.command not in _READS:
             remember(query, self._settings, self._block)
             if self._block and not self._open().in_transaction:
                 self._block.clear()
@@ -119,11 +117,12 @@ class Worker:
         """The session, opened anew when it is gone: an event may have restarted the server."""
         if self._open().closed:
             block = self._block[:]
-            self._reconnect()
-            if self._block_lost:
-                return self._open()
             self._block.clear()
-            self.again(block)
+            self._reconnect()
+            if len(block) < KEPT:
+                self.again(block)
+            else:
+                self._block_lost = True
         return self._open()
 
     def _lost(self, query: Query) -> Session | None:
@@ -132,21 +131,24 @@ class Worker:
         if self._stop.is_set():
             return None
         if self._block:
-            repeat = not ends_block(query) and len(self._block) < BLOCK_KEPT
+            repeat = not ends_block(query) and len(self._block) < KEPT
         else:
             repeat = query.command in _READS and not _WRITES.search(query.sql)
         return self._ready() if repeat else None
 
     def _reconnect(self) -> None:
-        """Open a new session, with pauses that grow, for `run.reconnect` seconds at most."""
+        """Open a new session, with pauses that grow, for `run.reconnect` seconds at most.
+
+        Raises `DatabaseError` when that was not enough, `Interrupted` when a stop is requested.
+        """
         lost = self._open()
         if lost in self._sessions:
             self._sessions.remove(lost)
-        if self._stop.is_set():
-            return
         bus = self._scheduler.bus
         began, pause_s, tries = time.monotonic(), FIRST_PAUSE_S, 0
         while True:
+            if self._stop.is_set():
+                raise Interrupted("stopped while the server was away")
             tries += 1
             try:
                 self.connect()
@@ -161,8 +163,7 @@ class Worker:
                     ) from exc
                 if tries == 1:
                     bus.emit(Notice("warning", f"the connection was lost; waiting {left_s:.0f} s"))
-                if self._stop.wait(min(pause_s, left_s)):
-                    return
+                self._stop.wait(min(pause_s, left_s))
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         bus.emit(Notice("warning", "the connection was lost; connected again"))
         for query in self._settings:

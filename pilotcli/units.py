@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pilotcli.records import Query
 
 __all__ = [
-    "BLOCK_BEGINS",
+    "KEPT",
     "Begun",
     "Progress",
     "Shared",
@@ -22,6 +22,8 @@ __all__ = [
     "transaction_units",
 ]
 
+KEPT = 10_000
+"""Statements that are kept to make a session anew; of more than that, memory would be the price."""
 BLOCK_BEGINS = frozenset({"BEGIN", "START"})
 BLOCK_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"})
 
@@ -45,6 +47,7 @@ def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
 
 
 def ends_block(query: Query) -> bool:
+    """Whether `query` ends the block that is open, and begins no other."""
     if query.command not in BLOCK_ENDS:
         return False
     words = query.sql.upper().replace(";", " ").split()
@@ -98,13 +101,20 @@ def left_units(
 
 
 def remember(query: Query, settings: list[Query], block: list[Query]) -> None:
+    """Note what a new session would need after `query` to be as the one that ran it: statements
+    about the session, and those of an open block.
+
+    Of a block, or of settings, that are very long only the first are kept: then `len` of the list
+    is `KEPT`, and the session cannot be made anew.
+    """
     if block or query.command in BLOCK_BEGINS:
-        block.append(query)
+        if len(block) < KEPT:
+            block.append(query)
         if len(block) > 1 and ends_block(query):
             if query.command in ("COMMIT", "END"):
                 settings.extend(one for one in block if one.command in _OF_THE_SESSION)
             block.clear()
-    elif query.command in _OF_THE_SESSION:
+    elif query.command in _OF_THE_SESSION and len(settings) < KEPT:
         settings.append(query)
 
 
