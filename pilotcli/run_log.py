@@ -80,9 +80,9 @@ class RunLogger:
             return None
         return PretrainingProgress(state.rows, state.iterations, state.collected, state.trained)
 
-    def finish(self, finished: RunFinished, *, complete: bool) -> None:
+    def finish(self, finished: RunFinished) -> None:
         """Keep how the run ended, and whether anything is left to do."""
-        summary: dict[str, Any] = {**asdict(finished), "complete": complete}
+        summary: dict[str, Any] = {**asdict(finished), "complete": finished.resume is None}
         summary.pop("slowest")
         self._run.finish(finished.status, finished.exit_code, summary)
 

@@ -163,6 +163,7 @@ class _Ready:
     models: Mapping[str, PilotModel]
     log: RunLogger
     stop: threading.Event
+    kind: RunKind
     workload: str
     journal: Journal
     progress: Mapping[str, PretrainingProgress] = field(default_factory=dict)
@@ -245,7 +246,10 @@ class _Ready:
         tally = replay.tally if replay is not None else Tally()
         complete = replay.complete if replay is not None else not self.stop.is_set()
         finished = self._concluded(tally, failures, self.elapsed_s + elapsed_s)
-        self.log.finish(finished, complete=complete and not failures)
+        if failures or not complete:
+            command = f"pilot {self.kind} --resume {self.log.run_id}"
+            finished = replace(finished, resume=command)
+        self.log.finish(finished)
         self.bus.emit(finished)
         if failures and not isinstance(failures[0], PilotError):
             raise failures[0]
@@ -432,6 +436,7 @@ def _prepared(
             models=models,
             log=log,
             stop=stop,
+            kind=begin.kind,
             workload=begin.workload,
             journal=journal,
             progress=progress,

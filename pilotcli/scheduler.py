@@ -275,7 +275,10 @@ class PilotScheduler:
         if lost is not None and refused is None and session.closed:
             attempts = 1
             while (
-                session.closed and attempts < MOST_ATTEMPTS and (again := lost(query)) is not None
+                session.closed
+                and attempts < MOST_ATTEMPTS
+                and not isinstance(error, (QueryTimeout, QueryCancelled))
+                and (again := lost(query)) is not None
             ):
                 session, attempts = again, attempts + 1
                 result, rows, error, pulled = self.run_in(session, query, round, worker)

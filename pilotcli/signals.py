@@ -253,7 +253,8 @@ class RunFinished(Signal):
     the first query after warm-up to the last event, or of a whole pretraining; `query_s` the sum
     of the queries' own times. `steered` counts queries for which something was pushed, `ignored`
     the pushes among them that were not applied, `native` queries that ran unsteered because their
-    steering failed.
+    steering failed. `resume` is the command that goes on where the run ended before its time; None
+    when nothing is left to do.
     """
 
     run_id: int
@@ -273,6 +274,7 @@ class RunFinished(Signal):
     steered: int = 0
     ignored: int = 0
     native: int = 0
+    resume: str | None = None
 
 
 Listener = Callable[[Signal], None]

@@ -67,7 +67,8 @@ class Session(Protocol):
         """End an open transaction block; does nothing without one."""
 
     def cancel(self) -> None:
-        """Ask the server to cancel the running statement, which then raises `QueryCancelled`."""
+        """Cancel the running statement, which then raises `QueryCancelled`; where the server does
+        not hear of it within some seconds, its connection is cut."""
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
+from pilotcli.databases import watchdog
 from pilotcli.databases.base import BaseDBController, Rows
 from pilotcli.databases.connection import Server, connect, version_text
+from pilotcli.databases.libpq import Line
 from pilotcli.errors import (
     DatabaseError,
     PilotError,
@@ -44,6 +46,7 @@ _LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
 # Command tags (PostgreSQL manual 55.7, CommandComplete) of statements without rows. A rollback may
 # take a new table back; the tag of CREATE TABLE AS is SELECT.
 _SCHEMA_TAGS = ("CREATE", "ALTER", "DROP", "SELECT", "ROLLBACK", "DO", "CALL", "IMPORT")
+_NO_ANSWER = "the server did not answer, so the connection was cut"
 _CHECK_INTERVAL = "client_connection_check_interval"
 _QUERY_CANCELED = "57014"
 
@@ -63,6 +66,13 @@ class PostgresSession:
         self._where = where
         self._timeout_s = timeout_s
         self._cancel_asked = False
+        self._sql = ""
+        self._cut: str | None = None
+        """Why pilot itself has cut the connection: `time-out` or `cancel`."""
+        self.began = 0.0
+        self.line = Line(connection)
+        if timeout_s is not None:
+            watchdog.watch(self)
 
     @property
     def connection(self) -> Any:
@@ -84,7 +94,8 @@ class PostgresSession:
         """Run `sql` as it stands and fetch all rows; see `Session.execute`."""
         cursor = self._cursor
         self._cancel_asked = False
-        began = time.monotonic()
+        self._sql = sql
+        self.began = began = time.monotonic()
         try:
             if "\0" in sql:  # the protocol ends a statement there, so the rest would be lost
                 raise QueryError("the statement holds a character with the code 0")
@@ -92,6 +103,7 @@ class PostgresSession:
             if copy is not None or (sql[:1] in _MAYBE_COPY and _is_copy(sql)):
                 return self._copy(sql, copy)
             cursor.execute(sql)
+            self.began = 0.0  # all of the result is here; what is left is pilot's own work
             description = cursor.description
             if description is None:
                 if (cursor.statusmessage or "").startswith(_SCHEMA_TAGS):
@@ -109,6 +121,19 @@ class PostgresSession:
             raise QueryError(f"the text cannot be exchanged with the server: {error}") from None
         except ValueError as error:
             raise QueryError(f"a value of the result cannot be read: {error}") from None
+        finally:
+            self.began = 0.0
+
+    def overdue_at(self) -> float | None:
+        """See `watchdog.Watched`. A message of several statements has a time-out for each."""
+        if self._timeout_s is None:
+            return None
+        return self.began + self._timeout_s * (1 + self._sql.rstrip("; \n").count(";"))
+
+    def cut(self, *, timed_out: bool) -> None:
+        """See `watchdog.Watched`."""
+        self._cut = "time-out" if timed_out else "cancel"
+        self.line.cut()
 
     def _copy(self, sql: str, copy: CopyData | None) -> Rows:
         cursor = self._cursor
@@ -145,10 +170,9 @@ class PostgresSession:
             self.execute("ROLLBACK")
 
     def cancel(self) -> None:
-        """Ask the server to cancel what runs; does nothing when the connection is gone."""
+        """See `Session.cancel`; does nothing while nothing runs. Returns at once."""
         self._cancel_asked = True
-        with contextlib.suppress(psycopg2.Error):
-            self._connection.cancel()
+        watchdog.cancel(self)
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -165,6 +189,11 @@ class PostgresSession:
                     f"ended after its time-out of {self._timeout_s:g} s", sqlstate=code
                 )
             return QueryCancelled(message, sqlstate=code)
+        if self._cut is not None and self.closed:
+            self.close()
+            if self._cut == "cancel":
+                return QueryCancelled(f"cancelled; {_NO_ANSWER}")
+            return QueryTimeout(f"ended after its time-out of {self._timeout_s:g} s: {_NO_ANSWER}")
         if self.closed or (code is not None and (code in _LOST or code.startswith("08"))):
             self.close()
             return DatabaseError(
@@ -222,14 +251,14 @@ def plan_of(result: Rows) -> dict[str, Any]:
     return plan
 
 
-def _end_with_client(connection: Any) -> None:
+def _end_with_client(session: PostgresSession) -> None:
     """Have the server end a statement whose client is gone: one of a pilot that was killed would
     run on, and be in the way of undoing its knobs.
 
     Servers before 14, and those of some systems, cannot (PostgreSQL manual 19.3.2).
     """
-    with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
-        cursor.execute(f"SET {_CHECK_INTERVAL} = '1s'")
+    with contextlib.suppress(QueryError):
+        session.execute(f"SET {_CHECK_INTERVAL} = '1s'")
 
 
 class _CopyChannel(RawIOBase):
@@ -317,10 +346,9 @@ class PostgresTarget:
         settings = dict(getattr(self.config, "session_settings", {}))
         if timeout_s is not None:
             settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
-        connection = connect(self.server, settings)
+        session = PostgresSession(connect(self.server, settings), self._description, timeout_s)
         if _CHECK_INTERVAL not in settings:
-            _end_with_client(connection)
-        session = PostgresSession(connection, self._description, timeout_s)
+            _end_with_client(session)
         self._sessions.add(session)
         return session
 

@@ -43,7 +43,7 @@ def summary(state: RunState, columns: int | None = None) -> list[Line]:
     lines += _section("slowest", _slowest(state))
     if columns is not None:
         lines = [clip_line(line, columns) for line in lines]
-    return lines + _reasons(state.finished) + [_look_up(state)]
+    return lines + _reasons(state.finished) + _next(state)
 
 
 def one_line(state: RunState) -> str:
@@ -175,6 +175,10 @@ def _reasons(finished: RunFinished | None) -> list[Line]:
     )
 
 
-def _look_up(state: RunState) -> Line:
+def _next(state: RunState) -> list[Line]:
+    """What to do next: go on, where something is left to do, and look."""
     run_id = state.run.run_id if state.run is not None else 0
-    return [("look up   ", "dim"), (f"pilot runs show {run_id}", "bold")]
+    lines: list[Line] = [[("look up   ", "dim"), (f"pilot runs show {run_id}", "bold")]]
+    if state.finished is not None and state.finished.resume is not None:
+        lines.append([("go on     ", "dim"), (clean(state.finished.resume), "bold")])
+    return lines

@@ -1,0 +1,80 @@
+"""Calls of libpq that psycopg2 does not offer, or not without holding up every other thread.
+
+They are made on the library that psycopg2 itself has loaded, with the pointer that it documents
+for this purpose (`connection.pgconn_ptr`; PostgreSQL manual 32.7 for cancelling).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+__all__ = ["Line", "library"]
+
+_ERROR_BYTES = 256
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The libpq of this process; None where it cannot be found: psycopg2 was linked otherwise."""
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+        paths = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/libpq" in line}
+        if len(paths) != 1:
+            return None
+        found = ctypes.CDLL(paths.pop(), mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+        found.PQgetCancel.argtypes = [ctypes.c_void_p]
+        found.PQgetCancel.restype = ctypes.c_void_p
+        found.PQfreeCancel.argtypes = [ctypes.c_void_p]
+        found.PQfreeCancel.restype = None
+        found.PQcancel.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+        found.PQcancel.restype = ctypes.c_int
+    except (OSError, AttributeError):
+        return None
+    return found
+
+
+class Line:
+    """A way to a connection past the statement that runs on it; for any thread, at any time."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._library = library()
+        self._cancel = None
+        if self._library is not None:
+            self._cancel = self._library.PQgetCancel(connection.pgconn_ptr)
+        # A number of its own for the same socket: the connection's may be another file's by then.
+        self._socket = os.dup(connection.fileno())
+
+    def cancel(self) -> None:
+        """Send a cancel request. Returns when the server has taken it, which may be never."""
+        if self._library is None or self._cancel is None:
+            with contextlib.suppress(psycopg2.Error):
+                self._connection.cancel()
+            return
+        self._library.PQcancel(
+            self._cancel, ctypes.create_string_buffer(_ERROR_BYTES), _ERROR_BYTES
+        )
+
+    def cut(self) -> None:
+        """Shut the socket: whoever waits for the server is told that the connection is lost."""
+        with contextlib.suppress(OSError):
+            shared = socket.socket(fileno=os.dup(self._socket))
+            try:
+                shared.shutdown(socket.SHUT_RDWR)
+            finally:
+                shared.close()
+
+    def __del__(self) -> None:
+        # Here and not in a method: a thread that is still cancelling keeps the object alive.
+        if getattr(self, "_cancel", None) is not None and self._library is not None:
+            self._library.PQfreeCancel(self._cancel)
+        if getattr(self, "_socket", None) is not None:
+            os.close(self._socket)
