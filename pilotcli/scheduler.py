@@ -108,6 +108,8 @@ class PilotScheduler:
         self.finished = 0
         self._log = log
         self._collect: CollectSection | None = None
+        self._table = ""
+        self._max_rows: int | None = None
         self.steering = Steering(config, self.target, steering or SteeringSection())
         self._steered = False
         self._workload_begun = False
@@ -158,7 +160,10 @@ class PilotScheduler:
 
     def collect(self, section: CollectSection) -> None:
         """Store what `section` names about each query from here on."""
-        self._collect = section
+        self._max_rows = section.max_rows
+        if section.table is None:
+            return
+        self._collect, self._table = section, section.table
         self.steering.pulls = Pulls(
             execution_time=section.server_times,
             physical_plan=section.physical_plan,
@@ -184,7 +189,7 @@ class PilotScheduler:
 
         Raises `DatabaseError`, and `CapabilityError` for what the server cannot do at all.
         """
-        session = self.target.session(timeout_s=timeout_s)
+        session = self.target.session(timeout_s=timeout_s, max_rows=self._max_rows)
         self._steered = bool(self.steering)
         if self._steered:
             try:
@@ -290,8 +295,8 @@ class PilotScheduler:
                 self._log.add_result(query, result)
             if self.on_result is not None:
                 self.on_result(result)
-            if pulled is not None and self._collect is not None:
-                self.data_manager.append(self._collect.table, pulled)
+            if pulled is not None:
+                self.data_manager.append(self._table, pulled)
             self.bus.emit(QueryFinished(query, result))
             self.event_runner.query_finished(result.status == "ok", self.finished)
         return result, rows, error
@@ -400,6 +405,8 @@ class PilotScheduler:
         if collect.records:
             records = [list(one) for one in rows.rows] if status == "ok" else None
             row["records"] = json.loads(json.dumps(records, default=str))
+            if collect.max_rows is not None:
+                row["row_count"] = rows.row_count
         if steered is None:
             return row
         if collect.server_times:

@@ -123,8 +123,14 @@ class RunSection:
 class CollectSection:
     """`collect:` what is stored about each query, in a table of the store."""
 
-    table: str = field(metadata={"kind": "string", "required": True})
-    """The table; one row a query, with the columns of what is asked for below."""
+    table: str | None = _key(None, "string")
+    """The table; one row a query, with the columns of what is asked for below. Only `max_rows` can
+    stand without it."""
+    max_rows: int | None = _key(None, "integer", least=0)
+    """Rows of a result beyond so many are counted and not kept, so that a result of any size can
+    be replayed; each query costs some 50 microseconds more. Unset: all are kept until the next
+    query, and one whose result makes pilot grow by more than 4 GiB (half of the machine's memory,
+    if that is less) is cancelled and recorded as an error."""
     execution_time: bool = _key(True, "boolean")
     """`execution_time`: seconds, as measured by pilot (send to last row)."""
     physical_plan: bool = _key(False, "boolean")

@@ -54,7 +54,7 @@ def config_schema() -> dict[str, Any]:
                 {"anyOf": [KINDS["paths"][1], _NULL]}, docs["RunConfig.workload"]
             ),
             "collect": _documented(
-                {"anyOf": [{**_TEXT, "type": "string"}, _section(model.CollectSection, docs)]},
+                {"anyOf": [{**_TEXT, "type": "string"}, _collect(docs)]},
                 docs["CollectSection"],
             ),
             "models": _documented(
@@ -149,3 +149,18 @@ def _property(field: Field[Any], description: str) -> dict[str, Any]:
     if field.default is not MISSING and field.default not in (None, ()):
         whole["default"] = field.default
     return _documented(whole, description)
+
+
+def _collect(docs: dict[str, str]) -> dict[str, Any]:
+    """`collect`: a table, or the limit of rows alone."""
+    some = {"not": {"type": "null"}}
+    table_or_limit = [
+        {"type": "null"},
+        {"required": ["table"], "properties": {"table": some}},
+        {
+            "required": ["max_rows"],
+            "properties": {"max_rows": some},
+            "additionalProperties": {"type": "null"},
+        },
+    ]
+    return {**_section(model.CollectSection, docs), "allOf": [{"anyOf": table_or_limit}]}

@@ -147,7 +147,12 @@ class Reader:
         if isinstance(node.value, str):
             table = KINDS["string"][0](node, self._reading("collect", {}))
             return None if table is INVALID else CollectSection(table=table)
-        return self._section(node, "collect", CollectSection)
+        section = self._section(node, "collect", CollectSection)
+        if isinstance(node.value, dict):
+            given = {key for key, child in node.value.items() if child.value is not None}
+            if "table" not in given and given != {"max_rows"}:
+                self._problems.add("collect.table is missing", node)
+        return section
 
     def _models(self, node: Node | None) -> tuple[ModelSpec, ...]:
         if node is None or node.value is None:

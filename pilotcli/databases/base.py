@@ -85,8 +85,9 @@ class Target(Protocol):
     def server_version(self) -> str:
         """The server's version, as it names it: `18.6`."""
 
-    def session(self, *, timeout_s: float | None = None) -> Session:
-        """Open a session whose statements end after `timeout_s` (None: never)."""
+    def session(self, *, timeout_s: float | None = None, max_rows: int | None = None) -> Session:
+        """Open a session whose statements end after `timeout_s` (None: never), and which keeps
+        `max_rows` rows of a result (None: all)."""
 
     def controller(self) -> BaseDBController:
         """A new controller for drivers, with a session of its own."""

@@ -62,17 +62,16 @@ class PostgresSession:
 
     def __init__(self, connection: Any, where: str, timeout_s: float | None = None) -> None:
         self._connection = connection
-        self._cursor = connection.cursor()
+        self._cursor: Any = connection.cursor()
         self._where = where
         self._timeout_s = timeout_s
         self._cancel_asked = False
         self._sql = ""
+        self._too_large: int | None = None
         self._cut: str | None = None
         """Why pilot itself has cut the connection: `time-out` or `cancel`."""
         self.began = 0.0
         self.line = Line(connection)
-        if timeout_s is not None:
-            watchdog.watch(self)
 
     @property
     def connection(self) -> Any:
@@ -112,7 +111,7 @@ class PostgresSession:
                 return Rows((), count if count >= 0 else None)
             rows = cursor.fetchall()
             # What Rows(...) does, without the call in between: this is on every query's path.
-            return tuple.__new__(Rows, (rows, len(rows), description))
+            return tuple.__new__(Rows, (rows, cursor.rowcount, description))
         except psycopg2.Error as error:
             if error.pgcode is None and not self._connection.closed and _is_empty(sql):
                 return Rows()
@@ -134,6 +133,10 @@ class PostgresSession:
         """See `watchdog.Watched`."""
         self._cut = "time-out" if timed_out else "cancel"
         self.line.cut()
+
+    def stop_too_large(self, grown_bytes: int) -> None:
+        """See `watchdog.Watched`."""
+        self._too_large = grown_bytes
 
     def _copy(self, sql: str, copy: CopyData | None) -> Rows:
         cursor = self._cursor
@@ -181,6 +184,13 @@ class PostgresSession:
     def _failure(self, error: psycopg2.Error, elapsed_s: float) -> DatabaseError | QueryError:
         code = error.pgcode
         message = _message(error)
+        if self._too_large is not None and code == _QUERY_CANCELED:
+            size_gib, self._too_large = self._too_large / (1 << 30), None
+            return QueryError(
+                f"cancelled: pilot has grown by {size_gib:.1f} GiB while its result came in",
+                sqlstate=code,
+                hint="With `collect.max_rows` further rows are counted and not kept.",
+            )
         if code == _QUERY_CANCELED:
             if self._cancel_asked:
                 return QueryCancelled(message, sqlstate=code)
@@ -341,12 +351,21 @@ class PostgresTarget:
         """The server's version: `18.6`."""
         return self._version
 
-    def session(self, *, timeout_s: float | None = None) -> PostgresSession:
-        """Open a session whose statements end after `timeout_s` (None: never)."""
+    def session(
+        self, *, timeout_s: float | None = None, max_rows: int | None = None
+    ) -> PostgresSession:
+        """Open a session; see `Target.session`."""
         settings = dict(getattr(self.config, "session_settings", {}))
         if timeout_s is not None:
             settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
-        session = PostgresSession(connect(self.server, settings), self._description, timeout_s)
+        connection = connect(self.server, settings)
+        if max_rows is None:
+            session = PostgresSession(connection, self._description, timeout_s)
+        else:
+            from pilotcli.databases.streaming import StreamingSession
+
+            session = StreamingSession(connection, self._description, timeout_s, max_rows)
+        watchdog.watch(session)
         if _CHECK_INTERVAL not in settings:
             _end_with_client(session)
         self._sessions.add(session)

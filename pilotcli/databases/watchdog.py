@@ -1,4 +1,5 @@
-"""Ends statements that a server which does not answer would keep for ever.
+"""Ends statements that a server which does not answer would keep for ever, and those whose result
+is too large to be kept.
 
 A statement's time-out is the server's own `statement_timeout`. Where nothing has come back some
 seconds after it, the statement is cancelled; where that is not heard either, its connection is
@@ -7,6 +8,7 @@ cut, and whoever waits for it gets an error. The same becomes of a statement tha
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -22,6 +24,9 @@ GRACE_S = 2.0
 CUT_AFTER_S = 3.0
 """How long a cancelled statement may take to end."""
 TICK_S = 0.25
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+MOST_GROWTH_BYTES = min(4 << 30, os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES // 2)
+"""How much this process may grow while the result of one statement comes in."""
 
 
 class Watched(Protocol):
@@ -33,6 +38,9 @@ class Watched(Protocol):
 
     def overdue_at(self) -> float | None:
         """When the statement that runs is to be cancelled; None for never."""
+
+    def stop_too_large(self, grown_bytes: int) -> None:
+        """Know that the statement is cancelled because this process has grown by so much."""
 
     def cut(self, *, timed_out: bool) -> None:
         """Cut the connection; `timed_out` when it was the time-out that was not kept."""
@@ -54,6 +62,10 @@ class _Watchdog:
         self._guard = threading.Lock()
         self._watched: weakref.WeakSet[Watched] = weakref.WeakSet()
         self._asked: weakref.WeakKeyDictionary[Watched, _Asked] = weakref.WeakKeyDictionary()
+        self._seen: weakref.WeakKeyDictionary[Watched, tuple[float, int]] = (
+            weakref.WeakKeyDictionary()
+        )
+        """Statement and size of this process, when the statement was first seen to run."""
         self._thread: threading.Thread | None = None
 
     def watch(self, session: Watched) -> None:
@@ -99,11 +111,29 @@ class _Watchdog:
         with self._guard:
             asked = self._asked.get(session)
         if asked is None or asked.statement != statement:
+            grown_bytes = self._growth(session, statement)
+            if grown_bytes > MOST_GROWTH_BYTES:
+                session.stop_too_large(grown_bytes)
+                self.cancel(session)
+                return
             due = session.overdue_at()
             if due is not None and now > due + GRACE_S:
                 self.cancel(session, timed_out=True)
         elif now > asked.at + CUT_AFTER_S and session.began == statement:
             session.cut(timed_out=asked.timed_out)
+
+    def _growth(self, session: Watched, statement: float) -> int:
+        """By how many bytes this process has grown since this statement was seen first."""
+        size_bytes = _resident_bytes()
+        seen = self._seen.get(session)
+        if seen is None or seen[0] != statement:
+            self._seen[session] = seen = (statement, size_bytes)
+        return size_bytes - seen[1]
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - four times a second
+        return int(file.read().split()[1]) * _PAGE_BYTES
 
 
 def _send(line: Line, asked: _Asked) -> None:
