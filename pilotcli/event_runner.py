@@ -7,6 +7,7 @@ are exact whatever a driver does to its own attributes.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from pilotcli.databases.base import BaseDBController
 from pilotcli.errors import DriverError, Interrupted, UsageError
+from pilotcli.event_calls import EventCalls, EventTimeout
 from pilotcli.event_plan import Registered, describe, kind_of
 from pilotcli.events import (
     Event,
@@ -120,7 +122,9 @@ class EventRunner:
         run_id: int | None = None,
         count: CountMode = "finished",
         stop_requested: Callable[[], bool] = lambda: False,
+        timeout_s: float | None = None,
     ) -> None:
+        self.calls = EventCalls(timeout_s, db_controller.cancel, stop_requested)
         self.events: list[Registered] = []
         self.failures: list[EventTriggered] = []
         self.firings = 0
@@ -169,7 +173,7 @@ class EventRunner:
         for registered, event in self._by_interval:
             if registered.finished >= event.interval_count:
                 registered.finished = 0
-                self._fire(registered, "interval", after_query, self._processing(event))
+                self._fire(registered, "interval", after_query, self._processing(registered, event))
 
     def on_init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
         """Fire what fires before the application starts: pretraining, then updates on init."""
@@ -187,7 +191,7 @@ class EventRunner:
                 and event.execute_on_init
                 and not self.has_fired(registered, "init")
             ):
-                self._fire(registered, "init", 0, self._processing(event))
+                self._fire(registered, "init", 0, self._processing(registered, event))
 
     def before_workload(self) -> None:
         """Fire the enabled `WorkloadBeforeEvent`s, the first time that this is called."""
@@ -201,7 +205,7 @@ class EventRunner:
                 and event.enable
                 and not self.has_fired(registered, "workload_before")
             ):
-                self._fire(registered, "workload_before", 0, self._processing(event))
+                self._fire(registered, "workload_before", 0, self._processing(registered, event))
 
     def query_finished(self, ok: bool, after_query: int) -> None:
         """Count one finished query, the `after_query`th, and fire what is due after it."""
@@ -211,7 +215,7 @@ class EventRunner:
             registered.finished += 1
             if registered.finished >= event.interval_count:
                 registered.finished = 0
-                self._fire(registered, "interval", after_query, self._processing(event))
+                self._fire(registered, "interval", after_query, self._processing(registered, event))
 
     def pretrain(
         self,
@@ -237,13 +241,13 @@ class EventRunner:
         return (registered.name, reason) in self._once
 
     def _processing(
-        self, event: QueryFinishEvent | WorkloadBeforeEvent
+        self, registered: Registered, event: QueryFinishEvent | WorkloadBeforeEvent
     ) -> Callable[[], ModelUpdate | None]:
-        def call() -> ModelUpdate | None:
+        def process() -> ModelUpdate | None:
             returned = event.process(self._db_controller, self._data_manager)
             return returned if isinstance(returned, ModelUpdate) else None
 
-        return call
+        return lambda: self.calls.call(registered.name, process)
 
     def _fire(
         self,
@@ -268,6 +272,8 @@ class EventRunner:
         try:
             self._data_manager.flush()
             update = call()
+            # What it has saved by and by counts as its own failure, not as somebody else's.
+            self._data_manager.flush()
             if update is not None:
                 outcome = self._report(registered, update, after_query)
         except Interrupted:
@@ -279,7 +285,8 @@ class EventRunner:
             error, trace = _told(exc)
         duration_s = time.perf_counter() - started
         registered.event.resumed = False
-        self._db_controller.reset()
+        with contextlib.suppress(EventTimeout):  # the session is another one by then
+            self.calls.call("", self._db_controller.reset)
         self.firings += 1
         registered.fired += 1
         registered.failed += outcome == "failed"
@@ -330,7 +337,9 @@ class EventRunner:
         model = event.bind_pilot_model
         self._bus.emit(TrainingStarted(registered.name, model.model_name))
         started = time.perf_counter()
-        update = event.train(self._db_controller, self._data_manager)
+        update = self.calls.call(
+            registered.name, lambda: event.train(self._db_controller, self._data_manager)
+        )
         elapsed_s = time.perf_counter() - started
         self._bus.emit(TrainingFinished(registered.name, model.model_name, elapsed_s))
         trained = PretrainingProgress(
@@ -351,9 +360,11 @@ class EventRunner:
                 raise Interrupted(f"stopped while {name} was collecting")
             event.collected_rows = progress.rows
             event.collection_iteration = progress.iterations
-            rows, terminate = _checked_batch(
-                event.iterative_data_collection(self._db_controller, self._data_manager), name
+            collected = self.calls.call(
+                name,
+                lambda: event.iterative_data_collection(self._db_controller, self._data_manager),
             )
+            rows, terminate = _checked_batch(collected, name)
             self._data_manager.save_data_batch(table, rows)
             progress = PretrainingProgress(
                 progress.rows + len(rows), progress.iterations + 1, collected=terminate
@@ -372,6 +383,9 @@ class EventRunner:
     def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
         if self._log is not None:
             self._log.add_progress(name, table, progress)
+
+
+_OWN_MODULES = frozenset({__name__, EventCalls.__module__})
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -404,8 +418,10 @@ def _told(exc: BaseException) -> tuple[str, str]:
     line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, SystemExit):
         line = f"it called sys.exit({exc.code!r})"
+    if isinstance(exc, EventTimeout):
+        return redacted(text), redacted(exc.where)
     own = exc.__traceback__
-    while own is not None and own.tb_frame.f_globals.get("__name__") == __name__:
+    while own is not None and own.tb_frame.f_globals.get("__name__") in _OWN_MODULES:
         own = own.tb_next
     trace = "".join(traceback.format_exception(type(exc), exc, own or exc.__traceback__))
     return redacted(line), redacted(trace)

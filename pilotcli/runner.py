@@ -103,7 +103,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
 
             def cancel() -> None:
                 replay.cancel()
-                ready.scheduler.db_controller.cancel()
+                ready.scheduler.cancel()
 
             ready.announce(total)
             return ready.carry_out(work, cancel, abort, replay)
@@ -148,7 +148,7 @@ def pretrain(
                     return
 
         ready.announce(0)
-        return ready.carry_out(work, ready.scheduler.db_controller.cancel, abort)
+        return ready.carry_out(work, ready.scheduler.cancel, abort)
 
 
 @dataclass(slots=True)
@@ -417,6 +417,7 @@ def _prepared(
             count=config.count,
             stop=stop,
             steering=config.steering,
+            event_timeout_s=config.event_timeout,
         )
         stack.callback(scheduler.close)
         scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))

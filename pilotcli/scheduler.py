@@ -84,6 +84,7 @@ class PilotScheduler:
         count: CountMode = "finished",
         stop: threading.Event | None = None,
         steering: SteeringSection | None = None,
+        event_timeout_s: float | None = None,
     ) -> None:
         self.config = config
         self.bus = bus or Bus()
@@ -100,6 +101,7 @@ class PilotScheduler:
             run_id=run_id,
             count=count,
             stop_requested=self.stop.is_set,
+            timeout_s=event_timeout_s,
         )
         self.last_result: QueryResult | None = None
         self.on_result: Callable[[QueryResult], object] | None = None
@@ -365,11 +367,18 @@ class PilotScheduler:
         )
         return result, rows.rows, error, pulled
 
+    def cancel(self) -> None:
+        """End what events are doing; to be called again and again, from any thread, once the stop
+        is requested."""
+        self.db_controller.cancel()
+        self.event_runner.calls.interrupt()
+
     def close(self) -> None:
         """Write what is buffered and let go of every connection; safe to call twice."""
         try:
             self.data_manager.close()
         finally:
+            self.event_runner.calls.close()
             self.steering.close()
             self.db_controller.close()
             if self._session is not None:

@@ -246,6 +246,10 @@ class RunConfig:
     """The events, a list in the order in which they fire."""
     count: Literal["finished", "successful"] = "finished"
     """`events.count`: which queries events count: all that ended, or those that ended `ok`."""
+    event_timeout: float | None = None
+    """`events.timeout`: how long one call of an event may take. One that takes longer is ended, and
+    its firing has failed; where nothing ends it, it is left behind, and does not fire again while
+    it runs. Of a pretraining, this holds for each step of the collection and for the training."""
     steering: SteeringSection = field(default_factory=SteeringSection)
     handlers: tuple[HandlerSpec, ...] = ()
     """Push handlers, a list in the order in which they are asked."""

@@ -38,7 +38,8 @@ def override(root: Node, text: str, problems: Problems, variables: Variables) ->
         child = _child(place, key, mark, problems)
         if child is None:
             return
-        if keys[depth : depth + 2] == ["events", "count"] and isinstance(child.value, list):
+        of_all = keys[depth] == "events" and keys[depth + 1] in ("count", "timeout")
+        if of_all and isinstance(child.value, list):
             child.value = {"list": Node(child.value, child.mark)}
         place = child
     _spell_out(place)

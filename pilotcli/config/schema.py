@@ -40,6 +40,8 @@ def config_schema() -> dict[str, Any]:
     count = _documented(
         {"anyOf": [{"enum": ["finished", "successful", None]}, _VARIABLE]}, docs["RunConfig.count"]
     )
+    timeout = _documented({"anyOf": [KINDS["duration"][1], _NULL]}, docs["RunConfig.event_timeout"])
+    of_all = {"list": events, "count": count, "timeout": timeout}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A config of pilot",
@@ -62,7 +64,7 @@ def config_schema() -> dict[str, Any]:
                 docs["RunConfig.models"],
             ),
             "events": _documented(
-                {"anyOf": [events, _mapping({"list": events, "count": count})]},
+                {"anyOf": [events, _mapping(of_all)]},
                 docs["RunConfig.events"],
             ),
             "steering": _section(model.SteeringSection, docs),

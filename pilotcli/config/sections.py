@@ -58,7 +58,7 @@ class Reader:
         """The config; defaults stand where something was wrong, which is among the problems."""
         top = self._mapping(root, "the config", TOP_KEYS)
         models = self._models(top.get("models"))
-        events, count = self._events(top.get("events"))
+        events, count, timeout = self._events(top.get("events"))
         handlers = self._plugins(top.get("handlers"), "handler", HandlerSpec, HANDLER_KEYS)
         self._known_models([*events, *handlers], top.get("models"))
         home = self._value(top, "home", "path")
@@ -74,6 +74,7 @@ class Reader:
             models=models,
             events=tuple(events),
             count=count,
+            event_timeout=timeout,
             steering=self._section(top.get("steering"), "steering", SteeringSection),
             handlers=tuple(handlers),
             secrets=frozenset(variables.secrets),
@@ -205,14 +206,16 @@ class Reader:
         self._problems.add(f"load must be {wanted}, not {node.told()}", node)
         return "auto"
 
-    def _events(self, node: Node | None) -> tuple[list[EventSpec], Any]:
-        count = None
+    def _events(self, node: Node | None) -> tuple[list[EventSpec], Any, float | None]:
+        count = timeout = None
         if node is not None and isinstance(node.value, dict):
-            keys = self._mapping(node, "events", ("list", "count"))
+            keys = self._mapping(node, "events", ("list", "count", "timeout"))
             choices = ("finished", "successful")
             count = self._value(keys, "count", "choice", choices=choices)
+            timeout = self._value(keys, "timeout", "duration")
             node = keys.get("list")
-        return self._plugins(node, "event", EventSpec, EVENT_KEYS), count or "finished"
+        events = self._plugins(node, "event", EventSpec, EVENT_KEYS)
+        return events, count or "finished", timeout
 
     def _plugins(
         self, node: Node | None, noun: str, cls: type[P], known: tuple[str, ...]

@@ -35,7 +35,11 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
         "workload": list(config.workload),
         "collect": _section(config.collect) if config.collect is not None else None,
         "models": {spec.name: _model(spec) for spec in config.models},
-        "events": {"count": config.count, "list": [_event(spec) for spec in config.events]},
+        "events": {
+            "count": config.count,
+            "timeout": config.event_timeout,
+            "list": [_event(spec) for spec in config.events],
+        },
         "steering": _section(config.steering),
         "handlers": [_plugin(spec) for spec in config.handlers],
     }

@@ -68,6 +68,8 @@ def _told(key: str) -> str:
         return docs[cls.__name__] if cls is not None else docs[f"RunConfig.{key}"]
     if key == "events.count":
         return docs["RunConfig.count"]
+    if key == "events.timeout":
+        return docs["RunConfig.event_timeout"]
     cls = SPECS.get(above) or DATACLASSES[above]
     return docs[f"{cls.__name__}.{'class_path' if name == 'class' else name}"]
 

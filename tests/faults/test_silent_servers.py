@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from black_hole import BlackHole
-from project_folder import PILOT, Project
+from project_folder import Project, started
 
 from pilotcli.runner import run
 from pilotcli.signals import Bus, QueryStarted
@@ -77,15 +76,9 @@ def test_a_stopped_server_process_ends_one_query_and_no_more(stopping: Project) 
 
 
 def test_ctrl_c_ends_a_query_whose_server_process_is_stopped(stopping: Project) -> None:
-    with subprocess.Popen(
-        [PILOT, "run", "w.sql", "--set", "run.timeout=null"],
-        cwd=stopping.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with started(stopping, "--set", "run.timeout=null") as process:
         while not (stopping.folder / "stopped").exists():
-            assert process.poll() is None, process.stdout and process.stdout.read()
+            assert process.poll() is None
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,3 +81,19 @@ class Project:
             timeout=120,
             **options,
         )
+
+
+@contextlib.contextmanager
+def started(project: Project, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """`pilot run w.sql words...`, which has ended when this is left."""
+    with subprocess.Popen(
+        [PILOT, "run", "w.sql", *words],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
