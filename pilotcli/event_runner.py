@@ -8,10 +8,11 @@ are exact whatever a driver does to its own attributes.
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal, Protocol
 
 from pilotcli.databases.base import BaseDBController
@@ -91,7 +92,18 @@ class PastFirings:
 
 
 class EventLog(Protocol):
-    """Where firings are kept. The journal is one; without one nothing is kept."""
+    """Where firings are kept. The journal is one; without one nothing is kept.
+
+    `token` names the run and no other, also of another folder or machine.
+    """
+
+    token: str
+
+    def is_own(self, token: str) -> bool:
+        """Whether the token is that of a run that is kept here."""
+
+    def mark_of(self, event: str) -> str:
+        """The name under which a pretraining event marks how far its collection is."""
 
     def begin_firing(self, event: str, reason: str, after_query: int) -> None:
         """Keep that an event is about to be called."""
@@ -271,6 +283,9 @@ class EventRunner:
         started = time.perf_counter()
         try:
             self._data_manager.flush()
+            if self._log is not None:
+                firing = f"{self._log.token} {name} {reason} {after_query}"
+                self._data_manager.begin_firing(firing, resumed=resumed)
             update = call()
             # What it has saved by and by counts as its own failure, not as somebody else's.
             self._data_manager.flush()
@@ -354,6 +369,7 @@ class EventRunner:
         """Call the event until it says that its collection is complete; each batch is saved
         before the next call."""
         table = event.data_saving_table
+        progress = self._saved_progress(name, table, progress)
         started = time.perf_counter()
         while not progress.collected:
             if self._stop_requested():
@@ -365,10 +381,11 @@ class EventRunner:
                 lambda: event.iterative_data_collection(self._db_controller, self._data_manager),
             )
             rows, terminate = _checked_batch(collected, name)
-            self._data_manager.save_data_batch(table, rows)
             progress = PretrainingProgress(
                 progress.rows + len(rows), progress.iterations + 1, collected=terminate
             )
+            mark = self._mark_of(name, progress)
+            self._data_manager.save_data_batch(table, rows, mark=mark)
             self._keep_progress(name, table, progress)
             elapsed_s = time.perf_counter() - started
             self._bus.emit(
@@ -379,6 +396,28 @@ class EventRunner:
             CollectionFinished(name, table, progress.rows, progress.iterations, elapsed_s)
         )
         return progress
+
+    def _mark_of(self, name: str, progress: PretrainingProgress) -> tuple[str, str] | None:
+        """What is saved with a batch: a kill right after it must not have the batch collected
+        again."""
+        if self._log is None:
+            return None
+        return self._log.mark_of(name), json.dumps([self._log.token, *astuple(progress)])
+
+    def _saved_progress(
+        self, name: str, table: str, progress: PretrainingProgress
+    ) -> PretrainingProgress:
+        """`progress`, or that of the batch after it, which was saved when its run was killed."""
+        if self._log is None:
+            return progress
+        text = self._data_manager.mark(table, self._log.mark_of(name))
+        if text is None:
+            return progress
+        token, *saved = json.loads(text)
+        found = PretrainingProgress(*saved)
+        if found.iterations != progress.iterations + 1 or not self._log.is_own(token):
+            return progress
+        return found
 
     def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
         if self._log is not None:

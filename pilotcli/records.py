@@ -89,6 +89,10 @@ class Query(NamedTuple):
     copy: CopyData | None = None
 
 
+STOPPED = "cancelled: the run was stopped"
+"""The error of a query that the user's stop has cancelled: it runs again when the run goes on."""
+
+
 class JsonText(str):
     """JSON that is stored as it stands, in a column of the type json."""
 

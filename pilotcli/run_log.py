@@ -10,6 +10,7 @@ from typing import Any
 
 from pilotcli.config import RunConfig, shown_config
 from pilotcli.config.model import EventSpec
+from pilotcli.errors import StorageError
 from pilotcli.event_runner import PretrainingProgress
 from pilotcli.model import PilotModel
 from pilotcli.records import ModelVersion
@@ -44,10 +45,27 @@ class RunLogger:
         }
         self._run = run
         self.run_id = run.run_id
+        self.token = self._token(run.run_id)
         self.add_result = run.add_result
         self.add_warmed = run.add_warmed
         self.begin_firing = run.begin_firing
         self.close = run.close
+
+    def is_own(self, token: str) -> bool:
+        """Whether the token is that of a run in this journal."""
+        run_id = token.partition("@")[0]
+        try:
+            return run_id.isdecimal() and token == self._token(int(run_id))
+        except StorageError:
+            return False
+
+    def mark_of(self, event: str) -> str:
+        """The name under which a pretraining event marks how far its collection is: another one
+        when its class or arguments are others."""
+        return f"pretraining {event} {self._fingerprints.get(event, '')[:16]}"
+
+    def _token(self, run_id: int) -> str:
+        return f"{run_id}@{self._journal.run(run_id).started_at!r}"
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
         """Keep a firing and the counters after it, in one transaction."""

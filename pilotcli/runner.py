@@ -46,6 +46,7 @@ from pilotcli.signals import (
 )
 from pilotcli.storage.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, PastRun, RunKind
+from pilotcli.storage.waiting import WaitingRow, WaitingRows
 from pilotcli.tally import Tally
 from pilotcli.units import Progress
 from pilotcli.workload import Workload, open_workload
@@ -169,6 +170,8 @@ class _Ready:
     progress: Mapping[str, PretrainingProgress] = field(default_factory=dict)
     past: PastRun | None = None
     """The state of the run that is continued."""
+    left: Sequence[WaitingRow] = ()
+    """What was collected in its earlier parts and may not be in the store."""
     elapsed_s: float = 0.0
     """How long its earlier parts took."""
 
@@ -180,6 +183,13 @@ class _Ready:
         journal, run_id = self.journal, past.run_id
         firings = past_firings(journal, past, only_ok=self.config.count == "successful")
         self.scheduler.restore(past.results, firings)
+        collect = self.config.collect
+        if self.left and collect is not None and collect.table is not None:
+            manager = self.scheduler.data_manager
+            saved = manager.append_kept(self.left, collect.table, past.results)
+            if saved:
+                text = f"{saved} rows for {collect.table}, collected before, are in the store now"
+                self.bus.emit(Notice("info", text))
         if replay is None:
             return
         statistics = journal.statistics(run_id)
@@ -421,8 +431,12 @@ def _prepared(
         )
         stack.callback(scheduler.close)
         scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))
+        left: Sequence[WaitingRow] = ()
         if config.collect is not None:
             scheduler.collect(config.collect)
+            waiting = WaitingRows(config.home, log.run_id)
+            left = waiting.left()
+            scheduler.data_manager.keep_rows(waiting, log.token)
         scheduler.prepare()
         registered = tuple(
             scheduler.event_runner.register(one.event, one.spec.name) for one in built
@@ -442,6 +456,7 @@ def _prepared(
             journal=journal,
             progress=progress,
             past=past,
+            left=left,
         )
 
 

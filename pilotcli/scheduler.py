@@ -31,7 +31,7 @@ from pilotcli.event_runner import (
     PretrainingProgress,
 )
 from pilotcli.events import Event
-from pilotcli.records import JsonText, Query, QueryResult, QueryStatus, SteeringReport
+from pilotcli.records import STOPPED, JsonText, Query, QueryResult, QueryStatus, SteeringReport
 from pilotcli.signals import Bus, Notice, QueryFinished, QueryStarted
 from pilotcli.steering.requests import Pulls, Steered
 from pilotcli.steering.steering import Steering
@@ -290,17 +290,24 @@ class PilotScheduler:
                 session, attempts = again, attempts + 1
                 result, rows, error, pulled = self.run_in(session, query, round, worker)
             result = result._replace(attempts=attempts)
+        stopped = result.status == "cancelled" and self.stop.is_set()
+        if stopped:
+            result, pulled = result._replace(error=STOPPED), None
         with self._lock:
             self.finished += 1
             self.last_result = result
+            file = None
+            if pulled is not None:
+                file = self.data_manager.keep(self._table, pulled, self.finished)
             if self._log is not None:
                 self._log.add_result(query, result)
             if self.on_result is not None:
                 self.on_result(result)
             if pulled is not None:
-                self.data_manager.append(self._table, pulled)
+                self.data_manager.append(self._table, pulled, number=self.finished, file=file)
             self.bus.emit(QueryFinished(query, result))
-            self.event_runner.query_finished(result.status == "ok", self.finished)
+            if not stopped:
+                self.event_runner.query_finished(result.status == "ok", self.finished)
         return result, rows, error
 
     def run_in(

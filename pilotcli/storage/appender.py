@@ -9,6 +9,7 @@ from typing import Any
 
 from pilotcli.errors import StoreError
 from pilotcli.storage.store_connection import StoreUnreachableError
+from pilotcli.storage.waiting import WaitingRows
 
 __all__ = ["Appender"]
 
@@ -28,8 +29,11 @@ class Appender:
     raises says how many; the others are saved nevertheless.
     """
 
-    def __init__(self, save: Callable[[str, list[Row]], None]) -> None:
+    def __init__(self, save: Callable[[str, list[Row], int | None], None]) -> None:
         self._save = save
+        self._kept: WaitingRows | None = None
+        self._last: int | None = None
+        """The number of the last row that was taken, among those that have one."""
         self._waiting: dict[str, list[Row]] = {}
         self._count = 0
         self._lock = threading.Lock()
@@ -39,12 +43,30 @@ class Appender:
         self._closed = False
         self._error: StoreError | None = None
 
-    def append(self, table: str, row: Row) -> None:
-        """Take `row` for `table`. Raises what an earlier save in the background raised."""
+    def keep_in(self, kept: WaitingRows) -> None:
+        """Keep rows that have a number in `kept` until the store has them."""
+        self._kept = kept
+
+    def keep(self, table: str, row: Row, number: int) -> int | None:
+        """Keep a row that `append` will be given; returns the file that has it. Raises
+        `StorageError`."""
+        with self._lock:
+            return None if self._kept is None else self._kept.write(number, table, row)
+
+    def append(
+        self, table: str, row: Row, number: int | None = None, file: int | None = None
+    ) -> None:
+        """Take `row` for `table`. One that is kept in a file has a `number`, higher than those
+        before it. Raises what an earlier save in the background raised."""
         self._raise_error()
         with self._lock:
             if self._closed:
                 raise StoreError("this DataManager was closed")
+            if number is not None:
+                self._last = number
+                if self._kept is not None and file != self._kept.segment:
+                    # Its file has been ended meanwhile, and goes without this row being saved.
+                    self._kept.write(number, table, row)
             self._waiting.setdefault(table, []).append(row)
             self._count += 1
             if self._thread is None:
@@ -90,13 +112,17 @@ class Appender:
         with self._saving:
             with self._lock:
                 taken, self._waiting, self._count = self._waiting, {}, 0
+                last = self._last
+                file = self._kept.cut() if self._kept is not None else 0
             try:
                 while taken:
                     table = next(iter(taken))
-                    self._save_rows(table, taken[table])
+                    self._save_rows(table, taken[table], last)
                     del taken[table]
             finally:
                 self._put_back(taken)
+            if self._kept is not None:
+                self._kept.forget(file)
 
     def _put_back(self, taken: dict[str, list[Row]]) -> None:
         with self._lock:
@@ -104,9 +130,9 @@ class Appender:
                 self._waiting[table] = rows + self._waiting.get(table, [])
                 self._count += len(rows)
 
-    def _save_rows(self, table: str, rows: list[Row]) -> None:
+    def _save_rows(self, table: str, rows: list[Row], last: int | None) -> None:
         try:
-            self._save(table, rows)
+            self._save(table, rows, last)
         except StoreUnreachableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver's row raises is told later

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pilotcli.storage import tables
 from pilotcli.storage.appender import Appender
 from pilotcli.storage.batch import KEY, Batch, checked_name
 from pilotcli.storage.store_connection import StoreConnection
+from pilotcli.storage.waiting import WaitingRow, WaitingRows
 
 if TYPE_CHECKING:
     import pandas
@@ -42,7 +43,9 @@ class DataManager:
     def __init__(self, config: PilotConfig) -> None:
         self.config = config
         self._store = StoreConnection(config)
-        self._appender = Appender(self._save)
+        self._appender = Appender(self._save_appended)
+        self._rows_of: str | None = None
+        self._firing: str | None = None
 
     def __enter__(self) -> DataManager:
         return self
@@ -63,21 +66,67 @@ class DataManager:
         """Save one row: column to value. An empty one saves nothing."""
         self._save(table, [column_2_value])
 
-    def save_data_batch(self, table: str, column_2_value_list: Iterable[Mapping[str, Any]]) -> None:
+    def save_data_batch(
+        self,
+        table: str,
+        column_2_value_list: Iterable[Mapping[str, Any]],
+        *,
+        mark: tuple[str, str] | None = None,
+    ) -> None:
         """Save many rows in one transaction: all of them or, when one cannot be stored, none.
 
         The rows may come from a generator and need not fit into memory. A column that a row does
-        not have is NULL in it.
+        not have is NULL in it. `mark`, a name and a text, is written in the same transaction.
         """
-        self._save(table, column_2_value_list)
+        self._save(table, column_2_value_list, mark)
 
-    def append(self, table: str, column_2_value: Mapping[str, Any]) -> None:
+    def mark(self, table: str, name: str) -> str | None:
+        """The text of a mark that was saved with rows of `table`; None without one."""
+        return self._store.transaction(lambda cursor: tables.mark(cursor, table, name))
+
+    def append(
+        self,
+        table: str,
+        column_2_value: Mapping[str, Any],
+        *,
+        number: int | None = None,
+        file: int | None = None,
+    ) -> None:
         """Save one row soon: a thread of its own writes what has come together.
 
         Rows are in the store after `flush`, `read_all`, `read_update` or `close` at the latest.
-        What that thread fails at is raised by the next call.
+        What that thread fails at is raised by the next call. `number` and `file` are those of a
+        row that was kept (`keep`).
         """
-        self._appender.append(checked_name("table", table), column_2_value)
+        self._appender.append(checked_name("table", table), column_2_value, number, file)
+
+    def keep_rows(self, waiting: WaitingRows, run: str) -> None:
+        """Keep rows with a number in `waiting` until they are saved; `run` names their run."""
+        self._rows_of = f"rows of run {run}"
+        self._appender.keep_in(waiting)
+
+    def keep(self, table: str, column_2_value: Mapping[str, Any], number: int) -> int | None:
+        """Keep a row that `append` will be given, so that a kill does not lose it; returns the
+        number of the file that has it. Raises `StorageError`."""
+        return self._appender.keep(table, column_2_value, number)
+
+    def append_kept(self, rows: Sequence[WaitingRow], table: str, most: int) -> int:
+        """Append those of `rows` that the store has not, up to the number `most`; returns how many
+        those are."""
+        assert self._rows_of is not None
+        last = int(self.mark(table, self._rows_of) or 0)
+        left = [one for one in rows if one.table == table and last < one.number <= most]
+        for one in left:
+            self.append(table, one.row, number=one.number)
+        self.flush()
+        return len(left)
+
+    def begin_firing(self, firing: str, *, resumed: bool) -> None:
+        """Know what reads from here on. Of a `firing` that is `resumed`, put back how far it had
+        read: it reads that again."""
+        self._firing = firing
+        if resumed:
+            self._store.transaction(lambda cursor: tables.take_back_visits(cursor, firing))
 
     def flush(self) -> None:
         """Save all rows that `append` has taken."""
@@ -130,15 +179,30 @@ class DataManager:
         """Save what `append` has taken and close the connection; safe to call twice."""
         try:
             self._appender.close()
+            if self._rows_of is not None and self._store.is_open:
+                name = self._rows_of
+                self._store.transaction(lambda cursor: tables.remove_mark(cursor, name))
+                self._rows_of = None
         finally:
             self._store.close()
 
-    def _save(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        if table == tables.VISITS:
+    def _save_appended(
+        self, table: str, rows: Iterable[Mapping[str, Any]], last: int | None
+    ) -> None:
+        mark = None if self._rows_of is None or last is None else (self._rows_of, str(last))
+        self._save(table, rows, mark)
+
+    def _save(
+        self,
+        table: str,
+        rows: Iterable[Mapping[str, Any]],
+        mark: tuple[str, str] | None = None,
+    ) -> None:
+        if table in tables.OWN:
             raise StoreError(f"the table {table!r} is the store's own", hint="Use another name.")
         with Batch(table, rows) as batch:
-            if batch.row_count:
-                self._store.transaction(lambda cursor: tables.write(cursor, batch))
+            if batch.row_count or mark is not None:
+                self._store.transaction(lambda cursor: _write(cursor, batch, mark))
 
     def _read(self, table: str, reader: str, *, only_new: bool) -> pandas.DataFrame:
         from pilotcli.storage.frames import frame_of
@@ -162,7 +226,14 @@ class DataManager:
             )
             rows = cursor.fetchall()
             if rows:
-                tables.set_visit(cursor, table, reader, rows[-1][-1])
+                tables.set_visit(cursor, table, reader, rows[-1][-1], self._firing)
             return columns, rows
 
         return frame_of(*self._store.transaction(read))
+
+
+def _write(cursor: Cursor, batch: Batch, mark: tuple[str, str] | None) -> None:
+    if batch.row_count:
+        tables.write(cursor, batch)
+    if mark is not None:
+        tables.set_mark(cursor, batch.table, *mark)

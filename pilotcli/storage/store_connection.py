@@ -59,6 +59,11 @@ class StoreConnection:
             except psycopg2.Error as error:
                 raise store_error(error) from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None and not self._connection.closed
+
     def close(self) -> None:
         """Close the connection; safe to call twice."""
         with self._lock:

@@ -19,19 +19,30 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 __all__ = [
-    "VISITS",
+    "OWN",
     "columns_of",
     "drop",
     "lock_for_writing",
+    "mark",
     "names",
     "quoted",
+    "remove_mark",
+    "set_mark",
     "set_visit",
+    "take_back_visits",
     "visit",
     "write",
 ]
 
 VISITS = "pilot_visits"
-"""The table that remembers up to which key each reader has read."""
+"""The table that remembers up to which key each reader has read; and, where an event's firing has
+moved that, from which key and which firing it was."""
+
+MARKS = "pilot_marks"
+"""The table of marks that are set together with rows: how far somebody has come who saves."""
+
+OWN = (VISITS, MARKS)
+"""Tables of the store that are no data."""
 
 COPY_BLOCK_BYTES = 1 << 18
 
@@ -53,9 +64,9 @@ def quoted(name: str) -> str:
 def names(cursor: Cursor) -> list[str]:
     """The store's tables, sorted."""
     cursor.execute(
-        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relname <> %s "
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relname <> ALL (%s) "
         "AND relnamespace = current_schema()::regnamespace ORDER BY relname",
-        (VISITS,),
+        (list(OWN),),
     )
     return [row[0] for row in cursor.fetchall()]
 
@@ -161,6 +172,8 @@ def drop(cursor: Cursor, table: str) -> None:
     if columns_of(cursor, table) is not None:
         _make_visits(cursor)
         cursor.execute(f"DELETE FROM {VISITS} WHERE table_name = %s", (table,))  # noqa: S608
+        _make_marks(cursor)
+        cursor.execute(f"DELETE FROM {MARKS} WHERE table_name = %s", (table,))  # noqa: S608
         cursor.execute(f"DROP TABLE {quoted(table)}")
 
 
@@ -180,21 +193,76 @@ def visit(cursor: Cursor, table: str, reader: str) -> int | None:
     return found
 
 
-def set_visit(cursor: Cursor, table: str, reader: str, last_read_id: int) -> None:
-    """Remember that `reader` has read `table` up to `last_read_id`."""
+def set_visit(
+    cursor: Cursor, table: str, reader: str, last_read_id: int, firing: str | None
+) -> None:
+    """Remember that `reader` has read `table` up to `last_read_id`, and in which `firing`."""
     cursor.execute(
-        f"UPDATE {VISITS} SET last_read_id = %s WHERE table_name = %s AND reader = %s",  # noqa: S608
-        (last_read_id, table, reader),
+        f"UPDATE {VISITS} SET last_read_id = %s, firing = %s, "  # noqa: S608
+        "before_id = CASE WHEN firing = %s THEN before_id ELSE last_read_id END "
+        "WHERE table_name = %s AND reader = %s",
+        (last_read_id, firing, firing, table, reader),
     )
 
 
+def take_back_visits(cursor: Cursor, firing: str) -> None:
+    """Set all places that `firing` has moved to where they were before it."""
+    _make_visits(cursor)
+    cursor.execute(
+        f"UPDATE {VISITS} SET last_read_id = before_id WHERE firing = %s",  # noqa: S608
+        (firing,),
+    )
+
+
+def set_mark(cursor: Cursor, table: str, name: str, text: str) -> None:
+    """Set the mark `name` of `table`."""
+    _make_marks(cursor)
+    cursor.execute(
+        f"INSERT INTO {MARKS} (table_name, name, text) VALUES (%s, %s, %s) "  # noqa: S608
+        "ON CONFLICT (table_name, name) DO UPDATE SET text = excluded.text",
+        (table, name, text),
+    )
+
+
+def mark(cursor: Cursor, table: str, name: str) -> str | None:
+    """The text of the mark `name` of `table`; None without one."""
+    _make_marks(cursor)
+    cursor.execute(
+        f"SELECT text FROM {MARKS} WHERE table_name = %s AND name = %s",  # noqa: S608
+        (table, name),
+    )
+    row = cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
+def remove_mark(cursor: Cursor, name: str) -> None:
+    """Remove the mark `name` of every table."""
+    _make_marks(cursor)
+    cursor.execute(f"DELETE FROM {MARKS} WHERE name = %s", (name,))  # noqa: S608
+
+
 def _make_visits(cursor: Cursor) -> None:
-    cursor.execute("SELECT to_regclass(%s) IS NULL", (VISITS,))
-    if _one(cursor):
+    cursor.execute(
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'firing'",
+        (VISITS,),
+    )
+    if not _one(cursor):
         lock_for_writing(cursor, VISITS)
         cursor.execute(
             f"CREATE TABLE IF NOT EXISTS {VISITS} (table_name text, reader text, "
-            "last_read_id bigint, PRIMARY KEY (table_name, reader))"
+            "last_read_id bigint, PRIMARY KEY (table_name, reader)); "
+            f"ALTER TABLE {VISITS} ADD COLUMN IF NOT EXISTS before_id bigint, "
+            "ADD COLUMN IF NOT EXISTS firing text"
+        )
+
+
+def _make_marks(cursor: Cursor) -> None:
+    cursor.execute("SELECT to_regclass(%s) IS NULL", (MARKS,))
+    if _one(cursor):
+        lock_for_writing(cursor, MARKS)
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {MARKS} (table_name text, name text, text text, "
+            "PRIMARY KEY (table_name, name))"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pilotcli.errors import StorageError
 from pilotcli.processes import is_running, start_of
+from pilotcli.records import STOPPED
 from pilotcli.storage.journal.schema import connect, journal_errors
 from pilotcli.storage.journal.writer import RunJournal
 
@@ -87,7 +88,7 @@ def _marks(rows: sqlite3.Cursor) -> dict[int, bytearray]:
 def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, PastRun]:
     """Become the process of the run `run_id`, which has ended before its time.
 
-    Queries that its interruption has cancelled at its very end count as not run. Raises
+    Queries that its interruption has cancelled count as not run. Raises
     `StorageError` when its process still runs.
     """
     connection = connect(path.parent)
@@ -100,11 +101,8 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
                 ).fetchone()
                 _refuse_running(run_id, status, host, pid, pid_start)
                 connection.execute(
-                    "DELETE FROM results WHERE run_id = ?1 AND status = 'cancelled' AND result > "
-                    "(SELECT coalesce(max(result), 0) FROM results"
-                    " WHERE run_id = ?1 AND status <> 'cancelled') AND result > "
-                    "(SELECT coalesce(max(after_query), 0) FROM firings WHERE run_id = ?1)",
-                    (run_id,),
+                    "DELETE FROM results WHERE run_id = ? AND status = 'cancelled' AND error = ?",
+                    (run_id, STOPPED),
                 )
                 past = _read_past(connection, run_id)
                 connection.execute(
