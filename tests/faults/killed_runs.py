@@ -12,6 +12,8 @@ from pathlib import Path
 
 from project_folder import Project
 
+from pilotcli.config import PostgreSQLConfig, load_config
+from pilotcli.storage.data_manager import DataManager
 from pilotcli.storage.journal import Journal
 
 PILOT = str(Path(sys.executable).with_name("pilot"))
@@ -67,7 +69,10 @@ class Third(QueryFinishEvent):
 
 class Update(PeriodicModelUpdateEvent):
     def custom_model_update(self, pilot_model, db_controller, data_manager):
-        return updated(pilot_model)
+        read = len(data_manager.read_update("seen"))
+        counts = updated(pilot_model)
+        counts["read"] = counts.get("read", 0) + read
+        return counts
 
 
 class Fails(QueryFinishEvent):
@@ -81,6 +86,7 @@ database: {{dsn: '{dsn}'}}
 store: {{database: {store}}}
 run: {{warmup: 1, repeat: 2, timeout: 0.2, max_failures: 100, {options}}}
 models: {{counts: {{class: 'driver.py:Counts'}}}}
+collect: seen
 events:
   - {{class: 'driver.py:Pretrain', model: counts, args: {{data_saving_table: rows}}}}
   - 'driver.py:Before'
@@ -115,7 +121,12 @@ class Story:
     exit_code: int | None
     results: tuple[tuple[object, ...], ...]
     firings: tuple[tuple[object, ...], ...]
-    updates: float
+    updates: dict[str, float]
+    """What the model has counted: its updates, and the rows that they have read."""
+    seen: tuple[tuple[str, str], ...]
+    """The rows that were collected."""
+    rows: tuple[int, ...]
+    """The rows of the pretraining."""
 
 
 def make_project(folder: Path, dsn: str, store: str, options: str) -> None:
@@ -154,8 +165,20 @@ def story_of(folder: Path) -> Story:
         last = connection.execute(
             "SELECT metrics FROM models ORDER BY created_at DESC LIMIT 1"
         ).fetchone()
-        updates = json.loads(last[0])["updates"] if last else 0.0
-    return Story(record.status, record.exit_code, tuple(results), tuple(firings), updates)
+        updates = json.loads(last[0]) if last else {}
+    config = load_config(folder / "pilot.yaml")
+    with DataManager(PostgreSQLConfig.from_run_config(config, embedded=False)) as manager:
+        seen = manager.read_all("seen", reader="test")
+        rows = manager.read_all("rows", reader="test")
+    return Story(
+        status=record.status,
+        exit_code=record.exit_code,
+        results=tuple(results),
+        firings=tuple(firings),
+        updates=updates,
+        seen=tuple(zip(seen["label"], seen["status"], strict=True)),
+        rows=tuple(rows["n"]),
+    )
 
 
 def killed_and_resumed(folder: Path, kills: int, within_s: float, seed: int) -> int:
@@ -199,7 +222,9 @@ def campaign(project: Project, options: str, *, kills: int, seed: int) -> int:
     within_s = time_of_run(whole)
     expected = story_of(whole)
     assert (expected.status, expected.exit_code) == ("failed", 3), expected
-    assert len(expected.results) == 28
+    assert len(expected.results) == len(expected.seen) == 28
+    assert expected.rows == (0, 1, 2, 3)
+    assert expected.updates["read"] == 28
     killed = number = 0
     while killed < kills:
         number += 1
