@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_table import ROUNDS, TESTS, FaultTable, is_fault
 from project_folder import Project
 
 from pilotcli.config import PostgreSQLConfig
@@ -16,6 +17,29 @@ from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
 
 _numbers = itertools.count(1)
+_faults = FaultTable()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Try each fault as often as `python -m tests.faults` says."""
+    if ROUNDS > 1 and is_fault(metafunc.definition.path):
+        metafunc.fixturenames.append("fault_round")
+        metafunc.parametrize("fault_round", range(ROUNDS))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count what came of tests of faults."""
+    path = TESTS.parent / report.nodeid.partition("::")[0]
+    if is_fault(path):
+        _faults.add(path, report)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was tried and lost."""
+    if lines := _faults.lines():
+        terminalreporter.section("faults")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(autouse=True, scope="session")
