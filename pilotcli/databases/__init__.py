@@ -35,13 +35,13 @@ def open_target(config: PilotConfig, *, on_step: Callable[[str], None] | None = 
     return open_postgres(config, on_step)
 
 
-def connect_store(config: PilotConfig) -> Any:
+def connect_store(config: PilotConfig, *, may_create: bool = True) -> Any:
     """A new psycopg2 connection to the store's database, in autocommit mode.
 
-    That database is created when it is missing and no `store.dsn` is given.
+    That database is created when it is missing, if it `may_create`, and no `store.dsn` is given.
 
     Raises `StoreError` when it can be neither reached nor created.
     """
     from pilotcli.databases.opening import connect_to_store
 
-    return connect_to_store(config)
+    return connect_to_store(config, may_create=may_create)

@@ -69,8 +69,9 @@ def _undo_left(target: PostgresTarget) -> None:
         target.changes.warn(f"changes of an earlier pilot are not undone: {error.message}")
 
 
-def connect_to_store(config: PilotConfig) -> Any:
-    """A psycopg2 connection to the store, in autocommit mode; its database is created if needed.
+def connect_to_store(config: PilotConfig, *, may_create: bool) -> Any:
+    """A psycopg2 connection to the store, in autocommit mode; its database is created if needed
+    and it `may_create`.
 
     Commits wait for the disk, also on the embedded server. Raises `StoreError`.
     """
@@ -84,12 +85,14 @@ def connect_to_store(config: PilotConfig) -> Any:
         name = config.user_data_db_name
         if not config.embedded:
             beside = _outside(config)
-            _provide(beside, name, may_create=True)
+            if may_create:
+                _provide(beside, name, may_create=True)
             return connect(beside.with_database(name), settings)
         embedded = acquire_server(config)
         try:
             server = _embedded(config, embedded, name)
-            _provide(server, name, may_create=True)
+            if may_create:
+                _provide(server, name, may_create=True)
             connection = connect(server, settings)
         except BaseException:
             embedded.release()

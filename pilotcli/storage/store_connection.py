@@ -109,7 +109,8 @@ class StoreConnection:
         if self._closed:
             raise StoreError("this DataManager was closed")
         if self._connection is None or self._connection.closed:
-            self._connection = _opened(self._config)
+            # One that has gone in between is not made anew, as if nothing had been in it.
+            self._connection = _opened(self._config, may_create=self._connection is None)
         return self._connection
 
 
@@ -125,14 +126,14 @@ class _ConnectionLost(Exception):
         self.error = error
 
 
-def _opened(config: PilotConfig) -> Connection:
+def _opened(config: PilotConfig, *, may_create: bool) -> Connection:
     import psycopg2
     from psycopg2 import extensions, extras
 
     from pilotcli.databases import connect_store
 
     try:
-        connection: Connection = connect_store(config)
+        connection: Connection = connect_store(config, may_create=may_create)
         connection.autocommit = True
         connection.set_client_encoding("UTF8")
         with connection.cursor() as cursor:
