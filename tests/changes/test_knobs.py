@@ -242,6 +242,21 @@ def test_two_pilots_with_the_same_knob(bench: Bench, first: int) -> None:
     assert bench.auto_conf() == {}
 
 
+def test_pilots_of_two_homes_do_not_bring_back_each_others_values(
+    bench: Bench, tmp_path: Path
+) -> None:
+    one = bench.open(bench.dsn_config(tmp_path / "one"))
+    two = bench.open(bench.dsn_config(tmp_path / "two"))
+    one.controller.set_knobs({"work_mem": "8MB"})
+    with pytest.raises(CapabilityError, match="changed by a pilot of another folder"):
+        two.controller.set_knobs({"work_mem": "9MB"})
+    one.close()
+    assert bench.auto_conf() == {}
+    two.controller.set_knobs({"work_mem": "9MB"})
+    two.close()
+    assert bench.auto_conf() == {}
+
+
 def test_what_somebody_else_has_set_since_is_left(bench: Bench) -> None:
     pilot = bench.open()
     pilot.controller.set_knobs({"work_mem": "8MB", "jit": "off"})

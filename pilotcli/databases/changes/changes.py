@@ -13,14 +13,16 @@ from pathlib import Path
 from pilotcli.databases.changes.autoconf import (
     AutoConf,
     FileAutoConf,
+    ServerAutoConf,
     system_identifier,
 )
+from pilotcli.databases.changes.claim import Claim
 from pilotcli.databases.changes.log import Book, Change, ChangeLog, Entry, Owner
 from pilotcli.databases.changes.objects import drop_indexes, make_extension, make_index
 from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
 from pilotcli.databases.connection import Server, connect
 from pilotcli.databases.postgres import PostgresSession
-from pilotcli.errors import DatabaseError, QueryError
+from pilotcli.errors import CapabilityError, DatabaseError, QueryError
 
 __all__ = ["Changes", "mend_stopped_server", "session_to_undo"]
 
@@ -52,6 +54,7 @@ class Changes:
         self._tell = tell
         self._guard = threading.RLock()
         self._books: dict[str, Book] = {}
+        self._claim = Claim(home, lambda name: session_to_undo(server, name or None))
         self._at_exit = at_exit
         self._begun = False
 
@@ -76,8 +79,11 @@ class Changes:
         """Write `settings` with ALTER SYSTEM, all or none; None takes one out.
 
         `server` is the cluster's system identifier. The server has still to act on them. Raises
-        `QueryError` when the server refuses one, `CapabilityError` when it takes none.
+        `QueryError` when the server refuses one, `CapabilityError` when it takes none, or a pilot
+        of another home is changing its settings.
         """
+        if isinstance(conf, ServerAutoConf):
+            self._claim.take()
         self._begin()
         with self.log.writing() as pen:
             before = conf.read()
@@ -102,6 +108,10 @@ class Changes:
 
     def settings_in_force(self) -> None:
         """Note that the server runs with all settings written so far."""
+        try:
+            self._claim.take()  # a restart has ended it
+        except (CapabilityError, DatabaseError) as error:
+            self.warn(f"what this run has set may not come back as it was: {error.message}")
         with self.log.writing() as pen:
             for change in self._settings(pen.pending(token=self.owner.token)):
                 pen.update(change.change_id, state="in force")
@@ -188,7 +198,8 @@ class Changes:
         return self._begun
 
     def end(self) -> None:
-        """No more changes come from this target."""
+        """No more changes come from this target, and all are undone that can be."""
+        self._claim.release()
         if self._begun:
             self._begun = False
             atexit.unregister(self._exit)
