@@ -20,6 +20,7 @@ from pilotcli.databases.postgres import PostgresTarget
 from pilotcli.errors import PilotError
 from pilotcli.plugins import check_plugins
 from pilotcli.steering.capabilities import Abilities, Capability, probe
+from pilotcli.steering.planner import Missing
 from pilotcli.storage.journal import Journal
 from pilotcli.workload import open_workload
 
@@ -142,12 +143,27 @@ def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
         target.close()
 
 
-def _capabilities(target: PostgresTarget, build: bool) -> Iterator[Capability]:
+def _capabilities(target: PostgresTarget, build: bool) -> Iterator[Check | Capability]:
     session = target.session()
     try:
-        yield from probe(Abilities(session, target.config, may_build=build), target)
+        able = Abilities(session, target.config, may_build=build)
+        if build:
+            yield _build(able)
+        yield from probe(able, target)
     finally:
         session.close()
+
+
+def _build(able: Abilities) -> Check:
+    """Build the planner module, and say what came of it."""
+    try:
+        built = able.build_planner()
+    except PilotError as exc:
+        return _problem("module", exc)
+    found = able.planner_or_why
+    if isinstance(found, Missing):
+        return Check("module", "warning", f"{built}, not loaded: {found.reason}", found.remedy)
+    return Check("module", "ok", str(built))
 
 
 def _problem(what: str, exc: PilotError) -> Check:

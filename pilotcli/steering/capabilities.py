@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pilotcli.databases.controller import PostgreSQLController
@@ -17,7 +18,7 @@ from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.postgres import PostgresSession, PostgresTarget, plan_of
 from pilotcli.errors import CapabilityError, DatabaseError, PilotError, QueryError
-from pilotcli.steering.planner import Missing, Planner, load
+from pilotcli.steering.planner import Missing, Planner, load, provide
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
@@ -70,17 +71,28 @@ class Abilities:
                 "the planner module is switched off",
                 "Take `steering.planner: never` out of the config.",
             )
-        embedded = bool(getattr(config, "embedded", False))
-        pg_config = None
-        if embedded:
-            binaries = find_binaries(getattr(config, "postgres_bin", None))
-            pg_config = binaries.program("pg_config")
         return load(
             self.session,
             cache=config.home / "planner",
-            pg_config=pg_config,
-            may_build=embedded or self._may_build,
+            pg_config=self._pg_config(),
+            may_build=self._embedded or self._may_build,
         )
+
+    def build_planner(self) -> Path:
+        """The planner module's object for the session's server, built if need be; raises as
+        `planner.provide`."""
+        return provide(
+            self.session, cache=self._config.home / "planner", pg_config=self._pg_config()
+        )
+
+    @property
+    def _embedded(self) -> bool:
+        return bool(getattr(self._config, "embedded", False))
+
+    def _pg_config(self) -> Path | None:
+        if not self._embedded:
+            return None
+        return find_binaries(getattr(self._config, "postgres_bin", None)).program("pg_config")
 
     @cached_property
     def auto_explain(self) -> bool:

@@ -12,6 +12,7 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.embedded import EmbeddedServer
 from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.doctor import Check, examine_all
 from pilotcli.steering.capabilities import Abilities, Capability, probe
 
 
@@ -87,6 +88,37 @@ def test_a_superuser_with_the_module_built(outside: PostgreSQLConfig, shop_home:
     outside.home = shop_home
     found = told(outside, may_build=True)
     assert found["pushed cardinalities"].state == "full", found["pushed cardinalities"]
+
+
+def build_check(config: PostgreSQLConfig) -> Check:
+    found = examine_all(None, [f"database.dsn={config.dsn}", f"home={config.home}"], build=True)
+    (check,) = [one for one in found if isinstance(one, Check) and one.what == "module"]
+    return check
+
+
+def test_what_is_built_for_a_role_that_may_not_load_it(
+    outside: PostgreSQLConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    monkeypatch.chdir(tmp_path)
+    check = build_check(outside)
+    (built,) = (outside.home / "planner").glob("*.so")
+    assert (check.state, check.exit_code) == ("warning", 0)
+    assert check.found.startswith(f"{built}, not loaded: the role 'plain' is no superuser")
+    assert f"run as root `install -D -m 755 {built} " in check.remedy
+
+
+def test_what_cannot_be_built_is_a_problem(
+    outside: PostgreSQLConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    check = build_check(outside)
+    assert check.state == "problem"
+    assert check.exit_code != 0
+    assert "compiler" in check.found + check.remedy
 
 
 def test_hypopg_where_it_is(shop_config: PostgreSQLConfig) -> None:

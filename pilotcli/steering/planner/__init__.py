@@ -8,7 +8,7 @@ writes the settings and reads the messages.
 from __future__ import annotations
 
 from pilotcli.steering.planner.building import build, find_built, find_pg_config
-from pilotcli.steering.planner.loading import Missing, Planner, load
+from pilotcli.steering.planner.loading import Missing, Planner, load, provide
 from pilotcli.steering.planner.messages import Estimate, Report, parse_report
 from pilotcli.steering.planner.settings import (
     REPORT_SETTING,
@@ -28,5 +28,6 @@ __all__ = [
     "find_pg_config",
     "load",
     "parse_report",
+    "provide",
     "rows_setting",
 ]

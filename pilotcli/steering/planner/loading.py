@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from pilotcli.steering.planner.building import build, find_built, find_pg_config
 from pilotcli.steering.planner.messages import parse_report
 from pilotcli.steering.planner.settings import rows_setting
 
-__all__ = ["Missing", "Planner", "load"]
+__all__ = ["Missing", "Planner", "load", "provide"]
 
 INSTALLED = "$libdir/plugins/pilot_planner"
 """Where an administrator puts the module for roles that are not superusers (manual, LOAD)."""
@@ -78,15 +79,10 @@ def load(
         return Missing(
             f"the role {role!r} is no superuser, so the server loads only what an administrator "
             f"has installed, and there: {refusal.message}",
-            _install_advice(version),
+            _install_advice(version, find_built(version, cache)),
         )
-    host = session.connection.info.host or ""
-    if not host.startswith("/") and host not in _LOCAL:
-        return Missing(
-            f"the server runs on another machine ({host}), where the planner module is not "
-            "installed",
-            _install_advice(version),
-        )
+    if (elsewhere := _elsewhere(session)) is not None:
+        return Missing(elsewhere, _install_advice(version))
     try:
         library = find_built(version, cache)
         if library is None and not may_build:
@@ -101,12 +97,35 @@ def load(
         return Missing(error.message, error.hint or "Run `pilot doctor` for more.")
 
 
-def _install_advice(version: str) -> str:
+def provide(session: PostgresSession, *, cache: Path, pg_config: Path | None) -> Path:
+    """The module's object for the session's server, built if need be, whether or not the session
+    may load it.
+
+    Raises `CapabilityError` where it cannot be built here, `StorageError` when `cache` cannot be
+    written.
+    """
+    version = str(session.connection.get_parameter_status("server_version")).split()[0]
+    if (elsewhere := _elsewhere(session)) is not None:
+        raise CapabilityError(f"not built: {elsewhere}", hint=_install_advice(version))
+    return find_built(version, cache) or _built(version, cache, pg_config)
+
+
+def _elsewhere(session: PostgresSession) -> str | None:
+    """Where the server runs, if that is another machine."""
+    host = session.connection.info.host or ""
+    if host.startswith("/") or host in _LOCAL:
+        return None
+    return f"the server runs on another machine ({host}), where the planner module is not installed"
+
+
+def _install_advice(version: str, built: Path | None = None) -> str:
     major = version.split(".")[0]
+    where = f"<home>/planner/{object_name(version)}" if built is None else shlex.quote(str(built))
+    first = "run `pilot doctor --build` and as root " if built is None else "run as root "
     return (
-        "On the server's machine, run `pilot doctor --build` and as root `install -D -m 755 "
-        f'<home>/planner/{object_name(version)} "$(pg_config --pkglibdir)/plugins/'
-        f'pilot_planner.so"`, with the pg_config of PostgreSQL {major}.'
+        f"On the server's machine, {first}`install -D -m 755 {where} "
+        '"$(pg_config --pkglibdir)/plugins/pilot_planner.so"`, '
+        f"with the pg_config of PostgreSQL {major}."
     )
 
 
