@@ -293,7 +293,7 @@ class EventRunner:
                 outcome = self._report(registered, update, after_query)
         except Interrupted:
             raise
-        except (Exception, SystemExit) as exc:
+        except (Exception, SystemExit, KeyboardInterrupt) as exc:
             if self._stop_requested():
                 raise Interrupted(f"stopped while {registered.name} was running") from exc
             outcome = "failed"

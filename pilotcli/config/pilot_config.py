@@ -50,11 +50,11 @@ class PilotConfig:
         db: str | None = None,
         pilotscope_core_host: str = "localhost",
         *,
-        home: Path | None = None,
+        home: str | Path | None = None,
     ) -> None:
         self.db = db
         self.pilotscope_core_host = pilotscope_core_host
-        self.home = (home or Path(".pilot")).absolute()
+        self.home = Path(home or ".pilot").absolute()
         self.base = Path.cwd()
         self.sql_execution_timeout: float | None = 300.0
         self.once_request_timeout: float | None = 300.0
@@ -91,7 +91,7 @@ class PostgreSQLConfig(PilotConfig):
         db: str | None = None,
         dsn: str | None = None,
         embedded: bool | None = None,
-        home: Path | None = None,
+        home: str | Path | None = None,
     ) -> None:
         super().__init__(db, pilotscope_core_host, home=home)
         self.db_host = db_host

@@ -196,7 +196,7 @@ class PilotDataInteractor:
 
     def close(self) -> None:
         """Undo what outlived the queries, and close the connections; a controller that was given
-        stays open."""
+        stays open. A later call opens new ones."""
         if self._owns_controller:
             self.db_controller.close()
 

@@ -34,7 +34,7 @@ from pilotcli.errors import (
 from pilotcli.records import Query, SteeringReport
 from pilotcli.redaction import redacted
 from pilotcli.steering.capabilities import Abilities
-from pilotcli.steering.methods import coarse_settings, hint_text
+from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_settings, hint_text
 from pilotcli.steering.planner import Estimate, parse_report, rows_setting
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.text import literal, restored, set_all
@@ -50,6 +50,8 @@ PLANNED = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "V
 
 ROWS_SETTING = "pilot_planner.rows"
 _MESSAGES_KEPT = 1024
+_WITH_NUMBERS = frozenset({ScanJoinMethodEnum.PARALLEL, ScanJoinMethodEnum.ROW})
+"""Methods that name more than relations."""
 _SAVEPOINT = "pilot_steering"
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 
@@ -225,7 +227,8 @@ class Steerer:
         if self.abilities.hint_plan:
             message.applied.append(text)
             return text
-        settings, unmet = coarse_settings(pushes.methods)
+        methods = self._of_the_query(query, pushes.methods, message)
+        settings, unmet = coarse_settings(methods)
         message.settings.update(settings)
         message.applied.extend(
             f"{name} = {value} (for the whole query)" for name, value in settings.items()
@@ -239,6 +242,25 @@ class Steerer:
             message.settings.update(join_collapse_limit="1", from_collapse_limit="1")
             message.applied.append(hint_text((), pushes.order))
         return ""
+
+    def _of_the_query(
+        self, query: Query, methods: Sequence[Method], message: _Message
+    ) -> list[Method]:
+        """The methods that are for relations of the query; the others are noted."""
+        from pilotcli.steering.subplans import relation_names
+
+        known = relation_names(query.sql) if methods else None
+        if known is None:
+            return list(methods)
+        kept = []
+        for method, names in methods:
+            strange = [one for one in names.split() if one.strip('"') not in known]
+            if strange and method not in _WITH_NUMBERS:
+                why = f"the query has no relation {', '.join(strange)}"
+                message.ignored.append((f"{method.value}({names})", why))
+            else:
+                kept.append((method, names))
+        return kept
 
     def _add_cards(self, query: Query, cards: Mapping[str, float], message: _Message) -> str:
         graph = self._graph(query.sql)

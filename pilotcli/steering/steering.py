@@ -122,17 +122,17 @@ class Steering:
 
     def before_workload(self, controller: BaseDBController, first_sql: str) -> list[str]:
         """Carry out what knob and index handlers want for the whole workload; what was done, in
-        words. What the server cannot do is skipped where the config says so. Raises `DriverError`
-        when one fails, and `CapabilityError`."""
+        words. What the server cannot do, and a handler that fails, are passed over where the
+        config says so. Raises `DriverError` when one fails, and `CapabilityError`."""
         done: list[str] = []
         if not self._workload_handlers:
             return done
         if not isinstance(controller, PostgreSQLController):
             raise CapabilityError("knobs and indexes are pushed into a PostgreSQL only")
         for handler in self._workload_handlers:
-            wanted = _asked(handler, first_sql)
             name = type(handler).__name__
             try:
+                wanted = _asked(handler, first_sql)
                 if isinstance(handler, KnobPushHandler):
                     done.extend(_knobs_set(controller, wanted))
                 else:
@@ -141,8 +141,11 @@ class Steering:
                 if not self._skip_missing:
                     raise CapabilityError(f"{name}: {exc.message}", hint=exc.hint) from exc
                 done.append(f"nothing by {name}: {exc.message}")
-            except SteeringError as exc:
-                raise SteeringError(f"{name}: {exc.message}", hint=exc.hint) from exc
+            except DriverError as exc:
+                told = exc.message if exc.message.startswith(f"{name}: ") else f"{name}: {exc}"
+                if not self._native_on_error:
+                    raise type(exc)(told, hint=exc.hint) from exc
+                done.append(f"nothing by {told}")
         return done
 
     def run(self, session: Session, query: Query, *, pull: bool = True) -> tuple[Steered, float]:
@@ -224,5 +227,7 @@ def _asked(handler: BasePushHandler, sql: str) -> Any:
     except SystemExit as exc:
         name = type(handler).__name__
         raise DriverError(f"{name}: it called sys.exit({exc.code!r})") from exc
+    except KeyboardInterrupt as exc:  # its own: Ctrl-C is heard elsewhere
+        raise DriverError(f"{type(handler).__name__}: it raised KeyboardInterrupt") from exc
     except Exception as exc:
         raise DriverError(f"{type(handler).__name__}: {type(exc).__name__}: {exc}") from exc

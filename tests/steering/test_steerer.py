@@ -158,6 +158,25 @@ def test_a_list_is_taken_as_a_list(steerer: Steerer) -> None:
     assert steered.rows.rows == [(2,)]
 
 
+def test_methods_for_relations_that_are_not_there_are_noted(
+    shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    sql = "SELECT count(*) FROM orders AS S WHERE EXISTS (SELECT FROM lines AS i)"
+    steerer = Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
+    if steerer.abilities.hint_plan:
+        pytest.skip("pg_hint_plan is there, and takes methods itself")
+    pushes = Pushes()
+    pushes.add_methods([(ScanJoinMethodEnum.NOSEQ, "x"), (ScanJoinMethodEnum.NOINDEX, "s")])
+    pushes.add_methods([(ScanJoinMethodEnum.NOTID, "i")])
+    steered = steerer.run(query(sql), pushes)
+    assert steered.error is None, steered.error
+    assert steered.report is not None
+    assert steered.report.ignored == (("NoSeqScan(x)", "the query has no relation x"),)
+    told = " ".join(steered.report.applied)
+    assert "enable_indexscan = off" in told and "enable_tidscan = off" in told
+    assert "enable_seqscan" not in told
+
+
 def test_methods_by_settings(shop: PostgresSession, shop_config: PostgreSQLConfig) -> None:
     steerer = Steerer(
         shop, Abilities(shop, shop_config), Pulls(physical_plan=True), skip_missing=False

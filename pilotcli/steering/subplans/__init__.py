@@ -6,7 +6,7 @@ imported by the first analysis.
 
 from __future__ import annotations
 
-from pilotcli.steering.subplans.analysis import analyse
+from pilotcli.steering.subplans.analysis import analyse, relation_names
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.explain import estimates_by_explain
@@ -21,5 +21,6 @@ __all__ = [
     "analyse",
     "estimates_by_explain",
     "observed_cardinalities",
+    "relation_names",
     "rewrite_join_order",
 ]

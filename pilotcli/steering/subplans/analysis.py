@@ -11,7 +11,7 @@ from pilotcli.steering.subplans.graph import QueryGraph
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["analyse", "query_of", "read_key", "read_names"]
+__all__ = ["analyse", "query_of", "read_key", "read_names", "relation_names"]
 
 
 def analyse(sql: str, catalog: Catalog) -> QueryGraph:
@@ -72,6 +72,21 @@ def _read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
     if not blocks:
         raise NotAnalysable("a sub-plan's query has relations")
     return blocks[0].names, blocks[0].key(blocks[0].names)
+
+
+def relation_names(sql: str) -> frozenset[str] | None:
+    """The aliases, or else names, of all relations anywhere in a statement; None where its text
+    cannot be read."""
+    from sqlglot import exp
+
+    from pilotcli.steering.subplans.parsing import parse
+
+    try:
+        tree = parse(sql)
+    except (NotAnalysable, RecursionError):
+        return None
+    kinds = (exp.Table, exp.Subquery, exp.CTE, exp.Lateral, exp.Unnest, exp.Values)
+    return frozenset(node.alias_or_name for node in tree.find_all(*kinds))
 
 
 def query_of(tree: exp.Expression) -> exp.Expression:
