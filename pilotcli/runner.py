@@ -47,7 +47,7 @@ from pilotcli.signals import (
 from pilotcli.storage.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, PastRun, RunKind
 from pilotcli.storage.waiting import WaitingRow, WaitingRows
-from pilotcli.tally import Tally
+from pilotcli.tally import SLOWEST_KEPT, Tally
 from pilotcli.units import Progress
 from pilotcli.workload import Workload, open_workload
 
@@ -197,7 +197,7 @@ class _Ready:
             statistics.counts,
             statistics.query_s,
             journal.steering_reports(run_id),
-            journal.results(run_id, order="slowest", limit=1000),
+            journal.slowest(run_id, SLOWEST_KEPT),
         )
         self.elapsed_s = journal.elapsed_s(run_id)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pilotcli.records import QueryResult, QueryStatus, SteeringReport, no_queries
 
-__all__ = ["Tally"]
+__all__ = ["SLOWEST_KEPT", "Tally"]
 
 SLOWEST_KEPT = 10
 

@@ -70,7 +70,7 @@ def show(
     from pilotcli.config import load_config
     from pilotcli.errors import StorageError
     from pilotcli.storage.journal import Journal
-    from pilotcli.views.past_runs import RunDetails, show_run
+    from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
 
     home = load_config(config, set_ or []).home
     journal = Journal.open_existing(home)
@@ -78,17 +78,22 @@ def show(
         raise StorageError(f"there are no runs in {home} yet", hint="Begin one: pilot run WORKLOAD")
     with journal:
         record = journal.run(run)
-        chosen = (
-            journal.results(record.run_id, failed=True)
-            if failed
-            else journal.results(record.run_id, order="slowest", limit=slowest)
-        )
+        # A table is held in memory as a whole, so that it has the first of many; JSON has all.
+        everything = format is ListFormat.json
         details = RunDetails(
             record,
             journal.statistics(record.run_id),
-            journal.firings(record.run_id),
+            journal.event_totals(record.run_id, FAILURES_SHOWN),
+            journal.firings(record.run_id) if everything else (),
             journal.models(record.run_id),
-            chosen,
+            tuple(
+                journal.results(
+                    record.run_id, failed=True, limit=None if everything else FAILED_SHOWN
+                )
+                if failed
+                else journal.slowest(record.run_id, slowest)
+            ),
             failed,
+            journal.rounds(record.run_id),
         )
         show_run(details, format.value)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pilotcli.records import ModelVersion, QueryResult, QueryStatus
-from pilotcli.storage.journal import FiringRecord, RunRecord, RunStatistics
+from pilotcli.storage.journal import EventTotals, FiringRecord, RunRecord, RunStatistics
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
 from pilotcli.views.messages import place
 from pilotcli.views.tables import as_json, show_json, show_table, when
 from pilotcli.views.text import MISSING, clean, count, duration, joined, plural, size
 
-__all__ = ["RunDetails", "show_run", "show_runs"]
+__all__ = ["FAILED_SHOWN", "FAILURES_SHOWN", "RunDetails", "show_run", "show_runs"]
 
 _WORDS: Mapping[QueryStatus, str] = {
     "ok": "ok",
@@ -24,9 +24,13 @@ _WORDS: Mapping[QueryStatus, str] = {
 }
 
 FAILURES_SHOWN = 3
-"""Failed firings of each event that are shown with their traceback."""
+"""Failed firings of each event that a table shows with their traceback."""
 MODELS_SHOWN = 10
 """Saved versions that are shown, the newest."""
+
+
+FAILED_SHOWN = 1000
+"""Failed queries that a table shows at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,16 @@ class RunDetails:
 
     run: RunRecord
     statistics: RunStatistics
+    events: Sequence[EventTotals]
     firings: Sequence[FiringRecord]
+    """All of them, for JSON."""
     models: Sequence[ModelVersion]
-    results: Iterable[QueryResult]
-    """The slowest, or the failed ones."""
+    results: Sequence[QueryResult]
+    """The slowest, each query once, or the failed ones."""
     failed: bool
     """Whether `results` are the failed ones."""
+    rounds: int
+    """How many rounds the workload was replayed, the last one perhaps not to its end."""
 
 
 def show_runs(
@@ -111,7 +119,7 @@ def show_run(details: RunDetails, format: str) -> None:
     }
     for name, value in facts.items():
         out(f"{name:<9} {clean(value)}")
-    _show_events(details.firings)
+    _show_events(details.events)
     _show_models(details.models)
     _show_results(details)
 
@@ -123,7 +131,7 @@ def _rest(details: RunDetails) -> dict[str, object]:
         "statistics": as_json(details.statistics),
         "firings": as_json(details.firings),
         "models": as_json(details.models),
-        name: as_json(list(details.results)),
+        name: as_json(details.results),
     }
 
 
@@ -131,11 +139,8 @@ def _status(run: RunRecord) -> str:
     return "killed" if run.status == "running" and not run.alive else run.status
 
 
-def _show_events(firings: Sequence[FiringRecord]) -> None:
-    by_event: dict[str, list[FiringRecord]] = {}
-    for firing in firings:
-        by_event.setdefault(firing.event, []).append(firing)
-    if not by_event:
+def _show_events(events: Sequence[EventTotals]) -> None:
+    if not events:
         return
     out()
     columns = (
@@ -148,25 +153,24 @@ def _show_events(firings: Sequence[FiringRecord]) -> None:
     )
     rows = [
         (
-            event,
-            own[0].kind.value,
-            count(len(own)),
-            count(sum(one.outcome == "failed" for one in own)),
-            f"query {count(own[-1].after_query)}",
-            duration(sum(one.duration_s for one in own)),
+            one.event,
+            one.kind.value,
+            count(one.fired),
+            count(one.failed),
+            f"query {count(one.last_after)}",
+            duration(one.duration_s),
         )
-        for event, own in by_event.items()
+        for one in events
     ]
     show_table(columns, rows)
-    for event, own in by_event.items():
-        failed = [one for one in own if one.outcome == "failed"]
-        for firing in failed[:FAILURES_SHOWN]:
-            out(f"{clean(event)} failed after query {count(firing.after_query)}:")
+    for one in events:
+        for firing in one.failures:
+            out(f"{clean(one.event)} failed after query {count(firing.after_query)}:")
             for line in (firing.traceback or firing.error or "").splitlines():
                 out(f"  {' ' * (len(line) - len(line.lstrip()))}{clean(line.strip())}")
-        if len(failed) > FAILURES_SHOWN:
-            more = plural(len(failed) - FAILURES_SHOWN, "further failure")
-            out(f"{clean(event)}: {more}; --format json has them all")
+        if one.failed > len(one.failures):
+            more = plural(one.failed - len(one.failures), "further failure")
+            out(f"{clean(one.event)}: {more}; --format json has them all")
 
 
 def _show_models(models: Sequence[ModelVersion]) -> None:
@@ -182,35 +186,36 @@ def _show_models(models: Sequence[ModelVersion]) -> None:
 
 
 def _show_results(details: RunDetails) -> None:
-    results = list(details.results)
+    results, statistics = details.results, details.statistics
     if not results:
         if details.failed:
             out()
             out("No query failed.")
         return
     out()
-    out(plural(len(results), "failed query", "failed queries") if details.failed else "slowest")
-    columns = (
-        Column("TOOK", right=True),
-        Column("QUERY", right=True),
-        Column("LABEL", least=12, flexible=True),
-        Column("STATUS"),
-        Column("WHERE", least=12, flexible=True, drop=2),
-        Column("ERROR", least=12, flexible=True, drop=1),
-    )
-    rows = [
-        (
-            duration(result.elapsed_s),
-            str(result.seq),
-            result.label,
-            result.status,
-            place(result) or MISSING,
-            result.error or "",
-        )
-        for result in results
-    ]
-    with_errors = any(result.error for result in results)
-    show_table(
-        columns if with_errors else columns[:-1],
-        rows if with_errors else [row[:-1] for row in rows],
-    )
+    if details.failed:
+        failures = statistics.total - statistics.counts.get("ok", 0)
+        first = f", the first {count(len(results))}" if failures > len(results) else ""
+        out(plural(failures, "failed query", "failed queries") + first)
+    else:
+        worst = f", each with the worst of its {count(details.rounds)} rounds"
+        out("slowest" + (worst if details.rounds > 1 else ""))
+    columns = {
+        Column("TOOK", right=True): [duration(result.elapsed_s) for result in results],
+        Column("QUERY", right=True): [str(result.seq) for result in results],
+        Column("ROUND", right=True): [str(result.round) for result in results],
+        Column("LABEL", least=12, flexible=True): [result.label for result in results],
+        Column("STATUS"): [result.status for result in results],
+        Column("WHERE", least=12, flexible=True, drop=2): [
+            place(result) or MISSING for result in results
+        ],
+        Column("ERROR", least=12, flexible=True, drop=1): [
+            result.error or "" for result in results
+        ],
+    }
+    left_out = {
+        "ROUND": details.rounds <= 1,
+        "ERROR": not any(result.error for result in results),
+    }
+    shown = {column: own for column, own in columns.items() if not left_out.get(column.title)}
+    show_table(tuple(shown), list(zip(*shown.values(), strict=True)))

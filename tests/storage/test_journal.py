@@ -80,7 +80,7 @@ def test_a_run_is_read_back_as_it_was(journal: Journal) -> None:
     assert list(journal.results(run.run_id)) == [result(1, row_count=7), failed, again]
     assert list(journal.results(run.run_id, failed=True)) == [failed]
     assert list(journal.results(run.run_id, status="error")) == [failed]
-    assert list(journal.results(run.run_id, order="slowest", limit=2)) == [again, failed]
+    assert journal.slowest(run.run_id, 2) == [again, failed]
     assert [one.sql for one in journal.queries(run.run_id)] == ["SELECT 1", "SELECT 2"]
     assert journal.models(run.run_id) == [dataclasses.replace(version, run_id=run.run_id)]
     first, second = journal.firings(run.run_id)
@@ -374,6 +374,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         "ALTER TABLE results DROP COLUMN steering; ALTER TABLE results DROP COLUMN attempts;"
         "ALTER TABLE runs DROP COLUMN request; ALTER TABLE runs DROP COLUMN workload_digest;"
         "DROP TABLE begun; DROP TABLE warmed; DROP TABLE loaded; DROP TABLE resumes;"
+        "DROP TABLE summaries;"
         "PRAGMA user_version = 1"
     )
     connection.close()

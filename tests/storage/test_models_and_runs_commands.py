@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from large_journal import make_journal
 
 from pilotcli.records import EventKind, Query, QueryResult
 from pilotcli.signals import EventTriggered
@@ -165,6 +166,34 @@ def test_failed_queries_are_shown_with_their_errors(home: Path) -> None:
     assert re.search(r"q7 +error +forum.sql:7 +no way$", text, re.MULTILINE)
     (failed,) = json.loads(told(home, "runs", "show", "--failed", "--format", "json"))["failed"]
     assert failed["error"] == "no \x1b[31mway"
+
+
+def test_a_query_that_ran_often_is_shown_once_with_its_worst(tmp_path: Path) -> None:
+    make_journal(tmp_path, 3000, queries=1000)
+    text = told(tmp_path, "runs", "show", "--slowest", "50")
+    assert "\nslowest, each with the worst of its 3 rounds\n" in text
+    lines = [line.split() for line in text[text.index("\nslowest") :].splitlines()[3:]]
+    assert len({seq for _, _, seq, *_ in lines}) == 50
+    (shown,) = json.loads(told(tmp_path, "runs", "show", "--slowest", "1", "--format", "json"))[
+        "slowest"
+    ]
+    with Journal.open(tmp_path) as journal:
+        slowest = max(journal.results(1), key=lambda one: one.elapsed_s)
+    assert (shown["seq"], shown["round"]) == (slowest.seq, slowest.round)
+    assert shown["elapsed_s"] == slowest.elapsed_s
+
+
+def test_a_table_shows_the_first_of_many_failures_and_json_all(tmp_path: Path) -> None:
+    make_journal(tmp_path, 900_000, queries=900_000, firings=20_000)
+    text = told(tmp_path, "runs", "show", "--failed")
+    assert "\n1,500 failed queries, the first 1,000\n" in text
+    assert len(text[text.index("1,500 failed") :].splitlines()) == 1002
+    assert text.count("E1 failed after query") == 3
+    assert "E1: 1 further failure; --format json has them all" in text
+    shown = json.loads(told(tmp_path, "runs", "show", "--failed", "--format", "json"))
+    assert len(shown["failed"]) == 1500
+    assert len(shown["firings"]) == 20_000
+    assert shown["statistics"]["exact"] is False
 
 
 def test_an_empty_home_is_no_error_to_list(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pilotcli.storage.journal.journal import Journal
 from pilotcli.storage.journal.past import BegunFiring, PastRun
 from pilotcli.storage.journal.records import (
+    EventTotals,
     FiringRecord,
     PretrainingState,
     QueryRecord,
@@ -16,6 +17,7 @@ from pilotcli.storage.journal.writer import RunJournal
 
 __all__ = [
     "BegunFiring",
+    "EventTotals",
     "FiringRecord",
     "Journal",
     "PastRun",

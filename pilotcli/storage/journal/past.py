@@ -15,6 +15,7 @@ from pilotcli.errors import StorageError
 from pilotcli.processes import is_running, start_of
 from pilotcli.records import STOPPED
 from pilotcli.storage.journal.schema import connect, journal_errors
+from pilotcli.storage.journal.summary import read_summary
 from pilotcli.storage.journal.writer import RunJournal
 
 __all__ = ["BegunFiring", "PastRun", "take_over"]
@@ -100,11 +101,19 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
                     "SELECT status, host, pid, pid_start FROM runs WHERE run_id = ?", (run_id,)
                 ).fetchone()
                 _refuse_running(run_id, status, host, pid, pid_start)
+                stopped = (
+                    "FROM results WHERE run_id = ?1 AND status <> 'ok' AND status = 'cancelled' "
+                    "AND error = ?2"
+                )
+                # Nothing is ever taken out of a summary: one that counted them is made anew.
                 connection.execute(
-                    "DELETE FROM results WHERE run_id = ? AND status = 'cancelled' AND error = ?",
+                    "DELETE FROM summaries WHERE run_id = ?1 "  # noqa: S608
+                    f"AND upto >= (SELECT min(result) {stopped})",
                     (run_id, STOPPED),
                 )
+                connection.execute(f"DELETE {stopped}", (run_id, STOPPED))
                 past = _read_past(connection, run_id)
+                summary = read_summary(connection, run_id)
                 connection.execute(
                     "UPDATE runs SET status = 'running', finished_at = NULL, exit_code = NULL, "
                     "host = ?, pid = ?, pid_start = ? WHERE run_id = ?",
@@ -125,6 +134,7 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
             results=past.results,
             firings=past.firings,
             stored=past.texts,
+            summary=summary,
         )
     except BaseException:
         connection.close()

@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import platform
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pilotcli.errors import StorageError
 from pilotcli.processes import is_running
 from pilotcli.records import EventKind, ModelVersion, QueryResult, QueryStatus, SteeringReport
 from pilotcli.storage.journal.records import (
+    EventTotals,
     FiringRecord,
     PretrainingState,
     QueryRecord,
     RunRecord,
     RunStatistics,
 )
-from pilotcli.storage.journal.schema import journal_errors
+from pilotcli.storage.journal.schema import connect, journal_errors
+from pilotcli.storage.journal.summary import (
+    SAVE_AFTER,
+    SLOWEST_KEPT,
+    TIMED,
+    RunSummary,
+    read_summary,
+    save_summary,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["JournalReader"]
+__all__ = ["EXACT_RESULTS", "JournalReader"]
+
+EXACT_RESULTS = 50_000
+"""Up to so many results of a run, its percentiles are those of the results themselves."""
+
+log = logging.getLogger(__name__)
 
 _RUN_COLUMNS = (
     "run_id, kind, workload, config_path, config_text, database, options, started_at, "
     "finished_at, status, exit_code, summary, host, pid, pid_start"
+)
+_FIRING_COLUMNS = (
+    "event, kind, reason, after_query, outcome, duration_s, fired, fired_at, error, traceback"
 )
 
 
@@ -85,38 +104,72 @@ class JournalReader:
         self,
         run_id: int,
         *,
-        order: Literal["seq", "slowest"] = "seq",
         status: QueryStatus | None = None,
         failed: bool = False,
         limit: int | None = None,
     ) -> Iterator[QueryResult]:
-        """The results of a run, one at a time: by round and query, or slowest first.
+        """The results of a run, one at a time, by round and query.
 
-        `status` keeps those with that status; `failed` those that did not end `ok`.
+        `status` keeps those with that status; `failed` those that did not end `ok`; `limit` so many
+        of them that ended first.
         """
-        wanted, arguments = "run_id = ?", [run_id]
+        wanted, arguments = "WHERE run_id = ?", [run_id]
         if status is not None:
             wanted += " AND status = ?"
             arguments.append(status)  # type: ignore[arg-type]
         if failed:
-            wanted += " AND status <> 'ok'"
+            # By itself SQLite takes the key, which is in order, and looks at every result.
+            wanted = f"INDEXED BY results_failed {wanted} AND status <> 'ok'"
+        if limit is not None:
+            wanted += " ORDER BY result LIMIT ?"
+            arguments.append(limit)
+        return self._chosen(
+            f"SELECT * FROM results {wanted}",  # noqa: S608
+            arguments,
+            "round, chosen.seq, result",
+        )
+
+    def slowest(self, run_id: int, limit: int) -> list[QueryResult]:
+        """The slowest queries of a run, each once with its worst result, slowest first.
+
+        Those of a run of more than 50,000 results come from its summary; more than 100 of them have
+        to be looked for among all results.
+        """
+        if limit <= SLOWEST_KEPT and self._is_long(run_id):
+            numbers = self._summary(run_id).slowest(limit)
+            choice = f"run_id = ? AND result IN ({', '.join('?' * len(numbers))})"
+            arguments = [run_id, *numbers]
+        else:
+            # Of a group's rows SQLite takes the one with the maximum
+            # (https://www.sqlite.org/lang_select.html#bareagg).
+            choice = "run_id = ? GROUP BY seq ORDER BY max(elapsed_s) DESC, result LIMIT ?"
+            arguments = [run_id, limit]
+        chosen = f"SELECT * FROM results WHERE {choice}"  # noqa: S608
+        return list(self._chosen(chosen, arguments, "elapsed_s DESC, result"))
+
+    def rounds(self, run_id: int) -> int:
+        """The number of the round in which the last result of a run is; 0 without any."""
+        rows = self._all(
+            "SELECT round FROM results WHERE run_id = ? ORDER BY result DESC LIMIT 1", run_id
+        )
+        return rows[0][0] if rows else 0
+
+    def _chosen(
+        self, chosen: str, arguments: Sequence[object], order: str
+    ) -> Iterator[QueryResult]:
+        """The results that the query `chosen` selects. They are chosen by the narrow columns alone;
+        only those that are asked for are joined with their texts."""
         # A journal of an older pilot that cannot be written to is read as it is.
         known = {row[1] for row in self._all("PRAGMA table_info(results)")}
         steering = "steering" if "steering" in known else "NULL"
         attempts = "attempts" if "attempts" in known else "1"
-        by = {"seq": "round, seq, result", "slowest": "elapsed_s DESC, result"}[order]
-        outer = by.replace(" seq", " chosen.seq")
-        # The rows are chosen and ordered by the narrow columns alone; only those that are asked
-        # for are joined with their texts.
         rows = self._each(
             "SELECT chosen.seq, label, status, started_at, elapsed_s, row_count, error, sqlstate, "  # noqa: S608
-            f"inference_s, collection_s, round, worker, file, line, {steering}, "
-            f"{attempts} "
-            f"FROM (SELECT * FROM results WHERE {wanted} ORDER BY {by} LIMIT ?) AS chosen "
+            f"inference_s, collection_s, round, worker, file, line, {steering}, {attempts} "
+            f"FROM ({chosen}) AS chosen "
             "JOIN queries ON queries.run_id = chosen.run_id AND queries.seq = chosen.seq "
-            f"ORDER BY {outer}",
+            f"ORDER BY {order}",
             *arguments,
-            -1 if limit is None else limit,
         )
         return (
             QueryResult(*row[:-2])._replace(steering=_steering(row[-2]), attempts=row[-1])
@@ -139,11 +192,34 @@ class JournalReader:
     def firings(self, run_id: int) -> list[FiringRecord]:
         """Every firing of an event in a run, in order."""
         rows = self._all(
-            "SELECT event, kind, reason, after_query, outcome, duration_s, fired, fired_at, "
-            "error, traceback FROM firings WHERE run_id = ? ORDER BY firing_id",
+            f"SELECT {_FIRING_COLUMNS} FROM firings WHERE run_id = ? ORDER BY firing_id",  # noqa: S608
             run_id,
         )
-        return [FiringRecord(row[0], EventKind(row[1]), *row[2:]) for row in rows]
+        return [_firing(row) for row in rows]
+
+    def event_totals(self, run_id: int, failures: int) -> list[EventTotals]:
+        """What the firings of each event in a run came to, in the order of their first firings,
+        with so many `failures` of each."""
+        told: dict[str, list[FiringRecord]] = {}
+        for row in self._all(
+            f"SELECT {_FIRING_COLUMNS} FROM (SELECT *, row_number() OVER "  # noqa: S608
+            "(PARTITION BY event ORDER BY firing_id) AS place FROM firings "
+            "WHERE run_id = ? AND outcome = 'failed') WHERE place <= ? ORDER BY firing_id",
+            run_id,
+            failures,
+        ):
+            told.setdefault(row[0], []).append(_firing(row))
+        rows = self._all(
+            "SELECT event, kind, count(*), sum(outcome = 'failed'), max(after_query), "
+            "sum(duration_s) FROM firings WHERE run_id = ? GROUP BY event ORDER BY min(firing_id)",
+            run_id,
+        )
+        return [
+            EventTotals(
+                event, EventKind(kind), fired, failed, last_after, duration_s, told.get(event, ())
+            )
+            for event, kind, fired, failed, last_after, duration_s in rows
+        ]
 
     def counters(self, run_id: int) -> dict[str, int]:
         """The events' counters as of the last firing that was recorded."""
@@ -163,10 +239,7 @@ class JournalReader:
 
     def counts(self, run_id: int) -> dict[QueryStatus, int]:
         """How many query executions of a run ended in which way."""
-        rows = self._all(
-            "SELECT status, count(*) FROM results WHERE run_id = ? GROUP BY status", run_id
-        )
-        return dict(rows)
+        return dict(self._summary(run_id).counts)
 
     def counted_after(self, run_id: int, result: int, *, ok: bool) -> int:
         """How many results came after the one of that number in the run; only those that were
@@ -206,22 +279,52 @@ class JournalReader:
 
     def statistics(self, run_id: int) -> RunStatistics:
         """Counts per status and latency percentiles of a run, without loading its results."""
-        counts = self.counts(run_id)
-        timed = counts.get("ok", 0) + counts.get("timeout", 0)
-        ((query_s,),) = self._all("SELECT total(elapsed_s) FROM results WHERE run_id = ?", run_id)
-        ranks = [max(1, math.ceil(share * timed)) for share in (0.50, 0.95, 0.99, 1.0)]
-        # The latencies are sorted once for all of them.
+        summary = self._summary(run_id)
+        timed = sum(summary.counts[status] for status in TIMED)
+        exact = not self._is_long(run_id)
+        shares = (0.50, 0.95, 0.99)
+        percentiles = (
+            self._ranked(run_id, [max(1, math.ceil(share * timed)) for share in shares])
+            if exact
+            else summary.percentiles(*shares)
+        )
+        p50_s, p95_s, p99_s = percentiles
+        max_s = summary.max_s if timed else None
+        counts = dict(summary.counts)
+        return RunStatistics(
+            sum(counts.values()), counts, summary.query_s, p50_s, p95_s, p99_s, max_s, exact
+        )
+
+    def _ranked(self, run_id: int, ranks: Sequence[int]) -> list[float | None]:
+        """The latencies that are at those places, counted from 1; None where there is none."""
+        # They are sorted once for all of them.
         found = dict(
             self._all(
-                "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "
-                "FROM results WHERE run_id = ? AND status IN ('ok', 'timeout')) "
-                "WHERE rank IN (?, ?, ?, ?)",
+                "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "  # noqa: S608
+                f"FROM results WHERE run_id = ? AND status IN {TIMED}) "
+                f"WHERE rank IN ({', '.join('?' * len(ranks))})",
                 run_id,
                 *ranks,
             )
         )
-        p50_s, p95_s, p99_s, max_s = (found.get(rank) for rank in ranks)
-        return RunStatistics(sum(counts.values()), counts, query_s, p50_s, p95_s, p99_s, max_s)
+        return [found.get(rank) for rank in ranks]
+
+    def _is_long(self, run_id: int) -> bool:
+        """Whether a run has so many results that its summary is told instead of them."""
+        ((results,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
+        return (results or 0) > EXACT_RESULTS
+
+    def _summary(self, run_id: int) -> RunSummary:
+        with journal_errors(self.path):
+            summary = read_summary(self._connection, run_id)
+        if summary.upto - summary.saved > 2 * SAVE_AFTER:
+            # The run is of an older pilot, which made no summary: now there is one for next time.
+            try:
+                with closing(connect(self.path.parent)) as writing, journal_errors(self.path):
+                    save_summary(writing, run_id, summary)
+            except StorageError as error:
+                log.debug("the summary of run %s is not kept: %s", run_id, error)
+        return summary
 
     def pretraining(self, event: str, fingerprint: str) -> PretrainingState | None:
         """How far the pretraining of `event` has come; None when it never began."""
@@ -254,6 +357,10 @@ def _steering(told: str | None) -> SteeringReport | None:
         tuple((what, why) for what, why in read.get("ignored", ())),
         read.get("native"),
     )
+
+
+def _firing(row: tuple[Any, ...]) -> FiringRecord:
+    return FiringRecord(row[0], EventKind(row[1]), *row[2:])
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:

@@ -14,7 +14,7 @@ from pilotcli.errors import StorageError
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
 
 FILE_NAME = "journal.db"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_TIMEOUT_S = 10.0
 
 # The two tables that grow with a run declare no reference to it: the check would be made for
@@ -144,13 +144,22 @@ CREATE TABLE resumes (
     forced INTEGER NOT NULL
 )
 """
-TABLES += RESUMING
+
+SUMMARIES = """
+CREATE TABLE summaries ( -- what a run came to, up to one of its results (RunSummary)
+    run_id INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
+    upto INTEGER NOT NULL,
+    summary TEXT NOT NULL -- JSON
+)
+"""
+TABLES += f"{RESUMING};{SUMMARIES}"
 
 UPGRADES = {
     1: "ALTER TABLE results ADD COLUMN steering TEXT",
     2: "ALTER TABLE runs ADD COLUMN request TEXT NOT NULL DEFAULT '{}';"
     "ALTER TABLE runs ADD COLUMN workload_digest TEXT;"
     "ALTER TABLE results ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;" + RESUMING,
+    3: SUMMARIES,
 }
 """By version: what makes a file of that version one of the next."""
 

@@ -15,10 +15,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.errors import StorageError
-from pilotcli.records import ModelVersion, Query, QueryResult, RunStatus, SteeringReport
+from pilotcli.records import (
+    ModelVersion,
+    Query,
+    QueryResult,
+    QueryStatus,
+    RunStatus,
+    SteeringReport,
+)
 from pilotcli.signals import EventTriggered
 from pilotcli.storage.journal import tail as tails
 from pilotcli.storage.journal.schema import journal_errors
+from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summary
 from pilotcli.storage.journal.tail import Tail, tail_path
 
 if TYPE_CHECKING:
@@ -90,6 +98,7 @@ class RunJournal:
         results: int = 0,
         firings: int = 0,
         stored: bytearray | None = None,
+        summary: RunSummary | None = None,
     ) -> None:
         self.run_id = run_id
         self.path = path
@@ -105,6 +114,8 @@ class RunJournal:
         self._fired = firings
         self._stored = stored or bytearray()
         """One byte for each query: whether its text is in the journal already."""
+        self._summary = summary or RunSummary()
+        """Of what is committed; guarded by the lock of writing."""
         self._adding = threading.Lock()
         self._write_lock = threading.Lock()
         self._wake = threading.Event()
@@ -250,13 +261,19 @@ class RunJournal:
     def finish(self, status: RunStatus, exit_code: int, summary: Mapping[str, Any]) -> None:
         """Record how the run ended and what the runner counted."""
         row = (time.time(), status, exit_code, json.dumps(dict(summary), default=str), self.run_id)
-        self._commit(
-            lambda: self._connection.execute(
+
+        def write() -> None:
+            self._connection.execute(
                 "UPDATE runs SET finished_at = ?, status = ?, exit_code = ?, summary = ? "
                 "WHERE run_id = ?",
                 row,
             )
-        )
+            # Not of a run whose last results may be taken back, when it is resumed.
+            if status != "interrupted":
+                save_summary(self._connection, self.run_id, self._summary)
+
+        self.flush()
+        self._commit(write)
 
     def close(self) -> None:
         """Write what is left and close the file; safe to call twice.
@@ -317,8 +334,11 @@ class RunJournal:
                 self._connection.executemany(
                     "INSERT OR IGNORE INTO warmed VALUES (?, ?, ?)", warmed
                 )
+                if self._summary.upto - self._summary.saved >= SAVE_AFTER:
+                    save_summary(self._connection, self.run_id, self._summary)
                 if write is not None:
                     write()
+            self._summarise(taken)
             # Other threads append meanwhile, at the end; only what is committed leaves the lists.
             with self._adding:
                 del self._waiting[: len(taken)]
@@ -352,6 +372,16 @@ class RunJournal:
         self._insert_rows("INSERT INTO results", USUAL_COLUMNS, plain)
         special = [usual + others for usual, others, _ in taken if others is not None]
         self._insert_rows("INSERT INTO results", USUAL_COLUMNS + OTHER_COLUMNS, special)
+
+    def _summarise(self, taken: list[_Row]) -> None:
+        by_status: dict[QueryStatus, list[tuple[Any, ...]]] = {
+            "ok": [usual for usual, others, _ in taken if others is None]
+        }
+        for usual, others, _ in taken:
+            if others is not None:
+                by_status.setdefault(others[0], []).append(usual)
+        for status, rows in by_status.items():
+            self._summary.add(status, rows)
 
     def _insert_firings(
         self, firings: Sequence[tuple[tuple[object, ...], Mapping[str, int]]]
