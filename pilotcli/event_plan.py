@@ -28,8 +28,6 @@ class Registered:
     name: str
     event: Event
     kind: EventKind
-    finished: int = 0
-    """Queries counted since the last firing by interval."""
     fired: int = 0
     failed: int = 0
 

@@ -8,9 +8,11 @@ are exact whatever a driver does to its own attributes.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import json
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Literal, Protocol
@@ -109,7 +111,8 @@ class EventLog(Protocol):
         """Keep that an event is about to be called."""
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
-        """Keep a firing together with the counters of all events after it."""
+        """Keep a firing, and with it the counters that it has set: for an event, the query after
+        which its count began anew."""
 
     def add_model(self, version: ModelVersion) -> None:
         """Keep a checkpoint."""
@@ -148,7 +151,13 @@ class EventRunner:
         self._count = count
         self._stop_requested = stop_requested
         self._workload_begun = False
+        self._names: set[str] = set()
+        self._counted = 0
+        """Queries that the events have counted."""
         self._by_interval: list[tuple[Registered, QueryFinishEvent]] = []
+        self._due: list[tuple[int, int]] = []
+        """A heap: at which count an event is due next, and its place among those by interval. So
+        events that are not due cost nothing, however many there are."""
         self._once: frozenset[tuple[str, str]] = frozenset()
         """What fires once and has: event and reason."""
         self._interrupted: tuple[str, str, int] | None = None
@@ -156,36 +165,49 @@ class EventRunner:
     def register(self, event: Event, name: str | None = None) -> Registered:
         """Add `event` behind those that are there. Raises `UsageError` for what is no event."""
         kind = kind_of(event)
-        taken = {one.name for one in self.events}
-        registered = Registered(name or _free_name(type(event).__name__, taken), event, kind)
+        free = name or _free_name(type(event).__name__, self._names)
+        registered = Registered(free, event, kind)
         describe(registered)  # refuses one that its base class was never told of
-        if registered.name in taken:
+        if registered.name in self._names:
             raise UsageError(
                 f"two events are named {registered.name!r}", hint="Give one of them another name."
             )
         self.events.append(registered)
+        self._names.add(registered.name)
         if isinstance(event, QueryFinishEvent):
+            due = self._counted + event.interval_count
+            heapq.heappush(self._due, (due, len(self._by_interval)))
             self._by_interval.append((registered, event))
         return registered
 
     def restore(self, past: PastFirings) -> None:
         """Go on from where the events of a run were; call it after all are registered."""
+        failed = Counter(one.event for one in past.failures)
         for registered in self.events:
-            name = registered.name
-            registered.fired = past.fired.get(name, 0)
-            registered.failed = sum(one.event == name for one in past.failures)
-            registered.finished = past.counted(name)
+            registered.fired = past.fired.get(registered.name, 0)
+            registered.failed = failed[registered.name]
             self.firings += registered.fired
+        self._due = [
+            (self._counted + max(0, event.interval_count - past.counted(registered.name)), place)
+            for place, (registered, event) in enumerate(self._by_interval)
+        ]
+        heapq.heapify(self._due)
         self._once = past.once
         self.failures.extend(past.failures)
         self._interrupted = past.begun
 
     def fire_due(self, after_query: int) -> None:
-        """Fire what was due after the last query of the run that is continued and had not ended."""
-        for registered, event in self._by_interval:
-            if registered.finished >= event.interval_count:
-                registered.finished = 0
+        """Fire what is due: on a run that is continued, what was after its last query and had not
+        ended."""
+        while self._due and self._due[0][0] <= self._counted:
+            _, place = heapq.heappop(self._due)
+            registered, event = self._by_interval[place]
+            try:
                 self._fire(registered, "interval", after_query, self._processing(registered, event))
+            finally:
+                # Its firing may have changed its interval.
+                following = self._counted + max(1, event.interval_count)
+                heapq.heappush(self._due, (following, place))
 
     def on_init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
         """Fire what fires before the application starts: pretraining, then updates on init."""
@@ -223,11 +245,8 @@ class EventRunner:
         """Count one finished query, the `after_query`th, and fire what is due after it."""
         if not ok and self._count == "successful":
             return
-        for registered, event in self._by_interval:
-            registered.finished += 1
-            if registered.finished >= event.interval_count:
-                registered.finished = 0
-                self._fire(registered, "interval", after_query, self._processing(registered, event))
+        self._counted += 1
+        self.fire_due(after_query)
 
     def pretrain(
         self,
@@ -243,10 +262,6 @@ class EventRunner:
         self._fire(
             registered, "pretraining", 0, lambda: self._pretraining(registered, event, begun, steps)
         )
-
-    def counters(self) -> dict[str, int]:
-        """Queries counted towards each event's next firing, by its name."""
-        return {registered.name: registered.finished for registered, _ in self._by_interval}
 
     def has_fired(self, registered: Registered, reason: FiringReason) -> bool:
         """Whether this firing, of which there is one a run, has ended in an earlier part of it."""
@@ -318,7 +333,7 @@ class EventRunner:
             resumed=resumed,
         )
         if self._log is not None:
-            self._log.add_firing(signal, self.counters())
+            self._log.add_firing(signal, {name: after_query} if reason == "interval" else {})
         if outcome == "failed":
             self.failures.append(signal)
         self._bus.emit(signal)

@@ -59,7 +59,10 @@ class Event(ABC):
 
 
 class QueryFinishEvent(Event):
-    """Called after every `interval_count` finished queries."""
+    """Called after every `interval_count` finished queries.
+
+    An event may change its `interval_count`; that counts from its next firing on.
+    """
 
     def __init__(self, config: PilotConfig, interval_count: int = 1) -> None:
         """Refuse an `interval_count` that is no whole number from 1 on (`UsageError`)."""

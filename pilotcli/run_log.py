@@ -68,7 +68,7 @@ class RunLogger:
         return f"{run_id}@{self._journal.run(run_id).started_at!r}"
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
-        """Keep a firing and the counters after it, in one transaction."""
+        """Keep a firing and the counters that it has set, in one transaction."""
         self._run.add_firing(signal, counters)
 
     def add_model(self, version: ModelVersion) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from large_journal import make_journal
 
-from pilotcli.records import Query, QueryResult, QueryStatus
+from pilotcli.records import STOPPED, Query, QueryResult, QueryStatus
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal.reader import EXACT_RESULTS, JournalReader
 from pilotcli.storage.journal.schema import FILE_NAME, connect
@@ -125,6 +125,7 @@ def _write(run: RunJournal, first: int, last: int, *, ends: QueryStatus = "ok") 
         seq = 1 + number % 500
         status: QueryStatus = ends if number > last - 3 else chance.choice(["ok"] * 9 + ["error"])  # type: ignore[assignment]
         result = QueryResult(seq, f"q{seq}", status, 1e9 + number, chance.lognormvariate(-7, 2))
+        result = result._replace(error=STOPPED if status == "cancelled" else None)
         run.add_result(Query(seq, f"q{seq}", "SELECT 1", "w.sql", 1, "SELECT"), result)
 
 

@@ -222,7 +222,8 @@ class JournalReader:
         ]
 
     def counters(self, run_id: int) -> dict[str, int]:
-        """The events' counters as of the last firing that was recorded."""
+        """For each event that has fired by its interval: the query after which its count began
+        anew."""
         return dict(self._all("SELECT name, value FROM counters WHERE run_id = ?", run_id))
 
     def models(self, run_id: int) -> list[ModelVersion]:

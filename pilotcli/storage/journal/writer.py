@@ -183,7 +183,7 @@ class RunJournal:
             self.flush()
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
-        """Record a firing and the events' counters after it, with all results before it."""
+        """Record a firing and the counters that it has set, with all results before it."""
         if self._error is not None:
             self._raise_error()
         row = (
@@ -389,7 +389,7 @@ class RunJournal:
         if not firings:
             return
         self._insert_rows("INSERT INTO firings", FIRING_COLUMNS, [row for row, _ in firings])
-        counters = [(self.run_id, *counter) for counter in firings[-1][1].items()]
+        counters = [(self.run_id, *one) for _, counters in firings for one in counters.items()]
         self._connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?, ?)", counters)
 
     def _insert_rows(
