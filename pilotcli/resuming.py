@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import Counter
@@ -209,11 +210,16 @@ def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirin
         if one.outcome == "failed":
             failures.append(_signal(one))
     begun = past.begun
+
+    @functools.cache  # many events have fired after the same query, or never
+    def counted_after(query: int) -> int:
+        return journal.counted_after(past.run_id, query, ok=only_ok)
+
     return PastFirings(
         fired=fired,
         once=frozenset(once),
         failures=failures,
-        counted=lambda event: journal.counted_after(past.run_id, last.get(event, 0), ok=only_ok),
+        counted=lambda event: counted_after(last.get(event, 0)),
         begun=None if begun is None else (begun.event, begun.reason, begun.after_query),
     )
 

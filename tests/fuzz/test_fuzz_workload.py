@@ -64,7 +64,7 @@ def _reads_or_is_refused(path: Path | list[Path], **options: object) -> list[Que
         return None
     assert [query.seq for query in queries] == list(range(1, len(queries) + 1))
     for query in queries:
-        assert query.sql.strip()
+        assert query.sql.strip(" \t\n\r\f\v")  # what is space to the server
         assert query.label
         assert query.line is not None and query.line >= 1
         query.sql.encode()
