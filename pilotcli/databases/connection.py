@@ -24,6 +24,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import parse_dsn
 
 from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
+from pilotcli.databases.libpq import shorten_errors
 from pilotcli.errors import DatabaseError, UsageError
 from pilotcli.redaction import keep_secret
 
@@ -131,6 +132,7 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
             hint=f"pilot works with PostgreSQL {OLDEST_MAJOR} and newer.",
         )
     _keep_secret(server, connection.info.password)  # it may come from a file of libpq's
+    shorten_errors(connection)
     for caster in _forgiving_casters():
         psycopg2.extensions.register_type(caster, connection)
     with _opened_guard:

@@ -16,9 +16,10 @@ from typing import Any
 
 import psycopg2
 
-__all__ = ["Line", "library"]
+__all__ = ["Line", "library", "shorten_errors"]
 
 _ERROR_BYTES = 256
+_ERRORS_TERSE = 0  # PGVerbosity (libpq-fe.h)
 
 
 @functools.cache
@@ -36,9 +37,23 @@ def library() -> ctypes.CDLL | None:
         found.PQfreeCancel.restype = None
         found.PQcancel.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
         found.PQcancel.restype = ctypes.c_int
+        found.PQsetErrorVerbosity.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        found.PQsetErrorVerbosity.restype = ctypes.c_int
     except (OSError, AttributeError):
         return None
     return found
+
+
+def shorten_errors(connection: Any) -> None:
+    """Have libpq leave the statement out of what it writes about errors.
+
+    To point at the place of an error it copies the statement and makes two numbers for each of its
+    characters: a gigabyte for a statement of 100 MB. pilot reads the parts of an error, which stay
+    as they are.
+    """
+    libpq = library()
+    if libpq is not None:
+        libpq.PQsetErrorVerbosity(connection.pgconn_ptr, _ERRORS_TERSE)
 
 
 class Line:
