@@ -2,12 +2,15 @@
 
     python tests/benchmarks/bench_load.py [FOLDER]
 
-A million statements, single statements of 100 MB, ten thousand events, a thousand checkpoints.
-FOLDER is where files are made (default: a temporary one); it takes 400 MB for a while.
+A million statements, single statements of 100 MB, ten thousand events, a thousand checkpoints, a
+journal of ten million results, and a run of two million queries, whose memory is looked at on its
+way. FOLDER is where files are made (default: a temporary one); it takes 2 GB for a while, and ten
+minutes.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +18,9 @@ import time
 from pathlib import Path
 
 from pilotcli.storage.checkpoints import CheckpointStore
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from large_journal import make_journal
 
 PILOT = """
 import sys
@@ -52,6 +58,13 @@ def pilot(folder: Path, what: str, *words: str) -> None:
 
 
 def main(folder: Path) -> None:
+    """All of them, one after the other."""
+    for part in (statements, events, checkpoints, journal, long_run):
+        part(folder)
+
+
+def statements(folder: Path) -> None:
+    """Many statements, and long ones."""
     many = folder / "many.sql"
     many.write_text("SELECT balance FROM accounts WHERE id = 1;\n" * 1_000_000)
     pilot(folder, "a million statements, dry run", "run", str(many), "--dry-run")
@@ -64,30 +77,78 @@ def main(folder: Path) -> None:
         pilot(folder, f"100 MB, {name}, run", "run", str(long), "--format", "plain")
     long.unlink()
 
+
+def events(folder: Path) -> None:
+    """Ten thousand events, of which all are due now and then, or none ever."""
     (folder / "ticks.py").write_text(EVENTS)
-    (folder / "events.yaml").write_text(
-        "workload: q.sql\nevents:\n"
-        + "- {class: ticks.py:Tick, args: {interval_count: 1000}}\n" * 10_000
-    )
+    entry = "- {class: ticks.py:Tick, args: {interval_count: %d}}\n"
+    for name, interval in (("events", 1000), ("idle", 1_000_000)):
+        text = "workload: q.sql\nevents:\n" + (entry % interval) * 10_000
+        (folder / f"{name}.yaml").write_text(text)
     (folder / "q.sql").write_text("SELECT 1;\n" * 2000)
     given = ("-c", "events.yaml")
     pilot(folder, "10,000 events, config check", "config", "check", *given)
     pilot(folder, "10,000 events, events list", "events", "list", *given)
     pilot(folder, "10,000 events, events plan", "events", "plan", *given)
-    pilot(folder, "2,000 queries without events", "run", "q.sql", "--format", "plain", "-q")
+    for count in (2000, 20_000):
+        (folder / "q.sql").write_text("SELECT 1;\n" * count)
+        told = f"{count:,} queries"
+        pilot(folder, f"{told} without events", "run", "q.sql", "--format", "plain", "-q")
+        pilot(folder, f"{told}, 10,000 events never due", "run", "-c", "idle.yaml", "-q")
+    (folder / "q.sql").write_text("SELECT 1;\n" * 2000)
     pilot(folder, "2,000 queries and 10,000 events, 20,000 firings", "run", *given, "-q")
 
-    store = CheckpointStore(folder / "models")
+
+def checkpoints(folder: Path) -> None:
+    """A thousand versions of a model."""
+    home = folder / "versions"
+    store = CheckpointStore(home / "models")
     started = time.perf_counter()
     for _ in range(1000):
         store.save("m", lambda made: (made / "a").write_text("a"), model_class="a.B")
     print(f"{'1,000 checkpoints, saved':<44} {time.perf_counter() - started:7.2f} s")
-    started = time.perf_counter()
-    store.versions("m")
-    print(f"{'1,000 checkpoints, listed':<44} {time.perf_counter() - started:7.2f} s")
+    for words in (("list",), ("show", "m")):
+        what = f"1,000 checkpoints, models {words[0]}"
+        pilot(folder, what, "models", *words, "--set", f"home={home}")
     started = time.perf_counter()
     store.prune("m", 3)
     print(f"{'1,000 checkpoints, pruned to 3':<44} {time.perf_counter() - started:7.2f} s")
+
+
+def journal(folder: Path) -> None:
+    """Ten million results: as an older pilot has left them, and with their summary."""
+    home = folder / "journal"
+    make_journal(home, 10_000_000, queries=100_000, firings=100_000)
+    asked = ("--set", f"home={home}")
+    pilot(folder, "10,000,000 results, runs show, the first time", "runs", "show", *asked)
+    pilot(folder, "10,000,000 results, runs show", "runs", "show", *asked)
+    pilot(folder, "10,000,000 results, runs show --failed", "runs", "show", "--failed", *asked)
+    pilot(folder, "10,000,000 results, runs list", "runs", "list", *asked)
+    (home / "journal.db").unlink()
+
+
+def long_run(folder: Path) -> None:
+    """The resident memory of a run of two million queries, after each tenth."""
+    (folder / "point.sql").write_text("SELECT 1;\n" * 200_000)
+    command = [sys.executable, "-m", "pilotcli", "run", "point.sql", "--format", "jsonl"]
+    command += ["--set", "run.repeat=10", "--set", f"home={folder / 'long'}"]
+    resident = []
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as running:
+        assert running.stdout is not None
+        queries = 0
+        for line in running.stdout:
+            queries += b"query_finished" in line
+            if b"query_finished" in line and queries % 200_000 == 0:
+                resident.append(resident_mb(running.pid))
+    print(f"{'2,000,000 results, MB after each tenth':<44} {' '.join(map(str, resident))}")
+
+
+def resident_mb(pid: int) -> int:
+    """The resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 if __name__ == "__main__":
