@@ -228,3 +228,22 @@ def test_reading_a_long_run_takes_the_memory_of_a_short_one(tmp_path: Path) -> N
             assert tracemalloc.get_traced_memory()[1] < 2_000_000
         finally:
             tracemalloc.stop()
+
+
+def test_writing_a_long_run_takes_the_memory_of_a_short_one(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        run = _start(journal)
+        tracemalloc.start()
+        try:
+            _write(run, 1, 10_000)
+            run.flush()
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            _write(run, 10_001, 60_000)
+            run.flush()
+            after, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        run.close()
+    assert after - before < 100_000
+    assert peak - before < 5_000_000  # a batch, and what its transaction needs
