@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -43,7 +44,8 @@ def load_object(class_path: str, base: Path) -> Any:
     folders = list(dict.fromkeys([base.absolute(), Path.cwd()]))
     _append_to_path(folders)
     if module_path.endswith(".py") or "/" in module_path:
-        module = _file_module(Path(base, Path(module_path).expanduser()), base)
+        # Unlike Path's, this leaves a ~ before the name of no user: that file does not exist.
+        module = _file_module(Path(base, os.path.expanduser(module_path)), base)  # noqa: PTH111
     else:
         module = _named_module(module_path, folders)
     try:

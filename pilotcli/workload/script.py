@@ -283,7 +283,8 @@ class Script:
                 f"\\{name} {text}: {_MAX_INCLUDES} files include each other",
                 "A file seems to include itself; break the circle.",
             )
-        path = Path(text).expanduser() if text.startswith("~") else Path(text)
+        # As psql does, a ~ before the name of no user stays what it is.
+        path = Path(os.path.expanduser(text))  # noqa: PTH111
         if name in ("ir", "include_relative") and self.folder is not None:
             return self.folder / path
         return path

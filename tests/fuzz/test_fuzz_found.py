@@ -12,7 +12,8 @@ from pilotcli.config.secrets import masked_dsn, names_secret
 from pilotcli.databases.changes.autoconf import FileAutoConf
 from pilotcli.databases.knob_values import as_texts
 from pilotcli.drivers.plans import plan_features
-from pilotcli.errors import ConfigError, SteeringError, WorkloadError
+from pilotcli.errors import ConfigError, PluginError, SteeringError, WorkloadError
+from pilotcli.plugins.importing import load_object
 from pilotcli.steering.planner.messages import Report, parse_report
 from pilotcli.steering.steerer import auto_explained
 from pilotcli.workload import open_workload
@@ -93,3 +94,12 @@ def test_other_settings_survive_a_write(tmp_path: Path) -> None:
     conf = FileAutoConf(tmp_path)
     conf.write("c", "2\r")
     assert conf.read() == {"a": "x\u2028y\rz", "b": "1", "c": "2\r"}
+
+
+def test_a_file_of_a_user_that_is_not_there_does_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text("SELECT 1;\n\\i ~nobody-of-that-name/x.sql\n")
+    with pytest.raises(WorkloadError, match="~nobody-of-that-name/x") as raised:
+        list(open_workload([tmp_path / "w.sql"]))
+    assert raised.value.line == 2
+    with pytest.raises(PluginError, match="~nobody-of-that-name/x"):
+        load_object("~nobody-of-that-name/x.py:A", tmp_path)
