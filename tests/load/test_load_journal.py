@@ -125,7 +125,10 @@ def _write(run: RunJournal, first: int, last: int, *, ends: QueryStatus = "ok") 
         seq = 1 + number % 500
         status: QueryStatus = ends if number > last - 3 else chance.choice(["ok"] * 9 + ["error"])  # type: ignore[assignment]
         result = QueryResult(seq, f"q{seq}", status, 1e9 + number, chance.lognormvariate(-7, 2))
-        result = result._replace(error=STOPPED if status == "cancelled" else None)
+        result = result._replace(
+            error=STOPPED if status == "cancelled" else None,
+            inference_s=chance.choice([0.0, 0.0, 0.5]) if number < last else 0.0,
+        )
         run.add_result(Query(seq, f"q{seq}", "SELECT 1", "w.sql", 1, "SELECT"), result)
 
 
@@ -166,6 +169,7 @@ def test_a_run_keeps_its_summary_while_it_runs(tmp_path: Path) -> None:
         assert sum(journal.counts(1).values()) == 2 * SAVE_AFTER + 5000
         run.finish("finished", 0, {})
         run.close()
+        assert sum(journal.counts(1).values()) == 2 * SAVE_AFTER + 5000
     saved = _saved(tmp_path, 1)
     assert saved.upto == 2 * SAVE_AFTER + 5000
     _same(saved, _counted_anew(tmp_path, 1))

@@ -324,7 +324,7 @@ class RunJournal:
             firings = self._firings[:]
             taken = self._waiting[:]
             with self._transaction():
-                self._insert(taken)
+                plain, special = self._insert(taken)
                 self._insert_firings(firings)
                 if begun is not None:
                     self._connection.execute(
@@ -338,7 +338,7 @@ class RunJournal:
                     save_summary(self._connection, self.run_id, self._summary)
                 if write is not None:
                     write()
-            self._summarise(taken)
+            self._summarise(plain, special)
             # Other threads append meanwhile, at the end; only what is committed leaves the lists.
             with self._adding:
                 del self._waiting[: len(taken)]
@@ -363,7 +363,8 @@ class RunJournal:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _insert(self, taken: list[_Row]) -> None:
+    def _insert(self, taken: list[_Row]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """Insert what was taken; returns the rows of the usual results, and of the others."""
         queries = [told for _, _, told in taken if told is not None]
         self._insert_rows("INSERT OR IGNORE INTO queries", QUERY_COLUMNS, queries)
         # The columns of most results are those without a default: the fewer, the faster, and the
@@ -372,16 +373,16 @@ class RunJournal:
         self._insert_rows("INSERT INTO results", USUAL_COLUMNS, plain)
         special = [usual + others for usual, others, _ in taken if others is not None]
         self._insert_rows("INSERT INTO results", USUAL_COLUMNS + OTHER_COLUMNS, special)
+        return plain, special
 
-    def _summarise(self, taken: list[_Row]) -> None:
-        by_status: dict[QueryStatus, list[tuple[Any, ...]]] = {
-            "ok": [usual for usual, others, _ in taken if others is None]
-        }
-        for usual, others, _ in taken:
-            if others is not None:
-                by_status.setdefault(others[0], []).append(usual)
-        for status, rows in by_status.items():
-            self._summary.add(status, rows)
+    def _summarise(self, plain: list[tuple[Any, ...]], special: list[tuple[Any, ...]]) -> None:
+        self._summary.add("ok", plain)
+        status = len(USUAL_COLUMNS)
+        by_status: dict[QueryStatus, list[tuple[Any, ...]]] = {}
+        for row in special:
+            by_status.setdefault(row[status], []).append(row)
+        for ended, rows in by_status.items():
+            self._summary.add(ended, rows)
 
     def _insert_firings(
         self, firings: Sequence[tuple[tuple[object, ...], Mapping[str, int]]]
