@@ -53,7 +53,7 @@ def show(
         int, typer.Option("--slowest", metavar="N", min=0, help="How many of the slowest queries.")
     ] = 5,
     failed: Annotated[
-        bool, typer.Option("--failed", help="All queries that failed, instead of the slowest.")
+        bool, typer.Option("--failed", help="The queries that failed, instead of the slowest.")
     ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
