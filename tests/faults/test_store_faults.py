@@ -107,6 +107,11 @@ def small_disk(folder: Path, size: str, owner: int | None = None) -> Iterator[No
         subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
+def make_larger(disk: Path) -> None:
+    """Make room on a small disk."""
+    subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+
+
 def test_a_full_disk_of_the_store_saves_nothing_of_a_batch(
     project: Project, tmp_path: Path, server_home: Path
 ) -> None:
@@ -131,6 +136,7 @@ def test_a_full_disk_of_the_store_saves_nothing_of_a_batch(
             assert statuses(project) == ["ok"] * 2
             assert "The store's disk is full" in finished.reasons[0]
         finally:
+            make_larger(disk)  # else the server cannot even tidy up
             with closing(psycopg2.connect(project.dsn)) as admin, admin.cursor() as cursor:
                 admin.autocommit = True
                 cursor.execute(f"DROP DATABASE {project.store} WITH (FORCE)")
@@ -151,9 +157,7 @@ def test_a_full_disk_of_the_journal_ends_the_run_which_goes_on_when_there_is_roo
         assert done.returncode not in (0, 130), done.stdout[-500:]
         assert "disk" in done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
-        subprocess.run(
-            ["mount", "-o", "remount,size=200m", str(project.folder / "small")], check=True
-        )
+        make_larger(project.folder / "small")
         again = project.command("run", "--resume", "--set", home)
         assert again.returncode == 0, again.stdout[-500:] + again.stderr
         with Journal.open(project.folder / "small" / "home") as journal:

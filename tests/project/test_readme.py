@@ -18,7 +18,10 @@ RUN_LINE = (
     "python3 -m venv .venv && .venv/bin/pip install . && "
     ".venv/bin/pilot run workloads/forum.sql -c configs/forum.yaml"
 )
-TEST_LINE = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
+TEST_LINE = (
+    "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && "
+    ".venv/bin/pytest -n 2 --dist loadfile"
+)
 
 
 def blocks(language: str) -> list[str]:
