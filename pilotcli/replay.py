@@ -17,8 +17,16 @@ from pilotcli.databases.base import Session
 from pilotcli.records import Query
 from pilotcli.replay_worker import Worker
 from pilotcli.scheduler import PilotScheduler
+from pilotcli.signals import Notice
 from pilotcli.tally import Tally
-from pilotcli.units import Begun, Progress, Shared, left_units, transaction_units
+from pilotcli.units import (
+    Begun,
+    Progress,
+    Shared,
+    left_units,
+    may_have_taken_effect,
+    transaction_units,
+)
 
 __all__ = ["Replay"]
 
@@ -105,11 +113,21 @@ class Replay:
         progress = self._progress
         done = progress.rounds.get(round) if round else progress.warmups.get(self._warmup)
         units = self._all_units(round)
-        return (
-            units
-            if done is None
-            else left_units(units, done, one_session=self._options.workers == 1)
-        )
+        if done is None:
+            return units
+        left = left_units(units, done, one_session=self._options.workers == 1)
+        return self._told_of_effects(left) if round and progress.killed else left
+
+    def _told_of_effects(self, units: Iterator[Sequence[Query]]) -> Iterator[Sequence[Query]]:
+        """The units, of which the first may have been under way when the run was killed."""
+        for number, unit in enumerate(units):
+            if number < self._options.workers:
+                query = may_have_taken_effect(unit)
+                if query is not None:
+                    place = f" ({query.file}:{query.line})" if query.file else ""
+                    text = f"{query.label}{place} may have been carried out when the run was killed"
+                    self._scheduler.bus.emit(Notice("warning", f"{text}; it runs again"))
+            yield unit
 
     def _all_units(self, round: int) -> Iterator[Sequence[Query]]:
         options = self._options

@@ -93,7 +93,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
         begin = _Begin("run", workload.description, asked, digest, request.resume, request.force)
         with _prepared(config, request.events, bus, begin, workload) as ready:
             past = ready.past
-            progress = Progress(past.done, past.warmed) if past is not None else None
+            progress = Progress(past.done, past.warmed, past.killed) if past is not None else None
             replay = Replay(ready.scheduler, workload, config.run, ready.stop, progress)
             ready.restore(replay)
 

@@ -18,12 +18,14 @@ __all__ = [
     "Shared",
     "ends_block",
     "left_units",
+    "may_have_taken_effect",
     "remember",
     "transaction_units",
 ]
 
 KEPT = 10_000
 """Statements that are kept to make a session anew; of more than that, memory would be the price."""
+READS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"})
 BLOCK_BEGINS = frozenset({"BEGIN", "START"})
 BLOCK_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"})
 
@@ -65,6 +67,8 @@ class Progress:
 
     rounds: Mapping[int, bytearray] = field(default_factory=dict)
     warmups: Mapping[int, bytearray] = field(default_factory=dict)
+    killed: bool = False
+    """Whether queries may have been under way then that have no result."""
 
 
 class Begun(tuple[Query, ...]):
@@ -98,6 +102,21 @@ def left_units(
         rest = Begun([*head, *unit])
         rest.again = len(head) + again
         yield rest
+
+
+def may_have_taken_effect(unit: Sequence[Query]) -> Query | None:
+    """The query with which the unit goes on, if it may have changed something when its run was
+    killed: a statement outside of a block, or the end of one."""
+    again = unit.again if isinstance(unit, Begun) else 0
+    settings: list[Query] = []
+    block: list[Query] = []
+    for query in unit[:again]:
+        remember(query, settings, block)
+    query = unit[again]
+    if block:
+        return query if ends_block(query) and query.command in ("COMMIT", "END") else None
+    harmless = READS | _OF_THE_SESSION | BLOCK_BEGINS | BLOCK_ENDS
+    return None if query.command in harmless else query
 
 
 def remember(query: Query, settings: list[Query], block: list[Query]) -> None:

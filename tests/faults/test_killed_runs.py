@@ -61,6 +61,30 @@ def test_an_event_that_was_running_fires_again_and_is_told(project: Project) -> 
     assert (finished["queries"], finished["event_firings"]) == (3, 1)
 
 
+@pytest.mark.parametrize(
+    ("workload", "told"),
+    [
+        ("SELECT 1; CREATE TABLE IF NOT EXISTS made (n int);", "q2 (w.sql:1)"),
+        ("BEGIN; CREATE TABLE IF NOT EXISTS made (n int); COMMIT;", None),
+        ("SELECT 1; SELECT 2;", None),
+    ],
+)
+def test_a_statement_that_may_have_taken_effect_is_told(
+    project: Project, workload: str, told: str | None
+) -> None:
+    project.write("ev.py", SLEEPER)
+    project.config("events: ['ev.py:Dies']")
+    project.write("w.sql", workload)
+    assert pilot(project.folder, "run", "w.sql") == -9
+    done = project.command("run", "--resume", "--no-events", "--force")
+    assert done.returncode == 0, done.stderr
+    said = "may have been carried out when the run was killed; it runs again"
+    assert (said in done.stdout) == (told is not None)
+    assert told is None or f"{told} {said}" in done.stdout
+    project.write("w.sql", "DROP TABLE IF EXISTS made;")
+    assert project.command("run", "w.sql", "--no-events").returncode == 0
+
+
 def test_what_cannot_be_resumed_is_told(project: Project) -> None:
     project.config()
     project.write("w.sql", "SELECT 1; SELECT 2;")

@@ -7,7 +7,7 @@ import platform
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class PastRun:
     - `warmed`: the same for the warm-up rounds, counted from 0;
     - `texts`: one byte for each query: whether the journal has its text;
     - `begun`: the firing that was interrupted;
+    - `killed`: whether its process went without a word, so that a query may have been under way;
     - `loaded`: the checkpoint of each model with which the run began, None for none.
     """
 
@@ -50,6 +51,7 @@ class PastRun:
     begun: BegunFiring | None
     loaded: Mapping[str, int | None]
     firings: int
+    killed: bool = False
 
 
 def _read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
@@ -112,7 +114,7 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
                     (run_id, STOPPED),
                 )
                 connection.execute(f"DELETE {stopped}", (run_id, STOPPED))
-                past = _read_past(connection, run_id)
+                past = replace(_read_past(connection, run_id), killed=status == "running")
                 summary = read_summary(connection, run_id)
                 connection.execute(
                     "UPDATE runs SET status = 'running', finished_at = NULL, exit_code = NULL, "
