@@ -40,6 +40,27 @@ def test_the_forums_sub_plans_are_the_planners(
     assert estimates_by_explain(forum_session, graph) == reported(forum_session, FORUM[label])
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # A condition above two outer joins waits for both.
+        "SELECT 1 FROM makers m LEFT JOIN parts p ON p.maker_id = m.id "
+        "LEFT JOIN orders o ON o.part_id = p.id WHERE o.buyer_id IS NULL",
+        "SELECT 1 FROM makers m LEFT JOIN parts p ON p.maker_id = m.id "
+        "LEFT JOIN orders o ON o.part_id = m.id WHERE o.buyer_id IS NULL",
+        # Lateral sub-queries from PostgreSQL 17 on, tested row by row before.
+        "SELECT 1 FROM parts p JOIN makers m ON m.id = p.maker_id "
+        "WHERE p.kind = ANY (SELECT o.kind FROM orders o WHERE o.part_id = p.id)",
+        "SELECT 1 FROM parts p WHERE p.kind IN (SELECT o.kind FROM orders o "
+        "WHERE o.part_id = p.id)",
+    ],
+)
+def test_a_join_has_the_planners_sub_plans(
+    sql: str, small_session: PostgresSession, small: Catalog
+) -> None:
+    assert estimates_by_explain(small_session, analyse(sql, small)) == reported(small_session, sql)
+
+
 def test_generated_joins_have_the_planners_sub_plans(
     small_session: PostgresSession, small: Catalog
 ) -> None:

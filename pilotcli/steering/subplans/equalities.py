@@ -139,7 +139,7 @@ def _needs(clause: Clause, node: Inner | Outer) -> int:
             if outer is node or outer.special is None:
                 continue
             nullable = outer.mask if outer.kind == "full" else outer.right.mask
-            if needs & nullable and clause.mask & nullable:
+            if needs & nullable:
                 needs |= outer.special.min_left | outer.special.min_right
         if needs == before:
             return needs

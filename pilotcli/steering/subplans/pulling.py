@@ -188,6 +188,9 @@ def _is_positive(limit: exp.Expression) -> bool:
     return isinstance(count, exp.Literal) and not count.is_string and count.name != "0"
 
 
+_LATERAL_ANY = 17
+
+
 def _any(
     left: exp.Expression,
     query: exp.Expression,
@@ -202,8 +205,14 @@ def _any(
     used = _outer_entries(left, scope, None)
     if not used or not used <= available or is_volatile(left, scope.catalog):
         return None
-    if _outer_entries(query, Scope(scope.catalog, scope), scope):
+    outer = _outer_entries(query, Scope(scope.catalog, scope), scope)
+    # From 17 on a sub-query that names the relations around it is a lateral one.
+    if outer and (scope.catalog.server_version < _LATERAL_ANY or not outer <= available):
         return None
+    if outer and not _is_simple(query, scope.catalog):
+        raise NotAnalysable(
+            "a sub-query after IN that is grouped or limited uses relations from outside it"
+        )
     while isinstance(left, exp.Paren):
         left = left.this
     lefts = left.expressions if isinstance(left, exp.Tuple) else [left]
@@ -214,7 +223,10 @@ def _any(
     names = [f"c{at}" for at in range(len(found))]
     entry.columns = dict.fromkeys(names)
     entry.renamed = tuple(names)
-    entry.source = lambda shown: f"({to_sql(resolve(query, scope))}) AS {shown}"
+    prefix = "LATERAL " if outer else ""
+    entry.lateral = bool(outer)
+    entry.source = lambda shown: f"{prefix}({to_sql(resolve(query, scope))}) AS {shown}"
+    entry.depends = lambda: resolve(query, scope)
     block.entries.append(entry)
 
     def compare(at: int) -> Qual:
