@@ -167,6 +167,13 @@ def run(
         run_id, loaded, asked, overrides = asked_again(resume, "run", config, overrides)
         workload = list(workload or asked.workload)
         names = asked.events if names is None else names
+        if "-" in workload and sys.stdin.isatty():
+            from pilotcli.errors import UsageError
+
+            raise UsageError(
+                f"run {run_id} has read its workload from standard input",
+                hint=f"Give it again: pilot run --resume {run_id} < workload.sql",
+            )
     else:
         loaded = load_config(config, overrides)
     if trust:

@@ -265,6 +265,17 @@ def test_a_journal_of_a_newer_pilot_is_left_alone(tmp_path: Path) -> None:
             opening(tmp_path)
 
 
+def test_a_reader_that_is_left_halfway_may_outlive_the_journal(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        run = start(journal)
+        for number in (1, 2, 3):
+            run.add_result(query(number), result(number))
+        run.close()
+        rows = journal.results(run.run_id)
+        next(rows)
+    rows.close()  # type: ignore[attr-defined]
+
+
 def test_reading_creates_nothing(tmp_path: Path) -> None:
     assert Journal.open_existing(tmp_path / "home") is None
     assert list(tmp_path.iterdir()) == []

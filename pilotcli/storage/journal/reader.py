@@ -346,7 +346,10 @@ class JournalReader:
 
     def _each(self, sql: str, *arguments: object) -> Iterator[tuple[Any, ...]]:
         with journal_errors(self.path):
-            yield from self._connection.execute(sql, arguments)
+            # Not `yield from`, which closes the cursor of a reader that is left halfway, also when
+            # the journal is closed by then.
+            for row in self._connection.execute(sql, arguments):  # noqa: UP028
+                yield row
 
 
 def _steering(told: str | None) -> SteeringReport | None:
