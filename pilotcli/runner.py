@@ -219,8 +219,13 @@ class _Ready:
                 started_at=time.time(),
                 before=self.journal.counts(self.log.run_id) if self.past is not None else {},
                 resumed=self.past is not None,
+                resume=self._resume,
             )
         )
+
+    @property
+    def _resume(self) -> str:
+        return f"pilot {self.kind} --resume {self.log.run_id}"
 
     def carry_out(
         self,
@@ -257,8 +262,7 @@ class _Ready:
         complete = replay.complete if replay is not None else not self.stop.is_set()
         finished = self._concluded(tally, failures, self.elapsed_s + elapsed_s)
         if failures or not complete:
-            command = f"pilot {self.kind} --resume {self.log.run_id}"
-            finished = replace(finished, resume=command)
+            finished = replace(finished, resume=self._resume)
         self.log.finish(finished)
         self.bus.emit(finished)
         if failures and not isinstance(failures[0], PilotError):

@@ -85,7 +85,8 @@ class ModelInfo:
 class RunStarted(Signal):
     """A run (or a pretraining) begins. `total` is the number of query executions to come, with
     repeats, and None when the workload is not counted beforehand. A run that is continued is
-    `resumed`; `before` counts, by status, the queries among them that had ended then."""
+    `resumed`; `before` counts, by status, the queries among them that had ended then. `resume` is
+    the command that continues it, should it end before its time."""
 
     run_id: int
     workload: str
@@ -96,6 +97,7 @@ class RunStarted(Signal):
     started_at: float = 0.0
     before: Mapping[QueryStatus, int] = field(default_factory=dict)
     resumed: bool = False
+    resume: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

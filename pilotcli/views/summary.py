@@ -179,6 +179,7 @@ def _next(state: RunState) -> list[Line]:
     """What to do next: go on, where something is left to do, and look."""
     run_id = state.run.run_id if state.run is not None else 0
     lines: list[Line] = [[("look up   ", "dim"), (f"pilot runs show {run_id}", "bold")]]
-    if state.finished is not None and state.finished.resume is not None:
-        lines.append([("go on     ", "dim"), (clean(state.finished.resume), "bold")])
+    ended = state.finished if state.finished is not None else state.run
+    if ended is not None and ended.resume is not None:
+        lines.append([("go on     ", "dim"), (clean(ended.resume), "bold")])
     return lines
