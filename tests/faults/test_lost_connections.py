@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from project_folder import Project
 
@@ -84,3 +86,26 @@ def test_a_query_that_ends_its_own_connection_is_given_up(project: Project) -> N
     project.write("w.sql", "SELECT pg_terminate_backend(pg_backend_pid()); SELECT 2;")
     assert project.run("w.sql").exit_code == 0
     assert statuses(project) == [("error", 3), ("ok", 1)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_that_an_event_restarts_is_waited_for(tmp_path: Path, workers: int) -> None:
+    tmp_path.chmod(0o711)  # as root the server is another user's
+    project = Project(tmp_path, "", "")
+    project.write(
+        "ev.py",
+        """
+        from pilotcli import QueryFinishEvent
+
+        class Restarts(QueryFinishEvent):
+            def process(self, db_controller, data_manager):
+                db_controller.restart()
+        """,
+    )
+    project.write("pilot.yaml", "events: [{class: 'ev.py:Restarts', args: {interval_count: 4}}]")
+    project.write("w.sql", "SET work_mem = '9MB';\n" + "SELECT pg_sleep(0.02);\n" * 10)
+    done = project.command("run", "w.sql", "--workers", str(workers), "--timeout", "30s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with project.journal() as journal:
+        assert [one.status for one in journal.results(1)] == ["ok"] * 11
+        assert [one.outcome for one in journal.firings(1)] == ["ok"] * 2
