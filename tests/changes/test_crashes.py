@@ -16,7 +16,10 @@ SCRIPT = Path(__file__).with_name("crash_points.py")
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["indexes", "reloaded", "restarted", "refused", "extension"])
 def test_killed_at_every_step(
-    action: str, make_home: Callable[[], Path], postgres_bin: Path | None
+    action: str,
+    make_home: Callable[[], Path],
+    postgres_bin: Path | None,
+    record_property: Callable[[str, object], None],
 ) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(make_home()), str(postgres_bin or ""), action],
@@ -27,6 +30,7 @@ def test_killed_at_every_step(
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    record_property("tried", found["steps"])
     assert found["wrong"] == []
     # Most steps lie between the first change and the end of its undoing.
     assert found["steps"] > 30

@@ -12,7 +12,7 @@ def main() -> int:
     """Run the tests of faults with larger numbers; the exit code is pytest's."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="runs to kill (default 200)")
-    parser.add_argument("--rounds", type=int, default=3, help="of every other fault (default 3)")
+    parser.add_argument("--rounds", type=int, default=2, help="of every other fault (default 2)")
     asked = parser.parse_args()
     os.environ["FAULT_KILLS"] = str(max(0, asked.kills // asked.rounds))
     os.environ["FAULT_ROUNDS"] = str(asked.rounds)
