@@ -170,9 +170,13 @@ class PretrainingModelEvent(Event):
         None keeps the model that was there, and nothing is saved.
         """
 
+    def training_argument(self) -> Any:
+        """What `custom_model_training` receives first."""
+        return self.bind_pilot_model
+
     def train(self, db_controller: BaseDBController, data_manager: DataManager) -> ModelUpdate:
         """Ask for the trained model, set it and save it."""
-        trained = self.custom_model_training(self.bind_pilot_model, db_controller, data_manager)
+        trained = self.custom_model_training(self.training_argument(), db_controller, data_manager)
         return _adopt(self.bind_pilot_model, trained)
 
 

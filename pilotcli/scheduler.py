@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pilotcli.config import PilotConfig
 from pilotcli.config.model import CollectSection, SteeringSection
 from pilotcli.databases import open_target
-from pilotcli.databases.base import Row, Rows, Session, Target
+from pilotcli.databases.base import BaseDBController, Row, Rows, Session, Target
 from pilotcli.errors import (
     CapabilityError,
     DatabaseError,
@@ -73,6 +73,8 @@ class PilotScheduler:
     (recording, counting, events) happens for one query at a time.
     """
 
+    data_manager_class: type[DataManager] = DataManager
+
     def __init__(
         self,
         config: PilotConfig,
@@ -90,8 +92,8 @@ class PilotScheduler:
         self.bus = bus or Bus()
         self._owns_target = target is None
         self.target = target if target is not None else open_target(config)
-        self.db_controller = self.target.controller()
-        self.data_manager = DataManager(config)
+        self.db_controller = self.controller()
+        self.data_manager = self.data_manager_class(config)
         self.stop = stop or threading.Event()
         self.event_runner = EventRunner(
             self.bus,
@@ -118,6 +120,10 @@ class PilotScheduler:
         self._noted: set[str] = set()
         self._lock = threading.RLock()
         self._session: Session | None = None
+
+    def controller(self) -> BaseDBController:
+        """A new controller for events."""
+        return self.target.controller()
 
     def register_events(self, events: Event | Iterable[Event]) -> None:
         """Add events; they fire in this order. Raises `UsageError` for what is no event."""
@@ -217,6 +223,10 @@ class PilotScheduler:
         `last_result` holds it. Raises `QueryTimeout`, `QueryCancelled` or `QueryError` when the
         query did not end well, and `DatabaseError` when the connection was lost.
         """
+        return self.run(sql).rows
+
+    def run(self, sql: str) -> Rows:
+        """As `execute`; the rows with their columns."""
         self.before_workload(sql)
         if self._session is None or self._session.closed:
             self._session = self.open_session(self.config.sql_execution_timeout)
@@ -268,7 +278,7 @@ class PilotScheduler:
         *,
         refused: PilotError | None = None,
         lost: Callable[[Query], Session | None] | None = None,
-    ) -> tuple[QueryResult, Sequence[Row], PilotError | None]:
+    ) -> tuple[QueryResult, Rows, PilotError | None]:
         """Run `query` in `session`, record it, fire what is due; never raises for the query.
 
         With `refused` it is recorded with that error and not run. `lost` is asked, when the
@@ -317,7 +327,7 @@ class PilotScheduler:
         round: int = 1,
         worker: int = 0,
         refused: PilotError | None = None,
-    ) -> tuple[QueryResult, Sequence[Row], PilotError | None, dict[str, Any] | None]:
+    ) -> tuple[QueryResult, Rows, PilotError | None, dict[str, Any] | None]:
         """Run `query` without recording it; the last value is the row to be stored about it."""
         status: QueryStatus = "ok"
         error: PilotError | None = None
@@ -372,7 +382,7 @@ class PilotScheduler:
                 1,
             ),
         )
-        return result, rows.rows, error, pulled
+        return result, rows, error, pulled
 
     def cancel(self) -> None:
         """End what events are doing; to be called again and again, from any thread, once the stop

@@ -22,6 +22,7 @@ __all__ = [
     "OWN",
     "columns_of",
     "drop",
+    "forget_visits",
     "lock_for_writing",
     "mark",
     "names",
@@ -170,8 +171,7 @@ def drop(cursor: Cursor, table: str) -> None:
     """Remove `table` and every reader's place in it; does nothing without one."""
     lock_for_writing(cursor, table)
     if columns_of(cursor, table) is not None:
-        _make_visits(cursor)
-        cursor.execute(f"DELETE FROM {VISITS} WHERE table_name = %s", (table,))  # noqa: S608
+        forget_visits(cursor, table)
         _make_marks(cursor)
         cursor.execute(f"DELETE FROM {MARKS} WHERE table_name = %s", (table,))  # noqa: S608
         cursor.execute(f"DROP TABLE {quoted(table)}")
@@ -191,6 +191,12 @@ def visit(cursor: Cursor, table: str, reader: str) -> int | None:
     )
     found: int | None = _one(cursor)
     return found
+
+
+def forget_visits(cursor: Cursor, table: str) -> None:
+    """Forget every reader's place in `table`."""
+    _make_visits(cursor)
+    cursor.execute(f"DELETE FROM {VISITS} WHERE table_name = %s", (table,))  # noqa: S608
 
 
 def set_visit(

@@ -1,0 +1,26 @@
+"""`python -m pilotcli.compat script.py args`: runs a script that was written for PilotScope."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+from pilotcli.compat import install
+
+
+def main() -> None:
+    """Run the script of the command line as its own program."""
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python -m pilotcli.compat script.py [arguments]")
+    script = sys.argv[1]
+    if not Path(script).is_file():
+        sys.exit(f"error: there is no file {script}")
+    install()
+    sys.argv = sys.argv[1:]
+    sys.path[0] = str(Path(script).absolute().parent)
+    runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

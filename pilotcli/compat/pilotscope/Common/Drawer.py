@@ -1,0 +1,52 @@
+"""Charts as image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pilotcli.errors import CapabilityError
+
+__all__ = ["Drawer"]
+
+
+class Drawer:
+    """Draws with matplotlib, which has to be installed."""
+
+    @classmethod
+    def draw_bar(
+        cls,
+        name_2_values: Mapping[str, float | Iterable[float]],
+        file_name: str,
+        x_title: str = "algos",
+        y_title: str = "Time(s)",
+        is_rotation: bool = False,
+    ) -> Path:
+        """A bar for each name, as high as its value or the mean of its values; returns the file,
+        `Results/<file_name>.png`. Raises `CapabilityError` without matplotlib."""
+        try:
+            from matplotlib.figure import Figure  # type: ignore[import-not-found]
+        except ModuleNotFoundError:
+            raise CapabilityError(
+                "Drawer needs matplotlib", hint="Install it: pip install matplotlib"
+            ) from None
+        heights = [
+            float(one) if isinstance(one, (int, float)) else _mean(one)
+            for one in name_2_values.values()
+        ]
+        figure = Figure()
+        axes = figure.subplots()
+        axes.bar(list(name_2_values), heights)
+        axes.set_xlabel(x_title)
+        axes.set_ylabel(y_title)
+        if is_rotation:
+            axes.tick_params(axis="x", rotation=45)
+        path = Path("Results") / f"{file_name}.png"
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path, bbox_inches="tight")
+        return path
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = [float(one) for one in values]
+    return sum(listed) / len(listed) if listed else 0.0

@@ -1,0 +1,102 @@
+"""Small helpers that drivers use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+__all__ = [
+    "get_pg_hints",
+    "is_number",
+    "json_str_to_json_obj",
+    "pilotscope_exit",
+    "sum_list",
+    "wait_futures_results",
+]
+
+_JOINS = {"Nested Loop": "NestLoop", "Hash Join": "HashJoin", "Merge Join": "MergeJoin"}
+_SCANS = {
+    "Seq Scan": "SeqScan",
+    "Index Scan": "IndexScan",
+    "Index Only Scan": "IndexOnlyScan",
+    "Bitmap Heap Scan": "BitmapScan",
+    "Tid Scan": "TidScan",
+}
+
+
+def is_number(value: Any) -> bool:
+    """Whether `float` takes the value."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def sum_list(values: Any) -> Any:
+    """The sum of the values."""
+    return sum(values)
+
+
+def json_str_to_json_obj(json_data: Any) -> dict[str, Any]:
+    """The dict of a JSON text, or of a list of one dict; a dict is given back.
+
+    Raises `ValueError` for anything else.
+    """
+    found = json_data if isinstance(json_data, (Mapping, list)) else json.loads(json_data)
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    if not isinstance(found, Mapping):
+        raise ValueError(f"no JSON object, but {type(found).__name__}")
+    return dict(found)
+
+
+def wait_futures_results(futures: list[Future[Any]]) -> list[Any]:
+    """The results of all futures; raises the first error."""
+    return [future.result() for future in futures]
+
+
+def pilotscope_exit(e: BaseException | None = None) -> None:
+    """Say that the program ends, and why; pilot needs nothing else at that time."""
+    print("pilotscope ends" if e is None else f"pilotscope ends: {e}")  # noqa: T201
+
+
+def get_pg_hints(plan_obj: Mapping[str, Any]) -> str:
+    """The comment of pg_hint_plan's hints that makes a plan come out again: its scans, its joins
+    and their order. `plan_obj` is a dict with the key `Plan`."""
+    hints: list[str] = []
+    order = _hints_of(plan_obj["Plan"], hints)
+    leading = f"Leading({_nested(order)})" if isinstance(order, tuple) else ""
+    return "/*+\n" + "\n".join(filter(None, [*hints, leading])) + "\n*/\n"
+
+
+def _hints_of(node: Mapping[str, Any], hints: list[str]) -> Any:
+    """Add the hints of a part of a plan; gives its relations as nested pairs."""
+    kind = node["Node Type"]
+    if kind in _SCANS:
+        index = node.get("Index Name")
+        for child in node.get("Plans", ()) if kind == "Bitmap Heap Scan" else ():
+            index = index or child.get("Index Name")
+        hints.append(f"{_SCANS[kind]}({node['Alias']}{f' {index}' if index else ''})")
+        return node["Alias"]
+    parts = [
+        part
+        for child in node.get("Plans", ())
+        if child.get("Parent Relationship") in ("Outer", "Inner", "Member", "Subquery", None)
+        and (part := _hints_of(child, hints)) is not None
+    ]
+    if kind in _JOINS and len(parts) == 2:
+        pair = (parts[0], parts[1])
+        hints.append(f"{_JOINS[kind]}({' '.join(_flat(pair))})")
+        return pair
+    return parts[0] if parts else None
+
+
+def _flat(order: Any) -> list[str]:
+    return [order] if isinstance(order, str) else [name for part in order for name in _flat(part)]
+
+
+def _nested(order: Any) -> str:
+    return order if isinstance(order, str) else f"({_nested(order[0])} {_nested(order[1])})"

@@ -1,0 +1,3 @@
+"""`pilotscope.DBInteractor`: names as in PilotScope."""
+
+from __future__ import annotations

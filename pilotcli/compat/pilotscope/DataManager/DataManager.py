@@ -1,0 +1,55 @@
+"""The store's tables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.compat.pilotscope.DataManager.TableVisitedTracker import TableVisitedTracker
+from pilotcli.compat.pilotscope.PilotSysConfig import PilotSysConfig
+from pilotcli.storage.data_manager import DataManager as _Own
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["DataManager", "TableVisitedTracker"]
+
+
+class DataManager(_Own):
+    """pilot's data manager, which gives JSON as text: PilotScope's drivers parse it themselves."""
+
+    table_primary_key = PilotSysConfig.DATA_COLLECT_TABLE_PRIMARY_ID
+
+    @property
+    def table_visited_tracker(self) -> TableVisitedTracker:
+        """How far this reader has read."""
+        return TableVisitedTracker(self)
+
+    def read_all(self, table_name: str, *, reader: str = "") -> pandas.DataFrame:
+        """All rows of a table."""
+        return _with_texts(super().read_all(table_name, reader=reader))
+
+    def read_update(self, table_name: str, *, reader: str = "") -> pandas.DataFrame:
+        """The rows since the last read."""
+        return _with_texts(super().read_update(table_name, reader=reader))
+
+    def _create_table_if_absence(self, table_name: str, column_2_value: dict[str, Any]) -> None:
+        """Make a table of these columns, without rows."""
+        if not self.exist_table(table_name):
+            self.save_data(table_name, column_2_value)
+            self._store.transaction(lambda cursor: _empty(cursor, table_name))
+
+
+def _empty(cursor: Any, table: str) -> None:
+    from pilotcli.storage.tables import quoted
+
+    cursor.execute(f"DELETE FROM {quoted(table)}")  # noqa: S608
+
+
+def _with_texts(frame: pandas.DataFrame) -> pandas.DataFrame:
+    for name in frame.columns:
+        if frame[name].map(lambda one: isinstance(one, (dict, list))).any():
+            frame[name] = frame[name].map(
+                lambda one: json.dumps(one) if isinstance(one, (dict, list)) else one
+            )
+    return frame

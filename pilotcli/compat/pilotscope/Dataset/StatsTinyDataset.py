@@ -1,0 +1,16 @@
+"""A sample of STATS-CEB, with times as integers."""
+
+from __future__ import annotations
+
+from pilotcli.compat.pilotscope.Dataset.BaseDataset import BaseDataset
+
+__all__ = ["StatsTinyDataset"]
+
+
+class StatsTinyDataset(BaseDataset):
+    """A sample of STATS-CEB, with times as integers."""
+
+    db_name = "stats_tiny"
+    schema_file = "stats_tiny.sql"
+    train_sql_file = "stats_train_time2int.txt"
+    test_sql_file = "stats_test_time2int.txt"

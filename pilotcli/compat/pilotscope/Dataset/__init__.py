@@ -1,0 +1,3 @@
+"""`pilotscope.Dataset`: names as in PilotScope."""
+
+from __future__ import annotations

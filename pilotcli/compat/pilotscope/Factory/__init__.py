@@ -1,0 +1,3 @@
+"""`pilotscope.Factory`: names as in PilotScope."""
+
+from __future__ import annotations

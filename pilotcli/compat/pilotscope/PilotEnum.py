@@ -1,0 +1,62 @@
+"""Enumerations."""
+
+from __future__ import annotations
+
+import enum
+
+from pilotcli.steering.methods import ScanJoinMethodEnum
+
+__all__ = [
+    "DataFetchMethodEnum",
+    "DatabaseEnum",
+    "FetchMethod",
+    "PilotEnum",
+    "PushHandlerTriggerLevelEnum",
+    "ScanJoinMethodEnum",
+    "SparkSQLDataSourceEnum",
+    "TrainSwitchMode",
+]
+
+
+class PilotEnum(enum.Enum):
+    """The base of PilotScope's enumerations."""
+
+
+class DatabaseEnum(PilotEnum):
+    """The kinds of databases."""
+
+    POSTGRESQL = "POSTGRESQL"
+    SPARK = "SPARK"
+
+
+class PushHandlerTriggerLevelEnum(PilotEnum):
+    """When a push handler is asked: once a workload or for each query."""
+
+    WORKLOAD = "WORKLOAD"
+    QUERY = "QUERY"
+
+
+class DataFetchMethodEnum(PilotEnum):
+    """How PilotScope's patched server sends data; pilot needs none of it."""
+
+    HTTP = "HTTP"
+
+
+class FetchMethod(PilotEnum):
+    """Where data about a query comes from; pilot decides by what the server can do."""
+
+    INNER = "INNER"
+    OUTER = "OUTER"
+
+
+class TrainSwitchMode(PilotEnum):
+    """Whether pretraining is waited for; pilot always waits."""
+
+    WAIT = "WAIT"
+    DB = "DB"
+
+
+class SparkSQLDataSourceEnum(PilotEnum):
+    """Where Spark reads tables from."""
+
+    POSTGRESQL = "postgresql"

@@ -1,0 +1,7 @@
+"""The base of users' models."""
+
+from __future__ import annotations
+
+from pilotcli.model import PilotModel
+
+__all__ = ["PilotModel"]

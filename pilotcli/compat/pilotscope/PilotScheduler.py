@@ -1,0 +1,73 @@
+"""The scheduler."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
+from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
+from pilotcli.errors import QueryTimeout
+from pilotcli.events import Event
+from pilotcli.scheduler import PilotScheduler as _Own
+
+if TYPE_CHECKING:
+    import pandas
+
+    from pilotcli.databases.base import BaseDBController
+
+__all__ = ["PilotScheduler"]
+
+log = logging.getLogger(__name__)
+
+
+class PilotScheduler(_Own):
+    """pilot's scheduler; `execute` gives a DataFrame, and None for a query that meets its time-out.
+
+    What is pending is written when the program ends.
+    """
+
+    data_manager_class = DataManager
+
+    def __init__(self, config: Any, **options: Any) -> None:
+        super().__init__(config, **options)
+        atexit.register(self.close)
+
+    def controller(self) -> BaseDBController:
+        """A controller with PilotScope's further methods."""
+        return PostgreSQLController(self.config, target=self.target)
+
+    def execute(self, sql: str) -> pandas.DataFrame | None:  # type: ignore[override]
+        """Run a query with all that is registered; its rows, with their columns' names."""
+        import pandas
+
+        try:
+            rows = self.run(sql)
+        except QueryTimeout as error:
+            log.warning("a query has no result: %s", error.message)
+            return None
+        frame: pandas.DataFrame = pandas.DataFrame.from_records(
+            list(rows.rows), columns=rows.columns
+        )
+        return frame
+
+    def register_custom_handlers(self, handlers: Any) -> None:
+        """Add push handlers, one or several, of different classes.
+
+        Raises `RuntimeError` for two of one class.
+        """
+        listed = list(handlers) if isinstance(handlers, (list, tuple)) else [handlers]
+        if len({type(one) for one in listed}) != len(listed):
+            raise RuntimeError("two handlers of one class cannot be registered")
+        super().register_custom_handlers(listed)
+
+    def register_events(self, events: Event | Iterable[Event]) -> None:
+        """Add events, one or several."""
+        super().register_events(events)
+
+    def close(self) -> None:
+        """Write what is pending, and let go of every connection; safe to call twice."""
+        atexit.unregister(self.close)
+        super().close()

@@ -1,0 +1,17 @@
+"""Names that the store uses."""
+
+from __future__ import annotations
+
+from pilotcli.storage.batch import KEY
+from pilotcli.storage.tables import VISITS
+
+__all__ = ["PilotSysConfig"]
+
+
+class PilotSysConfig:
+    """Constants of the store."""
+
+    DATA_COLLECT_TABLE_PRIMARY_ID = KEY
+    """The key column of every table that `DataManager` makes."""
+    DATA_VISIT_RECORD_TABLE = VISITS
+    """The table that remembers how far each reader has read."""

@@ -1,0 +1,75 @@
+"""The names that PilotScope's drivers import are there, and a real PilotScope is not shadowed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SURFACE = [
+    (module.strip(), names.split())
+    for line in (Path(__file__).parent / "surface.txt").read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
+    for module, _, names in [line.partition(":")]
+]
+
+
+def python(code: str, folder: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_every_name_is_imported_as_drivers_import_it(tmp_path: Path) -> None:
+    lines = ["import pilotcli.compat.pilotscope"]
+    lines += [f"from pilotscope.{module} import {', '.join(names)}" for module, names in SURFACE]
+    lines.append(
+        "import pilotscope.PilotEvent as one, pilotcli.compat.pilotscope.PilotEvent as two"
+    )
+    lines.append("print(one is two, one.__name__)")
+    assert python("\n".join(lines), tmp_path) == "True pilotcli.compat.pilotscope.PilotEvent"
+
+
+@pytest.mark.parametrize(("module", "names"), SURFACE, ids=[module for module, _ in SURFACE])
+def test_what_is_named_is_public(module: str, names: list[str]) -> None:
+    import importlib
+
+    found = importlib.import_module(f"pilotcli.compat.pilotscope.{module}")
+    for name in names:
+        assert hasattr(found, name)
+        assert name in found.__all__
+
+
+def test_an_installed_pilotscope_is_taken_first_unless_ours_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "pilotscope").mkdir()
+    (tmp_path / "pilotscope" / "__init__.py").write_text("real = True")
+    code = "import pilotcli.compat as c; c.install({}); import pilotscope; print(c.which())"
+    path = str(tmp_path)
+    assert python(code.format(""), tmp_path, PYTHONPATH=path) == "installed"
+    ours = code.format("before_installed=True")
+    assert python(ours, tmp_path, PYTHONPATH=path) == "ours"
+
+
+def test_without_compat_nothing_is_there(tmp_path: Path) -> None:
+    code = "import pilotcli, importlib.util; print(importlib.util.find_spec('pilotscope'))"
+    assert python(code, tmp_path) == "None"
+    assert python("import pilotcli.compat as c; print(c.which())", tmp_path) == "none"
+
+
+def test_a_name_that_is_not_there_is_an_ordinary_import_error(tmp_path: Path) -> None:
+    code = (
+        "import pilotcli.compat.pilotscope\n"
+        "try:\n    import pilotscope.Nothing\n"
+        "except ModuleNotFoundError as error:\n    print(error)"
+    )
+    assert python(code, tmp_path) == "No module named 'pilotscope.Nothing'"

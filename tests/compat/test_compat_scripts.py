@@ -1,0 +1,256 @@
+"""Scripts in PilotScope's style, run unchanged on an embedded server of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Run = Callable[[str], dict[str, object]]
+
+SETUP = """
+from pilotscope.Factory.DBControllerFectory import DBControllerFactory
+from pilotscope.PilotConfig import PostgreSQLConfig
+import json
+
+config = PostgreSQLConfig()
+config.db = "shop"
+controller = DBControllerFactory.get_db_controller(config)
+controller.execute("DROP TABLE IF EXISTS item, sale")
+controller.execute("CREATE TABLE item (id int PRIMARY KEY, kind int)")
+controller.execute("CREATE TABLE sale (id int PRIMARY KEY, item_id int, amount int)")
+controller.execute("INSERT INTO item SELECT g, g % 10 FROM generate_series(1, 200) AS g")
+controller.execute("INSERT INTO sale SELECT g, g % 200 + 1, 1 FROM generate_series(1, 2000) AS g")
+controller.execute("ANALYZE")
+JOIN = "SELECT count(*) AS n FROM item i, sale s WHERE s.item_id = i.id AND i.kind = 3"
+found = {}
+"""
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Runs a script after SETUP; what it puts into `found` comes back."""
+    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
+        Path(folder).chmod(0o711)  # as root the server is another user's
+        yield runner(Path(folder))
+
+
+def runner(folder: Path) -> Run:
+    """Runs scripts in `folder`."""
+
+    def run(script: str) -> dict[str, object]:
+        text = SETUP + textwrap.dedent(script) + "\nprint(json.dumps(found))\n"
+        (folder / "script.py").write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "pilotcli.compat", "script.py"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        told: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+        return told
+
+    return run
+
+
+def test_an_interactor_pulls_and_pushes(run: Run) -> None:
+    found = run(
+        """
+        from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+        from pilotscope.PilotEnum import ScanJoinMethodEnum
+
+        interactor = PilotDataInteractor(config)
+        interactor.pull_subquery_card()
+        cards = interactor.execute(JOIN).subquery_2_card
+        interactor.push_card({key: 777.0 for key in cards})
+        interactor.pull_physical_plan()
+        interactor.pull_execution_time()
+        interactor.pull_estimated_cost()
+        interactor.pull_record()
+        data = interactor.execute(JOIN)
+        found["rows"] = data.records["n"].tolist()
+        found["pushed"] = data.physical_plan["Plan"]["Plans"][0]["Plan Rows"]
+        found["time"] = 0 < data.execution_time < 10
+        found["cost"] = data.estimated_cost > 0
+        interactor.pull_record()
+        found["batch"] = [int(one.records.iat[0, 0]) for one in interactor.execute_batch(
+            ["SELECT 1", "SELECT 2"])]
+        interactor.pull_record()
+        found["parallel"] = [int(one.records.iat[0, 0]) for one in interactor.execute_parallel(
+            [f"SELECT {n}" for n in range(20)], parallel_num=4)]
+        interactor.push_hint({"enable_hashjoin": "off", "enable_mergejoin": "off"})
+        interactor.pull_physical_plan()
+        found["hinted"] = interactor.execute(JOIN).physical_plan["Plan"]["Plans"][0]["Node Type"]
+        """
+    )
+    assert found["rows"] == [200]
+    assert found["pushed"] == 777
+    assert found["time"] is True and found["cost"] is True
+    assert found["batch"] == [1, 2]
+    assert found["parallel"] == list(range(20))
+    assert found["hinted"] == "Nested Loop"
+
+
+def test_what_if_and_real_indexes(run: Run) -> None:
+    found = run(
+        """
+        from pilotscope.Common.Index import Index
+        from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+
+        one = "SELECT * FROM sale WHERE item_id = 7"
+        what_if = PilotDataInteractor(config, enable_simulate_index=True)
+        what_if.pull_estimated_cost()
+        found["before"] = what_if.execute(one).estimated_cost
+        what_if.push_index([Index(columns=["item_id"], table="sale", index_name="by_item")],
+                           drop_other=False)
+        what_if.pull_estimated_cost()
+        found["with"] = what_if.execute(one).estimated_cost
+        found["real"] = controller.get_index_number("sale")
+        controller.create_index(Index(["item_id"], "sale", "by_item"))
+        found["made"] = [index.index_name for index in controller.get_all_indexes()]
+        found["byte"] = controller.get_index_byte(Index(["item_id"], "sale", "by_item")) > 0
+        controller.drop_index(Index(["item_id"], "sale", "by_item"))
+        """
+    )
+    assert float(str(found["with"])) < float(str(found["before"]))
+    assert "by_item" in str(found["made"]) and found["byte"] is True
+
+
+def test_a_scheduler_with_a_card_handler_and_every_kind_of_event(run: Run) -> None:
+    found = run(
+        """
+        from pilotscope.Anchor.BaseAnchor.BasePushHandler import CardPushHandler
+        from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+        from pilotscope.Factory.SchedulerFactory import SchedulerFactory
+        from pilotscope.PilotEvent import (PeriodicModelUpdateEvent, PretrainingModelEvent,
+                                           QueryFinishEvent, WorkloadBeforeEvent)
+        from pilotscope.PilotModel import PilotModel
+
+        calls = []
+
+
+        class Factor(PilotModel):
+            def save_model(self):
+                calls.append("save")
+
+            def load_model(self):
+                self.model = 1.0
+
+
+        class Cards(CardPushHandler):
+            def __init__(self, config, model):
+                super().__init__(config)
+                self.model = model
+                self.interactor = PilotDataInteractor(config)
+
+            def acquire_injected_data(self, sql):
+                self.interactor.pull_subquery_card()
+                cards = self.interactor.execute(sql).subquery_2_card
+                return {key: rows * self.model.model for key, rows in cards.items()}
+
+
+        class Pretrain(PretrainingModelEvent):
+            def iterative_data_collection(self, db_controller, train_data_manager):
+                calls.append("collect")
+                rows = db_controller.execute("SELECT id, kind FROM item LIMIT 5", fetch=True)
+                return [{"id": a, "kind": b, "both": {"a": a}} for a, b in rows], True
+
+            def custom_model_training(self, bind_pilot_model, db_controller, data_manager):
+                frame = data_manager.read_all(self.data_saving_table)
+                calls.append(f"train {len(frame)} {type(bind_pilot_model).__name__}")
+                found["json"] = json.loads(frame["both"][0])
+                return float(len(frame))
+
+
+        class Update(PeriodicModelUpdateEvent):
+            def custom_model_update(self, pilot_model, db_controller, data_manager):
+                new = data_manager.read_update("plans")
+                calls.append(f"update {len(new)}")
+                return pilot_model.model
+
+
+        class Finish(QueryFinishEvent):
+            def process(self, db_controller, data_manager):
+                calls.append("finish")
+
+
+        class Before(WorkloadBeforeEvent):
+            def process(self, db_controller, data_manager):
+                calls.append("before")
+
+
+        model = Factor("factor")
+        model.load_model()
+        scheduler = SchedulerFactory.create_scheduler(config)
+        scheduler.register_custom_handlers([Cards(config, model)])
+        scheduler.register_required_data("plans", pull_execution_time=True,
+                                         pull_physical_plan=True, pull_subquery_2_cards=True)
+        scheduler.register_events([
+            Pretrain(config, model, "examples"),
+            Update(config, 2, model, execute_on_init=False),
+            Finish(config, 3),
+            Before(config),
+        ])
+        scheduler.init()
+        frames = [scheduler.execute(JOIN) for _ in range(6)]
+        found["rows"] = [int(frame["n"][0]) for frame in frames]
+        found["calls"] = calls
+        plans = scheduler.data_manager.read_all("plans")
+        found["plans"] = len(plans)
+        plan = json.loads(plans["physical_plan"].iloc[-1])["Plan"]
+        found["pushed"] = plan["Plans"][0]["Plan Rows"]
+        found["cards"] = len(json.loads(plans["subquery_2_card"].iloc[-1]))
+        """
+    )
+    assert found["rows"] == [200] * 6
+    assert found["json"] == {"a": 1}
+    assert found["calls"] == [
+        *("collect", "train 5 float", "save", "before"),
+        *("update 2", "save", "finish", "update 2", "save", "update 2", "save", "finish"),
+    ]
+    assert found["plans"] == 6
+    assert found["pushed"] == 1000  # five times the 200 that the planner expects
+    assert found["cards"] == 3
+
+
+def test_knobs_from_an_event_and_a_time_out(run: Run) -> None:
+    found = run(
+        """
+        from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+        from pilotscope.Factory.SchedulerFactory import SchedulerFactory
+        from pilotscope.PilotEvent import QueryFinishEvent
+
+
+        class Knobs(QueryFinishEvent):
+            def process(self, db_controller, data_manager):
+                interactor = PilotDataInteractor(self.config)
+                interactor.push_knob({"work_mem": "12MB"})
+                interactor.pull_execution_time()
+                interactor.execute("SELECT 1")
+                found["within"] = interactor.db_controller.execute("SHOW work_mem", True)[0][0]
+
+
+        scheduler = SchedulerFactory.create_scheduler(config)
+        scheduler.register_events(Knobs(config, 1))
+        scheduler.init()
+        scheduler.execute("SELECT 1")
+        short = PostgreSQLConfig()
+        short.db = "shop"
+        short.sql_execution_timeout = 1
+        found["late"] = SchedulerFactory.create_scheduler(short).execute("SELECT pg_sleep(50)")
+        header = controller.execute("SELECT 1 AS a, 2 AS b", fetch=True, fetch_column_name=True)
+        found["header"] = header
+        """
+    )
+    assert found["within"] == "12MB"
+    assert found["late"] is None
+    assert found["header"] == [["a", "b"], [1, 2]]
