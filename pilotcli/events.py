@@ -11,7 +11,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pilotcli.errors import UsageError
 from pilotcli.model import PilotModel
@@ -53,6 +53,8 @@ class Event(ABC):
     """
 
     resumed: bool = False
+    scheduler: ClassVar[str | None] = None
+    """The scheduler of a run with such events, as `module:Class`; None for pilot's own."""
 
     def __init__(self, config: PilotConfig) -> None:
         self.config = config

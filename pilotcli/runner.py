@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import threading
 import time
@@ -422,7 +423,7 @@ def _prepared(
             models=models,
         )
         stop = threading.Event()
-        scheduler = PilotScheduler(
+        scheduler = _scheduler_class(plugins.scheduler)(
             pilot_config,
             target=target,
             bus=bus,
@@ -462,6 +463,15 @@ def _prepared(
             past=past,
             left=left,
         )
+
+
+def _scheduler_class(path: str | None) -> type[PilotScheduler]:
+    """The scheduler that drivers expect: their controller and data manager come from it."""
+    if path is None:
+        return PilotScheduler
+    module, _, name = path.partition(":")
+    found: type[PilotScheduler] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _number(model: PilotModel) -> int | None:

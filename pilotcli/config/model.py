@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 __all__ = [
     "CollectSection",
+    "CompatSection",
     "DatabaseSection",
     "EventSpec",
     "HandlerSpec",
@@ -154,6 +155,17 @@ class CollectSection:
 
 
 @dataclass(frozen=True, slots=True)
+class CompatSection:
+    """`compat:` drivers that were written for PilotScope."""
+
+    pilotscope: Literal["installed", "ours"] = _key(
+        "installed", "choice", choices=("installed", "ours")
+    )
+    """What `import pilotscope` means in a driver: installed: PilotScope itself where it is
+    installed, else pilot's own modules of these names; ours: these in any case."""
+
+
+@dataclass(frozen=True, slots=True)
 class SteeringSection:
     """`steering:` what happens where handlers ask for more than can be done."""
 
@@ -251,6 +263,7 @@ class RunConfig:
     its firing has failed; where nothing ends it, it is left behind, and does not fire again while
     it runs. Of a pretraining, this holds for each step of the collection and for the training."""
     steering: SteeringSection = field(default_factory=SteeringSection)
+    compat: CompatSection = field(default_factory=CompatSection)
     handlers: tuple[HandlerSpec, ...] = ()
     """Push handlers, a list in the order in which they are asked."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)

@@ -68,6 +68,7 @@ def config_schema() -> dict[str, Any]:
                 docs["RunConfig.events"],
             ),
             "steering": _section(model.SteeringSection, docs),
+            "compat": _section(model.CompatSection, docs),
             "handlers": _documented(
                 {"type": ["array", "null"], "items": _entry(plugin)}, docs["RunConfig.handlers"]
             ),

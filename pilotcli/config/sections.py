@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pilotcli.config.kinds import INVALID, KINDS, Reading
 from pilotcli.config.model import (
     CollectSection,
+    CompatSection,
     DatabaseSection,
     EventSpec,
     HandlerSpec,
@@ -39,6 +40,7 @@ TOP_KEYS = (
     "models",
     "events",
     "steering",
+    "compat",
     "handlers",
 )
 MODEL_KEYS = ("class", "args", "load", "keep", "trust")
@@ -76,6 +78,7 @@ class Reader:
             count=count,
             event_timeout=timeout,
             steering=self._section(top.get("steering"), "steering", SteeringSection),
+            compat=self._section(top.get("compat"), "compat", CompatSection),
             handlers=tuple(handlers),
             secrets=frozenset(variables.secrets),
         )

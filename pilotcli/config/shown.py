@@ -41,6 +41,7 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
             "list": [_event(spec) for spec in config.events],
         },
         "steering": _section(config.steering),
+        "compat": _section(config.compat),
         "handlers": [_plugin(spec) for spec in config.handlers],
     }
     result: dict[str, Any] = _escaped(masked(shown, secrets=config.secrets))

@@ -14,6 +14,7 @@ from pilotcli.config.tree import problem_at
 from pilotcli.errors import ConfigError, PilotError, PluginError, Problem
 from pilotcli.events import Event
 from pilotcli.model import PilotModel
+from pilotcli.plugins.aliases import install
 from pilotcli.plugins.checks import Spec, argument_problems, load_class, noun_of
 from pilotcli.plugins.importing import told
 from pilotcli.plugins.signatures import Signature
@@ -69,6 +70,11 @@ class Plugins:
             for spec, cls in self.handlers
         )
 
+    @property
+    def scheduler(self) -> str | None:
+        """The scheduler that the events' classes expect, as `module:Class`; None: pilot's own."""
+        return next((cls.scheduler for _, cls in self.events if cls.scheduler is not None), None)
+
     def _built(self, spec: Spec, cls: type[Any], arguments: Mapping[str, Any]) -> Any:
         what = f"the {noun_of(spec)} {spec.name!r}"
         try:
@@ -108,6 +114,7 @@ def _arguments(
 def check_plugins(config: RunConfig) -> Plugins:
     """Import every class that `config` names and check its arguments; events that are not enabled
     are left out. Raises `ConfigError` with all that is wrong, the first exception as its cause."""
+    install(before_installed=config.compat.pilotscope == "ours")
     problems: list[Problem] = []
     causes: list[BaseException] = []
 

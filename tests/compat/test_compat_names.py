@@ -73,3 +73,28 @@ def test_a_name_that_is_not_there_is_an_ordinary_import_error(tmp_path: Path) ->
         "except ModuleNotFoundError as error:\n    print(error)"
     )
     assert python(code, tmp_path) == "No module named 'pilotscope.Nothing'"
+
+
+def documented() -> list[tuple[str, str]]:
+    """Module and name of each row of the table in docs/pilotscope.md."""
+    page = (Path(__file__).parents[2] / "docs" / "pilotscope.md").read_text("utf-8")
+    rows, module = [], ""
+    for line in page[page.index("## Names") :].splitlines():
+        cells = [cell.strip().strip("`") for cell in line.split("|")[1:-1]]
+        if len(cells) == 4 and cells[2] in ("same", "better", "refused"):
+            module = cells[0] or module
+            rows.append((module, cells[1]))
+    return rows
+
+
+def test_the_table_has_every_public_name_and_no_other() -> None:
+    import importlib
+
+    root = Path(__file__).parents[2] / "pilotcli" / "compat" / "pilotscope"
+    public = []
+    for path in sorted(root.rglob("*.py")):
+        if path.name != "__init__.py":
+            module = ".".join(path.relative_to(root).with_suffix("").parts)
+            found = importlib.import_module(f"pilotcli.compat.pilotscope.{module}")
+            public += [(module, name) for name in found.__all__ if name != "provided"]
+    assert sorted(documented()) == sorted(public)

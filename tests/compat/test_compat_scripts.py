@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from project_folder import Project
 
 Run = Callable[[str], dict[str, object]]
 
@@ -254,3 +255,53 @@ def test_knobs_from_an_event_and_a_time_out(run: Run) -> None:
     assert found["within"] == "12MB"
     assert found["late"] is None
     assert found["header"] == [["a", "b"], [1, 2]]
+
+
+DRIVER = """
+import json
+from pilotscope.PilotEnum import DatabaseEnum
+from pilotscope.PilotEvent import PeriodicModelUpdateEvent, PretrainingModelEvent
+from pilotscope.PilotModel import PilotModel
+
+
+class Numbers(PilotModel):
+    def save_model(self):
+        with open("numbers.json", "w") as file:
+            json.dump(self.model, file)
+
+    def load_model(self):
+        self.model = None
+
+
+class Pretrain(PretrainingModelEvent):
+    def iterative_data_collection(self, db_controller, train_data_manager):
+        assert self.config.db_type == DatabaseEnum.POSTGRESQL
+        return [{"value": {"n": 3}}], True
+
+    def custom_model_training(self, bind_pilot_model, db_controller, data_manager):
+        assert bind_pilot_model is None  # the user's own model, and none is there yet
+        return json.loads(data_manager.read_all("examples")["value"][0])
+
+
+class Update(PeriodicModelUpdateEvent):
+    def custom_model_update(self, pilot_model, db_controller, data_manager):
+        db_controller._connect_if_loss()
+        return {"n": pilot_model.model["n"] + 1}
+"""
+
+
+def test_a_config_names_a_driver_that_was_written_for_pilotscope(project: Project) -> None:
+    project.write("driver.py", DRIVER)
+    project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3;")
+    project.config(
+        """
+        models: {numbers: driver.py:Numbers}
+        events:
+          - {class: 'driver.py:Pretrain', model: numbers, args: {data_saving_table: examples}}
+          - {class: 'driver.py:Update', model: numbers,
+             args: {interval_count: 1, execute_on_init: false}}
+        """
+    )
+    done = project.command("run", "w.sql")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((project.folder / "numbers.json").read_text()) == {"n": 6}

@@ -31,6 +31,7 @@ DATACLASSES = {
     "run": model.RunSection,
     "collect": model.CollectSection,
     "steering": model.SteeringSection,
+    "compat": model.CompatSection,
 }
 
 

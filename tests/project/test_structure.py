@@ -78,6 +78,8 @@ def test_nothing_prints_but_views() -> None:
     for path in SOURCES:
         if path.parent.name in ("views", "drivers") or path.name == "events.py":
             continue
+        if "compat" in path.parts:  # methods of PilotScope's whose work it is to print
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print":
                 printing.append(f"{path}:{node.lineno}")

@@ -40,7 +40,7 @@ class PostgreSQLConfig(_Printed, own.PostgreSQLConfig):
     `db` names a database, which is made when it is missing.
     """
 
-    db_type = DatabaseEnum.POSTGRESQL  # type: ignore[assignment]
+    db_type = DatabaseEnum.POSTGRESQL
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class PostgreSQLConfig(_Printed, own.PostgreSQLConfig):
 class SparkConfig(_Printed, own.PilotConfig):
     """A Spark session. It can be described; pilot cannot work with one yet."""
 
-    db_type = DatabaseEnum.SPARK  # type: ignore[assignment]
+    db_type = DatabaseEnum.SPARK
 
     def __init__(self, app_name: str = "pilot", master_url: str = "local[*]") -> None:
         super().__init__()

@@ -22,8 +22,8 @@ class PilotEnum(enum.Enum):
     """The base of PilotScope's enumerations."""
 
 
-class DatabaseEnum(PilotEnum):
-    """The kinds of databases."""
+class DatabaseEnum(str, PilotEnum):
+    """The kinds of databases; each equals its name as text."""
 
     POSTGRESQL = "POSTGRESQL"
     SPARK = "SPARK"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilotcli import events as own
-from pilotcli.events import Event, QueryFinishEvent, WorkloadBeforeEvent
+from pilotcli.events import Event
 
 __all__ = [
     "Event",
@@ -16,8 +16,25 @@ __all__ = [
 ]
 
 
+_SCHEDULER = "pilotcli.compat.pilotscope.PilotScheduler:PilotScheduler"
+
+
+class QueryFinishEvent(own.QueryFinishEvent):
+    """pilot's own."""
+
+    scheduler = _SCHEDULER
+
+
+class WorkloadBeforeEvent(own.WorkloadBeforeEvent):
+    """pilot's own."""
+
+    scheduler = _SCHEDULER
+
+
 class PeriodicModelUpdateEvent(own.PeriodicModelUpdateEvent):
     """pilot's own, with the name under which PilotScope keeps `execute_on_init`."""
+
+    scheduler = _SCHEDULER
 
     @property
     def execute_before_first_query(self) -> bool:
@@ -27,6 +44,8 @@ class PeriodicModelUpdateEvent(own.PeriodicModelUpdateEvent):
 
 class PretrainingModelEvent(own.PretrainingModelEvent):
     """pilot's own; `custom_model_training` receives the user's model, as PilotScope passes it."""
+
+    scheduler = _SCHEDULER
 
     @property
     def _model(self) -> Any:

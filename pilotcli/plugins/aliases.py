@@ -1,0 +1,78 @@
+"""`pilotscope`, found as `pilotcli.compat.pilotscope`, for drivers that were written for it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+__all__ = ["install", "which"]
+
+_NAME = "pilotscope"
+_HOME = f"pilotcli.compat.{_NAME}"
+
+
+class _Aliases(MetaPathFinder, Loader):
+    """Finds `pilotscope.X` as the module `pilotcli.compat.pilotscope.X`: one module, two names."""
+
+    def __init__(self) -> None:
+        self.before_installed = False
+        self._specs: dict[str, ModuleSpec | None] = {}
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if fullname == _NAME:
+            if not self.before_installed and PathFinder.find_spec(_NAME) is not None:
+                return None
+        elif not fullname.startswith(f"{_NAME}.") or sys.modules[_NAME].__name__ != _HOME:
+            return None
+        try:
+            found = importlib.util.find_spec(_HOME + fullname.removeprefix(_NAME))
+        except ModuleNotFoundError:
+            return None
+        if found is None:
+            return None
+        is_package = found.submodule_search_locations is not None
+        return ModuleSpec(fullname, self, is_package=is_package)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(_HOME + spec.name.removeprefix(_NAME))
+        self._specs[module.__name__] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The module is complete; importlib has put the alias's spec into it.
+        module.__spec__ = self._specs.pop(module.__name__)
+
+
+_aliases = _Aliases()
+
+
+def install(*, before_installed: bool = False) -> None:
+    """Make `pilotscope` importable; safe to call again.
+
+    A real one that is installed is taken first, unless `before_installed`.
+    """
+    _aliases.before_installed = before_installed
+    if _aliases not in sys.meta_path:
+        # Before the others, which would find the modules of this package once more as files.
+        sys.meta_path.insert(0, _aliases)
+
+
+def which() -> str:
+    """Which `pilotscope` a driver gets that imports it now: `ours`, `installed` or `none`."""
+    known = sys.modules.get(_NAME)
+    if known is not None:
+        return "ours" if known.__name__ == _HOME else "installed"
+    spec = importlib.util.find_spec(_NAME)
+    if spec is None:
+        return "none"
+    return "ours" if spec.loader is _aliases else "installed"
