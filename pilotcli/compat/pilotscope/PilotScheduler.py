@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
+from pilotcli.compat.pilotscope.records import Records
 from pilotcli.errors import QueryTimeout
 from pilotcli.events import Event
 from pilotcli.scheduler import PilotScheduler as _Own
 
 if TYPE_CHECKING:
-    import pandas
-
     from pilotcli.databases.base import BaseDBController
 
 __all__ = ["PilotScheduler"]
@@ -39,19 +38,14 @@ class PilotScheduler(_Own):
         """A controller with PilotScope's further methods."""
         return PostgreSQLController(self.config, target=self.target)
 
-    def execute(self, sql: str) -> pandas.DataFrame | None:  # type: ignore[override]
-        """Run a query with all that is registered; its rows, with their columns' names."""
-        import pandas
-
+    def execute(self, sql: str) -> Records | None:  # type: ignore[override]
+        """Run a query with all that is registered; its rows as a DataFrame, which is made when it
+        is looked at."""
         try:
-            rows = self.run(sql)
+            return Records(self.run(sql))
         except QueryTimeout as error:
             log.warning("a query has no result: %s", error.message)
             return None
-        frame: pandas.DataFrame = pandas.DataFrame.from_records(
-            list(rows.rows), columns=rows.columns
-        )
-        return frame
 
     def register_custom_handlers(self, handlers: Any) -> None:
         """Add push handlers, one or several, of different classes.
