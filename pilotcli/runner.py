@@ -22,7 +22,7 @@ from pilotcli.interrupts import Interrupts
 from pilotcli.model import PilotModel
 from pilotcli.model_loading import current_version, load_models, load_models_again
 from pilotcli.names import sentences
-from pilotcli.plugins import check_plugins
+from pilotcli.plugins import aliases, check_plugins
 from pilotcli.records import EventKind, RunStatus
 from pilotcli.redaction import redacted
 from pilotcli.replay import Replay
@@ -376,6 +376,8 @@ def _prepared(
         # From here on drivers' code runs: their modules, their constructors, their events.
         stack.enter_context(driver_output(bus))
         plugins = check_plugins(config)
+        if (which := aliases.told()) is not None:
+            bus.emit(Notice("info", which))
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(config.home))))
         if begin.resume is not None and not begin.force:
             refuse_changed_config(journal.run(begin.resume), config)

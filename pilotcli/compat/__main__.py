@@ -6,7 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from pilotcli.compat import install
+from pilotcli.compat import install, which
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
     if not Path(script).is_file():
         sys.exit(f"error: there is no file {script}")
     install()
+    if which() == "installed":
+        print("pilotscope: the installed one", file=sys.stderr)  # noqa: T201
     sys.argv = sys.argv[1:]
     sys.path[0] = str(Path(script).absolute().parent)
     runpy.run_path(script, run_name="__main__")

@@ -10,7 +10,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-__all__ = ["install", "which"]
+__all__ = ["install", "told", "which"]
 
 _NAME = "pilotscope"
 _HOME = f"pilotcli.compat.{_NAME}"
@@ -65,6 +65,15 @@ def install(*, before_installed: bool = False) -> None:
     if _aliases not in sys.meta_path:
         # Before the others, which would find the modules of this package once more as files.
         sys.meta_path.insert(0, _aliases)
+
+
+def told() -> str | None:
+    """Which of the two is used, where a driver has imported `pilotscope` and both are there."""
+    if _NAME not in sys.modules or PathFinder.find_spec(_NAME) is None:
+        return None
+    if which() == "ours":
+        return "drivers use pilot's own pilotscope (compat.pilotscope: ours)"
+    return "drivers use the installed pilotscope (`compat: {pilotscope: ours}` takes pilot's own)"
 
 
 def which() -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from project_folder import Project
 
 SURFACE = [
     (module.strip(), names.split())
@@ -58,6 +59,31 @@ def test_an_installed_pilotscope_is_taken_first_unless_ours_is_asked_for(tmp_pat
     assert python(code.format(""), tmp_path, PYTHONPATH=path) == "installed"
     ours = code.format("before_installed=True")
     assert python(ours, tmp_path, PYTHONPATH=path) == "ours"
+
+
+def test_a_run_says_which_of_the_two_its_drivers_use(project: Project) -> None:
+    project.write("pilotscope/__init__.py", "")
+    project.write(
+        "pilotscope/PilotEvent.py",
+        "from pilotcli import WorkloadBeforeEvent as Own\nclass WorkloadBeforeEvent(Own): pass\n",
+    )
+    project.write(
+        "driver.py",
+        """
+        from pilotscope.PilotEvent import WorkloadBeforeEvent
+
+        class Before(WorkloadBeforeEvent):
+            def process(self, db_controller, data_manager):
+                pass
+        """,
+    )
+    project.write("w.sql", "SELECT 1;")
+    environ = {**os.environ, "PYTHONPATH": str(project.folder)}
+    for choice, said in (("installed", "the installed pilotscope"), ("ours", "pilot's own")):
+        project.config(f"compat: {{pilotscope: {choice}}}\nevents: ['driver.py:Before']")
+        done = project.command("run", "w.sql", env=environ)
+        assert done.returncode == 0, done.stderr
+        assert f"drivers use {said}" in done.stdout
 
 
 def test_without_compat_nothing_is_there(tmp_path: Path) -> None:

@@ -1,0 +1,266 @@
+"""Each method and argument that PilotScope's drivers use does what it says, on a real server."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pilotcli.compat.pilotscope  # noqa: F401 - makes the names importable
+from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePushHandler as handlers
+from pilotcli.compat.pilotscope.Common.CardMetricCalc import p_error_calc, q_error_calc
+from pilotcli.compat.pilotscope.Common.Drawer import Drawer
+from pilotcli.compat.pilotscope.Common.Index import Index
+from pilotcli.compat.pilotscope.Common.Thread import ValueThread
+from pilotcli.compat.pilotscope.Common.TimeStatistic import TimeStatistic
+from pilotcli.compat.pilotscope.Common.Util import get_pg_hints, json_str_to_json_obj
+from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
+from pilotcli.compat.pilotscope.Dataset.ImdbTinyDataset import ImdbTinyDataset
+from pilotcli.compat.pilotscope.Dataset.StatsTinyDataset import StatsTinyDataset
+from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
+from pilotcli.compat.pilotscope.DBController.SparkSQLController import SparkSQLController
+from pilotcli.compat.pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+from pilotcli.compat.pilotscope.Exception.Exception import DBStatementTimeoutException
+from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
+from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig, SparkConfig
+from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum, SparkSQLDataSourceEnum
+from pilotcli.compat.pilotscope.PilotScheduler import PilotScheduler
+from pilotcli.errors import CapabilityError, DriverError, UsageError
+
+SHARED = Path(__file__).parents[3] / "shared" / "pilotscope"
+
+
+@pytest.fixture(scope="module")
+def config() -> Iterator[PostgreSQLConfig]:
+    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
+        Path(folder).chmod(0o711)  # as root the server is another user's
+        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+        config.db = "surface"
+        yield config
+
+
+@pytest.fixture
+def controller(config: PostgreSQLConfig) -> Iterator[PostgreSQLController]:
+    controller = DBControllerFactory.get_db_controller(config, echo=True)
+    yield controller
+    controller.close()
+
+
+def test_tables(controller: PostgreSQLController) -> None:
+    controller.drop_table_if_exist("made")
+    assert not controller.exist_table("made")
+    columns = {"id": 1, "name": "a", "size": 0.5}
+    controller.create_table_if_absences("made", columns, primary_key_column="id")
+    assert controller.exist_table("made") and "made" in controller.get_all_table_names()
+    assert controller.get_table_columns("made") == ["id", "name", "size"]
+    for number in (1, 2, 3):
+        controller.insert("made", {"name": f"n{number % 2}", "size": number / 2})
+    assert controller.get_table_row_count("made") == 3
+    assert controller.get_column_max("made", "size") == 1.5
+    assert controller.get_column_min("made", "size") == 0.5
+    assert controller.get_number_of_distinct_value("made", "name") == 2
+    assert controller.get_column_number_of_distinct_value("made", "name") == 2
+    rows = controller.get_relation_content("made", fetch_column_name=True)
+    assert rows[0] == ("id", "name", "size") and len(rows) == 4
+
+
+def test_indexes(controller: PostgreSQLController) -> None:
+    controller.execute("DROP TABLE IF EXISTS t; CREATE TABLE t (a int, b int)")
+    controller.execute("INSERT INTO t SELECT g, g FROM generate_series(1, 1000) AS g")
+    index = Index(columns=["a", "b"], table="t", index_name="by_both")
+    controller.create_index(index)
+    assert controller.get_index_number("t") == 1
+    assert [one.index_name for one in controller.get_existed_indexes("t")] == ["by_both"]
+    assert "by_both" in [one.index_name for one in controller.get_all_indexes()]
+    size = controller.get_index_byte(index)
+    assert 0 < size <= controller.get_table_indexes_byte("t") <= controller.get_all_indexes_byte()
+    controller.drop_index(index)
+    assert controller.get_index_number("t") == 0
+    controller.create_index(index)
+    controller.drop_all_indexes()
+    assert controller.get_index_number("t") == 0
+
+
+def test_plans_hints_and_the_buffer_cache(controller: PostgreSQLController) -> None:
+    sql = "SELECT count(*) FROM pg_class c, pg_attribute a WHERE a.attrelid = c.oid"
+    plan = controller.explain_physical_plan(sql)
+    assert plan["Plan"]["Total Cost"] == controller.get_estimated_cost(sql)
+    assert controller.explain_execution_plan(sql)["Plan"]["Actual Rows"] == 1
+    controller.set_hint("enable_hashjoin", "off")
+    controller.set_hint("enable_mergejoin", "off")
+    assert "NestLoop(" in get_pg_hints(controller.explain_physical_plan(sql))
+    controller._reset()
+    assert controller.execute("SHOW enable_hashjoin", fetch=True) == [("on",)]
+    assert isinstance(controller.get_buffercache(), dict)
+    assert "plpgsql" in controller.get_available_extensions()
+
+
+def test_the_server(controller: PostgreSQLController) -> None:
+    assert controller.is_running()
+    controller.backup_config()
+    controller.write_knob_to_file({"work_mem": "9MB"})
+    controller.restart()
+    assert controller.execute("SHOW work_mem", fetch=True) == [("9MB",)]
+    controller.recover_config()
+    controller.shutdown()
+    assert not controller.is_running()
+    controller.start()
+    controller._connect_if_loss()
+    assert controller.execute("SHOW work_mem", fetch=True) == [("4MB",)]
+    with pytest.raises(CapabilityError, match="no shell commands"):
+        controller._surun("ls")
+
+
+def test_configs(config: PostgreSQLConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    named = PostgreSQLConfig(
+        db_host="there", db_port="5433", db_user="me", db_user_pwd="hush", pilotscope_core_host="x"
+    )
+    assert named.db_type == DatabaseEnum.POSTGRESQL == "POSTGRESQL"
+    assert (named.db_host, named.db_port, named.once_request_timeout) == ("there", "5433", 300)
+    named.print()
+    assert "there" in capsys.readouterr().out and "hush" not in str(named)
+    named.enable_deep_control_local("/", "/")
+    assert named.pgdata == "/"
+    with pytest.raises(CapabilityError, match="no folder"):
+        named.enable_deep_control_local("/nowhere", "/")
+    with pytest.raises(CapabilityError, match="this machine only"):
+        named.enable_deep_control_remote("/", "/", "me", "hush")
+    spark = SparkConfig(app_name="a", master_url="local")
+    spark.set_spark_session_config({"k": 1})
+    spark.use_postgresql_datasource(SparkSQLDataSourceEnum.POSTGRESQL, "h", "d", "u", "p")
+    for make in (DBControllerFactory.get_db_controller, SparkSQLController):
+        with pytest.raises(CapabilityError, match="Spark"):
+            make(spark)
+
+
+def test_a_time_out_raises_what_drivers_catch(config: PostgreSQLConfig) -> None:
+    short = PostgreSQLConfig(home=config.home)
+    short.db = "surface"
+    short.sql_execution_timeout = 1
+    controller = DBControllerFactory.get_db_controller(short)
+    with pytest.raises(DBStatementTimeoutException):
+        controller.execute("SELECT pg_sleep(50)")
+    controller.close()
+    interactor = PilotDataInteractor(short)
+    interactor.pull_record()
+    assert interactor.execute("SELECT pg_sleep(50)") is None
+    interactor.close()
+
+
+def test_the_store(config: PostgreSQLConfig) -> None:
+    with DataManager(config) as manager:
+        manager._create_table_if_absence("kept", {"n": 1, "doc": {"a": 1}})
+        assert len(manager.read_all("kept")) == 0
+        manager.save_data("kept", {"n": 1, "doc": {"a": [1, None]}})
+        manager.save_data_batch("kept", [{"n": 2}, {"n": 3}])
+        assert manager.read_update("kept")["n"].tolist() == [1, 2, 3]
+        assert json_str_to_json_obj(manager.read_all("kept")["doc"][0]) == {"a": [1, None]}
+        tracker = manager.table_visited_tracker
+        last = tracker.read_data_visit_id("kept")
+        assert last is not None
+        tracker.update_data_visit_id("kept", last - 1)
+        assert manager.read_update("kept")["n"].tolist() == [3]
+        tracker.delete_visited_record("kept")
+        assert tracker.read_data_visit_id("kept") is None
+        assert len(manager.read_update("kept")) == 3
+        manager.remove_table_and_tracker("kept")
+        assert not manager.exist_table("kept")
+
+
+def test_an_interactors_pushes(config: PostgreSQLConfig) -> None:
+    from pilotcli.compat.pilotscope.PilotEnum import ScanJoinMethodEnum
+
+    interactor = PilotDataInteractor(config)
+    sql = "SELECT count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+    interactor.push_scan_method(ScanJoinMethodEnum.SEQ, "c")
+    interactor.push_join_method(ScanJoinMethodEnum.NESTLOOP, "a c")
+    interactor.push_join_order(["c", "a"])
+    interactor.pull_physical_plan()
+    interactor.pull_buffercache()
+    data = interactor.execute(sql)
+    assert data is not None and isinstance(data.buffercache, dict)
+    assert "Nested Loop" in str(data.physical_plan)
+    interactor.push_pg_hint_comment("/* no hint */")
+    interactor.pull_subquery_card(enable_parameterized_subquery=False)
+    data = interactor.execute(sql)
+    assert data is not None and data.subquery_2_card is not None
+    interactor.push_knob({"work_mem": "5MB"})
+    interactor.execute("SELECT 1")
+    assert interactor.db_controller.execute("SHOW work_mem", True) == [("5MB",)]
+    interactor.close()
+
+
+def test_a_scheduler_refuses_two_handlers_of_one_class(config: PostgreSQLConfig) -> None:
+    class Hints(handlers.HintPushHandler):
+        def acquire_injected_data(self, sql: str) -> dict[str, str]:
+            return {"work_mem": "6MB"}
+
+    scheduler = PilotScheduler(config)
+    with pytest.raises(RuntimeError):
+        scheduler.register_custom_handlers([Hints(config), Hints(config)])
+    scheduler.register_custom_handlers(Hints(config))
+    scheduler.init()
+    records = scheduler.execute("SELECT current_setting('work_mem') AS m")
+    assert records is not None and records["m"].tolist() == ["6MB"]
+    scheduler.close()
+
+
+def test_small_helpers(
+    config: PostgreSQLConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TimeStatistic.clear()
+    TimeStatistic.start("one")
+    TimeStatistic.end("one")
+    TimeStatistic.add_time("one", 2.0)
+    assert TimeStatistic.get_count_data() == {"one": 2}
+    assert TimeStatistic.get_sum_data()["one"] == 2 * TimeStatistic.get_average_data()["one"]
+    assert TimeStatistic.report()["name"].tolist() == ["one"]
+    with pytest.raises(RuntimeError):
+        TimeStatistic.end("other")
+    thread = ValueThread(target=lambda: 7)
+    thread.start()
+    assert thread.join() == 7
+    thread = ValueThread(target=lambda: 1 / 0)
+    thread.start()
+    with pytest.raises(ZeroDivisionError):
+        thread.join()
+    assert q_error_calc(10, 1000) == 100
+    with pytest.raises(DriverError):
+        q_error_calc(0, 1)
+    with pytest.raises(CapabilityError, match="pg_hint_plan"):
+        p_error_calc(config, "SELECT count(*) FROM pg_class c", {}, {})
+    monkeypatch.chdir(tmp_path)
+    try:
+        import matplotlib  # type: ignore[import-not-found]  # noqa: F401
+    except ModuleNotFoundError:
+        with pytest.raises(CapabilityError, match="matplotlib"):
+            Drawer.draw_bar({"a": 1.0}, "bars")
+    else:
+        assert Drawer.draw_bar({"a": 1.0, "b": [1, 2]}, "bars", is_rotation=True).is_file()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="PilotScope's data sets are not beside the project")
+def test_data_sets_are_loaded_from_a_folder(config: PostgreSQLConfig) -> None:
+    here = PostgreSQLConfig(home=config.home)
+    for dataset, table, queries in (
+        (StatsTinyDataset(DatabaseEnum.POSTGRESQL, data_dir=SHARED), "posts", 1000),
+        (ImdbTinyDataset(DatabaseEnum.POSTGRESQL, data_dir=SHARED), "title", 900),
+    ):
+        dataset.load_to_db(here)
+        assert here.db == dataset.created_db_name
+        controller = DBControllerFactory.get_db_controller(here)
+        assert controller.get_table_row_count(table) > 100
+        assert len(dataset.read_train_sql()) >= queries
+        controller.execute(dataset.read_train_sql()[0], fetch=True)
+        controller.close()
+
+
+def test_data_sets_without_files_say_where_these_come_from() -> None:
+    with pytest.raises(UsageError, match="needs the folder"):
+        StatsTinyDataset(DatabaseEnum.POSTGRESQL).read_train_sql()
+    with pytest.raises(UsageError, match="there is no file"):
+        StatsTinyDataset(DatabaseEnum.POSTGRESQL, data_dir="/nowhere").read_test_sql()
+    with pytest.raises(CapabilityError):
+        StatsTinyDataset(DatabaseEnum.SPARK)
