@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +46,6 @@ def test_every_name_is_imported_as_drivers_import_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("module", "names"), SURFACE, ids=[module for module, _ in SURFACE])
 def test_what_is_named_is_public(module: str, names: list[str]) -> None:
-    import importlib
 
     found = importlib.import_module(f"pilotcli.compat.pilotscope.{module}")
     for name in names:
@@ -114,7 +116,6 @@ def documented() -> list[tuple[str, str]]:
 
 
 def test_the_table_has_every_public_name_and_no_other() -> None:
-    import importlib
 
     root = Path(__file__).parents[2] / "pilotcli" / "compat" / "pilotscope"
     public = []
@@ -148,3 +149,33 @@ def test_records_are_a_data_frame_as_soon_as_they_are_looked_at() -> None:
     changed["m"] = 3
     assert changed["m"].tolist() == [3, 3]
     assert records().merge(records().frame, on="n").shape == (2, 3)
+
+
+METHODS = [
+    (module, cls, *re.fullmatch(r"(\w+)(?:\((.*)\))?", one).groups(default=""))  # type: ignore[union-attr]
+    for line in (Path(__file__).parent / "methods.txt").read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
+    for module, cls, names in [line.split(":")]
+    for one in names.split()
+]
+TESTS = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+
+
+@pytest.mark.parametrize(("module", "cls", "name", "keywords"), METHODS)
+def test_methods_are_there_take_their_arguments_and_are_tested(
+    module: str, cls: str, name: str, keywords: str
+) -> None:
+    found = getattr(importlib.import_module(f"pilotcli.compat.pilotscope.{module}"), cls)
+    assert re.search(rf"\.{name}\b", TESTS), f"no test uses {cls}.{name}"
+    made = found() if cls.endswith("Config") else found
+    if not hasattr(made, name):  # an attribute that __init__ sets
+        assert re.search(rf"self\.{name}\b", sources(found))
+        return
+    if keywords:
+        parameters = inspect.signature(getattr(made, name)).parameters
+        assert set(keywords.split(",")) <= set(parameters)
+
+
+def sources(cls: type) -> str:
+    """The text of a class and its bases."""
+    return "".join(inspect.getsource(one) for one in cls.__mro__ if one is not object)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,28 @@ def test_a_time_out_raises_what_drivers_catch(config: PostgreSQLConfig) -> None:
     interactor.close()
 
 
+def test_the_stores_database_is_the_one_that_is_named(config: PostgreSQLConfig) -> None:
+    named = PostgreSQLConfig(home=config.home)
+    named.db, named.user_data_db_name = "surface", "kept_elsewhere"
+    with DataManager(named) as manager:
+        manager.save_data("kept", {"n": 1})
+    named.db = "kept_elsewhere"
+    controller = DBControllerFactory.get_db_controller(named)
+    assert controller.get_table_row_count("kept") == 1
+    controller.close()
+
+
+def test_a_controller_is_used_by_several_threads(controller: PostgreSQLController) -> None:
+    def ask(number: int) -> int:
+        controller.set_hint("work_mem", f"{number}MB")
+        controller.execute("SELECT pg_sleep(0.05)")
+        (row,) = controller.execute("SHOW work_mem", fetch=True)
+        return int(row[0].removesuffix("MB"))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(1, 9))) == list(range(1, 9))
+
+
 def test_the_store(config: PostgreSQLConfig) -> None:
     with DataManager(config) as manager:
         manager._create_table_if_absence("kept", {"n": 1, "doc": {"a": 1}})
@@ -186,6 +209,12 @@ def test_an_interactors_pushes(config: PostgreSQLConfig) -> None:
     interactor.pull_subquery_card(enable_parameterized_subquery=False)
     data = interactor.execute(sql)
     assert data is not None and data.subquery_2_card is not None
+    interactor.push_hint({"work_mem": "3MB"})
+    interactor.pull_record()
+    interactor.reset()  # forgets both
+    interactor.pull_record()
+    data = interactor.execute("SELECT current_setting('work_mem') AS m")
+    assert data is not None and data.records["m"].tolist() == ["4MB"]
     interactor.push_knob({"work_mem": "5MB"})
     interactor.execute("SELECT 1")
     assert interactor.db_controller.execute("SHOW work_mem", True) == [("5MB",)]
