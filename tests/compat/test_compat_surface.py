@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 import pilotcli.compat.pilotscope  # noqa: F401 - makes the names importable
+from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePushHandler as handlers
 from pilotcli.compat.pilotscope.Common.CardMetricCalc import p_error_calc, q_error_calc
 from pilotcli.compat.pilotscope.Common.Drawer import Drawer
 from pilotcli.compat.pilotscope.Common.Index import Index
+from pilotcli.compat.pilotscope.Common.SSHConnector import SSHConnector
 from pilotcli.compat.pilotscope.Common.Thread import ValueThread
 from pilotcli.compat.pilotscope.Common.TimeStatistic import TimeStatistic
 from pilotcli.compat.pilotscope.Common.Util import get_pg_hints, json_str_to_json_obj
@@ -22,12 +24,15 @@ from pilotcli.compat.pilotscope.Dataset.ImdbTinyDataset import ImdbTinyDataset
 from pilotcli.compat.pilotscope.Dataset.StatsTinyDataset import StatsTinyDataset
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.DBController.SparkSQLController import SparkSQLController
+from pilotcli.compat.pilotscope.DBInteractor.HttpInteractorReceiver import HttpInteractorReceiver
 from pilotcli.compat.pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
 from pilotcli.compat.pilotscope.Exception.Exception import DBStatementTimeoutException
+from pilotcli.compat.pilotscope.Factory.AnchorHandlerFactory import AnchorHandlerFactory
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig, SparkConfig
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum, SparkSQLDataSourceEnum
 from pilotcli.compat.pilotscope.PilotScheduler import PilotScheduler
+from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
 from pilotcli.errors import CapabilityError, DriverError, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared" / "pilotscope"
@@ -234,6 +239,22 @@ def test_a_scheduler_refuses_two_handlers_of_one_class(config: PostgreSQLConfig)
     records = scheduler.execute("SELECT current_setting('work_mem') AS m")
     assert records is not None and records["m"].tolist() == ["6MB"]
     scheduler.close()
+
+
+def test_pull_handlers_say_what_is_meant(config: PostgreSQLConfig) -> None:
+    data = PilotTransData(physical_plan={"Plan": 1}, execution_time=0.5, estimated_cost=3.0)
+    row: dict[str, object] = {}
+    for anchor in AnchorEnum:
+        if anchor.name.endswith("PULL_ANCHOR"):
+            handler = AnchorHandlerFactory.get_anchor_handler(config, anchor)
+            assert AnchorEnum.to_anchor_enum(handler.anchor_name) is anchor
+            handler.prepare_data_for_writing(row, data)
+    assert row == {"physical_plan": '{"Plan": 1}', "execution_time": 0.5, "estimated_cost": 3.0}
+    with pytest.raises(CapabilityError, match="by itself"):
+        AnchorHandlerFactory.get_anchor_handler(config, AnchorEnum.CARD_PUSH_ANCHOR)
+    for refused in (HttpInteractorReceiver, SSHConnector, handlers.CostPushHandler):
+        with pytest.raises(CapabilityError):
+            refused(config)
 
 
 def test_small_helpers(

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from pilotcli.compat.pilotscope.PilotEnum import PilotEnum
+from pilotcli.errors import UsageError
 
 __all__ = ["AnchorEnum"]
 
 
 class AnchorEnum(PilotEnum):
-    """What can be pushed and pulled."""
+    """What can be pushed and pulled; each value is its name."""
 
-    HINT_PUSH_ANCHOR = "hint_push"
-    CARD_PUSH_ANCHOR = "card_push"
-    COMMENT_PUSH_ANCHOR = "comment_push"
-    KNOB_PUSH_ANCHOR = "knob_push"
-    INDEX_PUSH_ANCHOR = "index_push"
-    SCAN_JOIN_METHOD_PUSH_ANCHOR = "scan_join_method_push"
-    RECORD_PULL_ANCHOR = "record_pull"
-    EXECUTION_TIME_PULL_ANCHOR = "execution_time_pull"
-    PHYSICAL_PLAN_PULL_ANCHOR = "physical_plan_pull"
-    SUBQUERY_CARD_PULL_ANCHOR = "subquery_card_pull"
-    BUFFERCACHE_PULL_ANCHOR = "buffercache_pull"
-    ESTIMATED_COST_PULL_ANCHOR = "estimated_cost_pull"
+    BASE_ANCHOR = "BASE_ANCHOR"
+    HINT_PUSH_ANCHOR = "HINT_PUSH_ANCHOR"
+    CARD_PUSH_ANCHOR = "CARD_PUSH_ANCHOR"
+    COST_PUSH_ANCHOR = "COST_PUSH_ANCHOR"
+    INDEX_PUSH_ANCHOR = "INDEX_PUSH_ANCHOR"
+    KNOB_PUSH_ANCHOR = "KNOB_PUSH_ANCHOR"
+    COMMENT_PUSH_ANCHOR = "COMMENT_PUSH_ANCHOR"
+    SCAN_JOIN_METHOD_PUSH_ANCHOR = "SCAN_JOIN_METHOD_PUSH_ANCHOR"
+    RECORD_PULL_ANCHOR = "RECORD_PULL_ANCHOR"
+    PHYSICAL_PLAN_PULL_ANCHOR = "PHYSICAL_PLAN_PULL_ANCHOR"
+    EXECUTION_TIME_PULL_ANCHOR = "EXECUTION_TIME_PULL_ANCHOR"
+    SUBQUERY_CARD_PULL_ANCHOR = "SUBQUERY_CARD_PULL_ANCHOR"
+    ESTIMATED_COST_PULL_ANCHOR = "ESTIMATED_COST_PULL_ANCHOR"
+    BUFFERCACHE_PULL_ANCHOR = "BUFFERCACHE_PULL_ANCHOR"
+
+    @staticmethod
+    def to_anchor_enum(anchor_name: str) -> AnchorEnum:
+        """The one of that name. Raises `UsageError` where there is none."""
+        try:
+            return AnchorEnum[anchor_name]
+        except KeyError:
+            raise UsageError(f"there is no push or pull {anchor_name!r}") from None

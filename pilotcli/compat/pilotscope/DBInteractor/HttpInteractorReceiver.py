@@ -1,0 +1,11 @@
+"""What hears PilotScope's patched server by HTTP."""
+
+from __future__ import annotations
+
+from pilotcli.compat.pilotscope.DBInteractor.InteractorReceiver import InteractorReceiver
+
+__all__ = ["HttpInteractorReceiver"]
+
+
+class HttpInteractorReceiver(InteractorReceiver):
+    """Refused, as its base."""
