@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 from changes_support import Bench
 
 from pilotcli.databases.changes import ChangeLog
-from pilotcli.errors import QueryError, SteeringError, UsageError
+from pilotcli.errors import CapabilityError, QueryError, SteeringError, UsageError
 from pilotcli.records import Index
 
 STATE = """
@@ -336,3 +338,38 @@ def test_a_target_that_nobody_closes(bench: Bench) -> None:
     assert done == "1\n"
     assert bench.names() == []
     assert bench.auto_conf() == {}
+
+
+def test_pilots_of_two_homes_do_not_bring_back_each_others_indexes(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.sql("CREATE TABLE posts (id int, score int); CREATE INDEX users_own ON posts (id)")
+    one = bench.open(bench.dsn_config(tmp_path / "one"))
+    two = bench.open(bench.dsn_config(tmp_path / "two"))
+    one.controller.create_index(Index(["score"], "posts"))
+    with pytest.raises(CapabilityError, match=r"indexes of the database .* another folder"):
+        two.controller.drop_all_indexes()
+    one.close()
+    two.controller.drop_all_indexes()
+    assert bench.names() == []
+    two.close()
+    assert bench.names() == ["users_own"]
+
+
+def test_what_a_killed_pilot_dropped_waits_for_the_pilot_of_another_home_that_has_made_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.sql("CREATE TABLE posts (id int); CREATE INDEX users_own ON posts (id)")
+    bench.run_python(
+        "controller.drop_all_indexes(); os.kill(os.getpid(), signal.SIGKILL)",
+        exit_code=-signal.SIGKILL,
+    )
+    other = bench.open(bench.dsn_config(tmp_path / "other"))
+    other.controller.create_index(Index(["id"], "posts", "users_own"))
+    early = bench.open()
+    early.close()
+    assert "changed by a pilot of another folder" in " ".join(early.said)
+    other.close()
+    assert bench.names() == []
+    bench.open().close()
+    assert bench.names() == ["users_own"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -255,6 +256,47 @@ def test_pilots_of_two_homes_do_not_bring_back_each_others_values(
     two.controller.set_knobs({"work_mem": "9MB"})
     two.close()
     assert bench.auto_conf() == {}
+
+
+def test_a_killed_pilots_knob_waits_for_the_pilot_of_another_home_that_has_set_it_since(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.run_python(
+        "controller.set_knobs({'work_mem': '8MB'}); os.kill(os.getpid(), signal.SIGKILL)",
+        exit_code=-signal.SIGKILL,
+    )
+    other = bench.open(bench.dsn_config(tmp_path / "other"))
+    other.controller.set_knobs({"work_mem": "9MB"})
+    early = bench.open()
+    early.close()
+    assert "changed by a pilot of another folder" in " ".join(early.said)
+    assert bench.auto_conf() == {"work_mem": "9MB"}
+    other.close()
+    assert bench.auto_conf() == {"work_mem": "8MB"}
+    bench.open().close()
+    assert bench.auto_conf() == {}
+
+
+def test_the_claim_to_a_servers_settings_ends_with_a_killed_pilot_and_not_with_a_restart(
+    bench: Bench, tmp_path: Path
+) -> None:
+    other = bench.dsn_config(tmp_path / "other")
+    pilot = bench.open()
+    pilot.controller.set_knobs({"max_connections": 90})
+    refused = bench.open(other)
+    with pytest.raises(CapabilityError, match="changed by a pilot of another folder"):
+        refused.controller.set_knobs({"work_mem": "9MB"})
+    refused.close()
+    pilot.close()
+    assert bench.auto_conf() == {}
+    bench.run_python(
+        "controller.set_knobs({'work_mem': '8MB'}); os.kill(os.getpid(), signal.SIGKILL)",
+        exit_code=-signal.SIGKILL,
+    )
+    later = bench.open(other)
+    later.controller.set_knobs({"jit": "off"})
+    later.close()
+    bench.open().close()
 
 
 def test_what_somebody_else_has_set_since_is_left(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from pilotcli.databases.changes.autoconf import (
     ServerAutoConf,
     system_identifier,
 )
-from pilotcli.databases.changes.claim import Claim
+from pilotcli.databases.changes.claim import Claim, claim_indexes, claim_settings
 from pilotcli.databases.changes.log import Book, Change, ChangeLog, Entry, Owner
 from pilotcli.databases.changes.objects import drop_indexes, make_extension, make_index
 from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
@@ -54,17 +54,22 @@ class Changes:
         self._tell = tell
         self._guard = threading.RLock()
         self._books: dict[str, Book] = {}
-        self._claim = Claim(home, lambda name: session_to_undo(server, name or None))
+        self._home = home
+        self._claim = claim_settings(home, self._connect_by_name)
+        self._index_claims: dict[str, Claim] = {}
         self._at_exit = at_exit
         self._begun = False
 
     def make_index(self, session: PostgresSession, name: str, statement: str) -> int:
-        """See `objects.make_index`."""
+        """See `objects.make_index`. Raises `CapabilityError` while a pilot of another home changes
+        the database's indexes."""
+        self._claim_of_indexes(session.connection.info.dbname).take()
         self._begin()
         return make_index(session, self._book(session), name, statement)
 
     def drop_indexes(self, session: PostgresSession, oids: Sequence[int]) -> None:
-        """See `objects.drop_indexes`."""
+        """See `objects.drop_indexes`. Raises `CapabilityError` as `make_index` does."""
+        self._claim_of_indexes(session.connection.info.dbname).take()
         self._begin()
         drop_indexes(session, self._book(session), oids)
 
@@ -109,9 +114,11 @@ class Changes:
     def settings_in_force(self) -> None:
         """Note that the server runs with all settings written so far."""
         try:
-            self._claim.take()  # a restart has ended it
+            for claim in self._claims():
+                if claim is self._claim or claim.is_taken:
+                    claim.take()  # a restart has ended it
         except (CapabilityError, DatabaseError) as error:
-            self.warn(f"what this run has set may not come back as it was: {error.message}")
+            self.warn(f"what this run has changed may not come back as it was: {error.message}")
         with self.log.writing() as pen:
             for change in self._settings(pen.pending(token=self.owner.token)):
                 pen.update(change.change_id, state="in force")
@@ -153,7 +160,7 @@ class Changes:
         changes = self.own()
         if not changes:
             return []
-        return self.told(undo_changes(self.log, self._connect, changes))
+        return self._undone(changes)
 
     def of_the_dead(self, *, elsewhere: bool = False) -> list[Change]:
         """Changes of this server whose pilots have ended without undoing them.
@@ -168,7 +175,11 @@ class Changes:
 
     def undo_left(self, changes: Sequence[Change]) -> list[Undone]:
         """Undo changes that `of_the_dead` has found; settings are left to be acted on."""
-        return self.told(undo_changes(self.log, self._connect, changes))
+        try:
+            return self._undone(changes)
+        finally:
+            if not self._begun:
+                self._release()
 
     def told(self, outcomes: Sequence[Undone]) -> list[Undone]:
         """Tell of these outcomes, and return them."""
@@ -199,10 +210,50 @@ class Changes:
 
     def end(self) -> None:
         """No more changes come from this target, and all are undone that can be."""
-        self._claim.release()
+        self._release()
         if self._begun:
             self._begun = False
             atexit.unregister(self._exit)
+
+    def _undone(self, changes: Sequence[Change]) -> list[Undone]:
+        """Undo `changes`, but for those that a pilot of another home has something on top of: what
+        it brings back must be undone after it."""
+        refusals = {claim: _refusal(claim) for claim in {self._claim_for(one) for one in changes}}
+        refused: list[Undone] = []
+        ours: list[Change] = []
+        for change in changes:
+            if why := refusals[self._claim_for(change)]:
+                refused.append(Undone(change, "left", f"{change.name}: {why}"))
+            else:
+                ours.append(change)
+        found = undo_changes(self.log, self._connect, ours) if ours else []
+        return self.told([*refused, *found])
+
+    def _claim_for(self, change: Change) -> Claim | None:
+        """What is to be held while `change` is undone."""
+        if change.kind == "setting":
+            return self._claim
+        if change.kind in ("index made", "index dropped"):
+            return self._claim_of_indexes(change.database)
+        return None
+
+    def _claim_of_indexes(self, database: str) -> Claim:
+        with self._guard:
+            if database not in self._index_claims:
+                made = claim_indexes(self._home, self._connect_by_name, database)
+                self._index_claims[database] = made
+            return self._index_claims[database]
+
+    def _claims(self) -> list[Claim]:
+        with self._guard:
+            return [self._claim, *self._index_claims.values()]
+
+    def _release(self) -> None:
+        for claim in self._claims():
+            claim.release()
+
+    def _connect_by_name(self, database: str) -> PostgresSession:
+        return session_to_undo(self._server, database or None)
 
     def _is_left(self, change: Change, elsewhere: bool) -> bool:
         return change.owner.is_dead or (elsewhere and not change.owner.on_this_machine)
@@ -236,6 +287,18 @@ class Changes:
 
     def _connect(self, database: str | None) -> PostgresSession:
         return session_to_undo(self._server, database)
+
+
+def _refusal(claim: Claim | None) -> str:
+    """Why `claim` is not to be had; empty when it is taken now."""
+    try:
+        if claim is not None:
+            claim.take()
+    except CapabilityError as error:
+        return error.message
+    except DatabaseError:
+        pass  # undoing finds out whether the server or the database is gone
+    return ""
 
 
 def _system_identifier_of(session: PostgresSession) -> str | None:
