@@ -6,7 +6,8 @@ Three ways to send a query (`_sent`), by what the server allows:
   server runs such a message in a transaction of its own (PostgreSQL manual 55.2.2.1), so that
   nothing is left afterwards.
 - Inside the workload's own transaction the settings are made at a savepoint, so that one that the
-  server refuses does not break the block, and are brought back after the query.
+  server refuses does not break the block, and are brought back after the query, but for those that
+  the query itself has set (`set_config`).
 - Commands that must not run in a transaction (`VACUUM`) get settings of the session, brought back
   after the query.
 """
@@ -37,7 +38,7 @@ from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_settings, hint_text
 from pilotcli.steering.planner import Estimate, parse_report, rows_setting
 from pilotcli.steering.requests import Pulls, Pushes, Steered
-from pilotcli.steering.text import literal, restored, set_all
+from pilotcli.steering.text import literal, restored, set_all, shown
 from pilotcli.workload import is_one_statement
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class Steerer:
             self._reports = True
 
     def _set(self, settings: Mapping[str, str]) -> None:
-        self.session.execute(restored(settings, settings.values(), ""))
+        self.session.execute(restored(list(settings), list(settings.values()), ""))
 
     def _composed(self, query: Query, pushes: Pushes) -> _Message:
         """As `_message`; one that was composed lately is used again."""
@@ -345,10 +346,10 @@ class Steerer:
         session = self.session
         names = message.names()
         scope = "LOCAL " if in_transaction else ""
-        shown = ", ".join(f"current_setting({literal(name)}, true)" for name in names)
         if session.transaction_failed:
             return session.execute(message.sql)
-        before: Sequence[str | None] = session.execute(f"SELECT {shown}").rows[0] if names else ()
+        before: Sequence[str | None] = session.execute(shown(names)).rows[0] if names else ()
+        pushed: Sequence[str | None] = ()
         if names:
             prefix = message.prefix(scope)
             begin, end = (
@@ -357,7 +358,7 @@ class Steerer:
                 else ("BEGIN; ", "COMMIT")
             )
             try:
-                session.execute(f"{begin}{prefix}{end}")
+                pushed = session.execute(f"{begin}{prefix}{end}; {shown(names)}").rows[0]
             except QueryError as refused:
                 if in_transaction:
                     session.execute(
@@ -372,7 +373,7 @@ class Steerer:
             # A transaction that failed or ended has taken its settings with it.
             lives = not session.closed and not session.transaction_failed
             if names and lives and session.in_transaction == in_transaction:
-                session.execute(restored(names, before, scope))
+                session.execute(restored(names, before, scope, pushed))
 
     def _take_in(self, query: Query, message: _Message, steered: Steered) -> None:
         """Read what the server said besides the rows."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pilotcli.errors import SteeringError
 
-__all__ = ["literal", "restored", "set_all"]
+__all__ = ["literal", "restored", "set_all", "shown"]
 
 _LISTS = frozenset({"search_path", "datestyle", "temp_tablespaces", "local_preload_libraries"})
 """Settings that are lists: SET takes their parts one by one."""
@@ -47,11 +47,31 @@ def _value(name: str, value: str) -> str:
     return ", ".join(literal(one.strip().strip('"')) for one in value.split(","))
 
 
-def restored(names: Iterable[str], values: Iterable[str | None], scope: str) -> str:
-    """A statement that brings settings to `values` as the server shows them; None is empty."""
+def shown(names: Iterable[str]) -> str:
+    """A statement that tells what settings are; null for one that is not known."""
+    return f"SELECT {', '.join(map(_current, names))}"
+
+
+def restored(
+    names: Sequence[str],
+    values: Sequence[str | None],
+    scope: str,
+    pushed: Sequence[str | None] | None = None,
+) -> str:
+    """A statement that brings settings to `values` as the server shows them; None is empty.
+
+    One that is not as `pushed` any more was set by the query itself, and stays so.
+    """
     local = "true" if scope else "false"
-    calls = [
-        f"set_config({literal(name)}, {literal(value or '')}, {local})"
-        for name, value in zip(names, values, strict=True)
-    ]
+    calls = []
+    for at, (name, value) in enumerate(zip(names, values, strict=True)):
+        wanted = literal(value or "")
+        if pushed is not None:
+            now, then = _current(name), literal(pushed[at] or "")
+            wanted = f"CASE coalesce({now}, '') WHEN {then} THEN {wanted} ELSE {now} END"
+        calls.append(f"set_config({literal(name)}, {wanted}, {local})")
     return f"SELECT {', '.join(calls)}"
+
+
+def _current(name: str) -> str:
+    return f"current_setting({literal(name)}, true)"

@@ -131,6 +131,29 @@ def test_inside_a_transaction_of_the_workload(steerer: Steerer) -> None:
     assert setting(session, "work_mem") == before
 
 
+@pytest.mark.parametrize("own", ["LOCAL", "SESSION"])
+def test_a_pushed_setting_that_the_query_itself_sets_stays_set(steerer: Steerer, own: str) -> None:
+    session = steerer.session
+    before = setting(session, "work_mem")
+    steerer.run(query("BEGIN"), None)
+    sets = query(f"SELECT set_config('work_mem', '9216kB', {own == 'LOCAL'})")
+    assert steerer.run(sets, hints(work_mem="7168kB", jit="off")).error is None
+    assert setting(session, "work_mem") == "9MB"
+    show = query("SELECT current_setting('work_mem')")
+    assert steerer.run(show, hints(work_mem="7MB")).rows.rows == [("7MB",)]
+    assert setting(session, "work_mem") == "9MB"
+    steerer.run(query("COMMIT"), None)
+    assert setting(session, "work_mem") == ("9MB" if own == "SESSION" else before)
+
+
+def test_a_pushed_setting_that_a_block_of_code_sets_stays_set(steerer: Steerer) -> None:
+    sets = query("DO $$ BEGIN PERFORM set_config('work_mem', '9MB', false); END $$")
+    before = setting(steerer.session, "jit")
+    assert steerer.run(sets, hints(work_mem="7MB", jit="off")).error is None
+    assert setting(steerer.session, "work_mem") == "9MB"
+    assert setting(steerer.session, "jit") == before
+
+
 def test_a_failed_transaction_stays_failed(steerer: Steerer) -> None:
     steerer.run(query("BEGIN"), None)
     steerer.run(query("SELECT 1 / 0"), hints(work_mem="7MB"))
