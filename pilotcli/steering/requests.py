@@ -46,6 +46,9 @@ class Pushes:
             text = ("on" if value else "off") if isinstance(value, bool) else str(value)
             if not name or "\0" in name or "\0" in text:
                 raise SteeringError(f"a hint is a setting and its value, not {name!r}: {text!r}")
+            if name not in self.hints:  # to the server, names have no case
+                for same in [one for one in self.hints if one.lower() == name.lower()]:
+                    del self.hints[same]
             self.hints[name] = text
 
     def add_cards(self, given: Any) -> None:

@@ -84,6 +84,16 @@ class _Message:
             return settings
         return f"{settings}SET {scope}{ROWS_SETTING} = {literal(self.rows)}; "
 
+    def override(self, settings: Mapping[str, str], by: str) -> None:
+        """Make settings that go before hints; a hint that says otherwise is not applied."""
+        for name, hint in list(self.settings.items()):
+            value = settings.get(name.lower(), hint)
+            if hint != value:
+                del self.settings[name]
+                self.applied.remove(f"{name} = {hint}")
+                self.ignored.append((f"{name} = {hint}", f"{by} sets it to {value}"))
+        self.settings.update(settings)
+
     def names(self) -> list[str]:
         """The settings' names."""
         return [*self.settings, ROWS_SETTING] if self.rows else list(self.settings)
@@ -230,7 +240,7 @@ class Steerer:
             return text
         methods = self._of_the_query(query, pushes.methods, message)
         settings, unmet = coarse_settings(methods)
-        message.settings.update(settings)
+        message.override(settings, "a pushed method")
         message.applied.extend(
             f"{name} = {value} (for the whole query)" for name, value in settings.items()
         )
@@ -240,7 +250,8 @@ class Steerer:
             from pilotcli.steering.subplans import rewrite_join_order
 
             message.sql = rewrite_join_order(message.sql, pushes.order, self.abilities.catalog)
-            message.settings.update(join_collapse_limit="1", from_collapse_limit="1")
+            one_by_one = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
+            message.override(one_by_one, "the pushed join order")
             message.applied.append(hint_text((), pushes.order))
         return ""
 

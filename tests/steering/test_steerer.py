@@ -154,6 +154,30 @@ def test_a_pushed_setting_that_a_block_of_code_sets_stays_set(steerer: Steerer) 
     assert setting(steerer.session, "jit") == before
 
 
+def test_what_later_settings_have_overridden_is_not_called_applied(
+    shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    steerer = Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
+    if steerer.abilities.hint_plan:
+        pytest.skip("pg_hint_plan is there, and takes methods itself")
+    pushes = hints(Enable_HashJoin="on", join_collapse_limit=8, Work_Mem="7MB", jit="off")
+    pushes.add_hints({"work_mem": "8MB"})
+    pushes.add_methods([(ScanJoinMethodEnum.NOHASHJOIN, "o l")])
+    pushes.add_order(["l", "o"])
+    report = steerer.run(query(JOIN), pushes).report
+    assert report is not None
+    assert report.applied == (
+        "jit = off",
+        "work_mem = 8MB",
+        "enable_hashjoin = off (for the whole query)",
+        "Leading((l o))",
+    )
+    assert report.ignored == (
+        ("Enable_HashJoin = on", "a pushed method sets it to off"),
+        ("join_collapse_limit = 8", "the pushed join order sets it to 1"),
+    )
+
+
 def test_a_failed_transaction_stays_failed(steerer: Steerer) -> None:
     steerer.run(query("BEGIN"), None)
     steerer.run(query("SELECT 1 / 0"), hints(work_mem="7MB"))
