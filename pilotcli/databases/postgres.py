@@ -8,7 +8,7 @@ import re
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
@@ -391,6 +391,17 @@ class PostgresTarget:
         `elsewhere` also those of pilots on other machines. Raises `DatabaseError`."""
         left = self.changes.of_the_dead(elsewhere=elsewhere)
         return self.knobs.undo(left, lambda: self.changes.undo_left(left)) if left else []
+
+    @contextlib.contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Undo what is changed through this target meanwhile if the body raises."""
+        last = max((one.change_id for one in self.changes.own()), default=0)
+        try:
+            yield
+        except BaseException:
+            if made := self.changes.own(since=last):
+                self.knobs.undo(made, lambda: self.changes.undo(since=last))
+            raise
 
     def close(self) -> None:
         """Undo what was changed through this target, and let go of it; safe to call twice.

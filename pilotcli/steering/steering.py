@@ -123,7 +123,8 @@ class Steering:
     def before_workload(self, controller: BaseDBController, first_sql: str) -> list[str]:
         """Carry out what knob and index handlers want for the whole workload; what was done, in
         words. What the server cannot do, and a handler that fails, are passed over where the
-        config says so. Raises `DriverError` when one fails, and `CapabilityError`."""
+        config says so, with all that they have done. Raises `DriverError` when one fails, and
+        `CapabilityError`."""
         done: list[str] = []
         if not self._workload_handlers:
             return done
@@ -132,11 +133,12 @@ class Steering:
         for handler in self._workload_handlers:
             name = type(handler).__name__
             try:
-                wanted = _asked(handler, first_sql)
-                if isinstance(handler, KnobPushHandler):
-                    done.extend(_knobs_set(controller, wanted))
-                else:
-                    done.extend(_indexes_made(controller, wanted, handler.drop_other))
+                with controller.target().all_or_none():
+                    wanted = _asked(handler, first_sql)
+                    if isinstance(handler, KnobPushHandler):
+                        done.extend(_knobs_set(controller, wanted))
+                    else:
+                        done.extend(_indexes_made(controller, wanted, handler.drop_other))
             except CapabilityError as exc:
                 if not self._skip_missing:
                     raise CapabilityError(f"{name}: {exc.message}", hint=exc.hint) from exc

@@ -121,6 +121,31 @@ def test_it_runs_unsteered_instead_where_the_config_says_so(steered: Project) ->
     assert any("ran unsteered" in one.text for one in steered.heard(Notice))  # type: ignore[attr-defined]
 
 
+def test_a_handler_that_is_passed_over_leaves_nothing_of_what_it_did(steered: Project) -> None:
+    steered.write("shop.sql", "CREATE TABLE shop (id int, day int); CREATE INDEX own ON shop (id);")
+    steered.config("")
+    assert steered.run("shop.sql").exit_code == 0
+    steered.write(
+        "indexes.py",
+        "from pilotcli import Index, IndexPushHandler\n"
+        "class Half(IndexPushHandler):\n"
+        "    drop_other = True\n"
+        "    def acquire_injected_data(self, sql):\n"
+        "        return [Index(['day'], 'shop', 'made'), Index(['none'], 'shop')]\n",
+    )
+    # Divides by zero unless the indexes are those that were there before.
+    steered.write(
+        "now.sql",
+        "SELECT 1 / CAST(array_agg(indexname::text) = ARRAY['own'] AS int) FROM pg_indexes "
+        "WHERE tablename = 'shop';",
+    )
+    steered.config("handlers: ['indexes.py:Half']\nsteering: {on_error: native}")
+    finished = steered.run("now.sql")
+    assert (finished.exit_code, finished.ok) == (0, 1)
+    notices = [one.text for one in steered.heard(Notice)]  # type: ignore[attr-defined]
+    assert any("nothing by Half: the table 'shop' has no column 'none'" in one for one in notices)
+
+
 @pytest.mark.parametrize(
     ("handler", "said"),
     [

@@ -147,17 +147,18 @@ class Changes:
         if settled:
             self.log.forget(settled)
 
-    def own(self) -> list[Change]:
-        """This target's changes that are not undone."""
-        return self.log.pending(token=self.owner.token)
+    def own(self, *, since: int = 0) -> list[Change]:
+        """This target's changes after the one numbered `since` that are not undone."""
+        own = self.log.pending(token=self.owner.token)
+        return [one for one in own if one.change_id > since]
 
     def keep(self) -> None:
         """Let all that was changed so far stay as it is."""
         self.log.forget([one.change_id for one in self.own()])
 
-    def undo(self) -> list[Undone]:
-        """Undo all that this target has changed; settings are left to be acted on."""
-        changes = self.own()
+    def undo(self, *, since: int = 0) -> list[Undone]:
+        """Undo what this target has changed after `since`; settings are left to be acted on."""
+        changes = self.own(since=since)
         if not changes:
             return []
         return self._undone(changes)
