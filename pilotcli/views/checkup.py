@@ -35,9 +35,9 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
             out("What a driver can do with this database:")
         capabilities += 1
         _told(f"{one.state:<8} {one.what:<23}", one.how, one.remedy)
-    problems = sum(check.state == "problem" for check in checks)
     out()
-    out(plural(problems, "problem") if problems else "All is well.")
+    counts = ((sum(one.state == kind for one in checks), kind) for kind in ("problem", "warning"))
+    out(", ".join(plural(count, kind) for count, kind in counts if count) or "All is well.")
     return checks
 
 

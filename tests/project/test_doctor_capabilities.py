@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
+import pytest
 from project_folder import Project
+
+from pilotcli.doctor import Check
+from pilotcli.views.checkup import show_checks
 
 
 def able(project: Project, *words: str, **environment: str) -> dict[str, dict[str, str]]:
@@ -35,3 +40,20 @@ def test_without_the_module(project: Project) -> None:
     assert found["sub-plan cardinalities"]["state"] == "coarse"
     assert found["pushed cardinalities"]["state"] == "missing"
     assert "never" in found["pushed cardinalities"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("states", "last"),
+    [
+        (["ok"], "All is well."),
+        (["ok", "warning"], "1 warning"),
+        (["problem", "warning", "warning"], "1 problem, 2 warnings"),
+    ],
+)
+def test_all_is_well_only_where_nothing_else_is_told(
+    states: list[Literal["ok", "warning", "problem"]],
+    last: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_checks([Check("module", state, "found") for state in states], "table")
+    assert capsys.readouterr().out.splitlines()[-1] == last
