@@ -307,6 +307,33 @@ def test_data_sets_are_loaded_from_a_folder(config: PostgreSQLConfig) -> None:
         controller.close()
 
 
+def test_a_data_sets_folder_may_stand_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stats_train_time2int.txt").write_text("SELECT 1;\nSELECT 2;\n")
+    monkeypatch.setenv("PILOTSCOPE_DATA_DIR", str(tmp_path))
+    assert StatsTinyDataset(DatabaseEnum).read_train_sql() == ["SELECT 1", "SELECT 2"]
+
+
+def test_cardinalities_may_be_texts_and_indexes_may_carry_more(config: PostgreSQLConfig) -> None:
+    class Cards(handlers.CardPushHandler):
+        def acquire_injected_data(self, sql: str) -> dict[str, str]:
+            return {"SELECT COUNT(*) FROM pg_class AS c": "4321.0"}
+
+    scheduler = PilotScheduler(config)
+    scheduler.register_custom_handlers(Cards(config))
+    scheduler.register_required_data("texts", pull_physical_plan=True)
+    scheduler.init()
+    scheduler.execute("SELECT relname FROM pg_class c")
+    plan = json_str_to_json_obj(scheduler.data_manager.read_all("texts")["physical_plan"][0])
+    assert plan["Plan"]["Plan Rows"] == 4321
+    scheduler.close()
+    index = Index(["a", "b"], "t", "i")
+    index.hypopg_oid = 7
+    assert (index.hypopg_oid, index.get_index_name()) == (7, "i")
+    assert index.joined_column_names() == "a, b"
+
+
 def test_data_sets_without_files_say_where_these_come_from() -> None:
     with pytest.raises(UsageError, match="needs the folder"):
         StatsTinyDataset(DatabaseEnum.POSTGRESQL).read_train_sql()

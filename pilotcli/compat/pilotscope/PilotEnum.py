@@ -9,6 +9,7 @@ from pilotcli.steering.methods import ScanJoinMethodEnum
 __all__ = [
     "DataFetchMethodEnum",
     "DatabaseEnum",
+    "ExperimentTimeEnum",
     "FetchMethod",
     "PilotEnum",
     "PushHandlerTriggerLevelEnum",
@@ -54,6 +55,13 @@ class TrainSwitchMode(PilotEnum):
 
     WAIT = "WAIT"
     DB = "DB"
+
+
+class ExperimentTimeEnum(PilotEnum):
+    """Names for `TimeStatistic`."""
+
+    FIND_INDEX = "find_index"
+    FIND_KNOB = "find_knob"
 
 
 class SparkSQLDataSourceEnum(PilotEnum):

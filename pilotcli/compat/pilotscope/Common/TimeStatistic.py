@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -18,25 +19,25 @@ class TimeStatistic:
     Safe for several threads: each has starts of its own.
     """
 
-    _started = threading.local()
+    _started: ClassVar[dict[tuple[int, Hashable], float]] = {}
     _guard = threading.Lock()
-    _totals: ClassVar[dict[str, tuple[int, float]]] = {}
+    _totals: ClassVar[dict[Hashable, tuple[int, float]]] = {}
 
     @classmethod
-    def start(cls, name: str) -> None:
+    def start(cls, name: Hashable) -> None:
         """Begin to measure `name` in this thread."""
-        vars(cls._started)[name] = time.perf_counter()
+        cls._started[threading.get_ident(), name] = time.perf_counter()
 
     @classmethod
-    def end(cls, name: str) -> None:
+    def end(cls, name: Hashable) -> None:
         """End it. Raises `RuntimeError` without a start."""
-        began = vars(cls._started).pop(name, None)
+        began = cls._started.pop((threading.get_ident(), name), None)
         if began is None:
             raise RuntimeError(f"TimeStatistic.end({name!r}) without a start in this thread")
         cls.add_time(name, time.perf_counter() - began)
 
     @classmethod
-    def add_time(cls, name: str, inc_time: float) -> None:
+    def add_time(cls, name: Hashable, inc_time: float) -> None:
         """Add a time that was measured otherwise."""
         with cls._guard:
             count, total = cls._totals.get(name, (0, 0.0))
@@ -58,17 +59,17 @@ class TimeStatistic:
         cls.report().to_excel(file_path, index=False)
 
     @classmethod
-    def get_average_data(cls) -> dict[str, float]:
+    def get_average_data(cls) -> dict[Hashable, float]:
         """Name to average."""
         return {name: total / count for name, (count, total) in cls._items()}
 
     @classmethod
-    def get_sum_data(cls) -> dict[str, float]:
+    def get_sum_data(cls) -> dict[Hashable, float]:
         """Name to sum."""
         return {name: total for name, (_, total) in cls._items()}
 
     @classmethod
-    def get_count_data(cls) -> dict[str, int]:
+    def get_count_data(cls) -> dict[Hashable, int]:
         """Name to count."""
         return {name: count for name, (count, _) in cls._items()}
 
@@ -77,8 +78,9 @@ class TimeStatistic:
         """Forget all."""
         with cls._guard:
             cls._totals.clear()
+            cls._started.clear()
 
     @classmethod
-    def _items(cls) -> list[tuple[str, tuple[int, float]]]:
+    def _items(cls) -> list[tuple[Hashable, tuple[int, float]]]:
         with cls._guard:
             return list(cls._totals.items())

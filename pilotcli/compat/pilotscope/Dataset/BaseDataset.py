@@ -1,10 +1,12 @@
-"""Data sets: tables and queries in files of a folder that the user names.
+"""Data sets: tables and queries in files of a folder that the user names, as `data_dir` or in the
+environment variable PILOTSCOPE_DATA_DIR.
 
 Nothing is fetched: PilotScope's repository and the sites that it names have the files.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,17 @@ class BaseDataset:
 
     def __init__(
         self,
-        use_db_type: DatabaseEnum = DatabaseEnum.POSTGRESQL,
+        use_db_type: Any = DatabaseEnum.POSTGRESQL,
         created_db_name: str | None = None,
         data_dir: str | Path | None = None,
     ) -> None:
-        if use_db_type != DatabaseEnum.POSTGRESQL:
+        # Some of PilotScope's own scripts give the enumeration itself.
+        if use_db_type not in (DatabaseEnum.POSTGRESQL, DatabaseEnum):
             raise CapabilityError("data sets are loaded into a PostgreSQL only")
         self.use_db_type = use_db_type
         self.created_db_name = created_db_name or self.db_name
-        self.data_dir = None if data_dir is None else Path(data_dir)
+        given = data_dir or os.environ.get("PILOTSCOPE_DATA_DIR")
+        self.data_dir = None if given is None else Path(given)
 
     def read_train_sql(self) -> list[str]:
         """The training queries. Raises `UsageError` where their file is not to be found."""
@@ -67,8 +71,8 @@ class BaseDataset:
         if self.data_dir is None:
             raise UsageError(
                 f"{what} needs the folder with its files",
-                hint=f"Name it: {what}(DatabaseEnum.POSTGRESQL, data_dir=...). "
-                f"They come from {self.source}.",
+                hint=f"Name it: {what}(DatabaseEnum.POSTGRESQL, data_dir=...), or set "
+                f"PILOTSCOPE_DATA_DIR. They come from {self.source}.",
             )
         path = self.data_dir / name
         if not path.is_file():

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pilotcli.errors import CapabilityError
+from pilotcli.steering import handlers as own
 from pilotcli.steering.handlers import (
     BasePushHandler,
-    CardPushHandler,
     CommentPushHandler,
     HintPushHandler,
     IndexPushHandler,
     KnobPushHandler,
     ScanJoinMethodPushHandler,
 )
+from pilotcli.steering.requests import Pushes
 
 __all__ = [
     "BasePushHandler",
@@ -25,6 +27,24 @@ __all__ = [
     "KnobPushHandler",
     "ScanJoinMethodPushHandler",
 ]
+
+
+class CardPushHandler(own.CardPushHandler):
+    """pilot's own; rows may be texts of numbers too, as models of PilotScope's return them."""
+
+    def put(self, data: Mapping[str, Any] | None, pushes: Pushes) -> None:
+        """See `Pushes.add_cards`."""
+        if isinstance(data, Mapping):
+            data = {key: _rows(rows) for key, rows in data.items()}
+        super().put(data, pushes)
+
+
+def _rows(value: Any) -> Any:
+    """The number that a text stands for; anything else as it is, to be judged further on."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 class CostPushHandler:
