@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pilotcli.errors import StorageError
+from pilotcli.processes import is_running, start_of
 from pilotcli.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
 from pilotcli.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
@@ -263,6 +264,15 @@ def test_a_journal_of_a_newer_pilot_is_left_alone(tmp_path: Path) -> None:
     for opening in (Journal.open, Journal.open_existing):
         with pytest.raises(StorageError, match="newer pilot"):
             opening(tmp_path)
+
+
+def test_a_process_that_has_ended_and_was_not_fetched_is_not_running() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        start = start_of(child.pid)
+        assert is_running(child.pid, start)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_running(child.pid, start)
 
 
 def test_a_reader_that_is_left_halfway_may_outlive_the_journal(tmp_path: Path) -> None:
