@@ -95,6 +95,9 @@ class Appender:
             thread.join()
         try:
             self.flush()
+            if self._kept is not None:
+                self._kept.forget(self._kept.cut())
+                self._kept.close()
         except StoreUnreachableError as error:
             lost, self._waiting, self._count = self._count, {}, 0
             raise StoreError(f"{lost} rows are lost: {error.message}", hint=error.hint) from error
