@@ -30,6 +30,7 @@ from pilotcli.records import ModelVersion
 from pilotcli.storage.manifest import (
     MANIFEST,
     clean_metrics,
+    damage_of,
     digest_of,
     manifest_of,
     read_manifest,
@@ -43,7 +44,9 @@ from pilotcli.storage.model_folder import (
     UNFINISHED,
     clean,
     current_number,
+    is_full,
     locked,
+    no_room,
     point_at,
     remove,
     unusable,
@@ -105,7 +108,17 @@ class CheckpointStore:
         try:
             with self._unfinished(home) as folder:
                 writing = True
-                write(folder)
+                try:
+                    write(folder)
+                except Exception as error:
+                    # numpy says only how much it has written, without an error number.
+                    if getattr(error, "errno", None) is None and is_full(home):
+                        raise CheckpointError(
+                            f"cannot save the model {model!r} in {home}: the disk is full "
+                            f"({type(error).__name__}: {error})",
+                            hint=no_room(home),
+                        ) from error
+                    raise
                 writing = False
                 if (folder / MANIFEST).exists():
                     raise CheckpointError(
@@ -136,12 +149,11 @@ class CheckpointStore:
                     content = manifest_of(version, files, model_class=model_class)
                     write_manifest(folder / MANIFEST, self._sealed(content, model, number))
                     sync_folder(folder)
-                    folder.rename(version.path)
-                    point_at(home, number)
+                    point_at(home, number, appearing=(folder, version.path))
         except OSError as error:
             if writing and error.errno not in (*NO_SPACE, *NO_ACCESS):
                 raise
-            raise unusable(error, f"cannot save the model {model!r} in {home}") from error
+            raise unusable(error, f"cannot save the model {model!r} in {home}", home) from error
         return version
 
     def models(self) -> list[str]:
@@ -151,7 +163,7 @@ class CheckpointStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise unusable(error, f"cannot read {self.root}") from error
+            raise unusable(error, f"cannot read {self.root}", self.root) from error
         return sorted(_model_name(folder) for folder in folders if version_numbers(folder))
 
     def versions(self, model: str) -> list[ModelVersion]:
@@ -194,7 +206,11 @@ class CheckpointStore:
     def origin(self, version: ModelVersion) -> Origin:
         """Where `version` comes from; see `Origin`."""
         content = read_manifest(version.path)[2]
-        return origin_of(key_of(self._key_file), content, *self._place(version))
+        try:
+            key = key_of(self._key_file)
+        except OSError as error:
+            raise unusable(error, f"cannot read {self._key_file}", self.root) from error
+        return origin_of(key, content, *self._place(version))
 
     def verify(self, version: ModelVersion) -> None:
         """See to it that `version` is what was saved, and was saved here.
@@ -231,7 +247,8 @@ class CheckpointStore:
                 new.replace(found.path / MANIFEST)
                 sync_folder(found.path)
         except OSError as error:
-            raise unusable(error, f"cannot seal version {version} of {model!r}") from error
+            what = f"cannot seal version {version} of {model!r} in {home}"
+            raise unusable(error, what, home) from error
         if self.origin(found) != "own":
             raise CheckpointError(
                 f"the key {self._key_file} cannot vouch for a checkpoint: it is damaged, belongs "
@@ -243,26 +260,12 @@ class CheckpointStore:
 
     def _compare(self, version: ModelVersion) -> None:
         """Compare every file of `version` with its manifest."""
-        recorded, files, _ = read_manifest(version.path)
-        hint = self._way_back(version.model, version.version)
-        if digest_of(files) != recorded.sha256 or recorded.sha256 != version.sha256:
-            raise CheckpointError(
-                f"{version.path / MANIFEST} was changed after the save", hint=hint
-            )
-        try:
-            there = {file.name: file for file in saved_files(version.path, sync=False)}
-        except OSError as error:
-            raise unusable(error, f"cannot read {version.path}") from error
-        for file in files:
-            if file.name not in there:
-                raise CheckpointError(f"{version.path / file.name} is missing", hint=hint)
-            if there[file.name] != file:
-                raise CheckpointError(
-                    f"{version.path / file.name} is damaged: it is not what was saved", hint=hint
-                )
-        added = sorted(there.keys() - {file.name for file in files})
-        if added:
-            raise CheckpointError(f"{version.path / added[0]} was added after the save", hint=hint)
+        found, files, _ = read_manifest(version.path)
+        damage = damage_of(found, files)
+        if damage is None and found.sha256 != version.sha256:
+            damage = f"{version.path / MANIFEST} was changed after the save"
+        if damage is not None:
+            raise CheckpointError(damage, hint=self._way_back(*self._place(version)))
 
     def rollback(self, model: str, to: int | None = None) -> ModelVersion:
         """Make an older version the current one: `to`, or the one before the current.
@@ -289,7 +292,8 @@ class CheckpointStore:
             with locked(home):
                 point_at(home, to)
         except OSError as error:
-            raise unusable(error, f"cannot roll back the model {model!r} in {home}") from error
+            what = f"cannot roll back the model {model!r} in {home}"
+            raise unusable(error, what, home) from error
         return version
 
     def prune(self, model: str, keep: int) -> list[ModelVersion]:
@@ -314,7 +318,7 @@ class CheckpointStore:
                     remove(home / f"{number:06d}")
                 clean(home)
         except OSError as error:
-            raise unusable(error, f"cannot prune the model {model!r} in {home}") from error
+            raise unusable(error, f"cannot prune the model {model!r} in {home}", home) from error
         return removed
 
     def _folder(self, model: str) -> Path:
@@ -361,10 +365,19 @@ class CheckpointStore:
         return {**unsealed, SEAL: seal_of(key, unsealed, model, version)}
 
     def _way_back(self, model: str, version: int) -> str:
-        older = [number for number in version_numbers(self._folder(model)) if number < version]
-        if not older:
-            return "There is no older version; train the model again."
-        return f"Go back to the version before: pilot models rollback {model} --to {older[-1]}"
+        """What to do instead of loading `version`: the last one before it that is whole."""
+        for number in reversed(version_numbers(self._folder(model))):
+            if number < version and self._is_whole(model, number):
+                command = f"pilot models rollback {shlex.quote(model)} --to {number}"
+                return f"Go back to the last good version before it: {command}"
+        return "There is no older version that is whole: train the model again, with `load: false`."
+
+    def _is_whole(self, model: str, version: int) -> bool:
+        try:
+            found, files, _ = read_manifest(self._folder(model) / f"{version:06d}")
+            return damage_of(found, files) is None
+        except CheckpointError:
+            return False
 
     @contextmanager
     def _unfinished(self, home: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ __all__ = [
     "MANIFEST",
     "SavedFile",
     "clean_metrics",
+    "damage_of",
     "digest_of",
     "manifest_of",
     "read_manifest",
@@ -195,6 +196,25 @@ def read_manifest(folder: Path) -> tuple[ModelVersion, list[SavedFile], dict[str
     ) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     return version, files, content
+
+
+def damage_of(version: ModelVersion, files: list[SavedFile]) -> str | None:
+    """The first thing that is not as it was saved, of a version and what its manifest says of its
+    files; None when all is. Every file is read. Raises `CheckpointError` when one cannot be."""
+    folder = version.path
+    if digest_of(files) != version.sha256:
+        return f"{folder / MANIFEST} was changed after the save"
+    try:
+        there = {file.name: file for file in saved_files(folder, sync=False)}
+    except OSError as error:
+        raise CheckpointError(f"cannot read {folder}: {error.strerror or error}") from error
+    for file in files:
+        if file.name not in there:
+            return f"{folder / file.name} is missing"
+        if there[file.name] != file:
+            return f"{folder / file.name} is damaged: it is not what was saved"
+    added = sorted(there.keys() - {file.name for file in files})
+    return f"{folder / added[0]} was added after the save" if added else None
 
 
 def _check_types(version: ModelVersion, files: list[SavedFile]) -> None:

@@ -21,7 +21,9 @@ __all__ = [
     "UNFINISHED",
     "clean",
     "current_number",
+    "is_full",
     "locked",
+    "no_room",
     "point_at",
     "remove",
     "unusable",
@@ -32,6 +34,7 @@ CURRENT = "current"
 UNFINISHED = ".saving-"
 REMOVED = ".removed-"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_BYTES = 64 << 10
 NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 log = logging.getLogger(__name__)
@@ -75,7 +78,7 @@ def version_numbers(home: Path) -> list[int]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise unusable(error, f"cannot read {home}") from error
+        raise unusable(error, f"cannot read {home}", home) from error
 
 
 def current_number(home: Path) -> int | None:
@@ -88,22 +91,57 @@ def current_number(home: Path) -> int | None:
     return numbers[-1] if numbers else None
 
 
-def point_at(home: Path, number: int) -> None:
-    """Make version `number` the current one."""
+def point_at(home: Path, number: int, *, appearing: tuple[Path, Path] | None = None) -> None:
+    """Make version `number` the current one. The caller holds the lock of `home`.
+
+    With `appearing` its folder is renamed first, from the one name to the other. What needs room
+    on the disk is done before that, so that a save either fails without a version or has one that
+    is the current one.
+    """
     new = home / f".{CURRENT}"
-    with new.open("w", encoding="ascii") as file:
-        file.write(f"{number}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(home / CURRENT)
-    sync_folder(home)
+    try:
+        with new.open("w", encoding="ascii") as file:
+            file.write(f"{number}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if appearing is not None:
+            appearing[0].rename(appearing[1])
+        try:
+            new.replace(home / CURRENT)
+        except BaseException:
+            if appearing is not None:
+                appearing[1].rename(appearing[0])
+            raise
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    try:
+        sync_folder(home)
+    except OSError as error:
+        # It is the current one by now; an error would say that it is not.
+        log.warning("version %s in %s may not outlive a power cut: %s", number, home, error)
 
 
-def unusable(error: OSError, what: str) -> CheckpointError:
-    """What the file system said, as a `CheckpointError` with what to do next."""
+def is_full(folder: Path) -> bool:
+    """Whether the disk of `folder` has next to no room, or no more files, for this user."""
+    disk = os.statvfs(folder)
+    full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < FULL_BYTES
+    return full or (disk.f_files > 0 and disk.f_favail == 0)
+
+
+def no_room(home: Path) -> str:
+    """What to do when the disk of `home` is full."""
+    return (
+        f"Make room on the disk of {home}: `pilot models prune --all --keep 3` removes old "
+        "checkpoints."
+    )
+
+
+def unusable(error: OSError, what: str, home: Path) -> CheckpointError:
+    """What the file system said about `home`, as a `CheckpointError` with what to do next."""
     hint = None
     if error.errno in NO_SPACE:
-        hint = "There is no room left: `pilot models prune --all --keep 3` makes some."
+        hint = no_room(home)
     elif error.errno in NO_ACCESS:
         hint = "The folder must be writable; `home:` in the config names another one."
     return CheckpointError(f"{what}: {error.strerror or error}", hint=hint)

@@ -36,13 +36,14 @@ _KEY_BYTES = 32
 def key_of(file: Path) -> bytes | None:
     """The key in `file`; None where there is none that this user alone can know.
 
-    A key of another user's, or one that others can read, vouches for nothing.
+    A key of another user's, or one that others can read, vouches for nothing. Raises `OSError`
+    where it is the reading that failed: that says nothing about the key.
     """
     try:
         with file.open("rb") as opened:
             info = os.fstat(opened.fileno())
             text = opened.read(_KEY_BYTES * 2 + 1)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return None
     if info.st_uid != os.geteuid() or stat.S_IMODE(info.st_mode) & 0o077:
         return None

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
+import numpy
 import pytest
 from fault_table import KILLS
 from project_folder import Project
+from small_disk import make_larger, small_disk
 
+from pilotcli.errors import CheckpointError
 from pilotcli.storage.checkpoints import CheckpointStore
 
-KILLED_SAVER = """
-import os, pathlib, signal, sys
+FAULTY_SAVER = """
+import errno, os, pathlib, signal, sys
+from pilotcli.errors import CheckpointError
 from pilotcli.storage.checkpoints import CheckpointStore
 
 store = CheckpointStore(pathlib.Path(sys.argv[1]))
-steps = int(sys.argv[2])
+fault, steps = sys.argv[2], int(sys.argv[3])
 FILES = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.listdir", "os.scandir",
-         "os.chmod", "fcntl.flock")
+         "os.chmod", "fcntl.flock", "os.fsync")
 
 
 def count(name, arguments):
     global steps
     if name in FILES:
         steps -= 1
-        if steps == 0:
+        if steps == 0 and fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if steps == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def counted_fsync(descriptor, fsync=os.fsync):
+    count("os.fsync", ())
+    fsync(descriptor)
 
 
 def write(folder):
@@ -39,8 +53,25 @@ def write(folder):
 
 
 store.versions("m")  # what is imported is not counted
+os.fsync = counted_fsync
 sys.addaudithook(count)
-store.save("m", write, model_class="x")
+try:
+    store.save("m", write, model_class="x")
+except CheckpointError as error:
+    sys.exit(3 if "No space left on device" in str(error) else 4)
+sys.exit(0 if steps > 0 else 5)
+"""
+
+LOOPING_SAVER = """
+import os, pathlib, signal, sys, threading
+from pilotcli.storage.checkpoints import CheckpointStore
+
+store = CheckpointStore(pathlib.Path(sys.argv[1]))
+store.versions("m")
+threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()
+while True:
+    store.save("m", lambda folder: (folder / "part").write_text("x" * 50_000), model_class="x")
+    store.prune("m", 5)
 """
 
 DRIVER = """
@@ -67,34 +98,126 @@ class Breaks(PeriodicModelUpdateEvent):
 """
 
 
-def test_a_save_that_is_killed_at_any_of_its_steps_leaves_whole_versions(
-    tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
-    store = CheckpointStore(tmp_path / "models")
+def first_version(root: Path) -> CheckpointStore:
+    """A store with one version of the model `m`."""
+    store = CheckpointStore(root)
     store.save("m", lambda folder: (folder / "part").write_text("first"), model_class="x")
-    program = [sys.executable, "-c", KILLED_SAVER, str(store.root)]
+    return store
 
-    def kill_at(step: int) -> int:
-        return subprocess.run([*program, str(step)], check=False).returncode
 
-    steps, tried = 1, 0
-    while (code := kill_at(steps)) == -signal.SIGKILL:
-        versions = store.versions("m")
-        assert [one.version for one in versions] == list(range(1, len(versions) + 1))
-        for one in versions:
-            store.verify(one)
+def whole_versions(store: CheckpointStore) -> list[int]:
+    """The versions that are listed, each of which is what was saved."""
+    versions = store.versions("m")
+    for one in versions:
+        store.verify(one)
+    return [one.version for one in versions]
+
+
+def left_behind(store: CheckpointStore) -> set[str]:
+    """What is in the model's folder besides its versions and the pointer to the current one."""
+    there = {one.name for one in (store.root / "m").iterdir()}
+    return {name for name in there if not name.isdecimal()} - {"current"}
+
+
+@pytest.mark.parametrize("fault", ["kill", "fail"])
+def test_a_save_that_ends_at_any_of_its_steps_leaves_whole_versions(
+    tmp_path: Path, record_property: Callable[[str, object], None], fault: str
+) -> None:
+    store = first_version(tmp_path / "models")
+    program = [sys.executable, "-c", FAULTY_SAVER, str(store.root), fault]
+    step = tried = 0
+    code = -1
+    while code != 0:
+        step += 1 if KILLS else 6  # all of them by `python -m tests.faults`
+        before = whole_versions(store)
+        code = subprocess.run([*program, str(step)], check=False).returncode
+        versions = whole_versions(store)
         current = store.current("m")
         assert current is not None
-        assert current.version in (len(versions), len(versions) - 1)
+        saved = [*before, before[-1] + 1]
         tried += 1
-        steps += 1 if KILLS else 5  # all of them by `python -m tests.faults`
-    assert code == 0
+        if code == -signal.SIGKILL:
+            assert versions in (before, saved)
+            assert current.version in (before[-1], versions[-1])
+        elif code == 3:  # it was told that nothing was saved
+            assert (versions, current.version) == (before, before[-1])
+        else:  # a step that may fail, such as tidying up behind others; or there is no such step
+            assert code in (0, 5)
+            assert (versions, current.version) == (saved, saved[-1])
     record_property("tried", tried)
     assert tried > 5
-    newest = store.current("m")
-    assert newest == store.versions("m")[-1]
-    left = {one.name for one in newest.path.parent.iterdir()}
-    assert {name for name in left if not name.isdecimal()} == {"current"}
+    assert left_behind(store) == set()
+
+
+def test_savers_that_are_killed_at_random_moments_leave_whole_versions(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    store = first_version(tmp_path / "models")
+    moments, tried = Random(1), 0
+
+    def kill_one(after_s: float) -> int:
+        program = [sys.executable, "-c", LOOPING_SAVER, str(store.root), str(after_s)]
+        return subprocess.run(program, check=False).returncode
+
+    with ThreadPoolExecutor(3) as pool:
+        while tried < max(6, KILLS // 5):
+            killed = list(pool.map(kill_one, [moments.uniform(0, 0.2) for _ in range(3)]))
+            assert killed == [-signal.SIGKILL] * 3
+            whole_versions(store)
+            assert store.current("m") is not None
+            tried += 3
+    record_property("tried", tried)
+    newest = store.save("m", lambda folder: (folder / "part").write_text("last"), model_class="x")
+    assert store.current("m") == newest
+    assert newest.version > tried  # they have saved, before they were killed
+    assert left_behind(store) == set()
+
+
+def test_a_disk_that_is_full_at_any_byte_leaves_the_last_version_and_is_told(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    tried = 0
+    with small_disk(tmp_path / "small", "200k"):
+        store = first_version(tmp_path / "small" / "models")
+        ballast = tmp_path / "small" / "ballast"
+        model = {"a": "x" * 9000, "b": "x" * 100}
+
+        def write(folder: Path) -> None:
+            for name, text in model.items():
+                (folder / name).write_text(text)
+
+        for pages in range(12):
+            disk = os.statvfs(tmp_path / "small")
+            ballast.write_bytes(bytes(disk.f_frsize * (disk.f_bavail - pages)))
+            try:
+                store.save("m", write, model_class="x")
+            except CheckpointError as error:
+                assert "cannot save the model 'm' in " in error.message
+                assert os.strerror(errno.ENOSPC) in error.message
+                assert f"Make room on the disk of {store.root / 'm'}" in str(error.hint)
+                assert whole_versions(store) == [1]
+                assert left_behind(store) == set()
+                tried += 1
+            else:
+                break
+            finally:
+                ballast.unlink()
+        assert whole_versions(store) == [1, 2]
+        assert store.current("m") == store.versions("m")[-1]
+        record_property("tried", tried)
+        assert tried > 4
+
+
+def test_an_array_that_finds_the_disk_full_is_told_as_that(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", "100k"):
+        store = first_version(tmp_path / "small" / "models")
+        array = numpy.zeros(20_000)  # 160 kB; numpy's error has no number
+        with pytest.raises(CheckpointError, match="the disk is full") as caught:
+            store.save("m", lambda folder: numpy.save(folder / "array", array), model_class="x")
+        assert "pilot models prune" in str(caught.value.hint)
+        make_larger(tmp_path / "small")
+        store.save("m", lambda folder: numpy.save(folder / "array", array), model_class="x")
+        assert whole_versions(store) == [1, 2]
 
 
 @pytest.fixture

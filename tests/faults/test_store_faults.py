@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
 import pytest
 from project_folder import Project
+from small_disk import make_larger, small_disk
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.errors import StoreError
@@ -84,32 +83,6 @@ def test_two_runs_that_collect_into_one_table_lose_no_row(project: Project) -> N
         frame = manager.read_all("seen")
     assert len(frame) == 1400
     assert set(frame["label"].value_counts()) == {2}
-
-
-@contextmanager
-def small_disk(folder: Path, size: str, owner: int | None = None) -> Iterator[None]:
-    """A file system of its own in `folder`, of that size."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        if owner is not None:
-            os.chown(folder, owner, owner)
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def make_larger(disk: Path) -> None:
-    """Make room on a small disk."""
-    subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
 
 
 def test_a_full_disk_of_the_store_saves_nothing_of_a_batch(
