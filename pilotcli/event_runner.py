@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass
 from typing import Any, Literal, Protocol
 
 from pilotcli.databases.base import BaseDBController
-from pilotcli.errors import DriverError, Interrupted, UsageError
+from pilotcli.errors import DriverError, Interrupted, PilotError, UsageError
 from pilotcli.event_calls import EventCalls, EventTimeout
 from pilotcli.event_plan import Registered, describe, kind_of
 from pilotcli.events import (
@@ -30,6 +30,7 @@ from pilotcli.events import (
     WorkloadBeforeEvent,
 )
 from pilotcli.model import CheckpointedModel, Provenance
+from pilotcli.names import sentences
 from pilotcli.records import EventKind, FiringOutcome, FiringReason, ModelVersion
 from pilotcli.redaction import redacted
 from pilotcli.signals import (
@@ -468,7 +469,7 @@ def _checked_batch(returned: Any, name: str) -> tuple[Sequence[Mapping[str, Any]
 
 def _told(exc: BaseException) -> tuple[str, str]:
     """One line for the user and the whole traceback, from the driver's own frame on."""
-    text = str(exc).strip()
+    text = sentences(str(exc).strip(), exc.hint if isinstance(exc, PilotError) else None)
     line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, SystemExit):
         line = f"it called sys.exit({exc.code!r})"

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pilotcli.errors import UsageError
+from pilotcli.errors import DriverError, PilotError, UsageError
 from pilotcli.model import PilotModel
 from pilotcli.records import ModelVersion
+from pilotcli.storage.pickling import unpicklable_part
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
@@ -189,12 +190,29 @@ def _adopt(pilot_model: PilotModel, user_model: Any) -> ModelUpdate:
     before = pilot_model.model
     pilot_model.model = user_model
     try:
-        saved = pilot_model.save_model()
+        saved = _saved(pilot_model)
     except BaseException:
         pilot_model.model = before
         raise
     version = saved if isinstance(saved, ModelVersion) else None
     return ModelUpdate(pilot_model, saved=True, version=version)
+
+
+def _saved(pilot_model: PilotModel) -> Any:
+    """Save, and say which part of the model cannot be pickled where it is that."""
+    try:
+        return pilot_model.save_model()
+    except PilotError:
+        raise
+    except Exception as exc:
+        part = unpicklable_part(pilot_model.model, "model", exc)
+        if part is None:
+            raise
+        raise DriverError(
+            f"the model {pilot_model.model_name!r} cannot be saved: pickle does not take {part} "
+            f"({exc})",
+            hint="Leave it out: in the `__getstate__` of its class, or before it is returned.",
+        ) from exc
 
 
 def _checked_interval(value: int, event: str) -> int:

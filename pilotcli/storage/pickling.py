@@ -1,0 +1,89 @@
+"""Which part of an object pickle cannot take.
+
+Pickle names the type that it cannot take, and not where it was met.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["unpicklable_part"]
+
+DEEPEST = 20
+LONGEST_KEY_CHARS = 60
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def unpicklable_part(value: Any, name: str, error: BaseException) -> str | None:
+    """Where in `value`, which is called `name`, pickle meets what it raises `error` at, and its
+    type; None when it is not pickle that raises this.
+
+    The place is written as Python would reach it (`model.layers[2].hook`). Only to be asked when
+    saving has failed: each part on the way is pickled once more, to nowhere.
+    """
+    if not _raises(value, error):
+        return None
+    way = [value]  # also keeps each of them alive, so that no other gets its id
+    while len(way) <= DEEPEST:
+        seen = {id(one) for one in way}
+        parts = ((step, one) for step, one in _parts(way[-1]) if id(one) not in seen)
+        part = next(((step, one) for step, one in parts if _raises(one, error)), None)
+        if part is None:
+            break
+        name += part[0]
+        way.append(part[1])
+    value = way[-1]
+    kind = type(value)
+    return f"{name}, of the type {kind.__module__}.{kind.__qualname__}"
+
+
+def _raises(value: Any, error: BaseException) -> bool:
+    try:
+        pickle.Pickler(_Nowhere()).dump(value)
+    except Exception as exc:  # noqa: BLE001 - whatever a __reduce__ of the user's own raises
+        return type(exc) is type(error) and str(exc) == str(error)
+    return False
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What pickle takes a value apart into: how each part is reached, and the part."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield f"[{_short(key)}]", one
+    elif isinstance(value, (list, tuple)):
+        for number, one in enumerate(value):
+            yield f"[{number}]", one
+    elif isinstance(value, (set, frozenset)):
+        for one in value:
+            yield f" (the element {_short(one)})", one
+    for state in _states(value):
+        for attribute, one in state.items():
+            yield f".{attribute}", one
+
+
+def _states(value: Any) -> Iterator[Mapping[str, Any]]:
+    """An object's attributes, as pickle asks for them: those of `__dict__`, and of `__slots__`."""
+    try:
+        reduced = value.__reduce_ex__(pickle.DEFAULT_PROTOCOL)
+    except Exception:  # noqa: BLE001 - what cannot be taken apart is itself the part
+        return
+    state = reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
+    for one in state if isinstance(state, tuple) else (state,):
+        if isinstance(one, Mapping):
+            yield one
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the user's own __repr__
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= LONGEST_KEY_CHARS else f"{text[:LONGEST_KEY_CHARS]}..."
