@@ -127,6 +127,10 @@ class QueryResult(NamedTuple):
     - `started_at`: seconds since the epoch.
     - `steering`: what became of the pushes; None where nothing was pushed.
     - `attempts`: how often it was sent: again, when the connection was lost while it ran.
+    - `planning_s`, `execution_s`: the server's own times, None where it was not asked or does not
+      tell; both are within `elapsed_s`.
+    - `steering_s`: seconds that pilot needed to turn the handlers' answers into the message.
+    - `answer`: a digest of the rows, in no order, where they are to be compared; else None.
     """
 
     seq: int
@@ -145,6 +149,10 @@ class QueryResult(NamedTuple):
     line: int | None = None
     steering: SteeringReport | None = None
     attempts: int = 1
+    planning_s: float | None = None
+    execution_s: float | None = None
+    steering_s: float = 0.0
+    answer: str | None = None
 
     @property
     def ok(self) -> bool:

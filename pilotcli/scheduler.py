@@ -332,6 +332,9 @@ class PilotScheduler:
         status: QueryStatus = "ok"
         error: PilotError | None = None
         rows, inference_s, collection_s = _NO_ROWS, 0.0, 0.0
+        planning_s: float | None = None
+        execution_s: float | None = None
+        steering_s = 0.0
         steered: Steered | None = None
         report: SteeringReport | None = None
         started_at = time.time()
@@ -341,6 +344,8 @@ class PilotScheduler:
             steered, inference_s = self.steering.run(session, query, pull=round > 0)
             rows, error, elapsed_s = steered.rows, steered.error, steered.elapsed_s
             collection_s, report = steered.collection_s, steered.report
+            planning_s, execution_s = steered.planning_s, steered.execution_s
+            steering_s = steered.steering_s
             if error is not None:
                 status = _status_of(error)
             if steered.notes or report is not None:
@@ -380,6 +385,10 @@ class PilotScheduler:
                 query.line,
                 report,
                 1,
+                planning_s,
+                execution_s,
+                steering_s,
+                None,
             ),
         )
         return result, rows, error, pulled

@@ -137,14 +137,16 @@ class Steered:
     """One query after its steering: its rows, the error that it ended with, what was pulled.
 
     `elapsed_s` is the client's time from the message to its last row, `collection_s` what pulling
-    cost besides. `plan_text` is the plan as JSON, an object with the key `Plan`. `execution_s` and
-    `planning_s` are the server's, None where it did not tell.
+    cost besides, `steering_s` what it took to make the message of the pushes. `plan_text` is the
+    plan as JSON, an object with the key `Plan`. `execution_s` and `planning_s` are the server's,
+    None where it did not tell.
     """
 
     rows: Rows = field(default_factory=Rows)
     error: PilotError | None = None
     elapsed_s: float = 0.0
     collection_s: float = 0.0
+    steering_s: float = 0.0
     plan_text: str | None = None
     planning_s: float | None = None
     execution_s: float | None = None

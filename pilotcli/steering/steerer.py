@@ -141,11 +141,16 @@ class Steerer:
                 "in one (pull_record() runs it)",
             )
             return steered
-        try:
-            message = self._composed(query, pushes) if pushes else _Message(query.sql)
-        except (SteeringError, CapabilityError) as exc:
-            steered.error = exc
-            return steered
+        message = _Message(query.sql)
+        if pushes:
+            began = time.perf_counter()
+            try:
+                message = self._composed(query, pushes)
+            except (SteeringError, CapabilityError) as exc:
+                steered.error = exc
+                return steered
+            finally:
+                steered.steering_s = time.perf_counter() - began
         self._send(query, message, steered, execute)
         if query.command in _NAMES_MEAN_OTHERS:
             self.abilities.forget_schema()

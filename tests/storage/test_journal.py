@@ -395,16 +395,29 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         "ALTER TABLE results DROP COLUMN steering; ALTER TABLE results DROP COLUMN attempts;"
         "ALTER TABLE runs DROP COLUMN request; ALTER TABLE runs DROP COLUMN workload_digest;"
         "DROP TABLE begun; DROP TABLE warmed; DROP TABLE loaded; DROP TABLE resumes;"
-        "DROP TABLE summaries;"
+        "DROP TABLE summaries; DROP TABLE plans;"
+        + "".join(
+            f"ALTER TABLE results DROP COLUMN {name};"
+            for name in ("planning_s", "execution_s", "steering_s", "answer")
+        )
+        + "ALTER TABLE runs DROP COLUMN paired_with; ALTER TABLE runs DROP COLUMN arm;"
         "PRAGMA user_version = 1"
     )
     connection.close()
     with closing(JournalReader(sqlite3.connect(tmp_path / "journal.db"), tmp_path)) as reader:
         assert [one.steering for one in reader.results(run.run_id)] == [None]
+        assert reader.run(run.run_id).arm is None
+        assert not list(reader.plans(run.run_id))
     with closing(Journal.open(tmp_path)) as journal:
         again = start(journal)
+        again.set_pair(run.run_id, "driver")
+        again.add_plan(1, 2, '{"Plan": {"Node Type": "Result"}}')
         told = SteeringReport(("a = 1",), (("b", "why"),), None)
         again.add_result(query(1), result(1, steering=told))
         again.close()
         assert [one.steering for one in journal.results(run.run_id)] == [None]
         assert [one.steering for one in journal.results(again.run_id)] == [told]
+        paired = journal.run(again.run_id)
+        assert (paired.paired_with, paired.arm) == (run.run_id, "driver")
+        (plan,) = journal.plans(again.run_id)
+        assert (plan.seq, plan.round, plan.plan["Plan"]) == (1, 2, {"Node Type": "Result"})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pilotcli.storage.journal.journal import Journal
 from pilotcli.storage.journal.past import BegunFiring, PastRun
 from pilotcli.storage.journal.records import (
+    Arm,
     EventTotals,
     FiringRecord,
+    PlanRecord,
     PretrainingState,
     QueryRecord,
     RunKind,
@@ -16,11 +18,13 @@ from pilotcli.storage.journal.records import (
 from pilotcli.storage.journal.writer import RunJournal
 
 __all__ = [
+    "Arm",
     "BegunFiring",
     "EventTotals",
     "FiringRecord",
     "Journal",
     "PastRun",
+    "PlanRecord",
     "PretrainingState",
     "QueryRecord",
     "RunJournal",

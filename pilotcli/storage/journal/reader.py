@@ -19,6 +19,7 @@ from pilotcli.records import EventKind, ModelVersion, QueryResult, QueryStatus, 
 from pilotcli.storage.journal.records import (
     EventTotals,
     FiringRecord,
+    PlanRecord,
     PretrainingState,
     QueryRecord,
     RunRecord,
@@ -48,6 +49,16 @@ _RUN_COLUMNS = (
     "run_id, kind, workload, config_path, config_text, database, options, started_at, "
     "finished_at, status, exit_code, summary, host, pid, pid_start"
 )
+_LATER_COLUMNS = {
+    "steering": "NULL",
+    "attempts": "1",
+    "planning_s": "NULL",
+    "execution_s": "NULL",
+    "steering_s": "0",
+    "answer": "NULL",
+}
+"""Columns of results that older journals do not have, and what stands for them."""
+_STEERING = QueryResult._fields.index("steering")
 _FIRING_COLUMNS = (
     "event, kind, reason, after_query, outcome, duration_s, fired, fired_at, error, traceback"
 )
@@ -78,7 +89,7 @@ class JournalReader:
     def runs(self, limit: int | None = 20) -> list[RunRecord]:
         """The newest runs, newest first; all of them with `limit=None`."""
         rows = self._all(
-            f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY run_id DESC LIMIT ?",  # noqa: S608
+            f"SELECT {self._run_columns()} FROM runs ORDER BY run_id DESC LIMIT ?",  # noqa: S608
             -1 if limit is None else limit,
         )
         return [_run(row) for row in rows]
@@ -87,7 +98,8 @@ class JournalReader:
         """The run `run_id`, or the newest. Raises `StorageError` when there is none."""
         wanted = "" if run_id is None else "WHERE run_id = ?"
         rows = self._all(
-            f"SELECT {_RUN_COLUMNS} FROM runs {wanted} ORDER BY run_id DESC LIMIT 1",  # noqa: S608
+            f"SELECT {self._run_columns()} FROM runs {wanted} "  # noqa: S608
+            "ORDER BY run_id DESC LIMIT 1",
             *(() if run_id is None else (run_id,)),
         )
         if rows:
@@ -160,19 +172,20 @@ class JournalReader:
         """The results that the query `chosen` selects. They are chosen by the narrow columns alone;
         only those that are asked for are joined with their texts."""
         # A journal of an older pilot that cannot be written to is read as it is.
-        known = {row[1] for row in self._all("PRAGMA table_info(results)")}
-        steering = "steering" if "steering" in known else "NULL"
-        attempts = "attempts" if "attempts" in known else "1"
+        known = self._columns("results")
+        later = ", ".join(
+            name if name in known else default for name, default in _LATER_COLUMNS.items()
+        )
         rows = self._each(
             "SELECT chosen.seq, label, status, started_at, elapsed_s, row_count, error, sqlstate, "  # noqa: S608
-            f"inference_s, collection_s, round, worker, file, line, {steering}, {attempts} "
+            f"inference_s, collection_s, round, worker, file, line, {later} "
             f"FROM ({chosen}) AS chosen "
             "JOIN queries ON queries.run_id = chosen.run_id AND queries.seq = chosen.seq "
             f"ORDER BY {order}",
             *arguments,
         )
         return (
-            QueryResult(*row[:-2])._replace(steering=_steering(row[-2]), attempts=row[-1])
+            QueryResult._make((*row[:_STEERING], _steering(row[_STEERING]), *row[_STEERING + 1 :]))
             for row in rows
         )
 
@@ -188,6 +201,23 @@ class JournalReader:
             *arguments,
         )
         return (QueryRecord(*row) for row in rows)
+
+    def plans(self, run_id: int, *, seq: int | None = None) -> Iterator[PlanRecord]:
+        """The plans of a run's queries, by query and round; only of `seq` when that is given.
+
+        Each round has those that differ from the plan before, round 0 those with actual rows.
+        """
+        if not self._columns("plans"):  # of an older pilot
+            return iter(())
+        wanted, arguments = "run_id = ?", [run_id]
+        if seq is not None:
+            wanted += " AND seq = ?"
+            arguments.append(seq)
+        rows = self._each(
+            f"SELECT seq, round, plan FROM plans WHERE {wanted} ORDER BY seq, round",  # noqa: S608
+            *arguments,
+        )
+        return (PlanRecord(seq, round, json.loads(plan)) for seq, round, plan in rows)
 
     def firings(self, run_id: int) -> list[FiringRecord]:
         """Every firing of an event in a run, in order."""
@@ -340,6 +370,13 @@ class JournalReader:
         values = [*rows[0][:5], bool(rows[0][5]), bool(rows[0][6]), rows[0][7]]
         return PretrainingState(*values)
 
+    def _columns(self, table: str) -> set[str]:
+        return {row[1] for row in self._all(f"PRAGMA table_info({table})")}
+
+    def _run_columns(self) -> str:
+        paired = "paired_with, arm" if "arm" in self._columns("runs") else "NULL, NULL"
+        return f"{_RUN_COLUMNS}, {paired}"
+
     def _all(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         with journal_errors(self.path):
             return self._connection.execute(sql, arguments).fetchall()
@@ -368,8 +405,8 @@ def _firing(row: tuple[Any, ...]) -> FiringRecord:
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:
-    status, (host, pid, pid_start) = row[9], row[12:]
+    status, (host, pid, pid_start) = row[9], row[12:15]
     # Nothing is known about the processes of another machine that shares the folder.
     alive = status == "running" and (host != platform.node() or is_running(pid, pid_start))
-    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive]
+    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive, *row[15:]]
     return RunRecord(*values)

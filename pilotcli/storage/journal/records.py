@@ -9,8 +9,10 @@ from typing import Any, Literal
 from pilotcli.records import EventKind, FiringOutcome, FiringReason, QueryStatus, RunStatus
 
 __all__ = [
+    "Arm",
     "EventTotals",
     "FiringRecord",
+    "PlanRecord",
     "PretrainingState",
     "QueryRecord",
     "RunKind",
@@ -19,6 +21,8 @@ __all__ = [
 ]
 
 RunKind = Literal["run", "pretrain"]
+Arm = Literal["driver", "baseline"]
+"""Which of two paired runs one is: that of the driver, or the one it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class RunRecord:
     """One run, as the journal knows it.
 
     `alive` is False when `status` says `running` and the process of the run is gone: the run was
-    killed. `summary` is what the runner handed over at the end, empty before.
+    killed. `summary` is what the runner handed over at the end, empty before. `paired_with` is the
+    run whose queries took turns with those of this one, and `arm` which of the two this is.
     """
 
     run_id: int
@@ -42,6 +47,8 @@ class RunRecord:
     exit_code: int | None
     summary: Mapping[str, Any]
     alive: bool
+    paired_with: int | None = None
+    arm: Arm | None = None
 
     @property
     def elapsed_s(self) -> float | None:
@@ -65,6 +72,19 @@ class QueryRecord:
     def truncated(self) -> bool:
         """Whether `sql` is only the beginning of the statement."""
         return self.sql_chars > len(self.sql)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """The plan of one query: what `EXPLAIN (FORMAT JSON)` tells, an object with the key `Plan`.
+
+    `round` is the first round in which it was used; 0 stands for one that was taken apart from the
+    rounds and has actual rows.
+    """
+
+    seq: int
+    round: int
+    plan: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

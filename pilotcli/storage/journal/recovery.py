@@ -86,6 +86,6 @@ def _take(connection: sqlite3.Connection, run_id: int, record: Record) -> None:
 def _insert(
     connection: sqlite3.Connection, table: str, columns: tuple[str, ...], row: tuple[object, ...]
 ) -> None:
-    names = ", ".join(("run_id", *columns))
+    names = ", ".join(("run_id", *columns)[: len(row)])  # an older pilot's tail knows fewer
     marks = ", ".join("?" * len(row))
     connection.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608

@@ -14,7 +14,7 @@ from pilotcli.errors import StorageError
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
 
 FILE_NAME = "journal.db"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_TIMEOUT_S = 10.0
 
 # The two tables that grow with a run declare no reference to it: the check would be made for
@@ -37,7 +37,9 @@ CREATE TABLE runs (
     pid INTEGER NOT NULL,
     pid_start TEXT NOT NULL,
     request TEXT NOT NULL DEFAULT '{}', -- JSON: what a resumed run has to ask for again
-    workload_digest TEXT -- of all its statements, null where that was not known at the start
+    workload_digest TEXT, -- of all its statements, null where that was not known at the start
+    paired_with INTEGER, -- the run whose queries took turns with those of this one
+    arm TEXT -- which of the two this is: driver or baseline
 );
 CREATE TABLE queries (
     run_id INTEGER NOT NULL,
@@ -66,6 +68,10 @@ CREATE TABLE results (
     collection_s REAL NOT NULL DEFAULT 0,
     steering TEXT, -- JSON: applied, ignored, native
     attempts INTEGER NOT NULL DEFAULT 1,
+    planning_s REAL,
+    execution_s REAL,
+    steering_s REAL NOT NULL DEFAULT 0,
+    answer TEXT, -- a digest of the rows
     PRIMARY KEY (run_id, result)
 ) WITHOUT ROWID;
 CREATE INDEX results_failed ON results (run_id) WHERE status <> 'ok';
@@ -152,7 +158,17 @@ CREATE TABLE summaries ( -- what a run came to, up to one of its results (RunSum
     summary TEXT NOT NULL -- JSON
 )
 """
-TABLES += f"{RESUMING};{SUMMARIES}"
+
+PLANS = """
+CREATE TABLE plans ( -- of a query that was asked for its plan: the first, and each that changed
+    run_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    round INTEGER NOT NULL, -- 0: taken apart from the rounds, with actual rows
+    plan TEXT NOT NULL, -- JSON, an object with the key Plan
+    PRIMARY KEY (run_id, seq, round)
+) WITHOUT ROWID
+"""
+TABLES += f"{RESUMING};{SUMMARIES};{PLANS}"
 
 UPGRADES = {
     1: "ALTER TABLE results ADD COLUMN steering TEXT",
@@ -160,6 +176,12 @@ UPGRADES = {
     "ALTER TABLE runs ADD COLUMN workload_digest TEXT;"
     "ALTER TABLE results ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;" + RESUMING,
     3: SUMMARIES,
+    4: "ALTER TABLE runs ADD COLUMN paired_with INTEGER;"
+    "ALTER TABLE runs ADD COLUMN arm TEXT;"
+    "ALTER TABLE results ADD COLUMN planning_s REAL;"
+    "ALTER TABLE results ADD COLUMN execution_s REAL;"
+    "ALTER TABLE results ADD COLUMN steering_s REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE results ADD COLUMN answer TEXT;" + PLANS,
 }
 """By version: what makes a file of that version one of the next."""
 

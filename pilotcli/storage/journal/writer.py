@@ -25,6 +25,7 @@ from pilotcli.records import (
 )
 from pilotcli.signals import EventTriggered
 from pilotcli.storage.journal import tail as tails
+from pilotcli.storage.journal.records import Arm
 from pilotcli.storage.journal.schema import journal_errors
 from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summary
 from pilotcli.storage.journal.tail import Tail, tail_path
@@ -56,6 +57,10 @@ OTHER_COLUMNS = (
     "collection_s",
     "steering",
     "attempts",
+    "planning_s",
+    "execution_s",
+    "steering_s",
+    "answer",
 )
 FIRING_COLUMNS = (
     "event",
@@ -232,6 +237,25 @@ class RunJournal:
         self._commit(
             lambda: self._connection.execute(
                 "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+            )
+        )
+
+    def add_plan(self, seq: int, round: int, plan: str) -> None:
+        """Record the plan (JSON, an object with the key `Plan`) that a query had in that round; 0
+        for one that was taken apart from the rounds, with actual rows."""
+        row = (self.run_id, seq, round, _storable(plan))
+        self._commit(
+            lambda: self._connection.execute(
+                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?)", row
+            )
+        )
+
+    def set_pair(self, paired_with: int, arm: Arm) -> None:
+        """Record that the queries of this run take turns with those of the run `paired_with`."""
+        row = (paired_with, arm, self.run_id)
+        self._commit(
+            lambda: self._connection.execute(
+                "UPDATE runs SET paired_with = ?, arm = ? WHERE run_id = ?", row
             )
         )
 
@@ -443,6 +467,9 @@ def _is_usual(result: QueryResult) -> bool:
         and not (result.inference_s or result.collection_s)
         and result.steering is None
         and result.attempts == 1
+        and result.planning_s is None
+        and not result.steering_s
+        and result.answer is None
     )
 
 
@@ -455,6 +482,10 @@ def _others(result: QueryResult) -> tuple[Any, ...]:
         result.collection_s,
         None if result.steering is None else _storable(_steering(result.steering)),
         result.attempts,
+        result.planning_s,
+        result.execution_s,
+        result.steering_s,
+        result.answer,
     )
 
 

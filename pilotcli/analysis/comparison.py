@@ -1,0 +1,191 @@
+"""What a comparison of two runs comes to: frozen, times in seconds.
+
+Throughout, A is the run in question and B the one it is compared with, the baseline. A speed-up is
+the time of B divided by that of A: above 1, A is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pilotcli.storage.journal import RunRecord
+
+__all__ = [
+    "Answers",
+    "Comparison",
+    "Costs",
+    "Effect",
+    "QueryComparison",
+    "QueryTimes",
+    "Unmatched",
+    "Verdict",
+]
+
+Verdict = Literal["failed", "slower", "faster", "same", "unclear", "mended"]
+"""What became of a query, or of the whole, in A.
+
+- `failed`: it failed in A, and not in B;
+- `slower`, `faster`: beyond the noise, and by more than the least effect that counts;
+- `same`: within the noise, and the interval leaves no room for much else;
+- `unclear`: nothing can be said: too few rounds, too much noise, or it failed in both;
+- `mended`: it failed in B, and not in A.
+"""
+
+Answers = Literal["same", "different", "undetermined", "unknown"]
+"""Whether a query's rows are the same in both, in any order: `undetermined` when they differ, and
+the query does not say which rows it wants (LIMIT without an order, random()); `unknown` when they
+were not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A speed-up with its interval at the level `confidence` (0 to 1), None where there is none."""
+
+    speedup: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    verdict: Verdict
+    method: str
+    """How the interval was found, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTimes:
+    """The executions of one query in one run, over all rounds.
+
+    `mean_s` is the mean of those that ended `ok` or at their time-out, of which each counts twice
+    its limit (PAR2); None without any. So are the means of its parts: the server's planning and
+    execution (None where it did not tell), the driver's inference, steering and collection.
+    """
+
+    seq: int
+    executions: int
+    ok: int
+    timeouts: int
+    failed: int
+    mean_s: float | None
+    median_s: float | None
+    planning_s: float | None
+    execution_s: float | None
+    inference_s: float
+    steering_s: float
+    collection_s: float
+    row_count: int | None
+    error: str | None
+    """The first error, where there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryComparison:
+    """One query in both runs.
+
+    `speedup`, `low` and `high` are of its whole time, the driver's inference and steering included;
+    None where nothing can be said. `p_value` is of the test that there is no difference, before
+    the correction for many queries. `certain` says that no test was needed: it ran into its
+    time-out in one run only. `plan_changed` is None where a plan is missing.
+    """
+
+    label: str
+    sql: str
+    file: str | None
+    line: int | None
+    a: QueryTimes
+    b: QueryTimes
+    verdict: Verdict
+    speedup: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    certain: bool
+    answers: Answers
+    plan_changed: bool | None
+
+    @property
+    def seq(self) -> int:
+        """Its number in A."""
+        return self.a.seq
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds that A needs more than B for it, each time; negative when it needs less."""
+        if self.a.mean_s is None or self.b.mean_s is None:
+            return 0.0
+        return whole_s(self.a) - whole_s(self.b)
+
+
+def whole_s(times: QueryTimes) -> float:
+    """Seconds of one execution as its user waits for it: with the driver's inference and steering,
+    without what is collected."""
+    assert times.mean_s is not None
+    return times.mean_s + times.inference_s + times.steering_s
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A query of one run that the other does not have."""
+
+    seq: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Where the time of one run went, in seconds a replay of the workload; `training_s` in all.
+
+    `query_s` is the client's time for the queries, with `planning_s` and `execution_s` in it as far
+    as the server told. `training_s` is what events took.
+    """
+
+    query_s: float
+    planning_s: float | None
+    execution_s: float | None
+    inference_s: float
+    steering_s: float
+    collection_s: float
+    training_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Run A against run B.
+
+    - `paired`: their queries took turns, so that drift of the machine cancels;
+    - `total`: of the sum of all queries' times, what the user waits for a replay;
+    - `geometric`: the geometric mean of the queries' speed-ups, each counting alike;
+    - `p_value`: of Wilcoxon's signed-rank test over the queries, None for fewer than six;
+    - `queries`: those that both have, what needs a look first: different answers, failures, slower
+      ones by what they lose, and at the end the faster ones;
+    - `payback`: replays of the workload after which what A gains has paid for its training: 0 when
+      there was none, None when A does not gain;
+    - `trained_speedup`: `total` with A's training in its time;
+    - `warnings`: what to keep in mind, in words.
+    """
+
+    run_a: RunRecord
+    run_b: RunRecord
+    paired: bool
+    rounds_a: int
+    rounds_b: int
+    total: Effect
+    geometric: Effect
+    p_value: float | None
+    queries: Sequence[QueryComparison]
+    only_a: Sequence[Unmatched]
+    only_b: Sequence[Unmatched]
+    costs_a: Costs
+    costs_b: Costs
+    payback: float | None
+    trained_speedup: float | None
+    warnings: Sequence[str]
+
+    def count(self, verdict: Verdict) -> int:
+        """How many queries have that verdict."""
+        return sum(one.verdict == verdict for one in self.queries)
+
+    @property
+    def different(self) -> list[QueryComparison]:
+        """The queries whose answers differ."""
+        return [one for one in self.queries if one.answers == "different"]
