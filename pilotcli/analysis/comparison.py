@@ -136,7 +136,8 @@ class Costs:
     """Where the time of one run went, in seconds a replay of the workload; `training_s` in all.
 
     `query_s` is the client's time for the queries, with `planning_s` and `execution_s` in it as far
-    as the server told. `training_s` is what events took.
+    as the server told. `training_s` is what updates and pretrainings of models took in this run,
+    `events_s` all other events.
     """
 
     query_s: float
@@ -146,6 +147,7 @@ class Costs:
     steering_s: float
     collection_s: float
     training_s: float
+    events_s: float
 
 
 @dataclass(frozen=True, slots=True)

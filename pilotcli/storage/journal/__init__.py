@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pilotcli.storage.journal.journal import Journal
 from pilotcli.storage.journal.past import BegunFiring, PastRun
+from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import (
     Arm,
     EventTotals,
@@ -23,6 +24,7 @@ __all__ = [
     "EventTotals",
     "FiringRecord",
     "Journal",
+    "JournalReader",
     "PastRun",
     "PlanRecord",
     "PretrainingState",

@@ -219,6 +219,15 @@ class JournalReader:
         )
         return (PlanRecord(seq, round, json.loads(plan)) for seq, round, plan in rows)
 
+    def began_trained(self, run_id: int) -> bool:
+        """Whether the run began with the checkpoint of a model."""
+        if not self._columns("loaded"):  # of an older pilot
+            return False
+        found = self._all(
+            "SELECT 1 FROM loaded WHERE run_id = ? AND version IS NOT NULL LIMIT 1", run_id
+        )
+        return bool(found)
+
     def firings(self, run_id: int) -> list[FiringRecord]:
         """Every firing of an event in a run, in order."""
         rows = self._all(

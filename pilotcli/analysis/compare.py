@@ -1,0 +1,410 @@
+"""Comparing two runs of the journal: their queries matched, their times judged.
+
+Both may be of any time and of different journals. Queries are matched by their text, those of the
+same text in their order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from typing import Any
+
+from pilotcli.analysis.answers import is_undetermined
+from pilotcli.analysis.comparison import (
+    Answers,
+    Comparison,
+    Costs,
+    Effect,
+    QueryComparison,
+    QueryTimes,
+    Unmatched,
+    Verdict,
+    whole_s,
+)
+from pilotcli.analysis.statistics import (
+    CONFIDENCE,
+    Difference,
+    Interval,
+    Sample,
+    differences,
+    geometric_interval,
+    signed_rank,
+    total_interval,
+)
+from pilotcli.errors import UsageError
+from pilotcli.records import EventKind, QueryResult
+from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
+
+__all__ = ["LEAST_EFFECT", "NOT_COMPARED", "compare"]
+
+LEAST_EFFECT = 1.02
+"""A speed-up, or a slow-down, that is smaller is never called one, however certain it is."""
+SAME_WITHIN = 1.25
+"""Only where the interval lies within this factor of 1 both ways, a query is called the same."""
+TIMEOUT_FACTOR = 2.0
+"""PAR2: a time-out counts as twice its limit (penalised average runtime, as in the SAT and
+algorithm-selection competitions)."""
+LEAST_TIME_S = 1e-7
+NOT_COMPARED = frozenset(
+    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "RESET"}
+    | {"PREPARE", "DEALLOCATE", "DISCARD", "LISTEN", "UNLISTEN", "NOTIFY", "SHOW", "LOAD"}
+)
+"""Commands about the session or its transaction: no driver makes them faster."""
+
+_TRAINING = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a journal tells of one run."""
+
+    record: RunRecord
+    queries: dict[int, QueryRecord]
+    results: dict[int, list[QueryResult]] = field(default_factory=lambda: defaultdict(list))
+    plans: dict[int, PlanRecord] = field(default_factory=dict)
+    training_s: float = 0.0
+    events_s: float = 0.0
+    trained_before: bool = False
+
+    @property
+    def rounds(self) -> int:
+        return max((len({one.round for one in own}) for own in self.results.values()), default=0)
+
+
+def compare(
+    journal_a: JournalReader,
+    run_a: int | None,
+    journal_b: JournalReader,
+    run_b: int | None,
+) -> Comparison:
+    """Compare run A with the baseline B; see `Comparison`.
+
+    Raises `UsageError` when the two have no query in common, or are the same run; and
+    `StorageError` when there is no such run.
+    """
+    a, b = _read(journal_a, run_a), _read(journal_b, run_b)
+    if journal_a.path == journal_b.path and a.record.run_id == b.record.run_id:
+        raise UsageError(
+            f"run {a.record.run_id} would be compared with itself",
+            hint="Name two runs; see: pilot runs list",
+        )
+    paired = journal_a.path == journal_b.path and a.record.paired_with == b.record.run_id
+    pairs, only_a, only_b = _matched(a, b)
+    if not pairs:
+        raise UsageError(
+            f"runs {a.record.run_id} and {b.record.run_id} have no query in common",
+            hint="Queries are matched by their text: compare runs of the same workload.",
+        )
+    return _compared(a, b, pairs, only_a, only_b, paired=paired)
+
+
+def _read(journal: JournalReader, run_id: int | None) -> _Run:
+    record = journal.run(run_id)
+    queries = {
+        one.seq: one for one in journal.queries(record.run_id) if one.command not in NOT_COMPARED
+    }
+    run = _Run(record, queries)
+    for result in journal.results(record.run_id):
+        if result.seq in queries:
+            run.results[result.seq].append(result)
+    for plan in journal.plans(record.run_id):
+        # Round 0 has the plan that came last; else it is that of the last round that changed it.
+        known = run.plans.get(plan.seq)
+        if known is None or known.round != 0:
+            run.plans[plan.seq] = plan
+    for total in journal.event_totals(record.run_id, 0):
+        if total.kind in _TRAINING:
+            run.training_s += total.duration_s
+        else:
+            run.events_s += total.duration_s
+    run.trained_before = journal.began_trained(record.run_id)
+    return run
+
+
+def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
+    """The numbers of the queries that both have; those that only A has, and only B."""
+    waiting: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for seq, query in b.queries.items():
+        if seq in b.results:
+            waiting[query.sql, query.sql_chars].append(seq)
+    for own in waiting.values():
+        own.reverse()
+    pairs: list[tuple[int, int]] = []
+    only_a: list[Unmatched] = []
+    for seq, query in a.queries.items():
+        if seq not in a.results:
+            continue
+        found = waiting.get((query.sql, query.sql_chars))
+        if found:
+            pairs.append((seq, found.pop()))
+        else:
+            only_a.append(Unmatched(seq, query.label))
+    left = sorted(seq for own in waiting.values() for seq in own)
+    return pairs, only_a, [Unmatched(seq, b.queries[seq].label) for seq in left]
+
+
+def _compared(
+    a: _Run,
+    b: _Run,
+    pairs: Sequence[tuple[int, int]],
+    only_a: Sequence[Unmatched],
+    only_b: Sequence[Unmatched],
+    *,
+    paired: bool,
+) -> Comparison:
+    times = [(_times(a.results[one]), _times(b.results[other])) for one, other in pairs]
+    samples: list[Sample | None] = []
+    for (one, other), (times_a, times_b) in zip(pairs, times, strict=True):
+        failed = times_a.mean_s is None or times_b.mean_s is None
+        failed = failed or bool(times_a.failed or times_b.failed)
+        samples.append(None if failed else _sample(a.results[one], b.results[other], paired))
+    timed = [one for one in samples if one is not None]
+    judged = iter(differences(timed, paired=paired))
+    queries = [
+        _query(a, b, pair, both, None if sample is None else next(judged))
+        for pair, both, sample in zip(pairs, times, samples, strict=True)
+    ]
+    rank = signed_rank(timed)
+    total = _effect(total_interval(timed, paired=paired), rank, len(timed), rounds=_least(timed))
+    geometric = _effect(geometric_interval(timed), rank, len(timed), rounds=1)
+    costs_a, costs_b = _costs(a, times, 0), _costs(b, times, 1)
+    sum_a, sum_b = (
+        sum(whole_s(both[at]) for both, sample in zip(times, samples, strict=True) if sample)
+        for at in (0, 1)
+    )
+    gain_s = sum_b - sum_a
+    rounds = max(1, a.rounds)
+    trained = sum_a + a.training_s / rounds
+    return Comparison(
+        run_a=a.record,
+        run_b=b.record,
+        paired=paired,
+        rounds_a=a.rounds,
+        rounds_b=b.rounds,
+        total=total,
+        geometric=geometric,
+        p_value=rank,
+        queries=tuple(sorted(queries, key=_by_weight)),
+        only_a=tuple(only_a),
+        only_b=tuple(only_b),
+        costs_a=costs_a,
+        costs_b=costs_b,
+        payback=a.training_s / gain_s if gain_s > 0 else None,
+        trained_speedup=sum_b / trained if trained > 0 else None,
+        warnings=tuple(_warnings(a, b, queries, paired)),
+    )
+
+
+def _times(results: Sequence[QueryResult]) -> QueryTimes:
+    timed = [one for one in results if one.status in ("ok", "timeout")]
+    errors = [one for one in results if one.status not in ("ok", "timeout")]
+    values = [_penalised_s(one) for one in timed]
+    return QueryTimes(
+        seq=results[0].seq,
+        executions=len(results),
+        ok=sum(one.ok for one in results),
+        timeouts=sum(one.status == "timeout" for one in results),
+        failed=len(errors),
+        mean_s=fmean(values) if values else None,
+        median_s=median(values) if values else None,
+        planning_s=_known_mean(one.planning_s for one in timed),
+        execution_s=_known_mean(one.execution_s for one in timed),
+        inference_s=_mean(one.inference_s for one in timed),
+        steering_s=_mean(one.steering_s for one in timed),
+        collection_s=_mean(one.collection_s for one in timed),
+        row_count=next((one.row_count for one in reversed(results) if one.ok), None),
+        error=next((one.error for one in errors if one.error), None),
+    )
+
+
+def _penalised_s(result: QueryResult) -> float:
+    return result.elapsed_s * (TIMEOUT_FACTOR if result.status == "timeout" else 1.0)
+
+
+def _whole_s(result: QueryResult) -> float:
+    whole = _penalised_s(result) + result.inference_s + result.steering_s
+    return max(whole, LEAST_TIME_S)
+
+
+def _sample(a: Sequence[QueryResult], b: Sequence[QueryResult], paired: bool) -> Sample:
+    """The whole times of a query: of the rounds that both have, where they are pairs."""
+    if paired:
+        by_round = {one.round: one for one in b}
+        both = [(one, by_round[one.round]) for one in a if one.round in by_round]
+        if both:
+            return Sample([_whole_s(one) for one, _ in both], [_whole_s(one) for _, one in both])
+    return Sample([_whole_s(one) for one in a], [_whole_s(one) for one in b])
+
+
+def _query(
+    a: _Run,
+    b: _Run,
+    pair: tuple[int, int],
+    times: tuple[QueryTimes, QueryTimes],
+    difference: Difference | None,
+) -> QueryComparison:
+    query = a.queries[pair[0]]
+    times_a, times_b = times
+    verdict, certain = _verdict(times_a, times_b, difference)
+    plan_a, plan_b = a.plans.get(pair[0]), b.plans.get(pair[1])
+    changed = None
+    if plan_a is not None and plan_b is not None:
+        changed = _shape(plan_a.plan.get("Plan")) != _shape(plan_b.plan.get("Plan"))
+    return QueryComparison(
+        label=query.label,
+        sql=query.sql,
+        file=query.file,
+        line=query.line,
+        a=times_a,
+        b=times_b,
+        verdict=verdict,
+        speedup=None if difference is None else difference.speedup,
+        low=None if difference is None else difference.low,
+        high=None if difference is None else difference.high,
+        p_value=None if difference is None else difference.p_value,
+        certain=certain,
+        answers=_answers(a.results[pair[0]], b.results[pair[1]], query.sql),
+        plan_changed=changed,
+    )
+
+
+def _verdict(a: QueryTimes, b: QueryTimes, difference: Difference | None) -> tuple[Verdict, bool]:
+    """The verdict on one query, and whether it needed no test."""
+    if a.failed or b.failed:
+        if a.failed and b.failed:
+            return "unclear", False
+        return ("failed", True) if a.failed else ("mended", True)
+    if difference is None:
+        return "unclear", False
+    often_a, often_b = 2 * a.timeouts > a.executions, 2 * b.timeouts > b.executions
+    if often_a and often_b:
+        return "unclear", False
+    if often_a and not b.timeouts:
+        return "slower", True
+    if often_b and not a.timeouts:
+        return "faster", True
+    if difference.low is None or difference.high is None or difference.corrected is None:
+        return "unclear", False
+    if difference.corrected < 1 - CONFIDENCE:
+        if difference.speedup < 1 / LEAST_EFFECT:
+            return "slower", False
+        if difference.speedup > LEAST_EFFECT:
+            return "faster", False
+    return _same(difference.low, difference.high), False
+
+
+def _same(low: float, high: float) -> Verdict:
+    return "same" if low > 1 / SAME_WITHIN and high < SAME_WITHIN else "unclear"
+
+
+def _effect(found: Interval, rank: float | None, queries: int, *, rounds: int) -> Effect:
+    """An interval judged; where it was found from queries alone, Wilcoxon's test must agree."""
+    verdict: Verdict = "unclear"
+    if found.speedup is not None and found.low is not None and found.high is not None:
+        agreed = rounds > 1 or (rank is not None and rank < 1 - CONFIDENCE)
+        if found.high < 1 and found.speedup < 1 / LEAST_EFFECT and agreed:
+            verdict = "slower"
+        elif found.low > 1 and found.speedup > LEAST_EFFECT and agreed:
+            verdict = "faster"
+        else:
+            verdict = _same(found.low, found.high)
+    return Effect(found.speedup, found.low, found.high, CONFIDENCE, verdict, found.method)
+
+
+def _least(samples: Sequence[Sample]) -> int:
+    return min((min(len(one.a), len(one.b)) for one in samples), default=0)
+
+
+def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult], sql: str) -> Answers:
+    known_a = {one.round: one.answer for one in a if one.answer is not None}
+    known_b = {one.round: one.answer for one in b if one.answer is not None}
+    if not known_a or not known_b:
+        return "unknown"
+    shared = known_a.keys() & known_b.keys()
+    if shared:
+        same = all(known_a[round] == known_b[round] for round in shared)
+    else:
+        same = set(known_a.values()) == set(known_b.values())
+    if same:
+        return "same"
+    return "undetermined" if is_undetermined(sql) else "different"
+
+
+def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:
+    own = [both[at] for both in times if both[at].mean_s is not None]
+    return Costs(
+        query_s=sum(one.mean_s for one in own if one.mean_s is not None),
+        planning_s=_known_sum(one.planning_s for one in own),
+        execution_s=_known_sum(one.execution_s for one in own),
+        inference_s=sum(one.inference_s for one in own),
+        steering_s=sum(one.steering_s for one in own),
+        collection_s=sum(one.collection_s for one in own),
+        training_s=run.training_s,
+        events_s=run.events_s,
+    )
+
+
+def _shape(node: Any) -> Any:
+    """What makes a plan another one: its nodes, relations and indexes, without numbers."""
+    if not isinstance(node, Mapping):
+        return None
+    named = [node.get(key) for key in ("Node Type", "Join Type", "Alias", "Index Name")]
+    return named, [_shape(one) for one in node.get("Plans", ())]
+
+
+_ORDER: Mapping[Verdict, int] = {
+    "failed": 1,
+    "slower": 2,
+    "unclear": 3,
+    "same": 4,
+    "mended": 5,
+    "faster": 6,
+}
+
+
+def _by_weight(one: QueryComparison) -> tuple[int, float, int]:
+    place = 0 if one.answers == "different" else _ORDER[one.verdict]
+    if place == _ORDER["slower"]:
+        return place, one.speedup if one.speedup is not None else 0.0, one.seq
+    return place, -one.lost_s, one.seq
+
+
+def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool) -> Iterable[str]:
+    fewest = min(a.rounds, b.rounds)
+    if not paired:
+        yield (
+            "the two runs did not take turns: what the machine did otherwise between them counts "
+            "as a difference (pilot run --against measures both together)"
+        )
+    if fewest < 2:
+        yield "one round: nothing separates noise from difference in one query (--rounds 3)"
+    for run in (a.record, b.record):
+        if run.status != "finished":
+            state = "was killed" if run.status == "running" and not run.alive else run.status
+            yield f"run {run.run_id} is not a whole one: {state}"
+    timeouts = sum(bool(one.a.timeouts or one.b.timeouts) for one in queries)
+    if timeouts:
+        noun = "query" if timeouts == 1 else "queries"
+        yield f"{timeouts} {noun} ran into the time-out, which counts as twice its limit (PAR2)"
+    if not paired and a.record.database != b.record.database:
+        yield f"different databases: {a.record.database}; {b.record.database}"
+    if a.trained_before:
+        yield "a model was trained before this run, which its training time does not have"
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return fmean(found) if found else 0.0
+
+
+def _known_mean(values: Iterable[float | None]) -> float | None:
+    found = [one for one in values if one is not None]
+    return fmean(found) if found else None
+
+
+def _known_sum(values: Iterable[float | None]) -> float | None:
+    found = [one for one in values if one is not None]
+    return sum(found) if found else None

@@ -1,0 +1,345 @@
+"""The statistics of a comparison. Times are in seconds, effects are logarithms of speed-ups.
+
+Few rounds and many queries: that is what a comparison of runs looks like, and what each method here
+is chosen for.
+
+- *A query* has as many differences of logarithms as there were rounds, often three. Their variance
+  alone says little, so it is moderated with that of all queries: the empirical Bayes estimate of
+  Smyth (Statistical Applications in Genetics and Molecular Biology 3(1), 2004), under Student's t
+  with the degrees of freedom that it earns. Where a query's own variance is the larger one, that is
+  used: noise has spikes, and one of them must not count as a difference.
+- *Several queries* are tested at once, so their p-values are corrected after Holm (1979): the level
+  bounds the chance that any of them is called different while none is.
+- *The total* is a ratio of sums. Its interval is a percentile bootstrap: each query's rounds are
+  drawn anew from its own rounds, pairs staying pairs. The deviations are stretched by what so few
+  rounds make a bootstrap too narrow, sqrt(R / (R - 1)), and from the normal quantile to Student's,
+  by the degrees of freedom of Welch and Satterthwaite.
+- *The geometric mean* asks about queries like these, so queries are drawn anew (BCa bootstrap), and
+  Wilcoxon's signed-rank test has to agree.
+
+With one round nothing separates noise from difference within a query; then queries are not judged
+one by one, and the total is judged as the geometric mean is.
+
+numpy and scipy are imported when a function is called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = [
+    "CONFIDENCE",
+    "LEAST_QUERIES",
+    "Difference",
+    "Interval",
+    "Sample",
+    "differences",
+    "geometric_interval",
+    "signed_rank",
+    "total_interval",
+]
+
+CONFIDENCE = 0.98
+"""The level of every interval. A comparison makes three kinds of statements (the total, the
+geometric mean, the queries), each at this level, so that together they are wrong in at most about
+5 % of the comparisons of equals; `tests/analysis/test_honesty.py` measures it."""
+LEAST_QUERIES = 6
+"""With fewer of them Wilcoxon's test could not tell a difference at any level of use."""
+SEED = 20260101
+_MOST_REPLICATES, _LEAST_REPLICATES = 10_000, 1_000
+_PICKS = 20_000_000
+"""So many random numbers a bootstrap takes at most, unless that leaves too few replicates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One query's times in seconds, one for each round, all above 0.
+
+    In a paired comparison, `a[i]` and `b[i]` are of the same round.
+    """
+
+    a: Sequence[float]
+    b: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A speed-up (time of B by time of A) with its interval; None for what cannot be told."""
+
+    speedup: float | None
+    low: float | None
+    high: float | None
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One query's speed-up, with the interval and the p-value of no difference.
+
+    `corrected` is the p-value after Holm's correction over all queries. All but the speed-up are
+    None where there are too few rounds.
+    """
+
+    speedup: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    corrected: float | None
+
+
+def differences(samples: Sequence[Sample], *, paired: bool) -> list[Difference]:
+    """Each query judged by itself."""
+    import numpy as np
+    from scipy import stats
+
+    if not samples:
+        return []
+    effects, variances, freedoms, shares = (
+        np.array(values, dtype=float)
+        for values in zip(*(_effect(one, paired) for one in samples), strict=True)
+    )
+    judged = freedoms > 0
+    p_values = np.full(len(samples), np.nan)
+    margins = np.full(len(samples), np.nan)
+    if judged.any():
+        prior_freedom, prior = _prior(variances[judged], freedoms[judged])
+        own, freedom = variances[judged], freedoms[judged]
+        if math.isinf(prior_freedom):
+            moderated = np.full(len(own), prior)
+        else:
+            moderated = (prior_freedom * prior + freedom * own) / (prior_freedom + freedom)
+        # Never below a query's own: see the module's text on spikes. The least one is that of a
+        # clock: times that are equal to the last digit must not divide by zero.
+        errors = np.sqrt(np.maximum(np.maximum(moderated, own), 1e-12) * shares[judged])
+        freedom = np.minimum(freedom + prior_freedom, freedom.sum())
+        p_values[judged] = 2 * stats.t.sf(np.abs(effects[judged]) / errors, freedom)
+        margins[judged] = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * errors
+    corrected = _holm(p_values)
+    return [
+        Difference(
+            _exp(effect),
+            None if np.isnan(margin) else _exp(effect - margin),
+            None if np.isnan(margin) else _exp(effect + margin),
+            None if np.isnan(p_value) else float(p_value),
+            None if np.isnan(after) else float(after),
+        )
+        for effect, margin, p_value, after in zip(
+            effects, margins, p_values, corrected, strict=True
+        )
+    ]
+
+
+def total_interval(samples: Sequence[Sample], *, paired: bool) -> Interval:
+    """The speed-up of all queries together: the sum of B's mean times by that of A's."""
+    import numpy as np
+    from scipy import stats
+
+    if not samples:
+        return Interval(None, None, None, "there is no query to compare")
+    means_a = np.array([_mean(one.a) for one in samples])
+    means_b = np.array([_mean(one.b) for one in samples])
+    sum_a, sum_b = means_a.sum(), means_b.sum()
+    speedup = float(sum_b / sum_a)
+    least = min(min(len(one.a), len(one.b)) for one in samples)
+    if least < 2:
+        ratio = _over_queries(means_a, means_b, _log_ratio_of_sums)
+        if ratio is None:
+            return Interval(speedup, None, None, "one round of too few queries: no interval")
+        return Interval(speedup, *ratio, "one round: bootstrap (BCa) over queries")
+    parts = _deviations(samples, sum_a, sum_b, paired)
+    variances = np.array([sum(float((one**2).sum()) / len(one) / (len(one) - 1) for one in group)
+                          for group in parts])  # fmt: skip
+    if not variances.sum() > 0:
+        return Interval(speedup, speedup, speedup, "bootstrap over rounds: without any noise")
+    freedoms = np.array([sum(len(one) - 1 for one in group) for group in parts])
+    freedom = variances.sum() ** 2 / (variances**2 / freedoms).sum()
+    level = (1 + CONFIDENCE) / 2
+    stretch = stats.t.ppf(level, freedom) / stats.norm.ppf(level)
+    generator = np.random.default_rng(SEED)
+    picks = sum(len(one) for group in parts for one in group)
+    replicates = int(min(_MOST_REPLICATES, max(_LEAST_REPLICATES, _PICKS / picks)))
+    drawn = np.zeros(replicates)
+    for group in parts:
+        for one in group:
+            rounds = len(one)
+            chosen = generator.integers(rounds, size=(replicates, rounds))
+            drawn += one[chosen].mean(axis=1) * math.sqrt(rounds / (rounds - 1))
+    low, high = np.quantile(drawn * stretch, [1 - level, level])
+    centre = math.log(speedup)
+    method = f"bootstrap over rounds, {replicates:,} times, seed {SEED}"
+    return Interval(speedup, _exp(centre + low), _exp(centre + high), method)
+
+
+def geometric_interval(samples: Sequence[Sample]) -> Interval:
+    """The geometric mean of the queries' speed-ups, each counting alike."""
+    import numpy as np
+
+    if not samples:
+        return Interval(None, None, None, "there is no query to compare")
+    means_a = np.array([np.mean(np.log(one.a)) for one in samples])
+    means_b = np.array([np.mean(np.log(one.b)) for one in samples])
+    speedup = _exp(float((means_b - means_a).mean()))
+    found = _over_queries(means_a, means_b, _mean_difference)
+    if found is None:
+        return Interval(speedup, None, None, f"fewer than {LEAST_QUERIES} queries: no interval")
+    method = f"bootstrap (BCa) over queries, {_replicates(len(samples)):,} times, seed {SEED}"
+    return Interval(speedup, *found, method)
+
+
+def signed_rank(samples: Sequence[Sample]) -> float | None:
+    """The p-value of Wilcoxon's signed-rank test that queries are as often slower as faster in A,
+    and by as much; None for fewer than six."""
+    import numpy as np
+    from scipy import stats
+
+    effects = np.array([np.mean(np.log(one.b)) - np.mean(np.log(one.a)) for one in samples])
+    if len(effects) < LEAST_QUERIES:
+        return None
+    if not effects.any():
+        return 1.0
+    method = "exact" if len(effects) <= 50 and len(np.unique(abs(effects))) == len(effects) else (
+        "approx"
+    )  # fmt: skip
+    return float(stats.wilcoxon(effects, method=method).pvalue)
+
+
+def _effect(sample: Sample, paired: bool) -> tuple[float, float, float, float]:
+    """The mean difference of logarithms; the variance of one difference, its degrees of freedom,
+    and the share of that variance which the mean has."""
+    import numpy as np
+
+    a, b = np.log(sample.a), np.log(sample.b)
+    if paired and len(a) == len(b):
+        rounds = len(a)
+        variance = float((b - a).var(ddof=1)) if rounds > 1 else 0.0
+        return float((b - a).mean()), variance, rounds - 1, 1 / rounds
+    freedom = len(a) + len(b) - 2
+    squares = float(((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum())
+    enough = min(len(a), len(b)) > 1
+    variance = squares / freedom if enough else 0.0
+    share = 1 / len(a) + 1 / len(b)
+    return float(b.mean() - a.mean()), variance, freedom if enough else 0, share
+
+
+def _prior(variances: Floats, freedoms: Floats) -> tuple[float, float]:
+    """Degrees of freedom and value of the variance that queries have in common, fitted to theirs by
+    the moments of their logarithms (Smyth 2004, section 6.2); infinite freedom where they are all
+    the same."""
+    import numpy as np
+    from scipy import special
+
+    positive = variances > 0
+    if positive.sum() < 3:
+        return 0.0, 0.0
+    half = freedoms[positive] / 2
+    logs = np.log(variances[positive]) - special.digamma(half) + np.log(half)
+    centre = float(logs.mean())
+    spread = float(logs.var(ddof=1) - special.polygamma(1, half).mean())
+    if spread <= 0:
+        return math.inf, _exp(centre)
+    half_prior = _inverse_trigamma(spread)
+    return 2 * half_prior, _exp(centre + float(special.digamma(half_prior)) - math.log(half_prior))
+
+
+def _inverse_trigamma(value: float) -> float:
+    """Where the trigamma function has that value, by Newton's method on its reciprocal, which is
+    convex: each step comes closer from one side."""
+    from scipy import special
+
+    at = 0.5 + 1 / value
+    for _ in range(50):
+        there = float(special.polygamma(1, at))
+        step = there * (1 - there / value) / float(special.polygamma(2, at))
+        at += step
+        if abs(step) < 1e-8 * at:
+            break
+    return at
+
+
+def _holm(p_values: Floats) -> Floats:
+    """The p-values after Holm's correction; NaN where there is none."""
+    import numpy as np
+
+    corrected = np.full(len(p_values), np.nan)
+    known = np.flatnonzero(~np.isnan(p_values))
+    if not len(known):
+        return corrected
+    order = known[np.argsort(p_values[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * factors))
+    return corrected
+
+
+def _deviations(
+    samples: Sequence[Sample], sum_a: float, sum_b: float, paired: bool
+) -> list[list[Floats]]:
+    """For each query what its rounds add to the logarithm of the total's speed-up, to the first
+    order and about their mean; apart for A and B where rounds are not pairs."""
+    import numpy as np
+
+    found: list[list[Floats]] = []
+    for one in samples:
+        a, b = np.asarray(one.a) / sum_a, np.asarray(one.b) / sum_b
+        if paired and len(a) == len(b):
+            both = b - a
+            found.append([both - both.mean()])
+        else:
+            found.append([b - b.mean(), a.mean() - a])
+    return found
+
+
+def _log_ratio_of_sums(a: Floats, b: Floats, axis: int = -1) -> Any:
+    import numpy as np
+
+    return np.log(b.sum(axis) / a.sum(axis))
+
+
+def _mean_difference(a: Floats, b: Floats, axis: int = -1) -> Any:
+    return (b - a).mean(axis)
+
+
+def _over_queries(a: Floats, b: Floats, effect: Callable[..., Any]) -> tuple[float, float] | None:
+    """The interval of `effect` when other queries like these are drawn; None for too few."""
+    import numpy as np
+    from scipy import stats
+
+    if len(a) < LEAST_QUERIES:
+        return None
+    whole = float(effect(a, b))
+    # BCa needs values that differ when a query is left out.
+    ratios = b - a if (a <= 0).any() else np.log(b / a)
+    if np.ptp(ratios) < 1e-12:
+        return _exp(whole), _exp(whole)
+    found = stats.bootstrap(
+        (a, b),
+        effect,
+        paired=True,
+        vectorized=True,
+        n_resamples=_replicates(len(a)),
+        batch=max(1, 2_000_000 // len(a)),
+        confidence_level=CONFIDENCE,
+        method="BCa" if len(a) <= 2_000 else "percentile",
+        random_state=np.random.default_rng(SEED),
+    ).confidence_interval
+    return _exp(float(found.low)), _exp(float(found.high))
+
+
+def _replicates(queries: int) -> int:
+    return int(min(_MOST_REPLICATES, max(_LEAST_REPLICATES, _PICKS / queries)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 700.0))
