@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Sequence
@@ -11,10 +10,10 @@ from collections.abc import Sequence
 from pilotcli.config.model import RunSection
 from pilotcli.databases.base import Session
 from pilotcli.errors import DatabaseError, Interrupted, PilotError, QueryError
-from pilotcli.records import Query
-from pilotcli.scheduler import PilotScheduler
+from pilotcli.records import Query, QueryResult
+from pilotcli.scheduler import Answer, PilotScheduler
 from pilotcli.signals import Notice
-from pilotcli.units import KEPT, ends_block, remember
+from pilotcli.units import KEPT, WRITES, ends_block, remember
 
 __all__ = ["Worker"]
 
@@ -22,10 +21,6 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 _BLOCK_LOST = DatabaseError("not run: the connection was lost inside its transaction block")
 _READS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW"})
-_WRITES = re.compile(
-    r"\b(insert|update|delete|merge|into|nextval|setval|call|lo_\w+|dblink\w*|pg_advisory\w*)\b",
-    re.IGNORECASE,
-)
 
 
 class Worker:
@@ -74,15 +69,22 @@ class Worker:
         self._scheduler.warm(self._ready(), query, round, self._number)
         self._note(query)
 
-    def run(self, query: Query, round: int) -> None:
-        """Run a query and record what became of it."""
+    def run(self, query: Query, round: int, answer: Answer | None = None) -> QueryResult:
+        """Run a query and record what became of it; `answer` as in `PilotScheduler.walk`."""
         session = self._ready()
         refused = _BLOCK_LOST if self._block_lost else None
-        self._scheduler.walk(session, query, round, self._number, refused=refused, lost=self._lost)
+        result, _, _ = self._scheduler.walk(
+            session, query, round, self._number, refused=refused, lost=self._lost, answer=answer
+        )
         if refused is not None:
             self._block_lost = not ends_block(query)
-            return
-        self._note(query)
+        else:
+            self._note(query)
+        return result
+
+    def session(self) -> Session:
+        """The session, opened anew where it is gone. Raises as `run` does."""
+        return self._ready()
 
     def leave(self) -> None:
         """Close the session; an open transaction is rolled back."""
@@ -133,7 +135,7 @@ class Worker:
         if self._block:
             repeat = not ends_block(query) and len(self._block) < KEPT
         else:
-            repeat = query.command in _READS and not _WRITES.search(query.sql)
+            repeat = query.command in _READS and not WRITES.search(query.sql)
         return self._ready() if repeat else None
 
     def _reconnect(self) -> None:

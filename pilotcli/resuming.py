@@ -100,6 +100,13 @@ def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
                 f"run {record.run_id} is a `pilot {record.kind}`",
                 hint=f"Resume it with: pilot {record.kind} --resume {record.run_id}",
             )
+        if record.paired_with is not None:
+            raise UsageError(
+                f"run {record.run_id} took turns with run {record.paired_with}: a paired run "
+                "cannot be continued",
+                hint="Start it anew; what there is of it: "
+                f"pilot runs compare {record.run_id} {record.paired_with}",
+            )
         if _is_complete(record):
             raise UsageError(
                 f"run {record.run_id} is complete: there is nothing to resume",
@@ -107,7 +114,8 @@ def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
             )
         return record
     for record in journal.runs(limit=None):
-        if record.kind == kind and not _is_complete(record) and not record.alive:
+        resumable = record.paired_with is None and not _is_complete(record)
+        if record.kind == kind and resumable and not record.alive:
             return record
     raise UsageError(
         f"there is no interrupted run in {journal.path.parent}", hint="See: pilot runs list"

@@ -49,6 +49,9 @@ class RunLogger:
         self.add_result = run.add_result
         self.add_warmed = run.add_warmed
         self.begin_firing = run.begin_firing
+        self.add_plan = run.add_plan
+        self.set_pair = run.set_pair
+        self.flush = run.flush
         self.close = run.close
 
     def is_own(self, token: str) -> bool:

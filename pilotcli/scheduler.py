@@ -38,9 +38,11 @@ from pilotcli.steering.steering import Steering
 from pilotcli.storage.data_manager import DataManager
 from pilotcli.workload import leading_keyword
 
-__all__ = ["PilotScheduler", "RunLog", "SchedulerFactory"]
+__all__ = ["Answer", "PilotScheduler", "RunLog", "SchedulerFactory"]
 
 _NO_ROWS = Rows()
+Answer = Callable[[Rows], str]
+"""Makes the digest of a result's rows."""
 MOST_ATTEMPTS = 3
 """How often a query is sent at most whose connection is lost each time: it may be the reason."""
 NOTES_SHOWN = 20
@@ -109,6 +111,10 @@ class PilotScheduler:
         self.on_result: Callable[[QueryResult], object] | None = None
         """Told of each result as soon as it is recorded, before events fire; by one thread at a
         time."""
+        self.answer: Answer | None = None
+        """Makes the digest of rows that is recorded with each result that is `ok`."""
+        self.on_plan: Callable[[Query, int, str], object] | None = None
+        """Told of each plan that was pulled (JSON), with its query and round."""
         self.finished = 0
         self._log = log
         self._collect: CollectSection | None = None
@@ -278,12 +284,14 @@ class PilotScheduler:
         *,
         refused: PilotError | None = None,
         lost: Callable[[Query], Session | None] | None = None,
+        answer: Answer | None = None,
     ) -> tuple[QueryResult, Rows, PilotError | None]:
         """Run `query` in `session`, record it, fire what is due; never raises for the query.
 
         With `refused` it is recorded with that error and not run. `lost` is asked, when the
         connection was lost meanwhile, for a session in which to run it once more; what it raises
-        is passed on, and then nothing is recorded. Returns the query's result, its rows, and the
+        is passed on, and then nothing is recorded. `answer` makes the digest of the rows that is
+        recorded with a result that is `ok`. Returns the query's result, its rows, and the
         error that it ended with.
         """
         if self.bus.hears(QueryStarted):
@@ -300,6 +308,9 @@ class PilotScheduler:
                 session, attempts = again, attempts + 1
                 result, rows, error, pulled = self.run_in(session, query, round, worker)
             result = result._replace(attempts=attempts)
+        answer = answer or self.answer
+        if answer is not None and error is None:
+            result = result._replace(answer=answer(rows))
         stopped = result.status == "cancelled" and self.stop.is_set()
         if stopped:
             result, pulled = result._replace(error=STOPPED), None
@@ -357,6 +368,8 @@ class PilotScheduler:
             except (QueryError, DatabaseError) as exc:
                 status, error = _status_of(exc), exc
             elapsed_s = time.perf_counter() - started
+        if self.on_plan is not None and steered is not None and steered.plan_text is not None:
+            self.on_plan(query, round, steered.plan_text)
         pulled = None
         if self._collect is not None and round > 0:
             pulled = self._row(query, status, elapsed_s, rows, steered)

@@ -28,6 +28,7 @@ __all__ = [
     "SIGNAL_VERSION",
     "Bus",
     "CollectionFinished",
+    "ComparedSoFar",
     "DatabaseReady",
     "DriverOutput",
     "EventInfo",
@@ -38,6 +39,7 @@ __all__ = [
     "ModelLoaded",
     "ModelSaved",
     "Notice",
+    "PairFinished",
     "QueryFinished",
     "QueryStarted",
     "RowsCollected",
@@ -98,6 +100,8 @@ class RunStarted(Signal):
     before: Mapping[QueryStatus, int] = field(default_factory=dict)
     resumed: bool = False
     resume: str | None = None
+    against: str | None = None
+    """What the queries of a paired run take turns with, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +249,43 @@ class Notice(Signal):
 
     level: Literal["info", "warning", "error"]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairFinished(Signal):
+    """A query of a paired run has ended in both arms. `answers` says whether their rows are the
+    same; times are whole ones, with the driver's inference and steering."""
+
+    label: str
+    seq: int
+    round: int
+    driver_s: float
+    baseline_s: float
+    driver_status: QueryStatus
+    baseline_status: QueryStatus
+    answers: Literal["same", "different", "undetermined", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSoFar(Signal):
+    """What a paired run has come to so far.
+
+    `speedup` is the geometric mean over queries of the baseline's time by the driver's, with its
+    interval where there are enough. The counts are of queries; `unclear` are those of which nothing
+    can be said yet. `worst` is the query that the driver slowed most, with `worst_speedup`.
+    """
+
+    queries: int
+    speedup: float | None
+    low: float | None
+    high: float | None
+    faster: int
+    slower: int
+    same: int
+    unclear: int
+    different: int
+    worst: str | None = None
+    worst_speedup: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

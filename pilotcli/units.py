@@ -5,6 +5,7 @@ A unit is a single query, or a whole `BEGIN ... COMMIT` block.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from pilotcli.records import Query
 
 __all__ = [
     "KEPT",
+    "WRITES",
     "Begun",
+    "Effects",
     "Progress",
     "Shared",
     "ends_block",
@@ -117,6 +120,64 @@ def may_have_taken_effect(unit: Sequence[Query]) -> Query | None:
         return query if ends_block(query) and query.command in ("COMMIT", "END") else None
     harmless = READS | _OF_THE_SESSION | BLOCK_BEGINS | BLOCK_ENDS
     return None if query.command in harmless else query
+
+
+class Effects:
+    """Tells units that write from those that only read, in the order of the workload.
+
+    What is written to a temporary table, and what belongs to the session, stays with the session;
+    a prepared statement is what it was prepared from.
+    """
+
+    def __init__(self) -> None:
+        self._temporary: set[str] = set()
+        self._prepared: dict[str, bool] = {}
+
+    def writes(self, unit: Sequence[Query]) -> bool:
+        """Whether `unit` may change what other sessions see."""
+        # Every query is looked at: each may make a table, or prepare a statement.
+        return True in [self._writes(query) for query in unit]
+
+    def _writes(self, query: Query) -> bool:
+        command, sql = query.command, query.sql
+        if made := _TEMPORARY.match(sql):
+            self._temporary.add(made[1].lower())
+            return False
+        if command == "PREPARE" and (prepared := _PREPARED.match(sql)):
+            self._prepared[prepared[1].lower()] = bool(WRITES.search(prepared[2]))
+            return False
+        if command == "EXECUTE":
+            name = _NAME.search(sql[len("EXECUTE") :])
+            return name is None or self._prepared.get(name[0].lower(), True)
+        if command in READS:
+            return bool(WRITES.search(sql))
+        if command in _OF_THE_SESSION | BLOCK_BEGINS | BLOCK_ENDS | _HARMLESS:
+            return False
+        target = _TARGET.match(sql)
+        return target is None or target[1].lower() not in self._temporary
+
+
+_HARMLESS = frozenset(
+    {"SAVEPOINT", "RELEASE", "DECLARE", "FETCH", "MOVE", "CLOSE", "UNLISTEN", "LOCK"}
+)
+WRITES = re.compile(
+    r"\b(insert|update|delete|merge|into|nextval|setval|call|lo_\w+|dblink\w*|pg_advisory\w*)\b",
+    re.IGNORECASE,
+)
+"""Words of a statement that looks as if it only read and may write."""
+_NAME = re.compile(r"[\w$]+")
+_TEMPORARY = re.compile(
+    r"\s*create\s+(?:local\s+|global\s+)?temp(?:orary)?\s+(?:table|view|sequence)\s+"
+    r"(?:if\s+not\s+exists\s+)?([\w$]+)",
+    re.IGNORECASE,
+)
+_PREPARED = re.compile(r"\s*prepare\s+([\w$]+)[^)]*?\)?\s+as\s+(.*)", re.IGNORECASE | re.DOTALL)
+_TARGET = re.compile(
+    r"\s*(?:insert\s+into|update|delete\s+from|merge\s+into|copy|truncate(?:\s+table)?|analyze|"
+    r"vacuum|drop\s+table(?:\s+if\s+exists)?|create\s+(?:unique\s+)?index\s+(?:[\w$]+\s+)?on)\s+"
+    r"(?:only\s+)?([\w$]+)",
+    re.IGNORECASE,
+)
 
 
 def remember(query: Query, settings: list[Query], block: list[Query]) -> None:

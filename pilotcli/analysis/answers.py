@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pilotcli.databases.base import Row
+from pilotcli.databases.base import Row, Rows
 
-__all__ = ["digest", "is_undetermined", "same_rows"]
+__all__ = ["answer_of", "digest", "is_undetermined", "same_rows"]
 
 _DIGITS = 9
 """Significant digits of a float that count: sums in another order differ behind them."""
@@ -29,6 +29,15 @@ _CHOOSES = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+def answer_of(rows: Rows) -> str:
+    """The digest of a result, of which perhaps only the first rows are kept."""
+    if rows.row_count is not None and rows.description is not None:
+        if len(rows.rows) < rows.row_count:
+            return f"{rows.row_count}:rows that were only counted"
+        return digest(rows.rows)
+    return f"{rows.row_count}:rows without content"
 
 
 def digest(rows: Sequence[Row]) -> str:

@@ -35,10 +35,10 @@ from pilotcli.analysis.statistics import (
     total_interval,
 )
 from pilotcli.errors import UsageError
-from pilotcli.records import EventKind, QueryResult
+from pilotcli.records import STOPPED, EventKind, QueryResult
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
 
-__all__ = ["LEAST_EFFECT", "NOT_COMPARED", "compare"]
+__all__ = ["LEAST_EFFECT", "NOT_COMPARED", "compare", "shape_of", "verdict_of", "whole_time_s"]
 
 LEAST_EFFECT = 1.02
 """A speed-up, or a slow-down, that is smaller is never called one, however certain it is."""
@@ -108,7 +108,7 @@ def _read(journal: JournalReader, run_id: int | None) -> _Run:
     }
     run = _Run(record, queries)
     for result in journal.results(record.run_id):
-        if result.seq in queries:
+        if result.seq in queries and result.error != STOPPED:
             run.results[result.seq].append(result)
     for plan in journal.plans(record.run_id):
         # Round 0 has the plan that came last; else it is that of the last round that changed it.
@@ -224,7 +224,8 @@ def _penalised_s(result: QueryResult) -> float:
     return result.elapsed_s * (TIMEOUT_FACTOR if result.status == "timeout" else 1.0)
 
 
-def _whole_s(result: QueryResult) -> float:
+def whole_time_s(result: QueryResult) -> float:
+    """The seconds that one execution counts: what its user waits for, a time-out twice (PAR2)."""
     whole = _penalised_s(result) + result.inference_s + result.steering_s
     return max(whole, LEAST_TIME_S)
 
@@ -235,8 +236,10 @@ def _sample(a: Sequence[QueryResult], b: Sequence[QueryResult], paired: bool) ->
         by_round = {one.round: one for one in b}
         both = [(one, by_round[one.round]) for one in a if one.round in by_round]
         if both:
-            return Sample([_whole_s(one) for one, _ in both], [_whole_s(one) for _, one in both])
-    return Sample([_whole_s(one) for one in a], [_whole_s(one) for one in b])
+            return Sample(
+                [whole_time_s(one) for one, _ in both], [whole_time_s(one) for _, one in both]
+            )
+    return Sample([whole_time_s(one) for one in a], [whole_time_s(one) for one in b])
 
 
 def _query(
@@ -252,7 +255,7 @@ def _query(
     plan_a, plan_b = a.plans.get(pair[0]), b.plans.get(pair[1])
     changed = None
     if plan_a is not None and plan_b is not None:
-        changed = _shape(plan_a.plan.get("Plan")) != _shape(plan_b.plan.get("Plan"))
+        changed = shape_of(plan_a.plan.get("Plan")) != shape_of(plan_b.plan.get("Plan"))
     return QueryComparison(
         label=query.label,
         sql=query.sql,
@@ -286,14 +289,19 @@ def _verdict(a: QueryTimes, b: QueryTimes, difference: Difference | None) -> tup
         return "slower", True
     if often_b and not a.timeouts:
         return "faster", True
+    return verdict_of(difference), False
+
+
+def verdict_of(difference: Difference) -> Verdict:
+    """The verdict that the times of one query make."""
     if difference.low is None or difference.high is None or difference.corrected is None:
-        return "unclear", False
+        return "unclear"
     if difference.corrected < 1 - CONFIDENCE:
         if difference.speedup < 1 / LEAST_EFFECT:
-            return "slower", False
+            return "slower"
         if difference.speedup > LEAST_EFFECT:
-            return "faster", False
-    return _same(difference.low, difference.high), False
+            return "faster"
+    return _same(difference.low, difference.high)
 
 
 def _same(low: float, high: float) -> Verdict:
@@ -347,12 +355,12 @@ def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -
     )
 
 
-def _shape(node: Any) -> Any:
+def shape_of(node: Any) -> Any:
     """What makes a plan another one: its nodes, relations and indexes, without numbers."""
     if not isinstance(node, Mapping):
         return None
     named = [node.get(key) for key in ("Node Type", "Join Type", "Alias", "Index Name")]
-    return named, [_shape(one) for one in node.get("Plans", ())]
+    return named, [shape_of(one) for one in node.get("Plans", ())]
 
 
 _ORDER: Mapping[Verdict, int] = {

@@ -14,10 +14,11 @@ import typer
 from pilotcli.cli.options import ConfigOption, EventsOption, OutputFormat, SetOption
 
 if TYPE_CHECKING:
+    from pilotcli.analysis.comparison import Comparison
     from pilotcli.config import RunConfig
     from pilotcli.signals import Bus, Signal
 
-__all__ = ["pretrain", "run"]
+__all__ = ["FailIf", "pretrain", "run"]
 
 Format = Annotated[
     OutputFormat, typer.Option("--format", help="How the run is shown; auto: live in a terminal.")
@@ -46,6 +47,18 @@ Trust = Annotated[
         "files may hold.",
     ),
 ]
+FailIf = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+    typer.Option(
+        "--fail-if",
+        metavar="CONDITION",
+        help="Exit with 5 where it holds beyond the noise: 'total.slowdown > 5%', "
+        "'any.slowdown > 50%', results.differ. May be repeated.",
+        show_default=False,
+    ),
+]
+QUERIES_SHOWN = 10
+"""Queries of a comparison that are listed behind a paired run."""
 Count = Optional[int]  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
 
 
@@ -61,7 +74,9 @@ def run(
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
-    repeat: Annotated[Count, typer.Option(help="Replay the workload N times.")] = None,
+    repeat: Annotated[
+        Count, typer.Option("--repeat", "--rounds", help="Replay the workload N times.")
+    ] = None,
     warmup: Annotated[
         Count, typer.Option(help="Replay it N times before, without events and results.")
     ] = None,
@@ -120,6 +135,20 @@ def run(
             show_default=False,
         ),
     ] = None,
+    against: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--against",
+            metavar="WHAT",
+            help="Run each query with the driver and without, in turns, and compare: native, or "
+            "another config. 3 rounds and 1 warm-up unless told otherwise.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_if: FailIf = None,
+    plans: Annotated[
+        bool, typer.Option("--plans", help="Keep the queries' plans (pilot runs diff).")
+    ] = False,
     trust: Trust = False,
     format: Format = OutputFormat.auto,
     quiet: Quiet = False,
@@ -128,17 +157,21 @@ def run(
 ) -> None:
     """Replay a SQL workload while events fire.
 
-    Exit codes: 0 all well; 1 queries failed beyond --max-failures; 2 usage, config or workload;
-    3 an event failed; 4 the database could not be reached; 130 interrupted.
+    Exit codes: 0 all well; 1 queries failed beyond --max-failures, or gave other rows than the
+    baseline; 2 usage, config or workload; 3 an event failed; 4 the database could not be reached;
+    5 a --fail-if holds; 130 interrupted.
 
     \b
     Examples:
       pilot run workloads/forum.sql -c configs/forum.yaml
       pilot run queries/ --workers 4 --timeout 30s --output results.csv
       zcat log.sql.gz | pilot run - --format jsonl
+      pilot run workloads/forum.sql -c configs/forum-cards.yaml --against native --rounds 5
       pilot run --resume
     """
+    from pilotcli.cli.paired import paired_request
     from pilotcli.config import load_config
+    from pilotcli.errors import UsageError
     from pilotcli.reports.results import check_output, write_results
     from pilotcli.resuming import asked_again
     from pilotcli.runner import RunRequest
@@ -157,6 +190,7 @@ def run(
         "max_failures": max_failures,
         "fail_fast": fail_fast,
         "pretraining": pretraining,
+        "plans": "true" if plans else None,
     }
     options = [f"run.{key}={value}" for key, value in given.items() if value is not None]
     if no_handlers:
@@ -168,8 +202,6 @@ def run(
         workload = list(workload or asked.workload)
         names = asked.events if names is None else names
         if "-" in workload and sys.stdin.isatty():
-            from pilotcli.errors import UsageError
-
             raise UsageError(
                 f"run {run_id} has read its workload from standard input",
                 hint=f"Give it again: pilot run --resume {run_id} < workload.sql",
@@ -189,6 +221,26 @@ def run(
         resume=run_id,
         force=force,
     )
+    paired = None
+    if against is not None:
+        if resume is not None:
+            raise UsageError(
+                "--against together with --resume: a paired run cannot be continued",
+                hint="Leave --resume out, and begin anew.",
+            )
+        paired = paired_request(
+            request,
+            against,
+            fail_if or (),
+            rounds_given=repeat is not None,
+            warm=warmup is not None,
+        )
+        request = paired.run
+    elif fail_if:
+        raise UsageError(
+            "--fail-if needs something to compare with",
+            hint="Add --against native, or compare two runs: pilot runs compare A B --fail-if ...",
+        )
     if dry_run:
         from pilotcli.dry_run import examine
         from pilotcli.views.driver_lines import driver_lines
@@ -199,6 +251,7 @@ def run(
         show_dry_run(examined)
         return
     begun: list[int] = []
+    comparison: Comparison | None = None
 
     def note_run(signal: Signal) -> None:
         assert isinstance(signal, RunStarted)
@@ -207,11 +260,20 @@ def run(
     try:
         with _watched(format, quiet, verbose, no_color) as (bus, abort):
             bus.subscribe(note_run, RunStarted)
-            finished = run_workload(request, bus, abort=abort)
+            if paired is not None:
+                from pilotcli.paired_run import run_paired
+
+                finished, comparison = run_paired(paired, bus, abort=abort)
+            else:
+                finished = run_workload(request, bus, abort=abort)
     finally:
         # What ended is written however the run did.
         if output is not None and begun:
             write_results(loaded.home, begun[0], output)
+    if comparison is not None and format is not OutputFormat.jsonl and not quiet:
+        from pilotcli.views.comparison import show_comparison
+
+        show_comparison(comparison, limit=QUERIES_SHOWN)
     raise typer.Exit(finished.exit_code)
 
 

@@ -118,6 +118,13 @@ class RunSection:
     )
     """auto: a pretraining that was completed in this `home` with the same class and arguments,
     and whose model could be loaded, is not repeated; always; never."""
+    plans: bool = _key(False, "boolean")
+    """Keep each query's plan in the journal: the first, and each that is another one than before,
+    with the server's own times. Where neither the planner module nor auto_explain is there, each
+    query costs an EXPLAIN more, outside of its time."""
+    answers: bool = _key(False, "boolean")
+    """Keep a digest of each result's rows in the journal, so that runs can be compared by their
+    answers; made outside of a query's time. A paired run (`--against`) always does both."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,177 @@
+"""Gates: the conditions under which a comparison fails, as `--fail-if` states them.
+
+Only what is outside the noise fails: a slow-down counts when its verdict is `slower`, and then by
+how much was measured; a speed-up below a limit, when its whole interval lies below.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
+from pilotcli.errors import UsageError
+from pilotcli.names import did_you_mean
+
+__all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "parse_gate"]
+
+GATE_EXIT_CODE = 5
+
+METRICS = {
+    "total.slowdown": "how much longer the whole workload takes",
+    "total.speedup": "baseline's time by the run's, for the whole workload",
+    "geometric.slowdown": "as total.slowdown, by the geometric mean: each query counts alike",
+    "geometric.speedup": "likewise",
+    "any.slowdown": "how much longer any one query takes",
+    "any.timeouts": "queries that run into their time-out in the run, and not in the baseline",
+    "results.differ": "queries that give other rows",
+    "queries.slower": "queries that are slower",
+    "queries.faster": "queries that are faster",
+    "queries.failed": "queries that fail in the run, and not in the baseline",
+    "queries.unmatched": "queries that only one of the two has",
+}
+"""What a gate may look at, in words."""
+_BARE = frozenset({"results.differ", "any.timeouts", "queries.failed", "queries.unmatched"})
+"""Those that stand without a limit: any at all fails."""
+_FORM = re.compile(
+    r"\s*(?P<metric>[a-z]+\.[a-z]+)\s*(?:(?P<sign>>=|<=|>|<)\s*(?P<number>\d+(?:\.\d+)?)\s*"
+    r"(?P<unit>%|x)?)?\s*"
+)
+_SIGNS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One condition: `metric` `sign` `limit`. Slow-downs are shares (0.05 for 5 %), speed-ups
+    factors, all else numbers. `text` is the condition as it was written."""
+
+    text: str
+    metric: str
+    sign: str
+    limit: float
+
+
+def parse_gate(text: str) -> Gate:
+    """Read a gate as it is written: `total.slowdown > 5%`, `any.slowdown > 1.5x`,
+    `total.speedup < 1.2`, `results.differ`, `queries.slower > 3`.
+
+    Raises `UsageError` for anything else.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"--fail-if {text!r} is no condition",
+            hint="Write for instance: --fail-if 'total.slowdown > 5%' or --fail-if results.differ",
+        )
+    metric, sign, number, unit = found["metric"], found["sign"], found["number"], found["unit"]
+    if metric not in METRICS:
+        hint = did_you_mean(metric, list(METRICS), listed="There are")
+        raise UsageError(f"--fail-if {text!r}: there is no {metric}", hint=hint)
+    kind = metric.partition(".")[2]
+    if sign is None:
+        if metric not in _BARE:
+            raise UsageError(
+                f"--fail-if {text!r} has no limit", hint=f"Write for instance: {_example(metric)}"
+            )
+        return Gate(text.strip(), metric, ">", 0.0)
+    wrong_sign = (kind == "slowdown" and sign[0] == "<") or (kind == "speedup" and sign[0] == ">")
+    wrong_unit = unit is not None and not (
+        kind == "slowdown" or (kind == "speedup" and unit == "x")
+    )
+    if wrong_sign or wrong_unit:
+        what = f"{metric} {sign}" if wrong_sign else f"{unit} of {metric}"
+        raise UsageError(
+            f"--fail-if {text!r}: {what} says nothing about a failure",
+            hint=f"Write for instance: {_example(metric)}",
+        )
+    limit = float(number)
+    if kind == "slowdown":
+        limit = limit / 100 if unit == "%" else limit - 1 if unit == "x" else limit
+    return Gate(text.strip(), metric, sign, limit)
+
+
+def _example(metric: str) -> str:
+    limit = {"slowdown": "> 5%", "speedup": "< 1.2"}.get(metric.partition(".")[2], "> 3")
+    return f"--fail-if '{metric} {limit}'"
+
+
+def failed_gates(comparison: Comparison, gates: Iterable[Gate]) -> list[tuple[Gate, str]]:
+    """The gates that did not hold, each with a line that says why."""
+    found = []
+    for gate in gates:
+        reason = _reason(comparison, gate)
+        if reason is not None:
+            found.append((gate, f"{gate.text}: {reason}"))
+    return found
+
+
+def _reason(comparison: Comparison, gate: Gate) -> str | None:
+    part, _, kind = gate.metric.partition(".")
+    if part == "any" and kind == "slowdown":
+        return _any_slower(comparison, gate)
+    if kind in ("slowdown", "speedup"):
+        effect = comparison.total if part == "total" else comparison.geometric
+        return _of_effect(effect, gate, kind)
+    queries = _counted(comparison, gate.metric)
+    if not _SIGNS[gate.sign](len(queries), gate.limit):
+        return None
+    return f"{len(queries)}{_named(queries)}"
+
+
+def _of_effect(effect: Effect, gate: Gate, kind: str) -> str | None:
+    if effect.speedup is None or effect.low is None or effect.high is None:
+        return None
+    holds = _SIGNS[gate.sign]
+    interval = f"({effect.confidence:.0%} interval {effect.low:.2f}x to {effect.high:.2f}x)"
+    if kind == "speedup":
+        if not holds(effect.high, gate.limit):
+            return None
+        return f"it is {effect.speedup:.2f}x {interval}"
+    slowdown = 1 / effect.speedup - 1
+    if effect.verdict != "slower" or not holds(slowdown, gate.limit):
+        return None
+    return f"it is {slowdown:.1%} slower, a speed-up of {effect.speedup:.2f}x {interval}"
+
+
+def _any_slower(comparison: Comparison, gate: Gate) -> str | None:
+    slower = [
+        (1 / one.speedup - 1, one.label)
+        for one in comparison.queries
+        if one.verdict == "slower"
+        and one.speedup
+        and _SIGNS[gate.sign](1 / one.speedup - 1, gate.limit)
+    ]
+    if not slower:
+        return None
+    slower.sort(reverse=True)
+    shown = ", ".join(f"{label} {slowdown:.0%}" for slowdown, label in slower[:3])
+    more = f" and {len(slower) - 3} more" if len(slower) > 3 else ""
+    return f"slower: {shown}{more}"
+
+
+def _counted(comparison: Comparison, metric: str) -> Sequence[str]:
+    def chosen(wanted: Callable[[QueryComparison], bool]) -> list[str]:
+        return [one.label for one in comparison.queries if wanted(one)]
+
+    if metric == "results.differ":
+        return chosen(lambda one: one.answers == "different")
+    if metric == "any.timeouts":
+        return chosen(lambda one: bool(one.a.timeouts) and not one.b.timeouts)
+    if metric == "queries.unmatched":
+        return [one.label for one in (*comparison.only_a, *comparison.only_b)]
+    verdict = metric.partition(".")[2]
+    return chosen(lambda one: one.verdict == verdict)
+
+
+def _named(labels: Sequence[str]) -> str:
+    if not labels:
+        return ""
+    more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+    return f" ({', '.join(labels[:3])}{more})"
