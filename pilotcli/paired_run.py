@@ -93,7 +93,7 @@ def run_paired(
     )
     with open_workload(paths, stdin=request.run.stdin, limit=options.limit) as workload:
         counted = workload.count()
-        total = counted * options.repeat if counted is not None else None
+        total = counted * (options.learn + options.repeat) if counted is not None else None
         asked = Asked.now(config, request.run.overrides, paths, request.run.events, total)
         begin = Begin("run", workload.description, asked, workload.digest(), None, False)
         arm_bus = Bus(_Told(bus))
@@ -238,10 +238,14 @@ class _PairedReplay:
                         for query in unit:
                             arm.worker.warm(query, number)
             self.begun = time.perf_counter()
-            for round in range(1, self._options.repeat + 1):
-                for unit, alone, order in self._turns(round):
-                    self._run_unit(unit, order, round, alone)
-                self._tell(round == self._options.repeat)
+            learned = self._options.learn
+            for round in range(1, learned + 1):
+                for unit, _, _ in self._turns(round):
+                    self._run_unit(unit, (self.driver,), round)
+            for round in range(learned + 1, learned + self._options.repeat + 1):
+                for unit, _, order in self._turns(round):
+                    self._run_unit(unit, order, round)
+                self._tell(round == learned + self._options.repeat)
                 if self._stop.is_set():
                     return
             self.complete = not self._stop.is_set()
@@ -269,7 +273,7 @@ class _PairedReplay:
             if self._stop.is_set() or self._stopped_early:
                 return
             if effects.writes(unit) and self._shared:
-                self._alone += round == 1
+                self._alone += round == self._options.learn + 1
                 yield unit, True, (self.driver,)
                 continue
             coin = random.Random(f"{self._options.seed}/{unit[0].seq}").random() < 0.5
@@ -284,17 +288,16 @@ class _PairedReplay:
         failed = self.tally.failures > self._options.max_failures
         return failed or bool(scheduler.event_runner.failures)
 
-    def _run_unit(
-        self, unit: Sequence[Query], order: Sequence[_Arm], round: int, alone: bool
-    ) -> None:
+    def _run_unit(self, unit: Sequence[Query], order: Sequence[_Arm], round: int) -> None:
         answers = [_Answer() for _ in unit]
         results: dict[int, list[QueryResult]] = {id(arm): [] for arm in order}
         for arm in order:
             for query, answer in zip(unit, answers, strict=True):
                 if self._stop.is_set():
                     return
-                results[id(arm)].append(arm.worker.run(query, round, None if alone else answer))
-        if alone:
+                single = len(order) == 1
+                results[id(arm)].append(arm.worker.run(query, round, None if single else answer))
+        if len(order) == 1:
             return
         both = zip(unit, results[id(self.driver)], results[id(self.baseline)], answers, strict=True)
         for query, driver, baseline, answer in both:

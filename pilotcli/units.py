@@ -174,7 +174,7 @@ _TEMPORARY = re.compile(
 _PREPARED = re.compile(r"\s*prepare\s+([\w$]+)[^)]*?\)?\s+as\s+(.*)", re.IGNORECASE | re.DOTALL)
 _TARGET = re.compile(
     r"\s*(?:insert\s+into|update|delete\s+from|merge\s+into|copy|truncate(?:\s+table)?|analyze|"
-    r"vacuum|drop\s+table(?:\s+if\s+exists)?|create\s+(?:unique\s+)?index\s+(?:[\w$]+\s+)?on)\s+"
+    r"vacuum|drop\s+table(?:\s+if\s+exists)?|create\s+(?:unique\s+)?index\s+(?:if\s+not\s+exists\s+)?(?:[\w$]+\s+)?on)\s+"
     r"(?:only\s+)?([\w$]+)",
     re.IGNORECASE,
 )

@@ -38,7 +38,15 @@ from pilotcli.errors import UsageError
 from pilotcli.records import STOPPED, EventKind, QueryResult
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
 
-__all__ = ["LEAST_EFFECT", "NOT_COMPARED", "compare", "shape_of", "verdict_of", "whole_time_s"]
+__all__ = [
+    "LEAST_EFFECT",
+    "NOT_COMPARED",
+    "compare",
+    "effect_of",
+    "shape_of",
+    "verdict_of",
+    "whole_time_s",
+]
 
 LEAST_EFFECT = 1.02
 """A speed-up, or a slow-down, that is smaller is never called one, however certain it is."""
@@ -68,6 +76,8 @@ class _Run:
     training_s: float = 0.0
     events_s: float = 0.0
     trained_before: bool = False
+    saved_late: int = 0
+    """Versions that were saved behind the first round that counts and before the last result."""
 
     @property
     def rounds(self) -> int:
@@ -92,6 +102,9 @@ def compare(
             hint="Name two runs; see: pilot runs list",
         )
     paired = journal_a.path == journal_b.path and a.record.paired_with == b.record.run_id
+    if paired:
+        _keep_shared_rounds(a, b)
+    a.saved_late = _saved_late(journal_a, a)
     pairs, only_a, only_b = _matched(a, b)
     if not pairs:
         raise UsageError(
@@ -124,6 +137,21 @@ def _read(journal: JournalReader, run_id: int | None) -> _Run:
     return run
 
 
+def _keep_shared_rounds(a: _Run, b: _Run) -> None:
+    """Forget rounds that only one of them has: those in which the driver learned alone, and what an
+    interruption has left without its other half."""
+    rounds_a, rounds_b = (
+        {one.round for own in run.results.values() for one in own} for run in (a, b)
+    )
+    for run in (a, b):
+        for seq, own in list(run.results.items()):
+            kept = [one for one in own if one.round in rounds_a & rounds_b]
+            if kept:
+                run.results[seq] = kept
+            else:
+                del run.results[seq]
+
+
 def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
     """The numbers of the queries that both have; those that only A has, and only B."""
     waiting: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -144,6 +172,20 @@ def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], 
             only_a.append(Unmatched(seq, query.label))
     left = sorted(seq for own in waiting.values() for seq in own)
     return pairs, only_a, [Unmatched(seq, b.queries[seq].label) for seq in left]
+
+
+def _saved_late(journal: JournalReader, run: _Run) -> int:
+    first = min((one.round for own in run.results.values() for one in own), default=0)
+    ends = [
+        one.started_at + one.elapsed_s
+        for own in run.results.values()
+        for one in own
+        if one.round == first
+    ]
+    last = max((one.started_at for own in run.results.values() for one in own), default=0.0)
+    if not ends:
+        return 0
+    return sum(max(ends) < one.created_at < last for one in journal.models(run.record.run_id))
 
 
 def _compared(
@@ -168,8 +210,8 @@ def _compared(
         for pair, both, sample in zip(pairs, times, samples, strict=True)
     ]
     rank = signed_rank(timed)
-    total = _effect(total_interval(timed, paired=paired), rank, len(timed), rounds=_least(timed))
-    geometric = _effect(geometric_interval(timed), rank, len(timed), rounds=1)
+    total = effect_of(total_interval(timed, paired=paired), rank, rounds=_least(timed))
+    geometric = effect_of(geometric_interval(timed), rank, rounds=1)
     costs_a, costs_b = _costs(a, times, 0), _costs(b, times, 1)
     sum_a, sum_b = (
         sum(whole_s(both[at]) for both, sample in zip(times, samples, strict=True) if sample)
@@ -308,7 +350,7 @@ def _same(low: float, high: float) -> Verdict:
     return "same" if low > 1 / SAME_WITHIN and high < SAME_WITHIN else "unclear"
 
 
-def _effect(found: Interval, rank: float | None, queries: int, *, rounds: int) -> Effect:
+def effect_of(found: Interval, rank: float | None, *, rounds: int) -> Effect:
     """An interval judged; where it was found from queries alone, Wilcoxon's test must agree."""
     verdict: Verdict = "unclear"
     if found.speedup is not None and found.low is not None and found.high is not None:
@@ -390,15 +432,21 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
     if fewest < 2:
         yield "one round: nothing separates noise from difference in one query (--rounds 3)"
     for run in (a.record, b.record):
-        if run.status != "finished":
-            state = "was killed" if run.status == "running" and not run.alive else run.status
-            yield f"run {run.run_id} is not a whole one: {state}"
+        if run.status == "interrupted" or (run.status == "running" and not run.alive):
+            state = "interrupted" if run.status == "interrupted" else "killed"
+            yield f"run {run.run_id} is not a whole one: it was {state}"
     timeouts = sum(bool(one.a.timeouts or one.b.timeouts) for one in queries)
     if timeouts:
         noun = "query" if timeouts == 1 else "queries"
         yield f"{timeouts} {noun} ran into the time-out, which counts as twice its limit (PAR2)"
     if not paired and a.record.database != b.record.database:
         yield f"different databases: {a.record.database}; {b.record.database}"
+    if a.saved_late:
+        noun = "version" if a.saved_late == 1 else "versions"
+        yield (
+            f"{a.saved_late} {noun} of models came in between the rounds that are compared: what "
+            "the driver learned there counts as noise (--learn lets it learn before)"
+        )
     if a.trained_before:
         yield "a model was trained before this run, which its training time does not have"
 

@@ -137,7 +137,7 @@ def _of_effect(effect: Effect, gate: Gate, kind: str) -> str | None:
     slowdown = 1 / effect.speedup - 1
     if effect.verdict != "slower" or not holds(slowdown, gate.limit):
         return None
-    return f"it is {slowdown:.1%} slower, a speed-up of {effect.speedup:.2f}x {interval}"
+    return f"it is {_by(slowdown)} slower, a speed-up of {effect.speedup:.2f}x {interval}"
 
 
 def _any_slower(comparison: Comparison, gate: Gate) -> str | None:
@@ -151,9 +151,13 @@ def _any_slower(comparison: Comparison, gate: Gate) -> str | None:
     if not slower:
         return None
     slower.sort(reverse=True)
-    shown = ", ".join(f"{label} {slowdown:.0%}" for slowdown, label in slower[:3])
+    shown = ", ".join(f"{label} by {_by(slowdown)}" for slowdown, label in slower[:3])
     more = f" and {len(slower) - 3} more" if len(slower) > 3 else ""
     return f"slower: {shown}{more}"
+
+
+def _by(slowdown: float) -> str:
+    return f"{slowdown:.1%}" if slowdown < 1 else f"a factor of {slowdown + 1:.1f}"
 
 
 def _counted(comparison: Comparison, metric: str) -> Sequence[str]:

@@ -11,6 +11,7 @@ import typer
 __all__ = [
     "ConfigOption",
     "EventsOption",
+    "FailIf",
     "FormatOption",
     "ListFormat",
     "OutputFormat",
@@ -67,4 +68,15 @@ EventsOption = Annotated[
 
 FormatOption = Annotated[
     ListFormat, typer.Option("--format", help="A table for people or JSON for programs.")
+]
+
+FailIf = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--fail-if",
+        metavar="CONDITION",
+        help="Exit with 5 where it holds beyond the noise: 'total.slowdown > 5%', "
+        "'any.slowdown > 50%', results.differ. May be repeated.",
+        show_default=False,
+    ),
 ]

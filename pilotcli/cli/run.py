@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from pilotcli.cli.options import ConfigOption, EventsOption, OutputFormat, SetOption
+from pilotcli.cli.options import ConfigOption, EventsOption, FailIf, OutputFormat, SetOption
 
 if TYPE_CHECKING:
     from pilotcli.analysis.comparison import Comparison
     from pilotcli.config import RunConfig
     from pilotcli.signals import Bus, Signal
 
-__all__ = ["FailIf", "pretrain", "run"]
+__all__ = ["pretrain", "run"]
 
 Format = Annotated[
     OutputFormat, typer.Option("--format", help="How the run is shown; auto: live in a terminal.")
@@ -45,16 +45,6 @@ Trust = Annotated[
         "--trust",
         help="Load checkpoints that this home has not saved, too: to load one runs code that its "
         "files may hold.",
-    ),
-]
-FailIf = Annotated[
-    Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
-    typer.Option(
-        "--fail-if",
-        metavar="CONDITION",
-        help="Exit with 5 where it holds beyond the noise: 'total.slowdown > 5%', "
-        "'any.slowdown > 50%', results.differ. May be repeated.",
-        show_default=False,
     ),
 ]
 QUERIES_SHOWN = 10
@@ -145,6 +135,10 @@ def run(
             show_default=False,
         ),
     ] = None,
+    learn: Annotated[
+        Count,
+        typer.Option(help="With --against: rounds in which the driver learns alone, before."),
+    ] = None,
     fail_if: FailIf = None,
     plans: Annotated[
         bool, typer.Option("--plans", help="Keep the queries' plans (pilot runs diff).")
@@ -178,6 +172,11 @@ def run(
     from pilotcli.runner import run as run_workload
     from pilotcli.signals import RunStarted
 
+    if against is not None and resume is not None:
+        raise UsageError(
+            "--against together with --resume: a paired run cannot be continued",
+            hint="Leave --resume out, and begin anew.",
+        )
     given = {
         "repeat": repeat,
         "warmup": warmup,
@@ -190,6 +189,7 @@ def run(
         "max_failures": max_failures,
         "fail_fast": fail_fast,
         "pretraining": pretraining,
+        "learn": learn,
         "plans": "true" if plans else None,
     }
     options = [f"run.{key}={value}" for key, value in given.items() if value is not None]
@@ -223,11 +223,6 @@ def run(
     )
     paired = None
     if against is not None:
-        if resume is not None:
-            raise UsageError(
-                "--against together with --resume: a paired run cannot be continued",
-                hint="Leave --resume out, and begin anew.",
-            )
         paired = paired_request(
             request,
             against,

@@ -1,14 +1,34 @@
-"""`pilot runs list|show`."""
+"""`pilot runs list|show|compare`."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Optional
 
 import typer
 
-from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
+from pilotcli.cli.options import ConfigOption, FailIf, FormatOption, ListFormat, SetOption
 
 __all__ = ["app"]
+
+
+class CompareFormat(str, Enum):
+    """How a comparison is written."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+    csv = "csv"
+
+
+class CompareSort(str, Enum):
+    """Orders of the queries in a comparison."""
+
+    speedup = "speedup"
+    lost = "lost"
+    time = "time"
+    query = "query"
+
 
 app = typer.Typer(help="Look at past runs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -97,3 +117,70 @@ def show(
             journal.rounds(record.run_id),
         )
         show_run(details, format.value)
+
+
+@app.command()
+def compare(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="The run in question: its number, or FOLDER:NUMBER in another home."
+        ),
+    ],
+    baseline: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(
+            metavar="[B]",
+            help="What it is compared with. Default: the run with which it took turns.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_if: FailIf = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="How many queries to list.")
+    ] = 20,
+    sort: Annotated[
+        Optional[CompareSort],  # noqa: UP045
+        typer.Option(
+            "--sort", help="Another order than the worst regressions first.", show_default=False
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: Annotated[
+        CompareFormat, typer.Option("--format", help="How the comparison is written.")
+    ] = CompareFormat.table,
+) -> None:
+    """Compare two runs: which queries are faster, which slower, and what is noise.
+
+    Queries are matched by their text. Exit codes: 0; 2 usage; 5 a --fail-if holds.
+
+    \b
+    Examples:
+      pilot runs compare 12
+      pilot runs compare 12 8 --sort lost --limit 50
+      pilot runs compare 12 main/.pilot:3 --fail-if 'total.slowdown > 5%'
+    """
+    from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
+    from pilotcli.analysis.past import compare_runs
+    from pilotcli.config import load_config
+    from pilotcli.views.comparison import show_comparison, show_reasons
+
+    gates = [parse_gate(one) for one in fail_if or ()]
+    home = load_config(config, set_ or []).home
+    comparison = compare_runs(home, run, baseline)
+    if format is CompareFormat.table:
+        show_comparison(comparison, limit=limit, sort=None if sort is None else sort.value)
+    else:
+        from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
+        from pilotcli.views.console import out
+
+        if format is CompareFormat.markdown:
+            written = as_markdown(comparison, limit)
+        else:
+            written = (as_json if format is CompareFormat.json else as_csv)(comparison)
+        out(written.rstrip("\n"))
+    reasons = [reason for _, reason in failed_gates(comparison, gates)]
+    if reasons:
+        show_reasons(reasons)
+        raise typer.Exit(GATE_EXIT_CODE)

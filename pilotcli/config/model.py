@@ -118,6 +118,10 @@ class RunSection:
     )
     """auto: a pretraining that was completed in this `home` with the same class and arguments,
     and whose model could be loaded, is not repeated; always; never."""
+    learn: int = _key(0, "integer", least=0)
+    """Of a paired run (`--against`): how many times the driver replays the workload alone before
+    anything is compared, while its events fire. What a driver learns meanwhile would count as noise
+    in the rounds behind."""
     plans: bool = _key(False, "boolean")
     """Keep each query's plan in the journal: the first, and each that is another one than before,
     with the server's own times. Where neither the planner module nor auto_explain is there, each

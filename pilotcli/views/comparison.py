@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from pilotcli.analysis.comparison import Comparison, Costs, Effect, QueryComparison, whole_s
-from pilotcli.views.console import out, wants_live
+from pilotcli.views.console import err, out, wants_live
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import UNLIMITED, show_table
 from pilotcli.views.text import MISSING, clean, clip, count, duration, joined, plural
 
-__all__ = ["SORTS", "factor", "interval", "show_comparison"]
+__all__ = ["SORTS", "factor", "interval", "show_comparison", "show_reasons"]
 
 BAD_SPEEDUP = 0.5
 """A query that is slower than this is told before anything else."""
@@ -37,6 +37,8 @@ def show_comparison(comparison: Comparison, *, limit: int = 20, sort: str | None
         out(f"{name:<10} {clean(text)}")
     for warning in comparison.warnings:
         out(f"{'note':<10} {clean(warning)}")
+    out()
+    _show_parts(comparison.costs_a, comparison.costs_b)
     queries = list(comparison.queries)
     if sort is not None:
         queries.sort(key=SORTS[sort])
@@ -46,6 +48,12 @@ def show_comparison(comparison: Comparison, *, limit: int = 20, sort: str | None
     _show_queries(queries[:limit])
     if len(queries) > limit:
         out(f"… {plural(len(queries) - limit, 'more query', 'more queries')} (--limit)")
+
+
+def show_reasons(reasons: Sequence[str]) -> None:
+    """Write why a comparison fails, a line each, to standard error."""
+    for reason in reasons:
+        err(f"fails: {clean(reason)}")
 
 
 def headline(comparison: Comparison) -> list[str]:
@@ -130,7 +138,6 @@ def _facts(comparison: Comparison) -> dict[str, str]:
         "each query": f"{verdict_text(comparison.geometric)} (geometric mean{rank})",
         "queries": f"{count(len(comparison.queries))}: {joined(counted)}",
         "answers": _answers(comparison),
-        "time": _parts(a, b),
     }
     if a.training_s or b.training_s:
         facts["training"] = _training(comparison)
@@ -160,19 +167,21 @@ def _answers(comparison: Comparison) -> str:
     return joined([f"{count(counts[word])} {words[word]}" for word in words if counts[word]])
 
 
-def _parts(a: Costs, b: Costs) -> str:
-    """What the time of a replay went into, baseline and driver."""
-    told = []
+def _show_parts(a: Costs, b: Costs) -> None:
+    """What the time of a replay went into, in both."""
+    parts = [("all of it", _whole(b) + b.collection_s, _whole(a) + a.collection_s)]
+    parts.append(("  queries", b.query_s, a.query_s))
     for name, one, other in (
-        ("planning", b.planning_s, a.planning_s),
-        ("execution", b.execution_s, a.execution_s),
-        ("inference", b.inference_s, a.inference_s),
-        ("steering", b.steering_s, a.steering_s),
-        ("collection", b.collection_s, a.collection_s),
+        ("    planning", b.planning_s, a.planning_s),
+        ("    execution", b.execution_s, a.execution_s),
+        ("  inference", b.inference_s, a.inference_s),
+        ("  steering", b.steering_s, a.steering_s),
+        ("  collection", b.collection_s, a.collection_s),
     ):
         if one or other:
-            told.append(f"{name} {duration(one)} → {duration(other)}")
-    return joined(told) or "the server does not tell its parts"
+            parts.append((name, one or 0.0, other or 0.0))
+    columns = (Column("A REPLAY"), Column("BASELINE", right=True), Column("RUN", right=True))
+    show_table(columns, [(name, duration(one), duration(other)) for name, one, other in parts])
 
 
 def _training(comparison: Comparison) -> str:

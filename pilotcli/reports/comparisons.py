@@ -1,0 +1,295 @@
+"""A comparison as text for programs and pages: JSON, CSV, Markdown.
+
+The names are part of the public format (`docs/export.md`): one may be added, none changes its
+meaning within a `schema_version`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pilotcli.analysis.comparison import (
+    Comparison,
+    Costs,
+    Effect,
+    QueryComparison,
+    QueryTimes,
+    whole_s,
+)
+from pilotcli.storage.journal import RunRecord
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "as_csv",
+    "as_json",
+    "as_markdown",
+    "markdown_cell",
+    "markdown_effect",
+    "markdown_factor",
+    "query_row",
+]
+
+SCHEMA_VERSION = 1
+_TIMES = (
+    "seq",
+    "executions",
+    "ok",
+    "timeouts",
+    "failed",
+    "mean_s",
+    "median_s",
+    "planning_s",
+    "execution_s",
+    "inference_s",
+    "steering_s",
+    "collection_s",
+    "row_count",
+    "error",
+)
+
+
+def as_json(comparison: Comparison) -> str:
+    """The whole comparison as an object, indented."""
+    told = {
+        "schema_version": SCHEMA_VERSION,
+        "run": _run(comparison.run_a),
+        "baseline": _run(comparison.run_b),
+        "paired": comparison.paired,
+        "rounds": comparison.rounds_a,
+        "baseline_rounds": comparison.rounds_b,
+        "total": _effect(comparison.total),
+        "geometric": _effect(comparison.geometric),
+        "wilcoxon_p": comparison.p_value,
+        "payback_replays": comparison.payback,
+        "speedup_with_training": comparison.trained_speedup,
+        "costs": _costs(comparison.costs_a),
+        "baseline_costs": _costs(comparison.costs_b),
+        "queries": [
+            {
+                **{
+                    name: value
+                    for name, value in query_row(one).items()
+                    if not name.startswith(("run_", "baseline_"))
+                },
+                "run": _times(one.a),
+                "baseline": _times(one.b),
+            }
+            for one in comparison.queries
+        ],
+        "only_in_run": [{"seq": one.seq, "label": one.label} for one in comparison.only_a],
+        "only_in_baseline": [{"seq": one.seq, "label": one.label} for one in comparison.only_b],
+        "warnings": list(comparison.warnings),
+    }
+    return json.dumps(_finite(told), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_csv(comparison: Comparison) -> str:
+    """One line a query, with a header; what is not known is empty."""
+    text = io.StringIO()
+    rows = [query_row(one) for one in comparison.queries]
+    if rows:
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_markdown(comparison: Comparison, limit: int | None = None) -> str:
+    """Tables for a page: what came of it, and the first `limit` queries."""
+    a, b = comparison.run_a, comparison.run_b
+    lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
+    lines += [f"- **{text}**" for text in alarms(comparison)]
+    lines += ["" for _ in alarms(comparison)][:1]
+    lines += [
+        "| | speed-up | interval | verdict |",
+        "| --- | ---: | --- | --- |",
+        _effect_row("whole workload", comparison.total),
+        _effect_row("each query alike (geometric mean)", comparison.geometric),
+        "",
+        counts_text(comparison),
+        "",
+    ]
+    shown = comparison.queries if limit is None else comparison.queries[:limit]
+    if shown:
+        lines += [
+            "| query | verdict | speed-up | interval | baseline | run | answers |",
+            "| --- | --- | ---: | --- | ---: | ---: | --- |",
+        ]
+        lines += [_query_line(one) for one in shown]
+        left_out = len(comparison.queries) - len(shown)
+        if left_out:
+            lines += ["", f"and {left_out} more"]
+    if comparison.warnings:
+        lines += ["", *(f"> {markdown_cell(one)}" for one in comparison.warnings)]
+    return "\n".join(lines) + "\n"
+
+
+def alarms(comparison: Comparison) -> list[str]:
+    """What has to be known before any average, in Markdown: wrong rows, failures, disasters."""
+    found = []
+    for word, queries in (
+        ("other rows than the baseline", comparison.different),
+        ("failed, and not in the baseline", _with(comparison, "failed")),
+        ("slower by more than twice", _far_slower(comparison)),
+    ):
+        if queries:
+            names = ", ".join(markdown_cell(one.label) for one in queries[:5])
+            more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
+            found.append(f"{len(queries)} {word}: {names}{more}")
+    return found
+
+
+def counts_text(comparison: Comparison) -> str:
+    """How many queries came to which verdict, in words."""
+    words = {
+        "faster": "faster",
+        "slower": "slower",
+        "same": "same within noise",
+        "unclear": "unclear",
+        "failed": "failed",
+        "mended": "no longer failing",
+    }
+    told = [
+        f"{number} {word}"
+        for verdict, word in words.items()
+        if (number := comparison.count(verdict))  # type: ignore[arg-type]
+    ]
+    rounds = "1 round" if comparison.rounds_a == 1 else f"{comparison.rounds_a} rounds"
+    how = "in turns" if comparison.paired else "one run after the other"
+    return f"{len(comparison.queries)} queries, {rounds} {how}: {', '.join(told)}."
+
+
+def query_row(one: QueryComparison) -> dict[str, Any]:
+    """A query of a comparison as flat values."""
+    return {
+        "seq": one.seq,
+        "label": one.label,
+        "file": one.file,
+        "line": one.line,
+        "sql": one.sql,
+        "verdict": one.verdict,
+        "certain": one.certain,
+        "speedup": one.speedup,
+        "low": one.low,
+        "high": one.high,
+        "p_value": one.p_value,
+        "lost_s": one.lost_s,
+        "answers": one.answers,
+        "plan_changed": one.plan_changed,
+        **{f"run_{name}": getattr(one.a, name) for name in _TIMES},
+        **{f"baseline_{name}": getattr(one.b, name) for name in _TIMES},
+    }
+
+
+def markdown_cell(text: object) -> str:
+    """`text` as it can stand in a table: one line, without marks of Markdown or HTML."""
+    line = " ".join(str(text).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+|~!$])", r"\\\1", line)
+
+
+def markdown_factor(value: float | None) -> str:
+    """A speed-up, `–` where there is none."""  # noqa: RUF002
+    return "–" if value is None else f"{value:.3g}x"  # noqa: RUF001
+
+
+def markdown_effect(effect: Effect) -> str:
+    """A speed-up and its interval."""
+    if effect.low is None or effect.high is None:
+        return markdown_factor(effect.speedup)
+    around = f"{markdown_factor(effect.low)} to {markdown_factor(effect.high)}"
+    return f"{markdown_factor(effect.speedup)} ({effect.confidence:.0%} interval {around})"
+
+
+def _with(comparison: Comparison, verdict: str) -> Sequence[QueryComparison]:
+    return [one for one in comparison.queries if one.verdict == verdict]
+
+
+def _far_slower(comparison: Comparison) -> Sequence[QueryComparison]:
+    slower = _with(comparison, "slower")
+    return [one for one in slower if one.speedup is not None and one.speedup < 0.5]
+
+
+def _effect_row(name: str, effect: Effect) -> str:
+    around = "–"  # noqa: RUF001
+    if effect.low is not None and effect.high is not None:
+        around = f"{markdown_factor(effect.low)} to {markdown_factor(effect.high)}"
+        around += f" ({effect.confidence:.0%})"
+    return f"| {name} | {markdown_factor(effect.speedup)} | {around} | {effect.verdict} |"
+
+
+def _query_line(one: QueryComparison) -> str:
+    around = "–"  # noqa: RUF001
+    if one.low is not None and one.high is not None:
+        around = f"{markdown_factor(one.low)} to {markdown_factor(one.high)}"
+    cells = (
+        markdown_cell(one.label),
+        one.verdict,
+        markdown_factor(one.speedup),
+        around,
+        _milliseconds(one.b),
+        _milliseconds(one.a),
+        one.answers,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _milliseconds(times: QueryTimes) -> str:
+    if times.mean_s is None:
+        return "failed"
+    told = f"{whole_s(times) * 1000:.3g} ms"
+    return f"{told} (time-out)" if times.timeouts else told
+
+
+def _run(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "workload": run.workload,
+        "config": run.config_path,
+        "database": run.database,
+        "started_at": run.started_at,
+        "status": run.status,
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {
+        "speedup": effect.speedup,
+        "low": effect.low,
+        "high": effect.high,
+        "confidence": effect.confidence,
+        "verdict": effect.verdict,
+        "method": effect.method,
+    }
+
+
+def _costs(costs: Costs) -> dict[str, float | None]:
+    return {
+        "query_s": costs.query_s,
+        "planning_s": costs.planning_s,
+        "execution_s": costs.execution_s,
+        "inference_s": costs.inference_s,
+        "steering_s": costs.steering_s,
+        "collection_s": costs.collection_s,
+        "training_s": costs.training_s,
+        "events_s": costs.events_s,
+    }
+
+
+def _times(times: QueryTimes) -> dict[str, Any]:
+    return {name: getattr(times, name) for name in _TIMES}
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null for what JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,355 @@
+"""Paired runs: both arms are recorded, compared and judged; wrong rows are failures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from paired import run_pair
+from project_folder import Project, started
+
+from pilotcli.signals import ComparedSoFar, Notice, PairFinished
+
+HANDLERS = """
+from pilotcli import HintPushHandler
+
+
+class Slowing(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"enable_indexscan": "off"} if "slow" in sql else {}
+
+
+class Wrong(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"extra_float_digits": "-15"} if "float" in sql else {}
+
+
+class WrongZone(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"timezone": "Asia/Tokyo"} if "clock" in sql else {}
+"""
+QUERIES = """
+SELECT 1;
+SELECT count(*) FROM generate_series(1, 3000) AS n;
+SELECT n FROM generate_series(1, 20) AS n ORDER BY n DESC;
+SELECT timestamptz '2026-01-01 00:00Z'::text AS clock;
+"""
+
+
+def with_handler(project: Project, name: str) -> None:
+    project.write("own.py", HANDLERS)
+    project.config(f"handlers:\n  - class: own.py:{name}\n")
+
+
+def test_both_arms_are_runs_of_their_own_that_name_each_other(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    with_handler(project, "Slowing")
+    finished, comparison = run_pair(project, "w.sql")
+    assert finished.exit_code == 0, finished.reasons
+    assert finished.resume is None
+    assert comparison is not None
+    with project.journal() as journal:
+        driver, baseline = journal.run(1), journal.run(2)
+        assert (driver.arm, driver.paired_with) == ("driver", 2)
+        assert (baseline.arm, baseline.paired_with) == ("baseline", 1)
+        assert driver.status == baseline.status == "finished"
+        for run_id in (1, 2):
+            results = list(journal.results(run_id))
+            assert len(results) == 12
+            assert all(one.ok and one.answer for one in results)
+            assert all(one.execution_s is not None for one in results)
+            plans = list(journal.plans(run_id))
+            assert {one.round for one in plans} == {0, 1}
+            assert {one.seq for one in plans} == {1, 2, 3, 4}
+            actual = next(one for one in plans if one.seq == 2 and one.round == 0)
+            assert actual.plan["Plan"]["Actual Rows"] == 1
+    assert comparison.paired
+    assert (comparison.rounds_a, comparison.rounds_b) == (3, 3)
+    assert len(comparison.queries) == 4
+    assert {one.answers for one in comparison.queries} == {"same"}
+    assert not comparison.only_a and not comparison.only_b
+    assert comparison.payback is None or comparison.payback == 0
+
+
+def test_which_arm_goes_first_changes_from_round_to_round(project: Project) -> None:
+    project.write("w.sql", "".join(f"SELECT {number};\n" for number in range(40)))
+    run_pair(project, "w.sql", sets=("run.repeat=2",))
+    with project.journal() as journal:
+        began = [
+            {(one.seq, one.round): one.started_at for one in journal.results(run_id)}
+            for run_id in (1, 2)
+        ]
+    first = {key: began[0][key] < began[1][key] for key in began[0]}
+    # Each goes first once for each query, and in each round for about half of the queries.
+    assert all(first[seq, 1] != first[seq, 2] for seq in range(1, 41))
+    assert 5 < sum(first[seq, 1] for seq in range(1, 41)) < 35
+
+
+def test_other_rows_are_a_failure_and_not_a_speed_up(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    with_handler(project, "WrongZone")
+    finished, comparison = run_pair(project, "w.sql")
+    assert finished.exit_code == 1
+    assert finished.reasons == ("1 query gives other rows than the baseline",)
+    assert comparison is not None
+    assert comparison.queries[0].label == "q4"
+    assert comparison.queries[0].answers == "different"
+    told = [one.text for one in project.heard(Notice) if one.level == "error"]  # type: ignore[attr-defined]
+    assert told == ["q4 gives other rows than the baseline"]
+
+
+def test_other_rows_fail_by_the_gate_where_there_is_one(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    with_handler(project, "WrongZone")
+    finished, _ = run_pair(project, "w.sql", gates=("results.differ",))
+    assert finished.exit_code == 5
+    assert finished.reasons == ("results.differ: 1 (q4)",)
+
+
+def test_floats_that_differ_in_their_last_digits_are_the_same(project: Project) -> None:
+    project.write(
+        "w.sql",
+        "SELECT sum(x) FROM (SELECT 0.1::float8 + random() * 0 AS x FROM generate_series(1, 1000)"
+        " ORDER BY random()) AS s;\nSELECT 0.1::float8 + 0.2::float8;\n",
+    )
+    finished, comparison = run_pair(project, "w.sql")
+    assert finished.exit_code == 0
+    assert comparison is not None
+    assert {one.answers for one in comparison.queries} == {"same"}
+
+
+def test_what_a_query_does_not_determine_is_no_failure(project: Project) -> None:
+    project.write("w.sql", "SELECT random();\nSELECT now();\nSELECT 'limit' AS x;\n")
+    finished, comparison = run_pair(project, "w.sql")
+    assert finished.exit_code == 0
+    assert comparison is not None
+    assert sorted(one.answers for one in comparison.queries) == [
+        "same",
+        "undetermined",
+        "undetermined",
+    ]
+
+
+def test_statements_that_write_are_run_once_where_the_database_is_shared(project: Project) -> None:
+    project.write(
+        "w.sql",
+        """
+        CREATE TABLE paired_notes (n int);
+        INSERT INTO paired_notes SELECT generate_series(1, 10);
+        SELECT count(*) FROM paired_notes;
+        BEGIN;
+        DELETE FROM paired_notes WHERE n = 1;
+        SELECT count(*) FROM paired_notes;
+        COMMIT;
+        CREATE TEMP TABLE mine AS SELECT 1 AS n;
+        INSERT INTO mine VALUES (2);
+        SELECT sum(n) FROM mine;
+        PREPARE reads AS SELECT count(*) FROM paired_notes;
+        EXECUTE reads;
+        DROP TABLE paired_notes;
+        """,
+    )
+    finished, comparison = run_pair(project, "w.sql", sets=("run.repeat=1",))
+    assert finished.exit_code == 0, finished.reasons
+    assert comparison is not None
+    told = [one.text for one in project.heard(Notice)]  # type: ignore[attr-defined]
+    assert any(text.startswith("4 statements write") for text in told), told
+    with project.journal() as journal:
+        ran = {one.seq for one in journal.results(2)}
+        rows = {one.seq: one for one in journal.results(2)}
+    assert ran == {3, 8, 9, 10, 11, 12}
+    assert all(one.ok for one in rows.values())
+    assert {one.answers for one in comparison.queries} <= {"same", "undetermined"}
+    assert [one.seq for one in comparison.only_a] == [1, 2, 5, 6, 13]
+
+
+def test_another_config_is_the_other_arm(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    with_handler(project, "Slowing")
+    project.write(
+        "other.yaml",
+        f"""
+        home: .other
+        database: {{dsn: '{project.dsn}', session: {{timezone: Asia/Tokyo}}}}
+        """,
+    )
+    outcome = project.command("run", "w.sql", "--against", "other.yaml", "--rounds", "2")
+    assert outcome.returncode == 1, outcome.stderr
+    assert "WRONG     other rows than the baseline: q4" in outcome.stdout
+    again = project.command("runs", "compare", "1", "--format", "table")
+    assert "WRONG     other rows than the baseline: q4" in again.stdout
+    assert not (project.folder / ".other" / "journal.db").exists()
+
+
+def test_gates_decide_the_exit_code(project: Project) -> None:
+    project.write("own.py", HANDLERS)
+    # A nested loop without an index is many times slower, on any machine.
+    project.write(
+        "w.sql",
+        "CREATE TEMP TABLE IF NOT EXISTS gated AS SELECT g AS n, repeat('x', 50) AS t"
+        " FROM generate_series(1, 20000) AS g;\n"
+        "CREATE INDEX IF NOT EXISTS by_n ON gated (n);\nANALYZE gated;\n"
+        "SELECT count(*), 'slow' FROM gated a JOIN gated b ON a.n = b.n WHERE a.n < 20;\n",
+    )
+    project.write(
+        "own.py",
+        """
+        from pilotcli import HintPushHandler
+
+        class Slowing(HintPushHandler):
+            def acquire_injected_data(self, sql):
+                off = ("indexscan", "indexonlyscan", "bitmapscan", "hashjoin", "mergejoin")
+                return {f"enable_{one}": "off" for one in off}
+        """,
+    )
+    project.config("handlers:\n  - class: own.py:Slowing\n")
+    finished, comparison = run_pair(
+        project,
+        "w.sql",
+        gates=("any.slowdown > 50%", "total.slowdown > 5%", "queries.slower > 0"),
+    )
+    assert comparison is not None
+    assert comparison.queries[0].verdict == "slower"
+    assert finished.exit_code == 5
+    assert len(finished.reasons) == 3
+    assert finished.reasons[0].startswith("any.slowdown > 50%: slower: q4 by")
+    outcome = project.command("runs", "compare", "1", "--fail-if", "any.slowdown > 50%")
+    assert outcome.returncode == 5
+    assert outcome.stderr.startswith("fails: any.slowdown > 50%: slower: q4 by")
+    assert "SLOWER    by far: q4" in outcome.stdout
+    passes = project.command("runs", "compare", "2", "1", "--fail-if", "any.slowdown > 50%")
+    assert passes.returncode == 0
+
+
+def test_equal_arms_pass_all_gates(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    outcome = project.command(
+        *("run", "w.sql", "--against", "native", "--rounds", "5"),
+        *("--fail-if", "total.slowdown > 100%", "--fail-if", "results.differ"),
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+def test_rounds_of_learning_are_the_drivers_alone(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    project.write(
+        "own.py",
+        """
+        from pilotcli import QueryFinishEvent
+
+        class Watching(QueryFinishEvent):
+            def process(self, db_controller, data_manager):
+                pass
+        """,
+    )
+    project.config("events:\n  - class: own.py:Watching\n    args: {interval_count: 4}\n")
+    finished, comparison = run_pair(project, "w.sql", sets=("run.learn=2", "run.repeat=3"))
+    assert finished.exit_code == 0
+    assert finished.event_firings == 5
+    with project.journal() as journal:
+        assert {one.round for one in journal.results(1)} == {1, 2, 3, 4, 5}
+        assert {one.round for one in journal.results(2)} == {3, 4, 5}
+    assert comparison is not None
+    assert (comparison.rounds_a, comparison.rounds_b) == (3, 3)
+
+
+def test_whoever_watches_hears_of_each_pair_and_of_the_sum(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    with_handler(project, "WrongZone")
+    run_pair(project, "w.sql")
+    pairs = project.heard(PairFinished)
+    assert len(pairs) == 12
+    assert {one.answers for one in pairs} == {"same", "different"}  # type: ignore[attr-defined]
+    last = project.heard(ComparedSoFar)[-1]
+    assert isinstance(last, ComparedSoFar)
+    assert (last.queries, last.different) == (4, 1)
+    assert last.faster + last.slower + last.same + last.unclear == 4
+    assert last.worst in {"q1", "q2", "q3", "q4"}
+
+
+def test_jsonl_has_the_pairs(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    outcome = project.command("run", "w.sql", "--against", "native", "--format", "jsonl")
+    told = [json.loads(line) for line in outcome.stdout.splitlines()]
+    kinds = [one["signal"] for one in told]
+    assert kinds.count("pair_finished") == 12
+    assert "compared_so_far" in kinds
+    started_run = next(one for one in told if one["signal"] == "run_started")
+    assert started_run["against"] == "native"
+    assert started_run["total"] == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--against", "native", "--workers", "2"), "a paired run has one worker"),
+        (("--against", "nowhere.yaml"), "nowhere.yaml"),
+        (("--fail-if", "results.differ"), "--fail-if needs something to compare with"),
+        (("--against", "native", "--fail-if", "total.slowdown"), "has no limit"),
+        (("--against", "native", "--fail-if", "all.slowdown > 5%"), "there is no all.slowdown"),
+        (("--against", "native", "--fail-if", "five percent"), "is no condition"),
+        (("--against", "native", "--fail-if", "total.slowdown < 5%"), "says nothing"),
+        (("--against", "native", "--resume"), "cannot be continued"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(
+    project: Project, words: tuple[str, ...], said: str
+) -> None:
+    project.write("w.sql", QUERIES)
+    project.config()
+    outcome = project.command("run", "w.sql", *words)
+    assert outcome.returncode == 2
+    assert said in outcome.stderr
+
+
+def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> None:
+    project.write("w.sql", "SELECT pg_sleep(0.05);\n" * 200)
+    project.config()
+    with started(project, "--against", "native", "--format", "jsonl") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"pair_finished"' in line:
+                process.send_signal(2)
+                break
+        process.stdout.read()
+        assert process.wait(30) == 130
+    with project.journal() as journal:
+        assert journal.run(1).status == journal.run(2).status == "interrupted"
+    refused = project.command("run", "--resume", "1")
+    assert refused.returncode == 2
+    assert "a paired run cannot be continued" in refused.stderr
+    newest = project.command("run", "--resume")
+    assert "there is no interrupted run" in newest.stderr
+    compared = project.command("runs", "compare", "1")
+    assert compared.returncode == 0, compared.stderr
+    assert "it was interrupted" in compared.stdout
+
+
+def test_runs_that_cannot_be_compared_say_why(project: Project, tmp_path: Path) -> None:
+    project.write("a.sql", "SELECT 1;\nSELECT 2;\n")
+    project.write("b.sql", "SELECT 3;\n")
+    project.run("a.sql")
+    project.run("b.sql")
+    for words, said in (
+        (("1", "2"), "have no query in common"),
+        (("1", "1"), "compared with itself"),
+        (("1",), "took turns with no other run"),
+        (("1", "9"), "there is no run 9"),
+        (("x", "1"), "'x' is no run"),
+        (("1", "elsewhere:1"), "there are no runs in elsewhere yet"),
+    ):
+        outcome = project.command("runs", "compare", *words)
+        assert outcome.returncode == 2, words
+        assert said in outcome.stderr
+
+
+def test_unmatched_queries_are_listed(project: Project) -> None:
+    project.write("a.sql", "SELECT 1;\nSELECT 2;\nSELECT 2;\n")
+    project.write("b.sql", "SELECT 2;\nSELECT 3;\n")
+    project.run("a.sql")
+    project.run("b.sql")
+    outcome = project.command("runs", "compare", "1", "2", "--fail-if", "queries.unmatched")
+    assert "only in A  q1, q3" in outcome.stdout
+    assert "only in B  q2" in outcome.stdout
+    assert outcome.returncode == 5

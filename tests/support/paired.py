@@ -1,0 +1,31 @@
+"""Paired runs of small workloads, from Python."""
+
+from __future__ import annotations
+
+from project_folder import Project
+
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.gates import parse_gate
+from pilotcli.config import RunConfig
+from pilotcli.paired_run import PairedRequest, native, run_paired
+from pilotcli.signals import Bus, RunFinished
+
+__all__ = ["run_pair"]
+
+
+def run_pair(
+    project: Project,
+    *workload: str,
+    sets: tuple[str, ...] = (),
+    gates: tuple[str, ...] = (),
+    baseline: RunConfig | None = None,
+) -> tuple[RunFinished, Comparison | None]:
+    """Run the workload of `project` against the native database, or another config."""
+    project.signals.clear()
+    request = project.request(*workload, sets=("run.repeat=3", *sets))
+    paired = PairedRequest(
+        request,
+        baseline or native(request.config),
+        gates=tuple(parse_gate(one) for one in gates),
+    )
+    return run_paired(paired, Bus(project.signals.append))
