@@ -1,4 +1,5 @@
-"""Scripts in PilotScope's style, run unchanged on an embedded server of their own."""
+"""Scripts in PilotScope's style, run unchanged on embedded servers of their own, of the PostgreSQL
+that comes with pilot and of the one that is installed."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from project_folder import Project
+from steered import postgres_bin
 
 Run = Callable[[str], dict[str, object]]
 
@@ -21,6 +23,7 @@ from pilotscope.PilotConfig import PostgreSQLConfig
 import json
 
 config = PostgreSQLConfig()
+config.postgres_bin = POSTGRES_BIN
 config.db = "shop"
 controller = DBControllerFactory.get_db_controller(config)
 controller.execute("DROP TABLE IF EXISTS item, sale")
@@ -34,19 +37,22 @@ found = {}
 """
 
 
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
+@pytest.fixture(scope="module", params=["wheel", "installed"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a script after SETUP; what it puts into `found` comes back."""
+    programs = postgres_bin(request.param)
     with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
         Path(folder).chmod(0o711)  # as root the server is another user's
-        yield runner(Path(folder))
+        yield runner(Path(folder), programs)
 
 
-def runner(folder: Path) -> Run:
-    """Runs scripts in `folder`."""
+def runner(folder: Path, programs: Path | None) -> Run:
+    """Runs scripts in `folder`, on a server of these `programs` (None: pilot's own)."""
+    path = "None" if programs is None else f"Path({str(programs)!r})"
+    where = f"from pathlib import Path\nPOSTGRES_BIN = {path}\n"
 
     def run(script: str) -> dict[str, object]:
-        text = SETUP + textwrap.dedent(script) + "\nprint(json.dumps(found))\n"
+        text = where + SETUP + textwrap.dedent(script) + "\nprint(json.dumps(found))\n"
         (folder / "script.py").write_text(text)
         done = subprocess.run(
             [sys.executable, "-W", "error", "-m", "pilotcli.compat", "script.py"],
@@ -245,6 +251,7 @@ def test_knobs_from_an_event_and_a_time_out(run: Run) -> None:
         scheduler.init()
         scheduler.execute("SELECT 1")
         short = PostgreSQLConfig()
+        short.postgres_bin = POSTGRES_BIN
         short.db = "shop"
         short.sql_execution_timeout = 1
         found["late"] = SchedulerFactory.create_scheduler(short).execute("SELECT pg_sleep(50)")
@@ -255,6 +262,84 @@ def test_knobs_from_an_event_and_a_time_out(run: Run) -> None:
     assert found["within"] == "12MB"
     assert found["late"] is None
     assert found["header"] == [["a", "b"], [1, 2]]
+
+
+def test_an_event_chooses_an_index_among_simulated_ones(run: Run) -> None:
+    found = run(
+        """
+        from pilotscope.Common.Index import Index
+        from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+        from pilotscope.Factory.SchedulerFactory import SchedulerFactory
+        from pilotscope.PilotEvent import PeriodicModelUpdateEvent
+
+        workload = ["SELECT * FROM sale WHERE item_id = 7", "SELECT * FROM sale WHERE item_id = 9"]
+        candidates = [Index(["amount"], "sale", "by_amount"), Index(["item_id"], "sale", "by_item")]
+
+
+        class Choose(PeriodicModelUpdateEvent):
+            def custom_model_update(self, pilot_model, db_controller, data_manager):
+                seen = data_manager.read_all("seen")["sql"].tolist()
+                costs = {}
+                for index in candidates:
+                    what_if = PilotDataInteractor(self.config, enable_simulate_index=True)
+                    what_if.push_index([index], drop_other=False)
+                    what_if.pull_estimated_cost()
+                    costs[index.index_name] = sum(
+                        one.estimated_cost for one in what_if.execute_batch(seen))
+                    what_if.db_controller.drop_all_indexes()
+                found["costs"] = costs
+                best = min(candidates, key=lambda one: costs[one.index_name])
+                db_controller.create_index(best)
+                found["chosen"] = best.index_name
+
+
+        scheduler = SchedulerFactory.create_scheduler(config)
+        scheduler.register_required_data("seen", pull_estimated_cost=True)
+        scheduler.register_events(Choose(config, 2, execute_on_init=False))
+        scheduler.init()
+        rows = [len(scheduler.execute(sql)) for sql in workload * 2]
+        frame = scheduler.data_manager.read_all("seen")
+        found["rows"], found["stored"] = rows, frame["estimated_cost"].tolist()
+        found["there"] = [one.index_name for one in controller.get_all_indexes()]
+        """
+    )
+    assert found["rows"] == [10, 10, 10, 10]
+    assert found["chosen"] == "by_item"
+    costs = found["costs"]
+    assert isinstance(costs, dict)
+    assert costs["by_item"] < costs["by_amount"]
+    stored = found["stored"]
+    assert isinstance(stored, list)
+    assert stored[2] < stored[0], "the index that the event made is used by the queries behind it"
+    assert "by_item" in str(found["there"]) and "by_amount" not in str(found["there"])
+
+
+def test_controllers_and_interactors_in_threads(run: Run) -> None:
+    found = run(
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        from pilotscope.Common.Thread import ValueThread
+        from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+
+        def ask(number):
+            own = DBControllerFactory.get_db_controller(config)
+            interactor = PilotDataInteractor(config)
+            interactor.push_hint({"work_mem": f"{number + 1}MB"})
+            interactor.pull_record()
+            shown = interactor.execute("SHOW work_mem").records.iat[0, 0]
+            total = own.execute(f"SELECT {number} + count(*) FROM item", fetch=True)[0][0]
+            shared = controller.execute(f"SELECT {number}", fetch=True)[0][0]
+            return [int(total), shown, int(shared)]
+
+        with ThreadPoolExecutor(8) as pool:
+            found["all"] = list(pool.map(ask, range(24)))
+        thread = ValueThread(target=ask, args=(3,), name="one")
+        thread.start()
+        found["one"] = thread.join()
+        """
+    )
+    assert found["all"] == [[200 + n, f"{n + 1}MB", n] for n in range(24)]
+    assert found["one"] == [203, "4MB", 3]
 
 
 DRIVER = """

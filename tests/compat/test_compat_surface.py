@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import pilotcli.compat.pilotscope  # noqa: F401 - makes the names importable
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
+from pilotcli.compat.pilotscope.Anchor.AnchorTransData import AnchorTransData
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePushHandler as handlers
+from pilotcli.compat.pilotscope.Anchor.Spark.PullAnchor import SparkEstimatedCostPullHandler
 from pilotcli.compat.pilotscope.Common.CardMetricCalc import p_error_calc, q_error_calc
+from pilotcli.compat.pilotscope.Common.dotDrawer import PlanDotDrawer
 from pilotcli.compat.pilotscope.Common.Drawer import Drawer
 from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.pilotscope.Common.SSHConnector import SSHConnector
@@ -21,14 +31,19 @@ from pilotcli.compat.pilotscope.Common.TimeStatistic import TimeStatistic
 from pilotcli.compat.pilotscope.Common.Util import get_pg_hints, json_str_to_json_obj
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.Dataset.ImdbTinyDataset import ImdbTinyDataset
+from pilotcli.compat.pilotscope.Dataset.StatsDataset import StatsDataset
 from pilotcli.compat.pilotscope.Dataset.StatsTinyDataset import StatsTinyDataset
+from pilotcli.compat.pilotscope.Dataset.TpcdsDataset import TpcdsDataset
+from pilotcli.compat.pilotscope.Dataset.Utils import database_enum_to_sqlglot_str
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.DBController.SparkSQLController import SparkSQLController
 from pilotcli.compat.pilotscope.DBInteractor.HttpInteractorReceiver import HttpInteractorReceiver
+from pilotcli.compat.pilotscope.DBInteractor.PilotCommentCreator import PilotCommentCreator
 from pilotcli.compat.pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
 from pilotcli.compat.pilotscope.Exception.Exception import DBStatementTimeoutException
 from pilotcli.compat.pilotscope.Factory.AnchorHandlerFactory import AnchorHandlerFactory
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
+from pilotcli.compat.pilotscope.Factory.InteractorReceiverFactory import InteractorReceiverFactory
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig, SparkConfig
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum, SparkSQLDataSourceEnum
 from pilotcli.compat.pilotscope.PilotScheduler import PilotScheduler
@@ -332,6 +347,117 @@ def test_cardinalities_may_be_texts_and_indexes_may_carry_more(config: PostgreSQ
     index.hypopg_oid = 7
     assert (index.hypopg_oid, index.get_index_name()) == (7, "i")
     assert index.joined_column_names() == "a, b"
+
+
+def archive(text: str) -> bytes:
+    """A gzipped tar with one file, under a name that nobody should write to."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as files:
+        member = tarfile.TarInfo("../../dump.sql")
+        member.size = len(text)
+        files.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder whose files are to be had by HTTP, and the address."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    handler = partial(QuietHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_data_set_is_fetched_only_when_asked_for(
+    config: PostgreSQLConfig,
+    published: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, url = published
+    packed = archive("CREATE TABLE fetched (n int);\nCOPY fetched FROM stdin;\n1\n2\n\\.\n")
+    (folder / "a.tar.gz").write_bytes(packed[:50])
+    (folder / "b.tar.gz").write_bytes(packed[50:])
+
+    class Published(StatsDataset):
+        data_location_dict = {  # noqa: RUF012 - as PilotScope has it
+            DatabaseEnum.POSTGRESQL: [f"{url}/a.tar.gz", f"{url}/b.tar.gz"]
+        }
+        data_sha256 = hashlib.sha256(packed).hexdigest()
+
+    data = tmp_path / "data"
+    here = PostgreSQLConfig(home=config.home)
+    dataset = Published(DatabaseEnum.POSTGRESQL, "fetched_stats", data_dir=data)
+    with pytest.raises(UsageError, match="there is no file") as refused:
+        dataset.load_to_db(here)
+    assert "download()" in (refused.value.hint or "")
+    monkeypatch.setenv("PILOTSCOPE_DOWNLOAD", "1")
+    dataset.load_to_db(here)
+    assert [path.name for path in data.iterdir()] == ["stats.sql"]
+    controller = DBControllerFactory.get_db_controller(here)
+    assert controller.get_table_row_count("fetched") == 2
+    controller.close()
+    (folder / "a.tar.gz").unlink()
+    assert dataset.download() == data / "stats.sql", "what is there is not fetched again"
+    assert len(dataset.read_schema()) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "sha256", "said"),
+    [
+        (archive("SELECT 1;"), "0" * 64, "this is not the archive"),
+        (b"no archive", None, "cannot be unpacked"),
+        (None, None, "cannot be fetched"),
+    ],
+)
+def test_nothing_is_left_of_what_is_no_data_set(
+    published: tuple[Path, str],
+    tmp_path: Path,
+    content: bytes | None,
+    sha256: str | None,
+    said: str,
+) -> None:
+    folder, url = published
+    if content is not None:
+        (folder / "a.tar.gz").write_bytes(content)
+
+    class Published(StatsDataset):
+        data_location_dict = {DatabaseEnum.POSTGRESQL: [f"{url}/a.tar.gz"]}  # noqa: RUF012
+        data_sha256 = sha256
+
+    data = tmp_path / "data"
+    with pytest.raises(UsageError, match=said):
+        Published(data_dir=data).download()
+    assert list(data.iterdir()) == []
+    with pytest.raises(UsageError, match="published at no address"):
+        TpcdsDataset(data_dir=data).download()
+
+
+def test_parts_that_only_pilotscope_itself_uses_are_there_or_say_why_not() -> None:
+    plan = {"Plan": {"Node Type": "Hash", "Plans": [
+        {"Node Type": "Seq Scan", "Relation Name": 'od"d'}]}}  # fmt: skip
+    drawn = PlanDotDrawer.get_plan_dot_str(plan)
+    assert '"1" [label="Seq Scan, table is od\\"d"]' in drawn
+    assert '"1" -> "0"' in drawn
+    assert PlanDotDrawer.get_plan_dot_str(json.dumps(plan)) == drawn
+    assert database_enum_to_sqlglot_str(DatabaseEnum.POSTGRESQL) == "postgres"
+    assert AnchorTransData().physical_plan is None
+    for refused in (PilotCommentCreator, SparkEstimatedCostPullHandler):
+        with pytest.raises(CapabilityError):
+            refused()
+    with pytest.raises(CapabilityError):
+        InteractorReceiverFactory.get_data_fetcher(PostgreSQLConfig())
 
 
 def test_data_sets_without_files_say_where_these_come_from() -> None:

@@ -1,14 +1,21 @@
 """Data sets: tables and queries in files of a folder that the user names, as `data_dir` or in the
 environment variable PILOTSCOPE_DATA_DIR.
 
-Nothing is fetched: PilotScope's repository and the sites that it names have the files.
+Nothing is fetched behind the user's back: `download()`, or PILOTSCOPE_DOWNLOAD=1 in the environment
+of a script that stays as it is, fetches the tables from where PilotScope's data sets are published.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+import tarfile
+import tempfile
+import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum
@@ -16,14 +23,25 @@ from pilotcli.errors import CapabilityError, UsageError
 
 __all__ = ["BaseDataset"]
 
+TIMEOUT_S = 60.0
+
 
 class BaseDataset:
-    """One data set. Subclasses name its files and where they are to be had."""
+    """One data set. Subclasses name its files and where they are to be had.
+
+    `schema_file` makes and fills the tables. `data_location_dict` has the addresses of an archive
+    with it (several: its parts, in their order) for each kind of database, `data_sha256` the
+    archive's checksum.
+    """
 
     db_name = ""
     schema_file: str | None = None
     train_sql_file: str | None = None
     test_sql_file: str | None = None
+    fast_sql_file: str | None = None
+    data_location_dict: Mapping[Any, Sequence[str] | None] | None = None
+    data_sha256: str | None = None
+    file_db_type = DatabaseEnum.POSTGRESQL
     source = "PilotScope's repository, pilotscope/Dataset"
 
     def __init__(
@@ -39,18 +57,60 @@ class BaseDataset:
         self.created_db_name = created_db_name or self.db_name
         given = data_dir or os.environ.get("PILOTSCOPE_DATA_DIR")
         self.data_dir = None if given is None else Path(given)
+        located = self.data_location_dict or {}
+        self.download_urls = tuple(located.get(DatabaseEnum.POSTGRESQL) or ())
+
+    def read_schema(self) -> list[str]:
+        """The statements that make and fill the tables. Raises `UsageError` where their file is not
+        to be found."""
+        return _statements(self._file(self.schema_file))
 
     def read_train_sql(self) -> list[str]:
-        """The training queries. Raises `UsageError` where their file is not to be found."""
+        """The training queries; likewise."""
         return _statements(self._file(self.train_sql_file))
 
     def read_test_sql(self) -> list[str]:
         """The test queries; likewise."""
         return _statements(self._file(self.test_sql_file))
 
+    def test_sql_fast(self) -> list[str]:
+        """The test queries that are soon done; likewise."""
+        return _statements(self._file(self.fast_sql_file))
+
+    def download(self) -> Path:
+        """Fetch the tables into the folder with the data set's files; returns their file.
+
+        What is there already is kept. The archive's checksum is compared before anything in it is
+        used. Raises `UsageError` for a data set that is published nowhere, and for an archive that
+        cannot be fetched or is another one.
+        """
+        folder = self._folder()
+        what = type(self).__name__
+        if self.schema_file is None or not self.download_urls:
+            raise UsageError(
+                f"{what} is published at no address", hint=f"It comes from {self.source}."
+            )
+        path = folder / self.schema_file
+        if path.is_file():
+            return path
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as archive:
+            found = self._fetch(archive)
+            if self.data_sha256 is not None and found != self.data_sha256:
+                raise UsageError(
+                    f"{', '.join(self.download_urls)}: this is not the archive that {what} names "
+                    f"(its sha256 is {found}, not {self.data_sha256})",
+                    hint="Nothing of it was used.",
+                )
+            archive.seek(0)
+            _unpack(archive, path, what)
+        return path
+
     def load_to_db(self, config: Any) -> None:
         """Make the database `created_db_name` and load the tables into it; `config.db` names it
         from then on."""
+        if os.environ.get("PILOTSCOPE_DOWNLOAD") == "1" and self.download_urls:
+            self.download()
         script = self._file(self.schema_file)
         config.db = self.created_db_name
         controller = DBControllerFactory.get_db_controller(config)
@@ -64,20 +124,66 @@ class BaseDataset:
         finally:
             controller.close()
 
-    def _file(self, name: str | None) -> Path:
-        what = type(self).__name__
-        if name is None:
-            raise UsageError(f"{what} has no such file")
+    def _fetch(self, archive: IO[bytes]) -> str:
+        """Write the archive, part by part; returns its sha256."""
+        digest = hashlib.sha256()
+        for url in self.download_urls:
+            if not url.startswith(("https://", "http://")):
+                raise UsageError(f"{url!r} is no address of a data set")
+            try:
+                with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see above
+                    while chunk := answer.read(1 << 20):
+                        digest.update(chunk)
+                        archive.write(chunk)
+            except OSError as exc:
+                raise UsageError(
+                    f"{url} cannot be fetched: {exc}",
+                    hint="Fetch it by other means, and name the folder with the file in it.",
+                ) from exc
+        return digest.hexdigest()
+
+    def _folder(self) -> Path:
         if self.data_dir is None:
+            what = type(self).__name__
             raise UsageError(
                 f"{what} needs the folder with its files",
                 hint=f"Name it: {what}(DatabaseEnum.POSTGRESQL, data_dir=...), or set "
                 f"PILOTSCOPE_DATA_DIR. They come from {self.source}.",
             )
-        path = self.data_dir / name
+        return self.data_dir
+
+    def _file(self, name: str | None) -> Path:
+        if name is None:
+            raise UsageError(f"{type(self).__name__} has no such file")
+        path = self._folder() / name
         if not path.is_file():
-            raise UsageError(f"there is no file {path}", hint=f"It comes from {self.source}.")
+            hint = f"It comes from {self.source}."
+            if name == self.schema_file and self.download_urls:
+                hint = "download() fetches it, and so does PILOTSCOPE_DOWNLOAD=1 in the environment"
+                hint += f": {', '.join(self.download_urls)}"
+            raise UsageError(f"there is no file {path}", hint=hint)
         return path
+
+
+def _unpack(archive: IO[bytes], path: Path, what: str) -> None:
+    """Write the archive's first file to `path`, whole or not at all; its name there is nothing."""
+    try:
+        with tarfile.open(fileobj=archive) as files:
+            member = next((one for one in files if one.isfile()), None)
+            source = None if member is None else files.extractfile(member)
+            if source is None:
+                raise UsageError(f"the archive of {what} holds no file")
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                try:
+                    shutil.copyfileobj(source, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    Path(file.name).replace(path)
+                except BaseException:
+                    Path(file.name).unlink(missing_ok=True)
+                    raise
+    except (tarfile.TarError, EOFError, OSError) as exc:
+        raise UsageError(f"the archive of {what} cannot be unpacked: {exc}") from exc
 
 
 def _statements(path: Path) -> list[str]:

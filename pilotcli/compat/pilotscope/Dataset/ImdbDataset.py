@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pilotcli.compat.pilotscope.Dataset.BaseDataset import BaseDataset
+from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum
 
 __all__ = ["ImdbDataset"]
 
@@ -14,3 +15,10 @@ class ImdbDataset(BaseDataset):
     schema_file = "imdb.sql"
     train_sql_file = "job_train_ascii.txt"
     test_sql_file = "job_test.txt"
+    fast_sql_file = "imdb_less_than_2_sec.txt"
+    data_location_dict = {  # noqa: RUF012 - a class attribute in PilotScope, too
+        DatabaseEnum.POSTGRESQL: (
+            "https://github.com/weiwch/ai4db_datasets/releases/download/imdb/postgres_imdb.tar.gz",
+        )
+    }
+    data_sha256 = "0dd9c5d77d9bfddec010d4a3ed3e38c1ccccc6d7c7beae29404e3fbad2736f88"
