@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from pilotcli.analysis.compare import shape_of
+from pilotcli.analysis.plans import plan_shape
 from pilotcli.records import Query
 from pilotcli.run_log import RunLogger
 from pilotcli.scheduler import PilotScheduler
@@ -31,7 +31,7 @@ class PlanLog:
         """The plan (JSON) that `query` had in that round; warm-up does not count."""
         if round < 1:
             return
-        shape = repr(shape_of(json.loads(plan).get("Plan")))
+        shape = plan_shape(json.loads(plan))
         if self._shapes.get(query.seq) != shape:
             self._shapes[query.seq] = shape
             self._log.add_plan(query.seq, round, plan)

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
-from typing import Any
 
 from pilotcli.analysis.answers import is_undetermined
 from pilotcli.analysis.comparison import (
@@ -24,6 +23,7 @@ from pilotcli.analysis.comparison import (
     Verdict,
     whole_s,
 )
+from pilotcli.analysis.plans import same_plan
 from pilotcli.analysis.statistics import (
     CONFIDENCE,
     Difference,
@@ -43,7 +43,6 @@ __all__ = [
     "NOT_COMPARED",
     "compare",
     "effect_of",
-    "shape_of",
     "verdict_of",
     "whole_time_s",
 ]
@@ -297,7 +296,7 @@ def _query(
     plan_a, plan_b = a.plans.get(pair[0]), b.plans.get(pair[1])
     changed = None
     if plan_a is not None and plan_b is not None:
-        changed = shape_of(plan_a.plan.get("Plan")) != shape_of(plan_b.plan.get("Plan"))
+        changed = not same_plan(plan_a.plan, plan_b.plan)
     return QueryComparison(
         label=query.label,
         sql=query.sql,
@@ -395,14 +394,6 @@ def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -
         training_s=run.training_s,
         events_s=run.events_s,
     )
-
-
-def shape_of(node: Any) -> Any:
-    """What makes a plan another one: its nodes, relations and indexes, without numbers."""
-    if not isinstance(node, Mapping):
-        return None
-    named = [node.get(key) for key in ("Node Type", "Join Type", "Alias", "Index Name")]
-    return named, [shape_of(one) for one in node.get("Plans", ())]
 
 
 _ORDER: Mapping[Verdict, int] = {

@@ -1,4 +1,4 @@
-"""`pilot runs list|show|compare`."""
+"""`pilot runs list|show|compare|diff`."""
 
 from __future__ import annotations
 
@@ -184,3 +184,43 @@ def compare(
     if reasons:
         show_reasons(reasons)
         raise typer.Exit(GATE_EXIT_CODE)
+
+
+@app.command()
+def diff(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="The run in question: its number, or FOLDER:NUMBER in another home."
+        ),
+    ],
+    baseline: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(
+            metavar="[B]",
+            help="The other run. Default: the one with which it took turns.",
+            show_default=False,
+        ),
+    ] = None,
+    query: Annotated[
+        str, typer.Option("--query", metavar="QUERY", help="The query: its number in A, or label.")
+    ] = "1",
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: FormatOption = ListFormat.table,
+) -> None:
+    """Show the plans of one query in two runs next to each other, and what differs in them.
+
+    Plans are kept by `pilot run --plans`, and by every paired run, with actual rows.
+
+    \b
+    Examples:
+      pilot runs diff 12 --query 17
+      pilot runs diff 12 8 --query hot-questions
+    """
+    from pilotcli.analysis.plan_pair import plan_pair
+    from pilotcli.config import load_config
+    from pilotcli.views.plan_trees import show_plan_pair
+
+    home = load_config(config, set_ or []).home
+    show_plan_pair(plan_pair(home, run, baseline, query), json=format is ListFormat.json)

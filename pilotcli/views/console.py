@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from pilotcli.errors import ConfigError, PilotError
 from pilotcli.redaction import redacted
-from pilotcli.views.text import clean
+from pilotcli.views.text import Line, clean, line_text
 
 __all__ = [
     "Writer",
@@ -20,13 +20,14 @@ __all__ = [
     "err",
     "error",
     "out",
+    "styled",
     "trace",
     "wants_color",
     "wants_live",
 ]
 
 # Each stands for one column, so that a layout holds in either spelling.
-_PLAIN_SPELLING = str.maketrans("…→·µ✗│━─↑↓▶–", "~>-ux|#-^v>-")  # noqa: RUF001
+_PLAIN_SPELLING = str.maketrans("…→·µ✗│━─↑↓▶–├└", "~>-ux|#-^v>-|`")  # noqa: RUF001
 _GLYPHS = "".join(map(chr, _PLAIN_SPELLING))
 
 
@@ -73,6 +74,21 @@ def out(text: str = "") -> None:
     writer.write(f"{text}\n")
     if writer.closed and writer.stream is not None:
         raise BrokenPipeError(errno.EPIPE, "standard output is closed")
+
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def styled(line: Line) -> None:
+    """Write a line to standard output, in colour where that is wanted."""
+    if not wants_color(sys.stdout):
+        out(line_text(line).rstrip())
+        return
+    told = []
+    for text, style in line:
+        codes = ";".join(_CODES[word] for word in style.split())
+        told.append(f"\x1b[{codes}m{text}\x1b[0m" if codes and text.strip() else text)
+    out("".join(told).rstrip())
 
 
 def err(text: str = "") -> None:

@@ -116,16 +116,20 @@ class JournalReader:
         self,
         run_id: int,
         *,
+        seq: int | None = None,
         status: QueryStatus | None = None,
         failed: bool = False,
         limit: int | None = None,
     ) -> Iterator[QueryResult]:
         """The results of a run, one at a time, by round and query.
 
-        `status` keeps those with that status; `failed` those that did not end `ok`; `limit` so many
-        of them that ended first.
+        `seq` keeps those of one query; `status` those with that status; `failed` those that did not
+        end `ok`; `limit` so many of them that ended first.
         """
         wanted, arguments = "WHERE run_id = ?", [run_id]
+        if seq is not None:
+            wanted += " AND seq = ?"
+            arguments.append(seq)
         if status is not None:
             wanted += " AND status = ?"
             arguments.append(status)  # type: ignore[arg-type]

@@ -1,0 +1,143 @@
+"""One query in two runs: its plans, what they were steered by, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pilotcli.analysis.compare import whole_time_s
+from pilotcli.analysis.past import named_run, open_journal
+from pilotcli.analysis.plans import PlanNode, plan_changes, tree_of
+from pilotcli.errors import UsageError
+from pilotcli.names import did_you_mean
+from pilotcli.storage.journal import JournalReader, QueryRecord
+
+__all__ = ["PlanPair", "PlanSide", "plan_pair"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSide:
+    """A query in one run.
+
+    `plan` is its last plan, with actual rows where they were taken; None where none was kept.
+    `mean_s` is the mean of its whole times, None when it never ended. `steering` is what was
+    pushed into its last execution.
+    """
+
+    run_id: int
+    name: str
+    mean_s: float | None
+    steering: Sequence[str]
+    plan: Mapping[str, Any] | None
+
+    @property
+    def tree(self) -> PlanNode | None:
+        """The plan as a tree."""
+        return None if self.plan is None else tree_of(self.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPair:
+    """A query in run `a` and in the baseline `b`; `changes` is what `a` does otherwise."""
+
+    label: str
+    sql: str
+    file: str | None
+    line: int | None
+    a: PlanSide
+    b: PlanSide
+
+    @property
+    def changes(self) -> list[str]:
+        """What the plan of `a` does otherwise than that of `b`, in words."""
+        if self.a.plan is None or self.b.plan is None:
+            return []
+        return plan_changes(self.b.plan, self.a.plan)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "label": self.label,
+            "sql": self.sql,
+            "file": self.file,
+            "line": self.line,
+            "changes": self.changes,
+            **{
+                name: {
+                    "run_id": side.run_id,
+                    "name": side.name,
+                    "mean_s": side.mean_s,
+                    "steering": list(side.steering),
+                    "plan": side.plan,
+                }
+                for name, side in (("run", self.a), ("baseline", self.b))
+            },
+        }
+
+
+def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPair:
+    """The plans of `query` (its number in `run`, or its label) in both runs, which are named as in
+    `compare_runs`. Raises `UsageError` and `StorageError`."""
+    home_a, id_a = named_run(home, run)
+    with open_journal(home_a) as journal_a:
+        record = journal_a.run(id_a)
+        if baseline is None:
+            if record.paired_with is None:
+                raise UsageError(
+                    f"run {id_a} took turns with no other run",
+                    hint=f"Name the other one: pilot runs diff {id_a} B --query {query}",
+                )
+            home_b, id_b = home_a, record.paired_with
+            if record.arm == "baseline":
+                id_a, id_b = id_b, id_a
+        else:
+            home_b, id_b = named_run(home, baseline)
+        found = _find(journal_a, id_a, query)
+        side_a = _side(journal_a, id_a, found, "the driver" if record.paired_with else "A")
+    with open_journal(home_b) as journal_b:
+        other = next(
+            (one for one in journal_b.queries(id_b) if one.sql == found.sql),
+            None,
+        )
+        journal_b.run(id_b)
+        if other is None:
+            raise UsageError(
+                f"run {id_b} has no query with the text of {found.label}",
+                hint="Queries are matched by their text: compare runs of the same workload.",
+            )
+        side_b = _side(journal_b, id_b, other, "the baseline" if record.paired_with else "B")
+    return PlanPair(found.label, found.sql, found.file, found.line, side_a, side_b)
+
+
+def _find(journal: JournalReader, run_id: int, query: str) -> QueryRecord:
+    if query.isdecimal():
+        found = next(iter(journal.queries(run_id, seq=int(query))), None)
+        if found is not None:
+            return found
+    labels: list[str] = []
+    for one in journal.queries(run_id):
+        if one.label == query:
+            return one
+        labels.append(one.label)
+    hint = did_you_mean(query, labels, listed="It has")
+    raise UsageError(f"run {run_id} has no query {query!r}", hint=hint)
+
+
+def _side(journal: JournalReader, run_id: int, query: QueryRecord, name: str) -> PlanSide:
+    results = list(journal.results(run_id, seq=query.seq))
+    timed = [whole_time_s(one) for one in results if one.status in ("ok", "timeout")]
+    reports = [one.steering for one in results if one.steering is not None]
+    plans = sorted(journal.plans(run_id, seq=query.seq), key=lambda one: one.round)
+    plan = None
+    if plans:
+        plan = plans[0].plan if plans[0].round == 0 else plans[-1].plan
+    return PlanSide(
+        run_id=run_id,
+        name=name,
+        mean_s=fmean(timed) if timed else None,
+        steering=tuple(reports[-1].applied) if reports else (),
+        plan=plan,
+    )

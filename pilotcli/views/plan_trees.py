@@ -1,0 +1,110 @@
+"""Two plans of one query next to each other, in the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from pilotcli.analysis.plan_pair import PlanPair, PlanSide
+from pilotcli.analysis.plans import PlanNode
+from pilotcli.views.console import out, styled, wants_live
+from pilotcli.views.tables import show_json
+from pilotcli.views.text import Line, clean, clip_line, duration, line_text, width
+
+__all__ = ["q_error_style", "show_plan_pair"]
+
+LEAST_COLUMN = 48
+IN_A_PIPE = 160
+_MARKS = ((100.0, "!!!", "bold red"), (10.0, "!!", "red"), (2.0, "!", "yellow"))
+"""From which q-error on a node is marked, how, and in which style."""
+
+
+def q_error_style(q_error: float | None) -> tuple[str, str]:
+    """The mark and the style of a q-error; empty where the estimate is good, or nobody knows."""
+    for least, mark, style in _MARKS:
+        if q_error is not None and q_error >= least:
+            return mark, style
+    return "", "green" if q_error is not None else ""
+
+
+def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
+    """Write both plans, next to each other where there is room, and what differs in them."""
+    if json:
+        show_json(pair.as_json())
+        return
+    live = wants_live(sys.stdout)
+    wide = shutil.get_terminal_size().columns if live else IN_A_PIPE
+    place = f"  {clean(pair.file)}:{pair.line}" if pair.file else ""
+    out(f"{clean(pair.label)}{place}")
+    for text in pair.sql.strip().splitlines():
+        out(f"    {clean(text)}")
+    out()
+    sides = [_side(pair.b), _side(pair.a)]
+    half = (wide - 3) // 2
+    if half >= LEAST_COLUMN:
+        empty: Line = [("", "")]
+        for one, other in zip_longest(*sides, fillvalue=empty):
+            left = clip_line(one, half)
+            gap = " " * (half - width(line_text(left)))
+            styled([*left, (f"{gap} │ ", "dim"), *clip_line(other, half)])
+    else:
+        for side in sides:
+            for line in side:
+                styled(clip_line(line, wide))
+            out()
+    if pair.changes:
+        out()
+        out("What differs")
+        for change in pair.changes:
+            out(f"  {clean(change)}")
+    elif pair.a.tree is not None and pair.b.tree is not None:
+        out()
+        out("The plans have the same structure, and much the same estimates.")
+    if any(side.tree is not None and side.tree.actual is not None for side in (pair.a, pair.b)):
+        out()
+        out("rows: expected → actual; ! the factor between them is 2 or more, !! 10, !!! 100")
+
+
+def _side(side: PlanSide) -> list[Line]:
+    steering = side.steering
+    took = duration(side.mean_s) if side.mean_s is not None else "failed"
+    lines: list[Line] = [
+        [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
+    ]
+    lines += [[(f"pushed: {clean(one)}", "cyan")] for one in steering]
+    lines.append([("", "")])
+    if side.tree is None:
+        lines.append([("no plan was kept (pilot run --plans)", "yellow")])
+        return lines
+    lines += _tree(side.tree)
+    return lines
+
+
+def _tree(tree: PlanNode) -> list[Line]:
+    lines: list[Line] = []
+    waiting: list[tuple[PlanNode, str, str]] = [(tree, "", "")]
+    while waiting:
+        node, first, rest = waiting.pop()
+        mark, style = q_error_style(node.q_error)
+        rows = f"{node.estimated:,.0f}"
+        if node.actual is not None:
+            rows += f" → {node.actual:,.0f}"
+        role = f"{node.role}: " if node.role in ("InitPlan", "SubPlan") else ""
+        lines.append(
+            [
+                (first, "dim"),
+                (f"{role}{clean(node.title)}", ""),
+                (f"  {rows}", style),
+                (f" {mark}" if mark else "", style),
+            ]
+        )
+        lines += [[(rest, "dim"), (f"    {clean(one)}", "dim")] for one in node.conditions]
+        children: Sequence[PlanNode] = node.children
+        below = []
+        for number, child in enumerate(children):
+            last = number == len(children) - 1
+            below.append((child, rest + ("└ " if last else "├ "), rest + ("  " if last else "│ ")))
+        waiting.extend(reversed(below))
+    return lines

@@ -1,0 +1,202 @@
+"""Plans as trees, and what differs between two of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paired import run_pair
+from project_folder import Project
+
+from pilotcli.analysis.plans import plan_changes, plan_shape, q_error, same_plan, tree_of
+from pilotcli.databases.base import Target
+
+SCAN = {
+    "Node Type": "Seq Scan",
+    "Relation Name": "users",
+    "Alias": "u",
+    "Plan Rows": 10,
+    "Total Cost": 5.5,
+    "Filter": "(age > 7)",
+}
+OTHER = {"Node Type": "Seq Scan", "Relation Name": "posts", "Alias": "p", "Plan Rows": 1000}
+
+
+def joined(kind: str, *children: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "Plan": {
+            "Node Type": kind,
+            "Join Type": "Inner",
+            "Plan Rows": 50,
+            "Plans": children,
+            **more,
+        }
+    }
+
+
+def explained(target: Target, sql: str, options: str = "FORMAT JSON") -> dict[str, Any]:
+    session = target.session()
+    try:
+        told = session.execute(f"EXPLAIN ({options}) {sql}").rows[0][0]
+    finally:
+        session.close()
+    plan: dict[str, Any] = (json.loads(told) if isinstance(told, str) else told)[0]
+    return plan
+
+
+def test_a_tree_says_what_each_node_is() -> None:
+    tree = tree_of(joined("Hash Join", SCAN, OTHER, **{"Join Type": "Left"}))
+    assert tree is not None
+    assert tree.title == "Hash Left Join"
+    assert [child.title for child in tree.children] == [
+        "Seq Scan on users u",
+        "Seq Scan on posts p",
+    ]
+    assert tree.names == {"u", "p"}
+    assert tree.children[0].conditions == ("Filter: (age > 7)",)
+    assert tree.actual is None and tree.q_error is None
+
+
+def test_rows_are_those_of_all_loops() -> None:
+    ran = {**SCAN, "Actual Rows": 3, "Actual Loops": 7}
+    tree = tree_of({"Plan": ran})
+    assert tree is not None
+    assert (tree.estimated, tree.actual, tree.loops) == (70, 21, 7)
+    assert tree.q_error == pytest.approx(70 / 21)
+    never = tree_of({"Plan": {**SCAN, "Actual Rows": 0, "Actual Loops": 0}})
+    assert never is not None and never.actual == 0
+
+
+@pytest.mark.parametrize(
+    ("estimated", "actual", "error"), [(1, 1, 1), (0, 0, 1), (10, 1, 10), (0.2, 50, 50)]
+)
+def test_the_q_error_is_a_factor(estimated: float, actual: float, error: float) -> None:
+    assert q_error(estimated, actual) == error
+
+
+def test_numbers_make_no_other_plan_and_structure_does() -> None:
+    one = joined("Hash Join", SCAN, OTHER)
+    assert same_plan(one, joined("Hash Join", {**SCAN, "Plan Rows": 99}, OTHER))
+    assert not same_plan(one, joined("Nested Loop", SCAN, OTHER))
+    assert not same_plan(one, joined("Hash Join", OTHER, SCAN))
+    index = {**SCAN, "Node Type": "Index Scan", "Index Name": "i"}
+    assert not same_plan(one, joined("Hash Join", index, OTHER))
+
+
+def test_what_differs_is_told_in_words() -> None:
+    index = {**SCAN, "Node Type": "Index Scan", "Index Name": "users_pkey"}
+    more = {**OTHER, "Plan Rows": 5}
+    assert plan_changes(joined("Hash Join", SCAN, OTHER), joined("Nested Loop", more, index)) == [
+        "order of joining: u p → p u",
+        "join of p u: Hash Join → Nested Loop",
+        "u: Seq Scan → Index Scan using users_pkey",
+        "rows expected of p: 1,000 → 5",
+    ]
+    assert plan_changes(joined("Hash Join", SCAN), joined("Hash Join", SCAN)) == []
+
+
+def test_real_plans_are_read_and_told_apart(target: Target) -> None:
+    joined = "pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+    sql = f"SELECT * FROM {joined} WHERE c.relname = 'pg_type'"
+    plan = explained(target, sql)
+    ran = explained(target, sql, "ANALYZE, FORMAT JSON")
+    tree = tree_of(ran)
+    assert tree is not None
+    assert tree.names == {"c", "a"}
+    assert all(node.actual is not None for node in tree.walk())
+    assert same_plan(plan, ran)
+    assert plan_changes(plan, ran) == []
+    many = explained(
+        target,
+        "WITH x AS MATERIALIZED (SELECT 1 AS n UNION ALL SELECT 2) "
+        "SELECT (SELECT max(n) FROM x), count(*) FROM x, generate_series(1, 3) AS g",
+    )
+    found = tree_of(many)
+    assert found is not None
+    assert any(node.role == "InitPlan" for node in found.walk())
+    assert "CTE Scan on x" in {node.title for node in found.walk()}
+
+
+nodes = st.recursive(
+    st.dictionaries(
+        st.sampled_from(
+            ["Node Type", "Alias", "Plan Rows", "Actual Rows", "Actual Loops", "Filter"]
+        ),
+        st.none() | st.booleans() | st.text(max_size=5) | st.floats() | st.lists(st.none()),
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {"Node Type": st.text(max_size=5), "Plans": st.lists(inner)}
+    ),
+    max_leaves=8,
+)
+
+
+@given(nodes | st.none() | st.text(max_size=5), nodes)
+def test_whatever_a_plan_holds_nothing_is_raised(one: Any, other: Any) -> None:
+    before, after = {"Plan": one}, {"Plan": other}
+    assert plan_shape(before) == plan_shape(before)
+    assert same_plan(after, after)
+    assert isinstance(plan_changes(before, after), list)
+
+
+def test_a_deep_plan_is_read() -> None:
+    plan: dict[str, Any] = dict(SCAN)
+    for _ in range(5000):
+        plan = {"Node Type": "Limit", "Plans": [plan]}
+    assert plan_shape({"Plan": plan})
+
+
+def test_diff_shows_both_plans_and_what_differs(project: Project) -> None:
+    project.write(
+        "own.py",
+        """
+        from pilotcli import HintPushHandler
+
+        class Off(HintPushHandler):
+            def acquire_injected_data(self, sql):
+                return {"enable_hashjoin": "off", "enable_mergejoin": "off"}
+        """,
+    )
+    project.write(
+        "w.sql",
+        "SELECT count(*) FROM generate_series(1, 999) AS a(n) JOIN generate_series(1, 999) AS c(n)"
+        " ON a.n = c.n;\nSELECT 1;\n",
+    )
+    project.config("handlers:\n  - class: own.py:Off\n")
+    run_pair(project, "w.sql", sets=("run.repeat=1",))
+    done = project.command("runs", "diff", "1", "--query", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Hash Join" in done.stdout and "Nested Loop" in done.stdout
+    assert "join of a c: " in done.stdout
+    assert "pushed: enable_hashjoin = off" in done.stdout
+    assert "\x1b" not in done.stdout
+    told = json.loads(
+        project.command("runs", "diff", "1", "--query", "1", "--format", "json").stdout
+    )
+    assert told["baseline"]["plan"]["Plan"]["Actual Rows"] == 1
+    assert told["changes"]
+    same = project.command("runs", "diff", "2", "--query", "2")
+    assert "same structure" in same.stdout
+    for words, said in (
+        (("1", "--query", "9"), "has no query '9'"),
+        (("7", "--query", "1"), "there is no run 7"),
+        (("1", "x", "--query", "1"), "'x' is no run"),
+    ):
+        refused = project.command("runs", "diff", *words)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+
+
+def test_diff_without_plans_says_how_to_keep_them(project: Project) -> None:
+    project.write("w.sql", "SELECT 1;\n")
+    project.run("w.sql")
+    project.run("w.sql", sets=("run.plans=true",))
+    done = project.command("runs", "diff", "2", "1", "--query", "q1")
+    assert done.returncode == 0, done.stderr
+    assert "no plan was kept (pilot run --plans)" in done.stdout
+    assert "Result" in done.stdout
+    refused = project.command("runs", "diff", "1", "--query", "q1")
+    assert "took turns with no other run" in refused.stderr
