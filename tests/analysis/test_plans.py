@@ -169,7 +169,7 @@ def test_diff_shows_both_plans_and_what_differs(project: Project) -> None:
     run_pair(project, "w.sql", sets=("run.repeat=1",))
     done = project.command("runs", "diff", "1", "--query", "1")
     assert done.returncode == 0, done.stderr
-    assert "Hash Join" in done.stdout and "Nested Loop" in done.stdout
+    assert "Merge Join" in done.stdout and "Nested Loop" in done.stdout
     assert "join of a c: " in done.stdout
     assert "pushed: enable_hashjoin = off" in done.stdout
     assert "\x1b" not in done.stdout
