@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from pilotcli.cli.options import ConfigOption, EventsOption, FailIf, OutputFormat, SetOption
+from pilotcli.cli.outputs import JUnitOption, Outputs, SummaryOption
 
 if TYPE_CHECKING:
     from pilotcli.analysis.comparison import Comparison
@@ -140,6 +141,17 @@ def run(
         typer.Option(help="With --against: rounds in which the driver learns alone, before."),
     ] = None,
     fail_if: FailIf = None,
+    report: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write the run, compared with its baseline, as one HTML page.",
+            show_default=False,
+        ),
+    ] = None,
+    junit: JUnitOption = None,
+    summary: SummaryOption = None,
     plans: Annotated[
         bool, typer.Option("--plans", help="Keep the queries' plans (pilot runs diff).")
     ] = False,
@@ -210,6 +222,8 @@ def run(
         loaded = load_config(config, overrides)
     if trust:
         loaded = _trusting(loaded)
+    outputs = Outputs(junit, summary, report)
+    outputs.check()
     if output is not None:
         check_output(output, [*(workload or ()), *loaded.workload])
     request = RunRequest(
@@ -246,6 +260,7 @@ def run(
         show_dry_run(examined)
         return
     begun: list[int] = []
+    reasons: Sequence[str] = ()
     comparison: Comparison | None = None
 
     def note_run(signal: Signal) -> None:
@@ -256,15 +271,19 @@ def run(
         with _watched(format, quiet, verbose, no_color) as (bus, abort):
             bus.subscribe(note_run, RunStarted)
             if paired is not None:
+                from pilotcli.analysis.gates import GATE_EXIT_CODE
                 from pilotcli.paired_run import run_paired
 
                 finished, comparison = run_paired(paired, bus, abort=abort)
+                reasons = finished.reasons if finished.exit_code == GATE_EXIT_CODE else ()
             else:
                 finished = run_workload(request, bus, abort=abort)
     finally:
         # What ended is written however the run did.
         if output is not None and begun:
             write_results(loaded.home, begun[0], output)
+        if begun:
+            outputs.write(loaded.home, begun[0], comparison, reasons)
     if comparison is not None and format is not OutputFormat.jsonl and not quiet:
         from pilotcli.views.comparison import show_comparison
 

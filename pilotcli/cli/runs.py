@@ -1,13 +1,15 @@
-"""`pilot runs list|show|compare|diff`."""
+"""`pilot runs list|show|compare|diff|report`."""
 
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from pilotcli.cli.options import ConfigOption, FailIf, FormatOption, ListFormat, SetOption
+from pilotcli.cli.outputs import JUnitOption, Outputs, SummaryOption
 
 __all__ = ["app"]
 
@@ -75,6 +77,8 @@ def show(
     failed: Annotated[
         bool, typer.Option("--failed", help="The queries that failed, instead of the slowest.")
     ] = False,
+    junit: JUnitOption = None,
+    summary: SummaryOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     format: FormatOption = ListFormat.table,
@@ -117,6 +121,14 @@ def show(
             journal.rounds(record.run_id),
         )
         show_run(details, format.value)
+    if junit is not None or summary is not None:
+        from pilotcli.analysis.past import compare_runs
+
+        outputs = Outputs(junit, summary)
+        outputs.check()
+        paired = record.paired_with is not None and record.arm == "driver"
+        comparison = compare_runs(home, str(record.run_id), None) if paired else None
+        outputs.write(home, record.run_id, comparison)
 
 
 @app.command()
@@ -224,3 +236,43 @@ def diff(
 
     home = load_config(config, set_ or []).home
     show_plan_pair(plan_pair(home, run, baseline, query), json=format is ListFormat.json)
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Its number, or FOLDER:NUMBER in another home."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The page to write, as .html."),
+    ],
+    against: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--against",
+            metavar="RUN",
+            help="Compare it with this run. Default: the one with which it took turns, if any.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write a run, or a comparison of two, as one HTML page that needs nothing besides itself.
+
+    \b
+    Examples:
+      pilot runs report 12 -o report.html
+      pilot runs report 12 --against 8 -o report.html
+    """
+    from pilotcli.config import load_config
+    from pilotcli.reports.files import check_file
+    from pilotcli.reports.html import read_report, write_html
+    from pilotcli.views.console import out
+
+    check_file(output, "--output", ".html", ".htm")
+    home = load_config(config, set_ or []).home
+    write_html(output, read_report(home, run, against))
+    out(f"wrote {output}")

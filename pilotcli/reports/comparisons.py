@@ -22,6 +22,7 @@ from pilotcli.analysis.comparison import (
     QueryTimes,
     whole_s,
 )
+from pilotcli.analysis.words import BAD_SPEEDUP, counts_text, rounds_text
 from pilotcli.storage.journal import RunRecord
 
 __all__ = [
@@ -100,8 +101,11 @@ def as_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def as_markdown(comparison: Comparison, limit: int | None = None) -> str:
-    """Tables for a page: what came of it, and the first `limit` queries."""
+def as_markdown(
+    comparison: Comparison, limit: int | None = None, *, told_apart: bool = False
+) -> str:
+    """Tables for a page: what came of it, and the first `limit` queries; with `told_apart`, of
+    those that are not the same within the noise, or unclear."""
     a, b = comparison.run_a, comparison.run_b
     lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
     lines += [f"- **{text}**" for text in alarms(comparison)]
@@ -112,10 +116,19 @@ def as_markdown(comparison: Comparison, limit: int | None = None) -> str:
         _effect_row("whole workload", comparison.total),
         _effect_row("each query alike (geometric mean)", comparison.geometric),
         "",
-        counts_text(comparison),
+        f"Queries {counts_text(comparison)}; {rounds_text(comparison)}.",
         "",
     ]
-    shown = comparison.queries if limit is None else comparison.queries[:limit]
+    chosen = [
+        one
+        for one in comparison.queries
+        if not (told_apart and one.verdict in ("same", "unclear") and one.answers != "different")
+    ]
+    if told_apart:  # the fastest after those that need a look
+        bad = [one for one in chosen if one.verdict not in ("faster", "mended")]
+        good = [one for one in chosen if one.verdict in ("faster", "mended")]
+        chosen = [*bad, *sorted(good, key=lambda one: -(one.speedup or 0.0))]
+    shown = chosen if limit is None else chosen[:limit]
     if shown:
         lines += [
             "| query | verdict | speed-up | interval | baseline | run | answers |",
@@ -143,26 +156,6 @@ def alarms(comparison: Comparison) -> list[str]:
             more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
             found.append(f"{len(queries)} {word}: {names}{more}")
     return found
-
-
-def counts_text(comparison: Comparison) -> str:
-    """How many queries came to which verdict, in words."""
-    words = {
-        "faster": "faster",
-        "slower": "slower",
-        "same": "same within noise",
-        "unclear": "unclear",
-        "failed": "failed",
-        "mended": "no longer failing",
-    }
-    told = [
-        f"{number} {word}"
-        for verdict, word in words.items()
-        if (number := comparison.count(verdict))  # type: ignore[arg-type]
-    ]
-    rounds = "1 round" if comparison.rounds_a == 1 else f"{comparison.rounds_a} rounds"
-    how = "in turns" if comparison.paired else "one run after the other"
-    return f"{len(comparison.queries)} queries, {rounds} {how}: {', '.join(told)}."
 
 
 def query_row(one: QueryComparison) -> dict[str, Any]:
@@ -213,7 +206,7 @@ def _with(comparison: Comparison, verdict: str) -> Sequence[QueryComparison]:
 
 def _far_slower(comparison: Comparison) -> Sequence[QueryComparison]:
     slower = _with(comparison, "slower")
-    return [one for one in slower if one.speedup is not None and one.speedup < 0.5]
+    return [one for one in slower if one.speedup is not None and one.speedup < BAD_SPEEDUP]
 
 
 def _effect_row(name: str, effect: Effect) -> str:

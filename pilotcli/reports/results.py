@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pilotcli.errors import StorageError, UsageError
+from pilotcli.errors import UsageError
 from pilotcli.records import QueryResult
+from pilotcli.reports.files import check_file, whole_file
 from pilotcli.storage.journal import Journal
 
 __all__ = ["check_output", "write_results"]
@@ -42,14 +41,7 @@ def check_output(path: Path, workload: Sequence[str] = ()) -> None:
                 f"--output {path}: Parquet needs pyarrow",
                 hint="Install it with: pip install 'pilot-db[parquet]'; or write .jsonl or .csv.",
             ) from None
-    if path.is_dir():
-        raise UsageError(f"--output {path} is a folder", hint="Name a file in it.")
-    folder = path.absolute().parent
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise UsageError(
-            f"--output {path}: the folder {folder} is missing or cannot be written",
-            hint="Create it, or name another file.",
-        )
+    check_file(path, "--output")
 
 
 def write_results(home: Path, run_id: int, path: Path) -> None:
@@ -57,29 +49,8 @@ def write_results(home: Path, run_id: int, path: Path) -> None:
 
     The file appears whole or not at all. Raises `StorageError` when it cannot be written.
     """
-    path = path.resolve()
-    folder = path.parent
-    temporary: str | None = None
-    try:
-        with Journal.open(home) as journal:
-            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
-            os.close(handle)
-            _WRITERS[path.suffix](Path(temporary), journal.results(run_id))
-        with Path(temporary).open("rb") as written:
-            os.fsync(written.fileno())
-        # mkstemp makes files for their owner alone; a result file is like any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except OSError as exc:
-        raise StorageError(
-            f"the results could not be written to {path}: {exc.strerror}",
-            hint=f"They are in the journal: pilot runs show {run_id}",
-        ) from exc
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with Journal.open(home) as journal, whole_file(path) as temporary:
+        _WRITERS[path.suffix](temporary, journal.results(run_id))
 
 
 def _jsonl(path: Path, results: Iterator[QueryResult]) -> None:

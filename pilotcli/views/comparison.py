@@ -6,16 +6,24 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from pilotcli.analysis.comparison import Comparison, Costs, Effect, QueryComparison, whole_s
+from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, whole_s
+from pilotcli.analysis.words import (
+    BAD_SPEEDUP,
+    counts_text,
+    factor,
+    interval,
+    rounds_text,
+    training_text,
+    verdict_text,
+    whole_costs_s,
+)
 from pilotcli.views.console import err, out, wants_live
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import UNLIMITED, show_table
-from pilotcli.views.text import MISSING, clean, clip, count, duration, joined, plural
+from pilotcli.views.text import clean, clip, count, duration, joined, plural
 
-__all__ = ["SORTS", "factor", "interval", "show_comparison", "show_reasons"]
+__all__ = ["SORTS", "show_comparison", "show_reasons"]
 
-BAD_SPEEDUP = 0.5
-"""A query that is slower than this is told before anything else."""
 UNMATCHED_SHOWN = 5
 
 SORTS: Mapping[str, Callable[[QueryComparison], tuple[float, int]]] = {
@@ -78,79 +86,25 @@ def headline(comparison: Comparison) -> list[str]:
     return lines
 
 
-def verdict_text(effect: Effect) -> str:
-    """A speed-up in words, with its interval."""
-    words = {
-        "faster": f"{factor(effect.speedup)} faster",
-        "slower": f"{_slowdown(effect.speedup)} slower",
-        "same": f"the same within the noise ({factor(effect.speedup)})",
-    }
-    told = words.get(effect.verdict, f"unclear ({factor(effect.speedup)} measured)")
-    around = interval(effect.low, effect.high)
-    return f"{told}, {effect.confidence:.0%} interval {around}" if around else told
-
-
-def factor(speedup: float | None) -> str:
-    """A speed-up: `1.25x`."""
-    if speedup is None:
-        return MISSING
-    return f"{speedup:,.0f}x" if speedup >= 99.5 else f"{speedup:.3g}x"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval of speed-ups, empty where there is none."""
-    return f"{factor(low)} to {factor(high)}" if low is not None and high is not None else ""
-
-
-def _slowdown(speedup: float | None) -> str:
-    if not speedup:
-        return MISSING
-    share = 1 / speedup - 1
-    return f"{share:.0%}" if share < 1 else f"{1 / speedup:.3g}x"
-
-
 def _facts(comparison: Comparison) -> dict[str, str]:
     a, b = comparison.costs_a, comparison.costs_b
-    paired = "took turns" if comparison.paired else "one after the other"
-    rounds = comparison.rounds_a
-    if rounds != comparison.rounds_b:
-        told_rounds = f"{rounds} and {comparison.rounds_b} rounds"
-    else:
-        told_rounds = plural(rounds, "round")
     rank = f", Wilcoxon p {comparison.p_value:.2g}" if comparison.p_value is not None else ""
-    verdicts = {
-        "faster": "faster",
-        "slower": "slower",
-        "same": "same within noise",
-        "unclear": "unclear",
-        "failed": "failed",
-        "mended": "no longer failing",
-    }
-    counted = [
-        f"{count(number)} {word}"
-        for verdict, word in verdicts.items()
-        if (number := comparison.count(verdict))  # type: ignore[arg-type]
-    ]
     facts = {
-        "rounds": f"{told_rounds}, {paired}",
-        "total": f"{duration(_whole(b))} → {duration(_whole(a))} a replay: "
+        "rounds": rounds_text(comparison),
+        "total": f"{duration(whole_costs_s(b))} → {duration(whole_costs_s(a))} a replay: "
         f"{verdict_text(comparison.total)}",
         "each query": f"{verdict_text(comparison.geometric)} (geometric mean{rank})",
-        "queries": f"{count(len(comparison.queries))}: {joined(counted)}",
+        "queries": counts_text(comparison),
         "answers": _answers(comparison),
     }
     if a.training_s or b.training_s:
-        facts["training"] = _training(comparison)
+        facts["training"] = training_text(comparison)
     for title, only in (("only in A", comparison.only_a), ("only in B", comparison.only_b)):
         if only:
             labels = ", ".join(clean(one.label) for one in only[:UNMATCHED_SHOWN])
             more = f" and {len(only) - UNMATCHED_SHOWN} more" if len(only) > UNMATCHED_SHOWN else ""
             facts[title] = f"{labels}{more}"
     return facts
-
-
-def _whole(costs: Costs) -> float:
-    return costs.query_s + costs.inference_s + costs.steering_s
 
 
 def _answers(comparison: Comparison) -> str:
@@ -169,7 +123,7 @@ def _answers(comparison: Comparison) -> str:
 
 def _show_parts(a: Costs, b: Costs) -> None:
     """What the time of a replay went into, in both."""
-    parts = [("all of it", _whole(b) + b.collection_s, _whole(a) + a.collection_s)]
+    parts = [("all of it", whole_costs_s(b) + b.collection_s, whole_costs_s(a) + a.collection_s)]
     parts.append(("  queries", b.query_s, a.query_s))
     for name, one, other in (
         ("    planning", b.planning_s, a.planning_s),
@@ -182,17 +136,6 @@ def _show_parts(a: Costs, b: Costs) -> None:
             parts.append((name, one or 0.0, other or 0.0))
     columns = (Column("A REPLAY"), Column("BASELINE", right=True), Column("RUN", right=True))
     show_table(columns, [(name, duration(one), duration(other)) for name, one, other in parts])
-
-
-def _training(comparison: Comparison) -> str:
-    told = f"{duration(comparison.costs_a.training_s)} in this run"
-    if comparison.trained_speedup is not None:
-        told += f"; with it {factor(comparison.trained_speedup)}"
-    if comparison.payback is None:
-        return f"{told}; it does not pay back: nothing is gained"
-    replays = comparison.payback
-    shown = f"{replays:,.0f}" if replays >= 9.5 else f"{replays:.1f}"
-    return f"{told}; pays back after {shown} replays of this workload"
 
 
 def _named(queries: Sequence[QueryComparison]) -> str:

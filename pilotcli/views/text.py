@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from rich.cells import cell_len
+
+from pilotcli import quantities
+from pilotcli.quantities import (
+    MISSING,
+    change,
+    clock_time,
+    count,
+    duration,
+    plural,
+    rate,
+    size,
+)
 
 __all__ = [
     "MISSING",
@@ -31,7 +41,6 @@ __all__ = [
 Line = list[tuple[str, str]]
 """A line of output: pieces of text, each with a style (`""`, `bold`, `dim`, `red`, ...)."""
 
-MISSING = "–"  # noqa: RUF001 - a dash that no minus sign is mistaken for
 
 # Whole escape sequences (ECMA-48 section 5.4: CSI; OSC and the other strings; two-byte ones) go
 # first, so that a coloured line loses its colour and not only its escape character.
@@ -100,94 +109,11 @@ def line_text(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
-def count(value: Any) -> str:
-    """1234567 as `1,234,567`."""
-    return f"{value:,}" if isinstance(value, int) else MISSING
-
-
-def plural(value: int, noun: str, many: str | None = None) -> str:
-    """`1 query`, `2 queries`."""
-    return f"{count(value)} {noun if value == 1 else many or noun + 's'}"
-
-
-def duration(seconds: Any) -> str:
-    """Seconds to three digits in the unit that suits: `85.0 µs`, `3.21 s`, `2 min 05 s`."""
-    if not _is_finite(seconds) or seconds < 0:
-        return MISSING
-    for factor, unit in ((1e6, "µs"), (1e3, "ms"), (1.0, "s")):
-        value = seconds * factor
-        limit = 59.95 if unit == "s" else 999.5
-        if value < limit:
-            return f"{_three_digits(value)} {unit}"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{count(hours)} h {minutes:02d} min"
-
-
-def clock_time(seconds: Any) -> str:
-    """Seconds as a stopwatch shows them: `0:04`, `12:31`, `1:02:03`."""
-    if not _is_finite(seconds) or seconds < 0:
-        return MISSING
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def size(size_bytes: Any) -> str:
-    """Bytes in decimal units: `512 B`, `14.2 kB`, `1.30 GB`."""
-    if not _is_finite(size_bytes) or size_bytes < 0:
-        return MISSING
-    if size_bytes < 1000:
-        return f"{int(size_bytes)} B"
-    value = float(size_bytes)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.5 or unit == "TB":
-            break
-    return f"{_three_digits(value)} {unit}"
-
-
-def rate(per_second: Any) -> str:
-    """A rate without its unit: `0.42`, `7.3`, `312`, `18,204`."""
-    if not _is_finite(per_second) or per_second < 0:
-        return MISSING
-    if per_second < 1:
-        return f"{per_second:.2f}"
-    return f"{per_second:.1f}" if per_second < 9.95 else f"{per_second:,.0f}"
-
-
-def number(value: Any) -> str:
-    """A metric to four significant digits."""
-    return f"{value:.4g}" if _is_finite(value) else clean(value)
-
-
-def change(before: Any, after: Any) -> str:
-    """How a metric moved: `↓ 12 %`, `↑ 3.4 %`, `=`, or nothing when it cannot be said."""
-    if not (_is_finite(before) and _is_finite(after)):
-        return ""
-    if before == after:
-        return "="
-    arrow = "↑" if after > before else "↓"
-    if before == 0:
-        return arrow
-    percent = abs((after - before) / before) * 100
-    if not math.isfinite(percent) or percent > 9999:
-        return arrow
-    return f"{arrow} {percent:.0f} %" if percent >= 9.95 else f"{arrow} {percent:.1f} %"
-
-
 def joined(pieces: Sequence[str], separator: str = ", ") -> str:
     """The pieces that are not empty, joined."""
     return separator.join(piece for piece in pieces if piece)
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _three_digits(value: float) -> str:
-    if value >= 99.95:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+def number(value: object) -> str:
+    """A metric to four significant digits."""
+    return clean(quantities.number(value))

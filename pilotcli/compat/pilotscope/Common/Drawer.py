@@ -25,7 +25,7 @@ class Drawer:
         """A bar for each name, as high as its value or the mean of its values; returns the file,
         `Results/<file_name>.png`. Raises `CapabilityError` without matplotlib."""
         try:
-            from matplotlib.figure import Figure  # type: ignore[import-not-found]
+            from matplotlib.figure import Figure
         except ModuleNotFoundError:
             raise CapabilityError(
                 "Drawer needs matplotlib", hint="Install it: pip install matplotlib"

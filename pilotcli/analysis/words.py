@@ -1,0 +1,93 @@
+"""Comparisons in words, for views and reports alike. Names of queries are left to them."""
+
+from __future__ import annotations
+
+from pilotcli.analysis.comparison import Comparison, Costs, Effect
+from pilotcli.quantities import MISSING, count, duration
+
+__all__ = [
+    "BAD_SPEEDUP",
+    "counts_text",
+    "factor",
+    "interval",
+    "rounds_text",
+    "training_text",
+    "verdict_text",
+    "whole_costs_s",
+]
+
+BAD_SPEEDUP = 0.5
+"""A query that is slower than this is told before anything else."""
+
+
+def verdict_text(effect: Effect) -> str:
+    """A speed-up in words, with its interval."""
+    words = {
+        "faster": f"{factor(effect.speedup)} faster",
+        "slower": f"{_slowdown(effect.speedup)} slower",
+        "same": f"the same within the noise ({factor(effect.speedup)})",
+    }
+    told = words.get(effect.verdict, f"unclear ({factor(effect.speedup)} measured)")
+    around = interval(effect.low, effect.high)
+    return f"{told}, {effect.confidence:.0%} interval {around}" if around else told
+
+
+def factor(speedup: float | None) -> str:
+    """A speed-up: `1.25x`."""
+    if speedup is None:
+        return MISSING
+    return f"{speedup:,.0f}x" if speedup >= 99.5 else f"{speedup:.3g}x"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval of speed-ups, empty where there is none."""
+    return f"{factor(low)} to {factor(high)}" if low is not None and high is not None else ""
+
+
+def _slowdown(speedup: float | None) -> str:
+    if not speedup:
+        return MISSING
+    share = 1 / speedup - 1
+    return f"{share:.0%}" if share < 1 else f"{1 / speedup:.3g}x"
+
+
+def training_text(comparison: Comparison) -> str:
+    """What the training took, and when it has paid for itself."""
+    told = f"{duration(comparison.costs_a.training_s)} in this run"
+    if comparison.trained_speedup is not None:
+        told += f"; with it {factor(comparison.trained_speedup)}"
+    if comparison.payback is None:
+        return f"{told}; it does not pay back: nothing is gained"
+    replays = comparison.payback
+    shown = f"{replays:,.0f}" if replays >= 9.5 else f"{replays:.1f}"
+    return f"{told}; pays back after {shown} replays of this workload"
+
+
+def whole_costs_s(costs: Costs) -> float:
+    """Seconds of a replay as its user waits for it."""
+    return costs.query_s + costs.inference_s + costs.steering_s
+
+
+def counts_text(comparison: Comparison) -> str:
+    """How many queries came to which verdict."""
+    words = {
+        "faster": "faster",
+        "slower": "slower",
+        "same": "same within noise",
+        "unclear": "unclear",
+        "failed": "failed",
+        "mended": "no longer failing",
+    }
+    told = [
+        f"{count(number)} {word}"
+        for verdict, word in words.items()
+        if (number := comparison.count(verdict))  # type: ignore[arg-type]
+    ]
+    return f"{count(len(comparison.queries))}: {', '.join(told)}"
+
+
+def rounds_text(comparison: Comparison) -> str:
+    """How often each query ran, and whether the two runs took turns."""
+    a, b = comparison.rounds_a, comparison.rounds_b
+    told = f"{a} and {b} rounds" if a != b else f"{a} round" + ("s" if a != 1 else "")
+    return f"{told}, {'took turns' if comparison.paired else 'one after the other'}"

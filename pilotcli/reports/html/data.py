@@ -1,0 +1,105 @@
+"""What a report shows, read from the journals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pilotcli.analysis.compare import compare
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.past import named_run, open_journal
+from pilotcli.analysis.plans import PlanNode, tree_of
+from pilotcli.errors import UsageError
+from pilotcli.records import ModelVersion, QueryResult
+from pilotcli.storage.journal import (
+    FiringRecord,
+    JournalReader,
+    QueryRecord,
+    RunRecord,
+    RunStatistics,
+)
+
+__all__ = ["HtmlReport", "RunPart", "read_report"]
+
+RESULTS_READ = 200_000
+"""Results of a run that a report reads; the first of a longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPart:
+    """One run: its results in the order in which they ended, and each query's last plan."""
+
+    record: RunRecord
+    results: Sequence[QueryResult]
+    queries: Mapping[int, QueryRecord]
+    firings: Sequence[FiringRecord]
+    models: Sequence[ModelVersion]
+    plans: Mapping[int, PlanNode]
+    statistics: RunStatistics
+
+    @property
+    def whole(self) -> bool:
+        """Whether all results are here."""
+        return len(self.results) == self.statistics.total
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlReport:
+    """A run, and what it is compared with."""
+
+    run: RunPart
+    baseline: RunPart | None = None
+    comparison: Comparison | None = None
+    reasons: Sequence[str] = field(default=())
+    """Why the run failed, a line each."""
+
+
+def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
+    """The report of `run` in `home`, against another one; by default that with which it took turns.
+    Both are named as in `compare_runs`. Raises `UsageError` and `StorageError`."""
+    home_a, id_a = named_run(home, run)
+    with open_journal(home_a) as journal_a:
+        record = journal_a.run(id_a)
+        if against is None and record.paired_with is None:
+            return HtmlReport(_part(journal_a, id_a), reasons=_reasons(record))
+        if against is None:
+            assert record.paired_with is not None
+            if record.arm == "baseline":
+                raise UsageError(
+                    f"run {id_a} is the baseline of run {record.paired_with}",
+                    hint=f"Ask for that one: pilot runs report {record.paired_with}",
+                )
+            home_b, id_b = home_a, record.paired_with
+        else:
+            home_b, id_b = named_run(home, against)
+        with open_journal(home_b) as journal_b:
+            comparison = compare(journal_a, id_a, journal_b, id_b)
+            return HtmlReport(
+                _part(journal_a, id_a), _part(journal_b, id_b), comparison, _reasons(record)
+            )
+
+
+def _reasons(record: RunRecord) -> Sequence[str]:
+    return tuple(str(one) for one in record.summary.get("reasons", ()))
+
+
+def _part(journal: JournalReader, run_id: int) -> RunPart:
+    results = sorted(journal.results(run_id, limit=RESULTS_READ), key=lambda one: one.started_at)
+    plans: dict[int, PlanNode] = {}
+    chosen: dict[int, int] = {}
+    for one in journal.plans(run_id):
+        if chosen.get(one.seq) == 0:
+            continue  # the one with actual rows, which comes first
+        tree = tree_of(one.plan)
+        if tree is not None:
+            plans[one.seq], chosen[one.seq] = tree, one.round
+    return RunPart(
+        record=journal.run(run_id),
+        results=results,
+        queries={one.seq: one for one in journal.queries(run_id)},
+        firings=journal.firings(run_id),
+        models=journal.models(run_id),
+        plans=plans,
+        statistics=journal.statistics(run_id),
+    )

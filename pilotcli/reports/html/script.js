@@ -1,0 +1,26 @@
+// Sorts the table of queries by the column whose heading is pressed; without it, all can be read.
+"use strict";
+for (const table of document.querySelectorAll("table.sortable")) {
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heading.textContent;
+    heading.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const down = heading.getAttribute("aria-sort") === "ascending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const key = (body) => body.rows[0].cells[column].dataset.value ?? "";
+      const numeric = heading.classList.contains("number");
+      const bodies = [...table.tBodies];
+      bodies.sort((one, other) => {
+        const a = key(one), b = key(other);
+        if (a === "" || b === "") return (a === "") - (b === "");
+        const order = numeric ? Number(a) - Number(b) : a.localeCompare(b);
+        return down ? -order : order;
+      });
+      table.append(...bodies);
+    });
+  });
+}

@@ -1,0 +1,138 @@
+"""JUnit's XML: the queries and events of a run as cases, as CI systems read it.
+
+One suite for the queries, each a case with its worst execution; one for the events, each a case;
+and, where there were conditions (`--fail-if`), one for these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
+
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.records import QueryResult
+from pilotcli.reports.files import whole_file
+from pilotcli.storage.journal import EventTotals, JournalReader
+
+__all__ = ["write_junit"]
+
+FAILURES_TOLD = 20
+# What XML 1.0 does not allow (https://www.w3.org/TR/xml/#charsets).
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A test case: `problem` is None, or its kind (`failure`, `error`), a line, and the rest."""
+
+    name: str
+    place: str
+    time_s: float
+    problem: tuple[str, str, str] | None = None
+
+
+def write_junit(
+    path: Path,
+    journal: JournalReader,
+    run_id: int,
+    comparison: Comparison | None = None,
+    reasons: Sequence[str] = (),
+) -> None:
+    """Write the run to `path`, whole or not at all; `reasons` are the conditions that hold.
+
+    A query is a failure when it failed, ran into its time-out, or gave other rows than the
+    baseline; an error when its steering failed. Raises `StorageError`.
+    """
+    record = journal.run(run_id)
+    suites = [
+        ("queries", list(_queries(journal, run_id, comparison))),
+        ("events", [_event(one) for one in journal.event_totals(run_id, FAILURES_TOLD)]),
+        ("conditions", [_Case(one.partition(":")[0], "pilot", 0.0, ("failure", one, ""))
+                        for one in reasons]),
+    ]  # fmt: skip
+    began = datetime.fromtimestamp(record.started_at, timezone.utc)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
+        xml.startDocument()
+        cases = [case for _, own in suites for case in own]
+        xml.startElement(
+            "testsuites", AttributesImpl({"name": f"pilot run {run_id}", **_totals(cases)})
+        )
+        for name, own in suites:
+            if not own:
+                continue
+            stamp = f"{began:%Y-%m-%dT%H:%M:%S}"
+            xml.startElement(
+                "testsuite", AttributesImpl({"name": name, **_totals(own), "timestamp": stamp})
+            )
+            for case in own:
+                _write(xml, case)
+            xml.endElement("testsuite")
+        xml.endElement("testsuites")
+        xml.endDocument()
+
+
+def _queries(journal: JournalReader, run_id: int, comparison: Comparison | None) -> Iterator[_Case]:
+    compared = {one.seq: one for one in comparison.queries} if comparison is not None else {}
+    worst: dict[int, QueryResult] = {}
+    for result in journal.results(run_id):
+        known = worst.get(result.seq)
+        if known is None or (known.ok, -known.elapsed_s) > (result.ok, -result.elapsed_s):
+            worst[result.seq] = result
+    for seq, result in sorted(worst.items()):
+        place = f"{result.file}:{result.line}" if result.file else "queries"
+        problem: tuple[str, str, str] | None = None
+        if not result.ok:
+            kind = "error" if result.status == "steering_error" else "failure"
+            problem = (kind, f"{result.status}: {result.error or ''}".rstrip(": "), place)
+        elif seq in compared and compared[seq].answers == "different":
+            problem = ("failure", "other rows than the baseline", place)
+        yield _Case(result.label, place, result.elapsed_s, problem)
+
+
+def _event(one: EventTotals) -> _Case:
+    if not one.failed:
+        return _Case(one.event, one.kind.value, one.duration_s)
+    first = one.failures[0] if one.failures else None
+    message = f"{one.failed} of {one.fired} firings failed"
+    if first is not None and first.error:
+        message += f": {first.error}"
+    traces = [firing.traceback or firing.error or "" for firing in one.failures]
+    return _Case(
+        one.event, one.kind.value, one.duration_s, ("failure", message, "\n\n".join(traces))
+    )
+
+
+def _totals(cases: Sequence[_Case]) -> dict[str, str]:
+    kinds = [case.problem[0] for case in cases if case.problem is not None]
+    return {
+        "tests": str(len(cases)),
+        "failures": str(kinds.count("failure")),
+        "errors": str(kinds.count("error")),
+        "skipped": "0",
+        "time": f"{sum(case.time_s for case in cases):.6f}",
+    }
+
+
+def _write(xml: XMLGenerator, case: _Case) -> None:
+    attributes = {
+        "name": _allowed(case.name),
+        "classname": _allowed(case.place),
+        "time": f"{case.time_s:.6f}",
+    }
+    xml.startElement("testcase", AttributesImpl(attributes))
+    if case.problem is not None:
+        kind, message, text = case.problem
+        xml.startElement(kind, AttributesImpl({"message": _allowed(message), "type": kind}))
+        xml.characters(_allowed(text))
+        xml.endElement(kind)
+    xml.endElement("testcase")
+
+
+def _allowed(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)
