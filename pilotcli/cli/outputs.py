@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from pilotcli.analysis.comparison import Comparison
 
-__all__ = ["JUnitOption", "Outputs", "SummaryOption"]
+__all__ = ["JUnitOption", "MLflowOption", "Outputs", "SummaryOption"]
 
 JUnitOption = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
@@ -34,13 +34,26 @@ SummaryOption = Annotated[
 ]
 
 
+MLflowOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--mlflow",
+        metavar="URI",
+        help="Log parameters, metrics and checkpoints to this MLflow tracking store.",
+        show_default=False,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """Which files to write about a run, once it has ended however it did."""
 
+    results: Path | None = None
     junit: Path | None = None
     summary: Path | None = None
     report: Path | None = None
+    mlflow: str | None = None
 
     def check(self) -> None:
         """Refuse what could not be written later (`UsageError`)."""
@@ -52,6 +65,10 @@ class Outputs:
             check_file(self.summary, "--summary")
         if self.report is not None:
             check_file(self.report, "--report", ".html", ".htm")
+        if self.mlflow is not None:
+            from pilotcli.reports.mlflow import check_mlflow
+
+            check_mlflow()
 
     def write(
         self,
@@ -61,11 +78,15 @@ class Outputs:
         reasons: Sequence[str] = (),
     ) -> None:
         """Write them. Raises `StorageError`."""
-        if self.junit is None and self.summary is None and self.report is None:
+        if self == Outputs():
             return
         from pilotcli.analysis.past import open_journal
 
         with open_journal(home) as journal:
+            if self.results is not None:
+                from pilotcli.reports.export import export_table
+
+                export_table(self.results, journal, run_id)
             if self.junit is not None:
                 from pilotcli.reports.junit import write_junit
 
@@ -74,6 +95,10 @@ class Outputs:
                 from pilotcli.reports.summary import write_summary
 
                 write_summary(self.summary, journal, run_id, comparison, reasons)
+            if self.mlflow is not None:
+                from pilotcli.reports.mlflow import log_run
+
+                log_run(self.mlflow, journal, run_id, comparison)
         if self.report is not None:
             from pilotcli.reports.html import read_report, write_html
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from pilotcli.cli.options import ConfigOption, EventsOption, FailIf, OutputFormat, SetOption
-from pilotcli.cli.outputs import JUnitOption, Outputs, SummaryOption
+from pilotcli.cli.outputs import JUnitOption, MLflowOption, Outputs, SummaryOption
 
 if TYPE_CHECKING:
     from pilotcli.analysis.comparison import Comparison
@@ -152,6 +152,7 @@ def run(
     ] = None,
     junit: JUnitOption = None,
     summary: SummaryOption = None,
+    mlflow: MLflowOption = None,
     plans: Annotated[
         bool, typer.Option("--plans", help="Keep the queries' plans (pilot runs diff).")
     ] = False,
@@ -178,7 +179,7 @@ def run(
     from pilotcli.cli.paired import paired_request
     from pilotcli.config import load_config
     from pilotcli.errors import UsageError
-    from pilotcli.reports.results import check_output, write_results
+    from pilotcli.reports.export import check_export
     from pilotcli.resuming import asked_again
     from pilotcli.runner import RunRequest
     from pilotcli.runner import run as run_workload
@@ -222,10 +223,10 @@ def run(
         loaded = load_config(config, overrides)
     if trust:
         loaded = _trusting(loaded)
-    outputs = Outputs(junit, summary, report)
+    outputs = Outputs(output, junit, summary, report, mlflow)
     outputs.check()
     if output is not None:
-        check_output(output, [*(workload or ()), *loaded.workload])
+        check_export(output, "--output", [*(workload or ()), *loaded.workload])
     request = RunRequest(
         config=loaded,
         workload=tuple(workload or ()),
@@ -280,8 +281,6 @@ def run(
                 finished = run_workload(request, bus, abort=abort)
     finally:
         # What ended is written however the run did.
-        if output is not None and begun:
-            write_results(loaded.home, begun[0], output)
         if begun:
             outputs.write(loaded.home, begun[0], comparison, reasons)
     if comparison is not None and format is not OutputFormat.jsonl and not quiet:

@@ -1,4 +1,4 @@
-"""`pilot runs list|show|compare|diff|report`."""
+"""`pilot runs list|show|compare|diff|report|export`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from pilotcli.cli.options import ConfigOption, FailIf, FormatOption, ListFormat, SetOption
-from pilotcli.cli.outputs import JUnitOption, Outputs, SummaryOption
+from pilotcli.cli.outputs import JUnitOption, MLflowOption, Outputs, SummaryOption
 
 __all__ = ["app"]
 
@@ -21,6 +21,14 @@ class CompareFormat(str, Enum):
     json = "json"
     markdown = "markdown"
     csv = "csv"
+
+
+class ExportFormat(str, Enum):
+    """Formats of exported tables."""
+
+    parquet = "parquet"
+    csv = "csv"
+    jsonl = "jsonl"
 
 
 class CompareSort(str, Enum):
@@ -124,7 +132,7 @@ def show(
     if junit is not None or summary is not None:
         from pilotcli.analysis.past import compare_runs
 
-        outputs = Outputs(junit, summary)
+        outputs = Outputs(junit=junit, summary=summary)
         outputs.check()
         paired = record.paired_with is not None and record.arm == "driver"
         comparison = compare_runs(home, str(record.run_id), None) if paired else None
@@ -276,3 +284,71 @@ def report(
     home = load_config(config, set_ or []).home
     write_html(output, read_report(home, run, against))
     out(f"wrote {output}")
+
+
+@app.command()
+def export(
+    run: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Argument(metavar="[RUN]", help="Its number (default: the newest run)."),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file, as .parquet, .csv or .jsonl; or a folder, for all tables.",
+            show_default=False,
+        ),
+    ] = None,
+    table: Annotated[
+        str,
+        typer.Option(
+            "--table",
+            metavar="TABLE",
+            help="What to write into a file: results, queries, firings, models, plans, runs.",
+        ),
+    ] = "results",
+    format: Annotated[
+        ExportFormat, typer.Option("--format", help="The format of the files in a folder.")
+    ] = ExportFormat.parquet,
+    mlflow: MLflowOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write a run as tables for other tools, by a schema that has a version (docs/export.md).
+
+    \b
+    Examples:
+      pilot runs export 12 -o results.parquet
+      pilot runs export 12 -o models.csv --table models
+      pilot runs export 12 -o folder/ --format jsonl
+      pilot runs export 12 --mlflow file:mlruns
+    """
+    from pilotcli.analysis.past import open_journal
+    from pilotcli.config import load_config
+    from pilotcli.errors import UsageError
+    from pilotcli.reports.export import check_export, export_table, export_tables
+    from pilotcli.views.console import out
+
+    if output is None and mlflow is None:
+        raise UsageError("export needs to know where to", hint="Add -o FILE, or --mlflow URI.")
+    home = load_config(config, set_ or []).home
+    with open_journal(home) as journal:
+        record = journal.run(run)
+        if output is not None and (output.is_dir() or not output.suffix):
+            check_export(output / f"results.{format.value}", "--output", made=True)
+            for path in export_tables(output, journal, record.run_id, f".{format.value}"):
+                out(f"wrote {path}")
+        elif output is not None:
+            check_export(output, "--output")
+            export_table(output, journal, record.run_id, table)
+            out(f"wrote {output}")
+        if mlflow is not None:
+            from pilotcli.analysis.compare import compare
+            from pilotcli.reports.mlflow import log_run
+
+            other = record.paired_with if record.arm == "driver" else None
+            paired = None if other is None else compare(journal, record.run_id, journal, other)
+            out(f"logged as {log_run(mlflow, journal, record.run_id, paired)}")

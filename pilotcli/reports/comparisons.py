@@ -23,6 +23,7 @@ from pilotcli.analysis.comparison import (
     whole_s,
 )
 from pilotcli.analysis.words import BAD_SPEEDUP, counts_text, rounds_text
+from pilotcli.quantities import duration
 from pilotcli.storage.journal import RunRecord
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _TIMES = (
     "seq",
     "executions",
@@ -135,7 +137,7 @@ def as_markdown(
             "| --- | --- | ---: | --- | ---: | ---: | --- |",
         ]
         lines += [_query_line(one) for one in shown]
-        left_out = len(comparison.queries) - len(shown)
+        left_out = len(chosen) - len(shown)
         if left_out:
             lines += ["", f"and {left_out} more"]
     if comparison.warnings:
@@ -182,7 +184,7 @@ def query_row(one: QueryComparison) -> dict[str, Any]:
 
 def markdown_cell(text: object) -> str:
     """`text` as it can stand in a table: one line, without marks of Markdown or HTML."""
-    line = " ".join(str(text).split())
+    line = " ".join(_CONTROL.sub("", str(text)).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+|~!$])", r"\\\1", line)
 
@@ -226,17 +228,17 @@ def _query_line(one: QueryComparison) -> str:
         one.verdict,
         markdown_factor(one.speedup),
         around,
-        _milliseconds(one.b),
-        _milliseconds(one.a),
+        _time(one.b),
+        _time(one.a),
         one.answers,
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _milliseconds(times: QueryTimes) -> str:
+def _time(times: QueryTimes) -> str:
     if times.mean_s is None:
         return "failed"
-    told = f"{whole_s(times) * 1000:.3g} ms"
+    told = duration(whole_s(times))
     return f"{told} (time-out)" if times.timeouts else told
 
 

@@ -1,0 +1,90 @@
+"""JUnit's XML and the summary for a CI's page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from project_folder import Project
+
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.errors import StorageError
+from pilotcli.reports.junit import write_junit
+from pilotcli.reports.summary import summary_text
+from pilotcli.storage.journal import Journal
+
+
+def test_junit_has_queries_events_and_conditions(
+    paired_home: Path, comparison: Comparison, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.xml"
+    with Journal.open(paired_home) as journal:
+        write_junit(path, journal, 1, comparison, ["any.slowdown > 5%: slower: query-3 by 300%"])
+    root = ElementTree.parse(path).getroot()
+    suites = {suite.get("name"): suite for suite in root}
+    assert list(suites) == ["queries", "events", "conditions"]
+    for suite in (root, *suites.values()):
+        cases = list(suite.iter("testcase"))
+        assert suite.get("tests") == str(len(cases))
+        assert suite.get("failures") == str(len(list(suite.iter("failure"))))
+        assert float(suite.get("time") or -1) == pytest.approx(
+            sum(float(case.get("time") or 0) for case in cases), abs=1e-4
+        )
+    failed = {
+        case.get("classname"): case[0].get("message") for case in suites["queries"] if len(case)
+    }
+    assert set(failed) == {"w.sql:4", "w.sql:5", "w.sql:7"}
+    assert failed["w.sql:7"] == "other rows than the baseline"
+    (event,) = suites["events"]
+    assert (event[0].get("message") or "").startswith("1 of 2 firings failed: ValueError")
+    assert "Traceback" in (event[0].text or "")
+
+
+def test_the_summary_is_short_and_safe(paired_home: Path, comparison: Comparison) -> None:
+    with Journal.open(paired_home) as journal:
+        text = summary_text(journal, 1, comparison, ["results.differ: 1 (query-7)"])
+    lines = text.splitlines()
+    assert lines[0] == "## ❌ pilot run 1: failed, exit code 1"
+    assert "- **results.differ: 1 \\(query-7\\)**" in lines
+    assert "<img" not in text and "\x1b" not in text.replace("\\x1b", "")
+    assert len(lines) < 80
+    assert "| Update | 2 | 1 | 1.00 s |" in lines
+
+
+def test_both_are_written_of_any_run_however_it_ends(project: Project) -> None:
+    project.write("w.sql", "SELECT 1;\nSELECT nothing;\n")
+    project.config()
+    done = project.command("run", "w.sql", "--junit", "out.xml", "--summary", "out.md")
+    assert done.returncode == 1
+    root = ElementTree.parse(project.folder / "out.xml").getroot()
+    assert (root.get("tests"), root.get("failures")) == ("2", "1")
+    assert "## ❌ pilot run 1: failed" in (project.folder / "out.md").read_text()
+    again = project.command("runs", "show", "1", "--junit", "again.xml", "--summary", "again.md")
+    assert again.returncode == 0, again.stderr
+    assert (project.folder / "again.xml").read_bytes() == (project.folder / "out.xml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--junit", "out.txt"), "its name must end with .xml"),
+        (("--junit", "nowhere/out.xml"), "is missing or cannot be written"),
+        (("--summary", "."), "is a folder"),
+        (("--report", "page.pdf"), "its name must end with .html"),
+    ],
+)
+def test_files_that_could_not_be_written_are_refused_before(
+    project: Project, words: tuple[str, ...], said: str
+) -> None:
+    project.write("w.sql", "SELECT 1;\n")
+    project.config()
+    done = project.command("run", "w.sql", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (project.folder / ".pilot" / "journal.db").exists()
+
+
+def test_a_folder_that_goes_away_is_told(paired_home: Path, tmp_path: Path) -> None:
+    with Journal.open(paired_home) as journal, pytest.raises(StorageError, match="written"):
+        write_junit(tmp_path / "gone" / "out.xml", journal, 1)

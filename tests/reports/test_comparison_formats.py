@@ -1,0 +1,76 @@
+"""A comparison as JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.reports.comparisons import as_csv, as_json, as_markdown, query_row
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "export.md"
+
+
+def test_what_needs_a_look_comes_first(comparison: Comparison) -> None:
+    assert [one.seq for one in comparison.queries] == [7, 4, 5, 3, 1, 6, 2, 8] or [
+        one.seq for one in comparison.queries
+    ][:4] == [7, 4, 5, 3]
+    verdicts = {one.seq: one.verdict for one in comparison.queries}
+    assert verdicts == {
+        1: "same",
+        2: "faster",
+        3: "slower",
+        4: "failed",
+        5: "slower",
+        6: "faster",
+        7: "same",
+        8: "faster",
+    }
+    by_seq = {one.seq: one for one in comparison.queries}
+    assert by_seq[5].certain and not by_seq[3].certain
+    assert by_seq[5].a.mean_s == pytest.approx(2.0)  # a time-out counts twice
+    assert by_seq[3].speedup == pytest.approx(0.25, rel=0.05)
+    assert by_seq[7].answers == "different"
+    assert comparison.paired
+    assert comparison.costs_a.training_s == pytest.approx(1.0)
+
+
+def test_json_has_everything(comparison: Comparison) -> None:
+    told = json.loads(as_json(comparison))
+    assert told["schema_version"] == 1
+    assert told["run"]["run_id"] == 1 and told["baseline"]["run_id"] == 2
+    assert [one["seq"] for one in told["queries"]] == [one.seq for one in comparison.queries]
+    first = told["queries"][0]
+    assert first["answers"] == "different"
+    assert first["run"]["executions"] == 3
+
+
+def test_csv_has_a_line_for_each_query(comparison: Comparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(comparison))))
+    assert len(rows) == 8
+    failed = next(row for row in rows if row["verdict"] == "failed")
+    assert failed["run_failed"] == "3" and failed["speedup"] == ""
+
+
+def test_markdown_is_safe_and_begins_with_what_is_wrong(comparison: Comparison) -> None:
+    text = as_markdown(comparison)
+    lines = text.splitlines()
+    assert lines[2].startswith("- **1 other rows than the baseline: query-7")
+    assert "<img" not in text and "\u2028" not in text
+    table = [line for line in lines if line.startswith("| query")]
+    assert all(line.count(" | ") == 6 for line in table if "verdict" in line)
+    few = as_markdown(comparison, 2)
+    assert "and 6 more" in few
+    apart = as_markdown(comparison, told_apart=True)
+    assert "query-1 " not in apart
+
+
+def test_the_document_names_each_column(comparison: Comparison) -> None:
+    text = DOCUMENT.read_text("utf-8")
+    for name in query_row(comparison.queries[0]):
+        bare = name.removeprefix("run_").removeprefix("baseline_")
+        assert f"| `{name}` |" in text or f"`run_{bare}`, `baseline_{bare}`" in text, name

@@ -1,0 +1,195 @@
+"""The HTML report: what it says, and that it works in a real browser without a network."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project_folder import Project
+
+from pilotcli.records import Query, QueryResult
+from pilotcli.reports.html import read_report, write_html
+from pilotcli.storage.journal import Journal
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+@pytest.fixture
+def page(paired_home: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "report.html"
+    write_html(path, read_report(paired_home, "1", None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, which logs what its console says."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("there is no Chromium with its driver (Debian: chromium, chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        *("--headless=new", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
+        *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+    ):
+        options.add_argument(argument)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # which does not work for root
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def look(browser: Any, page: Path, width: int = 1200, *, dark: bool = False) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    browser.get(page.as_uri())
+
+
+def test_the_worst_is_said_first(page: Path) -> None:
+    text = page.read_text("utf-8")
+    places = [
+        text.index(words)
+        for words in (
+            "1 query other rows than the baseline: query-7",
+            "1 query failed, and not in the baseline: query-4",
+            "slower by far: query-5",
+            "The whole workload is",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_a_page_needs_nothing_besides_itself(page: Path) -> None:
+    text = page.read_text("utf-8")
+    names = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+    found = set(re.findall(r"""https?://[^"'\s<]+""", text))
+    assert found <= set(names)
+    assert "onerror=&quot;" in text and "<img" not in text
+    assert text.count("<svg") == 6
+
+
+def test_it_loads_without_an_error_and_without_a_request(browser: Any, page: Path) -> None:
+    look(browser, page)
+    assert browser.get_log("browser") == []
+    requests = [
+        one["message"]
+        for one in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in one["message"]
+    ]
+    assert len([one for one in requests if page.as_uri() not in one]) == 0
+    assert browser.title.startswith("pilot: run 1")
+
+
+def test_sorting_and_opening_work(browser: Any, page: Path) -> None:
+    look(browser, page)
+
+    def column(number: int) -> list[str]:
+        told: list[str] = browser.execute_script(
+            "return [...document.querySelectorAll('table.sortable tbody')]"
+            ".map(one => one.rows[0].cells[arguments[0]].textContent)",
+            number,
+        )
+        return told
+
+    def press(number: int) -> None:
+        browser.find_elements("css selector", "table.sortable th button")[number].click()
+
+    press(0)
+    assert column(0) == [str(seq) for seq in range(1, 9)]
+    press(0)
+    assert column(0) == [str(seq) for seq in range(8, 0, -1)]
+    press(3)
+    speedups = [float(one.rstrip("x")) for one in column(3) if one.endswith("x")]
+    assert speedups == sorted(speedups)
+    assert column(3)[-1] == "–", "what is not known stands last"  # noqa: RUF001
+    detail = browser.find_element("css selector", "table.sortable details")
+    assert not detail.find_element("tag name", "pre").is_displayed()
+    detail.find_element("tag name", "summary").click()
+    assert detail.find_element("tag name", "pre").is_displayed()
+    assert "Nested Loop" in detail.text and "Hash Join" in detail.text
+    assert browser.get_log("browser") == []
+
+
+def test_it_is_readable_on_a_phone_and_in_the_dark(browser: Any, page: Path) -> None:
+    look(browser, page, 360)
+    wide = browser.execute_script("return document.documentElement.scrollWidth")
+    assert wide <= 360
+    colours = []
+    for dark in (False, True):
+        look(browser, page, dark=dark)
+        colours.append(
+            browser.execute_script(
+                "const style = getComputedStyle(document.body); const text = getComputedStyle("
+                "document.querySelector('svg text')); return [style.backgroundColor, style.color,"
+                " text.fill]"
+            )
+        )
+    light, dark_ones = colours
+    assert light[0] == "rgb(255, 255, 255)"
+    assert all(one != other for one, other in zip(light, dark_ones, strict=True))
+
+
+def test_a_run_without_a_baseline_has_a_page_too(project: Project) -> None:
+    project.write("w.sql", "SELECT 1;\nSELECT no;\n")
+    project.config()
+    done = project.command("run", "w.sql", "--report", "one.html", "--plans")
+    assert done.returncode == 1, done.stderr
+    text = (project.folder / "one.html").read_text("utf-8")
+    assert "<h1>Run 1</h1>" in text
+    assert "1 query failed" in text
+    assert "Result" in text
+
+
+def test_a_paired_run_writes_its_report(project: Project) -> None:
+    project.write("w.sql", "SELECT 1;\nSELECT 2;\n")
+    project.config()
+    done = project.command("run", "w.sql", "--against", "native", "--report", "both.html")
+    assert done.returncode == 0, done.stderr
+    assert "Run 1 against run 2" in (project.folder / "both.html").read_text("utf-8")
+    again = project.command("runs", "report", "1", "-o", "again.html")
+    assert again.stdout == "wrote again.html\n"
+    refused = project.command("runs", "report", "2", "-o", "again.html")
+    assert refused.returncode == 2
+    assert "is the baseline of run 1" in refused.stderr
+
+
+def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "home") as journal:
+        for _ in range(2):
+            run = journal.start_run(
+                kind="run",
+                workload="w.sql",
+                config_path=None,
+                config_text="{}",
+                database="x",
+                options={},
+            )
+            for seq in range(1, 5001):
+                sql = f"SELECT {seq} /* {'x' * 300} */"
+                for round in (1, 2):
+                    run.add_result(
+                        Query(seq, f"q{seq}", sql, "w.sql", seq, "SELECT"),
+                        QueryResult(
+                            seq, f"q{seq}", "ok", 1e9 + seq, (seq % 97 + 1) / 1e3, 1, round=round
+                        ),
+                    )
+            run.finish("finished", 0, {})
+            run.close()
+    page = tmp_path / "large.html"
+    write_html(page, read_report(tmp_path / "home", "1", "2"))
+    assert page.stat().st_size < 5_000_000
+    assert "4,000 more queries not shown" in page.read_text("utf-8")
