@@ -39,7 +39,7 @@ def read(path: Path) -> list[dict[str, object]]:
         with path.open(newline="") as file:
             return list(csv.DictReader(file))
     if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]]
     parquet = pytest.importorskip("pyarrow.parquet")
     table = parquet.read_table(path)
     assert table.schema.metadata[b"pilot.schema_version"] == b"1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +12,17 @@ import pytest
 from project_folder import Project
 
 EVENTS = """
+import json
+
 from pilotcli import CheckpointedModel, PeriodicModelUpdateEvent
 
 
 class Counter(CheckpointedModel):
-    pass
+    def dump(self, folder):
+        (folder / "n.json").write_text(json.dumps(self.model))
+
+    def restore(self, folder):
+        self.model = json.loads((folder / "n.json").read_text())
 
 
 class Update(PeriodicModelUpdateEvent):
@@ -43,8 +50,6 @@ def quiet() -> dict[str, str]:
 
 
 def test_a_run_is_logged_with_its_models(project: Project, quiet: dict[str, str]) -> None:
-    import json
-
     project.write("own.py", EVENTS)
     project.write("w.sql", "SELECT 1;\nSELECT 2;\n")
     project.config(
