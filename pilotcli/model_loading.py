@@ -12,7 +12,7 @@ from pilotcli.records import ModelVersion
 from pilotcli.signals import Bus, ModelLoaded, Notice
 from pilotcli.storage.checkpoints import FROM_ELSEWHERE, CheckpointStore
 
-__all__ = ["current_version", "load_models", "load_models_again"]
+__all__ = ["current_version", "load_models", "load_models_again", "loading"]
 
 
 def load_models(
@@ -29,9 +29,9 @@ def load_models(
             wanted = spec.load if type(spec.load) is int else None
             if spec.trust:
                 _warn(model, wanted, bus)
-            version = _loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
+            version = loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
         elif spec.load is True:
-            _loading(model, model.load_model)
+            loading(model, model.load_model)
         else:
             continue
         bus.emit(ModelLoaded(model.model_name, version))
@@ -63,7 +63,7 @@ def load_models_again(
             store.rollback(model.model_name, wanted)
         if spec.trust:
             _warn(model, wanted, bus)
-        version = _loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
+        version = loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
         bus.emit(ModelLoaded(model.model_name, version))
 
 
@@ -77,7 +77,8 @@ def _warn(model: CheckpointedModel, wanted: int | None, bus: Bus) -> None:
     bus.emit(Notice("warning", f"{text}; it is trusted, and runs what code its files may hold"))
 
 
-def _loading(model: PilotModel, load: Callable[[], Any]) -> Any:
+def loading(model: PilotModel, load: Callable[[], Any]) -> Any:
+    """What `load` returns; raises `DriverError` for what a driver raises in it."""
     try:
         return load()
     except PilotError:

@@ -27,6 +27,7 @@ from pilotcli.names import sentences
 from pilotcli.plugins import aliases, check_plugins
 from pilotcli.records import EventKind, RunStatus
 from pilotcli.redaction import redacted
+from pilotcli.regression import RegressionWatch
 from pilotcli.replay import Replay
 from pilotcli.resuming import (
     past_firings,
@@ -85,6 +86,7 @@ class Ready:
     kind: RunKind
     workload: str
     journal: Journal
+    watch: RegressionWatch
     progress: Mapping[str, PretrainingProgress] = field(default_factory=dict)
     past: PastRun | None = None
     """The state of the run that is continued."""
@@ -241,6 +243,7 @@ class Ready:
             steered=tally.steered,
             ignored=tally.ignored,
             native=tally.native,
+            rollbacks=tuple(self.watch.told),
         )
 
     def _verdict(
@@ -399,6 +402,9 @@ def prepared(
             scheduler.event_runner.register(one.event, one.spec.name) for one in built
         )
         progress = _pretraining_progress(config, registered, log, bus)
+        watch = RegressionWatch(config.models, models, bus)
+        if watch:
+            scheduler.watchers.append(watch.add)
         yield Ready(
             config=config,
             bus=bus,
@@ -414,6 +420,7 @@ def prepared(
             progress=progress,
             past=past,
             left=left,
+            watch=watch,
         )
 
 

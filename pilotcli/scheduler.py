@@ -111,6 +111,8 @@ class PilotScheduler:
         self.on_result: Callable[[QueryResult], object] | None = None
         """Told of each result as soon as it is recorded, before events fire; by one thread at a
         time."""
+        self.watchers: list[Callable[[QueryResult], object]] = []
+        """Told of each result before events fire, as `on_result` is."""
         self.answer: Answer | None = None
         """Makes the digest of rows that is recorded with each result that is `ok`."""
         self.on_plan: Callable[[Query, int, str], object] | None = None
@@ -324,6 +326,8 @@ class PilotScheduler:
                 self._log.add_result(query, result)
             if self.on_result is not None:
                 self.on_result(result)
+            for watcher in self.watchers:
+                watcher(result)
             if pulled is not None:
                 self.data_manager.append(self._table, pulled, number=self.finished, file=file)
             self.bus.emit(QueryFinished(query, result))

@@ -318,6 +318,8 @@ class RunFinished(Signal):
     ignored: int = 0
     native: int = 0
     resume: str | None = None
+    rollbacks: tuple[str, ...] = ()
+    """Updates of models that made the workload slower and were taken back, in words."""
 
 
 Listener = Callable[[Signal], None]

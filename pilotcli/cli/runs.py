@@ -99,9 +99,12 @@ def show(
       pilot runs show 12 --slowest 20
       pilot runs show 12 --failed --format json
     """
+    from pilotcli.analysis.past import compare_runs
+    from pilotcli.analysis.updates import update_effects
     from pilotcli.config import load_config
     from pilotcli.errors import StorageError
     from pilotcli.storage.journal import Journal
+    from pilotcli.views.charts import PARTS
     from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
 
     home = load_config(config, set_ or []).home
@@ -112,11 +115,14 @@ def show(
         record = journal.run(run)
         # A table is held in memory as a whole, so that it has the first of many; JSON has all.
         everything = format is ListFormat.json
+        parts = journal.timeline(record.run_id, PARTS)
+        driver = record.paired_with is not None and record.arm == "driver"
+        comparison = compare_runs(home, str(record.run_id), None) if driver else None
         details = RunDetails(
             record,
             journal.statistics(record.run_id),
             journal.event_totals(record.run_id, FAILURES_SHOWN),
-            journal.firings(record.run_id) if everything else (),
+            journal.firings(record.run_id) if everything or parts else (),
             journal.models(record.run_id),
             tuple(
                 journal.results(
@@ -127,15 +133,14 @@ def show(
             ),
             failed,
             journal.rounds(record.run_id),
+            parts,
+            update_effects(journal, record.run_id),
+            comparison,
         )
         show_run(details, format.value)
     if junit is not None or summary is not None:
-        from pilotcli.analysis.past import compare_runs
-
         outputs = Outputs(junit=junit, summary=summary)
         outputs.check()
-        paired = record.paired_with is not None and record.arm == "driver"
-        comparison = compare_runs(home, str(record.run_id), None) if paired else None
         outputs.write(home, record.run_id, comparison)
 
 

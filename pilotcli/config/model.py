@@ -207,6 +207,10 @@ class ModelSpec:
     trust: bool = False
     """true: also load checkpoints that this home has not saved; to load one runs code that its
     files may hold."""
+    on_regression: Literal["keep", "rollback"] = "keep"
+    """rollback: when the queries behind an update are measurably slower than the same ones were
+    before it, the version before it is brought back. For models that pilot checkpoints; only
+    queries that run more than once can tell (`run.repeat`)."""
     mark: Mark | None = None
     class_mark: Mark | None = None
     arg_marks: Mapping[str, Mark] = field(default_factory=dict)

@@ -120,6 +120,10 @@ def _model(docs: dict[str, str]) -> dict[str, Any]:
         "load": _documented({**load, "default": "auto"}, docs["ModelSpec.load"]),
         "keep": _documented(keep, docs["ModelSpec.keep"]),
         "trust": _documented({**trust, "default": False}, docs["ModelSpec.trust"]),
+        "on_regression": _documented(
+            {"anyOf": [{"enum": ["keep", "rollback", None]}, _VARIABLE], "default": "keep"},
+            docs["ModelSpec.on_regression"],
+        ),
     }
 
 

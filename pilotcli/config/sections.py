@@ -43,7 +43,7 @@ TOP_KEYS = (
     "compat",
     "handlers",
 )
-MODEL_KEYS = ("class", "args", "load", "keep", "trust")
+MODEL_KEYS = ("class", "args", "load", "keep", "trust", "on_regression")
 EVENT_KEYS = ("name", "class", "args", "model", "enabled")
 HANDLER_KEYS = ("name", "class", "args", "model")
 
@@ -187,6 +187,10 @@ class Reader:
             "load": self._load(keys.get("load")),
             "keep": keep,
             "trust": bool(self._value(keys, "trust", "boolean")),
+            "on_regression": self._value(
+                keys, "on_regression", "choice", choices=("keep", "rollback")
+            )
+            or "keep",
         }
         if class_path is None:
             return None

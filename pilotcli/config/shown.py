@@ -108,6 +108,7 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
         "load": spec.load,
         **({"keep": spec.keep} if spec.keep is not None else {}),
         **({"trust": True} if spec.trust else {}),
+        **({"on_regression": "rollback"} if spec.on_regression == "rollback" else {}),
     }
 
 

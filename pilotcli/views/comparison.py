@@ -22,7 +22,7 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import UNLIMITED, show_table
 from pilotcli.views.text import clean, clip, count, duration, joined, plural
 
-__all__ = ["SORTS", "show_comparison", "show_reasons"]
+__all__ = ["SORTS", "headline", "show_comparison", "show_reasons"]
 
 UNMATCHED_SHOWN = 5
 

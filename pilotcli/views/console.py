@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 # Each stands for one column, so that a layout holds in either spelling.
-_PLAIN_SPELLING = str.maketrans("…→·µ✗│━─↑↓▶–├└", "~>-ux|#-^v>-|`")  # noqa: RUF001
+_PLAIN_SPELLING = str.maketrans("…→·µ✗│━─↑↓▶–├└▁▂▃▄▅▆▇█", "~>-ux|#-^v>-|`.,:;+*%#")  # noqa: RUF001
 _GLYPHS = "".join(map(chr, _PLAIN_SPELLING))
 
 

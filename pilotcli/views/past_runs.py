@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.updates import UpdateEffect
+from pilotcli.analysis.words import factor, interval
 from pilotcli.records import ModelVersion, QueryResult, QueryStatus
-from pilotcli.storage.journal import EventTotals, FiringRecord, RunRecord, RunStatistics
-from pilotcli.views.console import out
+from pilotcli.storage.journal import (
+    EventTotals,
+    FiringRecord,
+    RunRecord,
+    RunStatistics,
+    TimelinePart,
+)
+from pilotcli.views.charts import speedup_bars, timeline
+from pilotcli.views.comparison import headline
+from pilotcli.views.console import out, styled
 from pilotcli.views.layout import Column
 from pilotcli.views.messages import place
 from pilotcli.views.tables import as_json, show_json, show_table, when
@@ -27,8 +39,8 @@ FAILURES_SHOWN = 3
 """Failed firings of each event that a table shows with their traceback."""
 MODELS_SHOWN = 10
 """Saved versions that are shown, the newest."""
-
-
+UPDATES_SHOWN = 12
+"""Updates of models of which is shown what changed behind them, the last ones."""
 FAILED_SHOWN = 1000
 """Failed queries that a table shows at most."""
 
@@ -41,7 +53,7 @@ class RunDetails:
     statistics: RunStatistics
     events: Sequence[EventTotals]
     firings: Sequence[FiringRecord]
-    """All of them, for JSON."""
+    """All of them, for JSON and for a timeline."""
     models: Sequence[ModelVersion]
     results: Sequence[QueryResult]
     """The slowest, each query once, or the failed ones."""
@@ -49,6 +61,11 @@ class RunDetails:
     """Whether `results` are the failed ones."""
     rounds: int
     """How many rounds the workload was replayed, the last one perhaps not to its end."""
+    timeline: Sequence[TimelinePart] = ()
+    updates: Sequence[UpdateEffect] = ()
+    """What changed behind each update of a model."""
+    comparison: Comparison | None = None
+    """The driver's run of a pair against its baseline."""
 
 
 def show_runs(
@@ -119,7 +136,12 @@ def show_run(details: RunDetails, format: str) -> None:
     }
     for name, value in facts.items():
         out(f"{name:<9} {clean(value)}")
+    for told in run.summary.get("rollbacks", ()):
+        out(f"{'undone':<9} {clean(told)}")
+    _show_timeline(details)
+    _show_comparison(details.comparison)
     _show_events(details.events)
+    _show_updates(details.updates)
     _show_models(details.models)
     _show_results(details)
 
@@ -130,6 +152,7 @@ def _rest(details: RunDetails) -> dict[str, object]:
     return {
         "statistics": as_json(details.statistics),
         "firings": as_json(details.firings),
+        "updates": as_json(details.updates),
         "models": as_json(details.models),
         name: as_json(details.results),
     }
@@ -137,6 +160,62 @@ def _rest(details: RunDetails) -> dict[str, object]:
 
 def _status(run: RunRecord) -> str:
     return "killed" if run.status == "running" and not run.alive else run.status
+
+
+def _show_timeline(details: RunDetails) -> None:
+    firings = [one for one in details.firings if one.reason == "interval"]
+    saved = [one.query_seq for one in details.models if one.query_seq]
+    lines = timeline(details.timeline, firings, saved)
+    if lines:
+        out()
+    for line in lines:
+        styled(line)
+
+
+def _show_comparison(comparison: Comparison | None) -> None:
+    if comparison is None:
+        return
+    out()
+    for text in headline(comparison):
+        out(text)
+    columns = shutil.get_terminal_size().columns
+    for line in speedup_bars(comparison, columns):
+        styled(line)
+    a, b = comparison.run_a.run_id, comparison.run_b.run_id
+    out(f"baseline  run {b}; more: pilot runs compare {a}, pilot runs report {a} -o report.html")
+
+
+def _show_updates(updates: Sequence[UpdateEffect]) -> None:
+    """What changed behind the updates; of many, the last ones."""
+    if not any(one.queries for one in updates):
+        return
+    out()
+    out("behind each update, against the same queries before it")
+    left_out = len(updates) - UPDATES_SHOWN
+    if left_out > 0:
+        out(f"{plural(left_out, 'earlier update')} left out; --format json has them all")
+    columns = (
+        Column("EVENT", least=12, flexible=True),
+        Column("AFTER", right=True),
+        Column("SAVED", least=10, flexible=True),
+        Column("QUERIES", right=True),
+        Column("SPEED-UP", right=True),
+        Column("INTERVAL", drop=1),
+        Column("VERDICT"),
+    )
+    rows = [
+        (
+            one.event,
+            count(one.after_query),
+            ", ".join(one.versions),
+            count(one.queries),
+            factor(one.speedup),
+            interval(one.low, one.high),
+            one.verdict,
+        )
+        for one in updates[-UPDATES_SHOWN:]
+    ]
+    show_table(columns, rows)
 
 
 def _show_events(events: Sequence[EventTotals]) -> None:

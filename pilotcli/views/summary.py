@@ -40,6 +40,9 @@ def summary(state: RunState, columns: int | None = None) -> list[Line]:
     lines += _steering(state.finished)
     lines += _section("events", (_event(row) for row in state.events.values()))
     lines += _section("models", (_model(row) for row in state.models.values()))
+    if state.finished is not None:
+        told = ([(clean(one), "yellow")] for one in state.finished.rollbacks)
+        lines += _section("undone", told)
     lines += _section("slowest", _slowest(state))
     if columns is not None:
         lines = [clip_line(line, columns) for line in lines]

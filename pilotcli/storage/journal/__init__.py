@@ -15,6 +15,7 @@ from pilotcli.storage.journal.records import (
     RunKind,
     RunRecord,
     RunStatistics,
+    TimelinePart,
 )
 from pilotcli.storage.journal.writer import RunJournal
 
@@ -33,4 +34,5 @@ __all__ = [
     "RunKind",
     "RunRecord",
     "RunStatistics",
+    "TimelinePart",
 ]

@@ -24,6 +24,7 @@ from pilotcli.storage.journal.records import (
     QueryRecord,
     RunRecord,
     RunStatistics,
+    TimelinePart,
 )
 from pilotcli.storage.journal.schema import connect, journal_errors
 from pilotcli.storage.journal.summary import (
@@ -338,6 +339,21 @@ class JournalReader:
         return RunStatistics(
             sum(counts.values()), counts, summary.query_s, p50_s, p95_s, p99_s, max_s, exact
         )
+
+    def timeline(self, run_id: int, parts: int) -> list[TimelinePart]:
+        """A run in up to `parts` parts of as many executions each, in the order in which these
+        ended; none for one of more than 50,000 executions, each of which would be read."""
+        ((total,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
+        if not total or total > EXACT_RESULTS:
+            return []
+        rows = self._all(
+            "SELECT count(*), sum(status <> 'ok'), avg(elapsed_s), max(elapsed_s) FROM results "
+            "WHERE run_id = ? GROUP BY (result - 1) * ? / ? ORDER BY min(result)",
+            run_id,
+            min(parts, total),
+            total,
+        )
+        return [TimelinePart(*row) for row in rows]
 
     def _ranked(self, run_id: int, ranks: Sequence[int]) -> list[float | None]:
         """The latencies that are at those places, counted from 1; None where there is none."""

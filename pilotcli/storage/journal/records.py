@@ -18,6 +18,7 @@ __all__ = [
     "RunKind",
     "RunRecord",
     "RunStatistics",
+    "TimelinePart",
 ]
 
 RunKind = Literal["run", "pretrain"]
@@ -138,6 +139,17 @@ class RunStatistics:
     p99_s: float | None
     max_s: float | None
     exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePart:
+    """Some of a run's executions in a row: how many, how many of them failed or timed out, and
+    their latencies in seconds."""
+
+    results: int
+    failed: int
+    mean_s: float
+    max_s: float
 
 
 @dataclass(frozen=True, slots=True)

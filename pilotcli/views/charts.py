@@ -1,0 +1,113 @@
+"""Charts of text: bars of speed-ups, and a run over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.words import factor
+from pilotcli.storage.journal import FiringRecord, TimelinePart
+from pilotcli.views.text import Line, clean, clip, count, duration, width
+
+__all__ = ["PARTS", "speedup_bars", "timeline"]
+
+PARTS = 60
+"""Columns of a timeline."""
+BARS_SHOWN = 20
+_LABEL = 26
+_LEVELS = "▁▂▃▄▅▆▇█"
+_STYLES = {"faster": "cyan", "slower": "yellow"}
+
+
+def speedup_bars(comparison: Comparison, columns: int) -> list[Line]:
+    """The queries' speed-ups as bars on a logarithmic scale, slowest first: to the left of the
+    middle those that are slower. Of many, the slowest and the fastest."""
+    known = sorted(
+        (one for one in comparison.queries if one.speedup),
+        key=lambda one: (one.speedup or 0.0, one.seq),
+    )
+    if not known:
+        return []
+    left_out = max(0, len(known) - BARS_SHOWN)
+    shown = known
+    if left_out:
+        shown = [*known[: BARS_SHOWN // 2], *known[-BARS_SHOWN // 2 :]]
+    room = max(4, (min(columns, 120) - _LABEL - 12) // 2)
+    furthest = max(max(abs(math.log(one.speedup or 1.0)) for one in shown), math.log(1.25))
+    lines: list[Line] = []
+    for place, one in enumerate(shown):
+        if left_out and place == BARS_SHOWN // 2:
+            lines.append([(f"… {count(left_out)} in between", "dim")])
+        speedup = one.speedup or 1.0
+        length = round(abs(math.log(speedup)) / furthest * room)
+        bar = "█" * length
+        left = bar.rjust(room) if speedup < 1 else " " * room
+        right = bar.ljust(room) if speedup >= 1 else " " * room
+        label = clip(clean(one.label), _LABEL)
+        style = _STYLES.get(one.verdict, "dim")
+        lines.append(
+            [
+                (label + " " * (_LABEL - width(label) + 1), ""),
+                (left, style),
+                ("│", "dim"),
+                (right, style),
+                (f" {factor(speedup)}", style if one.verdict in _STYLES else ""),
+            ]
+        )
+    return lines
+
+
+def timeline(
+    parts: Sequence[TimelinePart], firings: Sequence[FiringRecord], saved_after: Sequence[int]
+) -> list[Line]:
+    """A run over time: latencies in parts of equal numbers of queries, with events, checkpoints
+    and failures below them. `saved_after` counts the queries before each checkpoint."""
+    if not parts:
+        return []
+    total = sum(part.results for part in parts)
+
+    def row(name: str, marks: str, told: str, style: str = "") -> Line:
+        return [(name.ljust(9), "dim"), (marks, style), (f"  {told}", "dim")]
+
+    means, worst = [part.mean_s for part in parts], [part.max_s for part in parts]
+    low, high = min(means), max(worst)
+    lines = [
+        row("worst", _spark(worst, low, high), f"up to {duration(high)}"),
+        row("mean", _spark(means, low, high), f"{duration(min(means))} to {duration(max(means))}"),
+    ]
+    if firings:
+        marks = _marks(
+            len(parts), total, [(one.after_query, one.outcome == "failed") for one in firings]
+        )
+        failed = sum(one.outcome == "failed" for one in firings)
+        told = f"{count(len(firings))} firings" + (f", {count(failed)} failed" if failed else "")
+        lines.append(row("events", marks, told, "cyan"))
+    if saved_after:
+        marks = _marks(len(parts), total, [(after, False) for after in saved_after], "↑")
+        lines.append(row("models", marks, f"{count(len(saved_after))} versions", "cyan"))
+    bad = sum(part.failed for part in parts)
+    if bad:
+        marks = "".join("✗" if part.failed else " " for part in parts)
+        lines.append(row("failed", marks, f"{count(bad)} queries", "red"))
+    return lines
+
+
+def _spark(values: Sequence[float], low: float, high: float) -> str:
+    """One character a value, on a logarithmic scale from `low` to `high`."""
+    least, span = math.log(max(low, 1e-9)), math.log(max(high, 1e-9) / max(low, 1e-9))
+    chosen = []
+    for value in values:
+        share = (math.log(max(value, 1e-9)) - least) / span if span else 0.0
+        chosen.append(_LEVELS[round(min(1.0, max(0.0, share)) * (len(_LEVELS) - 1))])
+    return "".join(chosen)
+
+
+def _marks(parts: int, total: int, places: Sequence[tuple[int, bool]], mark: str = "│") -> str:
+    """A mark at each place (queries so far, whether it failed)."""
+    row = [" "] * parts
+    for after, failed in places:
+        at = min(parts - 1, max(0, (after - 1) * parts // max(1, total)))
+        if failed or row[at] == " ":
+            row[at] = "✗" if failed else mark
+    return "".join(row)

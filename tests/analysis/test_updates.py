@@ -1,0 +1,163 @@
+"""What each update of a model changed, and updates that are taken back since they made it worse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from project_folder import Project
+
+from pilotcli.analysis.updates import update_effects
+from pilotcli.config.model import ModelSpec
+from pilotcli.errors import ConfigError, UsageError
+from pilotcli.model import CheckpointedModel
+from pilotcli.records import ModelVersion, QueryResult
+from pilotcli.regression import RegressionWatch
+from pilotcli.signals import Bus, ModelSaved, RunFinished
+
+# A merge join of a few milliseconds, or a nested loop of a hundred.
+QUERIES = "".join(
+    f"SELECT count(*), {n} FROM generate_series(1, 1500) a(n) JOIN generate_series(1, 1500) b(n)"
+    " ON a.n = b.n;\n"
+    for n in range(12)
+)
+DRIVER = """
+import json
+
+from pilotcli import CheckpointedModel, HintPushHandler, PeriodicModelUpdateEvent
+
+
+class Choice(CheckpointedModel):
+    def dump(self, folder):
+        (folder / "choice.json").write_text(json.dumps(self.model))
+
+    def restore(self, folder):
+        self.model = json.loads((folder / "choice.json").read_text())
+
+
+class Update(PeriodicModelUpdateEvent):
+    updates = 0
+
+    def custom_model_update(self, pilot_model, db_controller, data_manager):
+        Update.updates += 1
+        return {"off": Update.updates == BAD}
+
+
+class Choose(HintPushHandler):
+    def __init__(self, config, model):
+        super().__init__(config)
+        self.model = model
+
+    def acquire_injected_data(self, sql):
+        bad = self.model.model is not None and self.model.model["off"]
+        return {"enable_mergejoin": "off", "enable_hashjoin": "off"} if bad else {}
+"""
+CONFIG = """
+models:
+  choice: {class: own.py:Choice, on_regression: ON}
+events:
+  - {class: own.py:Update, model: choice, args: {interval_count: 12, execute_on_init: false}}
+handlers:
+  - {class: own.py:Choose, model: choice}
+"""
+
+
+def driven(project: Project, on_regression: str, bad: int = 2, rounds: int = 4) -> RunFinished:
+    project.write("w.sql", QUERIES)
+    project.write("own.py", DRIVER.replace("BAD", str(bad)))
+    project.config(CONFIG.replace("ON", on_regression))
+    return project.run("w.sql", sets=(f"run.repeat={rounds}", "run.warmup=1"))
+
+
+def test_what_each_update_changed_is_told(project: Project) -> None:
+    finished = driven(project, "keep")
+    assert finished.exit_code == 0 and finished.rollbacks == ()
+    with project.journal() as journal:
+        effects = update_effects(journal, 1)
+    assert [one.after_query for one in effects] == [12, 24, 36, 48]
+    assert [one.versions for one in effects] == [(f"choice v{n}",) for n in range(1, 5)]
+    assert [one.queries for one in effects] == [12, 12, 12, 0]
+    assert effects[1].verdict == "slower"
+    assert effects[2].verdict == "faster"
+    assert effects[3].verdict == "unclear"
+    assert effects[1].speedup is not None and effects[1].speedup < 0.3
+    shown = project.command("runs", "show", "1")
+    assert "choice v2" in shown.stdout and "slower" in shown.stdout
+    told = json.loads(project.command("runs", "show", "1", "--format", "json").stdout)
+    assert [one["verdict"] for one in told["updates"]][1:3] == ["slower", "faster"]
+
+
+def test_an_update_that_makes_it_slower_is_taken_back(project: Project) -> None:
+    finished = driven(project, "rollback", rounds=3)
+    assert finished.exit_code == 0
+    (told,) = finished.rollbacks
+    assert told.startswith("choice v2 made 8 queries ")
+    assert told.endswith("slower than before: v1 is back")
+    with project.journal() as journal:
+        steered = [one.steering is not None for one in journal.results(1)]
+        assert journal.run(1).summary["rollbacks"] == [told]
+    # Eight queries of the third round, and none of the others, ran with the bad version.
+    assert steered == [False] * 24 + [True] * 8 + [False] * 4
+    shown = project.command("runs", "show", "1")
+    assert told in shown.stdout
+
+
+class Kept(CheckpointedModel):
+    def dump(self, folder: object) -> None:
+        raise NotImplementedError
+
+    def restore(self, folder: object) -> None:
+        raise NotImplementedError
+
+    def save_model(self) -> ModelVersion:
+        raise NotImplementedError
+
+
+def watched(chance_of: float = 0.0) -> tuple[RegressionWatch, list[object], Bus]:
+    heard: list[object] = []
+    bus = Bus(heard.append)
+    spec = ModelSpec("kept", "x:Kept", on_regression="rollback")
+    watch = RegressionWatch([spec], {"kept": Kept("kept")}, bus)
+    return watch, heard, bus
+
+
+def test_equal_versions_are_taken_back_in_at_most_the_stated_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import random
+
+    chance = random.Random(3)
+    taken: list[str] = []
+    monkeypatch.setattr(
+        RegressionWatch, "_take_back", lambda self, one, _: taken.append("x") or one.changes.clear()
+    )
+    trials = 400
+    for _ in range(trials):
+        watch, _, bus = watched()
+        for number in (1, 2):
+            version = ModelVersion("kept", number, None, 0.0, 1, "")  # type: ignore[arg-type]
+            bus.emit(ModelSaved("kept", "Update", 1, version))
+            for seq in range(64):
+                time_s = 0.01 * chance.lognormvariate(0, 0.3)
+                watch.add(QueryResult(seq, "q", "ok", 0.0, time_s))
+    assert len(taken) <= 0.05 * trials
+
+
+def test_only_models_with_versions_can_be_brought_back(project: Project) -> None:
+    project.write(
+        "own.py",
+        """
+        from pilotcli import PilotModel
+
+        class Own(PilotModel):
+            def save_model(self): pass
+            def load_model(self): pass
+        """,
+    )
+    project.write("w.sql", "SELECT 1;\n")
+    project.config("models:\n  own: {class: own.py:Own, on_regression: rollback}\n")
+    with pytest.raises(UsageError, match="keeps itself"):
+        project.run("w.sql")
+    project.config("models:\n  own: {class: own.py:Own, on_regression: sometimes}\n")
+    with pytest.raises(ConfigError, match="on_regression"):
+        project.run("w.sql")
