@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from pilotcli.analysis.words import factor
 from pilotcli.views.layout import Column, bar, table
-from pilotcli.views.messages import collected_text, metric_text
+from pilotcli.views.messages import collected_text, compared_text, metric_text
 from pilotcli.views.state import EventRow, ModelRow, RunState
 from pilotcli.views.text import (
     MISSING,
@@ -91,6 +92,7 @@ def _head(state: RunState, columns: int) -> list[tuple[int, Line]]:
     lines.extend(pretraining)
     lines.append((2, _current(state, now)))
     if with_queries:
+        lines.extend((2, line) for line in _compared(state))
         lines.append((4, _latency(state)))
         lines.append((5, _failures(state)))
     return lines
@@ -110,6 +112,8 @@ def _title(state: RunState) -> Line:
         parts.append(f"run {run.run_id}")
         if run.workers > 1:
             parts.append(plural(run.workers, "worker"))
+        if run.against is not None:
+            parts.append(f"against {clean(run.against)}")
     told = joined(parts, " · ")
     return [(workload, "bold"), (f" · {told}" if told else "", "dim")]
 
@@ -156,6 +160,19 @@ def _current(state: RunState, now: float) -> Line:
     if state.last_label is not None:
         return [("query    ", "dim"), (clean(state.last_label), "cyan")]
     return [("getting ready", "dim")]
+
+
+def _compared(state: RunState) -> list[Line]:
+    """How the driver does against its baseline so far, and which query it slowed most."""
+    found = state.compared
+    if found is None:
+        return []
+    style = "bold red" if found.different else "bold"
+    lines: list[Line] = [[("speed-up ", "dim"), (compared_text(found), style)]]
+    if found.worst is not None and found.worst_speedup is not None and found.worst_speedup < 1:
+        told = f"{clean(found.worst)}  {factor(found.worst_speedup)}"
+        lines.append([("worst    ", "dim"), (told, "yellow")])
+    return lines
 
 
 def _latency(state: RunState) -> Line:

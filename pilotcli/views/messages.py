@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pilotcli.analysis.words import factor, interval
 from pilotcli.records import QueryResult
-from pilotcli.signals import DriverOutput, EventTriggered
+from pilotcli.signals import ComparedSoFar, DriverOutput, EventTriggered
 from pilotcli.views.state import Collecting, ModelRow
 from pilotcli.views.text import (
     change,
@@ -19,6 +20,7 @@ from pilotcli.views.text import (
 
 __all__ = [
     "collected_text",
+    "compared_text",
     "event_failure",
     "firing",
     "metric_text",
@@ -119,3 +121,25 @@ def _when(signal: EventTriggered) -> str:
 def _first_line(text: str | None) -> str:
     lines = [line for line in str(text or "").splitlines() if line.strip()]
     return clean(lines[0]) if lines else ""
+
+
+def compared_text(signal: ComparedSoFar) -> str:
+    """What a paired run has come to so far."""
+    if signal.speedup is None:
+        return "nothing to compare yet"
+    counts = joined(
+        [
+            f"{count(number)} {word}"
+            for number, word in (
+                (signal.different, "with OTHER ROWS"),
+                (signal.slower, "slower"),
+                (signal.faster, "faster"),
+                (signal.same, "same"),
+                (signal.unclear, "unclear"),
+            )
+            if number
+        ]
+    )
+    around = interval(signal.low, signal.high)
+    told = factor(signal.speedup) + (f" ({around})" if around else "")
+    return joined([told, counts], ": ")

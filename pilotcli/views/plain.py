@@ -28,6 +28,7 @@ from pilotcli.signals import (
 from pilotcli.views.console import Writer
 from pilotcli.views.messages import (
     collected_text,
+    compared_text,
     event_failure,
     firing,
     model_saved,
@@ -151,7 +152,8 @@ class PlainView:
             total = plural(signal.total, "query", "queries")
         workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
         done = f"{self.state.done} of them done" if signal.resumed and signal.workload else ""
-        told = joined([clean(signal.workload), total, done, workers])
+        against = f"in turns with {clean(signal.against)}" if signal.against else ""
+        told = joined([clean(signal.workload), total, done, workers, against])
         again = " goes on" if signal.resumed else ""
         self._say(f"run {signal.run_id}{again}: {told}")
         for event in signal.events:
@@ -217,6 +219,8 @@ class PlainView:
         )
         events = f"events fired: {fired}" if fired else ""
         self._say(joined([joined([done, speed, latency, *counts]), events], "; "))
+        if state.compared is not None:
+            self._say(f"speed-up so far {compared_text(state.compared)}")
 
     def _event_triggered(self, signal: EventTriggered) -> None:
         row = self.state.events[signal.event]

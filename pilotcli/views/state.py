@@ -15,6 +15,7 @@ from typing import Any
 from pilotcli.records import ModelVersion, no_queries
 from pilotcli.signals import (
     CollectionFinished,
+    ComparedSoFar,
     DatabaseReady,
     EventStarted,
     EventTriggered,
@@ -119,6 +120,8 @@ class RunState:
         self.lock = threading.Lock()
         self.run: RunStarted | None = None
         self.finished: RunFinished | None = None
+        self.compared: ComparedSoFar | None = None
+        """What a paired run has come to so far."""
         self.database: str | None = None
         self.step: tuple[str, float] | None = None
         self.started: float | None = None
@@ -147,6 +150,7 @@ class RunState:
             TrainingFinished: self._training_finished,
             ModelLoaded: self._model_loaded,
             ModelSaved: self._model_saved,
+            ComparedSoFar: self._compared,
             RunFinished: self._run_finished,
         }
 
@@ -269,6 +273,9 @@ class RunState:
         recorded = signal.version.metrics if signal.version is not None else {}
         row.show(signal.version, signal.metrics or recorded)
         row.event = signal.event
+
+    def _compared(self, signal: ComparedSoFar) -> None:
+        self.compared = signal
 
     def _run_finished(self, signal: RunFinished) -> None:
         self.finished = signal
