@@ -245,9 +245,10 @@ class PilotScheduler:
             raise error
         return rows
 
-    def before_workload(self, first_sql: str) -> None:
+    def before_workload(self, first_sql: str, *, handlers: bool = True) -> None:
         """Fire the `WorkloadBeforeEvent`s and carry out what handlers want for the whole workload,
-        once; `execute` does it by itself. `first_sql` is the first query's text.
+        once; `execute` does it by itself. `first_sql` is the first query's text. Without `handlers`
+        it is the caller who carries that out.
 
         Raises `DriverError` when a handler fails.
         """
@@ -255,8 +256,14 @@ class PilotScheduler:
             self.event_runner.before_workload()
             if not self._workload_begun:
                 self._workload_begun = True
-                for done in self.steering.before_workload(self.db_controller, first_sql):
-                    self.bus.emit(Notice("info", f"for this workload: {done}"))
+                if handlers:
+                    self.push_for_workload(first_sql)
+
+    def push_for_workload(self, first_sql: str) -> None:
+        """Carry out what handlers want for the whole workload. Raises `DriverError`."""
+        with self._lock:
+            for done in self.steering.before_workload(self.db_controller, first_sql):
+                self.bus.emit(Notice("info", f"for this workload: {done}"))
 
     def restore(self, finished: int, firings: PastFirings) -> None:
         """Go on with a run of which so many queries have ended; call it after all is registered."""

@@ -286,7 +286,7 @@ def run(
     if comparison is not None and format is not OutputFormat.jsonl and not quiet:
         from pilotcli.views.comparison import show_comparison
 
-        show_comparison(comparison, limit=QUERIES_SHOWN)
+        show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
     raise typer.Exit(finished.exit_code)
 
 

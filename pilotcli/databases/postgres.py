@@ -403,6 +403,16 @@ class PostgresTarget:
                 self.knobs.undo(made, lambda: self.changes.undo(since=last))
             raise
 
+    @contextlib.contextmanager
+    def for_a_while(self) -> Iterator[None]:
+        """Undo what is changed through this target meanwhile, however the body ends."""
+        last = max((one.change_id for one in self.changes.own()), default=0)
+        try:
+            yield
+        finally:
+            if made := self.changes.own(since=last):
+                self.knobs.undo(made, lambda: self.changes.undo(since=last))
+
     def close(self) -> None:
         """Undo what was changed through this target, and let go of it; safe to call twice.
 

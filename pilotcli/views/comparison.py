@@ -35,8 +35,23 @@ SORTS: Mapping[str, Callable[[QueryComparison], tuple[float, int]]] = {
 """Other orders than the comparison's own, by name."""
 
 
-def show_comparison(comparison: Comparison, *, limit: int = 20, sort: str | None = None) -> None:
-    """Write a comparison: what came of it, then the queries, those that need a look first."""
+def show_comparison(
+    comparison: Comparison,
+    *,
+    limit: int = 20,
+    sort: str | None = None,
+    answer_last: bool = False,
+) -> None:
+    """Write a comparison: what came of it, then the queries, those that need a look first. With
+    `answer_last` the other way round, for whoever reads it from the end of a terminal."""
+    parts = [_show_answer, lambda one: _show_listed(one, limit, sort)]
+    for number, part in enumerate(parts[::-1] if answer_last else parts):
+        if number:
+            out()
+        part(comparison)
+
+
+def _show_answer(comparison: Comparison) -> None:
     wide = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
     for line in headline(comparison):
         out(clip(line, wide))
@@ -45,7 +60,9 @@ def show_comparison(comparison: Comparison, *, limit: int = 20, sort: str | None
         out(f"{name:<10} {clean(text)}")
     for warning in comparison.warnings:
         out(f"{'note':<10} {clean(warning)}")
-    out()
+
+
+def _show_listed(comparison: Comparison, limit: int, sort: str | None) -> None:
     _show_parts(comparison.costs_a, comparison.costs_b)
     queries = list(comparison.queries)
     if sort is not None:

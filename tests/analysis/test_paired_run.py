@@ -164,6 +164,73 @@ def test_statements_that_write_are_run_once_where_the_database_is_shared(project
     assert [one.seq for one in comparison.only_a] == [1, 2, 5, 6, 13]
 
 
+INDEXES = """
+from pilotcli import Index, IndexPushHandler, KnobPushHandler
+
+
+class ById(IndexPushHandler):
+    def acquire_injected_data(self, sql):
+        return [Index(["n"], "paired_rows", "paired_by_n")]
+
+
+class Knobs(KnobPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"work_mem": "13MB"}
+"""
+
+
+def test_knobs_and_indexes_are_there_in_the_drivers_rounds_only(project: Project) -> None:
+    project.write(
+        "make.sql", "CREATE TABLE paired_rows AS SELECT generate_series(1, 50000) AS n;\n"
+    )
+    project.config()
+    assert project.run("make.sql").exit_code == 0
+    project.write("own.py", INDEXES)
+    project.write(
+        "w.sql",
+        "SELECT count(*) FROM paired_rows WHERE n = 77;\n"
+        "SELECT current_setting('work_mem') AS random_name;\n",
+    )
+    project.config("handlers:\n  - class: own.py:ById\n  - class: own.py:Knobs\n")
+    try:
+        finished, comparison = run_pair(project, "w.sql")
+        assert comparison is not None
+        by_label = {one.label: one for one in comparison.queries}
+        assert by_label["q1"].plan_changed is True
+        assert by_label["q1"].answers == "same"
+        # What a query says of the knob differs, so that both are seen to have been there.
+        assert by_label["q2"].answers == "different"
+        assert finished.exit_code == 1
+        with project.journal() as journal:
+            shown = {
+                run_id: json.dumps([dict(one.plan) for one in journal.plans(run_id, seq=1)])
+                for run_id in (2, 3)
+            }
+        assert "paired_by_n" in shown[2] and "paired_by_n" not in shown[3]
+    finally:
+        project.config()
+        project.write("drop.sql", "DROP TABLE paired_rows;\n")
+        project.run("drop.sql")
+
+
+def test_an_event_that_changes_what_both_arms_use_is_told(project: Project) -> None:
+    project.write(
+        "own.py",
+        """
+        from pilotcli import QueryFinishEvent
+
+        class Knob(QueryFinishEvent):
+            def process(self, db_controller, data_manager):
+                db_controller.set_knobs({"work_mem": "14MB"})
+        """,
+    )
+    project.write("w.sql", QUERIES)
+    project.config("events:\n  - class: own.py:Knob\n")
+    run_pair(project, "w.sql")
+    told = [one.text for one in project.heard(Notice)]  # type: ignore[attr-defined]
+    assert sum("holds for the baseline too" in text for text in told) == 1
+
+
 def test_another_config_is_the_other_arm(project: Project) -> None:
     project.write("w.sql", QUERIES)
     with_handler(project, "Slowing")
