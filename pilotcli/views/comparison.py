@@ -44,11 +44,13 @@ def show_comparison(
 ) -> None:
     """Write a comparison: what came of it, then the queries, those that need a look first. With
     `answer_last` the other way round, for whoever reads it from the end of a terminal."""
-    parts = [_show_answer, lambda one: _show_listed(one, limit, sort)]
-    for number, part in enumerate(parts[::-1] if answer_last else parts):
-        if number:
-            out()
-        part(comparison)
+    if answer_last:
+        _show_listed(comparison, limit, sort)
+        out()
+    _show_answer(comparison)
+    if not answer_last:
+        out()
+        _show_listed(comparison, limit, sort)
 
 
 def _show_answer(comparison: Comparison) -> None:
