@@ -17,7 +17,7 @@ from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
-from pilotcli.errors import DriverError, Interrupted, PilotError
+from pilotcli.errors import DriverError, Interrupted, PilotError, StorageError
 from pilotcli.event_plan import Registered, describe
 from pilotcli.event_runner import PretrainingProgress
 from pilotcli.interrupts import Interrupts
@@ -193,11 +193,31 @@ class Ready:
         finished = self.concluded(tally, failures, self.elapsed_s + elapsed_s, judged)
         if (failures or not complete) and self.resumable:
             finished = replace(finished, resume=self._resume)
-        self.log.finish(finished)
+        if (unkept := self._keep(finished)) is not None:
+            # It says what the failure that it repeats has said, and more.
+            failures = [
+                one
+                for one in failures
+                if not (isinstance(one, StorageError) and unkept.message.startswith(one.message))
+            ]
+            finished = self.concluded(tally, [*failures, unkept], finished.elapsed_s, judged)
+            finished = replace(finished, resume=self._resume if self.resumable else None)
         self.bus.emit(finished)
         if failures and not isinstance(failures[0], PilotError):
             raise failures[0]
         return finished
+
+    def _keep(self, finished: RunFinished) -> StorageError | None:
+        """Keep how the run ended; returns what keeps the journal from having it."""
+        try:
+            self.log.finish(finished)
+        except StorageError as error:
+            try:
+                self.log.close()
+            except StorageError as left:
+                return left
+            return error
+        return None
 
     def _told_to_stop(self) -> None:
         text = "stopping: what runs is cancelled, and everything written; Ctrl-C ends at once"

@@ -1,4 +1,4 @@
-"""Stores and journals: gone, full, of a wrong shape, or written by others at the same time."""
+"""Stores: gone, full, read only, of a wrong shape, or written by others at the same time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from small_disk import make_larger, small_disk
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.errors import StoreError
 from pilotcli.storage.data_manager import DataManager
-from pilotcli.storage.journal import Journal
 
 DROPS = """
 from pilotcli import QueryFinishEvent
@@ -114,24 +113,3 @@ def test_a_full_disk_of_the_store_saves_nothing_of_a_batch(
                 admin.autocommit = True
                 cursor.execute(f"DROP DATABASE {project.store} WITH (FORCE)")
                 cursor.execute(f"DROP TABLESPACE {project.store}")
-
-
-def test_a_full_disk_of_the_journal_ends_the_run_which_goes_on_when_there_is_room(
-    project: Project,
-) -> None:
-    project.write(
-        "w.sql",
-        "".join(f"SELECT {number}, '{os.urandom(500).hex()}';\n" for number in range(6000)),
-    )
-    with small_disk(project.folder / "small", "3m"):
-        project.config()
-        home = f"home={project.folder / 'small' / 'home'}"
-        done = project.command("run", "w.sql", "--set", home)
-        assert done.returncode not in (0, 130), done.stdout[-500:]
-        assert "disk" in done.stdout + done.stderr
-        assert "Traceback" not in done.stdout + done.stderr
-        make_larger(project.folder / "small")
-        again = project.command("run", "--resume", "--set", home)
-        assert again.returncode == 0, again.stdout[-500:] + again.stderr
-        with Journal.open(project.folder / "small" / "home") as journal:
-            assert sum(1 for _ in journal.results(1)) == 6000

@@ -381,7 +381,17 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(journal: Journal)
         threading.Event().wait(0.01)
     with pytest.raises(StorageError, match="full"):
         run.add_result(query(501), result(501))
-    with pytest.raises(StorageError, match="the last 499 results of run 1 are not in it"):
+    with pytest.raises(StorageError, match=r"\(499 results, 0 firings\) waits in .*run-1.tail"):
+        run.close()
+
+
+def test_a_result_that_neither_journal_nor_tail_can_take_is_told_as_lost(journal: Journal) -> None:
+    run = start(journal)
+    pages = run._connection.execute("PRAGMA page_count").fetchone()[0]
+    run._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageError, match="full"):
+        run.add_result(query(1, "SELECT '" + "x" * 2_000_000 + "'"), result(1))
+    with pytest.raises(StorageError, match=r"\(0 results, .*; 1 results are lost"):
         run.close()
 
 

@@ -330,7 +330,7 @@ def journal_errors(path: Path) -> Iterator[None]:
 def _hint(error: sqlite3.Error, path: Path) -> str:
     code = _code(error)
     if code == _FULL:
-        return f"The disk of {path.parent} is full: make room and start again."
+        return f"The disk of {path.parent} is full: make room there."
     if code in (_READONLY, _CANTOPEN, _PERM):
         return f"{path.parent} and the files in it must be writable, or set another `home:`."
     if code in (_BUSY, _LOCKED):

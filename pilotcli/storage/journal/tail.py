@@ -12,6 +12,7 @@ usual result and its query, JSON for all else.
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -66,9 +67,11 @@ class Tail:
             finally:
                 os.close(file)
         except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            what = "Make room on the disk" if full else "Check the permissions"
             raise StorageError(
                 f"the journal's tail {path} cannot be made: {error.strerror}",
-                hint=f"Check the disk and the permissions of {path.parent}.",
+                hint=f"{what} of {path.parent}.",
             ) from error
 
     def usual(

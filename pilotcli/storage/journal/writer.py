@@ -114,6 +114,8 @@ class RunJournal:
         self._warmed: list[tuple[int, int, int]] = []
         self._begun: tuple[int, str, str, int] | None = None
         """The firing that began last, while the journal does not have it."""
+        self._unkept = 0
+        """How many of the waiting results had no room in the tail."""
         self._numbered = results
         """Results of this run so far."""
         self._fired = firings
@@ -166,6 +168,8 @@ class RunJournal:
                 if others is None
                 else self._tail.add(tails.OTHER, usual + others, told)
             )
+            if not kept:
+                self._unkept += 1
         # The caller writes, between two queries: to leave it to a thread costs the replay more,
         # by the interpreter lock that goes to and fro.
         if not kept or len(waiting) >= BATCH_ROWS:
@@ -302,7 +306,7 @@ class RunJournal:
     def close(self) -> None:
         """Write what is left and close the file; safe to call twice.
 
-        Raises `StorageError` when results could not be written, saying how many.
+        Raises `StorageError` when something could not be written, saying where it is then.
         """
         if self._closing:
             return
@@ -313,14 +317,19 @@ class RunJournal:
             self._error = None
             self._commit(None)
         except StorageError as error:
-            raise StorageError(
-                f"{error.message}; the last {len(self._waiting)} results of run {self.run_id} "
-                "are not in it",
-                hint=error.hint,
-            ) from error
+            raise StorageError(f"{error.message}; {self._left()}", hint=error.hint) from error
         finally:
             self._tail.close(remove=not (self._waiting or self._firings))
             self._connection.close()
+
+    def _left(self) -> str:
+        """What has become of what the journal does not have."""
+        waiting = f"{len(self._waiting) - self._unkept} results, {len(self._firings)} firings"
+        text = f"the end of run {self.run_id} ({waiting}) waits in {self._tail.path}"
+        text += " and comes into it with the next pilot"
+        if self._unkept:
+            text += f"; {self._unkept} results are lost"
+        return text
 
     def _write_regularly(self) -> None:
         while not self._closing:
@@ -373,6 +382,7 @@ class RunJournal:
                 self._mark_stored(taken)
                 if not (self._waiting or self._firings or self._warmed or self._begun):
                     self._tail.clear()
+                    self._unkept = 0
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
