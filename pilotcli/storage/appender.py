@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -24,8 +25,8 @@ Row = Mapping[str, Any]
 class Appender:
     """Collects rows by table and hands them to `save` every second or 500 rows.
 
-    A thread is started with the first row. While the store does not answer, rows wait; `flush`
-    and `close` tell. Rows that the store refused are dropped, and the error that the next call
+    A thread is started with the first row. While the store takes nothing, rows wait; `flush` and
+    `close` tell. Rows that the store refused are dropped, and the error that the next call
     raises says how many; the others are saved nevertheless.
     """
 
@@ -36,6 +37,8 @@ class Appender:
         """The number of the last row that was taken, among those that have one."""
         self._waiting: dict[str, list[Row]] = {}
         self._count = 0
+        self._kept_rows: Counter[str] = Counter()
+        """How many of the waiting rows of each table are in a file too."""
         self._lock = threading.Lock()
         self._saving = threading.Lock()
         self._wake = threading.Event()
@@ -67,6 +70,7 @@ class Appender:
                 if self._kept is not None and file != self._kept.segment:
                     # Its file has been ended meanwhile, and goes without this row being saved.
                     self._kept.write(number, table, row)
+                self._kept_rows[table] += self._kept is not None
             self._waiting.setdefault(table, []).append(row)
             self._count += 1
             if self._thread is None:
@@ -86,7 +90,11 @@ class Appender:
         self._raise_error()
 
     def close(self) -> None:
-        """Save what is left and end the thread; safe to call twice."""
+        """Save what is left and end the thread; safe to call twice.
+
+        Raises `StoreError` when the store does not take it, saying how many rows wait in files,
+        and how many are lost.
+        """
         with self._lock:
             self._closed = True
             thread = self._thread
@@ -99,8 +107,24 @@ class Appender:
                 self._kept.forget(self._kept.cut())
                 self._kept.close()
         except StoreUnreachableError as error:
-            lost, self._waiting, self._count = self._count, {}, 0
-            raise StoreError(f"{lost} rows are lost: {error.message}", hint=error.hint) from error
+            raise StoreError(f"{self._left()}: {error.message}", hint=error.hint) from error
+
+    def _left(self) -> str:
+        """Give up what waits, and say what becomes of it."""
+        kept = self._kept_rows.total()
+        lost = self._count - kept
+        self._waiting, self._count, self._kept_rows = {}, 0, Counter()
+        told = []
+        if self._kept is not None:
+            if kept:
+                where = self._kept.where
+                told.append(f"{kept} rows wait in {where} and come into the store on resume")
+            # The files stay, also when this is closed a second time.
+            self._kept.close()
+            self._kept = None
+        if lost:
+            told.append(f"{lost} rows are lost")
+        return "; ".join(told)
 
     def _save_regularly(self) -> None:
         while not self._closed:
@@ -115,6 +139,7 @@ class Appender:
         with self._saving:
             with self._lock:
                 taken, self._waiting, self._count = self._waiting, {}, 0
+                kept, self._kept_rows = self._kept_rows, Counter()
                 last = self._last
                 file = self._kept.cut() if self._kept is not None else 0
             try:
@@ -123,15 +148,16 @@ class Appender:
                     self._save_rows(table, taken[table], last)
                     del taken[table]
             finally:
-                self._put_back(taken)
+                self._put_back(taken, kept)
             if self._kept is not None:
                 self._kept.forget(file)
 
-    def _put_back(self, taken: dict[str, list[Row]]) -> None:
+    def _put_back(self, taken: dict[str, list[Row]], kept: Counter[str]) -> None:
         with self._lock:
             for table, rows in taken.items():
                 self._waiting[table] = rows + self._waiting.get(table, [])
                 self._count += len(rows)
+                self._kept_rows[table] += kept[table]
 
     def _save_rows(self, table: str, rows: list[Row], last: int | None) -> None:
         try:

@@ -82,7 +82,7 @@ class DataManager:
 
     def mark(self, table: str, name: str) -> str | None:
         """The text of a mark that was saved with rows of `table`; None without one."""
-        return self._store.transaction(lambda cursor: tables.mark(cursor, table, name))
+        return self._store.transaction(lambda cursor: tables.mark(cursor, table, name), table)
 
     def append(
         self,
@@ -152,13 +152,15 @@ class DataManager:
         """Remove `table` and every reader's place in it; does nothing without one."""
         checked_name("table", table)
         self.flush()
-        self._store.transaction(lambda cursor: tables.drop(cursor, table))
+        self._store.transaction(lambda cursor: tables.drop(cursor, table), table)
 
     def exist_table(self, table: str) -> bool:
         """Whether the store has `table`."""
         checked_name("table", table)
         self.flush()
-        return self._store.transaction(lambda cursor: tables.columns_of(cursor, table) is not None)
+        return self._store.transaction(
+            lambda cursor: tables.columns_of(cursor, table) is not None, table
+        )
 
     def row_count(self, table: str) -> int:
         """The number of rows in `table`; 0 without one."""
@@ -173,7 +175,7 @@ class DataManager:
             assert row is not None
             return int(row[0])
 
-        return self._store.transaction(count)
+        return self._store.transaction(count, table)
 
     def close(self) -> None:
         """Save what `append` has taken and close the connection; safe to call twice."""
@@ -202,7 +204,7 @@ class DataManager:
             raise StoreError(f"the table {table!r} is the store's own", hint="Use another name.")
         with Batch(table, rows) as batch:
             if batch.row_count or mark is not None:
-                self._store.transaction(lambda cursor: _write(cursor, batch, mark))
+                self._store.transaction(lambda cursor: _write(cursor, batch, mark), table)
 
     def _read(self, table: str, reader: str, *, only_new: bool) -> pandas.DataFrame:
         from pilotcli.storage.frames import frame_of
@@ -229,7 +231,7 @@ class DataManager:
                 tables.set_visit(cursor, table, reader, rows[-1][-1], self._firing)
             return columns, rows
 
-        return frame_of(*self._store.transaction(read))
+        return frame_of(*self._store.transaction(read, table))
 
 
 def _write(cursor: Cursor, batch: Batch, mark: tuple[str, str] | None) -> None:

@@ -34,11 +34,12 @@ class StoreConnection:
     def __init__(self, config: PilotConfig) -> None:
         self._config = config
         self._connection: Connection | None = None
+        self._name = config.user_data_db_name
         self._lock = threading.RLock()
         self._closed = False
 
-    def transaction(self, work: Callable[[Cursor], Result]) -> Result:
-        """Run `work` in a transaction and commit it.
+    def transaction(self, work: Callable[[Cursor], Result], table: str | None = None) -> Result:
+        """Run `work`, which is about `table`, in a transaction and commit it.
 
         When the connection turns out to be lost before the commit (the server was restarted),
         `work` runs once more on a new one: nothing of its first run has stayed. A connection
@@ -50,14 +51,14 @@ class StoreConnection:
 
         with self._lock:
             try:
-                return self._run(work)
+                return self._run(work, table)
             except _ConnectionLost:
                 try:
-                    return self._run(work)
+                    return self._run(work, table)
                 except _ConnectionLost as again:
-                    raise store_error(again.error) from again.error
+                    raise store_error(again.error, self._name, table) from again.error
             except psycopg2.Error as error:
-                raise store_error(error) from error
+                raise store_error(error, self._name, table) from error
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +73,7 @@ class StoreConnection:
                 self._connection.close()
                 self._connection = None
 
-    def _run(self, work: Callable[[Cursor], Result]) -> Result:
+    def _run(self, work: Callable[[Cursor], Result], table: str | None) -> Result:
         import psycopg2
 
         connection = self._connected()
@@ -84,7 +85,7 @@ class StoreConnection:
                 if connection.closed:
                     raise _ConnectionLost(error) from error
                 self._roll_back(connection)
-                raise store_error(error) from error
+                raise store_error(error, self._name, table) from error
             except BaseException:
                 self._roll_back(connection)
                 raise
@@ -92,11 +93,12 @@ class StoreConnection:
                 cursor.execute("COMMIT")
             except psycopg2.Error as error:
                 if connection.closed:
+                    rows = "last rows" if table is None else f"last rows for the table {table!r}"
                     raise StoreError(
-                        "the connection to the store was lost during a commit; "
-                        "the last rows may or may not be in it"
+                        f"the connection to the store {self._name!r} was lost during a commit; "
+                        f"the {rows} may or may not be in it"
                     ) from error
-                raise store_error(error) from error
+                raise store_error(error, self._name, table) from error
         return result
 
     def _roll_back(self, connection: Connection) -> None:
@@ -111,11 +113,12 @@ class StoreConnection:
         if self._connection is None or self._connection.closed:
             # One that has gone in between is not made anew, as if nothing had been in it.
             self._connection = _opened(self._config, may_create=self._connection is None)
+            self._name = self._connection.info.dbname
         return self._connection
 
 
 class StoreUnreachableError(StoreError):
-    """The store does not answer; what was asked may work later."""
+    """The store does not answer, or takes nothing now; what was asked may work later."""
 
 
 class _ConnectionLost(Exception):
@@ -134,6 +137,10 @@ def _opened(config: PilotConfig, *, may_create: bool) -> Connection:
 
     try:
         connection: Connection = connect_store(config, may_create=may_create)
+    except StoreError as error:
+        raise StoreUnreachableError(error.message, hint=error.hint) from error
+    name = connection.info.dbname
+    try:
         connection.autocommit = True
         connection.set_client_encoding("UTF8")
         with connection.cursor() as cursor:
@@ -145,10 +152,8 @@ def _opened(config: PilotConfig, *, may_create: bool) -> Connection:
                 ", set_config('lock_timeout', %s, false)",
                 (f"{LOCK_TIMEOUT_S}s",),
             )
-    except StoreError as error:
-        raise StoreUnreachableError(error.message, hint=error.hint) from error
     except psycopg2.Error as error:
-        raise store_error(error) from error
+        raise store_error(error, name) from error
     extras.register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
     extensions.register_type(extensions.new_type(_JSON_OIDS, "PILOT_JSON", _read_json), connection)
     return connection
@@ -158,24 +163,27 @@ def _read_json(text: Any, cursor: Any) -> Any:
     return None if text is None else json_value(text)
 
 
-def store_error(error: psycopg2.Error) -> StoreError:
+def store_error(error: psycopg2.Error, store: str, table: str | None = None) -> StoreError:
     """What the server said, as a `StoreError` with what to do next.
 
-    Without a code the client lost the server; the classes 08 and 57 are the server's own words for
-    that (manual of PostgreSQL, appendix A).
+    Without a code the client lost the server; the classes 08, 40, 53 and 57 say that it could not
+    do it now, not that it cannot (manual of PostgreSQL, appendix A). So does a store that may not
+    be written: somebody can change that.
     """
     state = error.pgcode or ""
     message = getattr(error.diag, "message_primary", None) or str(error).strip() or "no connection"
+    where = f"the store {store!r}" + (f", table {table!r}" if table is not None else "")
     may_create = "The store's user must be allowed to create tables (GRANT CREATE ON SCHEMA)."
     hints = {
         "3F000": may_create,
         "42501": may_create,
         "53100": "The store's disk is full: make room there.",
         "55P03": f"Another session has held the table for {LOCK_TIMEOUT_S} s.",
-        "25006": "The store's server takes no writes; name another one as `store.dsn`.",
+        "25006": "The store takes no writes; name another one as `store.dsn`.",
     }
     if not state or state[:2] in ("08", "57"):
-        return StoreUnreachableError(
-            f"the store: {message}", hint="Is its server running? `pilot doctor` looks."
-        )
-    return StoreError(f"the store: {message}", hint=hints.get(state))
+        hint = "Is its server running? `pilot doctor` looks."
+        return StoreUnreachableError(f"{where}: {message}", hint=hint)
+    if state in hints or state[:2] in ("40", "53"):
+        return StoreUnreachableError(f"{where}: {message}", hint=hints.get(state))
+    return StoreError(f"{where}: {message}")

@@ -90,10 +90,18 @@ class WaitingRows:
         texts = [key for key, value in row.items() if type(value) is JsonText]
         content = _encode((number, table, row, texts)).encode("ascii")
         data = _HEAD.pack(len(content), zlib.crc32(content)) + content
+        if not self._now and self._ended:
+            # Behind the last rows that wait: a store that stays away costs no file a second.
+            self._now = [self._ended.pop()[1]]
         if not self._now or not self._now[-1].add(data):
             self._now.append(self._with_room(len(data)))
             self._now[-1].add(data)
         return self.segment
+
+    @property
+    def where(self) -> str:
+        """The files' names, as a pattern."""
+        return f"{self._base}-*"
 
     def cut(self) -> int:
         """End the segment that is written, and return its number."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from project_folder import Project
+from project_folder import PILOT, Project
 from small_disk import make_larger, small_disk
 
 from pilotcli.config import PostgreSQLConfig
@@ -30,6 +30,21 @@ class Drops(QueryFinishEvent):
 """
 
 
+STOPS = """
+import subprocess
+from pilotcli import QueryFinishEvent
+
+
+class Stops(QueryFinishEvent):
+    def __init__(self, config, interval_count, pilot, folder):
+        super().__init__(config, interval_count)
+        self.pilot, self.folder = pilot, folder
+
+    def process(self, db_controller, data_manager):
+        subprocess.run([self.pilot, "db", "stop"], cwd=self.folder, check=True)
+"""
+
+
 def manager_of(project: Project) -> DataManager:
     config = project.request("w.sql").config
     return DataManager(PostgreSQLConfig.from_run_config(config, embedded=False))
@@ -38,6 +53,12 @@ def manager_of(project: Project) -> DataManager:
 def statuses(project: Project, run_id: int = 1) -> list[str]:
     with project.journal() as journal:
         return [one.status for one in journal.results(run_id)]
+
+
+def seen(project: Project) -> int:
+    """How many rows were collected."""
+    with manager_of(project) as manager:
+        return manager.row_count("seen")
 
 
 def test_a_store_that_goes_in_mid_run_is_told_and_the_journal_is_whole(project: Project) -> None:
@@ -50,8 +71,62 @@ def test_a_store_that_goes_in_mid_run_is_told_and_the_journal_is_whole(project: 
     finished = project.run("w.sql")
     assert statuses(project) == ["ok"] * 4
     assert finished.exit_code == 4
-    assert "1 rows are lost" in finished.reasons[0]
+    assert "1 rows wait in " in finished.reasons[0]
     assert f"no database '{project.store}'" in finished.reasons[0]
+
+
+def test_a_store_whose_server_stops_in_mid_run_gets_its_rows_on_resume(
+    project: Project, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o711)  # as root the server is another user's
+    other = Project(tmp_path / "other", "", "")
+    other.folder.mkdir(mode=0o711)
+    url = other.command("db", "start").stdout.strip()
+    try:
+        project.write("ev.py", STOPS)
+        project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3; SELECT 4; SELECT 5;")
+        project.config(
+            "collect: seen\nevents: [{class: 'ev.py:Stops', "
+            f"args: {{interval_count: 3, pilot: {PILOT}, folder: {other.folder}}}}}]"
+        )
+        sets = (f"store.dsn={url}",)
+        finished = project.run("w.sql", sets=sets)
+        assert statuses(project) == ["ok"] * 5
+        assert finished.exit_code == 4
+        assert finished.reasons[0].startswith("2 rows wait in ")
+        assert "does not answer" in finished.reasons[0]
+        assert finished.resume == "pilot run --resume 1"
+        assert other.command("db", "start").returncode == 0
+        assert project.run("w.sql", sets=sets, resume=1).exit_code == 0
+        assert statuses(project) == ["ok"] * 5
+        config = project.request("w.sql", sets=sets).config
+        with DataManager(PostgreSQLConfig.from_run_config(config, embedded=False)) as manager:
+            assert manager.row_count("seen") == 5
+    finally:
+        other.command("db", "stop")
+
+
+def test_a_store_that_takes_no_writes_is_told_and_gets_its_rows_when_it_does(
+    project: Project,
+) -> None:
+    project.write("w.sql", "SELECT 1; SELECT 2;")
+    project.config("collect: seen")
+    with closing(psycopg2.connect(project.dsn)) as admin, admin.cursor() as cursor:
+        admin.autocommit = True
+        cursor.execute(f"CREATE DATABASE {project.store}")
+        only_reads = f"ALTER DATABASE {project.store} SET default_transaction_read_only"
+        cursor.execute(f"{only_reads} = on")
+        with manager_of(project) as manager, pytest.raises(StoreError) as caught:
+            manager.save_data("mine", {"n": 1})
+        assert f"the store {project.store!r}, table 'mine': cannot " in caught.value.message
+        assert "name another one as `store.dsn`" in str(caught.value.hint)
+        finished = project.run("w.sql")
+        assert statuses(project) == ["ok"] * 2
+        assert finished.exit_code == 4
+        assert finished.reasons[0].startswith("2 rows wait in ")
+        cursor.execute(f"{only_reads} = off")
+    assert project.run("w.sql", resume=1).exit_code == 0
+    assert seen(project) == 2
 
 
 def test_a_table_of_a_wrong_type_is_told_and_the_journal_is_whole(project: Project) -> None:
@@ -106,7 +181,14 @@ def test_a_full_disk_of_the_store_saves_nothing_of_a_batch(
                 assert manager.row_count("kept") == 1
             finished = project.run("w.sql")
             assert statuses(project) == ["ok"] * 2
-            assert "The store's disk is full" in finished.reasons[0]
+            assert finished.exit_code == 4
+            (reason,) = finished.reasons
+            assert reason.startswith(f"2 rows wait in {project.folder / '.pilot' / 'run-1.rows-*'}")
+            assert f"the store {project.store!r}, table 'seen': " in reason
+            assert "The store's disk is full" in reason
+            make_larger(disk)
+            assert project.run("w.sql", resume=1).exit_code == 0
+            assert seen(project) == 2
         finally:
             make_larger(disk)  # else the server cannot even tidy up
             with closing(psycopg2.connect(project.dsn)) as admin, admin.cursor() as cursor:

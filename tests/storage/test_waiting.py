@@ -1,0 +1,63 @@
+"""Rows that wait for the store are in files, of which there are as many as they need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilotcli.errors import StoreError
+from pilotcli.storage.appender import Appender
+from pilotcli.storage.store_connection import StoreUnreachableError
+from pilotcli.storage.waiting import WaitingRows
+
+
+class Away:
+    """A store that takes nothing until it is back."""
+
+    def __init__(self) -> None:
+        self.back = False
+        self.rows: list[Mapping[str, Any]] = []
+
+    def save(self, table: str, rows: list[Mapping[str, Any]], last: int | None) -> None:
+        if not self.back:
+            raise StoreUnreachableError("it is away")
+        self.rows += rows
+
+
+def appended(appender: Appender, number: int) -> None:
+    row = {"n": number}
+    appender.append("t", row, number, appender.keep("t", row, number))
+
+
+def test_a_store_that_stays_away_costs_one_file_however_often_it_is_tried(tmp_path: Path) -> None:
+    store = Away()
+    appender = Appender(store.save)
+    appender.keep_in(WaitingRows(tmp_path, 1))
+    for number in range(1, 51):
+        appended(appender, number)
+        with pytest.raises(StoreUnreachableError):
+            appender.flush()
+    assert len(list(tmp_path.iterdir())) == 1
+    assert [one.number for one in WaitingRows(tmp_path, 1).left()] == list(range(1, 51))
+    store.back = True
+    appender.close()
+    assert [row["n"] for row in store.rows] == list(range(1, 51))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_cannot_be_saved_are_told_as_waiting_or_lost(tmp_path: Path) -> None:
+    appender = Appender(Away().save)
+    appender.keep_in(WaitingRows(tmp_path, 1))
+    appended(appender, 1)
+    appended(appender, 2)
+    appender.append("u", {"not": "kept"})
+    where = re.escape(str(tmp_path / "run-1.rows-*"))
+    told = f"2 rows wait in {where} and come into the store on resume; 1 rows are lost: it is away"
+    with pytest.raises(StoreError, match=told):
+        appender.close()
+    appender.close()
+    assert len(WaitingRows(tmp_path, 1).left()) == 2
