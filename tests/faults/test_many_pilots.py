@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg2
 from project_folder import PILOT, Project
 
+from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.data_manager import DataManager
 from pilotcli.storage.journal import Journal
 
 PILOTS = 10
@@ -42,6 +47,7 @@ def test_ten_runs_share_an_embedded_server_a_store_a_journal_and_a_model(tmp_pat
         "events: [{class: 'driver.py:Update', model: m, args: {interval_count: 5}}]\n"
     )
     (tmp_path / "w.sql").write_text("SELECT 1;\nSELECT pg_sleep(0.01);\n" * 10)
+    config = load_config(tmp_path / "pilot.yaml", (f"home={tmp_path / '.pilot'}",))
     with ExitStack() as stack:
         running = [
             stack.enter_context(
@@ -77,28 +83,33 @@ def test_ten_runs_share_an_embedded_server_a_store_a_journal_and_a_model(tmp_pat
     assert counts[0] in range(20 * PILOTS)
     # The server went with the last of them.
     assert not list((tmp_path / ".pilot").glob("pg/*/data/postmaster.pid"))
+    with DataManager(PostgreSQLConfig.from_run_config(config, embedded=True)) as manager:
+        labels = manager.read_all("seen")["label"].value_counts()
+    assert set(labels) == {PILOTS}
+    assert len(labels) == 20
+
+
+def at_second_query(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """`pilot run words...`, while its second query runs."""
+    running = subprocess.Popen(
+        [PILOT, "run", *words, "--format", "jsonl"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if '"query_started"' in line and '"seq":2' in line:
+            return running
+    raise AssertionError("it has ended")
 
 
 def test_a_run_is_resumed_by_one_pilot_only(project: Project) -> None:
     project.write("w.sql", "SELECT 1; SELECT pg_sleep(60);")
     project.config()
-
-    def begin(*words: str) -> subprocess.Popen[str]:
-        running = subprocess.Popen(
-            [PILOT, "run", *words, "--format", "jsonl"],
-            cwd=project.folder,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert running.stdout is not None
-        for line in running.stdout:
-            if '"query_started"' in line and '"seq":2' in line:
-                return running
-        raise AssertionError("it has ended")
-
-    with begin("w.sql") as first:
+    with at_second_query(project.folder, "w.sql") as first:
         first.send_signal(signal.SIGKILL)
-    with begin("--resume") as second:
+    with at_second_query(project.folder, "--resume") as second:
         third = project.command("run", "--resume", "1")
         assert third.returncode == 2
         assert f"run 1 is still running (process {second.pid})" in third.stderr
@@ -106,20 +117,63 @@ def test_a_run_is_resumed_by_one_pilot_only(project: Project) -> None:
     assert second.returncode == 130
 
 
+def test_of_pilots_that_resume_a_run_at_the_same_moment_one_does(project: Project) -> None:
+    # The one that goes on does so until all others have been refused.
+    held = "SELECT pg_advisory_lock(31), pg_advisory_unlock(31)"
+    project.write("w.sql", f"SELECT 1; {held}; SELECT 3;")
+    project.config("run: {timeout: 20s}")
+    with closing(psycopg2.connect(project.dsn)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(31)")
+        with at_second_query(project.folder, "w.sql") as first:
+            first.send_signal(signal.SIGKILL)
+        with ExitStack() as stack:
+            resuming = [
+                stack.enter_context(
+                    subprocess.Popen(
+                        [PILOT, "run", "--resume", "1"],
+                        cwd=project.folder,
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE,
+                        text=True,
+                    )
+                )
+                for _ in range(4)
+            ]
+            with ThreadPoolExecutor(len(resuming)) as pool:
+                ends = [pool.submit(one.communicate) for one in resuming]
+                refused = [one.result()[1] for one in itertools.islice(as_completed(ends), 3)]
+                holder.rollback()
+                cursor.execute("SELECT pg_advisory_unlock_all()")
+    assert sorted(one.returncode for one in resuming) == [0, 2, 2, 2]
+    assert all("run 1 is still running" in one for one in refused)
+    with project.journal() as journal:
+        assert [(one.seq, one.status) for one in journal.results(1)] == [
+            (1, "ok"),
+            (2, "ok"),
+            (3, "ok"),
+        ]
+
+
+def test_the_server_stays_for_others_when_the_pilot_that_started_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o711)
+    (tmp_path / "w.sql").write_text("SELECT 1; SELECT pg_sleep(0.5); SELECT 3;")
+    with at_second_query(tmp_path, "w.sql") as first, at_second_query(tmp_path, "w.sql") as second:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        second.communicate()
+    assert second.returncode == 0
+    with Journal.open(tmp_path / ".pilot") as journal:
+        assert [one.status for one in journal.results(2)] == ["ok"] * 3
+    assert not list((tmp_path / ".pilot").glob("pg/*/data/postmaster.pid"))
+
+
 def test_the_server_is_not_stopped_under_a_run(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     project = Project(tmp_path, "", "")
     (tmp_path / "w.sql").write_text("SELECT 1; SELECT pg_sleep(60);")
-    with subprocess.Popen(
-        [PILOT, "run", "w.sql", "--format", "jsonl"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
-        assert running.stdout is not None
-        for line in running.stdout:
-            if '"query_started"' in line and '"seq":2' in line:
-                break
+    with at_second_query(tmp_path, "w.sql") as running:
         done = project.command("db", "stop")
         assert f"in use (process {running.pid}); it stops when the last" in done.stdout
         running.send_signal(signal.SIGINT)
