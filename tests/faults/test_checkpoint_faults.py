@@ -21,13 +21,13 @@ from small_disk import make_larger, small_disk
 from pilotcli.errors import CheckpointError
 from pilotcli.storage.checkpoints import CheckpointStore
 
-FAULTY_SAVER = """
+FAULTY_WORK = """
 import errno, os, pathlib, signal, sys
 from pilotcli.errors import CheckpointError
 from pilotcli.storage.checkpoints import CheckpointStore
 
 store = CheckpointStore(pathlib.Path(sys.argv[1]))
-fault, steps = sys.argv[2], int(sys.argv[3])
+work, fault, steps = sys.argv[2], sys.argv[3], int(sys.argv[4])
 FILES = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.listdir", "os.scandir",
          "os.chmod", "fcntl.flock", "os.fsync")
 
@@ -56,7 +56,12 @@ store.versions("m")  # what is imported is not counted
 os.fsync = counted_fsync
 sys.addaudithook(count)
 try:
-    store.save("m", write, model_class="x")
+    if work == "save":
+        store.save("m", write, model_class="x")
+    elif work == "prune":
+        store.prune("m", 1)
+    else:
+        store.rollback("m", 1)
 except CheckpointError as error:
     sys.exit(3 if "No space left on device" in str(error) else 4)
 sys.exit(0 if steps > 0 else 5)
@@ -124,7 +129,7 @@ def test_a_save_that_ends_at_any_of_its_steps_leaves_whole_versions(
     tmp_path: Path, record_property: Callable[[str, object], None], fault: str
 ) -> None:
     store = first_version(tmp_path / "models")
-    program = [sys.executable, "-c", FAULTY_SAVER, str(store.root), fault]
+    program = [sys.executable, "-c", FAULTY_WORK, str(store.root), "save", fault]
     step = tried = 0
     code = -1
     while code != 0:
@@ -147,6 +152,36 @@ def test_a_save_that_ends_at_any_of_its_steps_leaves_whole_versions(
     record_property("tried", tried)
     assert tried > 5
     assert left_behind(store) == set()
+
+
+@pytest.mark.parametrize("work", ["prune", "rollback"])
+def test_versions_stay_whole_when_their_removal_or_a_rollback_is_killed_at_any_step(
+    tmp_path: Path, record_property: Callable[[str, object], None], work: str
+) -> None:
+    tried, step, code = 0, 0, -1
+    while code != 0:
+        step += 1 if KILLS else 5
+        store = first_version(tmp_path / str(step) / "models")
+        for _ in range(2):
+            store.save("m", lambda folder: (folder / "p").write_text("x"), model_class="x")
+        program = [sys.executable, "-c", FAULTY_WORK, str(store.root), work, "kill", str(step)]
+        code = subprocess.run(program, check=False).returncode
+        tried += 1
+        assert code in (-signal.SIGKILL, 0)
+        versions, current = whole_versions(store), store.current("m")
+        assert current is not None
+        if work == "prune":
+            assert versions in ([1, 2, 3], [2, 3], [3])
+            assert current.version == 3
+            store.prune("m", 1)
+            assert whole_versions(store) == [3]
+        else:
+            assert versions == [1, 2, 3]
+            assert current.version in (3, 1)
+        store.save("m", lambda folder: (folder / "p").write_text("x"), model_class="x")
+        assert left_behind(store) == set()
+    record_property("tried", tried)
+    assert tried > 2
 
 
 def test_savers_that_are_killed_at_random_moments_leave_whole_versions(
