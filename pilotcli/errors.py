@@ -104,9 +104,20 @@ def _redacted(problem: Problem) -> Problem:
     hint = problem.hint
     return replace(
         problem,
-        message=redacted(problem.message),
+        message=_shortened(redacted(problem.message)),
         hint=hint if hint is None else redacted(hint),
     )
+
+
+MOST_CHARS = 2_000
+"""Of a message about a config, which may quote a value of any length."""
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MOST_CHARS:
+        return text
+    half = MOST_CHARS // 2
+    return f"{text[:half]} … {len(text) - 2 * half:,} characters … {text[-half:]}"
 
 
 class WorkloadError(UsageError):

@@ -60,6 +60,14 @@ def test_any_encoding_loads_or_is_refused(tmp_path: Path, text: str, encoding: s
         assert config is not None
 
 
+def test_a_value_of_any_length_is_quoted_in_part(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(None, (f"models.run=={'9' * 50_000}",), environ={}, cwd=tmp_path)
+    (problem, *_) = refused.value.problems
+    assert len(problem.message) < 3_000
+    assert problem.message.endswith("is no path of a class")
+
+
 @cases(400)
 @given(
     st.lists(

@@ -10,6 +10,7 @@ from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.past import named_run, open_journal
 from pilotcli.analysis.plans import PlanNode, tree_of
+from pilotcli.analysis.updates import UpdateEffect, update_effects
 from pilotcli.errors import UsageError
 from pilotcli.records import ModelVersion, QueryResult
 from pilotcli.storage.journal import (
@@ -37,6 +38,8 @@ class RunPart:
     models: Sequence[ModelVersion]
     plans: Mapping[int, PlanNode]
     statistics: RunStatistics
+    updates: Sequence[UpdateEffect] = ()
+    """What changed behind each update of a model."""
 
     @property
     def whole(self) -> bool:
@@ -102,4 +105,5 @@ def _part(journal: JournalReader, run_id: int) -> RunPart:
         models=journal.models(run_id),
         plans=plans,
         statistics=journal.statistics(run_id),
+        updates=update_effects(journal, run_id),
     )

@@ -29,6 +29,7 @@ ROWS_SHOWN = 1_000
 PLANS_SHOWN = 200
 SQL_SHOWN = 20_000
 NODES_SHOWN = 300
+UPDATES_SHOWN = 50
 Q_ERRORS = ((100.0, "q4"), (10.0, "q3"), (2.0, "q2"), (0.0, "q1"))
 
 
@@ -65,6 +66,7 @@ def _body(report: HtmlReport) -> Iterator[str]:
     for reason in report.reasons:
         yield f'<p class="alarm">{_text(reason)}</p>'
     yield from _charts(report)
+    yield _updates(report.run)
     if comparison is not None:
         yield _costs(comparison)
         yield _queries(report, comparison)
@@ -251,6 +253,34 @@ def _estimates(run: RunPart) -> list[tuple[float, float]]:
         for node in tree.walk()
         if node.actual is not None and node.loops
     ]
+
+
+def _updates(run: RunPart) -> str:
+    """What changed behind each update of a model; of many, the last ones."""
+    judged = [one for one in run.updates if one.queries]
+    if not judged and not run.record.summary.get("rollbacks"):
+        return ""
+    undone = "".join(
+        f'<p class="alarm">Undone: {_text(one)}</p>'
+        for one in run.record.summary.get("rollbacks", ())
+    )
+    rows = "".join(
+        f'<tr><td class="label">{_text(one.event)}</td><td class="number">{one.after_query}</td>'
+        f"<td>{_text(', '.join(one.versions))}</td>"
+        f'<td class="number">{count(one.queries)}</td>'
+        f'<td class="number">{factor(one.speedup)}</td><td>{interval(one.low, one.high)}</td>'
+        f'<td class="{one.verdict}">{one.verdict}</td></tr>'
+        for one in judged[-UPDATES_SHOWN:]
+    )
+    left_out = len(judged) - UPDATES_SHOWN
+    more = f"<p>{plural(left_out, 'earlier update')} left out.</p>" if left_out > 0 else ""
+    return (
+        "<h2>Behind each update of a model</h2><p>Its queries against the same ones before it.</p>"
+        f'{undone}{more}<div class="scroll"><table><thead><tr><th>event</th>'
+        '<th class="number">after query</th><th>saved</th><th class="number">queries</th>'
+        '<th class="number">speed-up</th><th>interval</th><th>verdict</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _costs(comparison: Comparison) -> str:
