@@ -106,7 +106,7 @@ def filling(project: Project) -> Project:
 def test_a_disk_that_runs_full_ends_the_run_which_goes_on_when_there_is_room(
     filling: Project, record_property: Callable[[str, object], None]
 ) -> None:
-    sizes = range(1100, 3500, 200) if KILLS else (1150, 1800)
+    sizes = range(1100, 3900, 200) if KILLS else (1150, 2400, 2800)
     shown = [fill_and_go_on(filling, size) for size in sizes]
     full = [one for one in shown if one is not None]
     record_property("tried", len(full))
