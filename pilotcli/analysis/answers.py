@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from pilotcli.databases.base import Row, Rows
@@ -75,6 +76,8 @@ def _value_text(value: Any) -> str:
     if type(value) is float:
         # 0 and -0 are the same.
         return f"f{value:.{_DIGITS}g}" if value else "f0"
+    if isinstance(value, Decimal):
+        return f"d{value.normalize()}"  # 1.10 is 1.1
     if isinstance(value, (list, tuple)):
         return f"[{_text(value)}]"
     if isinstance(value, dict):

@@ -1,0 +1,108 @@
+"""A comparison and a run over time in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pilotcli.analysis.compare import compare
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.records import EventKind, Query, QueryResult
+from pilotcli.signals import EventTriggered
+from pilotcli.storage.journal import FiringRecord, Journal, TimelinePart
+from pilotcli.views.charts import speedup_bars, timeline
+from pilotcli.views.comparison import show_comparison
+from pilotcli.views.text import line_text, width
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """Sixty queries, of which some are faster and one is slower by far."""
+    home = tmp_path_factory.mktemp("compared")
+    with Journal.open(home) as journal:
+        for factors in ({3: 6.0, **dict.fromkeys(range(20, 40), 0.5)}, {}):
+            run = journal.start_run(
+                kind="run", workload="w.sql", config_path=None, config_text="{}", database="x",
+                options={},
+            )  # fmt: skip
+            for round in (1, 2, 3):
+                for seq in range(1, 61):
+                    noise = 1 + ((seq * 7 + round * 3) % 5) / 500
+                    time_s = seq / 1000 * noise * factors.get(seq, 1.0)
+                    label = f"q{seq} \x1b[31m" + "long " * 12
+                    run.add_result(
+                        Query(seq, label, f"SELECT {seq}", "w.sql", seq, "SELECT"),
+                        QueryResult(seq, label, "ok", 1e9 + seq, time_s, 1, round=round),
+                    )
+            run.finish("finished", 0, {})
+            run.close()
+        return compare(journal, 1, journal, 2)
+
+
+def test_the_disaster_comes_before_the_average(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_comparison(comparison, limit=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("SLOWER    by far: q3 ")
+    assert lines[0].endswith("6.0x")
+    assert lines[1].startswith("run 1 against run 2: ")
+    assert "\x1b" not in "".join(lines)
+    assert lines[-1] == "… 57 more queries (--limit)"
+    assert any(line.startswith("note       the two runs did not take turns") for line in lines)
+    show_comparison(comparison, limit=3, answer_last=True)
+    assert "SLOWER" not in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(("sort", "first"), [("query", "1"), ("speedup", "3"), ("time", "60")])
+def test_the_queries_can_be_sorted(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str], sort: str, first: str
+) -> None:
+    show_comparison(comparison, limit=1, sort=sort)
+    assert capsys.readouterr().out.splitlines()[-2].split()[0] == first
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_bars_fit_and_leave_out_the_middle(comparison: Comparison, columns: int) -> None:
+    lines = [line_text(line) for line in speedup_bars(comparison, columns)]
+    assert all(width(line.rstrip()) <= columns for line in lines)
+    assert lines[0].startswith("q3 ") and lines[0].rstrip().endswith("0.167x")
+    assert "… 40 in between" in lines
+    assert lines[0].index("█") < lines[0].index("│") < lines[-1].index("█")
+
+
+def firing(after: int, outcome: str = "ok") -> FiringRecord:
+    signal = EventTriggered("E", EventKind.QUERY_FINISH, "interval", after, "ok", 0.1, 1)
+    return FiringRecord(
+        signal.event, signal.kind, signal.reason, after, outcome, 0.1, 1, 0.0, None, None
+    )  # type: ignore[arg-type]
+
+
+def test_events_stand_where_they_fired() -> None:
+    parts = [TimelinePart(10, int(n == 4), 0.001 * 10**n, 0.002 * 10**n) for n in range(5)]
+    lines = [line_text(line) for line in timeline(parts, [firing(10), firing(41, "failed")], [50])]
+    names = [line.split()[0] for line in lines]
+    assert names == ["worst", "mean", "events", "models", "failed"]
+    assert lines[1][9:14] == "▁▃▄▆█"
+    assert lines[2][9:14] == "│   ✗"
+    assert lines[3][9:14] == "    ↑"
+    assert lines[4][9:14] == "    ✗"
+    assert timeline([], [], []) == []
+
+
+def test_a_journal_is_read_in_parts(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        run = journal.start_run(
+            kind="run", workload="w", config_path=None, config_text="{}", database="x", options={}
+        )
+        for seq in range(1, 8):
+            result = QueryResult(seq, "q", "ok" if seq != 5 else "error", 1e9, seq / 10)
+            run.add_result(Query(seq, "q", "SELECT 1"), result)
+        run.close()
+        parts = journal.timeline(run.run_id, 3)
+        assert [part.results for part in parts] == [3, 2, 2]
+        assert [part.failed for part in parts] == [0, 1, 0]
+        assert parts[-1].max_s == pytest.approx(0.7)
+        assert len(journal.timeline(run.run_id, 60)) == 7
+        assert journal.timeline(99, 3) == []
