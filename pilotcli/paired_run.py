@@ -72,7 +72,8 @@ def run_paired(
             "a paired run has one worker: two queries at once would disturb each other's times",
             hint="Leave --workers and run.workers out.",
         )
-    paths = request.run.workload or config.workload
+    paths = request.run.paths
+    _refuse_what_both_would_write(config, request.baseline)
     stop = threading.Event()
     baseline = replace(
         request.baseline,
@@ -127,6 +128,28 @@ def run_paired(
                 record = driver.journal.run(driver.log.run_id)
                 compared[0] = replace(compared[0], run_a=record)
             return finished, compared[0] if compared else None
+
+
+def _refuse_what_both_would_write(driver: RunConfig, baseline: RunConfig) -> None:
+    """Raise `UsageError` where both arms would save the same model, or collect into the same table:
+    each would then learn from the other."""
+    models = {one.name for one in driver.models} & {one.name for one in baseline.models}
+    if models and driver.home == baseline.home:
+        raise UsageError(
+            f"both arms would save the model {min(models)!r} in {driver.home}",
+            hint="Give the other config a home of its own (`home:`), or its model another name.",
+        )
+    tables = [one.collect.table if one.collect is not None else None for one in (driver, baseline)]
+    stores = [
+        (one.store, one.database.dsn, one.home if one.database.dsn is None else None)
+        for one in (driver, baseline)
+    ]
+    if tables[0] is not None and tables[0] == tables[1] and stores[0] == stores[1]:
+        raise UsageError(
+            f"both arms would collect into the table {tables[0]!r} of one store",
+            hint="Give the other config a store of its own (`store: {database: ...}`), or its "
+            "`collect:` another table.",
+        )
 
 
 def _reasons(comparison: Comparison, gates: Sequence[Gate]) -> list[Reason]:

@@ -33,6 +33,18 @@ class RunRequest:
     resume: int | None = None
     force: bool = False
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, globs and folders to replay. Raises `UsageError` when there are none."""
+        paths = self.workload or self.config.workload
+        if not paths:
+            raise UsageError(
+                "there is no workload to run",
+                hint="Name a file, a glob or a folder: pilot run queries.sql; "
+                "or set `workload:` in the config.",
+            )
+        return paths
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

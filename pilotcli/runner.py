@@ -49,13 +49,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
     `abort` is called when the user ends the process at once (the second Ctrl-C).
     """
     config = request.config
-    paths = request.workload or config.workload
-    if not paths:
-        raise UsageError(
-            "there is no workload to run",
-            hint="Name a file, a glob or a folder: pilot run queries.sql; "
-            "or set `workload:` in the config.",
-        )
+    paths = request.paths
     with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
         counted = workload.count()
         total = counted * config.run.repeat if counted is not None else None

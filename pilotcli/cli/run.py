@@ -283,10 +283,13 @@ def run(
         # What ended is written however the run did.
         if begun:
             outputs.write(loaded.home, begun[0], comparison, reasons)
-    if comparison is not None and format is not OutputFormat.jsonl and not quiet:
-        from pilotcli.views.comparison import show_comparison
+    if comparison is not None and format is not OutputFormat.jsonl:
+        from pilotcli.views.comparison import show_comparison, show_headline
 
-        show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
+        if quiet:
+            show_headline(comparison)
+        else:
+            show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
     raise typer.Exit(finished.exit_code)
 
 

@@ -100,7 +100,7 @@ def show(
       pilot runs show 12 --failed --format json
     """
     from pilotcli.analysis.past import compare_runs
-    from pilotcli.analysis.updates import update_effects
+    from pilotcli.analysis.updates import MOST_RESULTS, update_effects
     from pilotcli.config import load_config
     from pilotcli.errors import StorageError
     from pilotcli.storage.journal import Journal
@@ -116,7 +116,9 @@ def show(
         # A table is held in memory as a whole, so that it has the first of many; JSON has all.
         everything = format is ListFormat.json
         parts = journal.timeline(record.run_id, PARTS)
-        driver = record.paired_with is not None and record.arm == "driver"
+        # A comparison reads every result of both.
+        few = journal.statistics(record.run_id).total <= MOST_RESULTS
+        driver = record.paired_with is not None and record.arm == "driver" and few
         comparison = compare_runs(home, str(record.run_id), None) if driver else None
         details = RunDetails(
             record,

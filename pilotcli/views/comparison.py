@@ -22,7 +22,7 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import UNLIMITED, show_table
 from pilotcli.views.text import clean, clip, count, duration, joined, plural
 
-__all__ = ["SORTS", "headline", "show_comparison", "show_reasons"]
+__all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_reasons"]
 
 UNMATCHED_SHOWN = 5
 
@@ -53,10 +53,15 @@ def show_comparison(
         _show_listed(comparison, limit, sort)
 
 
-def _show_answer(comparison: Comparison) -> None:
+def show_headline(comparison: Comparison) -> None:
+    """Write only what has to be known first, and the total."""
     wide = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
     for line in headline(comparison):
         out(clip(line, wide))
+
+
+def _show_answer(comparison: Comparison) -> None:
+    show_headline(comparison)
     out()
     for name, text in _facts(comparison).items():
         out(f"{name:<10} {clean(text)}")

@@ -249,6 +249,36 @@ def test_another_config_is_the_other_arm(project: Project) -> None:
     assert not (project.folder / ".other" / "journal.db").exists()
 
 
+def test_two_arms_do_not_learn_from_each_other(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    project.write(
+        "own.py",
+        """
+        from pilotcli import PilotModel
+
+        class Own(PilotModel):
+            def save_model(self): pass
+            def load_model(self): pass
+        """,
+    )
+    same = "models: {own: own.py:Own}\n"
+    project.config(same)
+    (project.folder / "other.yaml").write_text((project.folder / "pilot.yaml").read_text())
+    refused = project.command("run", "w.sql", "--against", "other.yaml")
+    assert refused.returncode == 2
+    assert "both arms would save the model 'own'" in refused.stderr
+    project.config("collect: {table: seen, execution_time: true}\n")
+    (project.folder / "other.yaml").write_text((project.folder / "pilot.yaml").read_text())
+    refused = project.command("run", "w.sql", "--against", "other.yaml")
+    assert refused.returncode == 2
+    assert "both arms would collect into the table 'seen'" in refused.stderr
+    fine = project.command("run", "w.sql", "--against", "native", "--quiet")
+    assert fine.returncode == 0, fine.stderr
+    assert fine.stdout.splitlines()[-1].startswith("run 1 against run 2: ")
+    empty = project.command("run", "--against", "native")
+    assert empty.returncode == 2 and "there is no workload to run" in empty.stderr
+
+
 def test_gates_decide_the_exit_code(project: Project) -> None:
     project.write("own.py", HANDLERS)
     # A nested loop without an index is many times slower, on any machine.
