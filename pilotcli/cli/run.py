@@ -284,12 +284,13 @@ def run(
         if begun:
             outputs.write(loaded.home, begun[0], comparison, reasons)
     if comparison is not None and format is not OutputFormat.jsonl:
-        from pilotcli.views.comparison import show_comparison, show_headline
+        from pilotcli.views.comparison import show_comparison, show_headline, show_more
 
         if quiet:
             show_headline(comparison)
         else:
             show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
+            show_more(comparison, report)
     raise typer.Exit(finished.exit_code)
 
 

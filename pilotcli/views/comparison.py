@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, whole_s
 from pilotcli.analysis.words import (
@@ -22,7 +23,7 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import UNLIMITED, show_table
 from pilotcli.views.text import clean, clip, count, duration, joined, plural
 
-__all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_reasons"]
+__all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_more", "show_reasons"]
 
 UNMATCHED_SHOWN = 5
 
@@ -80,6 +81,16 @@ def _show_listed(comparison: Comparison, limit: int, sort: str | None) -> None:
     _show_queries(queries[:limit])
     if len(queries) > limit:
         out(f"… {plural(len(queries) - limit, 'more query', 'more queries')} (--limit)")
+
+
+def show_more(comparison: Comparison, page: Path | None) -> None:
+    """Write where there is more: the page that was written, and the commands."""
+    run = comparison.run_a.run_id
+    if page is not None:
+        out(f"{'page':<10} {clean(page)}")
+    slower = [one for one in comparison.queries if one.verdict == "slower"]
+    query = slower[0].seq if slower else comparison.queries[0].seq if comparison.queries else 1
+    out(f"{'more':<10} pilot runs compare {run}; pilot runs diff {run} --query {query}")
 
 
 def show_reasons(reasons: Sequence[str]) -> None:
