@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# Its plugin imports it when the tests have ended at the latest, and by then a run has frozen the
+# objects that it would look for (gc.freeze); it warns then, and warnings are errors.
+import hypothesis  # noqa: F401
 import pytest
 from fault_table import ROUNDS, TESTS, FaultTable, is_fault
 from project_folder import Project
