@@ -84,9 +84,9 @@ class Outputs:
 
         with open_journal(home) as journal:
             if self.results is not None:
-                from pilotcli.reports.export import export_table
+                from pilotcli.reports.export import export_results
 
-                export_table(self.results, journal, run_id)
+                export_results(self.results, journal, run_id)
             if self.junit is not None:
                 from pilotcli.reports.junit import write_junit
 

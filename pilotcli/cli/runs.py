@@ -296,30 +296,41 @@ def report(
 @app.command()
 def export(
     run: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Argument(metavar="[RUN]", help="Its number (default: the newest run)."),
+        Optional[str],  # noqa: UP045
+        typer.Argument(
+            metavar="[RUN]",
+            help="Its number, or FOLDER:NUMBER in another home (default: the newest run).",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[str],  # noqa: UP045
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file, as .parquet, .csv or .jsonl; or a folder, for all tables.",
+            help="One table, as .parquet, .csv or .jsonl; or FOLDER/ for all tables.",
             show_default=False,
         ),
     ] = None,
     table: Annotated[
-        str,
+        Optional[str],  # noqa: UP045
         typer.Option(
             "--table",
             metavar="TABLE",
-            help="What to write into a file: results, queries, firings, models, plans, runs.",
+            help="Which one: results, queries, firings, models, plans or runs. Default: results "
+            "in a file, all of them in a folder.",
+            show_default=False,
         ),
-    ] = "results",
+    ] = None,
     format: Annotated[
-        ExportFormat, typer.Option("--format", help="The format of the files in a folder.")
-    ] = ExportFormat.parquet,
+        Optional[ExportFormat],  # noqa: UP045
+        typer.Option(
+            "--format",
+            help="The format of the files in a folder: parquet, unless told otherwise.",
+            show_default=False,
+        ),
+    ] = None,
     mlflow: MLflowOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -333,25 +344,26 @@ def export(
       pilot runs export 12 -o folder/ --format jsonl
       pilot runs export 12 --mlflow file:mlruns
     """
-    from pilotcli.analysis.past import open_journal
+    from pilotcli.analysis.past import named_run, open_journal
     from pilotcli.config import load_config
     from pilotcli.errors import UsageError
-    from pilotcli.reports.export import check_export, export_table, export_tables
+    from pilotcli.reports.export import planned_export, write_export
     from pilotcli.views.console import out
+    from pilotcli.views.text import clean, plural
 
     if output is None and mlflow is None:
         raise UsageError("export needs to know where to", hint="Add -o FILE, or --mlflow URI.")
-    home = load_config(config, set_ or []).home
+    planned = None
+    if output is not None:
+        planned = planned_export(output, table, None if format is None else format.value)
+    home, run_id = load_config(config, set_ or []).home, None
+    if run is not None:
+        home, run_id = named_run(home, run)
     with open_journal(home) as journal:
-        record = journal.run(run)
-        if output is not None and (output.is_dir() or not output.suffix):
-            check_export(output / f"results.{format.value}", "--output", made=True)
-            for path in export_tables(output, journal, record.run_id, f".{format.value}"):
-                out(f"wrote {path}")
-        elif output is not None:
-            check_export(output, "--output")
-            export_table(output, journal, record.run_id, table)
-            out(f"wrote {output}")
+        record = journal.run(run_id)
+        if planned is not None:
+            for path, rows in write_export(journal, record.run_id, planned):
+                out(f"wrote {clean(path)}: {plural(rows, 'row')}")
         if mlflow is not None:
             from pilotcli.analysis.compare import compare
             from pilotcli.reports.mlflow import log_run

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from pilotcli.analysis.comparison import (
 )
 from pilotcli.analysis.words import BAD_SPEEDUP, counts_text, rounds_text
 from pilotcli.quantities import duration
+from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
 
 __all__ = [
@@ -89,7 +89,7 @@ def as_json(comparison: Comparison) -> str:
         "only_in_baseline": [{"seq": one.seq, "label": one.label} for one in comparison.only_b],
         "warnings": list(comparison.warnings),
     }
-    return json.dumps(_finite(told), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(as_finite(told), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -279,12 +279,3 @@ def _costs(costs: Costs) -> dict[str, float | None]:
 
 def _times(times: QueryTimes) -> dict[str, Any]:
     return {name: getattr(times, name) for name in _TIMES}
-
-
-def _finite(value: Any) -> Any:
-    """`value` with null for what JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

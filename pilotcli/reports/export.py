@@ -1,225 +1,141 @@
-"""Runs as files for other tools: JSON lines, CSV or Parquet, by a schema that has a version.
-
-Each table's columns stand in `docs/export.md`. Within a version, columns and tables are only added.
-"""
+"""A run as files for other tools: one table, or all of them in a folder."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from itertools import islice
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from pilotcli.errors import UsageError
+from pilotcli.errors import StorageError, UsageError
 from pilotcli.names import did_you_mean
-from pilotcli.records import QueryResult
 from pilotcli.reports.files import check_file, whole_file
+from pilotcli.reports.formats import FORMATS, check_format, write_rows
+from pilotcli.reports.tables import TABLES, Row, Table
 from pilotcli.storage.journal import JournalReader
 
-__all__ = ["ENDINGS", "SCHEMA_VERSION", "TABLES", "check_export", "export_table", "export_tables"]
+__all__ = ["Export", "check_export", "export_results", "planned_export", "write_export"]
 
-SCHEMA_VERSION = 1
-BATCH_ROWS = 10_000
-Kind = Literal["integer", "number", "text", "boolean", "json"]
+DEFAULT_TABLE = "results"
+DEFAULT_FORMAT = "parquet"
 
-TABLES: Mapping[str, Mapping[str, Kind]] = {
-    "results": {
-        "seq": "integer",
-        "label": "text",
-        "status": "text",
-        "started_at": "number",
-        "elapsed_s": "number",
-        "row_count": "integer",
-        "error": "text",
-        "sqlstate": "text",
-        "inference_s": "number",
-        "collection_s": "number",
-        "round": "integer",
-        "worker": "integer",
-        "file": "text",
-        "line": "integer",
-        "steering": "json",
-        "attempts": "integer",
-        "planning_s": "number",
-        "execution_s": "number",
-        "steering_s": "number",
-        "answer": "text",
-    },
-    "queries": {
-        "seq": "integer",
-        "label": "text",
-        "file": "text",
-        "line": "integer",
-        "command": "text",
-        "sql": "text",
-        "sql_chars": "integer",
-    },
-    "firings": {
-        "event": "text",
-        "kind": "text",
-        "reason": "text",
-        "after_query": "integer",
-        "outcome": "text",
-        "duration_s": "number",
-        "fired": "integer",
-        "fired_at": "number",
-        "error": "text",
-        "traceback": "text",
-    },
-    "models": {
-        "model": "text",
-        "version": "integer",
-        "path": "text",
-        "created_at": "number",
-        "size_bytes": "integer",
-        "sha256": "text",
-        "event": "text",
-        "query_seq": "integer",
-        "trained_rows": "integer",
-        "metrics": "json",
-    },
-    "plans": {"seq": "integer", "round": "integer", "plan": "json"},
-    "runs": {
-        "run_id": "integer",
-        "kind": "text",
-        "workload": "text",
-        "config_path": "text",
-        "database": "text",
-        "options": "json",
-        "started_at": "number",
-        "finished_at": "number",
-        "status": "text",
-        "exit_code": "integer",
-        "paired_with": "integer",
-        "arm": "text",
-    },
-}
-"""The tables, and the kind of each column."""
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Which tables go into which files, and their format. `folder` is made when it is missing."""
+
+    files: Sequence[tuple[Table, Path]]
+    format: str
+    folder: Path | None = None
+
+
+def planned_export(output: str, table: str | None, format: str | None) -> Export:
+    """What `-o OUTPUT --table TABLE --format FORMAT` asks for.
+
+    `output` is a folder when it is there as one, or ends with a slash: then all tables go there,
+    or the one that was named. Else it is the file of one table, and its ending is its format.
+    Raises `UsageError` for what could not be written.
+    """
+    if table is not None and table not in TABLES:
+        hint = did_you_mean(table, list(TABLES), listed="There are")
+        raise UsageError(f"--table {table}: there is no such table", hint=hint)
+    if format is not None and format not in FORMATS:
+        hint = did_you_mean(format, list(FORMATS), listed="There are")
+        raise UsageError(f"--format {format}: there is no such format", hint=hint)
+    path = Path(output)
+    if output.endswith(os.sep) or path.is_dir():
+        return _in_folder(path, table, format or DEFAULT_FORMAT)
+    hint = "The ending of a file's name chooses; that of a folder is a /."
+    own = check_export(path, "--output", hint=hint)
+    if format not in (None, own):
+        raise UsageError(
+            f"--output {output} together with --format {format}: the ending says {own}",
+            hint="Leave --format out, or name another file.",
+        )
+    return Export([(TABLES[table or DEFAULT_TABLE], path)], own)
 
 
 def check_export(
-    path: Path, option: str, workload: Sequence[str] = (), *, made: bool = False
-) -> None:
-    """Refuse a file that could not be written, or that is part of the `workload` (`UsageError`).
-    With `made` its folder is yet to be made."""
+    path: Path,
+    option: str,
+    workload: Sequence[str] = (),
+    *,
+    hint: str = "The ending of the file's name chooses.",
+) -> str:
+    """The format of the table that is to be written to the file `path`, which `option` has named.
+
+    Raises `UsageError` when it could not be written, or is part of the `workload`.
+    """
     if path.resolve() in {Path(one).resolve() for one in workload}:
         raise UsageError(
             f"{option} {path} is the workload itself, which it would replace",
             hint="Name another file.",
         )
-    if path.suffix not in ENDINGS:
+    format = path.suffix.removeprefix(".")
+    if format not in FORMATS:
         raise UsageError(
-            f"{option} {path}: results are written as {', '.join(ENDINGS)}",
-            hint="The ending of the file's name chooses.",
+            f"{option} {path}: a table is written as {', '.join(f'.{one}' for one in FORMATS)}",
+            hint=hint,
         )
-    if path.suffix == ".parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError:
-            raise UsageError(
-                f"{option} {path}: Parquet needs pyarrow",
-                hint="Install it with: pip install 'pilot-db[parquet]'; or write .jsonl or .csv.",
-            ) from None
-    if not made:
-        check_file(path, option)
+    check_format(format, f"{option} {path}")
+    check_file(path, option)
+    return format
 
 
-def export_table(path: Path, journal: JournalReader, run_id: int, table: str = "results") -> None:
-    """Write one table of a run to `path`, whole or not at all; its ending chooses the format.
+def _in_folder(folder: Path, table: str | None, format: str) -> Export:
+    check_format(format, f"--output {folder}/")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"--output {folder}/ is a file, and no folder", hint="Leave out the / or name another."
+        )
+    chosen = TABLES.values() if table is None else [TABLES[table]]
+    files = [(one, folder / f"{one.name}.{format}") for one in chosen]
+    if folder.is_dir():
+        for _, path in files:
+            check_file(path, "--output")
+    else:
+        check_file(folder, "--output")
+    return Export(files, format, folder)
 
-    Raises `UsageError` for an unknown table, `StorageError` when it cannot be written.
+
+def write_export(journal: JournalReader, run_id: int, export: Export) -> list[tuple[Path, int]]:
+    """Write what was asked for of the run: each file and its rows, without the header.
+
+    All files appear, each whole, or none does. Raises `StorageError`, also for an unknown run.
     """
-    columns = TABLES.get(table)
-    if columns is None:
-        raise UsageError(
-            f"there is no table {table!r}", hint=did_you_mean(table, list(TABLES), listed="Tables")
-        )
-    record = journal.run(run_id)
-    with whole_file(path) as temporary:
-        _WRITERS[path.suffix](temporary, columns, _rows(journal, record.run_id, table))
+    journal.run(run_id)
+    if export.folder is not None:
+        try:
+            export.folder.mkdir(exist_ok=True)
+        except OSError as exc:
+            raise StorageError(
+                f"the folder {export.folder} could not be made: {exc.strerror}",
+                hint="Name another one.",
+            ) from exc
+    written = []
+    with ExitStack() as stack:
+        for table, path in export.files:
+            temporary = stack.enter_context(whole_file(path))
+            counted = _Counted(table.rows(journal, run_id))
+            write_rows(temporary, table, counted, export.format)
+            written.append((path, counted.rows))
+    return written
 
 
-def export_tables(folder: Path, journal: JournalReader, run_id: int, ending: str) -> list[Path]:
-    """Write every table of a run into `folder`, which is made when it is missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise UsageError(f"the folder {folder} cannot be made: {exc.strerror}") from exc
-    paths = [folder / f"{table}{ending}" for table in TABLES]
-    for path in paths:
-        export_table(path, journal, run_id, path.stem)
-    return paths
+def export_results(path: Path, journal: JournalReader, run_id: int) -> None:
+    """Write the results of a run to the file `path`, as `write_export` does."""
+    format = path.suffix.removeprefix(".")
+    write_export(journal, run_id, Export([(TABLES[DEFAULT_TABLE], path)], format))
 
 
-def _rows(journal: JournalReader, run_id: int, table: str) -> Iterator[dict[str, Any]]:
-    if table == "results":
-        return (_result(one) for one in journal.results(run_id))
-    if table == "queries":
-        return (asdict(one) for one in journal.queries(run_id))
-    if table == "firings":
-        return ({**asdict(one), "kind": one.kind.value} for one in journal.firings(run_id))
-    if table == "models":
-        return (
-            {**asdict(one), "path": str(one.path), "metrics": dict(one.metrics)}
-            for one in journal.models(run_id)
-        )
-    if table == "plans":
-        return (asdict(one) for one in journal.plans(run_id))
-    return iter([asdict(journal.run(run_id))])
+class _Counted:
+    """Hands rows on, and counts them."""
 
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = rows
+        self.rows = 0
 
-def _result(result: QueryResult) -> dict[str, Any]:
-    row = result._asdict()
-    if result.steering is not None:
-        row["steering"] = asdict(result.steering)
-    return row
-
-
-def _flat(row: Mapping[str, Any], columns: Mapping[str, Kind]) -> dict[str, Any]:
-    """A row for files that know no objects: these as JSON text."""
-    return {
-        name: json.dumps(row[name], ensure_ascii=False)
-        if kind == "json" and row[name] is not None
-        else row[name]
-        for name, kind in columns.items()
-    }
-
-
-def _jsonl(path: Path, columns: Mapping[str, Kind], rows: Iterator[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            told = {name: row[name] for name in columns}
-            file.write(json.dumps(told, ensure_ascii=False) + "\n")
-
-
-def _csv(path: Path, columns: Mapping[str, Kind], rows: Iterator[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(columns))
-        writer.writeheader()
-        writer.writerows(_flat(row, columns) for row in rows)
-
-
-def _parquet(path: Path, columns: Mapping[str, Kind], rows: Iterator[dict[str, Any]]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
-    schema = pa.schema(
-        [(name, types.get(kind, pa.string())) for name, kind in columns.items()],
-        metadata={"pilot.schema_version": str(SCHEMA_VERSION)},
-    )
-    with pq.ParquetWriter(path, schema) as writer:
-        while batch := [_flat(row, columns) for row in islice(rows, BATCH_ROWS)]:
-            writer.write_table(pa.Table.from_pylist(batch, schema))
-
-
-_WRITERS: dict[str, Callable[[Path, Mapping[str, Kind], Iterator[dict[str, Any]]], None]] = {
-    ".jsonl": _jsonl,
-    ".csv": _csv,
-    ".parquet": _parquet,
-}
-ENDINGS = tuple(_WRITERS)
-"""The endings of file names that choose a format."""
+    def __iter__(self) -> Iterator[Row]:
+        for self.rows, row in enumerate(self._rows, 1):  # noqa: B020
+            yield row

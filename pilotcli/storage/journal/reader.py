@@ -235,11 +235,15 @@ class JournalReader:
 
     def firings(self, run_id: int) -> list[FiringRecord]:
         """Every firing of an event in a run, in order."""
-        rows = self._all(
+        return list(self.each_firing(run_id))
+
+    def each_firing(self, run_id: int) -> Iterator[FiringRecord]:
+        """The same, one at a time."""
+        rows = self._each(
             f"SELECT {_FIRING_COLUMNS} FROM firings WHERE run_id = ? ORDER BY firing_id",  # noqa: S608
             run_id,
         )
-        return [_firing(row) for row in rows]
+        return (_firing(row) for row in rows)
 
     def event_totals(self, run_id: int, failures: int) -> list[EventTotals]:
         """What the firings of each event in a run came to, in the order of their first firings,
