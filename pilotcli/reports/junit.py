@@ -1,11 +1,15 @@
 """JUnit's XML: the queries and events of a run as cases, as CI systems read it.
 
 One suite for the queries, each a case with its worst execution; one for the events, each a case;
-and, where there were conditions (`--fail-if`), one for these.
+where conditions (`--fail-if`) hold, one for these; and one for the run itself when it did not come
+to its end, or failed for a reason that is none of the others.
+
+Elements and attributes are those that the JUnit plugins of Jenkins and GitLab know.
 """
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +21,7 @@ from xml.sax.xmlreader import AttributesImpl
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.records import QueryResult
 from pilotcli.reports.files import whole_file
-from pilotcli.storage.journal import EventTotals, JournalReader
+from pilotcli.storage.journal import EventTotals, JournalReader, RunRecord
 
 __all__ = ["write_junit"]
 
@@ -28,12 +32,13 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A test case: `problem` is None, or its kind (`failure`, `error`), a line, and the rest."""
+    """A test case: `problem` is None, or its element (`failure`, `error`), its type, a line, and
+    the rest."""
 
     name: str
     place: str
     time_s: float
-    problem: tuple[str, str, str] | None = None
+    problem: tuple[str, str, str, str] | None = None
 
 
 def write_junit(
@@ -46,15 +51,15 @@ def write_junit(
     """Write the run to `path`, whole or not at all; `reasons` are the conditions that hold.
 
     A query is a failure when it failed, ran into its time-out, or gave other rows than the
-    baseline; an error when its steering failed. Raises `StorageError`.
+    baseline; an error when its steering failed or its connection was lost. Raises `StorageError`.
     """
     record = journal.run(run_id)
     suites = [
         ("queries", list(_queries(journal, run_id, comparison))),
         ("events", [_event(one) for one in journal.event_totals(run_id, FAILURES_TOLD)]),
-        ("conditions", [_Case(one.partition(":")[0], "pilot", 0.0, ("failure", one, ""))
-                        for one in reasons]),
-    ]  # fmt: skip
+        ("conditions", [_condition(one) for one in reasons]),
+    ]
+    suites.append(("run", list(_run(record, [case for _, own in suites for case in own]))))
     began = datetime.fromtimestamp(record.started_at, timezone.utc)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
@@ -66,10 +71,14 @@ def write_junit(
         for name, own in suites:
             if not own:
                 continue
-            stamp = f"{began:%Y-%m-%dT%H:%M:%S}"
-            xml.startElement(
-                "testsuite", AttributesImpl({"name": name, **_totals(own), "timestamp": stamp})
-            )
+            about = {
+                "name": name,
+                **_totals(own),
+                "skipped": "0",
+                "timestamp": f"{began:%Y-%m-%dT%H:%M:%S}",
+                "hostname": platform.node(),
+            }
+            xml.startElement("testsuite", AttributesImpl(about))
             for case in own:
                 _write(xml, case)
             xml.endElement("testsuite")
@@ -86,13 +95,36 @@ def _queries(journal: JournalReader, run_id: int, comparison: Comparison | None)
             worst[result.seq] = result
     for seq, result in sorted(worst.items()):
         place = f"{result.file}:{result.line}" if result.file else "queries"
-        problem: tuple[str, str, str] | None = None
+        problem: tuple[str, str, str, str] | None = None
         if not result.ok:
-            kind = "error" if result.status == "steering_error" else "failure"
-            problem = (kind, f"{result.status}: {result.error or ''}".rstrip(": "), place)
+            # An error that has no code of the server's is a connection that was lost.
+            unjudged = result.status == "error" and result.sqlstate is None
+            element = "error" if unjudged or result.status == "steering_error" else "failure"
+            message = f"{result.status}: {result.error or ''}".rstrip(": ")
+            problem = (element, result.status, message, f"{place}\n{message}")
         elif seq in compared and compared[seq].answers == "different":
-            problem = ("failure", "other rows than the baseline", place)
+            message = "other rows than the baseline"
+            problem = ("failure", "answer", message, f"{place}\n{message}")
         yield _Case(result.label, place, result.elapsed_s, problem)
+
+
+def _condition(reason: str) -> _Case:
+    condition, _, why = reason.partition(": ")
+    return _Case(condition, "pilot", 0.0, ("failure", "condition", reason, why))
+
+
+def _run(record: RunRecord, others: Sequence[_Case]) -> Iterator[_Case]:
+    """A case for a run that failed, unless others say all of it."""
+    if record.exit_code == 0:
+        return
+    whole = record.exit_code is not None and record.summary.get("complete", True)
+    if whole and any(case.problem is not None for case in others):
+        return
+    told: str = "killed" if record.status == "running" and not record.alive else record.status
+    if record.exit_code is not None:
+        told += f", exit code {record.exit_code}"
+    reasons = "\n".join(str(one) for one in record.summary.get("reasons", ()))
+    yield _Case("ends well", "pilot", record.elapsed_s or 0.0, ("error", "run", told, reasons))
 
 
 def _event(one: EventTotals) -> _Case:
@@ -104,7 +136,10 @@ def _event(one: EventTotals) -> _Case:
         message += f": {first.error}"
     traces = [firing.traceback or firing.error or "" for firing in one.failures]
     return _Case(
-        one.event, one.kind.value, one.duration_s, ("failure", message, "\n\n".join(traces))
+        one.event,
+        one.kind.value,
+        one.duration_s,
+        ("failure", "event", message, "\n\n".join(traces)),
     )
 
 
@@ -114,7 +149,6 @@ def _totals(cases: Sequence[_Case]) -> dict[str, str]:
         "tests": str(len(cases)),
         "failures": str(kinds.count("failure")),
         "errors": str(kinds.count("error")),
-        "skipped": "0",
         "time": f"{sum(case.time_s for case in cases):.6f}",
     }
 
@@ -127,10 +161,10 @@ def _write(xml: XMLGenerator, case: _Case) -> None:
     }
     xml.startElement("testcase", AttributesImpl(attributes))
     if case.problem is not None:
-        kind, message, text = case.problem
-        xml.startElement(kind, AttributesImpl({"message": _allowed(message), "type": kind}))
+        element, kind, message, text = case.problem
+        xml.startElement(element, AttributesImpl({"message": _allowed(message), "type": kind}))
         xml.characters(_allowed(text))
-        xml.endElement(kind)
+        xml.endElement(element)
     xml.endElement("testcase")
 
 

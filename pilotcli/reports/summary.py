@@ -9,12 +9,14 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.quantities import count, duration
 from pilotcli.reports.comparisons import as_markdown, markdown_cell
 from pilotcli.reports.files import write_whole
-from pilotcli.storage.journal import JournalReader
+from pilotcli.storage.journal import EventTotals, JournalReader
 
 __all__ = ["summary_text", "write_summary"]
 
-QUERIES_SHOWN = 10
-LINES_SHOWN = 10
+QUERIES_SHOWN = 6
+LINES_SHOWN = 5
+"""Reasons, failed queries, events and models, each: the page stays within 70 lines."""
+CELL_CHARS = 200
 
 
 def write_summary(
@@ -47,14 +49,15 @@ def _lines(
     record, statistics = journal.run(run_id), journal.statistics(run_id)
     mark = "✅" if record.exit_code == 0 else "❌"
     code = "" if record.exit_code is None else f", exit code {record.exit_code}"
-    yield f"## {mark} pilot run {run_id}: {record.status}{code}"
+    status = "killed" if record.status == "running" and not record.alive else record.status
+    yield f"## {mark} pilot run {run_id}: {status}{code}"
     yield ""
-    yield f"{markdown_cell(record.workload)} on {markdown_cell(record.database)}"
+    yield f"{_cell(record.workload)} on {_cell(record.database)}"
     yield ""
     told = [*reasons, *(one for one in record.summary.get("reasons", ()) if one not in reasons)]
-    for reason in told[:LINES_SHOWN]:
-        yield f"- **{markdown_cell(reason)}**"
     if told:
+        yield from (f"- **{_cell(reason)}**" for reason in told[:LINES_SHOWN])
+        yield from _more(len(told), "- ")
         yield ""
     if comparison is not None:
         yield as_markdown(comparison, QUERIES_SHOWN, told_apart=True)
@@ -62,36 +65,52 @@ def _lines(
     yield "| executions | failed or timed out | p50 | p95 | p99 | slowest |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
     values = (statistics.p50_s, statistics.p95_s, statistics.p99_s, statistics.max_s)
-    cells = (count(statistics.total), count(failed), *(duration(one) for one in values))
-    yield f"| {' | '.join(cells)} |"
+    yield _row(count(statistics.total), count(failed), *(duration(one) for one in values))
     yield ""
     if failed:
         yield "| failed query | status | error |"
         yield "| --- | --- | --- |"
         for one in journal.results(run_id, failed=True, limit=LINES_SHOWN):
-            cells = (markdown_cell(one.label), one.status, markdown_cell(_short(one.error or "")))
-            yield f"| {' | '.join(cells)} |"
+            yield _row(_cell(one.label), one.status, _cell(one.error or ""))
+        yield from _more(failed)
         yield ""
-    events = journal.event_totals(run_id, 0)
-    if events:
-        yield "| event | fired | failed | took |"
-        yield "| --- | ---: | ---: | ---: |"
-        for event in events[:LINES_SHOWN]:
-            cells = (
-                markdown_cell(event.event),
-                count(event.fired),
-                count(event.failed),
-                duration(event.duration_s),
-            )
-            yield f"| {' | '.join(cells)} |"
-        yield ""
-    models = journal.models(run_id)
-    newest = {one.model: one for one in models}
+    yield from _events(journal.event_totals(run_id, 1))
+    newest = {one.model: one for one in journal.models(run_id)}
     for version in list(newest.values())[:LINES_SHOWN]:
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in version.metrics.items())
-        told_metrics = f" ({markdown_cell(metrics)})" if metrics else ""
-        yield f"- saved {markdown_cell(version.model)} version {version.version}{told_metrics}"
+        told_metrics = f" ({_cell(metrics)})" if metrics else ""
+        yield f"- saved {_cell(version.model)} version {version.version}{told_metrics}"
+    yield from _more(len(newest), "- ")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:199]}…"
+def _events(events: Sequence[EventTotals]) -> Iterator[str]:
+    """A table of the events, those that failed first."""
+    if not events:
+        return
+    yield "| event | fired | failed | took | error |"
+    yield "| --- | ---: | ---: | ---: | --- |"
+    for event in sorted(events, key=lambda one: -one.failed)[:LINES_SHOWN]:
+        error = event.failures[0].error if event.failures else None
+        yield _row(
+            _cell(event.event),
+            count(event.fired),
+            count(event.failed),
+            duration(event.duration_s),
+            _cell(error or ""),
+        )
+    yield from _more(len(events))
+    yield ""
+
+
+def _more(number: int, before: str = "\n") -> Iterator[str]:
+    """A line that says how many were left out, where any were."""
+    if number > LINES_SHOWN:
+        yield f"{before}and {count(number - LINES_SHOWN)} more"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    return markdown_cell(text if len(text) <= CELL_CHARS else f"{text[: CELL_CHARS - 1]}…")
