@@ -304,6 +304,7 @@ def test_gates_decide_the_exit_code(project: Project) -> None:
     finished, comparison = run_pair(
         project,
         "w.sql",
+        sets=("run.repeat=6",),
         gates=("any.slowdown > 50%", "queries.slower > 0"),
     )
     assert comparison is not None

@@ -78,9 +78,13 @@ def test_the_workflow_passes_noise_and_fails_a_real_regression(
     project.write("workload.sql", QUERIES)
     project.config(f"handlers:\n  - class: own.py:{handler}\n")
     codes = run_steps(project)
+    if not code and codes != {name: 0 for name in codes}:
+        # One comparison of equals in a hundred is called slower by the page's own word, but hardly
+        # two in a row.
+        codes = run_steps(project)
     assert list(codes.values()) == [code, 0]
-    page = (project.folder / "page.md").read_text("utf-8")
-    assert page.startswith("## ❌" if code else "## ✅")
+    page = (project.folder / "page.md").read_text("utf-8").rpartition("\n## ")[2]
+    assert page.removeprefix("## ").startswith("❌" if code else "✅")
     assert ("any.slowdown" in page) == bool(code)
     assert (project.folder / "junit.xml").exists()
     assert (project.folder / "report.html").exists()
