@@ -78,7 +78,7 @@ def test_the_workflow_passes_noise_and_fails_a_real_regression(
     project.write("workload.sql", QUERIES)
     project.config(f"handlers:\n  - class: own.py:{handler}\n")
     codes = run_steps(project)
-    if not code and codes != {name: 0 for name in codes}:
+    if not code and codes != dict.fromkeys(codes, 0):
         # One comparison of equals in a hundred is called slower by the page's own word, but hardly
         # two in a row.
         codes = run_steps(project)
