@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import select
+import socket
 import time
 import weakref
 from collections import deque
@@ -166,6 +169,22 @@ class PostgresSession:
     def closed(self) -> bool:
         """Whether the connection is gone."""
         return bool(self._connection.closed)
+
+    @property
+    def was_hung_up(self) -> bool:
+        """Whether the server has ended the connection while nothing ran in it: what it says of that
+        waits to be read, or nothing more will come. Of an encrypted one nobody can tell."""
+        if self.closed:
+            return True
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return False
+        with socket.socket(fileno=os.dup(self._connection.fileno())) as line:
+            try:
+                return line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) in (b"", b"E")
+            except OSError:
+                return True
 
     def rollback(self) -> None:
         """End an open transaction block; does nothing without one."""

@@ -106,16 +106,18 @@ class PilotDataInteractor:
         self._pushes.add_comment(pg_hint_comment)
 
     def push_scan_method(
-        self, methods: ScanJoinMethodEnum | Method | Sequence[Method], names: str | None = None
+        self, methods: ScanJoinMethodEnum | Method | Sequence[Method], *names: str
     ) -> None:
-        """Scan methods: `(ScanJoinMethodEnum.SEQ, "p")`, a list of such pairs, or the two apart."""
-        self._pushes.add_methods(methods if names is None else (methods, names))
+        """Scan methods: `(ScanJoinMethodEnum.SEQ, "p")`, a list of such pairs, or method and names
+        apart: `ScanJoinMethodEnum.INDEX, "p", "posts_by_owner"`."""
+        self._pushes.add_methods((methods, " ".join(names)) if names else methods)
 
     def push_join_method(
-        self, methods: ScanJoinMethodEnum | Method | Sequence[Method], names: str | None = None
+        self, methods: ScanJoinMethodEnum | Method | Sequence[Method], *names: str
     ) -> None:
-        """Join methods: `(ScanJoinMethodEnum.HASHJOIN, "p u")`, a list, or the two apart."""
-        self._pushes.add_methods(methods if names is None else (methods, names))
+        """Join methods: `(ScanJoinMethodEnum.HASHJOIN, "p u")`, a list, or method and names apart:
+        `ScanJoinMethodEnum.HASHJOIN, "p", "u"`."""
+        self._pushes.add_methods((methods, " ".join(names)) if names else methods)
 
     def push_join_order(self, order: JoinOrder | str) -> None:
         """The order of the joins: `["p", "u", "c"]` joins p and u first, then c."""

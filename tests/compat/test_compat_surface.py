@@ -30,6 +30,7 @@ from pilotcli.compat.pilotscope.Common.Thread import ValueThread
 from pilotcli.compat.pilotscope.Common.TimeStatistic import TimeStatistic
 from pilotcli.compat.pilotscope.Common.Util import get_pg_hints, json_str_to_json_obj
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
+from pilotcli.compat.pilotscope.DataManager.TableVisitedTracker import TableVisitedTracker
 from pilotcli.compat.pilotscope.Dataset.ImdbTinyDataset import ImdbTinyDataset
 from pilotcli.compat.pilotscope.Dataset.StatsDataset import StatsDataset
 from pilotcli.compat.pilotscope.Dataset.StatsTinyDataset import StatsTinyDataset
@@ -45,7 +46,11 @@ from pilotcli.compat.pilotscope.Factory.AnchorHandlerFactory import AnchorHandle
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.Factory.InteractorReceiverFactory import InteractorReceiverFactory
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig, SparkConfig
-from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum, SparkSQLDataSourceEnum
+from pilotcli.compat.pilotscope.PilotEnum import (
+    DatabaseEnum,
+    ScanJoinMethodEnum,
+    SparkSQLDataSourceEnum,
+)
 from pilotcli.compat.pilotscope.PilotScheduler import PilotScheduler
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
 from pilotcli.errors import CapabilityError, DriverError, UsageError
@@ -442,6 +447,55 @@ def test_nothing_is_left_of_what_is_no_data_set(
     assert list(data.iterdir()) == []
     with pytest.raises(UsageError, match="published at no address"):
         TpcdsDataset(data_dir=data).download()
+
+
+def test_what_pilotscopes_own_tests_ask_for(config: PostgreSQLConfig) -> None:
+    controller = DBControllerFactory.get_db_controller(config)
+    controller.execute("DROP TABLE IF EXISTS asked")
+    rows = "SELECT n, n % 7 AS kind FROM generate_series(1, 5000) n"
+    controller.execute(f"CREATE TABLE asked AS {rows}")
+    index = Index(["kind"], "asked", "asked_by_kind")
+    controller.drop_index(index)  # none is there
+    controller.create_index(index)
+    assert str(controller.get_existed_index("asked")) == "[asked: kind]"
+    controller.drop_index(index)
+    plan = controller.explain_physical_plan("SELECT * FROM asked", comment="/* why */")
+    assert "Planning Time" in plan
+    assert "Execution Time" in controller.explain_execution_plan("SELECT * FROM asked")
+    assert controller.explain_logical_plan("SELECT 1")["Plan"]
+    simulating = PilotDataInteractor(config, enable_simulate_index=True)
+    simulating.push_index([index], drop_other=False)
+    simulating.pull_estimated_cost()
+    simulating.execute("SELECT * FROM asked WHERE kind = 3", is_reset=False)
+    assert simulating.db_controller.get_index_number("asked") == 1
+    simulating.reset()
+    assert simulating.db_controller.get_index_number("asked") == 0
+    interactor = PilotDataInteractor(config)
+    joined = "SELECT count(*) FROM asked a JOIN asked b ON a.n = b.n"
+    for method, kind in ((ScanJoinMethodEnum.MERGEJOIN, "Merge Join"),
+                         (ScanJoinMethodEnum.HASHJOIN, "Hash Join")):  # fmt: skip
+        interactor.push_join_method(method, "a", "b")
+        interactor.pull_physical_plan()
+        assert kind in str(interactor.execute(joined).physical_plan)
+    tracker = TableVisitedTracker(controller)
+    manager = DataManager(config)
+    manager.remove_table_and_tracker("asked_rows")
+    manager._create_table_if_absence("asked_rows", {"name": "x", "age": 1})
+    manager.save_data_batch("asked_rows", [{"name": "a", "age": 1}, {"name": "b", "age": 2}])
+    assert len(manager.read_update("asked_rows")) == 2
+    assert tracker.read_data_visit_id("asked_rows") == 2
+    controller.close()
+
+
+def test_a_controller_connects_again_when_another_has_restarted_the_server(
+    config: PostgreSQLConfig,
+) -> None:
+    one, other = (DBControllerFactory.get_db_controller(config) for _ in range(2))
+    assert one.execute("SELECT 1", fetch=True) == [(1,)]
+    other.restart()
+    assert one.execute("SELECT 2", fetch=True) == [(2,)]
+    one.close()
+    other.close()
 
 
 def test_parts_that_only_pilotscope_itself_uses_are_there_or_say_why_not() -> None:

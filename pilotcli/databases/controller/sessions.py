@@ -94,6 +94,8 @@ class SessionsOfThreads(BaseDBController):
     def _plain(self) -> PostgresSession:
         own = self._own
         session: PostgresSession | None = getattr(own, "session", None)
+        if session is not None and not session.in_transaction and session.was_hung_up:
+            session.close()  # the server was restarted meanwhile, by another controller perhaps
         if session is None or session.closed:
             session = own.session = self._opened()
         own.used = True

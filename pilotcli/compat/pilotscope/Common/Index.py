@@ -15,6 +15,11 @@ class Index(_Own):
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        return f"{self.table}: {','.join(self.columns)}"
+
+    __str__ = __repr__
+
     def get_index_name(self) -> str | None:
         """The name."""
         return self.index_name

@@ -21,6 +21,7 @@ class PilotDataInteractor(_Own):
     warning in the log."""
 
     def __init__(self, config: PilotConfig, enable_simulate_index: bool = False) -> None:
+        self._simulates = enable_simulate_index
         controller = PostgreSQLController(
             provided(config), enable_simulate_index=enable_simulate_index
         )
@@ -46,6 +47,12 @@ class PilotDataInteractor(_Own):
         finally:
             if is_reset:
                 self.reset()
+
+    def reset(self) -> None:
+        """See `pilotcli.PilotDataInteractor.reset`; simulated indexes are gone with it."""
+        super().reset()
+        if self._simulates:
+            self.db_controller.drop_all_indexes()
 
     def _reset(self) -> None:
         self.reset()

@@ -9,6 +9,7 @@ from pilotcli.storage import tables
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
+    from pilotcli.databases.controller import PostgreSQLController
     from pilotcli.storage.data_manager import DataManager
 
 __all__ = ["TableVisitedTracker"]
@@ -17,12 +18,17 @@ __all__ = ["TableVisitedTracker"]
 class TableVisitedTracker:
     """The places of the reader `""`, which `read_all` and `read_update` use by default.
 
-    Made from a `DataManager`, whose store it looks into.
+    Made from a `DataManager`, whose store it looks into, or as PilotScope does, from a controller:
+    then it is the store of that controller's config.
     """
 
     data_visit_table = tables.VISITS
 
-    def __init__(self, data_manager: DataManager) -> None:
+    def __init__(self, data_manager: DataManager | PostgreSQLController) -> None:
+        from pilotcli.storage.data_manager import DataManager
+
+        if not isinstance(data_manager, DataManager):
+            data_manager = DataManager(data_manager.config)
         self._store = data_manager._store
 
     def read_data_visit_id(self, table_name: str) -> int | None:
