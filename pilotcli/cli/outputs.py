@@ -68,7 +68,7 @@ class Outputs:
         if self.mlflow is not None:
             from pilotcli.reports.mlflow import check_mlflow
 
-            check_mlflow()
+            check_mlflow(self.mlflow)
 
     def write(
         self,

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.errors import StorageError, UsageError
 from pilotcli.redaction import redacted
-from pilotcli.storage.journal import JournalReader
+from pilotcli.storage.journal import JournalReader, RunRecord
 
 __all__ = ["EXPERIMENT", "check_mlflow", "log_run"]
 
 EXPERIMENT = "pilot"
-PARAMETER_CHARS = 500
-"""MLflow takes longer ones only from version 2.8 on."""
+VALUE_CHARS = 500
+"""MLflow takes longer parameters only from version 2.8 on."""
+BATCH = 1000
+"""Metrics that MLflow takes at a time."""
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+# What MLflow does not take in the name of a metric.
+_FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
 
 
-def check_mlflow() -> None:
-    """Raise `UsageError` when MLflow is not installed."""
-    try:
-        import mlflow  # noqa: F401
-    except ImportError:
-        raise UsageError(
-            "logging to MLflow needs mlflow", hint="Install it: pip install 'pilot-db[mlflow]'"
-        ) from None
+def check_mlflow(uri: str) -> None:
+    """Raise `UsageError` when MLflow is not installed, and `StorageError` when it cannot read the
+    tracking store at `uri`."""
+    with _told(uri):
+        _client(uri).get_experiment_by_name(EXPERIMENT)
 
 
 def log_run(
@@ -41,78 +46,164 @@ def log_run(
 
     Parameters are the run's options, workload and database; metrics its counts and latencies in
     seconds, the speed-ups when it is compared, and each model's own, with the version as the step.
-    Checkpoints become artifacts under `models/`. Raises `UsageError` without MLflow, and
-    `StorageError` for what it refuses.
+    Checkpoints that are still there become artifacts under `models/`. What breaks off is marked as
+    killed. Raises as `check_mlflow` does.
     """
-    check_mlflow()
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
-
-    record, statistics = journal.run(run_id), journal.statistics(run_id)
-    try:
-        client = MlflowClient(tracking_uri=uri)
+    with _told(uri):
+        client = _client(uri)
+        record = journal.run(run_id)
         found = client.get_experiment_by_name(experiment)
         home = found.experiment_id if found is not None else client.create_experiment(experiment)
         made = client.create_run(
             home,
             start_time=round(record.started_at * 1000),
             run_name=f"pilot run {run_id}",
-            tags={
-                "pilot.run_id": str(run_id),
-                "pilot.kind": record.kind,
-                "pilot.status": record.status,
-                "pilot.journal": str(journal.path),
-            },
+            tags=_tags(record, journal),
         )
-        own = made.info.run_id
-        parameters: dict[str, Any] = {
-            "workload": record.workload,
-            "config": record.config_path,
-            "database": record.database,
-            **{f"run.{name}": value for name, value in record.options.items()},
-        }
-        for name, value in parameters.items():
-            client.log_param(own, name, redacted(str(value))[:PARAMETER_CHARS])
-        values: dict[str, float | None] = {
-            "executions": statistics.total,
-            "query_s": statistics.query_s,
-            "p50_s": statistics.p50_s,
-            "p95_s": statistics.p95_s,
-            "p99_s": statistics.p99_s,
-            "max_s": statistics.max_s,
-            **{f"queries_{name}": number for name, number in statistics.counts.items()},
-            **_compared(comparison),
-        }
-        _log_metrics(client, own, values, 0)
-        for version in journal.models(run_id):
-            metrics = {f"{version.model}.{name}": one for name, one in version.metrics.items()}
-            _log_metrics(client, own, metrics, version.version)
-            if Path(version.path).is_dir():
-                place = f"models/{version.model}/{version.version}"
-                client.log_artifacts(own, str(version.path), place)
-        ended = "FINISHED" if record.exit_code == 0 else "FAILED"
-        end = record.finished_at or record.started_at
-        client.set_terminated(own, status=ended, end_time=round(end * 1000))
-    except (MlflowException, OSError) as exc:
-        raise StorageError(f"MLflow at {redacted(uri)}: {redacted(str(exc))}") from exc
-    return str(own)
+        own = str(made.info.run_id)
+        try:
+            _log(client, own, journal, record, comparison)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                client.set_terminated(own, status="KILLED")
+            raise
+        if record.finished_at is not None:
+            end = round(record.finished_at * 1000)
+            client.set_terminated(own, status=_status(record), end_time=end)
+        return own
 
 
-def _compared(comparison: Comparison | None) -> Mapping[str, float | None]:
-    if comparison is None:
-        return {}
-    return {
-        "speedup_total": comparison.total.speedup,
-        "speedup_total_low": comparison.total.low,
-        "speedup_total_high": comparison.total.high,
-        "speedup_geometric": comparison.geometric.speedup,
-        "queries_faster": comparison.count("faster"),
-        "queries_slower": comparison.count("slower"),
-        "answers_different": len(comparison.different),
+def _client(uri: str) -> Any:
+    # Nobody who logs to a store of their own has asked for figures about it to be sent elsewhere.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        from mlflow.tracking import MlflowClient
+    except ImportError:
+        raise UsageError(
+            "logging to MLflow needs mlflow", hint="Install it: pip install 'pilot-db[mlflow]'"
+        ) from None
+    return MlflowClient(tracking_uri=uri)
+
+
+@contextlib.contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises into errors of pilot's."""
+    try:
+        yield
+    except Exception as exc:
+        own = type(exc).__module__.partition(".")[0] == "mlflow"
+        if not (own or isinstance(exc, (OSError, ImportError))):
+            raise
+        message = " ".join(str(exc).split())
+        hint = "A store in a database needs all of MLflow: pip install mlflow"
+        in_database = uri.partition("://")[0].partition("+")[0] in _DATABASES
+        raise StorageError(
+            f"MLflow at {redacted(uri)}: {redacted(message)}", hint=hint if in_database else None
+        ) from exc
+
+
+def _status(record: RunRecord) -> str:
+    if record.status == "interrupted":
+        return "KILLED"
+    return "FINISHED" if record.exit_code == 0 else "FAILED"
+
+
+def _tags(record: RunRecord, journal: JournalReader) -> dict[str, str]:
+    told = {
+        "run_id": record.run_id,
+        "kind": record.kind,
+        "status": record.status,
+        "workload": record.workload,
+        "config": record.config_path,
+        "journal": journal.path,
+        "paired_with": record.paired_with,
+        "arm": record.arm,
     }
+    return {f"pilot.{name}": _text(value) for name, value in told.items() if value is not None}
 
 
-def _log_metrics(client: Any, run: str, values: Mapping[str, float | None], step: int) -> None:
+def _text(value: object) -> str:
+    return redacted(str(value))[:VALUE_CHARS]
+
+
+def _log(
+    client: Any,
+    own: str,
+    journal: JournalReader,
+    record: RunRecord,
+    comparison: Comparison | None,
+) -> None:
+    from mlflow.entities import Metric, Param
+
+    parameters: dict[str, object] = {
+        "workload": record.workload,
+        "config": record.config_path,
+        "database": record.database,
+        **{f"run.{name}": value for name, value in record.options.items()},
+    }
+    client.log_batch(own, params=[Param(name, _text(one)) for name, one in parameters.items()])
+    versions = journal.models(record.run_id)
+    ended_at = record.finished_at or record.started_at
+    metrics = [
+        Metric(name, value, round(ended_at * 1000), 0)
+        for name, value in _usable(_outcome(journal, record, comparison))
+    ]
+    for version in versions:
+        told = {**version.metrics, "trained_rows": version.trained_rows}
+        metrics += [
+            Metric(
+                _FORBIDDEN.sub("_", f"{version.model}.{name}"),
+                value,
+                round(version.created_at * 1000),
+                version.version,
+            )
+            for name, value in _usable(told)
+        ]
+    for batch in _batches(metrics):
+        client.log_batch(own, metrics=batch)
+    for version in versions:
+        if Path(version.path).is_dir():
+            place = f"models/{version.model}/{version.version}"
+            client.log_artifacts(own, str(version.path), place)
+
+
+def _outcome(
+    journal: JournalReader, record: RunRecord, comparison: Comparison | None
+) -> dict[str, float | None]:
+    statistics = journal.statistics(record.run_id)
+    events = journal.event_totals(record.run_id, 0)
+    told: dict[str, float | None] = {
+        "executions": statistics.total,
+        **{f"queries_{name}": number for name, number in statistics.counts.items()},
+        "query_s": statistics.query_s,
+        "p50_s": statistics.p50_s,
+        "p95_s": statistics.p95_s,
+        "p99_s": statistics.p99_s,
+        "max_s": statistics.max_s,
+        "event_firings": sum(one.fired for one in events),
+        "event_failures": sum(one.failed for one in events),
+        "event_s": sum(one.duration_s for one in events),
+    }
+    if comparison is not None:
+        told |= {
+            "speedup_total": comparison.total.speedup,
+            "speedup_total_low": comparison.total.low,
+            "speedup_total_high": comparison.total.high,
+            "speedup_geometric": comparison.geometric.speedup,
+            "speedup_geometric_low": comparison.geometric.low,
+            "speedup_geometric_high": comparison.geometric.high,
+            "queries_faster": comparison.count("faster"),
+            "queries_slower": comparison.count("slower"),
+            "answers_different": len(comparison.different),
+        }
+    return told
+
+
+def _usable(values: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
     for name, value in values.items():
         if value is not None and math.isfinite(value):
-            client.log_metric(run, name, value, step=step)
+            yield name, value
+
+
+def _batches(metrics: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (metrics[begin : begin + BATCH] for begin in range(0, len(metrics), BATCH))
