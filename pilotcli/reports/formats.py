@@ -18,6 +18,8 @@ BATCH_ROWS = 10_000
 BATCH_CHARS = 16_000_000
 """Text that a group of rows in a Parquet file holds at most, beside that of its last row."""
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 
 def check_format(format: str, named: str) -> None:
     """Refuse a format that cannot be written here (`UsageError`); `named` is what asked for it."""
@@ -47,7 +49,10 @@ def as_finite(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(as_finite(value), ensure_ascii=False, allow_nan=False)
+    try:
+        return _encode(value)
+    except ValueError:  # a number that JSON does not have
+        return _encode(as_finite(value))
 
 
 def _jsonl(path: Path, table: Table, rows: Iterable[Row]) -> None:
