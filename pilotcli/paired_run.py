@@ -112,6 +112,8 @@ def run_paired(
             def judge() -> Sequence[Reason]:
                 ended = other.concluded(replay.baseline.tally, (), replay.elapsed_s)
                 other.log.finish(ended)
+                for reason in ended.reasons:
+                    bus.emit(Notice("warning", f"baseline: {reason}"))
                 driver.log.flush()
                 if not replay.pairs:
                     return ()
