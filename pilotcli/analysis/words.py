@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pilotcli.analysis.comparison import Comparison, Costs, Effect
+from pilotcli.analysis.comparison import Comparison, Costs, Effect, QueryComparison
 from pilotcli.quantities import MISSING, count, duration
 
 __all__ = [
     "BAD_SPEEDUP",
+    "alarms",
     "counts_text",
     "factor",
     "interval",
     "rounds_text",
+    "slowdown_text",
     "training_text",
     "verdict_text",
     "whole_costs_s",
@@ -66,6 +68,28 @@ def training_text(comparison: Comparison) -> str:
 def whole_costs_s(costs: Costs) -> float:
     """Seconds of a replay as its user waits for it."""
     return costs.query_s + costs.inference_s + costs.steering_s
+
+
+def alarms(comparison: Comparison) -> list[tuple[str, list[QueryComparison]]]:
+    """What has to be known before any average, in words, and the queries that it is about: wrong
+    rows, failures, and those that are slower by far."""
+    failed = [one for one in comparison.queries if one.verdict == "failed"]
+    far = [
+        one
+        for one in comparison.queries
+        if one.verdict == "slower" and one.speedup is not None and one.speedup < BAD_SPEEDUP
+    ]
+    found = [
+        ("other rows than the baseline", comparison.different),
+        ("failed, and not in the baseline", failed),
+        ("slower by far", far),
+    ]
+    return [(words, queries) for words, queries in found if queries]
+
+
+def slowdown_text(speedup: float | None) -> str:
+    """How many times slower: `4.8x`; empty where it is not."""
+    return f"{1 / speedup:.1f}x" if speedup and speedup < 1 else ""
 
 
 def counts_text(comparison: Comparison) -> str:

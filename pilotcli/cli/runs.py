@@ -40,6 +40,21 @@ class CompareSort(str, Enum):
     query = "query"
 
 
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="A", help="The run in question: its number, or FOLDER:NUMBER in another home."
+    ),
+]
+BaselineArgument = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+    typer.Argument(
+        metavar="[B]",
+        help="What it is compared with. Default: the run with which it took turns.",
+        show_default=False,
+    ),
+]
+
 app = typer.Typer(help="Look at past runs.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -148,20 +163,8 @@ def show(
 
 @app.command()
 def compare(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="A", help="The run in question: its number, or FOLDER:NUMBER in another home."
-        ),
-    ],
-    baseline: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(
-            metavar="[B]",
-            help="What it is compared with. Default: the run with which it took turns.",
-            show_default=False,
-        ),
-    ] = None,
+    run: RunArgument,
+    baseline: BaselineArgument = None,
     fail_if: FailIf = None,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=0, help="How many queries to list.")
@@ -215,20 +218,8 @@ def compare(
 
 @app.command()
 def diff(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="A", help="The run in question: its number, or FOLDER:NUMBER in another home."
-        ),
-    ],
-    baseline: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(
-            metavar="[B]",
-            help="The other run. Default: the one with which it took turns.",
-            show_default=False,
-        ),
-    ] = None,
+    run: RunArgument,
+    baseline: BaselineArgument = None,
     query: Annotated[
         str, typer.Option("--query", metavar="QUERY", help="The query: its number in A, or label.")
     ] = "1",

@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from pilotcli.analysis.comparison import (
@@ -21,7 +20,7 @@ from pilotcli.analysis.comparison import (
     QueryTimes,
     whole_s,
 )
-from pilotcli.analysis.words import BAD_SPEEDUP, counts_text, rounds_text
+from pilotcli.analysis.words import alarms, counts_text, rounds_text, slowdown_text
 from pilotcli.quantities import duration
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
@@ -110,8 +109,8 @@ def as_markdown(
     those that are not the same within the noise, or unclear."""
     a, b = comparison.run_a, comparison.run_b
     lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
-    lines += [f"- **{text}**" for text in alarms(comparison)]
-    lines += ["" for _ in alarms(comparison)][:1]
+    told = [f"- **{text}**" for text in _alarms(comparison)]
+    lines += [*told, ""] if told else []
     lines += [
         "| | speed-up | interval | verdict |",
         "| --- | ---: | --- | --- |",
@@ -145,19 +144,21 @@ def as_markdown(
     return "\n".join(lines) + "\n"
 
 
-def alarms(comparison: Comparison) -> list[str]:
-    """What has to be known before any average, in Markdown: wrong rows, failures, disasters."""
+def _alarms(comparison: Comparison) -> list[str]:
+    """What has to be known before any average, in Markdown."""
     found = []
-    for word, queries in (
-        ("other rows than the baseline", comparison.different),
-        ("failed, and not in the baseline", _with(comparison, "failed")),
-        ("slower by more than twice", _far_slower(comparison)),
-    ):
-        if queries:
-            names = ", ".join(markdown_cell(one.label) for one in queries[:5])
-            more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
-            found.append(f"{len(queries)} {word}: {names}{more}")
+    for words, queries in alarms(comparison):
+        names = ", ".join(
+            _named(markdown_cell(one.label), words, one.speedup) for one in queries[:5]
+        )
+        more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
+        found.append(f"{len(queries)} {words}: {names}{more}")
     return found
+
+
+def _named(label: str, words: str, speedup: float | None) -> str:
+    """A label, and how much slower it is where that is what it is told for."""
+    return f"{label} {slowdown_text(speedup)}" if words == "slower by far" else label
 
 
 def query_row(one: QueryComparison) -> dict[str, Any]:
@@ -200,15 +201,6 @@ def markdown_effect(effect: Effect) -> str:
         return markdown_factor(effect.speedup)
     around = f"{markdown_factor(effect.low)} to {markdown_factor(effect.high)}"
     return f"{markdown_factor(effect.speedup)} ({effect.confidence:.0%} interval {around})"
-
-
-def _with(comparison: Comparison, verdict: str) -> Sequence[QueryComparison]:
-    return [one for one in comparison.queries if one.verdict == verdict]
-
-
-def _far_slower(comparison: Comparison) -> Sequence[QueryComparison]:
-    slower = _with(comparison, "slower")
-    return [one for one in slower if one.speedup is not None and one.speedup < BAD_SPEEDUP]
 
 
 def _effect_row(name: str, effect: Effect) -> str:

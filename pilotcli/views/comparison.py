@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, whole_s
 from pilotcli.analysis.words import (
-    BAD_SPEEDUP,
+    alarms,
     counts_text,
     factor,
     interval,
     rounds_text,
+    slowdown_text,
     training_text,
     verdict_text,
     whole_costs_s,
@@ -101,21 +102,19 @@ def show_reasons(reasons: Sequence[str]) -> None:
 
 def headline(comparison: Comparison) -> list[str]:
     """What has to be known first: wrong answers, failures and disasters before any average."""
+    marks = ("WRONG", "FAILED", "SLOWER")
+    kinds = ("other rows than the baseline", "failed, and not in the baseline", "slower by far")
     lines = []
-    if comparison.different:
-        lines.append(f"WRONG     other rows than the baseline: {_named(comparison.different)}")
-    failed = [one for one in comparison.queries if one.verdict == "failed"]
-    if failed:
-        lines.append(f"FAILED    in the driver's run only: {_named(failed)}")
-    worst = [
-        one
-        for one in comparison.queries
-        if one.verdict == "slower" and one.speedup is not None and one.speedup < BAD_SPEEDUP
-    ]
-    if worst:
-        told = [f"{clean(one.label)} {1 / one.speedup:.1f}x" for one in worst[:3] if one.speedup]
-        more = f" and {len(worst) - 3} more" if len(worst) > 3 else ""
-        lines.append(f"SLOWER    by far: {', '.join(told)}{more}")
+    for words, queries in alarms(comparison):
+        mark = marks[kinds.index(words)]
+        names = [
+            f"{clean(one.label)} {slowdown_text(one.speedup)}"
+            if mark == "SLOWER"
+            else clean(one.label)
+            for one in queries[:3]
+        ]
+        more = f" and {len(queries) - 3} more" if len(queries) > 3 else ""
+        lines.append(f"{mark:<9} {words.removeprefix('slower ')}: {', '.join(names)}{more}")
     a, b = comparison.run_a.run_id, comparison.run_b.run_id
     lines.append(f"run {a} against run {b}: {verdict_text(comparison.total)}")
     return lines
@@ -171,11 +170,6 @@ def _show_parts(a: Costs, b: Costs) -> None:
             parts.append((name, one or 0.0, other or 0.0))
     columns = (Column("A REPLAY"), Column("BASELINE", right=True), Column("RUN", right=True))
     show_table(columns, [(name, duration(one), duration(other)) for name, one, other in parts])
-
-
-def _named(queries: Sequence[QueryComparison]) -> str:
-    more = f" and {len(queries) - 3} more" if len(queries) > 3 else ""
-    return ", ".join(clean(one.label) for one in queries[:3]) + more
 
 
 def _show_queries(queries: Sequence[QueryComparison]) -> None:

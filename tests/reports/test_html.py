@@ -66,7 +66,7 @@ def test_the_worst_is_said_first(page: Path) -> None:
         for words in (
             "1 query other rows than the baseline: query-7",
             "1 query failed, and not in the baseline: query-4",
-            "slower by far: query-5",
+            "queries slower by far: query-5",
             "The whole workload is",
         )
     ]

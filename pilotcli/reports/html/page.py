@@ -10,10 +10,11 @@ from importlib.resources import files
 from pilotcli.analysis.comparison import Comparison, QueryComparison, whole_s
 from pilotcli.analysis.plans import PlanNode
 from pilotcli.analysis.words import (
-    BAD_SPEEDUP,
+    alarms,
     factor,
     interval,
     rounds_text,
+    slowdown_text,
     training_text,
     verdict_text,
     whole_costs_s,
@@ -90,23 +91,16 @@ def _heading(report: HtmlReport) -> str:
 def _answer(comparison: Comparison) -> str:
     """What has to be known first: wrong rows, failures and disasters before any average."""
     parts = []
-    slower = [one for one in comparison.queries if one.verdict == "slower"]
-    far = [one for one in slower if one.speedup is not None and one.speedup < BAD_SPEEDUP]
-    failed = [one for one in comparison.queries if one.verdict == "failed"]
-    for queries, words in (
-        (comparison.different, "other rows than the baseline"),
-        (failed, "failed, and not in the baseline"),
-    ):
-        if queries:
-            parts.append(f'<p class="alarm">{_counted(queries)} {words}: {_names(queries)}</p>')
-    if far:
-        told = ", ".join(
-            f"{_text(one.label)} ({1 / one.speedup:.1f} times slower)"
-            for one in far[:5]
-            if one.speedup
-        )
-        more = f" and {len(far) - 5} more" if len(far) > 5 else ""
-        parts.append(f'<p class="alarm">{_counted(far)} slower by far: {told}{more}</p>')
+    for words, queries in alarms(comparison):
+        names = [
+            f"{_text(one.label)} ({slowdown_text(one.speedup)})"
+            if words == "slower by far"
+            else _text(one.label)
+            for one in queries[:5]
+        ]
+        more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
+        told = f"{_counted(queries)} {words}: {', '.join(names)}{more}"
+        parts.append(f'<p class="alarm">{told}</p>')
     parts.append(
         f'<p class="answer">The whole workload is <b>{_text(verdict_text(comparison.total))}</b>: '
         f"{duration(whole_costs_s(comparison.costs_b))} → "
@@ -484,11 +478,6 @@ def _facts(report: HtmlReport) -> str:
 
 def _counted(queries: Sequence[QueryComparison]) -> str:
     return plural(len(queries), "query", "queries")
-
-
-def _names(queries: Sequence[QueryComparison]) -> str:
-    more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
-    return ", ".join(_text(one.label) for one in queries[:5]) + more
 
 
 def _cut(sql: str) -> str:
