@@ -8,7 +8,8 @@ round, so that drift of the machine cancels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
@@ -62,11 +63,19 @@ def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
         saved.setdefault((model.event, model.query_seq), []).append(
             f"{model.model} v{model.version}"
         )
+    # Each result is looked at twice, however many updates there are.
+    firings.sort(key=lambda one: one.fired_at)
+    starts = [one.started_at for one in results]
+    places = [bisect_left(starts, one.fired_at) for one in firings]
+    before: dict[int, QueryResult] = {}
     found = []
-    for place, firing in enumerate(firings):
-        end = firings[place + 1].fired_at if place + 1 < len(firings) else math.inf
+    for number, firing in enumerate(firings):
+        first = places[number - 1] if number else 0
+        before.update((one.seq, one) for one in results[first : places[number]])
+        end = places[number + 1] if number + 1 < len(firings) else len(results)
+        behind = results[places[number] : end]
         versions = tuple(saved.get((firing.event, firing.after_query), ()))
-        found.append(_effect(firing, end, results, baseline, versions))
+        found.append(_effect(firing, before, behind, baseline, versions))
     return found
 
 
@@ -94,20 +103,13 @@ def _baseline(
 
 def _effect(
     firing: FiringRecord,
-    end: float,
-    results: Sequence[QueryResult],
+    before: Mapping[int, QueryResult],
+    behind: Sequence[QueryResult],
     baseline: dict[tuple[int, int], float],
     versions: Sequence[str],
 ) -> UpdateEffect:
-    before: dict[int, QueryResult] = {}
-    changes: list[float] = []
-    for one in results:
-        if one.started_at < firing.fired_at:
-            before[one.seq] = one
-        elif one.started_at >= end:
-            break
-        elif one.seq in before:
-            changes.append(_change(before[one.seq], one, baseline))
+    """What changed for the results behind an update, against each query's last one `before`."""
+    changes = [_change(before[one.seq], one, baseline) for one in behind if one.seq in before]
     speedup = low = high = None
     verdict: Literal["faster", "slower", "same", "unclear"] = "unclear"
     if changes:
