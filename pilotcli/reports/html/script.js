@@ -3,6 +3,11 @@
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
+    const numeric = heading.classList.contains("number");
+    const key = (body) => {
+      const cell = body.rows[0].cells[column];
+      return numeric ? cell.dataset.value : cell.textContent;
+    };
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = heading.textContent;
@@ -11,8 +16,6 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const down = heading.getAttribute("aria-sort") === "ascending";
       headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const key = (body) => body.rows[0].cells[column].dataset.value ?? "";
-      const numeric = heading.classList.contains("number");
       const bodies = [...table.tBodies];
       bodies.sort((one, other) => {
         const a = key(one), b = key(other);

@@ -1,0 +1,189 @@
+"""The beginning of the page: what came of it, the worst first, and whether to believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pilotcli.analysis.comparison import Comparison, QueryComparison
+from pilotcli.analysis.words import (
+    BAD_SPEEDUP,
+    factor,
+    training_text,
+    verdict_text,
+    whole_costs_s,
+)
+from pilotcli.quantities import count, duration, plural
+from pilotcli.reports.html.data import HtmlReport, RunPart
+from pilotcli.reports.html.markup import alarm, label, text
+
+__all__ = ["answer", "belief", "heading"]
+
+NAMES_SHOWN = 5
+
+
+def heading(report: HtmlReport) -> str:
+    """What the page is about."""
+    record = report.run.record
+    title = f"Run {record.run_id}"
+    if report.comparison is not None:
+        title = f"Does the driver help? Run {record.run_id} against run "
+        title += str(report.comparison.run_b.run_id)
+    return f"<h1>{title}</h1>\n<p>{text(record.workload)}</p>"
+
+
+def answer(report: HtmlReport) -> Iterator[str]:
+    """What has to be known first: wrong rows, failures and disasters before any average."""
+    comparison = report.comparison
+    if comparison is not None:
+        yield from _alarms(comparison)
+    for reason in report.reasons:
+        yield alarm(text(reason))
+    if comparison is None:
+        yield _run_answer(report.run)
+        yield _run_tiles(report.run)
+        return
+    yield (
+        f'<p class="answer">The whole workload is <b>{text(verdict_text(comparison.total))}</b>: '
+        f"{duration(whole_costs_s(comparison.costs_b))} → "
+        f"{duration(whole_costs_s(comparison.costs_a))} a replay. Each query counting alike, it is "
+        f"<b>{text(verdict_text(comparison.geometric))}</b>.</p>"
+    )
+    yield _tiles(comparison)
+
+
+def belief(comparison: Comparison) -> str:
+    """How it was measured, and what speaks against what came out."""
+    a, b = comparison.rounds_a, comparison.rounds_b
+    rounds = plural(a, "round") if a == b else f"{a} and {b} rounds"
+    if comparison.paired:
+        told = [f"Both runs took turns, so that drift of the machine cancels: {rounds}."]
+    else:
+        told = [f"One run came after the other: {rounds}."]
+    told += [f'<b class="warning">Keep in mind:</b> {text(one)}.' for one in comparison.warnings]
+    unclear = comparison.count("unclear")
+    if unclear:
+        told.append(
+            f"{plural(unclear, 'query is', 'queries are')} unclear: whether faster, slower or the "
+            "same, these rounds cannot tell. More rounds tell smaller differences from noise."
+        )
+    if comparison.p_value is not None:
+        told.append(
+            f"Over all queries, Wilcoxon's signed-rank test gives p = {comparison.p_value:.2g}: "
+            "the smaller, the harder chance alone explains what was measured."
+        )
+    if comparison.costs_a.training_s:
+        told.append(text(f"Training took {training_text(comparison)}."))
+    total, mean = comparison.total, comparison.geometric
+    told.append(
+        text(
+            f"Intervals are at {total.confidence:.0%}; of the whole workload: {total.method}; of "
+            f"the geometric mean: {mean.method}."
+        )
+    )
+    items = "".join(f"<li>{one}</li>" for one in told)
+    return f"<h2>Can it be believed?</h2>\n<ul>{items}</ul>"
+
+
+def _alarms(comparison: Comparison) -> Iterator[str]:
+    failed = [one for one in comparison.queries if one.verdict == "failed"]
+    for queries, words in (
+        (comparison.different, "other rows than the baseline"),
+        (failed, "failed, and not in the baseline"),
+    ):
+        if queries:
+            yield alarm(f"{_counted(queries)} {words}: {_names(queries)}")
+    far = _far(comparison, "slower")
+    if far:
+        yield alarm(f"{_counted(far)} slower by far: {_slowdowns(far)}")
+    doubtful = _far(comparison, "unclear")
+    if doubtful:
+        yield (
+            f'<p class="doubt">{_counted(doubtful)} measured to be slower by far, which may be '
+            f"noise: {_slowdowns(doubtful)}</p>"
+        )
+
+
+def _far(comparison: Comparison, verdict: str) -> list[QueryComparison]:
+    found = [
+        one
+        for one in comparison.queries
+        if one.verdict == verdict and one.speedup and one.speedup < BAD_SPEEDUP
+    ]
+    return sorted(found, key=lambda one: one.speedup or 0.0)
+
+
+def _slowdowns(queries: Sequence[QueryComparison]) -> str:
+    told = [
+        f"{_label(one)} ({1 / one.speedup:,.1f} times slower)"
+        for one in queries[:NAMES_SHOWN]
+        if one.speedup
+    ]
+    return ", ".join(told) + _more(queries)
+
+
+def _counted(queries: Sequence[QueryComparison]) -> str:
+    return plural(len(queries), "query", "queries")
+
+
+def _names(queries: Sequence[QueryComparison]) -> str:
+    return ", ".join(_label(one) for one in queries[:NAMES_SHOWN]) + _more(queries)
+
+
+def _more(queries: Sequence[QueryComparison]) -> str:
+    return f" and {len(queries) - NAMES_SHOWN} more" if len(queries) > NAMES_SHOWN else ""
+
+
+def _label(one: QueryComparison) -> str:
+    return text(label(one.label))
+
+
+def _tiles(comparison: Comparison) -> str:
+    tiles = [
+        (factor(comparison.total.speedup), "whole workload"),
+        (factor(comparison.geometric.speedup), "geometric mean"),
+        (count(comparison.count("faster")), "queries faster"),
+        (count(comparison.count("slower")), "queries slower"),
+        (count(comparison.count("same")), "same within noise"),
+        (count(comparison.count("unclear")), "unclear"),
+    ]
+    for number, words in (
+        (comparison.count("failed"), "failed"),
+        (comparison.count("mended"), "no longer failing"),
+        (len(comparison.different), "other rows"),
+    ):
+        if number:
+            tiles.append((count(number), words))
+    return _as_tiles(tiles)
+
+
+def _run_answer(run: RunPart) -> str:
+    total, well = run.statistics.total, run.statistics.counts.get("ok", 0)
+    told = "all of them ended well" if total == well else f"{count(well)} of them ended well"
+    if not total:
+        return '<p class="answer">No query has ended.</p>'
+    executions = plural(total, "execution")
+    return f'<p class="answer">{executions} of queries: <b>{told}</b>.</p>'
+
+
+def _run_tiles(run: RunPart) -> str:
+    statistics = run.statistics
+    failed = statistics.total - statistics.counts.get("ok", 0)
+    return _as_tiles(
+        [
+            (count(statistics.total), "executions"),
+            (count(failed), "failed or timed out"),
+            (duration(statistics.p50_s), "p50"),
+            (duration(statistics.p95_s), "p95"),
+            (duration(statistics.p99_s), "p99"),
+            (duration(statistics.max_s), "slowest"),
+            (duration(statistics.query_s), "in queries"),
+        ]
+    )
+
+
+def _as_tiles(tiles: Sequence[tuple[str, str]]) -> str:
+    told = "".join(
+        f'<div class="tile"><b>{text(value)}</b><span>{text(words)}</span></div>'
+        for value, words in tiles
+    )
+    return f'<div class="tiles">{told}</div>'

@@ -1,0 +1,50 @@
+"""A plan as nested lists."""
+
+from __future__ import annotations
+
+from pilotcli.analysis.plans import PlanNode
+from pilotcli.reports.html.markup import cut, text
+
+__all__ = ["KEY", "plan_tree"]
+
+NODES_SHOWN = 300
+DEPTH_SHOWN = 60
+CONDITION_SHOWN = 400
+Q_ERRORS = ((100.0, "q4"), (10.0, "q3"), (2.0, "q2"), (0.0, "q1"))
+"""From which q-error on a node has which class."""
+KEY = (
+    '<p>In plans: rows expected → rows that there were, <span class="q1">about right</span>, off '
+    'by more than <span class="q2">2x</span>, <span class="q3">10x</span>, '
+    '<span class="q4">100x</span>.</p>'
+)
+
+
+def plan_tree(title: str, tree: PlanNode | None) -> str:
+    """`tree` under its title; empty without one."""
+    if tree is None:
+        return ""
+    left = [NODES_SHOWN]
+    told = _node(tree, left, 0)
+    more = "<p>The rest of this plan is left out.</p>" if left[0] < 0 else ""
+    return f"<div><b>{text(title)}</b><ul>{told}</ul>{more}</div>"
+
+
+def _node(node: PlanNode, left: list[int], depth: int) -> str:
+    left[0] -= 1
+    if left[0] < 0:
+        return ""
+    rows, kind = f"{node.estimated:,.0f}", ""
+    if node.actual is not None and node.q_error is not None:
+        rows += f" → {node.actual:,.0f}"
+        kind = next(name for least, name in Q_ERRORS if node.q_error >= least)
+        if node.q_error >= Q_ERRORS[-2][0]:
+            rows += f" (off by {node.q_error:,.0f}x)"
+    conditions = "".join(
+        f'<div class="condition">{text(cut(one, CONDITION_SHOWN))}</div>' for one in node.conditions
+    )
+    if depth == DEPTH_SHOWN and node.children:
+        left[0] = -1
+        return f'<li>{text(node.title)} <span class="{kind}">{rows}</span>{conditions}</li>'
+    below = "".join(_node(child, left, depth + 1) for child in node.children)
+    nested = f"<ul>{below}</ul>" if below else ""
+    return f'<li>{text(node.title)} <span class="{kind}">{rows}</span>{conditions}{nested}</li>'

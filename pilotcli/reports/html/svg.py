@@ -1,0 +1,181 @@
+"""Drawings of the report, as SVG that takes its colours from the page.
+
+matplotlib draws in colours that stand for the page's (`--ink`, `--a`, ...), whose names are put in
+afterwards: so drawings follow the reader's light or dark mode, and the page needs no script and no
+network to show them.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.quantities import duration
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "COLOURS",
+    "Drawing",
+    "diagonal",
+    "drawn",
+    "legend",
+    "ratio_ticks",
+    "second_ticks",
+    "short",
+]
+
+COLOURS = {
+    "ink": "#101112",
+    "dim": "#505152",
+    "line": "#c0c1c2",
+    "a": "#0a71b1",
+    "b": "#b0710a",
+    "faster": "#0a71b2",
+    "slower": "#c1510a",
+    "same": "#8a9192",
+    "event": "#8a51a1",
+    "alarm": "#b1210a",
+}
+"""What stands for each of the page's colours: none of them is another's."""
+
+_NAMES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+_LONG = re.compile(r"(\.\d\d)\d+")
+"""Coordinates are in points: more digits than two are not seen, and make a third of a drawing."""
+_DIGITS: tuple[tuple[float, ...], ...] = ((1, 1.25, 2, 5, 8), (1, 2, 5), (1,))
+"""Of the ticks of ratios, from many ticks to few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart: its SVG, the one for a narrow screen where that differs, and what is left out of
+    it, in words (empty: nothing)."""
+
+    svg: str
+    narrow: str = ""
+    left_out: str = ""
+
+
+def drawn(draw: Callable[[Figure], None], width: float, height: float, title: str) -> str:
+    """What `draw` puts on a figure of that size in inches, as an `<svg>` as wide as its place."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    style: dict[str, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": f"{title} {width}",
+        "text.color": COLOURS["ink"],
+        "axes.edgecolor": COLOURS["line"],
+        "axes.labelcolor": COLOURS["dim"],
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": COLOURS["line"],
+        "grid.linewidth": 0.5,
+        "xtick.color": COLOURS["dim"],
+        "ytick.color": COLOURS["dim"],
+        "font.size": 9,
+        "path.simplify": True,
+    }
+    with mpl.rc_context(style), warnings.catch_warnings():
+        # Its font measures the text only: the reader's own fonts show it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure)
+        figure.patch.set_alpha(0)
+        for axes in figure.axes:
+            axes.patch.set_alpha(0)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return _of_the_page(file.getvalue(), title)
+
+
+def _of_the_page(svg: str, title: str) -> str:
+    """The drawing with the page's colours and width, without what a file needs besides."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    for name, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    # Names that nothing refers to would be there once in every drawing of the page.
+    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
+    svg = re.sub(r' (?:x|y|d)="[^"]*"', lambda found: _LONG.sub(r"\1", found[0]), svg)
+    size = re.search(r'viewBox="[^"]*"', svg)
+    box = size[0] if size is not None else ""
+    head = f'<svg {_NAMES} {box} role="img" aria-label="{title}">'
+    return re.sub(r"<svg[^>]*>", head, svg, count=1)
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """A legend of what has a label, without a frame."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False, labelcolor=COLOURS["ink"], **options)
+
+
+def short(label: str, length: int = 28) -> str:
+    """`label` as one line of at most `length` characters, as matplotlib takes text."""
+    bare = "".join(char if char.isprintable() else " " for char in label)
+    bare = bare if len(bare) <= length else f"{bare[: length - 1]}…"
+    return bare.replace("$", r"\$")  # which would begin a formula
+
+
+def diagonal(axes: Axes, values: Sequence[float]) -> None:
+    """Both axes logarithmic, alike and around `values`, with the line on which they are equal."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    if values:
+        low, high = min(values) / 1.5, max(values) * 1.5
+        axes.plot([low, high], [low, high], color=COLOURS["dim"], lw=0.9, ls="--", zorder=0)
+        axes.set_xlim(low, high)
+        axes.set_ylim(low, high)
+    axes.set_aspect("equal")
+
+
+def second_ticks(axes: Axes, which: str) -> None:
+    """Ticks of a logarithmic axis (`x` or `y`) of seconds, in units that suit."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain_seconds(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _plain_seconds(value: float) -> str:
+    for factor, unit in ((1e6, "µs"), (1e3, "ms"), (1.0, "s")):
+        if value * factor < 999.5:
+            return f"{value * factor:g} {unit}"
+    return duration(value)
+
+
+def ratio_ticks(axes: Axes, low: float, high: float, most: int) -> None:
+    """A logarithmic x axis of factors from `low` to `high`, with `most` ticks at most, at its
+    lower and its upper edge."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    wide = math.log(high / low) / most  # what a tick's text needs
+    ticks: list[float] = []
+    for digits in _DIGITS:
+        found = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
+        ticks = [one for one in found if low <= one <= high]
+        if all(math.log(after / one) >= wide for one, after in pairwise(ticks)):
+            break
+    ticks = ticks[:: max(1, math.ceil(len(ticks) / most))]
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticklabels([f"{one:,g}x" for one in ticks])
+    axes.tick_params(axis="x", top=True, labeltop=True)

@@ -1,0 +1,239 @@
+"""The page's tables: queries with their SQL and plans, costs, updates of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pilotcli.analysis.comparison import Comparison, QueryComparison, QueryTimes, whole_s
+from pilotcli.analysis.words import factor, interval, training_text
+from pilotcli.quantities import MISSING, count, duration, plural
+from pilotcli.records import QueryResult
+from pilotcli.reports.html.data import HtmlReport, RunPart
+from pilotcli.reports.html.markup import Room, alarm, cell, cut, label, table, text
+from pilotcli.reports.html.plan_tree import KEY, plan_tree
+
+__all__ = ["compared_queries", "costs", "queries_of_run", "unmatched", "updates"]
+
+ROWS_SHOWN = 1_000
+UPDATES_SHOWN = 50
+NAMES_SHOWN = 20
+SQL_SHOWN = 8_000
+ERROR_SHOWN = 1_000
+ROOM = 1_500_000
+"""Bytes that SQL, errors and plans may take together: those of the first queries are shown."""
+_LABEL_COLUMNS = (("query", "number extra"), ("label", "label"))
+
+
+def compared_queries(report: HtmlReport, comparison: Comparison) -> str:
+    """All queries that both runs have, each with its SQL and both plans."""
+    columns = (
+        *_LABEL_COLUMNS,
+        ("verdict", ""),
+        ("speed-up", "number"),
+        ("interval", "extra"),
+        ("baseline", "number extra"),
+        ("this run", "number extra"),
+        ("rows", "extra"),
+        ("plan", "extra"),
+    )
+    shown = comparison.queries[:ROWS_SHOWN]
+    room = Room(ROOM)
+    full = 0
+    bodies = []
+    for one in shown:
+        detail = _compared_detail(report, one)
+        if not room.fits(detail):
+            detail, full = "", full + 1
+        bodies.append(_body(_compared_cells(one), detail))
+    return _queries(
+        "What needs a look first comes first; press a heading to sort.",
+        table(columns, "".join(bodies), "sortable"),
+        left_out=len(comparison.queries) - len(shown),
+        full=full,
+    )
+
+
+def queries_of_run(run: RunPart) -> str:
+    """The queries of a run that is compared with none, failed ones first, then the slowest."""
+    worst: dict[int, QueryResult] = {}
+    for one in run.results:
+        known = worst.get(one.seq)
+        if known is None or (one.ok, -one.elapsed_s) < (known.ok, -known.elapsed_s):
+            worst[one.seq] = one
+    if not worst:
+        return ""
+    shown = sorted(worst.values(), key=lambda one: (one.ok, -one.elapsed_s))[:ROWS_SHOWN]
+    columns = (*_LABEL_COLUMNS, ("status", ""), ("worst", "number"), ("rows", "number"))
+    room = Room(ROOM)
+    full = 0
+    bodies = []
+    for one in shown:
+        query = run.queries.get(one.seq)
+        place = f"{one.file}:{one.line}" if one.file else ""
+        sql = query.sql if query is not None else ""
+        detail = _detail(place, one.error, sql, plan_tree("plan", run.plans.get(one.seq)))
+        if not room.fits(detail):
+            detail, full = "", full + 1
+        rows = MISSING if one.row_count is None else count(one.row_count)
+        cells = (
+            cell(str(one.seq), "number extra", one.seq),
+            cell(one.label, "label"),
+            cell(one.status, "" if one.ok else "failed"),
+            cell(duration(one.elapsed_s), "number", one.elapsed_s),
+            cell(rows, "number", one.row_count),
+        )
+        bodies.append(_body(cells, detail))
+    return _queries(
+        "Each with its worst execution; press a heading to sort.",
+        table(columns, "".join(bodies), "sortable"),
+        left_out=len(worst) - len(shown),
+        full=full,
+    )
+
+
+def updates(run: RunPart) -> str:
+    """What changed behind each update of a model; of many, the last ones."""
+    judged = [one for one in run.updates if one.queries]
+    rollbacks = run.record.summary.get("rollbacks", ())
+    if not judged and not rollbacks:
+        return ""
+    undone = "".join(alarm(f"Undone: {text(one)}") for one in rollbacks)
+    columns = (
+        ("event", "label extra"),
+        ("after query", "number extra"),
+        ("saved", "label"),
+        ("queries", "number extra"),
+        ("speed-up", "number"),
+        ("interval", "extra"),
+        ("verdict", ""),
+    )
+    rows = "".join(
+        "<tr>"
+        + cell(one.event, "label extra")
+        + cell(count(one.after_query), "number extra", one.after_query)
+        + cell(", ".join(one.versions), "label")
+        + cell(count(one.queries), "number extra", one.queries)
+        + cell(factor(one.speedup), "number", one.speedup)
+        + cell(interval(one.low, one.high), "extra")
+        + cell(one.verdict, one.verdict)
+        + "</tr>"
+        for one in judged[-UPDATES_SHOWN:]
+    )
+    left_out = len(judged) - UPDATES_SHOWN
+    more = f"<p>{plural(left_out, 'earlier update')} left out.</p>" if left_out > 0 else ""
+    return (
+        "<h2>Behind each update of a model</h2><p>The queries that ran after an update, against "
+        f"the same queries before it.</p>{undone}{more}"
+        f"{table(columns, f'<tbody>{rows}</tbody>')}"
+    )
+
+
+def costs(comparison: Comparison) -> str:
+    """Where the time of both runs goes."""
+    a, b = comparison.costs_a, comparison.costs_b
+    rows = [
+        ("queries", b.query_s, a.query_s),
+        ("… of which planning", b.planning_s, a.planning_s),
+        ("… of which execution", b.execution_s, a.execution_s),
+        ("the driver's inference", b.inference_s, a.inference_s),
+        ("steering", b.steering_s, a.steering_s),
+        ("collection", b.collection_s, a.collection_s),
+        ("training, in the whole run", b.training_s, a.training_s),
+        ("other events, in the whole run", b.events_s, a.events_s),
+    ]
+    told = "".join(
+        f"<tr>{cell(name, 'label')}{_seconds(one)}{_seconds(other)}</tr>"
+        for name, one, other in rows
+    )
+    columns = (("a replay", "label"), ("baseline", "number"), ("this run", "number"))
+    training = ""
+    if a.training_s:
+        training = f"<p>Training: {text(training_text(comparison))}.</p>"
+    return f"<h2>Where the time goes</h2>{table(columns, f'<tbody>{told}</tbody>')}{training}"
+
+
+def unmatched(comparison: Comparison) -> str:
+    """The queries that one of both runs has alone."""
+    parts = []
+    for name, only in (("this run", comparison.only_a), ("the baseline", comparison.only_b)):
+        if only:
+            labels = ", ".join(text(label(one.label)) for one in only[:NAMES_SHOWN])
+            left_out = len(only) - NAMES_SHOWN
+            more = f" and {count(left_out)} more" if left_out > 0 else ""
+            parts.append(f"<p>Only in {name}: {labels}{more}</p>")
+    return f"<h2>Not compared</h2>{''.join(parts)}" if parts else ""
+
+
+def _queries(intro: str, rows: str, *, left_out: int, full: int) -> str:
+    notes = []
+    if left_out:
+        notes.append(f"{plural(left_out, 'more query', 'more queries')} not shown.")
+    if full:
+        notes.append(
+            f"SQL and plans of {plural(full, 'query', 'queries')} are left out, to keep this page "
+            "small: pilot runs diff shows them, as does the workload."
+        )
+    told = f"<p>{' '.join(notes)}</p>" if notes else ""
+    return f"<h2>Queries</h2><p>{intro}</p>{KEY}{told}{rows}"
+
+
+def _body(cells: Sequence[str], detail: str) -> str:
+    more = f'<tr class="more"><td colspan="{len(cells)}">{detail}</td></tr>' if detail else ""
+    return f"<tbody><tr>{''.join(cells)}</tr>{more}</tbody>"
+
+
+def _compared_cells(one: QueryComparison) -> Sequence[str]:
+    cells = [
+        cell(str(one.seq), "number extra", one.seq),
+        cell(one.label, "label"),
+        cell(one.verdict, one.verdict),
+        cell(factor(one.speedup), "number", one.speedup),
+        cell(interval(one.low, one.high), "extra"),
+    ]
+    for times in (one.b, one.a):
+        value = whole_s(times) if times.mean_s is not None else None
+        cells.append(cell(_time_text(times), "number extra", value))
+    cells += [cell(one.answers, f"extra {one.answers}"), cell(_plans_text(one), "extra")]
+    return cells
+
+
+def _time_text(times: QueryTimes) -> str:
+    told = duration(whole_s(times)) if times.mean_s is not None else "failed"
+    return f"{told} (time-out)" if times.timeouts else told
+
+
+def _plans_text(one: QueryComparison) -> str:
+    return {None: "", True: "another", False: "same"}[one.plan_changed]
+
+
+def _compared_detail(report: HtmlReport, one: QueryComparison) -> str:
+    plans = ""
+    if report.baseline is not None:
+        plans = plan_tree("baseline", report.baseline.plans.get(one.b.seq))
+        plans += plan_tree("this run", report.run.plans.get(one.a.seq))
+    times = f"baseline {_time_text(one.b)}, this run {_time_text(one.a)}"
+    facts = [f"query {one.seq}", times, f"rows: {one.answers}"]
+    around = interval(one.low, one.high)
+    facts += [f"interval: {around}"] if around else []
+    facts += [f"plan: {_plans_text(one)}"] if one.plan_changed is not None else []
+    place = f"{one.file}:{one.line}" if one.file else ""
+    return _detail(place, one.a.error or one.b.error, one.sql, plans, ", ".join(facts))
+
+
+def _detail(place: str, error: str | None, sql: str, plans: str, facts: str = "") -> str:
+    """What opens below a row; `plans` are HTML, `facts` what a phone has no columns for."""
+    what = "SQL and plans" if plans else "SQL"
+    parts = [f"<summary>{what} {text(place)}</summary>"]
+    if facts:
+        parts.append(f'<p class="facts">{text(facts)}</p>')
+    if error:
+        parts.append(f'<p class="failed">{text(cut(error, ERROR_SHOWN))}</p>')
+    parts.append(f"<pre>{text(cut(sql, SQL_SHOWN))}</pre>")
+    if plans:
+        parts.append(f'<div class="plans">{plans}</div>')
+    return f"<details>{''.join(parts)}</details>"
+
+
+def _seconds(seconds: float | None) -> str:
+    told = MISSING if seconds is None else duration(seconds) if seconds else "none"
+    return cell(told, "number", seconds)
