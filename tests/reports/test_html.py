@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from project_folder import Project
 
+from pilotcli.analysis.comparison import Comparison
 from pilotcli.records import Query, QueryResult
-from pilotcli.reports.html import read_report, write_html
-from pilotcli.storage.journal import Journal
+from pilotcli.reports.html import HtmlReport, read_report, write_html
+from pilotcli.reports.html.answer import answer
+from pilotcli.reports.html.data import RunPart
+from pilotcli.storage.journal import Journal, RunStatistics
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -79,7 +84,9 @@ def test_a_page_needs_nothing_besides_itself(page: Path) -> None:
     found = set(re.findall(r"""https?://[^"'\s<]+""", text))
     assert found <= set(names)
     assert "onerror=&quot;" in text and "<img" not in text
-    assert text.count("<svg") >= 6
+    assert text.count("<svg") == 8, "six charts, and the two wide ones for a phone"
+    names = re.findall(r' id="([^"]*)"', text)
+    assert len(names) == len(set(names)), "charts take no part of one another"
 
 
 def test_it_loads_without_an_error_and_without_a_request(browser: Any, page: Path) -> None:
@@ -128,6 +135,13 @@ def test_it_is_readable_on_a_phone_and_in_the_dark(browser: Any, page: Path) -> 
     look(browser, page, 360)
     wide = browser.execute_script("return document.documentElement.scrollWidth")
     assert wide <= 360
+    cut_off = browser.execute_script(
+        "return [...document.querySelectorAll('.scroll, .chart')]"
+        ".filter(one => one.scrollWidth > one.clientWidth + 1).length"
+    )
+    assert cut_off == 0, "no table and no chart has to be pushed aside"
+    shown = [one.is_displayed() for one in browser.find_elements("css selector", ".narrow svg")]
+    assert shown == [True, True]
     colours = []
     for dark in (False, True):
         look(browser, page, dark=dark)
@@ -167,7 +181,61 @@ def test_a_paired_run_writes_its_report(project: Project) -> None:
     assert "is the baseline of run 1" in refused.stderr
 
 
-def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path) -> None:
+def test_what_a_workload_says_stays_text(browser: Any, page: Path) -> None:
+    look(browser, page)
+    assert "broken" not in browser.title
+    label = browser.execute_script(
+        "return [...document.querySelectorAll('td.label')].map(one => one.textContent)"
+        ".find(one => one.includes('onerror'))"
+    )
+    assert label == "</script><img src=x onerror=\"document.title='broken'\">'\u2028`|*_\ufffd[31m"
+    assert browser.execute_script("return document.querySelectorAll('script').length") == 1
+
+
+def test_it_can_be_read_without_a_script(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        look(browser, page)
+        assert browser.find_elements("css selector", "th button") == []
+        rows = browser.find_elements("css selector", "table.sortable > tbody")
+        assert len(rows) == 8
+        assert browser.find_element("css selector", ".chart.wide svg").is_displayed()
+        browser.find_element("css selector", "table.sortable summary").click()
+        assert browser.find_element("css selector", "table.sortable pre").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_paper_is_light(browser: Any, page: Path) -> None:
+    look(browser, page, dark=True)
+    scheme = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": [scheme]})
+    ink = browser.execute_script("return getComputedStyle(document.body).color")
+    assert ink == "rgb(28, 32, 36)"
+
+
+def test_what_may_be_noise_is_named_before_the_averages(comparison: Comparison) -> None:
+    doubtful = [
+        replace(one, verdict="unclear", speedup=0.25) if one.seq == 6 else one
+        for one in comparison.queries
+    ]
+    run = RunPart(
+        comparison.run_a, [], {}, [], [], {}, RunStatistics(0, {}, 0.0, None, None, None, None)
+    )
+    told = "".join(answer(HtmlReport(run, run, replace(comparison, queries=doubtful))))
+    noise = told.index("may be noise: query-6 (4.0 times slower)")
+    assert told.index("slower by far: query-5") < noise < told.index("The whole workload is")
+
+
+def deep_plan(nodes: int) -> str:
+    told: dict[str, Any] = {"Node Type": "Seq Scan", "Filter": f"x = ANY ({'1,' * 2000})"}
+    for _ in range(nodes):
+        told = {"Node Type": "Nested Loop", "Plan Rows": 1, "Join Filter": "a < b", "Plans": [told]}
+    return json.dumps({"Plan": told})
+
+
+@pytest.mark.parametrize("against", [None, "2"])
+def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path, against: str | None) -> None:
     with Journal.open(tmp_path / "home") as journal:
         for _ in range(2):
             run = journal.start_run(
@@ -179,7 +247,7 @@ def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path) -> None:
                 options={},
             )
             for seq in range(1, 5001):
-                sql = f"SELECT {seq} /* {'x' * 300} */"
+                sql = f"SELECT {seq} /* {'語<' * 1500} */"
                 for round in (1, 2):
                     run.add_result(
                         Query(seq, f"q{seq}", sql, "w.sql", seq, "SELECT"),
@@ -187,9 +255,15 @@ def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path) -> None:
                             seq, f"q{seq}", "ok", 1e9 + seq, (seq % 97 + 1) / 1e3, 1, round=round
                         ),
                     )
+            for seq in range(1, 301):
+                run.add_plan(seq, 0, deep_plan(100))
             run.finish("finished", 0, {})
             run.close()
     page = tmp_path / "large.html"
-    write_html(page, read_report(tmp_path / "home", "1", "2"))
+    write_html(page, read_report(tmp_path / "home", "1", against))
     assert page.stat().st_size < 5_000_000
-    assert "4,000 more queries not shown" in page.read_text("utf-8")
+    text = page.read_text("utf-8")
+    assert "4,000 more queries not shown." in text
+    left_out = re.search(r"SQL and plans of (\d+) queries are left out", text)
+    assert left_out is not None
+    assert text.count("<details>") == 1000 - int(left_out[1]) > 50

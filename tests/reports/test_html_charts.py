@@ -1,0 +1,65 @@
+"""The HTML report's charts: what they draw of much, and text and scales of any kind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.records import ModelVersion, QueryResult
+from pilotcli.reports.html import charts
+from pilotcli.reports.html.svg import drawn, ratio_ticks
+
+
+def test_charts_say_what_they_leave_out() -> None:
+    results = [
+        QueryResult(seq, "q", "ok" if seq % 9 else "error", 1e9 + seq, 1e-3 * (seq % 50 + 1), 1)
+        for seq in range(1, 5001)
+    ]
+    slowest = QueryResult(5001, "q", "ok", 1e9 + 5001, 40.0, 1)
+    models = [
+        ModelVersion(
+            *("m", number, Path("m"), 1e9 + number, 9, "0" * 64, "Update", 5),
+            metrics={f"metric{name}": number / (name + 1) for name in range(8)},
+        )
+        for number in range(1, 5)
+    ]
+    drawing = charts.timeline([*results, slowest], [], models)
+    assert drawing.left_out == "Left out: 2,446 executions."
+    assert drawing.svg.count("<use") < 2_700
+    assert ">10 s<" in drawing.svg, "the slowest one is always there"
+    drawing_of_metrics = charts.metrics(models)
+    assert drawing_of_metrics is not None
+    assert drawing_of_metrics.left_out == "Left out: 2 metrics."
+    assert charts.metrics([]) is None
+
+
+def test_labels_of_any_script_can_be_drawn(comparison: Comparison) -> None:
+    labels = ("日本語の質問", "السؤال", "🐘", "$x^2$", "a$b", "\u2028", "x" * 500)
+    queries = [
+        replace(one, label=label) for one, label in zip(comparison.queries, labels, strict=False)
+    ]
+    drawing = charts.speedups(queries)
+    assert "日本語の質問" in drawing.svg
+    assert "$x^2$" in drawing.svg
+
+
+@pytest.mark.parametrize("most", [5, 15])
+@pytest.mark.parametrize(("low", "high"), [(0.7, 1.4), (0.06, 23.0), (0.08, 400.0), (1e-6, 1e7)])
+def test_ticks_do_not_run_into_each_other(low: float, high: float, most: int) -> None:
+    found: list[float] = []
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        ratio_ticks(axes, low, high, most)
+        found.extend(axes.get_xticks())
+
+    drawn(draw, 3.0, 1.0, "ticks")
+    assert 1 <= len(found) <= most
+    gaps = [math.log(after / one) for one, after in pairwise(found)]
+    assert min(gaps, default=9.0) > 0.8 * math.log(high / low) / most
