@@ -69,7 +69,7 @@ def test_the_worst_is_said_first(page: Path) -> None:
     places = [
         text.index(words)
         for words in (
-            "1 query other rows than the baseline: query-7",
+            "1 query gave other rows than the baseline: query-7",
             "1 query failed, and not in the baseline: query-4",
             "queries slower by far: query-5",
             "The whole workload is",

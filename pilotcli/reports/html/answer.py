@@ -87,7 +87,7 @@ def belief(comparison: Comparison) -> str:
 def _alarms(comparison: Comparison) -> Iterator[str]:
     failed = [one for one in comparison.queries if one.verdict == "failed"]
     for queries, words in (
-        (comparison.different, "other rows than the baseline"),
+        (comparison.different, "gave other rows than the baseline"),
         (failed, "failed, and not in the baseline"),
     ):
         if queries:

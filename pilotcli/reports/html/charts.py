@@ -118,7 +118,7 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
             )
         axes.set_xlabel("baseline")
         axes.set_ylabel("this run")
-        legend(axes, loc="upper left")
+        legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
     return Drawing(drawn(draw, _HALF, _HALF, "Time of each query in both runs"), "", _told(notes))
 
@@ -291,7 +291,7 @@ def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]
         )
         axes.set_xlabel("actual rows")
         axes.set_ylabel("expected rows")
-        legend(axes, loc="upper left")
+        legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
     svg = drawn(draw, _HALF, _HALF, "Expected and actual rows of the plans' nodes")
     return Drawing(svg, "", _told(notes))
