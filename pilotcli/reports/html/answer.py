@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pilotcli.analysis.comparison import Comparison, QueryComparison
 from pilotcli.analysis.words import (
     BAD_SPEEDUP,
+    alarms,
     factor,
+    slowdown_text,
     training_text,
     verdict_text,
     whole_costs_s,
@@ -85,56 +87,32 @@ def belief(comparison: Comparison) -> str:
 
 
 def _alarms(comparison: Comparison) -> Iterator[str]:
-    failed = [one for one in comparison.queries if one.verdict == "failed"]
-    for queries, words in (
-        (comparison.different, "gave other rows than the baseline"),
-        (failed, "failed, and not in the baseline"),
-    ):
-        if queries:
-            yield alarm(f"{_counted(queries)} {words}: {_names(queries)}")
-    far = _far(comparison, "slower")
-    if far:
-        yield alarm(f"{_counted(far)} slower by far: {_slowdowns(far)}")
-    doubtful = _far(comparison, "unclear")
-    if doubtful:
-        yield (
-            f'<p class="doubt">{_counted(doubtful)} measured to be slower by far, which may be '
-            f"noise: {_slowdowns(doubtful)}</p>"
-        )
-
-
-def _far(comparison: Comparison, verdict: str) -> list[QueryComparison]:
-    found = [
+    for words, queries in alarms(comparison):
+        yield alarm(f"{_counted(queries)} {words}: {_names(queries, words == 'slower by far')}")
+    doubtful = [
         one
         for one in comparison.queries
-        if one.verdict == verdict and one.speedup and one.speedup < BAD_SPEEDUP
+        if one.verdict == "unclear" and one.speedup and one.speedup < BAD_SPEEDUP
     ]
-    return sorted(found, key=lambda one: one.speedup or 0.0)
-
-
-def _slowdowns(queries: Sequence[QueryComparison]) -> str:
-    told = [
-        f"{_label(one)} ({1 / one.speedup:,.1f} times slower)"
-        for one in queries[:NAMES_SHOWN]
-        if one.speedup
-    ]
-    return ", ".join(told) + _more(queries)
+    if doubtful:
+        doubtful.sort(key=lambda one: one.speedup or 0.0)
+        yield (
+            f'<p class="doubt">{_counted(doubtful)} measured to be slower by far, which may be '
+            f"noise: {_names(doubtful, True)}</p>"
+        )
 
 
 def _counted(queries: Sequence[QueryComparison]) -> str:
     return plural(len(queries), "query", "queries")
 
 
-def _names(queries: Sequence[QueryComparison]) -> str:
-    return ", ".join(_label(one) for one in queries[:NAMES_SHOWN]) + _more(queries)
-
-
-def _more(queries: Sequence[QueryComparison]) -> str:
-    return f" and {len(queries) - NAMES_SHOWN} more" if len(queries) > NAMES_SHOWN else ""
-
-
-def _label(one: QueryComparison) -> str:
-    return text(label(one.label))
+def _names(queries: Sequence[QueryComparison], with_slowdown: bool) -> str:
+    told = [
+        text(label(one.label)) + (f" ({slowdown_text(one.speedup)})" if with_slowdown else "")
+        for one in queries[:NAMES_SHOWN]
+    ]
+    more = f" and {len(queries) - NAMES_SHOWN} more" if len(queries) > NAMES_SHOWN else ""
+    return ", ".join(told) + more
 
 
 def _tiles(comparison: Comparison) -> str:
