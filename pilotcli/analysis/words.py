@@ -23,10 +23,15 @@ BAD_SPEEDUP = 0.5
 
 
 def verdict_text(effect: Effect) -> str:
-    """A speed-up in words, with its interval."""
+    """A speed-up in words, with its interval: of a slow-down that of the slow-down."""
+    if effect.verdict == "slower":
+        told = f"{_slowdown(effect.speedup)} slower"
+        if effect.low is None or effect.high is None:
+            return told
+        around = f"{_slowdown(effect.high)} to {_slowdown(effect.low)}"
+        return f"{told}, {effect.confidence:.0%} interval {around}"
     words = {
         "faster": f"{factor(effect.speedup)} faster",
-        "slower": f"{_slowdown(effect.speedup)} slower",
         "same": f"the same within the noise ({factor(effect.speedup)})",
     }
     told = words.get(effect.verdict, f"unclear ({factor(effect.speedup)} measured)")

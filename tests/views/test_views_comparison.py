@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pilotcli.analysis.compare import compare
-from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.comparison import Comparison, Effect, Verdict
+from pilotcli.analysis.words import verdict_text
 from pilotcli.records import EventKind, Query, QueryResult
 from pilotcli.signals import EventTriggered
 from pilotcli.storage.journal import FiringRecord, Journal, TimelinePart
@@ -106,3 +107,19 @@ def test_a_journal_is_read_in_parts(tmp_path: Path) -> None:
         assert parts[-1].max_s == pytest.approx(0.7)
         assert len(journal.timeline(run.run_id, 60)) == 7
         assert journal.timeline(99, 3) == []
+
+
+@pytest.mark.parametrize(
+    ("speedup", "low", "high", "verdict", "told"),
+    [
+        (1.5, 1.2, 1.9, "faster", "1.5x faster, 98% interval 1.2x to 1.9x"),
+        (0.25, 0.2, 0.5, "slower", "4x slower, 98% interval 2x to 5x"),
+        (0.8, 0.7, 0.9, "slower", "25% slower, 98% interval 11% to 43%"),
+        (1.0, 0.9, 1.1, "same", "the same within the noise (1x), 98% interval 0.9x to 1.1x"),
+        (1.2, None, None, "unclear", "unclear (1.2x measured)"),
+    ],
+)
+def test_an_effect_in_words(
+    speedup: float, low: float | None, high: float | None, verdict: Verdict, told: str
+) -> None:
+    assert verdict_text(Effect(speedup, low, high, 0.98, verdict, "made up")) == told
