@@ -105,6 +105,12 @@ def compare(
         _keep_shared_rounds(a, b)
     a.saved_late = _saved_late(journal_a, a)
     pairs, only_a, only_b = _matched(a, b)
+    for run in (a, b):
+        if not run.results:
+            raise UsageError(
+                f"no query of run {run.record.run_id} has ended that could be compared",
+                hint=f"See how it ended: pilot runs show {run.record.run_id}",
+            )
     if not pairs:
         raise UsageError(
             f"runs {a.record.run_id} and {b.record.run_id} have no query in common",

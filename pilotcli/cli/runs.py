@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
@@ -117,7 +118,7 @@ def show(
     from pilotcli.analysis.past import compare_runs
     from pilotcli.analysis.updates import MOST_RESULTS, update_effects
     from pilotcli.config import load_config
-    from pilotcli.errors import StorageError
+    from pilotcli.errors import StorageError, UsageError
     from pilotcli.storage.journal import Journal
     from pilotcli.views.charts import PARTS
     from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
@@ -134,7 +135,9 @@ def show(
         # A comparison reads every result of both.
         few = journal.statistics(record.run_id).total <= MOST_RESULTS
         driver = record.paired_with is not None and record.arm == "driver" and few
-        comparison = compare_runs(home, str(record.run_id), None) if driver else None
+        comparison = None
+        with contextlib.suppress(UsageError):  # nothing has ended in both
+            comparison = compare_runs(home, str(record.run_id), None) if driver else None
         details = RunDetails(
             record,
             journal.statistics(record.run_id),

@@ -442,6 +442,34 @@ def test_runs_that_cannot_be_compared_say_why(project: Project, tmp_path: Path) 
         assert said in outcome.stderr
 
 
+def test_a_paired_run_that_ends_in_its_warm_up_is_shown_alone(project: Project) -> None:
+    project.write("w.sql", "SELECT pg_sleep(0.05);\n" * 200)
+    project.config()
+    words = ("--against", "native", "--format", "jsonl", "--report", "page.html")
+    with started(project, *words) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"query_started"' in line:
+                process.send_signal(2)
+                break
+        process.stdout.read()
+        assert process.wait(30) == 130
+    shown = project.command("runs", "show", "1")
+    assert shown.returncode == 0, shown.stderr
+    assert "interrupted" in shown.stdout
+    assert "<h1>Run 1</h1>" in (project.folder / "page.html").read_text("utf-8")
+
+
+def test_a_run_in_which_nothing_ended_cannot_be_compared(project: Project) -> None:
+    project.write("a.sql", "SELECT 1;\n")
+    project.run("a.sql")
+    project.write("b.sql", "SET work_mem = '4MB';\n")
+    project.run("b.sql")
+    outcome = project.command("runs", "compare", "1", "2")
+    assert outcome.returncode == 2
+    assert "no query of run 2 has ended that could be compared" in outcome.stderr
+
+
 def test_unmatched_queries_are_listed(project: Project) -> None:
     project.write("a.sql", "SELECT 1;\nSELECT 2;\nSELECT 2;\n")
     project.write("b.sql", "SELECT 2;\nSELECT 3;\n")

@@ -77,7 +77,13 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
         else:
             home_b, id_b = named_run(home, against)
         with open_journal(home_b) as journal_b:
-            comparison = compare(journal_a, id_a, journal_b, id_b)
+            try:
+                comparison = compare(journal_a, id_a, journal_b, id_b)
+            except UsageError:
+                if against is not None:
+                    raise
+                # A paired run that broke off before anything had ended in both is told alone.
+                return HtmlReport(_part(journal_a, id_a), reasons=_reasons(record))
             return HtmlReport(
                 _part(journal_a, id_a), _part(journal_b, id_b), comparison, _reasons(record)
             )
