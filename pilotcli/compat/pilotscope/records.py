@@ -5,7 +5,8 @@ To make a DataFrame takes five times as long as a cheap query, and most scripts 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.databases.base import Rows
@@ -48,11 +49,31 @@ class Records:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.frame, name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in Records.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.frame, name, value)
+
+    def __copy__(self) -> pandas.DataFrame:
+        copied: pandas.DataFrame = self.frame.copy(deep=False)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> pandas.DataFrame:
+        copied: pandas.DataFrame = self.frame.copy()
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.frame.__reduce_ex__(protocol)
+
     def __getitem__(self, key: Any) -> Any:
         return self.frame[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.frame[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del self.frame[key]
 
     def __len__(self) -> int:
         return len(self._rows.rows) if self._frame is None else len(self._frame)
@@ -64,10 +85,10 @@ class Records:
         return key in self.frame
 
     def __eq__(self, other: object) -> Any:
-        return self.frame == other
+        return self.frame == _plain(other)
 
     def __ne__(self, other: object) -> Any:
-        return self.frame != other
+        return self.frame != _plain(other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -79,3 +100,40 @@ class Records:
 
     def __str__(self) -> str:
         return str(self.frame)
+
+
+def _plain(value: Any) -> Any:
+    return value.frame if type(value) is Records else value
+
+
+def _binary(work: Callable[[Any, Any], Any]) -> Callable[[Records, Any], Any]:
+    def method(self: Records, other: Any) -> Any:
+        return work(self.frame, _plain(other))
+
+    return method
+
+
+def _reflected(work: Callable[[Any, Any], Any]) -> Callable[[Records, Any], Any]:
+    def method(self: Records, other: Any) -> Any:
+        return work(other, self.frame)
+
+    return method
+
+
+def _unary(work: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Records, *arguments: Any) -> Any:
+        return work(self.frame, *arguments)
+
+    return method
+
+
+# Python looks up the methods behind operators on the class, past __getattr__.
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(Records, f"__{_name}__", _binary(getattr(operator, _name)))
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor"):
+    _work, _short = getattr(operator, _name), _name.rstrip("_")
+    setattr(Records, f"__{_short}__", _binary(_work))
+    setattr(Records, f"__r{_short}__", _reflected(_work))
+for _name in ("neg", "pos", "invert", "abs"):
+    setattr(Records, f"__{_name}__", _unary(getattr(operator, _name)))
+Records.__round__ = _unary(round)  # type: ignore[attr-defined]
