@@ -72,6 +72,10 @@ class PostgreSQLController(_Own):
         rows = self.session().execute("SELECT extname FROM pg_extension ORDER BY extname").rows
         return [str(row[0]) for row in rows]
 
+    def get_table_column_name_all_schema(self, table_name: str) -> list[str]:
+        """The names of a table's columns."""
+        return [str(one) for one in self.get_table_columns(table_name)]
+
     def get_relation_content(
         self, relation_names: str, fetch_column_name: bool = False
     ) -> list[tuple[Any, ...]]:

@@ -47,9 +47,13 @@ def _empty(cursor: Any, table: str) -> None:
 
 
 def _with_texts(frame: pandas.DataFrame) -> pandas.DataFrame:
+    import pandas
+
     for name in frame.columns:
         if frame[name].map(lambda one: isinstance(one, (dict, list))).any():
-            frame[name] = frame[name].map(
-                lambda one: json.dumps(one) if isinstance(one, (dict, list)) else one
-            )
+            texts = [
+                json.dumps(one) if isinstance(one, (dict, list)) else one for one in frame[name]
+            ]
+            # Not pandas' own kind for texts: drivers put what they have parsed into the column.
+            frame[name] = pandas.Series(texts, index=frame.index, dtype=object)
     return frame

@@ -1,0 +1,30 @@
+"""What was stored comes back in the form that drivers written for PilotScope work on."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
+from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
+from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
+
+
+def test_json_columns_take_what_a_driver_has_parsed() -> None:
+    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
+        Path(folder).chmod(0o711)  # as root the server is another user's
+        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+        config.db = "stored"
+        manager = DataManager(config)
+        manager.save_data_batch("plans", [{"plan": {"n": 1}}, {"plan": {"n": 2}}])
+        for frame in (manager.read_update("plans"), manager.read_all("plans")):
+            assert frame["plan"].dtype == object
+            plans = frame["plan"].values.copy()
+            plans[0] = {**json.loads(plans[0]), "Buffers": {}}
+            assert list(plans) == [{"n": 1, "Buffers": {}}, '{"n": 2}']
+        manager.close()
+        controller = DBControllerFactory.get_db_controller(config)
+        controller.execute("CREATE TABLE t (a int, b text)")
+        assert controller.get_table_column_name_all_schema("t") == ["a", "b"]
+        controller.close()
