@@ -48,6 +48,7 @@ from pilotcli.compat.pilotscope.Factory.InteractorReceiverFactory import Interac
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig, SparkConfig
 from pilotcli.compat.pilotscope.PilotEnum import (
     DatabaseEnum,
+    ExperimentTimeEnum,
     ScanJoinMethodEnum,
     SparkSQLDataSourceEnum,
 )
@@ -309,6 +310,9 @@ def test_small_helpers(
             Drawer.draw_bar({"a": 1.0}, "bars")
     else:
         assert Drawer.draw_bar({"a": 1.0, "b": [1, 2]}, "bars", is_rotation=True).is_file()
+        times = {ExperimentTimeEnum.SQL_END_TO_END: 2.0, ExperimentTimeEnum.PIPE_END_TO_END: 3.0}
+        monkeypatch.chdir(tmp_path.parent)
+        assert Drawer.draw_bar(times, f"{tmp_path.name}/times").is_file()
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="PilotScope's data sets are not beside the project")

@@ -42,7 +42,7 @@ class Drawer:
         if is_rotation:
             axes.tick_params(axis="x", rotation=45)
         path = Path("Results") / f"{file_name}.png"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, bbox_inches="tight")
         return path
 
