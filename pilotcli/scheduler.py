@@ -21,6 +21,7 @@ from pilotcli.errors import (
     QueryCancelled,
     QueryError,
     QueryTimeout,
+    StorageError,
     UsageError,
 )
 from pilotcli.event_runner import (
@@ -327,10 +328,15 @@ class PilotScheduler:
             self.finished += 1
             self.last_result = result
             file = None
-            if pulled is not None:
-                file = self.data_manager.keep(self._table, pulled, self.finished)
-            if self._log is not None:
-                self._log.add_result(query, result)
+            try:
+                if pulled is not None:
+                    file = self.data_manager.keep(self._table, pulled, self.finished)
+                if self._log is not None:
+                    self._log.add_result(query, result)
+            except StorageError:
+                # It is in no record: the run has not got so far, and a resumed one runs it again.
+                self.finished -= 1
+                raise
             if self.on_result is not None:
                 self.on_result(result)
             for watcher in self.watchers:

@@ -60,8 +60,8 @@ class Appender:
         self, table: str, row: Row, number: int | None = None, file: int | None = None
     ) -> None:
         """Take `row` for `table`. One that is kept in a file has a `number`, higher than those
-        before it. Raises what an earlier save in the background raised."""
-        self._raise_error()
+        before it. Raises what an earlier save in the background raised; the row is taken even
+        so."""
         with self._lock:
             if self._closed:
                 raise StoreError("this DataManager was closed")
@@ -82,6 +82,7 @@ class Appender:
             self._wake.set()
             if self._count >= WAITING_ROWS:
                 self.flush()
+        self._raise_error()
 
     def flush(self) -> None:
         """Save all rows taken so far. Raises `StoreError` when that fails, now or before."""

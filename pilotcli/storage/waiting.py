@@ -75,9 +75,9 @@ class WaitingRows:
     def __init__(self, home: Path, run_id: int) -> None:
         self._home = home
         self._base = home / f"run-{run_id}.rows"
-        self._before = sorted(home.glob(f"run-{run_id}.rows-*"))
-        """Files of an earlier part of the run."""
-        self._made = max((int(one.name.rpartition("-")[2]) for one in self._before), default=0)
+        self._before = sorted(home.glob(f"run-{run_id}.rows-*"), key=_number)
+        """Files of an earlier part of the run, in the order in which they were made."""
+        self._made = max(map(_number, self._before), default=0)
         self._now: list[_File] = []
         """The files that are written; the last one has room."""
         self._ended: list[tuple[int, _File]] = []
@@ -158,6 +158,10 @@ class WaitingRows:
                 f"what was collected about a query cannot be kept in {path}: {error.strerror}",
                 hint=f"Make room on the disk of {self._home}.",
             ) from error
+
+
+def _number(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
 
 
 def _rows_of(data: bytes) -> Iterator[WaitingRow]:

@@ -22,6 +22,7 @@ from pilotcli.records import EventKind, ModelVersion, Query, QueryResult, Steeri
 from pilotcli.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal.reader import JournalReader
+from pilotcli.storage.journal.writer import BATCH_ROWS
 
 
 def start(journal: Journal, **changes: Any) -> RunJournal:
@@ -385,14 +386,31 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(journal: Journal)
         run.close()
 
 
-def test_a_result_that_neither_journal_nor_tail_can_take_is_told_as_lost(journal: Journal) -> None:
+def test_a_result_that_cannot_be_kept_is_not_in_the_journal(journal: Journal) -> None:
     run = start(journal)
     pages = run._connection.execute("PRAGMA page_count").fetchone()[0]
     run._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StorageError, match="full"):
         run.add_result(query(1, "SELECT '" + "x" * 2_000_000 + "'"), result(1))
-    with pytest.raises(StorageError, match=r"\(0 results, .*; 1 results are lost"):
-        run.close()
+    run._connection.execute("PRAGMA max_page_count = 100000")
+    run.add_result(query(2), result(2))
+    run.close()
+    assert [one.seq for one in journal.results(run.run_id)] == [2]
+
+
+def test_a_call_that_raises_has_not_kept_its_result(journal: Journal) -> None:
+    run = start(journal)
+    pages = run._connection.execute("PRAGMA page_count").fetchone()[0]
+    run._connection.execute(f"PRAGMA max_page_count = {pages}")
+    taken = 0
+    with pytest.raises(StorageError, match="full"):
+        for seq in range(1, BATCH_ROWS + 10):
+            run.add_result(query(seq, f"SELECT '{'x' * 100}'"), result(seq))
+            taken = seq
+    run._connection.execute("PRAGMA max_page_count = 100000")
+    run.close()
+    assert taken >= 100
+    assert journal.counts(run.run_id) == {"ok": taken}
 
 
 def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -49,6 +49,29 @@ def test_a_store_that_stays_away_costs_one_file_however_often_it_is_tried(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_row_is_taken_also_by_the_call_that_tells_of_rows_refused_before(tmp_path: Path) -> None:
+    store = Away()
+    store.back = True
+    appender = Appender(store.save)
+    appender.keep_in(WaitingRows(tmp_path, 1))
+    appender._error = StoreError("1 rows for the table 'refused' are lost")
+    with pytest.raises(StoreError, match="are lost"):
+        appended(appender, 1)
+    appender.close()
+    assert store.rows == [{"n": 1}]
+
+
+def test_the_newer_of_two_rows_with_a_number_counts(tmp_path: Path) -> None:
+    waiting = WaitingRows(tmp_path, 1)
+    large = "x" * 600_000
+    for n in range(11):
+        waiting.write(n + 1, "t", {"n": n, "text": large})
+    waiting.write(2, "t", {"n": -1, "text": large})
+    waiting.close()
+    assert len(list(tmp_path.iterdir())) == 12
+    assert WaitingRows(tmp_path, 1).left()[1].row["n"] == -1
+
+
 def test_rows_that_cannot_be_saved_are_told_as_waiting_or_lost(tmp_path: Path) -> None:
     appender = Appender(Away().save)
     appender.keep_in(WaitingRows(tmp_path, 1))

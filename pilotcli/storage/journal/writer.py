@@ -114,8 +114,6 @@ class RunJournal:
         self._warmed: list[tuple[int, int, int]] = []
         self._begun: tuple[int, str, str, int] | None = None
         """The firing that began last, while the journal does not have it."""
-        self._unkept = 0
-        """How many of the waiting results had no room in the tail."""
         self._numbered = results
         """Results of this run so far."""
         self._fired = firings
@@ -145,7 +143,11 @@ class RunJournal:
         self.close()
 
     def add_result(self, query: Query, result: QueryResult) -> None:
-        """Record what became of one execution of `query`; a few microseconds on average."""
+        """Record what became of one execution of `query`; a few microseconds on average.
+
+        Raises `StorageError` when this result, or one before it, cannot be kept; then this one is
+        not in the journal, and never will be.
+        """
         if self._error is not None:
             self._raise_error()
         waiting, stored, seq = self._waiting, self._stored, query.seq
@@ -162,18 +164,22 @@ class RunJournal:
             )
             others = None if _is_usual(result) else _others(result)
             told = None if seq < len(stored) and stored[seq] else _query_row(query)
-            waiting.append((usual, others, told))
+            row = (usual, others, told)
+            waiting.append(row)
             kept = len(query.sql) <= LARGE_SQL_CHARS and (
                 self._tail.usual(*usual, told)
                 if others is None
                 else self._tail.add(tails.OTHER, usual + others, told)
             )
-            if not kept:
-                self._unkept += 1
         # The caller writes, between two queries: to leave it to a thread costs the replay more,
         # by the interpreter lock that goes to and fro.
         if not kept or len(waiting) >= BATCH_ROWS:
-            self.flush()
+            try:
+                self.flush()
+            except StorageError as error:
+                if not kept and self._take_back(row):
+                    raise
+                self._error = error  # this result is kept, in the tail: the next call raises
 
     def add_warmed(self, round: int, seq: int) -> None:
         """Record that a query of the warm-up round `round` (from 0) has ended."""
@@ -322,14 +328,24 @@ class RunJournal:
             self._tail.close(remove=not (self._waiting or self._firings))
             self._connection.close()
 
+    def _take_back(self, row: _Row) -> bool:
+        """Forget a result that neither the tail nor the journal has; False when the thread has
+        written it meanwhile."""
+        with self._write_lock, self._adding:
+            for at in range(len(self._waiting) - 1, -1, -1):
+                if self._waiting[at] is row:
+                    del self._waiting[at]
+                    self._numbered -= row[0][0] == self._numbered
+                    return True
+        return False
+
     def _left(self) -> str:
         """What has become of what the journal does not have."""
-        waiting = f"{len(self._waiting) - self._unkept} results, {len(self._firings)} firings"
-        text = f"the end of run {self.run_id} ({waiting}) waits in {self._tail.path}"
-        text += " and comes into it with the next pilot"
-        if self._unkept:
-            text += f"; {self._unkept} results are lost"
-        return text
+        waiting = f"{len(self._waiting)} results, {len(self._firings)} firings"
+        return (
+            f"the end of run {self.run_id} ({waiting}) waits in {self._tail.path} and comes into "
+            "it with the next pilot"
+        )
 
     def _write_regularly(self) -> None:
         while not self._closing:
@@ -382,7 +398,6 @@ class RunJournal:
                 self._mark_stored(taken)
                 if not (self._waiting or self._firings or self._warmed or self._begun):
                     self._tail.clear()
-                    self._unkept = 0
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
