@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fuzzing import cases, damaged, json_values, odd_texts
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pilotcli.databases.changes import ChangeLog
@@ -92,6 +92,8 @@ _messages = st.builds(
 
 @cases(600)
 @given(st.lists(_messages, max_size=3))
+@example([f'INFO:  pilot_planner 1 {{"planning_ms": {10**400}}}'])
+@example([f'pilot_planner 1 {{"estimates": [{{"block": 1, "names": [], "rows": {10**400}}}]}}'])
 def test_any_notices_are_read_or_passed_over(notices: list[str]) -> None:
     report = parse_report(notices)
     assert all(isinstance(number, int) for number in report.applied)

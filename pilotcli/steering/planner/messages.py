@@ -86,7 +86,7 @@ def parse_report(notices: Iterable[str]) -> Report:
         if at >= 0:
             try:
                 told = _told(notice, at)
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
                 continue  # raised by a function of the workload's, not by the module
             for key, value in told.items():
                 found.setdefault(key, value)
