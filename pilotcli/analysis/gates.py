@@ -1,7 +1,8 @@
 """Gates: the conditions under which a comparison fails, as `--fail-if` states them.
 
 Only what is outside the noise fails: a slow-down counts when its verdict is `slower`, and then by
-how much was measured; a speed-up below a limit, when its whole interval lies below.
+how much was measured; a speed-up below a limit, when its whole interval lies below. Where no query
+ran well in both there is nothing to pass by, and what looks at the whole fails.
 """
 
 from __future__ import annotations
@@ -92,6 +93,16 @@ def parse_gate(text: str) -> Gate:
             hint=f"Write for instance: {_example(metric)}",
         )
     limit = float(number)
+    if kind == "slowdown" and unit is None and limit >= 1:
+        raise UsageError(
+            f"--fail-if {text!r}: {number} without a unit stands for {limit:.0%}",
+            hint=f"Write '{metric} {sign} {number}%', or '{metric} {sign} {limit:.0%}'.",
+        )
+    if kind == "slowdown" and unit == "x" and limit < 1:
+        raise UsageError(
+            f"--fail-if {text!r}: {number} times as long is no slow-down",
+            hint=f"Write for instance: --fail-if '{metric} > 1.05x'",
+        )
     if kind == "slowdown":
         limit = limit / 100 if unit == "%" else limit - 1 if unit == "x" else limit
     return Gate(text.strip(), metric, sign, limit)
@@ -126,7 +137,9 @@ def _reason(comparison: Comparison, gate: Gate) -> str | None:
 
 
 def _of_effect(effect: Effect, gate: Gate, kind: str) -> str | None:
-    if effect.speedup is None or effect.low is None or effect.high is None:
+    if effect.speedup is None:
+        return "nothing could be measured: no query ran well in both"
+    if effect.low is None or effect.high is None:
         return None
     holds = _SIGNS[gate.sign]
     interval = f"({effect.confidence:.0%} interval {effect.low:.2f}x to {effect.high:.2f}x)"

@@ -86,6 +86,18 @@ def test_totals(text: str, total: Effect, fails: bool) -> None:
     assert all(reason.startswith(f"{text}: it is ") for _, reason in found)
 
 
+@pytest.mark.parametrize("text", ["total.slowdown > 5%", "geometric.speedup < 0.5"])
+def test_a_driver_that_breaks_every_query_does_not_pass(text: str) -> None:
+    nothing = Effect(None, None, None, 0.98, "unclear", "made up")
+    [(_, reason)] = failed_gates(compared(nothing, query("q", "failed", None)), [parse_gate(text)])
+    assert reason == f"{text}: nothing could be measured: no query ran well in both"
+
+
+def test_too_few_rounds_for_an_interval_fail_nothing() -> None:
+    unsure = Effect(0.2, None, None, 0.98, "unclear", "made up")
+    assert failed_gates(compared(unsure), [parse_gate("total.slowdown > 5%")]) == []
+
+
 def test_single_queries() -> None:
     comparison = compared(
         FASTER,
@@ -138,6 +150,9 @@ def test_single_queries() -> None:
         ("total.speedup > 2", "says nothing"),
         ("total.speedup < 120%", "says nothing"),
         ("queries.slower > 5%", "says nothing"),
+        ("total.slowdown > 5", "5 without a unit stands for 500%"),
+        ("any.slowdown > 1.5", "1.5 without a unit stands for 150%"),
+        ("any.slowdown > 0.5x", "0.5 times as long is no slow-down"),
     ],
 )
 def test_what_is_no_condition_is_refused(text: str, said: str) -> None:
