@@ -217,11 +217,9 @@ def _compared(
     rank = signed_rank(timed)
     total = effect_of(total_interval(timed, paired=paired), rank, rounds=_least(timed))
     geometric = effect_of(geometric_interval(timed), rank, rounds=1)
-    costs_a, costs_b = _costs(a, times, 0), _costs(b, times, 1)
-    sum_a, sum_b = (
-        sum(whole_s(both[at]) for both, sample in zip(times, samples, strict=True) if sample)
-        for at in (0, 1)
-    )
+    both_ran = [both for both, sample in zip(times, samples, strict=True) if sample is not None]
+    costs_a, costs_b = _costs(a, both_ran, 0), _costs(b, both_ran, 1)
+    sum_a, sum_b = (sum(whole_s(both[at]) for both in both_ran) for at in (0, 1))
     gain_s = sum_b - sum_a
     rounds = max(1, a.rounds)
     trained = sum_a + a.training_s / rounds
@@ -389,7 +387,7 @@ def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult], sql: str) -> An
 
 
 def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:
-    own = [both[at] for both in times if both[at].mean_s is not None]
+    own = [both[at] for both in times]
     return Costs(
         query_s=sum(one.mean_s for one in own if one.mean_s is not None),
         planning_s=_known_sum(one.planning_s for one in own),
@@ -432,6 +430,10 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
         if run.status == "interrupted" or (run.status == "running" and not run.alive):
             state = "interrupted" if run.status == "interrupted" else "killed"
             yield f"run {run.run_id} is not a whole one: it was {state}"
+    failed = sum(bool(one.a.failed or one.b.failed) for one in queries)
+    if failed:
+        noun = "query" if failed == 1 else "queries"
+        yield f"{failed} {noun} failed in one of the runs or in both, and count in neither time"
     timeouts = sum(bool(one.a.timeouts or one.b.timeouts) for one in queries)
     if timeouts:
         noun = "query" if timeouts == 1 else "queries"

@@ -135,6 +135,8 @@ class Unmatched:
 class Costs:
     """Where the time of one run went, in seconds a replay of the workload; `training_s` in all.
 
+    Only queries that ran well in both runs are in it, so that those of both are the same ones.
+
     `query_s` is the client's time for the queries, with `planning_s` and `execution_s` in it as far
     as the server told. `training_s` is what updates and pretrainings of models took in this run,
     `events_s` all other events.
