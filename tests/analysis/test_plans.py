@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,11 @@ from paired import run_pair
 from project_folder import Project
 
 from pilotcli.analysis.plans import plan_changes, plan_shape, q_error, same_plan, tree_of
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
+
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 SCAN = {
     "Node Type": "Seq Scan",
@@ -125,7 +131,7 @@ nodes = st.recursive(
         st.sampled_from(
             ["Node Type", "Alias", "Plan Rows", "Actual Rows", "Actual Loops", "Filter"]
         ),
-        st.none() | st.booleans() | st.text(max_size=5) | st.floats() | st.lists(st.none()),
+        st.none() | st.booleans() | st.text(max_size=5) | st.floats() | st.integers(),
     ),
     lambda inner: st.fixed_dictionaries(
         {"Node Type": st.text(max_size=5), "Plans": st.lists(inner)}
@@ -200,3 +206,99 @@ def test_diff_without_plans_says_how_to_keep_them(project: Project) -> None:
     assert "Result" in done.stdout
     refused = project.command("runs", "diff", "1", "--query", "q1")
     assert "took turns with no other run" in refused.stderr
+
+
+def over(kind: str, *children: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"Plan": {"Node Type": kind, "Plan Rows": 5, "Plans": children, **more}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            over("Aggregate", SCAN, Strategy="Hashed"),
+            over("Aggregate", SCAN, Strategy="Sorted"),
+            ["GroupAggregate: none → one", "HashAggregate: one → none"],
+        ),
+        (
+            over("Limit", SCAN),
+            over("Limit", {**SCAN, "Parallel Aware": True}),
+            ["u: Seq Scan → Parallel Seq Scan"],
+        ),
+        (over("Append", SCAN, OTHER), over("Append", SCAN), ["no longer read: p"]),
+        (
+            joined("Hash Join", SCAN, OTHER),
+            joined("Hash Join", SCAN, OTHER, **{"Join Type": "Left"}),
+            ["join of p u: Hash Join → Hash Left Join"],
+        ),
+        (
+            over("Sort", over("Limit", SCAN)["Plan"]),
+            over("Limit", over("Sort", SCAN)["Plan"]),
+            ["the same nodes, one below the other in another way"],
+        ),
+    ],
+)
+def test_no_other_structure_goes_unsaid(
+    before: dict[str, Any], after: dict[str, Any], told: list[str]
+) -> None:
+    assert not same_plan(before, after)
+    assert plan_changes(before, after) == told
+
+
+def test_what_one_worker_returns_is_no_other_estimate() -> None:
+    parallel = {**OTHER, "Plan Rows": 417, "Parallel Aware": True}
+    told = plan_changes({"Plan": OTHER}, over("Gather", parallel))
+    assert not any("rows expected" in one for one in told)
+
+
+def test_a_node_is_judged_by_its_loops() -> None:
+    for node, error in (
+        ({"Plan Rows": 1, "Actual Rows": 0, "Actual Loops": 1000}, 1.0),  # rounded by the server
+        ({"Plan Rows": 1, "Actual Rows": 7, "Actual Loops": 1000}, 7.0),
+        ({"Plan Rows": 500, "Actual Rows": 0, "Actual Loops": 0}, None),  # it never ran
+    ):
+        tree = tree_of({"Plan": {**SCAN, **node}})
+        assert tree is not None and tree.q_error == error
+
+
+def test_numbers_of_any_size_are_read() -> None:
+    for number in (10**400, 1e308, -(10**400)):
+        huge = {**SCAN, "Plan Rows": number, "Actual Rows": number, "Actual Loops": number}
+        tree = tree_of({"Plan": huge})
+        assert tree is not None
+        assert tree.q_error is None or tree.q_error >= 1
+        assert isinstance(plan_changes({"Plan": huge}, {"Plan": SCAN}), list)
+
+
+@pytest.mark.skipif(not INSTALLED, reason="no other PostgreSQL is installed")
+def test_real_plans_of_an_older_server_are_told_apart() -> None:
+    with tempfile.TemporaryDirectory(prefix="pilot-plans-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        config = PostgreSQLConfig(home=Path(folder) / "home")
+        config.postgres_bin = INSTALLED[-1].parent
+        target = open_target(config)
+        try:
+            _tell_grouping_apart(target)
+        finally:
+            target.close()
+
+
+def test_real_plans_of_the_own_server_are_told_apart(target: Target) -> None:
+    _tell_grouping_apart(target)
+
+
+def _tell_grouping_apart(target: Target) -> None:
+    sql = "SELECT relkind, count(*) FROM pg_class GROUP BY relkind"
+    session = target.session()
+    try:
+        plans = []
+        for setting in ("on", "off"):
+            session.execute(f"SET enable_hashagg = {setting}")
+            told = session.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").rows[0][0]
+            plans.append((json.loads(told) if isinstance(told, str) else told)[0])
+    finally:
+        session.close()
+    assert not same_plan(*plans)
+    assert "HashAggregate: one → none" in plan_changes(*plans)
+    tree = tree_of(plans[1])
+    assert tree is not None and tree.title == "GroupAggregate"
