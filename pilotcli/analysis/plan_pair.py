@@ -23,8 +23,9 @@ class PlanSide:
     """A query in one run.
 
     `plan` is its last plan, with actual rows where they were taken; None where none was kept.
-    `mean_s` is the mean of its whole times, None when it never ended. `steering` is what was
-    pushed into its last execution.
+    `mean_s` is the mean of its whole times in seconds, of which a time-out counts as twice its
+    limit; None when it never ended well. `timeouts` says how many did, `error` the last error.
+    `steering` is what was pushed into its last execution.
     """
 
     run_id: int
@@ -32,6 +33,8 @@ class PlanSide:
     mean_s: float | None
     steering: Sequence[str]
     plan: Mapping[str, Any] | None
+    timeouts: int = 0
+    error: str | None = None
 
     @property
     def tree(self) -> PlanNode | None:
@@ -70,6 +73,8 @@ class PlanPair:
                     "run_id": side.run_id,
                     "name": side.name,
                     "mean_s": side.mean_s,
+                    "timeouts": side.timeouts,
+                    "error": side.error,
                     "steering": list(side.steering),
                     "plan": side.plan,
                 }
@@ -96,20 +101,40 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
         else:
             home_b, id_b = named_run(home, baseline)
         found = _find(journal_a, id_a, query)
-        side_a = _side(journal_a, id_a, found, "the driver" if record.paired_with else "A")
+        paired = home_a == home_b and record.paired_with in (id_a, id_b)
+        if (home_a, id_a) == (home_b, id_b):
+            raise UsageError(
+                f"run {id_a} would be compared with itself",
+                hint="Name two runs; see: pilot runs list",
+            )
+        side_a = _side(journal_a, id_a, found, _name(journal_a, id_a, "A", paired))
     with open_journal(home_b) as journal_b:
+        name = _name(journal_b, id_b, "B", paired)
+        # Of a long statement only the beginning is kept, and its length.
         other = next(
-            (one for one in journal_b.queries(id_b) if one.sql == found.sql),
+            (
+                one
+                for one in journal_b.queries(id_b)
+                if (one.sql, one.sql_chars) == (found.sql, found.sql_chars)
+            ),
             None,
         )
-        journal_b.run(id_b)
         if other is None:
             raise UsageError(
                 f"run {id_b} has no query with the text of {found.label}",
-                hint="Queries are matched by their text: compare runs of the same workload.",
+                hint="Statements that write run in the driver's arm alone, where both arms share a "
+                "database."
+                if paired
+                else "Queries are matched by their text: compare runs of the same workload.",
             )
-        side_b = _side(journal_b, id_b, other, "the baseline" if record.paired_with else "B")
+        side_b = _side(journal_b, id_b, other, name)
     return PlanPair(found.label, found.sql, found.file, found.line, side_a, side_b)
+
+
+def _name(journal: JournalReader, run_id: int, letter: str, paired: bool) -> str:
+    """What a run is called. Raises `StorageError` when there is none of that number."""
+    arm = journal.run(run_id).arm
+    return f"the {arm}" if paired and arm is not None else letter
 
 
 def _find(journal: JournalReader, run_id: int, query: str) -> QueryRecord:
@@ -140,4 +165,6 @@ def _side(journal: JournalReader, run_id: int, query: QueryRecord, name: str) ->
         mean_s=fmean(timed) if timed else None,
         steering=tuple(reports[-1].applied) if reports else (),
         plan=plan,
+        timeouts=sum(one.status == "timeout" for one in results),
+        error=next((one.error for one in reversed(results) if one.error and not one.ok), None),
     )

@@ -11,7 +11,7 @@ from pilotcli.analysis.plan_pair import PlanPair, PlanSide
 from pilotcli.analysis.plans import PlanNode
 from pilotcli.views.console import out, styled, wants_live
 from pilotcli.views.tables import show_json
-from pilotcli.views.text import Line, clean, clip_line, duration, line_text, width
+from pilotcli.views.text import Line, clean, clip_line, duration, line_text, plural, width
 
 __all__ = ["q_error_style", "show_plan_pair"]
 
@@ -54,6 +54,10 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
             for line in side:
                 styled(clip_line(line, wide))
             out()
+    for told in (pair.b, pair.a):
+        if told.mean_s is None and told.error is not None:
+            out()
+            out(f"run {told.run_id} failed: {clean(told.error)}")
     if pair.changes:
         out()
         out("What differs")
@@ -64,17 +68,22 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
         out("The plans have the same structure, and much the same estimates.")
     if any(side.tree is not None and side.tree.actual is not None for side in (pair.a, pair.b)):
         out()
-        out("rows: expected → actual; ! the factor between them is 2 or more, !! 10, !!! 100")
+        out("rows: expected → actual; ! off by a factor of 2 or more in each loop, !! 10, !!! 100")
 
 
 def _side(side: PlanSide) -> list[Line]:
     steering = side.steering
     took = duration(side.mean_s) if side.mean_s is not None else "failed"
+    if side.mean_s is not None and side.timeouts:
+        took += f", with {plural(side.timeouts, 'time-out')} counted twice"
     lines: list[Line] = [
         [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
     ]
     lines += [[(f"pushed: {clean(one)}", "cyan")] for one in steering]
     lines.append([("", "")])
+    if side.tree is None and side.mean_s is None and side.error is not None:
+        lines.append([("no plan: it failed", "red")])
+        return lines
     if side.tree is None:
         lines.append([("no plan was kept (pilot run --plans)", "yellow")])
         return lines
@@ -89,8 +98,12 @@ def _tree(tree: PlanNode) -> list[Line]:
         node, first, rest = waiting.pop()
         mark, style = q_error_style(node.q_error)
         rows = f"{node.estimated:,.0f}"
-        if node.actual is not None:
+        if node.loops == 0:
+            rows += ", never run"
+        elif node.actual is not None:
             rows += f" → {node.actual:,.0f}"
+            if node.loops is not None and node.loops > 1:
+                rows += f" in {node.loops:,} loops"
         role = f"{node.role}: " if node.role in ("InitPlan", "SubPlan") else ""
         lines.append(
             [

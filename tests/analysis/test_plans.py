@@ -302,3 +302,40 @@ def _tell_grouping_apart(target: Target) -> None:
     assert "HashAggregate: one → none" in plan_changes(*plans)
     tree = tree_of(plans[1])
     assert tree is not None and tree.title == "GroupAggregate"
+
+
+def test_diff_names_its_runs_and_says_why_there_is_no_plan(project: Project) -> None:
+    project.write(
+        "own.py",
+        """
+        from pilotcli import HintPushHandler
+
+        class Refused(HintPushHandler):
+            def acquire_injected_data(self, sql):
+                return {"no_such_setting": "1"} if "7" in sql else None
+        """,
+    )
+    project.write(
+        "w.sql",
+        "SELECT 7;\nSELECT pg_sleep(9);\nSELECT 1 + n FROM generate_series(1, 3) AS n;\n"
+        "CREATE TABLE diff_alone AS SELECT 1;\nDROP TABLE diff_alone;\n",
+    )
+    project.config("handlers:\n  - class: own.py:Refused\n")
+    run_pair(project, "w.sql", sets=("run.repeat=1", "run.timeout=200ms"))
+    project.run("w.sql", sets=("run.timeout=200ms", "run.limit=3"))
+    refused = project.command("runs", "diff", "1", "--query", "1").stdout
+    assert "run 1, the driver   failed" in refused
+    assert "no plan: it failed" in refused
+    assert "run 1 failed: the server refuses a pushed setting: unrecognized" in refused
+    assert '"no_such_setting"' in refused
+    late = project.command("runs", "diff", "1", "--query", "2").stdout
+    assert "with 1 time-out counted twice" in late
+    unpaired = project.command("runs", "diff", "2", "3", "--query", "3").stdout
+    assert "run 2, A" in unpaired and "run 3, B" in unpaired
+    for words, said in (
+        (("1", "--query", "4"), "Statements that write run in the driver's arm alone"),
+        (("1", "1", "--query", "3"), "would be compared with itself"),
+    ):
+        outcome = project.command("runs", "diff", *words)
+        assert outcome.returncode == 2
+        assert said in outcome.stderr
