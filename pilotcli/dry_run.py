@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
+from pilotcli.config import RunConfig, choose_embedded
 from pilotcli.config.model import EventSpec
 from pilotcli.errors import PilotError, UsageError
 from pilotcli.event_plan import Registered, describe, firing_plan, kind_of
@@ -99,10 +99,11 @@ def _disabled(spec: EventSpec, base: Path) -> EventListing:
 
 def _built(config: RunConfig) -> tuple[Registered, ...]:
     embedded = choose_embedded(config.database, os.environ)
-    pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
     # Standard output is for what was asked for, not for what drivers print when they are loaded.
     with contextlib.redirect_stdout(sys.stderr):
         plugins = check_plugins(config)
+        config_class = plugins.scheduler().config_class
+        pilot_config = config_class.from_run_config(config, embedded=embedded)
         built = plugins.build_events(pilot_config, plugins.build_models())
     return tuple(Registered(one.spec.name, one.event, kind_of(one.event)) for one in built)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import threading
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pilotcli.capture import driver_output
-from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
+from pilotcli.config import RunConfig, choose_embedded
 from pilotcli.config.home import make_home
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
@@ -359,7 +358,8 @@ def prepared(
                     journal, begin.resume, workload, begin.digest, begin.asked.total
                 )
         embedded = choose_embedded(config.database, os.environ)
-        pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
+        scheduler_class = plugins.scheduler()
+        pilot_config = scheduler_class.config_class.from_run_config(config, embedded=embedded)
         started = time.perf_counter()
         steps = _Steps(bus)
         target = open_target(pilot_config, on_step=steps)
@@ -398,7 +398,7 @@ def prepared(
             models=models,
         )
         stop = stop or threading.Event()
-        scheduler = _scheduler_class(plugins.scheduler)(
+        scheduler = scheduler_class(
             pilot_config,
             target=target,
             bus=bus,
@@ -442,15 +442,6 @@ def prepared(
             left=left,
             watch=watch,
         )
-
-
-def _scheduler_class(path: str | None) -> type[PilotScheduler]:
-    """The scheduler that drivers expect: their controller and data manager come from it."""
-    if path is None:
-        return PilotScheduler
-    module, _, name = path.partition(":")
-    found: type[PilotScheduler] = getattr(importlib.import_module(module), name)
-    return found
 
 
 def _number(model: PilotModel) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
-from pilotcli.config import PilotConfig
+from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
 from pilotcli.databases import open_target
 from pilotcli.databases.base import BaseDBController, Row, Rows, Session, Target
@@ -77,6 +77,8 @@ class PilotScheduler:
     """
 
     data_manager_class: type[DataManager] = DataManager
+    config_class: type[PostgreSQLConfig] = PostgreSQLConfig
+    """Of what events and handlers of a run receive as their config."""
 
     def __init__(
         self,

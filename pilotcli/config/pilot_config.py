@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pilotcli.config.model import DatabaseSection, RunConfig
 from pilotcli.config.secrets import masked
 from pilotcli.redaction import MASK
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["PilotConfig", "PostgreSQLConfig", "choose_embedded"]
 
@@ -107,7 +110,7 @@ class PostgreSQLConfig(PilotConfig):
         self.setup: tuple[Path, ...] = ()
 
     @classmethod
-    def from_run_config(cls, config: RunConfig, *, embedded: bool) -> PostgreSQLConfig:
+    def from_run_config(cls, config: RunConfig, *, embedded: bool) -> Self:
         """The `PilotConfig` of a YAML config; `embedded` is what the loader decided."""
         made = cls(
             db=config.database.name, dsn=config.database.dsn, embedded=embedded, home=config.home

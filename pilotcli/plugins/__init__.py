@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from pilotcli.plugins.aliases import install
 from pilotcli.plugins.checks import Spec, argument_problems, load_class, noun_of
 from pilotcli.plugins.importing import told
 from pilotcli.plugins.signatures import Signature
+from pilotcli.scheduler import PilotScheduler
 from pilotcli.steering.handlers import BasePushHandler
 
 __all__ = ["BuiltEvent", "Plugins", "check_plugins"]
@@ -70,10 +72,17 @@ class Plugins:
             for spec, cls in self.handlers
         )
 
-    @property
-    def scheduler(self) -> str | None:
-        """The scheduler that the events' classes expect, as `module:Class`; None: pilot's own."""
-        return next((cls.scheduler for _, cls in self.events if cls.scheduler is not None), None)
+    def scheduler(self) -> type[PilotScheduler]:
+        """The scheduler that the drivers' classes expect: their config, their controller and their
+        data manager are what comes with it."""
+        wanted = [cls.scheduler for _, cls in self.events]
+        wanted += [cls.scheduler for _, cls in self.handlers]
+        path = next((one for one in wanted if one is not None), None)
+        if path is None:
+            return PilotScheduler
+        module, _, name = path.partition(":")
+        found: type[PilotScheduler] = getattr(importlib.import_module(module), name)
+        return found
 
     def _built(self, spec: Spec, cls: type[Any], arguments: Mapping[str, Any]) -> Any:
         what = f"the {noun_of(spec)} {spec.name!r}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pilotcli.records import Index
 from pilotcli.steering.methods import Method
@@ -42,6 +42,8 @@ class BasePushHandler(ABC):
     interactor: PilotDataInteractor | None = None
     """To look into the database with before deciding: set by the scheduler that the handler is
     registered with, on the run's database and over a connection of its own."""
+    scheduler: ClassVar[str | None] = None
+    """The scheduler of a run with such handlers, as `module:Class`; None for pilot's own."""
 
     def __init__(self, config: PilotConfig | None = None) -> None:
         self.config = config

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
+from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
+from pilotcli.compat.pilotscope.PilotEnum import PushHandlerTriggerLevelEnum
 from pilotcli.compat.pilotscope.records import Records
+from pilotcli.compat.refused import Refused
 from pilotcli.errors import QueryTimeout
 from pilotcli.events import Event
 from pilotcli.scheduler import PilotScheduler as _Own
@@ -29,10 +32,27 @@ class PilotScheduler(_Own):
     """
 
     data_manager_class = DataManager
+    config_class = PostgreSQLConfig
+    data_interactor = Refused(
+        "the scheduler has none",
+        "Say what is pulled with register_required_data, and push with handlers.",
+    )
 
     def __init__(self, config: Any, **options: Any) -> None:
         super().__init__(config, **options)
+        self.user_tasks: list[Any] = []
+        """The push handlers that are registered."""
         atexit.register(self.close)
+
+    @property
+    def events(self) -> list[Event]:
+        """The events that are registered, in their order."""
+        return [one.event for one in self.event_runner.events]
+
+    @property
+    def table_name_for_store_data(self) -> str | None:
+        """The table for what is collected; None where nothing is."""
+        return self._table or None
 
     def controller(self) -> BaseDBController:
         """A controller with PilotScope's further methods."""
@@ -56,6 +76,14 @@ class PilotScheduler(_Own):
         if len({type(one) for one in listed}) != len(listed):
             raise RuntimeError("two handlers of one class cannot be registered")
         super().register_custom_handlers(listed)
+        self.user_tasks += listed
+
+    def push_for_workload(self, first_sql: str) -> None:
+        """Carry out what handlers want for the whole workload. Raises `DriverError`."""
+        super().push_for_workload(first_sql)
+        for handler in self.user_tasks:
+            if getattr(handler, "trigger_level", None) is PushHandlerTriggerLevelEnum.WORKLOAD:
+                handler.have_been_triggered = True
 
     def register_events(self, events: Event | Iterable[Event]) -> None:
         """Add events, one or several."""

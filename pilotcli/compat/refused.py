@@ -1,0 +1,26 @@
+"""Attributes of PilotScope's classes that pilot does not have."""
+
+from __future__ import annotations
+
+from pilotcli.errors import CapabilityError
+
+__all__ = ["Refused"]
+
+
+class Refused:
+    """Stands for an attribute: to read it from an object raises `CapabilityError`, which says why.
+
+    A driver may set it nevertheless; then it is the driver's own.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        self._message = message
+        self._hint = hint
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"{owner.__name__}.{name}"
+
+    def __get__(self, found: object, owner: type | None = None) -> Refused:
+        if found is None:
+            return self
+        raise CapabilityError(f"{self._name}: {self._message}", hint=self._hint)
