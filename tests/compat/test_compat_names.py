@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from project_folder import Project
 
+from pilotcli.errors import CapabilityError
+
 SURFACE = [
     (module.strip(), names.split())
     for line in (Path(__file__).parent / "surface.txt").read_text("utf-8").splitlines()
@@ -103,28 +105,97 @@ def test_a_name_that_is_not_there_is_an_ordinary_import_error(tmp_path: Path) ->
     assert python(code, tmp_path) == "No module named 'pilotscope.Nothing'"
 
 
-def documented() -> list[tuple[str, str]]:
-    """Module and name of each row of the table in docs/pilotscope.md."""
+PILOTSCOPE = [
+    (module, cls, names.split())
+    for line in (Path(__file__).parent / "pilotscope.txt").read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
+    for place, _, names in [line.rpartition(": ")]
+    for module, _, cls in [place.partition(":")]
+]
+MODULES = {module: names for module, cls, names in PILOTSCOPE if not cls}
+CLASSES = [(module, cls, names) for module, cls, names in PILOTSCOPE if cls]
+
+
+def bare(name: str) -> str:
+    return name.partition("(")[0]
+
+
+def arguments(name: str) -> set[str]:
+    """The arguments that a name is listed with."""
+    return set(filter(None, name.partition("(")[2].rstrip(")").split(",")))
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """Module and name of each row of the table in docs/pilotscope.md, and what it says."""
     page = (Path(__file__).parents[2] / "docs" / "pilotscope.md").read_text("utf-8")
-    rows, module = [], ""
+    rows, module = {}, ""
     for line in page[page.index("## Names") :].splitlines():
         cells = [cell.strip().strip("`") for cell in line.split("|")[1:-1]]
         if len(cells) == 4 and cells[2] in ("same", "better", "refused"):
             module = cells[0] or module
-            rows.append((module, cells[1]))
+            assert (module, cells[1]) not in rows
+            rows[module, cells[1]] = cells[2]
     return rows
 
 
-def test_the_table_has_every_public_name_and_no_other() -> None:
-
+def test_all_of_pilotscope_is_there_and_nothing_else() -> None:
     root = Path(__file__).parents[2] / "pilotcli" / "compat" / "pilotscope"
-    public = []
+    found = {}
     for path in sorted(root.rglob("*.py")):
         if path.name not in ("__init__.py", "records.py"):  # the latter is no module of its
             module = ".".join(path.relative_to(root).with_suffix("").parts)
-            found = importlib.import_module(f"pilotcli.compat.pilotscope.{module}")
-            public += [(module, name) for name in found.__all__ if name != "provided"]
-    assert sorted(documented()) == sorted(public)
+            ours = importlib.import_module(f"pilotcli.compat.pilotscope.{module}")
+            found[module] = sorted(name for name in ours.__all__ if name != "provided")
+    assert found == {module: sorted(map(bare, names)) for module, names in MODULES.items()}
+
+
+def test_the_table_has_every_name_and_no_other() -> None:
+    names = {(module, bare(name)) for module, names in MODULES.items() for name in names}
+    members = {(module, f"{cls}.{bare(one)}") for module, cls, listed in CLASSES for one in listed}
+    rows = set(documented())
+    assert {row for row in rows if "." not in row[1]} == names
+    assert {row for row in rows if "." in row[1]} <= members
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, one) for module, names in MODULES.items() for one in names if arguments(one)],
+)
+def test_functions_take_pilotscopes_arguments(module: str, name: str) -> None:
+    found = getattr(importlib.import_module(f"pilotcli.compat.pilotscope.{module}"), bare(name))
+    assert arguments(name) <= set(inspect.signature(found).parameters)
+
+
+@pytest.mark.parametrize(("module", "cls", "names"), CLASSES)
+def test_classes_have_pilotscopes_members(module: str, cls: str, names: list[str]) -> None:
+    found = getattr(importlib.import_module(f"pilotcli.compat.pilotscope.{module}"), cls)
+    set_by_init = set(re.findall(r"self\.(\w+)(?=[^=\n(]*[^=!<>\n(]= )", sources(found)))
+    for name in names:
+        if hasattr(found, bare(name)):
+            if "(" in name:
+                parameters = inspect.signature(getattr(found, bare(name))).parameters
+                assert arguments(name) <= set(parameters), name
+        else:
+            known = set_by_init | set(getattr(found, "__dataclass_fields__", ()))
+            assert bare(name) in known, name
+
+
+REFUSED_MEMBERS = [
+    (module, *name.split("."))
+    for (module, name), verdict in documented().items()
+    if "." in name and verdict == "refused"
+]
+
+
+@pytest.mark.parametrize(("module", "cls", "name"), REFUSED_MEMBERS)
+def test_what_is_refused_says_why(module: str, cls: str, name: str) -> None:
+    found = getattr(importlib.import_module(f"pilotcli.compat.pilotscope.{module}"), cls)
+    made = object.__new__(type(cls, (found,), {"process": None}))
+    with pytest.raises(CapabilityError) as refusal:
+        member = getattr(made, name)
+        parameters = inspect.signature(member).parameters
+        member(*[None for one in parameters.values() if one.default is one.empty])
+    assert refusal.value.hint
 
 
 def test_records_are_a_data_frame_as_soon_as_they_are_looked_at() -> None:
@@ -178,4 +249,6 @@ def test_methods_are_there_take_their_arguments_and_are_tested(
 
 def sources(cls: type) -> str:
     """The text of a class and its bases."""
-    return "".join(inspect.getsource(one) for one in cls.__mro__ if one is not object)
+    return "".join(
+        inspect.getsource(one) for one in cls.__mro__ if one.__module__.startswith("pilotcli")
+    )

@@ -390,3 +390,62 @@ def test_a_config_names_a_driver_that_was_written_for_pilotscope(project: Projec
     done = project.command("run", "w.sql")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((project.folder / "numbers.json").read_text()) == {"n": 6}
+
+
+CONFIGURED = """
+from pathlib import Path
+from pilotscope.Anchor.BaseAnchor.BasePushHandler import HintPushHandler
+from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+from pilotscope.PilotConfig import PilotConfig, PostgreSQLConfig
+from pilotscope.PilotEnum import DatabaseEnum, DataFetchMethodEnum, TrainSwitchMode
+from pilotscope.PilotEvent import WorkloadBeforeEvent
+
+
+def note(config, who):
+    assert isinstance(config, PostgreSQLConfig) and isinstance(config, PilotConfig)
+    assert config.db_type == DatabaseEnum.POSTGRESQL and config.is_local
+    assert config.pretraining_model == TrainSwitchMode.WAIT
+    assert config.data_fetch_method == DataFetchMethodEnum.HTTP
+    config.enable_deep_control_local(".", ".")
+    assert config.pg_ctl.endswith("pg_ctl")
+    config.print()
+    with open("noted", "a") as file:
+        file.write(f"{who} {config.db} {config.once_request_timeout}\\n")
+
+
+class Look(WorkloadBeforeEvent):
+    def __init__(self, config):
+        super().__init__(config)
+        note(config, "made")
+
+    def process(self, db_controller, data_manager):
+        note(self.config, "event")
+        interactor = PilotDataInteractor(self.config)
+        interactor.pull_record()
+        found = interactor.execute("SELECT current_database() AS d").records
+        assert found["d"].tolist() == [self.config.db]
+
+
+class Hints(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        note(self.config, "handler")
+        return {"work_mem": "5MB"}
+"""
+
+
+@pytest.mark.parametrize("drivers", ["events", "handlers"])
+def test_in_a_run_a_drivers_config_is_of_pilotscopes_class(project: Project, drivers: str) -> None:
+    project.write("driver.py", CONFIGURED)
+    project.write("w.sql", "SELECT 1;")
+    project.config(
+        "run: {timeout: 7}\n"
+        + ("events: ['driver.py:Look']" if drivers == "events" else "handlers: ['driver.py:Hints']")
+    )
+    done = project.command("run", "w.sql")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pg_ctl = " in done.stdout + done.stderr
+    noted = (project.folder / "noted").read_text().splitlines()
+    who = ["made", "event"] if drivers == "events" else ["handler"]
+    assert noted == [f"{one} pilot 7.0" for one in who]
+    listed = project.command("events", "list")
+    assert listed.returncode == 0, listed.stderr

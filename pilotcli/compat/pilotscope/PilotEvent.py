@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilotcli import events as own
+from pilotcli.compat.refused import Refused
 from pilotcli.events import Event
 
 __all__ = [
@@ -23,18 +24,25 @@ class QueryFinishEvent(own.QueryFinishEvent):
     """pilot's own."""
 
     scheduler = _SCHEDULER
+    query_execution_count = Refused(
+        "the scheduler counts the queries of all events", "An event may count its own calls."
+    )
 
 
 class WorkloadBeforeEvent(own.WorkloadBeforeEvent):
     """pilot's own."""
 
     scheduler = _SCHEDULER
+    already_been_called = Refused(
+        "the scheduler knows which events have fired", "See enable, or pilot runs show."
+    )
 
 
 class PeriodicModelUpdateEvent(own.PeriodicModelUpdateEvent):
     """pilot's own, with the name under which PilotScope keeps `execute_on_init`."""
 
     scheduler = _SCHEDULER
+    query_execution_count = QueryFinishEvent.query_execution_count
 
     @property
     def execute_before_first_query(self) -> bool:

@@ -15,3 +15,5 @@ class PilotSysConfig:
     """The key column of every table that `DataManager` makes."""
     DATA_VISIT_RECORD_TABLE = VISITS
     """The table that remembers how far each reader has read."""
+    ANCHOR_TRANS_JSON_KEY = "anchor"
+    """A word of the messages between PilotScope and its patched server."""

@@ -46,6 +46,10 @@ class Drawer:
         figure.savefig(path, bbox_inches="tight")
         return path
 
+    @classmethod
+    def draw_line(cls, name_2_values: Mapping[str, Iterable[float]]) -> None:
+        """Does nothing, as in PilotScope, which does not say to which file it would draw."""
+
 
 def _mean(values: Iterable[float]) -> float:
     listed = [float(one) for one in values]

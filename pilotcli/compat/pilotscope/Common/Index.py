@@ -21,7 +21,10 @@ class Index(_Own):
     hypopg_name: str | None = None
 
     def __init__(self, columns: Iterable[str], table: str, index_name: str | None = None) -> None:
-        super().__init__(tuple(columns), table, index_name)
+        named = tuple(columns)
+        if not named:
+            raise ValueError(f"an index on {table!r} needs a column at least")
+        super().__init__(named, table, index_name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -44,3 +47,31 @@ class Index(_Own):
     def joined_column_names(self) -> str:
         """The columns, with commas in between."""
         return ", ".join(self.columns)
+
+    def index_idx(self) -> str:
+        """The same as `get_index_name`."""
+        return self.get_index_name()
+
+    def is_single_column(self) -> bool:
+        """Whether it has one column."""
+        return len(self.columns) == 1
+
+    def appendable_by(self, other: Index) -> bool:
+        """Whether `other` is on one column of the same table that is not in this index yet."""
+        return (
+            isinstance(other, Index)
+            and other.table == self.table
+            and other.is_single_column()
+            and other.columns[0] not in self.columns
+        )
+
+    def subsumes(self, other: Index) -> bool:
+        """Whether this index begins with all columns of `other`, on the same table."""
+        if not isinstance(other, Index) or other.table != self.table:
+            return False
+        return tuple(self.columns[: len(other.columns)]) == tuple(other.columns)
+
+    def prefixes(self) -> list[Index]:
+        """The indexes on the first columns of this one, the widest first."""
+        widths = range(len(self.columns) - 1, 0, -1)
+        return [Index(self.columns[:width], self.table) for width in widths]

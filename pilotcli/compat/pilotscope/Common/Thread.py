@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 __all__ = ["ValueThread"]
@@ -11,15 +12,25 @@ __all__ = ["ValueThread"]
 class ValueThread(threading.Thread):
     """`join` returns what the target has returned, and raises what it has raised."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., Any] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = True,
+    ) -> None:
+        super().__init__(group, target, name, args, kwargs, daemon=daemon)
         self.result: Any = None
         self.exception: BaseException | None = None
 
     def run(self) -> None:
         """Call the target."""
         try:
-            self.result = self._target(*self._args, **self._kwargs)  # type: ignore[attr-defined]
+            if self._target is not None:  # type: ignore[attr-defined]
+                self.result = self._target(*self._args, **self._kwargs)  # type: ignore[attr-defined]
         except BaseException as error:  # noqa: BLE001 - raised again by join()
             self.exception = error
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
+    "all_https",
+    "deprecated",
+    "extract_anchor_handlers",
+    "extract_handlers",
     "get_pg_hints",
     "is_number",
     "json_str_to_json_obj",
     "pilotscope_exit",
+    "plan_to_pg_hint",
+    "singleton",
     "sum_list",
     "wait_futures_results",
 ]
+
+T = TypeVar("T")
+
+all_https: list[Any] = []
+"""Servers that `pilotscope_exit` shuts down; pilot itself needs none."""
 
 _JOINS = {"Nested Loop": "NestLoop", "Hash Join": "HashJoin", "Merge Join": "MergeJoin"}
 _SCANS = {
@@ -59,8 +72,55 @@ def wait_futures_results(futures: list[Future[Any]]) -> list[Any]:
 
 
 def pilotscope_exit(e: BaseException | None = None) -> None:
-    """Say that the program ends, and why; pilot needs nothing else at that time."""
+    """Say that the program ends, and why, and shut down what is in `all_https`."""
     print("pilotscope ends" if e is None else f"pilotscope ends: {e}")  # noqa: T201
+    for server in all_https:
+        server.shutdown()
+
+
+def extract_handlers(handlers: Iterable[T], extract_pull_anchor: bool) -> list[T]:
+    """The pull handlers among `handlers`, or the push handlers, in their order."""
+    kind = _kind(extract_pull_anchor)
+    return [one for one in handlers if isinstance(one, kind)]
+
+
+def extract_anchor_handlers(
+    anchor_2_handlers: Mapping[Any, T], is_fetch_anchor: bool = True
+) -> dict[Any, T]:
+    """The entries with pull handlers, or those with push handlers."""
+    kind = _kind(is_fetch_anchor)
+    return {anchor: one for anchor, one in anchor_2_handlers.items() if isinstance(one, kind)}
+
+
+def _kind(is_pull: bool) -> type:
+    from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePullHandler import BasePullHandler
+    from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import BasePushHandler
+
+    return BasePullHandler if is_pull else BasePushHandler
+
+
+def singleton(class_: Callable[..., T]) -> Callable[..., T]:
+    """A class decorator: the first call makes the one object, which every call returns."""
+    made: list[T] = []
+
+    @functools.wraps(class_, updated=())
+    def instance(*arguments: Any, **named: Any) -> T:
+        if not made:
+            made.append(class_(*arguments, **named))
+        return made[0]
+
+    return instance
+
+
+def deprecated(func: Callable[..., T]) -> Callable[..., T]:
+    """A decorator: calls warn with `DeprecationWarning`."""
+
+    @functools.wraps(func)
+    def wrapper(*arguments: Any, **named: Any) -> T:
+        warnings.warn(f"{func.__name__} is deprecated", DeprecationWarning, stacklevel=2)
+        return func(*arguments, **named)
+
+    return wrapper
 
 
 def get_pg_hints(plan_obj: Mapping[str, Any]) -> str:
@@ -70,6 +130,19 @@ def get_pg_hints(plan_obj: Mapping[str, Any]) -> str:
     order = _hints_of(plan_obj["Plan"], hints)
     leading = f"Leading({_nested(order)})" if isinstance(order, tuple) else ""
     return "/*+\n" + "\n".join(filter(None, [*hints, leading])) + "\n*/\n"
+
+
+def plan_to_pg_hint(
+    plan_obj: Mapping[str, Any], scan_hint_list: list[str], join_hint_list: list[str]
+) -> Any:
+    """Add pg_hint_plan's hints for a node of a plan, and those below it, to the two lists; returns
+    its relations as nested pairs, None without any."""
+    hints: list[str] = []
+    order = _hints_of(plan_obj, hints)
+    joins = tuple(f"{one}(" for one in _JOINS.values())
+    for one in hints:
+        (join_hint_list if one.startswith(joins) else scan_hint_list).append(one)
+    return order
 
 
 def _hints_of(node: Mapping[str, Any], hints: list[str]) -> Any:

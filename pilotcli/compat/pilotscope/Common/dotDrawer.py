@@ -40,12 +40,15 @@ class DotDrawer:
 class PlanDotDrawer:
     """Draws the plan of `EXPLAIN (FORMAT JSON)`."""
 
+    dot_node_id = 0
+    """The number of a plan's first node."""
+
     @classmethod
     def get_plan_dot_str(cls, plan: Mapping[str, Any] | str) -> str:
         """The plan as a graph, an edge from each node to the one that it feeds; `plan` is an object
         with the key `Plan`, or the text of one. The plan itself is left as it is."""
         told: Any = json_str_to_json_obj(plan) if isinstance(plan, str) else plan
-        drawer, numbers = DotDrawer(), itertools.count()
+        drawer, numbers = DotDrawer(), itertools.count(cls.dot_node_id)
 
         def add(node: Mapping[str, Any]) -> int:
             number = next(numbers)

@@ -2,27 +2,123 @@
 
 from __future__ import annotations
 
-from typing import Any
+import weakref
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from pilotcli.compat import sqla
 from pilotcli.compat.pilotscope.Common.Index import Index
+from pilotcli.compat.refused import Refused
 from pilotcli.databases.controller import PostgreSQLController as _Own
 from pilotcli.databases.controller.what_if import same_index
 from pilotcli.databases.postgres import plan_of
 from pilotcli.errors import CapabilityError
 
-__all__ = ["PostgreSQLController"]
+if TYPE_CHECKING:
+    from pilotcli.config import PilotConfig
+    from pilotcli.databases.base import Target
+
+__all__ = ["PostgreSQLController", "SimulateIndexVisitor"]
 
 
 class PostgreSQLController(_Own):
-    """pilot's controller, with what else PilotScope's drivers call."""
+    """pilot's controller, with what else PilotScope's drivers call.
 
-    def _connect_if_loss(self) -> None:
+    `echo` is kept, and shows what `engine` sends; what pilot sends is in the server's log.
+    """
+
+    instances: ClassVar[weakref.WeakSet[PostgreSQLController]] = weakref.WeakSet()
+    """All controllers that somebody holds."""
+
+    connection_thread = Refused(
+        "pilot keeps a session of its own for each thread",
+        "Use execute(), or SQLAlchemy's connections: engine.connect().",
+    )
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        echo: bool = False,
+        enable_simulate_index: bool = False,
+        *,
+        target: Target | None = None,
+    ) -> None:
+        super().__init__(config, target=target, enable_simulate_index=enable_simulate_index)
+        self.echo = echo
+        self.instances.add(self)
+
+    @cached_property
+    def engine(self) -> Any:
+        """SQLAlchemy's engine on this database, whose connections are apart from this controller's
+        sessions. Raises `CapabilityError` where SQLAlchemy is not installed."""
+        return sqla.engine_of(self, echo=self.echo)
+
+    @cached_property
+    def metadata(self) -> Any:
+        """SQLAlchemy's collection of the tables that were asked for; likewise."""
+        return sqla.metadata()
+
+    @property
+    def simulate_index_visitor(self) -> SimulateIndexVisitor:
+        """What-if indexes by themselves. Raises `CapabilityError` without `enable_simulate_index`,
+        since the methods would be about real ones."""
+        return SimulateIndexVisitor(self)
+
+    def get_sqla_table(self, table_name: str) -> Any:
+        """SQLAlchemy's description of a table; as `engine`."""
+        return sqla.table_of(table_name, self.metadata, self.engine)
+
+    def get_connection(self) -> Any:
+        """Refused, as `connection_thread`. Raises `CapabilityError`."""
+        return self.connection_thread
+
+    def connect_if_loss(self) -> None:
         """Connect unless that is so: pilot does it whenever it is needed."""
         self.session()
+
+    def disconnect(self) -> None:
+        """Close the calling thread's session; the next call opens another."""
+        session = getattr(self._own, "session", None)
+        if session is not None:
+            session.close()
+
+    def is_connect(self) -> bool:
+        """Whether the calling thread has a session; the server may have ended it meanwhile."""
+        session = getattr(self._own, "session", None)
+        return session is not None and not session.closed
+
+    _connect_if_loss = connect_if_loss
+    _disconnect = disconnect
+    _is_connect = is_connect
+    _get_connection = get_connection
+    _get_sqla_table = get_sqla_table
 
     def _reset(self) -> None:
         """Leave the session as it was when new."""
         self.reset()
+
+    def execute(
+        self,
+        sql: Any,
+        fetch: bool = False,
+        fetch_column_name: bool = False,
+        *,
+        is_reset: bool = False,
+    ) -> Any:
+        """See `pilotcli.PostgreSQLController.execute`; `sql` may be a statement of SQLAlchemy's
+        too."""
+        if not isinstance(sql, str) and hasattr(sql, "compile"):
+            sql = sqla.statement_text(sql, self.session().connection)
+        return super().execute(sql, fetch, fetch_column_name, is_reset=is_reset)
+
+    def status(self) -> str:
+        """Whether the server takes connections, in words like those of `pg_ctl status`."""
+        return "server is running" if self.is_running() else "no server is running"
+
+    def write_knob_to_file(self, knobs: Mapping[str, object]) -> None:
+        """See `pilotcli.PostgreSQLController.write_knob_to_file`."""
+        super().write_knob_to_file(knobs)
 
     def _surun(self, cmd: str) -> int:
         raise CapabilityError(
@@ -40,19 +136,31 @@ class PostgreSQLController(_Own):
         """As pilot's, in PilotScope's class."""
         return [_as_theirs(one) for one in super().get_all_indexes()]
 
-    def get_existed_indexes(self, table_name: str) -> list[Any]:
+    def get_existed_indexes(self, table: str) -> list[Any]:
         """As pilot's, in PilotScope's class."""
-        return [_as_theirs(one) for one in super().get_existed_indexes(table_name)]
+        return [_as_theirs(one) for one in super().get_existed_indexes(table)]
 
-    def get_existed_index(self, table_name: str) -> list[Any]:
+    def get_existed_index(self, table: str) -> list[Any]:
         """The older name of `get_existed_indexes`."""
-        return self.get_existed_indexes(table_name)
+        return self.get_existed_indexes(table)
+
+    def get_index_number(self, table: str) -> int:
+        """How many indexes a table has, those behind constraints not counted."""
+        return super().get_index_number(table)
+
+    def get_explain_sql(self, sql: str, execute: bool, comment: str = "") -> str:
+        """The `EXPLAIN` of `sql`, which runs it where `execute`."""
+        analyze = "ANALYZE, " if execute else ""
+        return f"{comment} EXPLAIN ({analyze}VERBOSE, SETTINGS, SUMMARY, FORMAT JSON) {sql}".strip()
+
+    def modify_sql_for_ignore_records(self, sql: str, is_execute: bool) -> str:
+        """The same, without a comment: its result has the plan and no rows."""
+        return self.get_explain_sql(sql, is_execute)
 
     def explain_physical_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
         """The planner's plan of `sql`, which is not run: `Plan` and `Planning Time` (ms)."""
-        text = f"{comment} EXPLAIN (VERBOSE, SUMMARY, FORMAT JSON) {sql}"
         with self.simulating() as session:
-            return plan_of(session.execute(text.strip()))
+            return plan_of(session.execute(self.get_explain_sql(sql, False, comment)))
 
     def explain_logical_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
         """The same: a PostgreSQL tells no other plan."""
@@ -60,8 +168,7 @@ class PostgreSQLController(_Own):
 
     def explain_execution_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
         """Run `sql` under `EXPLAIN ANALYZE`: `Plan` and `Execution Time` (ms)."""
-        text = f"{comment} EXPLAIN (ANALYZE, VERBOSE, SUMMARY, FORMAT JSON) {sql}"
-        return plan_of(self.session().execute(text.strip()))
+        return plan_of(self.session().execute(self.get_explain_sql(sql, True, comment)))
 
     def get_estimated_cost(self, sql: str, comment: str = "") -> float:
         """The planner's total cost of `sql`, in its own units."""
@@ -90,6 +197,28 @@ class PostgreSQLController(_Own):
     def get_column_number_of_distinct_value(self, table_name: str, column_name: str) -> int:
         """The number of different values of a column."""
         return int(self.get_number_of_distinct_value(table_name, column_name))
+
+
+class SimulateIndexVisitor:
+    """The what-if indexes of a controller with `enable_simulate_index`; what its methods do and
+    raise is what the controller's of the same names do. Raises `CapabilityError` for another."""
+
+    def __init__(self, db_controller: PostgreSQLController) -> None:
+        if not db_controller.enable_simulate_index:
+            raise CapabilityError(
+                "this controller has no what-if indexes",
+                hint="Make one with enable_simulate_index=True.",
+            )
+        self.db_controller = db_controller
+        self.create_index = db_controller.create_index
+        self.drop_index = db_controller.drop_index
+        self.drop_all_indexes = db_controller.drop_all_indexes
+        self.get_all_indexes = db_controller.get_all_indexes
+        self.get_all_indexes_byte = db_controller.get_all_indexes_byte
+        self.get_table_indexes_byte = db_controller.get_table_indexes_byte
+        self.get_index_byte = db_controller.get_index_byte
+        self.get_index_number = db_controller.get_index_number
+        self.get_existed_index = db_controller.get_existed_index
 
 
 def _as_theirs(index: Any) -> Index:

@@ -2,17 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from pilotcli.compat.pilotscope.PilotConfig import SparkConfig
-from pilotcli.compat.pilotscope.PilotEnum import SparkSQLDataSourceEnum
+from pilotcli.compat.pilotscope.PilotEnum import PilotEnum, SparkSQLDataSourceEnum
 from pilotcli.errors import CapabilityError
 
-__all__ = ["SparkConfig", "SparkSQLController", "SparkSQLDataSourceEnum"]
+__all__ = [
+    "FAILURE",
+    "SUCCESS",
+    "SparkColumn",
+    "SparkConfig",
+    "SparkEngine",
+    "SparkIO",
+    "SparkIOWriteModeEnum",
+    "SparkSQLController",
+    "SparkSQLDataSourceEnum",
+    "SparkSQLTypeEnum",
+    "SparkTable",
+    "sparkSessionFromConfig",
+]
+
+SUCCESS = 1
+FAILURE = 0
 
 
-class SparkSQLController:
-    """Refused: raises `CapabilityError` when it is made."""
+class SparkIOWriteModeEnum(PilotEnum):
+    """What writing a table does with one that is there."""
 
+    OVERWRITE = "overwrite"
+    APPEND = "append"
+    ERROR_IF_EXISTS = "errorifexists"
+    IGNORE = "ignore"
+
+
+class SparkSQLTypeEnum(PilotEnum):
+    """The types of columns, by the names of Spark's own classes."""
+
+    String = "StringType"
+    Integer = "IntegerType"
+    Float = "FloatType"
+
+
+class _Refused:
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        raise CapabilityError("pilot does not work with Spark yet", hint="Use PostgreSQLConfig.")
+        _refuse()
+
+
+class SparkSQLController(_Refused):
+    """Refused: raises `CapabilityError` when it is made, as all others here."""
+
+
+class SparkEngine(_Refused):
+    """A session and its data source."""
+
+
+class SparkIO(_Refused):
+    """A data source."""
+
+
+class SparkTable(_Refused):
+    """A table."""
+
+
+class SparkColumn(_Refused):
+    """A column."""
+
+
+def sparkSessionFromConfig(spark_config: SparkConfig) -> NoReturn:
+    """Refused likewise."""
+    _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise CapabilityError("pilot does not work with Spark yet", hint="Use PostgreSQLConfig.")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pilotcli.compat.pilotscope.DBInteractor.InteractorReceiver import InteractorReceiver
 
-__all__ = ["HttpInteractorReceiver"]
+__all__ = ["HttpInteractorReceiver", "RequestHandler"]
 
 
 class HttpInteractorReceiver(InteractorReceiver):
     """Refused, as its base."""
+
+
+class RequestHandler(InteractorReceiver):
+    """Refused likewise: there is nothing to be heard."""

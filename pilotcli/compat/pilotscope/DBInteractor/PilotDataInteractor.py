@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import NoReturn
 
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PilotConfig, provided
-from pilotcli.errors import QueryTimeout
-from pilotcli.records import PilotTransData
+from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
+from pilotcli.errors import CapabilityError, QueryTimeout
 from pilotcli.steering.interactor import PilotDataInteractor as _Own
 
 __all__ = ["PilotDataInteractor"]
@@ -30,23 +31,15 @@ class PilotDataInteractor(_Own):
         )
         self._owns_controller = True
 
-    def execute(self, sql: str, is_reset: bool = True) -> PilotTransData | None:  # type: ignore[override]
-        """See `pilotcli.PilotDataInteractor.execute`; None for a time-out."""
-        try:
-            return super().execute(sql, is_reset)
-        except QueryTimeout as error:
-            log.warning("no data about a query: %s", error.message)
-            return None
+    def push_pg_hint_comment(self, comment_str: str) -> None:
+        """A comment of pg_hint_plan's hints: `/*+ HashJoin(p u) */`."""
+        super().push_pg_hint_comment(comment_str)
 
-    def execute_batch(  # type: ignore[override]
-        self, sqls: Sequence[str], is_reset: bool = True
-    ) -> list[PilotTransData | None]:
-        """All queries, one after the other, with the same pushes and pulls."""
-        try:
-            return [self.execute(sql, False) for sql in sqls]
-        finally:
-            if is_reset:
-                self.reset()
+    def push_subplan_cost(self, subplan_2_cost: Mapping[str, float]) -> NoReturn:
+        """Refused, as in PilotScope. Raises `CapabilityError`."""
+        raise CapabilityError(
+            "costs of sub-plans cannot be pushed", hint="Push cardinalities, or methods."
+        )
 
     def reset(self) -> None:
         """See `pilotcli.PilotDataInteractor.reset`; simulated indexes are gone with it."""
@@ -56,3 +49,10 @@ class PilotDataInteractor(_Own):
 
     def _reset(self) -> None:
         self.reset()
+
+    def _one(self, sql: str) -> PilotTransData | None:  # type: ignore[override]
+        try:
+            return PilotTransData.of(super()._one(sql))
+        except QueryTimeout as error:
+            log.warning("no data about a query: %s", error.message)
+            return None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.compat.pilotscope.DataManager.TableVisitedTracker import TableVisitedTracker
+from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotSysConfig import PilotSysConfig
 from pilotcli.storage.data_manager import DataManager as _Own
 
@@ -19,6 +23,42 @@ class DataManager(_Own):
     """pilot's data manager, which gives JSON as text: PilotScope's drivers parse it themselves."""
 
     table_primary_key = PilotSysConfig.DATA_COLLECT_TABLE_PRIMARY_ID
+
+    @cached_property
+    def db_controller(self) -> PostgreSQLController:
+        """A controller on the store's database; what it changes there is its user's business."""
+        self.flush()
+        self.connect()
+        config: Any = copy.copy(self.config)
+        config.db, config.session_settings, config.setup = self.config.user_data_db_name, {}, ()
+        if config.store_dsn is not None:
+            config.db, config.dsn, config.embedded = None, config.store_dsn, False
+        return PostgreSQLController(config)
+
+    def close(self) -> None:
+        """Save what `append` has taken and close the connections; safe to call twice."""
+        made = vars(self).pop("db_controller", None)
+        if made is not None:
+            made.close()
+        super().close()
+
+    def save_data(self, table_name: str, column_2_value: Mapping[str, Any]) -> None:
+        """Save one row: column to value. An empty one saves nothing."""
+        super().save_data(table_name, column_2_value)
+
+    def save_data_batch(
+        self,
+        table_name: str,
+        column_2_value_list: Iterable[Mapping[str, Any]],
+        *,
+        mark: tuple[str, str] | None = None,
+    ) -> None:
+        """Save many rows, all of them or none."""
+        super().save_data_batch(table_name, column_2_value_list, mark=mark)
+
+    def remove_table_and_tracker(self, table_name: str) -> None:
+        """Remove a table, and how far it was read."""
+        super().remove_table_and_tracker(table_name)
 
     @property
     def table_visited_tracker(self) -> TableVisitedTracker:

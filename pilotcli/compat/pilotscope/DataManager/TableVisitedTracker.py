@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pilotcli.compat.refused import Refused
 from pilotcli.storage import tables
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
-
-    from pilotcli.databases.controller import PostgreSQLController
-    from pilotcli.storage.data_manager import DataManager
 
 __all__ = ["TableVisitedTracker"]
 
@@ -23,13 +21,22 @@ class TableVisitedTracker:
     """
 
     data_visit_table = tables.VISITS
+    table_2_last_read_id = Refused(
+        "nothing is kept here, the store alone knows", "Use read_data_visit_id(table_name)."
+    )
 
-    def __init__(self, data_manager: DataManager | PostgreSQLController) -> None:
-        from pilotcli.storage.data_manager import DataManager
+    def __init__(self, db_controller: Any) -> None:
+        from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
+        from pilotcli.storage import data_manager
 
-        if not isinstance(data_manager, DataManager):
-            data_manager = DataManager(data_manager.config)
-        self._store = data_manager._store
+        is_manager = isinstance(db_controller, data_manager.DataManager)
+        self._manager = db_controller if is_manager else DataManager(db_controller.config)
+        self._store = self._manager._store
+
+    @property
+    def db_controller(self) -> Any:
+        """A controller on the store's database."""
+        return self._manager.db_controller
 
     def read_data_visit_id(self, table_name: str) -> int | None:
         """The key up to which the table was read; None before."""

@@ -31,10 +31,12 @@ class BaseDataset:
 
     `schema_file` makes and fills the tables. `data_location_dict` has the addresses of an archive
     with it (several: its parts, in their order) for each kind of database, `data_sha256` the
-    archive's checksum.
+    archive's checksum. `sub_dir` is where PilotScope's package has the files of queries, `now_path`
+    where they are looked for here: in `data_dir`.
     """
 
     db_name = ""
+    sub_dir: str | None = None
     schema_file: str | None = None
     train_sql_file: str | None = None
     test_sql_file: str | None = None
@@ -57,6 +59,7 @@ class BaseDataset:
         self.created_db_name = created_db_name or self.db_name
         given = data_dir or os.environ.get("PILOTSCOPE_DATA_DIR")
         self.data_dir = None if given is None else Path(given)
+        self.now_path = "" if self.data_dir is None else str(self.data_dir)
         located = self.data_location_dict or {}
         self.download_urls = tuple(located.get(DatabaseEnum.POSTGRESQL) or ())
 

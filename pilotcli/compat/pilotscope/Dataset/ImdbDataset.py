@@ -11,6 +11,7 @@ __all__ = ["ImdbDataset"]
 class ImdbDataset(BaseDataset):
     """IMDB, with the queries of JOB."""
 
+    sub_dir = "Imdb"
     db_name = "imdb"
     schema_file = "imdb.sql"
     train_sql_file = "job_train_ascii.txt"

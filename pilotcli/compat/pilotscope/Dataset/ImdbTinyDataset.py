@@ -10,6 +10,7 @@ __all__ = ["ImdbTinyDataset"]
 class ImdbTinyDataset(BaseDataset):
     """A sample of IMDB, with the queries of JOB."""
 
+    sub_dir = "Imdb"
     db_name = "imdb_tiny"
     schema_file = "imdb_tiny.sql"
     train_sql_file = "job_train_ascii.txt"

@@ -11,6 +11,7 @@ __all__ = ["StatsDataset"]
 class StatsDataset(BaseDataset):
     """STATS-CEB, with times as integers."""
 
+    sub_dir = "Stats"
     db_name = "stats"
     schema_file = "stats.sql"
     train_sql_file = "stats_train_time2int.txt"

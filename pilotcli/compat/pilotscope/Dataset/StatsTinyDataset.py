@@ -10,6 +10,7 @@ __all__ = ["StatsTinyDataset"]
 class StatsTinyDataset(BaseDataset):
     """A sample of STATS-CEB, with times as integers."""
 
+    sub_dir = "StatsTiny"
     db_name = "stats_tiny"
     schema_file = "stats_tiny.sql"
     train_sql_file = "stats_train_time2int.txt"

@@ -10,6 +10,7 @@ __all__ = ["TpcdsDataset"]
 class TpcdsDataset(BaseDataset):
     """TPC-DS."""
 
+    sub_dir = "Tpcds"
     db_name = "tpcds"
     schema_file = "tpcds.sql"
     train_sql_file = "tpcds_train_sql.txt"

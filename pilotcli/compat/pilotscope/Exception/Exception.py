@@ -26,6 +26,12 @@ PilotScopeNotSupportedOperationException = CapabilityError
 class PilotScopeInternalError(PilotError):
     """A defect; never raised by pilot."""
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(f"an error within the driver or pilotscope: {message}")
+
 
 class PilotScopeMutualExclusionException(PilotError):
     """Pushes that exclude each other; pilot raises its own errors and never this."""
+
+    def __init__(self, anchors: object) -> None:
+        super().__init__(f"{anchors} exclude each other")

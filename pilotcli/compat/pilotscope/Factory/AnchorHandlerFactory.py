@@ -1,31 +1,41 @@
-"""Pull handlers by their name."""
+"""Handlers by their name."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
-from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePullHandler import BasePullHandler
+from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePushHandler as pushes
+from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BaseAnchorHandler import BaseAnchorHandler
 from pilotcli.compat.pilotscope.Anchor.PostgreSQL import PullAnhor
 from pilotcli.errors import CapabilityError
 
 __all__ = ["AnchorHandlerFactory"]
 
-_PULLS: dict[AnchorEnum, type[BasePullHandler]] = {
-    one.anchor: one for one in map(vars(PullAnhor).__getitem__, PullAnhor.__all__)
+_HANDLERS: dict[AnchorEnum, type[BaseAnchorHandler]] = {
+    one.anchor: one
+    for one in (
+        *map(vars(PullAnhor).__getitem__, PullAnhor.__all__),
+        pushes.CardPushHandler,
+        pushes.CommentPushHandler,
+        pushes.HintPushHandler,
+        pushes.IndexPushHandler,
+        pushes.KnobPushHandler,
+        pushes.ScanJoinMethodPushHandler,
+    )
 }
 
 
 class AnchorHandlerFactory:
-    """Makes pull handlers."""
+    """Makes push and pull handlers."""
 
     @classmethod
-    def get_anchor_handler(cls, config: Any, anchor: AnchorEnum) -> BasePullHandler:
-        """The handler of that name. Raises `CapabilityError` for pushes: these are derived from,
-        or made through the interactor."""
-        if anchor not in _PULLS:
+    def get_anchor_handler(cls, config: Any, anchor: AnchorEnum) -> BaseAnchorHandler:
+        """The handler of that name. Raises `CapabilityError` for what cannot be pushed or pulled:
+        costs of sub-plans, logical plans, rewritten SQL."""
+        if anchor not in _HANDLERS:
             raise CapabilityError(
-                f"{anchor.name} cannot be made by itself",
-                hint="Push through PilotDataInteractor, or derive from the push handler.",
+                f"there is no handler for {anchor.name}",
+                hint=f"There are: {', '.join(sorted(one.name for one in _HANDLERS))}.",
             )
-        return _PULLS[anchor](config)
+        return _HANDLERS[anchor](config)

@@ -17,7 +17,6 @@ class DBControllerFactory:
     ) -> PostgreSQLController:
         """A controller of the database that `config` names, which is made when it is missing.
 
-        `echo` is taken and not used: what is sent can be seen in the server's log. Raises
-        `CapabilityError` for Spark.
+        Raises `CapabilityError` for Spark.
         """
-        return PostgreSQLController(provided(config), enable_simulate_index=enable_simulate_index)
+        return PostgreSQLController(provided(config), echo, enable_simulate_index)

@@ -1,19 +1,20 @@
 """Push handlers: what drivers derive from to put something into the database for each query.
 
-pilot's own, made with PilotScope's arguments and with the attributes that it gives them.
+pilot's own, made with PilotScope's arguments and with the attributes that it gives them. One that
+is not derived from pushes what it was made with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
+from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BaseAnchorHandler import BaseAnchorHandler
 from pilotcli.compat.pilotscope.PilotEnum import PushHandlerTriggerLevelEnum
 from pilotcli.errors import CapabilityError
 from pilotcli.records import Index
 from pilotcli.steering import handlers as own
-from pilotcli.steering.handlers import BasePushHandler
 from pilotcli.steering.methods import Method
 from pilotcli.steering.requests import Pushes
 
@@ -29,23 +30,31 @@ __all__ = [
 ]
 
 
-class _Named:
-    """What PilotScope's push handlers have besides their values."""
+class BasePushHandler(BaseAnchorHandler, own.BasePushHandler):
+    """The base of push handlers; drivers derive from one of those below."""
 
-    anchor: ClassVar[AnchorEnum]
+    scheduler = "pilotcli.compat.pilotscope.PilotScheduler:PilotScheduler"
     trigger_level = PushHandlerTriggerLevelEnum.QUERY
+    have_been_triggered = False
+    """Whether one for the whole workload has been asked."""
 
-    @property
-    def anchor_name(self) -> str:
-        """The name of what is pushed."""
-        return self.anchor.name
+    def acquire_injected_data(self, sql: str) -> Any:
+        """What to push for `sql`; None for nothing. Drivers override this."""
+        return None
+
+    def exec_commands_before_sql(self, db_controller: Any) -> None:
+        """Refused: pilot itself carries out what is pushed. Raises `CapabilityError`."""
+        raise CapabilityError(
+            "push handlers send nothing themselves",
+            hint="Return what is to be pushed from acquire_injected_data(sql).",
+        )
 
 
-class CardPushHandler(_Named, own.CardPushHandler):
+class CardPushHandler(BasePushHandler, own.CardPushHandler):
     """pilot's own; rows may be texts of numbers too, as models of PilotScope's return them.
 
-    `subquery_2_card` is kept and not used: what `acquire_injected_data` returns is pushed. Keys of
-    parameterised sub-plan queries are always taken, whatever `enable_parameterized_subquery` says.
+    Keys of parameterised sub-plan queries are always taken, whatever
+    `enable_parameterized_subquery` says.
     """
 
     anchor = AnchorEnum.CARD_PUSH_ANCHOR
@@ -60,6 +69,10 @@ class CardPushHandler(_Named, own.CardPushHandler):
         self.subquery_2_card = subquery_2_card
         self.enable_parameterized_subquery = enable_parameterized_subquery
 
+    def acquire_injected_data(self, sql: str) -> Any:
+        """Sub-plan query to rows; `subquery_2_card` unless a driver overrides this."""
+        return self.subquery_2_card
+
     def put(self, data: Mapping[str, Any] | None, pushes: Pushes) -> None:
         """See `Pushes.add_cards`."""
         if isinstance(data, Mapping):
@@ -67,8 +80,8 @@ class CardPushHandler(_Named, own.CardPushHandler):
         super().put(data, pushes)
 
 
-class HintPushHandler(_Named, own.HintPushHandler):
-    """pilot's own; `key_2_value_for_hint` is kept and not used."""
+class HintPushHandler(BasePushHandler, own.HintPushHandler):
+    """pilot's own."""
 
     anchor = AnchorEnum.HINT_PUSH_ANCHOR
 
@@ -76,9 +89,13 @@ class HintPushHandler(_Named, own.HintPushHandler):
         super().__init__(config)
         self.key_2_value_for_hint = key_2_value_for_hint
 
+    def acquire_injected_data(self, sql: str) -> Any:
+        """Setting to value; `key_2_value_for_hint` unless a driver overrides this."""
+        return self.key_2_value_for_hint
 
-class CommentPushHandler(_Named, own.CommentPushHandler):
-    """pilot's own; `comment_str` is kept and not used."""
+
+class CommentPushHandler(BasePushHandler, own.CommentPushHandler):
+    """pilot's own."""
 
     anchor = AnchorEnum.COMMENT_PUSH_ANCHOR
 
@@ -86,9 +103,13 @@ class CommentPushHandler(_Named, own.CommentPushHandler):
         super().__init__(config)
         self.comment_str = comment_str
 
+    def acquire_injected_data(self, sql: str) -> Any:
+        """The comment; `comment_str` unless a driver overrides this."""
+        return self.comment_str or None
 
-class ScanJoinMethodPushHandler(_Named, own.ScanJoinMethodPushHandler):
-    """pilot's own; `methods` are kept and not used."""
+
+class ScanJoinMethodPushHandler(BasePushHandler, own.ScanJoinMethodPushHandler):
+    """pilot's own."""
 
     anchor = AnchorEnum.SCAN_JOIN_METHOD_PUSH_ANCHOR
 
@@ -96,9 +117,13 @@ class ScanJoinMethodPushHandler(_Named, own.ScanJoinMethodPushHandler):
         super().__init__(config)
         self.methods = [methods] if isinstance(methods, tuple) else list(methods or ())
 
+    def acquire_injected_data(self, sql: str) -> Any:
+        """Pairs of method and names; `methods` unless a driver overrides this."""
+        return self.methods or None
 
-class KnobPushHandler(_Named, own.KnobPushHandler):
-    """pilot's own; `key_2_value_for_knob` is kept and not used."""
+
+class KnobPushHandler(BasePushHandler, own.KnobPushHandler):
+    """pilot's own."""
 
     anchor = AnchorEnum.KNOB_PUSH_ANCHOR
     trigger_level = PushHandlerTriggerLevelEnum.WORKLOAD
@@ -107,19 +132,28 @@ class KnobPushHandler(_Named, own.KnobPushHandler):
         super().__init__(config)
         self.key_2_value_for_knob = key_2_value_for_knob
 
+    def acquire_injected_data(self, sql: str) -> Any:
+        """Knob to value; `key_2_value_for_knob` unless a driver overrides this."""
+        return self.key_2_value_for_knob
 
-class IndexPushHandler(_Named, own.IndexPushHandler):
-    """pilot's own; `indexes` are kept and not used. As in PilotScope, the other indexes go unless
-    `drop_other` is False."""
+
+class IndexPushHandler(BasePushHandler, own.IndexPushHandler):
+    """pilot's own. As in PilotScope, the other indexes go unless `drop_other` is False."""
 
     anchor = AnchorEnum.INDEX_PUSH_ANCHOR
     trigger_level = PushHandlerTriggerLevelEnum.WORKLOAD
+    trigger_type = PushHandlerTriggerLevelEnum.WORKLOAD
 
     def __init__(
         self, config: Any, indexes: Sequence[Index] | None = None, drop_other: bool = True
     ) -> None:
-        super().__init__(config, drop_other)
+        super().__init__(config)
         self.indexes = indexes
+        self.drop_other = drop_other
+
+    def acquire_injected_data(self, sql: str) -> Any:
+        """A list of `Index`; `indexes` unless a driver overrides this."""
+        return self.indexes
 
 
 def _rows(value: Any) -> Any:
