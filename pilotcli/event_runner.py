@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import json
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from pilotcli.databases.base import BaseDBController
-from pilotcli.errors import DriverError, Interrupted, PilotError, UsageError
+from pilotcli.errors import Interrupted, PilotError, UsageError
 from pilotcli.event_calls import EventCalls, EventTimeout
 from pilotcli.event_plan import Registered, describe, kind_of
 from pilotcli.events import (
@@ -31,49 +30,19 @@ from pilotcli.events import (
 )
 from pilotcli.model import CheckpointedModel, Provenance
 from pilotcli.names import sentences
+from pilotcli.pretraining import Pretraining, PretrainingProgress, PretrainingSteps, ProgressLog
 from pilotcli.records import EventKind, FiringOutcome, FiringReason, ModelVersion
 from pilotcli.redaction import redacted
-from pilotcli.signals import (
-    Bus,
-    CollectionFinished,
-    EventStarted,
-    EventTriggered,
-    ModelKept,
-    ModelSaved,
-    RowsCollected,
-    TrainingFinished,
-    TrainingStarted,
-)
+from pilotcli.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved
 from pilotcli.storage.data_manager import DataManager
 
 __all__ = [
     "EventLog",
     "EventRunner",
     "PastFirings",
-    "PretrainingProgress",
-    "PretrainingSteps",
 ]
 
 CountMode = Literal["finished", "successful"]
-
-
-@dataclass(frozen=True, slots=True)
-class PretrainingProgress:
-    """How far a pretraining has come: rows saved, iterations completed, and which of its two
-    steps are complete. What `pilot pretrain` continues from."""
-
-    rows: int = 0
-    iterations: int = 0
-    collected: bool = False
-    trained: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PretrainingSteps:
-    """Which steps of a pretraining to take, beyond what the event itself enables."""
-
-    collect: bool = True
-    train: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +63,8 @@ class PastFirings:
     begun: tuple[str, str, int] | None = None
 
 
-class EventLog(Protocol):
-    """Where firings are kept. The journal is one; without one nothing is kept.
-
-    `token` names the run and no other, also of another folder or machine.
-    """
-
-    token: str
-
-    def is_own(self, token: str) -> bool:
-        """Whether the token is that of a run that is kept here."""
-
-    def mark_of(self, event: str) -> str:
-        """The name under which a pretraining event marks how far its collection is."""
+class EventLog(ProgressLog, Protocol):
+    """Where firings are kept. The journal is one; without one nothing is kept."""
 
     def begin_firing(self, event: str, reason: str, after_query: int) -> None:
         """Keep that an event is about to be called."""
@@ -117,9 +75,6 @@ class EventLog(Protocol):
 
     def add_model(self, version: ModelVersion) -> None:
         """Keep a checkpoint."""
-
-    def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
-        """Keep how far a pretraining has come."""
 
 
 class EventRunner:
@@ -151,6 +106,9 @@ class EventRunner:
         self._run_id = run_id
         self._count = count
         self._stop_requested = stop_requested
+        self._pretraining = Pretraining(
+            bus, db_controller, data_manager, self.calls, log=log, stop_requested=stop_requested
+        )
         self._workload_begun = False
         self._names: set[str] = set()
         self._counted = 0
@@ -253,15 +211,18 @@ class EventRunner:
         self,
         registered: Registered,
         progress: PretrainingProgress | None = None,
-        steps: PretrainingSteps = PretrainingSteps(),
+        steps: PretrainingSteps | None = None,
     ) -> None:
         """Collect and train with one pretraining event, from `progress` on."""
         event = registered.event
         if not isinstance(event, PretrainingModelEvent):
             raise UsageError(f"{registered.name} is no pretraining event")
-        begun = progress or PretrainingProgress()
+        begun, wanted = progress or PretrainingProgress(), steps or PretrainingSteps()
         self._fire(
-            registered, "pretraining", 0, lambda: self._pretraining(registered, event, begun, steps)
+            registered,
+            "pretraining",
+            0,
+            lambda: self._pretraining.run(registered.name, event, begun, wanted),
         )
 
     def has_fired(self, registered: Registered, reason: FiringReason) -> bool:
@@ -352,95 +313,8 @@ class EventRunner:
         self._bus.emit(ModelSaved(name, registered.name, after_query, update.version, metrics))
         return "ok"
 
-    def _pretraining(
-        self,
-        registered: Registered,
-        event: PretrainingModelEvent,
-        progress: PretrainingProgress,
-        steps: PretrainingSteps,
-    ) -> ModelUpdate | None:
-        # Written before the first row, so that an older pretraining's state is not gone on from.
-        self._keep_progress(registered.name, event.data_saving_table, progress)
-        if event.enable_collection and steps.collect and not progress.collected:
-            progress = self._collect(registered.name, event, progress)
-        if not (event.enable_training and steps.train) or progress.trained:
-            return None
-        model = event.bind_pilot_model
-        self._bus.emit(TrainingStarted(registered.name, model.model_name))
-        started = time.perf_counter()
-        update = self.calls.call(
-            registered.name, lambda: event.train(self._db_controller, self._data_manager)
-        )
-        elapsed_s = time.perf_counter() - started
-        self._bus.emit(TrainingFinished(registered.name, model.model_name, elapsed_s))
-        trained = PretrainingProgress(
-            progress.rows, progress.iterations, progress.collected, trained=True
-        )
-        self._keep_progress(registered.name, event.data_saving_table, trained)
-        return update
 
-    def _collect(
-        self, name: str, event: PretrainingModelEvent, progress: PretrainingProgress
-    ) -> PretrainingProgress:
-        """Call the event until it says that its collection is complete; each batch is saved
-        before the next call."""
-        table = event.data_saving_table
-        progress = self._saved_progress(name, table, progress)
-        started = time.perf_counter()
-        while not progress.collected:
-            if self._stop_requested():
-                raise Interrupted(f"stopped while {name} was collecting")
-            event.collected_rows = progress.rows
-            event.collection_iteration = progress.iterations
-            collected = self.calls.call(
-                name,
-                lambda: event.iterative_data_collection(self._db_controller, self._data_manager),
-            )
-            rows, terminate = _checked_batch(collected, name)
-            progress = PretrainingProgress(
-                progress.rows + len(rows), progress.iterations + 1, collected=terminate
-            )
-            mark = self._mark_of(name, progress)
-            self._data_manager.save_data_batch(table, rows, mark=mark)
-            self._keep_progress(name, table, progress)
-            elapsed_s = time.perf_counter() - started
-            self._bus.emit(
-                RowsCollected(name, table, len(rows), progress.rows, progress.iterations, elapsed_s)
-            )
-        elapsed_s = time.perf_counter() - started
-        self._bus.emit(
-            CollectionFinished(name, table, progress.rows, progress.iterations, elapsed_s)
-        )
-        return progress
-
-    def _mark_of(self, name: str, progress: PretrainingProgress) -> tuple[str, str] | None:
-        """What is saved with a batch: a kill right after it must not have the batch collected
-        again."""
-        if self._log is None:
-            return None
-        return self._log.mark_of(name), json.dumps([self._log.token, *astuple(progress)])
-
-    def _saved_progress(
-        self, name: str, table: str, progress: PretrainingProgress
-    ) -> PretrainingProgress:
-        """`progress`, or that of the batch after it, which was saved when its run was killed."""
-        if self._log is None:
-            return progress
-        text = self._data_manager.mark(table, self._log.mark_of(name))
-        if text is None:
-            return progress
-        token, *saved = json.loads(text)
-        found = PretrainingProgress(*saved)
-        if found.iterations != progress.iterations + 1 or not self._log.is_own(token):
-            return progress
-        return found
-
-    def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
-        if self._log is not None:
-            self._log.add_progress(name, table, progress)
-
-
-_OWN_MODULES = frozenset({__name__, EventCalls.__module__})
+_OWN_MODULES = frozenset({__name__, EventCalls.__module__, Pretraining.__module__})
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -449,22 +323,6 @@ def _free_name(name: str, taken: set[str]) -> str:
         number += 1
         free = f"{name}-{number}"
     return free
-
-
-def _checked_batch(returned: Any, name: str) -> tuple[Sequence[Mapping[str, Any]], bool]:
-    """What `iterative_data_collection` must return, or a `DriverError` that says so."""
-    try:
-        rows, terminate = returned
-        rows = list(rows)
-    except (TypeError, ValueError):
-        rows, terminate = None, None
-    if rows is None or not all(isinstance(row, Mapping) for row in rows):
-        raise DriverError(
-            f"{name}.iterative_data_collection returned {type(returned).__name__}, "
-            "not (rows, terminate)",
-            hint="Return a list of dicts (column to value) and a bool, for example `rows, True`.",
-        )
-    return rows, bool(terminate)
 
 
 def _told(exc: BaseException) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from pilotcli.databases.base import Rows, Session
 from pilotcli.databases.postgres import PostgresTarget
 from pilotcli.errors import PilotError
 from pilotcli.plan_log import PlanLog, keep_plans
-from pilotcli.preparing import Ready
+from pilotcli.ready import Ready
 from pilotcli.records import Query, QueryResult
 from pilotcli.replay_worker import Worker
 from pilotcli.signals import Notice, PairFinished, StepStarted

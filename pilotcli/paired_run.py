@@ -19,7 +19,8 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.config import RunConfig
 from pilotcli.errors import UsageError
 from pilotcli.paired_replay import PairedReplay
-from pilotcli.preparing import Begin, Reason, prepared
+from pilotcli.preparing import Begin, prepared
+from pilotcli.ready import Reason
 from pilotcli.run_request import Asked, RunRequest
 from pilotcli.signals import (
     Bus,

@@ -11,8 +11,8 @@ from typing import Any
 from pilotcli.config import RunConfig, shown_config
 from pilotcli.config.model import EventSpec
 from pilotcli.errors import StorageError
-from pilotcli.event_runner import PretrainingProgress
 from pilotcli.model import PilotModel
+from pilotcli.pretraining import PretrainingProgress
 from pilotcli.records import ModelVersion
 from pilotcli.run_request import Asked
 from pilotcli.signals import EventTriggered, RunFinished

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pilotcli.analysis.answers import answer_of
 from pilotcli.config import RunConfig
 from pilotcli.errors import UsageError
-from pilotcli.event_runner import PretrainingSteps
 from pilotcli.plan_log import keep_plans
 from pilotcli.preparing import Begin, prepared
+from pilotcli.pretraining import PretrainingSteps
 from pilotcli.records import EventKind
 from pilotcli.replay import Replay
 from pilotcli.run_request import Asked, RunRequest, select_events

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
+from pilotcli.collecting import collected_row, pulls_for
 from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
 from pilotcli.databases import open_target
@@ -24,17 +24,12 @@ from pilotcli.errors import (
     StorageError,
     UsageError,
 )
-from pilotcli.event_runner import (
-    CountMode,
-    EventLog,
-    EventRunner,
-    PastFirings,
-    PretrainingProgress,
-)
+from pilotcli.event_runner import CountMode, EventLog, EventRunner, PastFirings
 from pilotcli.events import Event
-from pilotcli.records import STOPPED, JsonText, Query, QueryResult, QueryStatus, SteeringReport
+from pilotcli.pretraining import PretrainingProgress
+from pilotcli.records import STOPPED, Query, QueryResult, QueryStatus, SteeringReport
 from pilotcli.signals import Bus, Notice, QueryFinished, QueryStarted
-from pilotcli.steering.requests import Pulls, Steered
+from pilotcli.steering.requests import Steered
 from pilotcli.steering.steering import Steering
 from pilotcli.storage.data_manager import DataManager
 from pilotcli.workload import leading_keyword
@@ -183,14 +178,7 @@ class PilotScheduler:
         if section.table is None:
             return
         self._collect, self._table = section, section.table
-        self.steering.pulls = Pulls(
-            execution_time=section.server_times,
-            physical_plan=section.physical_plan,
-            actual_rows=section.actual_rows,
-            estimated_cost=section.estimated_cost,
-            subquery_cards=section.subquery_cards,
-            buffercache=section.buffercache,
-        )
+        self.steering.pulls = pulls_for(section)
 
     def prepare(self) -> None:
         """Find out before the first query whether the store and the server can do what is asked.
@@ -391,7 +379,7 @@ class PilotScheduler:
             self.on_plan(query, round, steered.plan_text)
         pulled = None
         if self._collect is not None and round > 0:
-            pulled = self._row(query, status, elapsed_s, rows, steered)
+            pulled = collected_row(self._collect, query, status, elapsed_s, rows, steered)
         message = sqlstate = None
         if error is not None:
             message = error.message
@@ -454,41 +442,6 @@ class PilotScheduler:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _row(
-        self,
-        query: Query,
-        status: QueryStatus,
-        elapsed_s: float,
-        rows: Rows,
-        steered: Steered | None,
-    ) -> dict[str, Any]:
-        """The row to store about a query."""
-        collect = self._collect
-        assert collect is not None
-        row: dict[str, Any] = {"label": query.label, "sql": query.sql, "status": status}
-        if collect.execution_time:
-            row["execution_time"] = elapsed_s
-        if collect.records:
-            records = [list(one) for one in rows.rows] if status == "ok" else None
-            row["records"] = json.loads(json.dumps(records, default=str))
-            if collect.max_rows is not None:
-                row["row_count"] = rows.row_count
-        if steered is None:
-            return row
-        if collect.server_times:
-            row["planning_time"] = steered.planning_s
-            row["server_execution_time"] = steered.execution_s
-        if collect.physical_plan or collect.actual_rows:
-            text = steered.plan_text
-            row["physical_plan"] = None if text is None else JsonText(text)
-        if collect.estimated_cost:
-            row["estimated_cost"] = steered.estimated_cost
-        if collect.subquery_cards:
-            row["subquery_2_card"] = steered.cards
-        if collect.buffercache:
-            row["buffercache"] = steered.buffercache
-        return row
 
     def _note(self, query: Query, steered: Steered) -> None:
         """Tell the user once of each thing that was not done."""

@@ -325,7 +325,7 @@ def pretrain(
     """
     from pilotcli.config import load_config
     from pilotcli.errors import UsageError
-    from pilotcli.event_runner import PretrainingSteps
+    from pilotcli.pretraining import PretrainingSteps
     from pilotcli.resuming import asked_again
     from pilotcli.runner import PretrainRequest
     from pilotcli.runner import pretrain as pretrain_models
