@@ -402,7 +402,7 @@ def test_what_cannot_be_asked_for_is_refused(
 
 
 def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> None:
-    project.write("w.sql", "SELECT pg_sleep(0.05);\n" * 200)
+    project.write("w.sql", "SELECT pg_sleep(0.05);\n" * 40)
     project.config()
     with started(project, "--against", "native", "--format", "jsonl") as process:
         assert process.stdout is not None
