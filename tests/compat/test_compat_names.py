@@ -65,6 +65,21 @@ def test_an_installed_pilotscope_is_taken_first_unless_ours_is_asked_for(tmp_pat
     assert python(ours, tmp_path, PYTHONPATH=path) == "ours"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"), [((), "usage: "), (("--help",), "usage: "), (("no.py",), "no file no.py")]
+)
+def test_what_is_no_script_is_refused(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pilotcli.compat", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def test_a_run_says_which_of_the_two_its_drivers_use(project: Project) -> None:
     project.write("pilotscope/__init__.py", "")
     project.write(
