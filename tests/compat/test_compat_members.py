@@ -61,6 +61,8 @@ def test_sqlalchemy_reads_and_describes_the_database(controller: PostgreSQLContr
     table = controller.get_sqla_table("t")
     assert [column.name for column in table.columns] == ["a", "b"]
     assert list(controller.metadata.tables) == ["t"]
+    # A card driver of PilotScope's reads the kinds of columns so, with the name's later spelling.
+    assert str(controller._get_sqla_table("t").c["a"].type) == "INTEGER"
     with controller.engine.connect() as connection:
         limit = connection.execute(sqlalchemy.text("SHOW statement_timeout")).scalar()
     assert limit == "5min"
