@@ -12,7 +12,7 @@ import pytest
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.records import ModelVersion, QueryResult
-from pilotcli.reports.html import charts
+from pilotcli.reports.html import charts, run_charts
 from pilotcli.reports.html.svg import drawn, ratio_ticks
 
 
@@ -29,14 +29,14 @@ def test_charts_say_what_they_leave_out() -> None:
         )
         for number in range(1, 5)
     ]
-    drawing = charts.timeline([*results, slowest], [], models)
+    drawing = run_charts.timeline([*results, slowest], [], models)
     assert drawing.left_out == "Left out: 2,446 executions."
     assert drawing.svg.count("<use") < 2_700
     assert ">10 s<" in drawing.svg, "the slowest one is always there"
-    drawing_of_metrics = charts.metrics(models)
+    drawing_of_metrics = run_charts.metrics(models)
     assert drawing_of_metrics is not None
     assert drawing_of_metrics.left_out == "Left out: 2 metrics."
-    assert charts.metrics([]) is None
+    assert run_charts.metrics([]) is None
 
 
 def test_labels_of_any_script_can_be_drawn(comparison: Comparison) -> None:

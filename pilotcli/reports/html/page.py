@@ -10,7 +10,7 @@ from statistics import median
 from pilotcli.analysis.plans import q_error
 from pilotcli.quantities import count
 from pilotcli.records import QueryResult
-from pilotcli.reports.html import charts
+from pilotcli.reports.html import charts, run_charts
 from pilotcli.reports.html.answer import answer, belief, heading
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import text
@@ -83,7 +83,7 @@ def _charts(report: HtmlReport) -> Iterator[str]:
     if run.results:
         first = "" if run.whole else f" Of the first {count(len(run.results))} executions."
         yield "<h2>The run</h2>" + _figure(
-            charts.timeline(run.results, run.firings, run.models),
+            run_charts.timeline(run.results, run.firings, run.models),
             f"Each execution by its start, with events (lines) and checkpoints (triangles).{first}",
         )
     pair = list(_learned(report))
@@ -110,7 +110,7 @@ def _times(report: HtmlReport) -> Iterator[str]:
 
 
 def _learned(report: HtmlReport) -> Iterator[str]:
-    drawing = charts.metrics(report.run.models)
+    drawing = run_charts.metrics(report.run.models)
     if drawing is not None:
         yield _figure(drawing, "What the drivers measured when they saved a model.")
     points = _estimates(report.run)
@@ -122,7 +122,7 @@ def _learned(report: HtmlReport) -> Iterator[str]:
             if known
         ]
         yield _figure(
-            charts.estimates(points, others),
+            run_charts.estimates(points, others),
             "Each node of the plans; on the dashed line the planner was right. Half of the nodes "
             f"are off by no more than: {', '.join(typical)}.",
         )

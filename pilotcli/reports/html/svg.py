@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import random
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.quantities import duration
+from pilotcli.quantities import count, duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOURS",
+    "HALF",
+    "LEAST_S",
+    "POINTS_SHOWN",
     "Drawing",
+    "both",
     "diagonal",
     "drawn",
+    "left_out_text",
     "legend",
     "ratio_ticks",
     "second_ticks",
     "short",
+    "some",
 ]
 
 COLOURS = {
@@ -47,6 +54,13 @@ COLOURS = {
 }
 """What stands for each of the page's colours: none of them is another's."""
 
+POINTS_SHOWN = 2_000
+HALF = 4.2
+"""Inches of a drawing beside which there is another, which phones show one below the other."""
+LEAST_S = 1e-6
+"""What counts as the shortest time, on scales that have no place for nothing."""
+_NARROW = 3.6
+"""Inches of a drawing for a phone: its text has the size of the page's there."""
 _NAMES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 _LONG = re.compile(r"(\.\d\d)\d+")
 """Coordinates are in points: more digits than two are not seen, and make a third of a drawing."""
@@ -115,6 +129,41 @@ def _of_the_page(svg: str, title: str) -> str:
     box = size[0] if size is not None else ""
     head = f'<svg {_NAMES} {box} role="img" aria-label="{title}">'
     return re.sub(r"<svg[^>]*>", head, svg, count=1)
+
+
+def both(
+    draw: Callable[..., None], height: float, narrow: float, title: str, notes: Sequence[str]
+) -> Drawing:
+    """A drawing as wide as the page, and one for a phone."""
+    return Drawing(
+        drawn(lambda figure: draw(figure, narrow=False), 9.0, height, title),
+        drawn(lambda figure: draw(figure, narrow=True), _NARROW, narrow, title),
+        left_out_text(notes),
+    )
+
+
+def some(
+    items: Sequence[Any],
+    noun: str,
+    most: int = POINTS_SHOWN,
+    key: Callable[[Any], float] | None = None,
+) -> tuple[list[Any], list[str]]:
+    """At most `most` of them, in their order, and what is to be said about it: a tenth are those
+    with the largest `key`, the others are drawn by lot (each nth one could be the same query)."""
+    if len(items) <= most:
+        return list(items), []
+    places = list(range(len(items)))
+    kept: set[int] = set()
+    if key is not None:
+        kept = set(sorted(places, key=lambda place: -key(items[place]))[: most // 10])
+    others = [place for place in places if place not in kept]
+    kept.update(random.Random(len(items)).sample(others, most - len(kept)))
+    return [items[place] for place in sorted(kept)], [f"{count(len(items) - most)} {noun}"]
+
+
+def left_out_text(notes: Sequence[str]) -> str:
+    """What a drawing leaves out, as a sentence; empty for nothing."""
+    return f"Left out: {', '.join(notes)}." if notes else ""
 
 
 def legend(axes: Axes, **options: Any) -> None:

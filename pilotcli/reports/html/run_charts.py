@@ -1,0 +1,214 @@
+"""Charts of one run; what they leave out of a large one, they say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pilotcli.quantities import plural
+from pilotcli.reports.html.svg import (
+    COLOURS,
+    HALF,
+    LEAST_S,
+    Drawing,
+    both,
+    diagonal,
+    drawn,
+    left_out_text,
+    legend,
+    second_ticks,
+    short,
+    some,
+)
+from pilotcli.storage.journal import FiringRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from pilotcli.records import ModelVersion, QueryResult
+
+__all__ = ["estimates", "metrics", "timeline"]
+
+EVENTS_SHOWN = 300
+METRICS_SHOWN = 6
+_LINES = ("solid", "dashed", "dotted", "dashdot")
+
+
+def timeline(
+    results: Sequence[QueryResult],
+    firings: Sequence[FiringRecord],
+    models: Sequence[ModelVersion],
+) -> Drawing:
+    """Latencies over the run, with events, failures and checkpoints at their places."""
+    begin = min(one.started_at for one in results)
+    end = max([one.started_at for one in results] + [one.fired_at for one in firings])
+    unit, unit_s = _time_unit(end - begin)
+    ended, notes = some([one for one in results if one.ok], "executions", key=_elapsed)
+    bad, more = some([one for one in results if not one.ok], "failed executions", key=_elapsed)
+    notes += more
+    fired, more = some([one for one in firings if one.fired_at >= begin], "events", EVENTS_SHOWN)
+    notes += more
+    early = len(firings) - sum(one.fired_at >= begin for one in firings)
+    if early:
+        notes.append(f"{plural(early, 'event')} before the first query")
+    saved, more = some([one for one in models if one.created_at >= begin], "models", EVENTS_SHOWN)
+    notes += more
+
+    def draw(figure: Figure, *, narrow: bool) -> None:
+        axes = figure.subplots()
+
+        def at(seconds: float) -> float:
+            return (seconds - begin) / unit_s
+
+        axes.scatter(
+            [at(one.started_at) for one in ended],
+            [_elapsed(one) for one in ended],
+            s=6,
+            color=COLOURS["a"],
+            linewidths=0,
+            alpha=0.6,
+            label="query",
+        )
+        if bad:
+            axes.scatter(
+                [at(one.started_at) for one in bad],
+                [_elapsed(one) for one in bad],
+                s=22,
+                marker="x",
+                linewidths=1,
+                color=COLOURS["alarm"],
+                label="failed or timed out",
+            )
+        axes.set_yscale("log")
+        second_ticks(axes, "y")
+        for name, style, colour, group in _groups(fired):
+            axes.vlines(
+                [at(one.fired_at) for one in group],
+                0,
+                1,
+                transform=axes.get_xaxis_transform(),
+                color=COLOURS[colour],
+                linestyles=style,
+                lw=0.8,
+                alpha=0.8,
+                label=short(name, 24),
+            )
+        if saved:
+            axes.scatter(
+                [at(one.created_at) for one in saved],
+                [0] * len(saved),
+                transform=axes.get_xaxis_transform(),
+                marker="^",
+                s=32,
+                linewidths=0,
+                color=COLOURS["event"],
+                clip_on=False,
+                zorder=5,
+                label="checkpoint",
+            )
+        axes.set_xlabel(f"{unit} since the first query")
+        legend(axes, ncols=2 if narrow else 6, loc="lower left", bbox_to_anchor=(0, 1))
+
+    return both(draw, 3.4, 3.6, "The run over time", notes)
+
+
+def metrics(models: Sequence[ModelVersion]) -> Drawing | None:
+    """Each model's metrics from version to version, one below the other; None without any."""
+    series: dict[str, list[tuple[int, float]]] = {}
+    for one in models:
+        for name, value in one.metrics.items():
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                series.setdefault(f"{one.model}: {name}", []).append((one.version, value))
+    if not series:
+        return None
+    names = sorted(series)[:METRICS_SHOWN]
+    left_out = len(series) - len(names)
+
+    def draw(figure: Figure) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        panels: Sequence[Axes] = figure.subplots(len(names), 1, sharex=True, squeeze=False)[
+            :, 0
+        ].tolist()
+        for axes, name in zip(panels, names, strict=True):
+            versions, values = zip(*series[name], strict=True)
+            marker = "o" if len(values) <= 60 else ""
+            axes.plot(versions, values, marker=marker, ms=3.5, lw=1.4, color=COLOURS["a"])
+            axes.set_title(short(name, 44), fontsize=9, loc="left")
+            if min(values) > 0 and max(values) / min(values) > 20:
+                axes.set_yscale("log")
+            else:
+                axes.yaxis.set_major_locator(MaxNLocator(4))
+                axes.margins(y=0.15)
+        panels[-1].set_xlabel("version")
+        panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
+
+    height = 0.5 + max(1.3 * len(names), 2.0)
+    svg = drawn(draw, HALF, height, "Metrics of models from version to version")
+    return Drawing(svg, "", left_out_text([plural(left_out, "metric")] if left_out else []))
+
+
+def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> Drawing:
+    """Rows that the planner expected against those that there were, one point a plan's node."""
+    drawings = []
+    notes: list[str] = []
+    for points, colour, marker, name in ((b, "b", "s", "baseline"), (a, "a", "o", "this run")):
+        if points:
+            chosen, more = some(points, f"nodes of {name}")
+            drawings.append((chosen, colour, marker, name))
+            notes += more
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for points, colour, marker, name in drawings:
+            axes.scatter(
+                [max(1.0, actual) for _, actual in points],
+                [max(1.0, estimated) for estimated, _ in points],
+                s=12,
+                marker=marker,
+                color=COLOURS[colour],
+                alpha=0.5,
+                linewidths=0,
+                label=name,
+            )
+        diagonal(
+            axes, [max(1.0, one) for points, *_ in drawings for pair in points for one in pair]
+        )
+        axes.set_xlabel("actual rows")
+        axes.set_ylabel("expected rows")
+        legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+
+    svg = drawn(draw, HALF, HALF, "Expected and actual rows of the plans' nodes")
+    return Drawing(svg, "", left_out_text(notes))
+
+
+def _groups(
+    fired: Sequence[FiringRecord],
+) -> list[tuple[str, str, str, list[FiringRecord]]]:
+    """The events to draw, by name: name, kind of line, colour."""
+    by_name: dict[str, list[FiringRecord]] = {}
+    for one in fired:
+        if one.outcome != "failed":
+            by_name.setdefault(one.event, []).append(one)
+    ordered = sorted(by_name.items(), key=lambda named: -len(named[1]))
+    last = len(_LINES) - 1
+    if len(ordered) > len(_LINES):
+        rest = [one for _, group in ordered[last:] for one in group]
+        ordered = [*ordered[:last], ("other events", rest)]
+    groups = [
+        (name, style, "event", group) for (name, group), style in zip(ordered, _LINES, strict=False)
+    ]
+    failed = [one for one in fired if one.outcome == "failed"]
+    return [*groups, ("failed event", "solid", "alarm", failed)] if failed else groups
+
+
+def _time_unit(span_s: float) -> tuple[str, float]:
+    if span_s < 600:
+        return "seconds", 1.0
+    return ("minutes", 60.0) if span_s < 4 * 3600 else ("hours", 3600.0)
+
+
+def _elapsed(one: QueryResult) -> float:
+    return max(one.elapsed_s, LEAST_S)
