@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from project_folder import Project
+from selenium.webdriver.support.wait import WebDriverWait
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.records import Query, QueryResult
@@ -128,6 +129,30 @@ def test_sorting_and_opening_work(browser: Any, page: Path) -> None:
     detail.find_element("tag name", "summary").click()
     assert detail.find_element("tag name", "pre").is_displayed()
     assert "Nested Loop" in detail.text and "Hash Join" in detail.text
+    assert browser.get_log("browser") == []
+
+
+def test_bars_and_dots_say_which_query_they_are_and_lead_to_it(browser: Any, page: Path) -> None:
+    look(browser, page)
+    rows = browser.find_elements("css selector", "table.sortable tbody")
+    by_name = {f"#{one.get_attribute('id')}": one for one in rows}
+    assert len(by_name) == len(rows)
+    for chart in (".chart.wide", ".pair .chart"):
+        links = browser.find_elements("css selector", f"{chart} svg a")
+        assert len(links) >= 5
+        for link in links:
+            title = link.find_element("tag name", "title").get_attribute("textContent")
+            row = by_name[link.get_dom_attribute("href")].get_attribute("textContent")
+            label, _, told = title.partition(": ")
+            assert label in row and told.partition(",")[0] in row
+    target = links[-1]
+    detail = by_name[target.get_dom_attribute("href")].find_element("tag name", "details")
+    assert detail.get_attribute("open") is None
+    browser.execute_script(
+        "arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true}))", target
+    )
+    WebDriverWait(browser, 10).until(lambda _: detail.get_attribute("open") is not None)
+    assert detail.find_element("tag name", "pre").is_displayed()
     assert browser.get_log("browser") == []
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.analysis.comparison import QueryComparison, whole_s
-from pilotcli.quantities import count, plural
+from pilotcli.analysis.words import factor
+from pilotcli.quantities import count, duration, plural
+from pilotcli.reports.html.markup import label
 from pilotcli.reports.html.svg import (
     COLOURS,
     HALF,
@@ -24,6 +26,7 @@ from pilotcli.reports.html.svg import (
     short,
     some,
 )
+from pilotcli.reports.html.tables import ROWS_SHOWN, row_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +48,7 @@ def speedups(queries: Sequence[QueryComparison]) -> Drawing:
         notes.append(f"{count(len(known) - BARS_SHOWN)} in between")
         known = [*known[: BARS_SHOWN // 2], *known[-BARS_SHOWN // 2 :]]
     values = [_ratio(one) for one in known]
+    links = _links(queries)
     # An interval may be wider than all the bars together; it is drawn that far at most.
     low, high = min([*values, 0.8]) / 1.15, max([*values, 1.25]) * 1.15
     low = max(low / 3, min([low, *(one.low / 1.1 for one in known if one.low)]))
@@ -54,7 +58,8 @@ def speedups(queries: Sequence[QueryComparison]) -> Drawing:
         axes = figure.subplots()
         for place, one in enumerate(known):
             colour, value = COLOURS[_kind(one)], _ratio(one)
-            axes.barh(place, value - 1, left=1.0, height=0.7, color=colour, alpha=0.75)
+            bars = axes.barh(place, value - 1, left=1.0, height=0.7, color=colour, alpha=0.75)
+            bars[0].set_url(_place(one) if _place(one) in links else None)
             if one.low is not None and one.high is not None:
                 ends = [max(one.low, low / 2), min(one.high, high * 2)]
                 axes.plot(ends, [place] * 2, color=COLOURS["ink"], lw=0.9, marker="|", ms=4)
@@ -66,7 +71,7 @@ def speedups(queries: Sequence[QueryComparison]) -> Drawing:
         axes.set_xlabel("slower  ←  speed-up  →  faster")
 
     height = 1.1 + 0.19 * max(3, len(known))
-    return both(draw, height, height, "Speed-up of each query", notes)
+    return both(draw, height, height, "Speed-up of each query", notes, links)
 
 
 def scatter(queries: Sequence[QueryComparison]) -> Drawing:
@@ -75,13 +80,14 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
     far = sorted(timed, key=_moved)
     ends = [*far[:LABELS_SHOWN], *far[-LABELS_SHOWN:]] if len(far) > 2 * LABELS_SHOWN else far
     chosen, notes = some(timed, "queries", key=lambda one: abs(math.log(_moved(one))))
+    links = _links(queries)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for kind, name in (("same", "same or unclear"), ("faster", "faster"), ("slower", "slower")):
             of_kind = [one for one in chosen if _kind(one) == kind]
             if of_kind:
-                axes.scatter(
+                points = axes.scatter(
                     [_time(one.b) for one in of_kind],
                     [_time(one.a) for one in of_kind],
                     s=18,
@@ -89,6 +95,7 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
                     label=name,
                     linewidths=0,
                 )
+                points.set_urls([_place(one) if _place(one) in links else None for one in of_kind])
         values = [_time(one) for pair in chosen for one in (pair.a, pair.b)]
         diagonal(axes, values)
         second_ticks(axes, "x")
@@ -112,9 +119,8 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
         axes.set_ylabel("this run")
         legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
-    return Drawing(
-        drawn(draw, HALF, HALF, "Time of each query in both runs"), "", left_out_text(notes)
-    )
+    svg = drawn(draw, HALF, HALF, "Time of each query in both runs", links)
+    return Drawing(svg, "", left_out_text(notes))
 
 
 def distributions(a: Sequence[float], b: Sequence[float]) -> Drawing:
@@ -141,6 +147,20 @@ def distributions(a: Sequence[float], b: Sequence[float]) -> Drawing:
         legend(axes, loc="lower right")
 
     return Drawing(drawn(draw, HALF, HALF, "Distribution of latencies"))
+
+
+def _links(queries: Sequence[QueryComparison]) -> dict[str, str]:
+    """Of the queries that have a row in the page's table: where it is, and what is said of it."""
+    return {
+        _place(one): f"{label(one.label)}: {factor(one.speedup)}, "
+        f"{duration(_time(one.b))} → {duration(_time(one.a))}"
+        for one in queries[:ROWS_SHOWN]
+        if one.a.mean_s is not None and one.b.mean_s is not None
+    }
+
+
+def _place(one: QueryComparison) -> str:
+    return f"#{row_name(one.seq)}"
 
 
 def _time(one: Any) -> float:

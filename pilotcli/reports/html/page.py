@@ -74,7 +74,8 @@ def _charts(report: HtmlReport) -> Iterator[str]:
     if comparison is not None and any(one.speedup for one in comparison.queries):
         yield "<h2>Speed-up of each query</h2>" + _figure(
             charts.speedups(comparison.queries),
-            "The baseline's time divided by this run's; thin lines are intervals.",
+            "The baseline's time divided by this run's; thin lines are intervals. A bar leads to "
+            "its query below.",
             key=_COLOURS_KEY,
         )
     pair = list(_times(report))
@@ -96,7 +97,8 @@ def _times(report: HtmlReport) -> Iterator[str]:
     if comparison is not None and any(one.speedup for one in comparison.queries):
         yield _figure(
             charts.scatter(comparison.queries),
-            "Each query's mean time; below the dashed line it is faster in this run.",
+            "Each query's mean time; below the dashed line it is faster in this run. A dot leads "
+            "to its query below.",
         )
     rounds = _shared_rounds(report)
     times = _executions(report.run.results, rounds)

@@ -1,5 +1,10 @@
 // Sorts the table of queries by the column whose heading is pressed; without it, all can be read.
+// Opens the query that a bar or a dot leads to.
 "use strict";
+addEventListener("hashchange", () => {
+  const details = document.querySelector(":target details");
+  if (details !== null) details.open = true;
+});
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {

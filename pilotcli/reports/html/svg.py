@@ -12,12 +12,13 @@ import math
 import random
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.quantities import count, duration
+from pilotcli.reports.html.markup import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +63,7 @@ LEAST_S = 1e-6
 _NARROW = 3.6
 """Inches of a drawing for a phone: its text has the size of the page's there."""
 _NAMES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+_LINK = re.compile(r'<a [^>]*xlink:href="([^"]*)"[^>]*>')
 _LONG = re.compile(r"(\.\d\d)\d+")
 """Coordinates are in points: more digits than two are not seen, and make a third of a drawing."""
 _DIGITS: tuple[tuple[float, ...], ...] = ((1, 1.25, 2, 5, 8), (1, 2, 5), (1,))
@@ -78,8 +80,18 @@ class Drawing:
     left_out: str = ""
 
 
-def drawn(draw: Callable[[Figure], None], width: float, height: float, title: str) -> str:
-    """What `draw` puts on a figure of that size in inches, as an `<svg>` as wide as its place."""
+def drawn(
+    draw: Callable[[Figure], None],
+    width: float,
+    height: float,
+    title: str,
+    links: Mapping[str, str] | None = None,
+) -> str:
+    """What `draw` puts on a figure of that size in inches, as an `<svg>` as wide as its place.
+
+    `links` has, for places of the page that parts of the drawing lead to, what is said there when
+    the reader points at such a part.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -112,10 +124,10 @@ def drawn(draw: Callable[[Figure], None], width: float, height: float, title: st
             axes.patch.set_alpha(0)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return _of_the_page(file.getvalue(), title)
+    return _of_the_page(file.getvalue(), title, links or {})
 
 
-def _of_the_page(svg: str, title: str) -> str:
+def _of_the_page(svg: str, title: str, links: Mapping[str, str]) -> str:
     """The drawing with the page's colours and width, without what a file needs besides."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -125,6 +137,13 @@ def _of_the_page(svg: str, title: str) -> str:
     used = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg))
     svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
     svg = re.sub(r' (?:x|y|d)="[^"]*"', lambda found: _LONG.sub(r"\1", found[0]), svg)
+    # Not by the keyboard: the table, where they lead, can be reached with it.
+    svg = _LINK.sub(
+        lambda found: (
+            f'<a href="{found[1]}" tabindex="-1"><title>{text(links.get(found[1], ""))}</title>'
+        ),
+        svg,
+    )
     size = re.search(r'viewBox="[^"]*"', svg)
     box = size[0] if size is not None else ""
     head = f'<svg {_NAMES} {box} role="img" aria-label="{title}">'
@@ -132,12 +151,17 @@ def _of_the_page(svg: str, title: str) -> str:
 
 
 def both(
-    draw: Callable[..., None], height: float, narrow: float, title: str, notes: Sequence[str]
+    draw: Callable[..., None],
+    height: float,
+    narrow: float,
+    title: str,
+    notes: Sequence[str],
+    links: Mapping[str, str] | None = None,
 ) -> Drawing:
     """A drawing as wide as the page, and one for a phone."""
     return Drawing(
-        drawn(lambda figure: draw(figure, narrow=False), 9.0, height, title),
-        drawn(lambda figure: draw(figure, narrow=True), _NARROW, narrow, title),
+        drawn(lambda figure: draw(figure, narrow=False), 9.0, height, title, links),
+        drawn(lambda figure: draw(figure, narrow=True), _NARROW, narrow, title, links),
         left_out_text(notes),
     )
 

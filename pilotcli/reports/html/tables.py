@@ -12,7 +12,15 @@ from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import Room, alarm, cell, cut, label, table, text
 from pilotcli.reports.html.plan_tree import KEY, plan_tree
 
-__all__ = ["compared_queries", "costs", "queries_of_run", "unmatched", "updates"]
+__all__ = [
+    "ROWS_SHOWN",
+    "compared_queries",
+    "costs",
+    "queries_of_run",
+    "row_name",
+    "unmatched",
+    "updates",
+]
 
 ROWS_SHOWN = 1_000
 UPDATES_SHOWN = 50
@@ -44,7 +52,7 @@ def compared_queries(report: HtmlReport, comparison: Comparison) -> str:
         detail = _compared_detail(report, one)
         if not room.fits(detail):
             detail, full = "", full + 1
-        bodies.append(_body(_compared_cells(one), detail))
+        bodies.append(_body(_compared_cells(one), detail, row_name(one.seq)))
     return _queries(
         "What needs a look first comes first; press a heading to sort.",
         table(columns, "".join(bodies), "sortable"),
@@ -177,9 +185,15 @@ def _queries(intro: str, rows: str, *, left_out: int, full: int) -> str:
     return f"<h2>Queries</h2><p>{intro}</p>{KEY}{told}{rows}"
 
 
-def _body(cells: Sequence[str], detail: str) -> str:
+def row_name(seq: int) -> str:
+    """The name, in the page, of the row about a query."""
+    return f"q{seq}"
+
+
+def _body(cells: Sequence[str], detail: str, name: str = "") -> str:
     more = f'<tr class="more"><td colspan="{len(cells)}">{detail}</td></tr>' if detail else ""
-    return f"<tbody><tr>{''.join(cells)}</tr>{more}</tbody>"
+    known = f' id="{name}"' if name else ""
+    return f"<tbody{known}><tr>{''.join(cells)}</tr>{more}</tbody>"
 
 
 def _compared_cells(one: QueryComparison) -> Sequence[str]:
