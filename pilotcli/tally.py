@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pilotcli.records import QueryResult, QueryStatus, SteeringReport, no_queries
+from pilotcli.records import STOPPED, QueryResult, QueryStatus, SteeringReport, no_queries
 
 __all__ = ["SLOWEST_KEPT", "Tally"]
 
@@ -24,6 +24,8 @@ class Tally:
     """Pushes that were not applied."""
     native: int = 0
     """Queries that ran unsteered because their steering failed."""
+    stopped: int = 0
+    """Queries that the user's stop has cancelled; they run again when the run goes on."""
     _kept: dict[int, QueryResult] = field(default_factory=dict)
     """The slowest execution of each of the slowest queries, by the query's number."""
     _least_s: float = -1.0
@@ -33,6 +35,7 @@ class Tally:
         """Count one result."""
         self.statuses[result.status] += 1
         self.query_s += result.elapsed_s
+        self.stopped += result.status == "cancelled" and result.error == STOPPED
         if result.steering is not None:
             self._add_steering(result.steering)
         if result.elapsed_s > self._least_s:
@@ -79,8 +82,9 @@ class Tally:
 
     @property
     def failures(self) -> int:
-        """Queries that ended otherwise than `ok`; those cancelled by the user do not count."""
-        return self.queries - self.statuses["ok"] - self.statuses["cancelled"]
+        """Queries that ended otherwise than `ok`; those that the user's stop has cancelled do not
+        count, unlike those that somebody else has, or a time-out that is not pilot's."""
+        return self.queries - self.statuses["ok"] - self.stopped
 
     @property
     def slowest(self) -> tuple[QueryResult, ...]:

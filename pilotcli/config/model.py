@@ -110,7 +110,8 @@ class RunSection:
     workers: int = _key(1, "integer", least=1, most=1000)
     """Connections that replay at the same time."""
     max_failures: int = _key(0, "integer", least=0)
-    """How many queries may fail before the run counts as failed (exit code 1)."""
+    """How many queries may fail, time-outs and what others have cancelled included, before the run
+    counts as failed (exit code 1)."""
     fail_fast: bool = _key(False, "boolean")
     """Stop at the first query beyond `max_failures`, and at the first event that fails."""
     pretraining: Literal["auto", "always", "never"] = _key(

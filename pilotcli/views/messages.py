@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pilotcli.analysis.words import factor, interval
-from pilotcli.records import QueryResult
+from pilotcli.records import STOPPED, QueryResult
 from pilotcli.signals import ComparedSoFar, DriverOutput, EventTriggered
 from pilotcli.views.state import Collecting, ModelRow
 from pilotcli.views.text import (
@@ -42,11 +42,12 @@ def query_failure(result: QueryResult) -> str:
     """Which query did not end well, where it stands and why."""
     where = place(result)
     name = f"{clean(result.label)} ({where})" if where else clean(result.label)
+    why = _first_line(result.error) or "failed"
     if result.status == "timeout":
         return f"{name}: timed out after {duration(result.elapsed_s)}"
     if result.status == "cancelled":
-        return f"{name}: cancelled after {duration(result.elapsed_s)}"
-    why = _first_line(result.error) or "failed"
+        by_others = f": {why}" if result.error != STOPPED else ""
+        return f"{name}: cancelled after {duration(result.elapsed_s)}{by_others}"
     code = f" [{clean(result.sqlstate)}]" if result.sqlstate else ""
     kind = "not run: " if result.status == "steering_error" else ""
     return f"{name}: {kind}{why}{code}"

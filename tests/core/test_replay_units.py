@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pilotcli.records import Query, QueryResult
+from pilotcli.records import STOPPED, Query, QueryResult
 from pilotcli.tally import Tally
 from pilotcli.units import transaction_units
 from pilotcli.workload import leading_keyword
@@ -60,5 +60,8 @@ def test_a_query_is_among_the_slowest_once() -> None:
 def test_what_the_user_cancelled_is_no_failure() -> None:
     tally = Tally()
     for status in ("ok", "timeout", "cancelled", "error", "steering_error"):
-        tally.add(QueryResult(1, "q", status, 0.0, 0.1))  # type: ignore[arg-type]
+        error = STOPPED if status == "cancelled" else None
+        tally.add(QueryResult(1, "q", status, 0.0, 0.1, error=error))  # type: ignore[arg-type]
     assert tally.failures == 3
+    tally.add(QueryResult(1, "q", "cancelled", 0.0, 0.1, error="canceling statement"))
+    assert tally.failures == 4

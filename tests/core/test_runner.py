@@ -105,6 +105,7 @@ def test_a_run_is_told_and_journalled(project: Project) -> None:
         ("SELECT 1/0; SELECT 1", ("run.max_failures=1",), 0, "finished"),
         ("SELECT 1/0; SELECT 1/0; SELECT 1", ("run.fail_fast=true",), 1, "failed"),
         ("SELECT pg_sleep(30); SELECT 1", ("run.timeout=50ms",), 1, "failed"),
+        ("SET statement_timeout = '50ms'; SELECT pg_sleep(30); SELECT 1", (), 1, "failed"),
     ],
 )
 def test_exit_codes_of_queries(
