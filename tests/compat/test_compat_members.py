@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -207,6 +208,20 @@ def test_a_scheduler_says_what_is_registered(
     assert controller.get_index_number("t") == 1
     scheduler.close()
     assert controller.get_index_number("t") == 0
+
+
+def test_what_is_required_adds_up(config: PostgreSQLConfig) -> None:
+    scheduler = SchedulerFactory.create_scheduler(config)
+    scheduler.data_manager.remove_table_and_tracker("added")
+    scheduler.register_required_data("other", pull_execution_time=True)
+    scheduler.register_required_data("added", pull_subquery_2_cards=True)
+    scheduler.init()
+    scheduler.execute("SELECT count(*) FROM pg_class c, pg_attribute a WHERE a.attrelid = c.oid")
+    (row,) = scheduler.data_manager.read_all("added").to_dict("records")
+    assert row["execution_time"] > 0
+    assert len(json.loads(row["subquery_to_card"])) == 3
+    assert "subquery_2_card" not in row
+    scheduler.close()
 
 
 def test_pull_handlers_ask_a_controller(controller: PostgreSQLController) -> None:

@@ -215,7 +215,7 @@ def test_a_scheduler_with_a_card_handler_and_every_kind_of_event(run: Run) -> No
         found["plans"] = len(plans)
         plan = json.loads(plans["physical_plan"].iloc[-1])["Plan"]
         found["pushed"] = plan["Plans"][0]["Plan Rows"]
-        found["cards"] = len(json.loads(plans["subquery_2_card"].iloc[-1]))
+        found["cards"] = len(json.loads(plans["subquery_to_card"].iloc[-1]))
         """
     )
     assert found["rows"] == [200] * 6

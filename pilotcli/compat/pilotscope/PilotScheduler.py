@@ -18,7 +18,9 @@ from pilotcli.events import Event
 from pilotcli.scheduler import PilotScheduler as _Own
 
 if TYPE_CHECKING:
-    from pilotcli.databases.base import BaseDBController
+    from pilotcli.databases.base import BaseDBController, Rows, Session
+    from pilotcli.errors import PilotError
+    from pilotcli.records import Query, QueryResult
 
 __all__ = ["PilotScheduler"]
 
@@ -42,6 +44,8 @@ class PilotScheduler(_Own):
         super().__init__(config, **options)
         self.user_tasks: list[Any] = []
         """The push handlers that are registered."""
+        self._asked: set[str] = set()
+        """What `register_required_data` has asked for."""
         atexit.register(self.close)
 
     @property
@@ -77,6 +81,45 @@ class PilotScheduler(_Own):
             raise RuntimeError("two handlers of one class cannot be registered")
         super().register_custom_handlers(listed)
         self.user_tasks += listed
+
+    def register_required_data(
+        self,
+        table_name_for_store_data: str,
+        pull_execution_time: bool = False,
+        pull_physical_plan: bool = False,
+        pull_subquery_2_cards: bool = False,
+        pull_buffer_cache: bool = False,
+        pull_estimated_cost: bool = False,
+        pull_records: bool = False,
+    ) -> None:
+        """See `pilotcli.PilotScheduler.register_required_data`; what was asked for before is still
+        pulled. The column of sub-plans is `subquery_to_card`, as PilotScope's code has it."""
+        wanted = {
+            "pull_execution_time": pull_execution_time,
+            "pull_physical_plan": pull_physical_plan,
+            "pull_subquery_2_cards": pull_subquery_2_cards,
+            "pull_buffer_cache": pull_buffer_cache,
+            "pull_estimated_cost": pull_estimated_cost,
+            "pull_records": pull_records,
+        }
+        self._asked |= {name for name, is_wanted in wanted.items() if is_wanted}
+        super().register_required_data(
+            table_name_for_store_data, **{name: name in self._asked for name in wanted}
+        )
+
+    def run_in(
+        self,
+        session: Session,
+        query: Query,
+        round: int = 1,
+        worker: int = 0,
+        refused: PilotError | None = None,
+    ) -> tuple[QueryResult, Rows, PilotError | None, dict[str, Any] | None]:
+        """See `pilotcli.PilotScheduler.run_in`."""
+        result, rows, error, pulled = super().run_in(session, query, round, worker, refused)
+        if pulled is not None and "pull_subquery_2_cards" in self._asked:
+            pulled["subquery_to_card"] = pulled.pop("subquery_2_card", None)
+        return result, rows, error, pulled
 
     def push_for_workload(self, first_sql: str) -> None:
         """Carry out what handlers want for the whole workload. Raises `DriverError`."""

@@ -27,9 +27,11 @@ __all__ = [
 
 
 class BasePullHandler(BaseAnchorHandler):
-    """The base of pull handlers. `column` is the field of `PilotTransData` and the column."""
+    """The base of pull handlers. `column` is the field of `PilotTransData`, and the column of a
+    row unless `stored_as` is another name for that."""
 
     column: ClassVar[str | None] = None
+    stored_as: ClassVar[str | None] = None
     fetch_method = FetchMethod.OUTER
     """Whether the query itself brings it (`INNER`) or a controller can be asked apart."""
 
@@ -63,10 +65,9 @@ class BasePullHandler(BaseAnchorHandler):
         """Add what was pulled to a row; JSON as text."""
         value = None if self.column is None else getattr(data, self.column)
         if value is not None:
-            assert self.column is not None
-            column_2_value[self.column] = (
-                json.dumps(value) if isinstance(value, (dict, list)) else value
-            )
+            name = self.stored_as or self.column
+            assert name is not None
+            column_2_value[name] = json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
 class RecordPullHandler(BasePullHandler):
@@ -133,5 +134,6 @@ class SubQueryCardPullHandler(BasePullHandler):
 
     anchor = AnchorEnum.SUBQUERY_CARD_PULL_ANCHOR
     column = "subquery_2_card"
+    stored_as = "subquery_to_card"
     fetch_method = FetchMethod.INNER
     enable_parameterized_subquery = False
