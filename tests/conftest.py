@@ -10,14 +10,19 @@ from pathlib import Path
 
 # Its plugin imports it when the tests have ended at the latest, and by then a run has frozen the
 # objects that it would look for (gc.freeze); it warns then, and warnings are errors.
-import hypothesis  # noqa: F401
+import hypothesis
 import pytest
 from fault_table import ROUNDS, TESTS, FaultTable, is_fault
+from fuzzing import TIMES
 from project_folder import Project
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.base import Target
+
+hypothesis.settings.register_profile("the same cases", derandomize=True)
+if not TIMES:
+    hypothesis.settings.load_profile("the same cases")
 
 _numbers = itertools.count(1)
 _faults = FaultTable()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-__all__ = ["cases", "damaged", "json_values", "odd_texts"]
+__all__ = ["TIMES", "cases", "damaged", "json_values", "odd_texts"]
+
+
+TIMES = int(os.environ.get("FUZZ_TIMES", "0"))
+"""How many times as many cases are tried, at random. Without it they are the same ones each time
+(tests/conftest.py), so that a change fails by what it has changed."""
 
 
 def cases(count: int) -> settings:
@@ -18,7 +24,8 @@ def cases(count: int) -> settings:
         HealthCheck.data_too_large,
         HealthCheck.large_base_example,
     ]
-    return settings(max_examples=count, deadline=None, suppress_health_check=checks)
+    most = count * max(1, TIMES)
+    return settings(max_examples=most, deadline=None, suppress_health_check=checks)
 
 
 _short_texts = st.text(max_size=12) | st.sampled_from(
