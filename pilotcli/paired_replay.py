@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pilotcli.analysis.answers import answer_of, is_undetermined, same_rows
+from pilotcli.analysis.answers import answer_of, comparable, is_undetermined, same_rows
 from pilotcli.analysis.compare import NOT_COMPARED
 from pilotcli.analysis.comparison import Answers
 from pilotcli.analysis.so_far import SoFar
@@ -311,15 +311,14 @@ class _Answer:
         self.verdict: Answers = "unknown"
 
     def __call__(self, rows: Rows) -> str:
-        kept = rows.rows
         told = answer_of(rows)
         if self._first is None:
-            many = self._bounded and len(kept) > _ROWS_KEPT
-            self._first = told, () if many else kept
+            many = self._bounded and len(rows.rows) > _ROWS_KEPT
+            self._first = told, () if many else comparable(rows)
             return told
         before, others = self._first
         self._first = None
-        if told != before and others and same_rows(others, kept):
+        if told != before and others and same_rows(others, comparable(rows)):
             told = before
         self.verdict = "same" if told == before else "different"
         return told

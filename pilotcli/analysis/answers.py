@@ -12,11 +12,17 @@ from typing import Any
 
 from pilotcli.databases.base import Row, Rows
 
-__all__ = ["answer_of", "digest", "is_undetermined", "same_rows"]
+__all__ = ["answer_of", "comparable", "digest", "is_undetermined", "same_rows"]
 
 _DIGITS = 9
 """Significant digits of a float that count: sums in another order differ behind them."""
 _TOLERANCE = 1e-8
+_REAL_DIGITS = 3
+"""Those of a `real`: the server sums reals up as reals, whose 24 bits lose about half a digit for
+each tenfold of rows."""
+_REAL_TOLERANCE = 1e-3
+_REAL, _REAL_ARRAY = 700, 1021
+"""Their types' numbers in pg_type, which every server has."""
 _VOLATILE = re.compile(
     r"\b(random|random_normal|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday|now|"
     r"statement_timestamp|transaction_timestamp|current_timestamp|localtimestamp|current_time|"
@@ -25,11 +31,15 @@ _VOLATILE = re.compile(
 )
 _CHOOSES = re.compile(
     r"\b(limit|offset|fetch|distinct\s+on|row_number|rank|array_agg|string_agg|json_agg|jsonb_agg|"
-    r"json_object_agg|jsonb_object_agg|xmlagg|first_value|last_value|nth_value|lead|lag|any_value)"
-    r"\b",
+    r"json_object_agg|jsonb_object_agg|xmlagg|first_value|last_value|nth_value|lead|lag|ntile|"
+    r"any_value)\b",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+class _Real(float):
+    """A value of the type `real`, of which fewer digits count."""
 
 
 def answer_of(rows: Rows) -> str:
@@ -37,8 +47,29 @@ def answer_of(rows: Rows) -> str:
     if rows.row_count is not None and rows.description is not None:
         if len(rows.rows) < rows.row_count:
             return f"{rows.row_count}:rows that were only counted"
-        return digest(rows.rows)
+        return digest(comparable(rows))
     return f"{rows.row_count}:rows without content"
+
+
+def comparable(rows: Rows) -> Sequence[Row]:
+    """The rows, with values of the type `real` told from those of `double precision`."""
+    types = [column[1] for column in rows.description or ()]
+    reals = [place for place, one in enumerate(types) if one in (_REAL, _REAL_ARRAY)]
+    if not reals:
+        return rows.rows
+    marked = []
+    for row in rows.rows:
+        values = list(row)
+        for place in reals:
+            values[place] = _as_real(values[place])
+        marked.append(tuple(values))
+    return marked
+
+
+def _as_real(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_real(one) for one in value]
+    return _Real(value) if type(value) is float else value
 
 
 def digest(rows: Sequence[Row]) -> str:
@@ -51,7 +82,8 @@ def digest(rows: Sequence[Row]) -> str:
 
 
 def same_rows(a: Sequence[Row], b: Sequence[Row]) -> bool:
-    """Whether both hold the same rows in any order; floats may differ by 1 in 10**8."""
+    """Whether both hold the same rows in any order; floats may differ by 1 in 10**8,
+    those of the type `real` (see `comparable`) by 1 in 10**3."""
     if len(a) != len(b):
         return False
     if a == b:
@@ -73,9 +105,10 @@ def _text(row: Iterable[Any]) -> str:
 
 
 def _value_text(value: Any) -> str:
-    if type(value) is float:
+    if isinstance(value, float):
         # 0 and -0 are the same.
-        return f"f{value:.{_DIGITS}g}" if value else "f0"
+        digits = _REAL_DIGITS if type(value) is _Real else _DIGITS
+        return f"f{value:.{digits}g}" if value else "f0"
     if isinstance(value, Decimal):
         return f"d{value.normalize()}"  # 1.10 is 1.1
     if isinstance(value, (list, tuple)):
@@ -88,9 +121,10 @@ def _value_text(value: Any) -> str:
 
 
 def _sorting(row: Row) -> tuple[str, tuple[str, ...], tuple[tuple[bool, float], ...]]:
-    exact = "\0".join("" if type(value) is float else _value_text(value) for value in row)
-    floats = [value for value in row if type(value) is float]
-    return exact, tuple(f"{value:.6g}" for value in floats), tuple(map(_nan_last, floats))
+    exact = "\0".join("" if isinstance(value, float) else _value_text(value) for value in row)
+    floats = [value for value in row if isinstance(value, float)]
+    rounded = tuple(f"{value:.{2 if type(value) is _Real else 6}g}" for value in floats)
+    return exact, rounded, tuple(map(_nan_last, floats))
 
 
 def _nan_last(value: float) -> tuple[bool, float]:
@@ -102,9 +136,10 @@ def _close(a: Row, b: Row) -> bool:
 
 
 def _values_close(a: Any, b: Any) -> bool:
-    if type(a) is float and type(b) is float:
+    if isinstance(a, float) and isinstance(b, float):
         both_nan = math.isnan(a) and math.isnan(b)
-        return both_nan or math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=1e-12)
+        tolerance = _REAL_TOLERANCE if type(a) is type(b) is _Real else _TOLERANCE
+        return both_nan or math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(_values_close, a, b))
     if isinstance(a, dict) and isinstance(b, dict):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotcli.analysis.answers import answer_of, digest, is_undetermined, same_rows
+from pilotcli.analysis.answers import answer_of, comparable, digest, is_undetermined, same_rows
 from pilotcli.databases.base import Rows
 
 values = (
@@ -74,6 +74,28 @@ def test_rows_that_were_only_counted_are_compared_by_their_number() -> None:
     assert answer_of(Rows((), 7)) == "7:rows without content"
 
 
+REAL, REAL_ARRAY, DOUBLE = ("x", 700), ("x", 1021), ("x", 701)
+
+
+@pytest.mark.parametrize(
+    ("column", "one", "other", "same"),
+    [
+        (REAL, 22_199.998, 22_200.004, True),
+        (REAL, 22_199.998, 22_300.0, False),
+        (REAL, None, 1.0, False),
+        (REAL_ARRAY, [22_199.998], [22_200.004], True),
+        (REAL_ARRAY, [22_199.998], [22_300.0], False),
+        (DOUBLE, 22_199.998, 22_200.004, False),
+    ],
+)
+def test_sums_of_reals_differ_in_more_of_their_digits(
+    column: tuple[str, int], one: Any, other: Any, same: bool
+) -> None:
+    a, b = (Rows([("g", value)], 1, [("g", 25), column]) for value in (one, other))
+    assert same_rows(comparable(a), comparable(b)) == same
+    assert (answer_of(a) == answer_of(b)) == same
+
+
 @pytest.mark.parametrize(
     ("sql", "undetermined"),
     [
@@ -82,6 +104,7 @@ def test_rows_that_were_only_counted_are_compared_by_their_number() -> None:
         ("SELECT random()", True),
         ("SELECT now()", True),
         ("SELECT row_number() OVER (ORDER BY a) FROM t", True),
+        ("SELECT ntile(4) OVER (ORDER BY a) FROM t", True),
         ("SELECT 'limit', \"random\" FROM t -- now()", False),
         ("SELECT limited, randomly FROM t", False),
         ("SELECT count(*) FROM t /* LIMIT 1 */", False),

@@ -29,6 +29,12 @@ class WrongZone(HintPushHandler):
     def acquire_injected_data(self, sql):
         return {"timezone": "Asia/Tokyo"} if "clock" in sql else {}
 """
+SORTING = """
+
+class Sorting(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"enable_hashagg": "off"}
+"""
 QUERIES = """
 SELECT 1;
 SELECT count(*) FROM generate_series(1, 3000) AS n;
@@ -117,6 +123,21 @@ def test_floats_that_differ_in_their_last_digits_are_the_same(project: Project) 
     assert finished.exit_code == 0
     assert comparison is not None
     assert {one.answers for one in comparison.queries} == {"same"}
+
+
+def test_sums_of_reals_in_another_order_are_the_same(project: Project) -> None:
+    project.write("own.py", HANDLERS + SORTING)
+    project.config("handlers:\n  - class: own.py:Sorting\n")
+    project.write(
+        "w.sql",
+        "SELECT n % 100 AS g, sum((n * 0.37)::real) AS x FROM generate_series(1, 20000) AS n"
+        " GROUP BY g;\n",
+    )
+    finished, comparison = run_pair(project, "w.sql")
+    assert finished.exit_code == 0, finished.reasons
+    assert comparison is not None
+    assert comparison.queries[0].plan_changed
+    assert comparison.queries[0].answers == "same"
 
 
 def test_what_a_query_does_not_determine_is_no_failure(project: Project) -> None:
