@@ -65,6 +65,17 @@ def test_both_are_written_of_any_run_however_it_ends(project: Project) -> None:
     assert (project.folder / "again.xml").read_bytes() == (project.folder / "out.xml").read_bytes()
 
 
+def test_conditions_are_cases_whatever_else_went_wrong(project: Project) -> None:
+    project.write("w.sql", "SELECT 1;\nSELECT nothing;\n")
+    project.config()
+    gates = ("--fail-if", "queries.unmatched >= 0", "--fail-if", "results.differ")
+    words = ("run", "w.sql", "--against", "native", *gates, "--junit", "out.xml")
+    done = project.command(*words)
+    assert done.returncode == 1
+    (suite,) = ElementTree.parse(project.folder / "out.xml").findall("testsuite[@name='conditions']")
+    assert [case.get("name") for case in suite] == ["queries.unmatched >= 0"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
