@@ -116,14 +116,17 @@ def run_paired(
                 for reason in ended.reasons:
                     bus.emit(Notice("warning", f"baseline: {reason}"))
                 driver.log.flush()
-                if not replay.pairs:
+                if replay.pairs:
+                    # The driver's own run has not ended in the journal yet: that is no news.
+                    run_ids = driver.log.run_id, other.log.run_id
+                    comparison = compare(driver.journal, run_ids[0], other.journal, run_ids[1])
+                    compared.append(comparison)
+                    return _reasons(comparison, request.gates)
+                if not replay.complete:
                     return ()
-                # The driver's own run has not ended in the journal yet: that is no news.
-                comparison = compare(
-                    driver.journal, driver.log.run_id, other.journal, other.log.run_id
-                )
-                compared.append(comparison)
-                return _reasons(comparison, request.gates)
+                text = "nothing was compared: no query ran in both arms"
+                bus.emit(Notice("warning", text))
+                return _reasons(None, request.gates)
 
             driver.announce(total)
             finished = driver.carry_out(work, cancel, abort, replay, judge)
@@ -155,11 +158,11 @@ def _refuse_what_both_would_write(driver: RunConfig, baseline: RunConfig) -> Non
         )
 
 
-def _reasons(comparison: Comparison, gates: Sequence[Gate]) -> list[Reason]:
+def _reasons(comparison: Comparison | None, gates: Sequence[Gate]) -> list[Reason]:
     from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates
 
     reasons: list[Reason] = []
-    different = len(comparison.different)
+    different = len(comparison.different) if comparison is not None else 0
     told = failed_gates(comparison, gates)
     if different and not any(gate.metric == "results.differ" for gate, _ in told):
         noun = "query gives" if different == 1 else "queries give"

@@ -36,6 +36,9 @@ METRICS = {
 """What a gate may look at, in words."""
 _BARE = frozenset({"results.differ", "any.timeouts", "queries.failed", "queries.unmatched"})
 """Those that stand without a limit: any at all fails."""
+_NOTHING = "nothing could be measured: no query ran well in both"
+_WANTED = frozenset({"queries.faster"})
+"""Numbers of which many are welcome: only too few of them are a failure."""
 _FORM = re.compile(
     r"\s*(?P<metric>[a-z]+\.[a-z]+)\s*(?:(?P<sign>>=|<=|>|<)\s*(?P<number>\d+(?:\.\d+)?)\s*"
     r"(?P<unit>%|x)?)?\s*"
@@ -82,7 +85,7 @@ def parse_gate(text: str) -> Gate:
                 f"--fail-if {text!r} has no limit", hint=f"Write for instance: {_example(metric)}"
             )
         return Gate(text.strip(), metric, ">", 0.0)
-    wrong_sign = (kind == "slowdown" and sign[0] == "<") or (kind == "speedup" and sign[0] == ">")
+    wrong_sign = sign[0] == (">" if metric in _WANTED or kind == "speedup" else "<")
     wrong_unit = unit is not None and not (
         kind == "slowdown" or (kind == "speedup" and unit == "x")
     )
@@ -109,12 +112,14 @@ def parse_gate(text: str) -> Gate:
 
 
 def _example(metric: str) -> str:
-    limit = {"slowdown": "> 5%", "speedup": "< 1.2"}.get(metric.partition(".")[2], "> 3")
+    limits = {"slowdown": "> 5%", "speedup": "< 1.2", "faster": "< 3"}
+    limit = limits.get(metric.partition(".")[2], "> 3")
     return f"--fail-if '{metric} {limit}'"
 
 
-def failed_gates(comparison: Comparison, gates: Iterable[Gate]) -> list[tuple[Gate, str]]:
-    """The gates that did not hold, each with a line that says why."""
+def failed_gates(comparison: Comparison | None, gates: Iterable[Gate]) -> list[tuple[Gate, str]]:
+    """The gates that did not hold, each with a line that says why. `comparison` is None where no
+    query ran in both."""
     found = []
     for gate in gates:
         reason = _reason(comparison, gate)
@@ -123,14 +128,16 @@ def failed_gates(comparison: Comparison, gates: Iterable[Gate]) -> list[tuple[Ga
     return found
 
 
-def _reason(comparison: Comparison, gate: Gate) -> str | None:
+def _reason(comparison: Comparison | None, gate: Gate) -> str | None:
     part, _, kind = gate.metric.partition(".")
     if part == "any" and kind == "slowdown":
-        return _any_slower(comparison, gate)
+        return None if comparison is None else _any_slower(comparison, gate)
     if kind in ("slowdown", "speedup"):
+        if comparison is None:
+            return _NOTHING
         effect = comparison.total if part == "total" else comparison.geometric
         return _of_effect(effect, gate, kind)
-    queries = _counted(comparison, gate.metric)
+    queries = () if comparison is None else _counted(comparison, gate.metric)
     if not _SIGNS[gate.sign](len(queries), gate.limit):
         return None
     return f"{len(queries)}{_named(queries)}"
@@ -138,7 +145,7 @@ def _reason(comparison: Comparison, gate: Gate) -> str | None:
 
 def _of_effect(effect: Effect, gate: Gate, kind: str) -> str | None:
     if effect.speedup is None:
-        return "nothing could be measured: no query ran well in both"
+        return _NOTHING
     if effect.low is None or effect.high is None:
         return None
     holds = _SIGNS[gate.sign]

@@ -93,6 +93,13 @@ def test_a_driver_that_breaks_every_query_does_not_pass(text: str) -> None:
     assert reason == f"{text}: nothing could be measured: no query ran well in both"
 
 
+def test_where_no_query_ran_in_both_only_what_asks_for_a_figure_fails() -> None:
+    texts = ["total.slowdown > 5%", "geometric.speedup < 1", "queries.faster < 1"]
+    passing = ["any.slowdown > 5%", "any.timeouts", "results.differ", "queries.failed"]
+    failed = failed_gates(None, map(parse_gate, [*texts, *passing]))
+    assert [gate.text for gate, _ in failed] == texts
+
+
 def test_too_few_rounds_for_an_interval_fail_nothing() -> None:
     unsure = Effect(0.2, None, None, 0.98, "unclear", "made up")
     assert failed_gates(compared(unsure), [parse_gate("total.slowdown > 5%")]) == []
@@ -153,6 +160,9 @@ def test_single_queries() -> None:
         ("total.slowdown > 5", "5 without a unit stands for 500%"),
         ("any.slowdown > 1.5", "1.5 without a unit stands for 150%"),
         ("any.slowdown > 0.5x", "0.5 times as long is no slow-down"),
+        ("results.differ < 1", "says nothing"),
+        ("queries.failed < 3", "says nothing"),
+        ("queries.faster > 3", "says nothing"),
     ],
 )
 def test_what_is_no_condition_is_refused(text: str, said: str) -> None:

@@ -341,6 +341,21 @@ def test_gates_decide_the_exit_code(project: Project) -> None:
     assert passes.returncode == 0
 
 
+def test_gates_do_not_pass_where_nothing_was_compared(project: Project) -> None:
+    project.write("w.sql", "CREATE TABLE IF NOT EXISTS made (a int);\nDROP TABLE made;\n")
+    project.config()
+    gate = "total.slowdown > 5%"
+    finished, comparison = run_pair(project, "w.sql", gates=(gate, "results.differ"))
+    assert comparison is None
+    assert finished.exit_code == 5
+    [reason] = finished.reasons
+    assert reason.startswith(f"{gate}: nothing could be measured")
+    notices = [one.text for one in project.signals if isinstance(one, Notice)]
+    assert "nothing was compared: no query ran in both arms" in notices
+    finished, _ = run_pair(project, "w.sql")
+    assert finished.exit_code == 0
+
+
 def test_equal_arms_pass_all_gates(project: Project) -> None:
     project.write("w.sql", QUERIES)
     outcome = project.command(
