@@ -433,7 +433,8 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
     failed = sum(bool(one.a.failed or one.b.failed) for one in queries)
     if failed:
         noun = "query" if failed == 1 else "queries"
-        yield f"{failed} {noun} failed in one of the runs or in both, and count in neither time"
+        counts = "counts" if failed == 1 else "count"
+        yield f"{failed} {noun} failed in one of the runs or in both, and {counts} in neither time"
     timeouts = sum(bool(one.a.timeouts or one.b.timeouts) for one in queries)
     if timeouts:
         noun = "query" if timeouts == 1 else "queries"

@@ -24,11 +24,15 @@ BAD_SPEEDUP = 0.5
 
 def verdict_text(effect: Effect) -> str:
     """A speed-up in words, with its interval: of a slow-down that of the slow-down."""
+    if effect.speedup is None:
+        return "nothing could be measured"
     if effect.verdict == "slower":
-        told = f"{_slowdown(effect.speedup)} slower"
+        # One unit for all three, so that they can be set against each other.
+        times = effect.speedup <= 0.5
+        told = f"{_slowdown(effect.speedup, times)} slower"
         if effect.low is None or effect.high is None:
             return told
-        around = f"{_slowdown(effect.high)} to {_slowdown(effect.low)}"
+        around = f"{_slowdown(effect.high, times)} to {_slowdown(effect.low, times)}"
         return f"{told}, {effect.confidence:.0%} interval {around}"
     words = {
         "faster": f"{factor(effect.speedup)} faster",
@@ -51,11 +55,10 @@ def interval(low: float | None, high: float | None) -> str:
     return f"{factor(low)} to {factor(high)}" if low is not None and high is not None else ""
 
 
-def _slowdown(speedup: float | None) -> str:
+def _slowdown(speedup: float, times: bool) -> str:
     if not speedup:
         return MISSING
-    share = 1 / speedup - 1
-    return f"{share:.0%}" if share < 1 else f"{1 / speedup:.3g}x"
+    return f"{1 / speedup:.3g}x" if times else f"{1 / speedup - 1:.0%}"
 
 
 def training_text(comparison: Comparison) -> str:

@@ -133,7 +133,8 @@ def _facts(comparison: Comparison) -> dict[str, str]:
     }
     if a.training_s or b.training_s:
         facts["training"] = training_text(comparison)
-    for title, only in (("only in A", comparison.only_a), ("only in B", comparison.only_b)):
+    # The table calls the two so, whatever they were called when they were asked for.
+    for title, only in (("only run", comparison.only_a), ("only base", comparison.only_b)):
         if only:
             labels = ", ".join(clean(one.label) for one in only[:UNMATCHED_SHOWN])
             more = f" and {len(only) - UNMATCHED_SHOWN} more" if len(only) > UNMATCHED_SHOWN else ""

@@ -115,8 +115,9 @@ def show_run(details: RunDetails, format: str) -> None:
         for status, word in _WORDS.items()
         if statistics.counts.get(status)
     ]
+    pair = "" if run.paired_with is None else f", {run.arm} of a pair with run {run.paired_with}"
     facts = {
-        "run": f"{run.run_id} ({run.kind})",
+        "run": f"{run.run_id} ({run.kind}{pair})",
         "status": _status(run) + ("" if run.exit_code is None else f", exit code {run.exit_code}"),
         "started": when(run.started_at),
         "took": duration(run.elapsed_s),

@@ -365,6 +365,17 @@ def test_equal_arms_pass_all_gates(project: Project) -> None:
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
+def test_each_arm_is_shown_as_what_it_is(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    project.config()
+    run_pair(project, "w.sql", sets=("run.learn=2", "run.repeat=3"))
+    driver, baseline = (project.command("runs", "show", run).stdout for run in ("1", "2"))
+    assert driver.splitlines()[0] == "run       1 (run, driver of a pair with run 2)"
+    assert baseline.splitlines()[0] == "run       2 (run, baseline of a pair with run 1)"
+    assert "each with the worst of its 5 rounds" in driver
+    assert "each with the worst of its 3 rounds" in baseline
+
+
 def test_rounds_of_learning_are_the_drivers_alone(project: Project) -> None:
     project.write("w.sql", QUERIES)
     project.write(
@@ -512,6 +523,6 @@ def test_unmatched_queries_are_listed(project: Project) -> None:
     project.run("a.sql")
     project.run("b.sql")
     outcome = project.command("runs", "compare", "1", "2", "--fail-if", "queries.unmatched")
-    assert "only in A  q1, q3" in outcome.stdout
-    assert "only in B  q2" in outcome.stdout
+    assert "only run   q1, q3" in outcome.stdout
+    assert "only base  q2" in outcome.stdout
     assert outcome.returncode == 5

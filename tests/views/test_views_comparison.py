@@ -115,11 +115,14 @@ def test_a_journal_is_read_in_parts(tmp_path: Path) -> None:
         (1.5, 1.2, 1.9, "faster", "1.5x faster, 98% interval 1.2x to 1.9x"),
         (0.25, 0.2, 0.5, "slower", "4x slower, 98% interval 2x to 5x"),
         (0.8, 0.7, 0.9, "slower", "25% slower, 98% interval 11% to 43%"),
+        (0.58, 0.32, 0.8, "slower", "72% slower, 98% interval 25% to 212%"),
+        (0.4, 0.3, 0.8, "slower", "2.5x slower, 98% interval 1.25x to 3.33x"),
+        (None, None, None, "unclear", "nothing could be measured"),
         (1.0, 0.9, 1.1, "same", "the same within the noise (1x), 98% interval 0.9x to 1.1x"),
         (1.2, None, None, "unclear", "unclear (1.2x measured)"),
     ],
 )
 def test_an_effect_in_words(
-    speedup: float, low: float | None, high: float | None, verdict: Verdict, told: str
+    speedup: float | None, low: float | None, high: float | None, verdict: Verdict, told: str
 ) -> None:
     assert verdict_text(Effect(speedup, low, high, 0.98, verdict, "made up")) == told

@@ -165,11 +165,11 @@ class JournalReader:
         return list(self._chosen(chosen, arguments, "elapsed_s DESC, result"))
 
     def rounds(self, run_id: int) -> int:
-        """The number of the round in which the last result of a run is; 0 without any."""
-        rows = self._all(
-            "SELECT round FROM results WHERE run_id = ? ORDER BY result DESC LIMIT 1", run_id
-        )
-        return rows[0][0] if rows else 0
+        """How many rounds a run has results of, from its first result to its last; 0 without any.
+        The baseline of a pair begins behind those in which the driver learned alone."""
+        chosen = "SELECT round FROM results WHERE run_id = ? ORDER BY result {} LIMIT 1"
+        first, last = (self._all(chosen.format(order), run_id) for order in ("ASC", "DESC"))
+        return last[0][0] - first[0][0] + 1 if first and last else 0
 
     def _chosen(
         self, chosen: str, arguments: Sequence[object], order: str
