@@ -26,6 +26,7 @@ from pilotcli.errors import PilotError
 from pilotcli.plan_log import PlanLog, keep_plans
 from pilotcli.ready import Ready
 from pilotcli.records import Query, QueryResult
+from pilotcli.regression import RegressionWatch
 from pilotcli.replay_worker import Worker
 from pilotcli.signals import Notice, PairFinished, StepStarted
 from pilotcli.steering.requests import Pulls
@@ -86,7 +87,11 @@ class PairedReplay:
         self._alone = 0
         """Units that only the driver's arm ran, since they write."""
         self._warned = False
+        self._in_pair = False
+        """Whether what the driver's arm runs is one half of a pair."""
         self.driver, self.baseline = (self._arm(one) for one in (driver, baseline))
+        if driver.watch and not self._by_rounds:
+            self._watch_halves(driver.watch)
 
     @property
     def tally(self) -> Tally:
@@ -131,6 +136,24 @@ class PairedReplay:
         arm = _Arm(ready, Worker(scheduler, self._options, self._stop, sessions, 0), sessions)
         scheduler.on_result = arm.tally.add
         return arm
+
+    def _watch_halves(self, watch: RegressionWatch) -> None:
+        """Have updates of the driver's models judged by pairs, where both halves of one run right
+        behind each other."""
+        watchers = self.driver.ready.scheduler.watchers
+        watchers.remove(watch.add)
+
+        def of_driver(result: QueryResult) -> None:
+            if self._in_pair:
+                watch.add_half(result, driver=True)
+            else:
+                watch.add(result)
+
+        def of_baseline(result: QueryResult) -> None:
+            watch.add_half(result, driver=False)
+
+        watchers.append(of_driver)
+        self.baseline.ready.scheduler.watchers.append(of_baseline)
 
     def _rounds(self, first_sql: str) -> None:
         options = self._options
@@ -212,6 +235,7 @@ class PairedReplay:
     def _run(
         self, arm: _Arm, query: Query, round: int, halves: dict[int, _Half], *, alone: bool
     ) -> None:
+        self._in_pair = not alone
         if alone:
             arm.worker.run(query, round)
             return

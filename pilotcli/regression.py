@@ -3,6 +3,9 @@
 Behind each saved version, every query's time is compared with the last one that the same query took
 before it. The test is Wilcoxon's, one-sided, after 8, 16, 32 and 64 of them, with the level shared
 among these looks: a version that changes nothing is taken back in at most 5 % of the cases.
+
+In a paired run both times are first divided by the baseline's in the same round, so that a machine
+that is busy for a while is not held against the version that came just then.
 """
 
 from __future__ import annotations
@@ -26,6 +29,22 @@ LOOKS = (8, 16, 32, 64)
 LEVEL = 0.05 / len(LOOKS)
 LEAST_SLOWDOWN = 1.1
 """A version that is less than so much slower stays, however certain it is."""
+_LEAST_S = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """How long a query took, in seconds, and the baseline's half of its pair, where it has one."""
+
+    own_s: float
+    baseline_s: float | None = None
+
+    def slowdown(self, before: _Time) -> float:
+        """The logarithm of the factor by which it is slower than `before`."""
+        change = math.log(self.own_s / before.own_s)
+        if self.baseline_s is None or before.baseline_s is None:
+            return change
+        return change - math.log(self.baseline_s / before.baseline_s)
 
 
 @dataclass(slots=True)
@@ -35,8 +54,8 @@ class _Watched:
     model: CheckpointedModel
     version: int | None
     previous: int | None = None
-    before: Mapping[int, float] = field(default_factory=dict)
-    """By query: its last time before the update, in seconds; empty when nothing is judged."""
+    before: Mapping[int, _Time] = field(default_factory=dict)
+    """By query: its last time before the update; empty when nothing is judged."""
     changes: list[float] = field(default_factory=list)
     """Logarithms of the times behind the update by those before it."""
 
@@ -44,8 +63,9 @@ class _Watched:
 class RegressionWatch:
     """Watches the models whose `on_regression` is `rollback`.
 
-    `add` is called with each result, by one thread at a time; the bus tells of saved versions.
-    `told` has what was taken back, in words. Raises `UsageError` for a model that keeps itself.
+    `add` is called with each result, by one thread at a time, in a paired run `add_half` with
+    those that have another half in the baseline; the bus tells of saved versions. `told` has what
+    was taken back, in words. Raises `UsageError` for a model that keeps itself.
     """
 
     def __init__(
@@ -53,7 +73,11 @@ class RegressionWatch:
     ) -> None:
         self.told: list[str] = []
         self._bus = bus
-        self._latest: dict[int, float] = {}
+        self._latest: dict[int, _Time] = {}
+        self._updates = 0
+        self._halves: dict[tuple[int, int], tuple[bool, float | None, int]] = {}
+        """By query and round, the half of a pair that ended first: whether it is the driver's, its
+        seconds, and how many updates there had been."""
         self._watched: dict[str, _Watched] = {}
         for spec in specs:
             if spec.on_regression != "rollback":
@@ -77,14 +101,34 @@ class RegressionWatch:
 
     def add(self, result: QueryResult) -> None:
         """Take in one result; bring a version back where that is due."""
-        if result.status not in ("ok", "timeout") or not result.round:
+        if (own_s := _whole_s(result)) is not None:
+            self._take_in(result.seq, _Time(own_s))
+
+    def add_half(self, result: QueryResult, *, driver: bool) -> None:
+        """Take in one half of a pair; with the second one, bring a version back where that is due."""
+        if not result.round:
             return
-        whole_s = max(result.elapsed_s + result.inference_s + result.steering_s, 1e-7)
+        half = (driver, _whole_s(result), self._updates)
+        first = self._halves.pop((result.seq, result.round), None)
+        if first is None:
+            self._halves[result.seq, result.round] = half
+            return
+        (_, own_s, updates), (_, baseline_s, _) = (half, first) if driver else (first, half)
+        if own_s is None or baseline_s is None:
+            return
+        time = _Time(own_s, baseline_s)
+        if updates == self._updates:
+            self._take_in(result.seq, time)
+        else:
+            # An update came in between the two: the query ran before it.
+            self._latest[result.seq] = time
+
+    def _take_in(self, seq: int, time: _Time) -> None:
         for one in self._watched.values():
-            known = one.before.get(result.seq)
+            known = one.before.get(seq)
             if known is not None:
-                one.changes.append(math.log(whole_s / known))
-        self._latest[result.seq] = whole_s
+                one.changes.append(time.slowdown(known))
+        self._latest[seq] = time
         for one in self._watched.values():
             if len(one.changes) in LOOKS and one.before:
                 self._judge(one)
@@ -94,6 +138,7 @@ class RegressionWatch:
         one = self._watched.get(signal.model)
         if one is None or signal.version is None:
             return
+        self._updates += 1
         one.previous, one.version = one.version, signal.version.version
         one.before = dict(self._latest) if one.previous is not None else {}
         one.changes.clear()
@@ -129,3 +174,10 @@ class RegressionWatch:
         self.told.append(text)
         self._bus.emit(Notice("warning", text))
         self._bus.emit(ModelLoaded(name, version))
+
+
+def _whole_s(result: QueryResult) -> float | None:
+    """The seconds that its user waited for it; None for a result that says nothing of them."""
+    if result.status not in ("ok", "timeout") or not result.round:
+        return None
+    return max(result.elapsed_s + result.inference_s + result.steering_s, _LEAST_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from paired import run_pair
 from project_folder import Project
 
 from pilotcli.analysis.updates import update_effects
@@ -141,6 +142,60 @@ def test_equal_versions_are_taken_back_in_at_most_the_stated_share(
                 time_s = 0.01 * chance.lognormvariate(0, 0.3)
                 watch.add(QueryResult(seq, "q", "ok", 0.0, time_s))
     assert len(taken) <= 0.05 * trials
+
+
+@pytest.mark.parametrize("own_factor", [1.0, 3.0])
+@pytest.mark.parametrize("driver_first", [True, False])
+def test_a_machine_that_is_busy_for_both_is_not_held_against_an_update(
+    monkeypatch: pytest.MonkeyPatch, own_factor: float, driver_first: bool
+) -> None:
+    taken: list[float] = []
+    monkeypatch.setattr(
+        RegressionWatch, "_take_back", lambda self, one, by: taken.append(by) or one.changes.clear()
+    )
+    watch, _, bus = watched()
+    for number in (1, 2):
+        version = ModelVersion("kept", number, None, 0.0, 1, "")  # type: ignore[arg-type]
+        bus.emit(ModelSaved("kept", "Update", 1, version))
+        busy_s = 0.01 if number == 1 else 0.05
+        for seq in range(8):
+            factor = own_factor if number == 2 else 1.0
+            halves = [
+                (QueryResult(seq, "q", "ok", 0.0, busy_s * factor, round=number), True),
+                (QueryResult(seq, "q", "ok", 0.0, busy_s, round=number), False),
+            ]
+            for result, driver in halves if driver_first else halves[::-1]:
+                watch.add_half(result, driver=driver)
+    assert taken == ([] if own_factor == 1.0 else [pytest.approx(3.0)])
+
+
+def test_an_update_between_the_halves_of_a_pair_is_not_judged_by_it() -> None:
+    watch, _, bus = watched()
+    made = [ModelVersion("kept", one, None, 0.0, 1, "") for one in (1, 2)]  # type: ignore[arg-type]
+    bus.emit(ModelSaved("kept", "Update", 1, made[0]))
+    for seq in range(8):
+        watch.add(QueryResult(seq, "q", "ok", 0.0, 0.01))
+    for seq in range(8):
+        watch.add_half(QueryResult(seq, "q", "ok", 0.0, 0.5, round=2), driver=True)
+    bus.emit(ModelSaved("kept", "Update", 1, made[1]))
+    for seq in range(8):
+        watch.add_half(QueryResult(seq, "q", "ok", 0.0, 0.01, round=2), driver=False)
+    assert watch.told == []
+
+
+def test_in_a_paired_run_what_slows_both_arms_down_takes_nothing_back(project: Project) -> None:
+    slower = 'db_controller.execute("UPDATE pace SET s = least(s * 10, 0.02)")'
+    driver = DRIVER.replace("BAD", "0").replace("return {", f"{slower}\n        return {{", 1)
+    project.write("own.py", driver)
+    project.config(CONFIG.replace("ON", "rollback"))
+    project.write(
+        "w.sql",
+        "CREATE TABLE IF NOT EXISTS pace AS SELECT 0.0002::float8 AS s;\n"
+        + "".join(f"SELECT pg_sleep(s), {n} FROM pace;\n" for n in range(12)),
+    )
+    finished, _ = run_pair(project, "w.sql", sets=("run.repeat=3",))
+    assert finished.exit_code == 0, finished.reasons
+    assert finished.rollbacks == ()
 
 
 def test_only_models_with_versions_can_be_brought_back(project: Project) -> None:
