@@ -72,7 +72,9 @@ def test_conditions_are_cases_whatever_else_went_wrong(project: Project) -> None
     words = ("run", "w.sql", "--against", "native", *gates, "--junit", "out.xml")
     done = project.command(*words)
     assert done.returncode == 1
-    (suite,) = ElementTree.parse(project.folder / "out.xml").findall("testsuite[@name='conditions']")
+    (suite,) = ElementTree.parse(project.folder / "out.xml").findall(
+        "testsuite[@name='conditions']"
+    )
     assert [case.get("name") for case in suite] == ["queries.unmatched >= 0"]
 
 
