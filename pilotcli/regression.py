@@ -105,7 +105,7 @@ class RegressionWatch:
             self._take_in(result.seq, _Time(own_s))
 
     def add_half(self, result: QueryResult, *, driver: bool) -> None:
-        """Take in one half of a pair; with the second one, bring a version back where that is due."""
+        """Take in one half of a pair; behind the second one, bring a version back if it is due."""
         if not result.round:
             return
         half = (driver, _whole_s(result), self._updates)
