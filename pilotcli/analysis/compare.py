@@ -23,7 +23,7 @@ from pilotcli.analysis.comparison import (
     Verdict,
     whole_s,
 )
-from pilotcli.analysis.plans import same_plan
+from pilotcli.analysis.plans import plans_that_ran, same_plan
 from pilotcli.analysis.statistics import (
     CONFIDENCE,
     Difference,
@@ -128,11 +128,7 @@ def _read(journal: JournalReader, run_id: int | None) -> _Run:
     for result in journal.results(record.run_id):
         if result.seq in queries and result.error != STOPPED:
             run.results[result.seq].append(result)
-    for plan in journal.plans(record.run_id):
-        # Round 0 has the plan that came last; else it is that of the last round that changed it.
-        known = run.plans.get(plan.seq)
-        if known is None or known.round != 0:
-            run.plans[plan.seq] = plan
+    run.plans = plans_that_ran(journal.plans(record.run_id))
     for total in journal.event_totals(record.run_id, 0):
         if total.kind in _TRAINING:
             run.training_s += total.duration_s

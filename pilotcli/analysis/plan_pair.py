@@ -10,7 +10,7 @@ from typing import Any
 
 from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.past import named_run, open_journal
-from pilotcli.analysis.plans import PlanNode, plan_changes, tree_of
+from pilotcli.analysis.plans import PlanNode, plan_changes, plans_that_ran, tree_of
 from pilotcli.errors import UsageError
 from pilotcli.names import did_you_mean
 from pilotcli.storage.journal import JournalReader, QueryRecord
@@ -23,9 +23,11 @@ class PlanSide:
     """A query in one run.
 
     `plan` is its last plan, with actual rows where they were taken; None where none was kept.
+    `replanned` says that they were taken, but by another plan than it had in its rounds.
     `mean_s` is the mean of its whole times in seconds, of which a time-out counts as twice its
     limit; None when it never ended well. `timeouts` says how many did, `error` the last error.
-    `steering` is what was pushed into its last execution.
+    `steering` is what was pushed into its last execution. Of a pair only the rounds that both
+    have count: in others the driver learned alone.
     """
 
     run_id: int
@@ -35,6 +37,7 @@ class PlanSide:
     plan: Mapping[str, Any] | None
     timeouts: int = 0
     error: str | None = None
+    replanned: bool = False
 
     @property
     def tree(self) -> PlanNode | None:
@@ -77,6 +80,7 @@ class PlanPair:
                     "error": side.error,
                     "steering": list(side.steering),
                     "plan": side.plan,
+                    "replanned": side.replanned,
                 }
                 for name, side in (("run", self.a), ("baseline", self.b))
             },
@@ -107,7 +111,8 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
                 f"run {id_a} would be compared with itself",
                 hint="Name two runs; see: pilot runs list",
             )
-        side_a = _side(journal_a, id_a, found, _name(journal_a, id_a, "A", paired))
+        rounds = _shared_rounds(journal_a, (id_a, id_b), found.seq) if paired else None
+        side_a = _side(journal_a, id_a, found, _name(journal_a, id_a, "A", paired), rounds)
     with open_journal(home_b) as journal_b:
         name = _name(journal_b, id_b, "B", paired)
         # Of a long statement only the beginning is kept, and its length.
@@ -127,7 +132,7 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
                 if paired
                 else "Queries are matched by their text: compare runs of the same workload.",
             )
-        side_b = _side(journal_b, id_b, other, name)
+        side_b = _side(journal_b, id_b, other, name, rounds)
     return PlanPair(found.label, found.sql, found.file, found.line, side_a, side_b)
 
 
@@ -151,20 +156,31 @@ def _find(journal: JournalReader, run_id: int, query: str) -> QueryRecord:
     raise UsageError(f"run {run_id} has no query {query!r}", hint=hint)
 
 
-def _side(journal: JournalReader, run_id: int, query: QueryRecord, name: str) -> PlanSide:
-    results = list(journal.results(run_id, seq=query.seq))
+def _shared_rounds(journal: JournalReader, pair: tuple[int, int], seq: int) -> set[int] | None:
+    """The rounds in which both arms of a pair ran the query; None where only one did."""
+    a, b = ({one.round for one in journal.results(run_id, seq=seq)} for run_id in pair)
+    return (a & b) or None
+
+
+def _side(
+    journal: JournalReader, run_id: int, query: QueryRecord, name: str, rounds: set[int] | None
+) -> PlanSide:
+    results = [
+        one
+        for one in journal.results(run_id, seq=query.seq)
+        if rounds is None or one.round in rounds
+    ]
     timed = [whole_time_s(one) for one in results if one.status in ("ok", "timeout")]
     reports = [one.steering for one in results if one.steering is not None]
-    plans = sorted(journal.plans(run_id, seq=query.seq), key=lambda one: one.round)
-    plan = None
-    if plans:
-        plan = plans[0].plan if plans[0].round == 0 else plans[-1].plan
+    plans = list(journal.plans(run_id, seq=query.seq))
+    kept = plans_that_ran(plans).get(query.seq)
     return PlanSide(
         run_id=run_id,
         name=name,
         mean_s=fmean(timed) if timed else None,
         steering=tuple(reports[-1].applied) if reports else (),
-        plan=plan,
+        plan=None if kept is None else kept.plan,
         timeouts=sum(one.status == "timeout" for one in results),
         error=next((one.error for one in reversed(results) if one.error and not one.ok), None),
+        replanned=kept is not None and kept.round != 0 and any(one.round == 0 for one in plans),
     )

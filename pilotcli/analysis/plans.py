@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["PlanNode", "plan_changes", "plan_shape", "q_error", "same_plan", "tree_of"]
+if TYPE_CHECKING:
+    from pilotcli.storage.journal import PlanRecord
+
+__all__ = [
+    "PlanNode",
+    "plan_changes",
+    "plan_shape",
+    "plans_that_ran",
+    "q_error",
+    "same_plan",
+    "tree_of",
+]
 
 _CONDITIONS = (
     "Hash Cond",
@@ -140,6 +151,23 @@ def plan_shape(plan: Mapping[str, Any]) -> str:
 def same_plan(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     """Whether two plans have the same structure."""
     return plan_shape(a) == plan_shape(b)
+
+
+def plans_that_ran(plans: Iterable[PlanRecord]) -> dict[int, PlanRecord]:
+    """Of a run's plans, for each query the one by which it ran last; with actual rows, where the
+    plan that was taken with them behind the last round is the same."""
+    last: dict[int, PlanRecord] = {}
+    actual: dict[int, PlanRecord] = {}
+    for one in plans:
+        if one.round == 0:
+            actual[one.seq] = one
+        elif one.seq not in last or last[one.seq].round < one.round:
+            last[one.seq] = one
+    for seq, one in actual.items():
+        # A model that was updated behind the last round plans otherwise what nobody has measured.
+        if seq not in last or same_plan(one.plan, last[seq].plan):
+            last[seq] = one
+    return last
 
 
 def plan_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -58,6 +58,12 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
         if told.mean_s is None and told.error is not None:
             out()
             out(f"run {told.run_id} failed: {clean(told.error)}")
+        if told.replanned:
+            out()
+            out(
+                f"run {told.run_id}: the planner's rows alone, since the query was planned "
+                "otherwise behind the last round"
+            )
     if pair.changes:
         out()
         out("What differs")

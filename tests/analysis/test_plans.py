@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from paired import run_pair
 from project_folder import Project
 
+from pilotcli.analysis.compare import whole_time_s
+from pilotcli.analysis.comparison import whole_s
+from pilotcli.analysis.past import compare_runs
+from pilotcli.analysis.plan_pair import plan_pair
 from pilotcli.analysis.plans import plan_changes, plan_shape, q_error, same_plan, tree_of
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
@@ -339,3 +343,63 @@ def test_diff_names_its_runs_and_says_why_there_is_no_plan(project: Project) -> 
         outcome = project.command("runs", "diff", *words)
         assert outcome.returncode == 2
         assert said in outcome.stderr
+
+
+LATE_DRIVER = """
+import json
+
+from pilotcli import CheckpointedModel, HintPushHandler, PeriodicModelUpdateEvent
+
+
+class Choice(CheckpointedModel):
+    def dump(self, folder):
+        (folder / "choice.json").write_text(json.dumps(self.model))
+
+    def restore(self, folder):
+        self.model = json.loads((folder / "choice.json").read_text())
+
+
+class Update(PeriodicModelUpdateEvent):
+    def custom_model_update(self, pilot_model, db_controller, data_manager):
+        return True
+
+
+class Choose(HintPushHandler):
+    def __init__(self, config, model):
+        super().__init__(config)
+        self.model = model
+
+    def acquire_injected_data(self, sql):
+        return {"enable_mergejoin": "off", "enable_hashjoin": "off"} if self.model.model else {}
+"""
+
+
+def test_what_is_shown_is_what_was_measured(project: Project) -> None:
+    project.write("own.py", LATE_DRIVER)
+    # Two rounds of learning and two that are compared: the update comes behind the last query.
+    project.config(
+        "models: {choice: own.py:Choice}\n"
+        "events:\n"
+        "  - {class: own.py:Update, model: choice,"
+        " args: {interval_count: 4, execute_on_init: false}}\n"
+        "handlers: [{class: own.py:Choose, model: choice}]\n"
+    )
+    project.write(
+        "w.sql",
+        "SELECT count(*) FROM generate_series(1, 900) a(n) JOIN generate_series(1, 900) b(n)"
+        " ON a.n = b.n;\n",
+    )
+    run_pair(project, "w.sql", sets=("run.repeat=2", "run.learn=2"))
+    with project.journal() as journal:
+        measured_s = [whole_time_s(one) for one in journal.results(1) if one.round > 2]
+        taken = {one.round: one.plan for one in journal.plans(1)}
+        assert not same_plan(taken[0], taken[1])
+    pair = plan_pair(project.folder / ".pilot", "1", None, "1")
+    assert pair.a.mean_s == pytest.approx(sum(measured_s) / 2)
+    assert pair.a.replanned and not pair.b.replanned
+    assert pair.a.plan == taken[1]
+    (one,) = compare_runs(project.folder / ".pilot", "1", None).queries
+    assert whole_s(one.a) == pytest.approx(pair.a.mean_s)
+    assert one.plan_changed is False
+    shown = project.command("runs", "diff", "1", "--query", "1").stdout
+    assert "run 1: the planner's rows alone" in shown

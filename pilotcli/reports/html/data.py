@@ -9,7 +9,7 @@ from pathlib import Path
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.past import named_run, open_journal
-from pilotcli.analysis.plans import PlanNode, tree_of
+from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
 from pilotcli.analysis.updates import UpdateEffect, update_effects
 from pilotcli.errors import UsageError
 from pilotcli.records import ModelVersion, QueryResult
@@ -96,13 +96,10 @@ def _reasons(record: RunRecord) -> Sequence[str]:
 def _part(journal: JournalReader, run_id: int) -> RunPart:
     results = sorted(journal.results(run_id, limit=RESULTS_READ), key=lambda one: one.started_at)
     plans: dict[int, PlanNode] = {}
-    chosen: dict[int, int] = {}
-    for one in journal.plans(run_id):
-        if chosen.get(one.seq) == 0:
-            continue  # the one with actual rows, which comes first
+    for seq, one in plans_that_ran(journal.plans(run_id)).items():
         tree = tree_of(one.plan)
         if tree is not None:
-            plans[one.seq], chosen[one.seq] = tree, one.round
+            plans[seq] = tree
     return RunPart(
         record=journal.run(run_id),
         results=results,
