@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, whole_s
 from pilotcli.analysis.words import (
@@ -65,10 +66,12 @@ def show_headline(comparison: Comparison) -> None:
 def _show_answer(comparison: Comparison) -> None:
     show_headline(comparison)
     out()
-    for name, text in _facts(comparison).items():
-        out(f"{name:<10} {clean(text)}")
-    for warning in comparison.warnings:
-        out(f"{'note':<10} {clean(warning)}")
+    wide = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
+    told = [*_facts(comparison).items(), *(("note", one) for one in comparison.warnings)]
+    for name, text in told:
+        line = f"{name:<10} {clean(text)}"
+        for part in wrap(line, wide, subsequent_indent=" " * 11, break_on_hyphens=False):
+            out(part)
 
 
 def _show_listed(comparison: Comparison, limit: int, sort: str | None) -> None:

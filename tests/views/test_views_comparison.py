@@ -56,6 +56,19 @@ def test_the_disaster_comes_before_the_average(
     assert "SLOWER" not in capsys.readouterr().out.splitlines()[0]
 
 
+def test_a_terminal_has_whole_words_in_lines_of_its_width(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pilotcli.views.comparison.wants_live", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    show_comparison(comparison, limit=0)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(width(line) <= 80 for line in lines)
+    note = next(at for at, line in enumerate(lines) if line.startswith("note       the two runs"))
+    assert lines[note + 1].startswith(" " * 11)
+    assert lines[note].split()[-1] in comparison.warnings[0].split()
+
+
 @pytest.mark.parametrize(("sort", "first"), [("query", "1"), ("speedup", "3"), ("time", "60")])
 def test_the_queries_can_be_sorted(
     comparison: Comparison, capsys: pytest.CaptureFixture[str], sort: str, first: str
