@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pilotcli.paired_run import PairedRequest
     from pilotcli.run_request import RunRequest
 
-__all__ = ["LEAST_ROUNDS", "paired_request"]
+__all__ = ["LEAST_ROUNDS", "paired_request", "whole_driver"]
 
 LEAST_ROUNDS = 3
 """Rounds of a paired run where neither option nor config says more than one: with fewer, nothing
@@ -40,3 +40,10 @@ def paired_request(
     baseline = native(config) if against == NATIVE else load_config(Path(against), ())
     gates = tuple(parse_gate(one) for one in fail_if)
     return PairedRequest(replace(request, config=config), baseline, against, gates)
+
+
+def whole_driver(paired: PairedRequest) -> RunRequest:
+    """What the driver's arm runs, as a run of its own: the rounds in which it learns, too."""
+    run = paired.run.config.run
+    run = replace(run, repeat=run.learn + run.repeat, learn=0)
+    return replace(paired.run, config=replace(paired.run.config, run=run))

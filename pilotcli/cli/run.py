@@ -176,7 +176,7 @@ def run(
       pilot run workloads/forum.sql -c configs/forum-cards.yaml --against native --rounds 5
       pilot run --resume
     """
-    from pilotcli.cli.paired import paired_request
+    from pilotcli.cli.paired import paired_request, whole_driver
     from pilotcli.config import load_config
     from pilotcli.errors import UsageError
     from pilotcli.reports.export import check_export
@@ -189,6 +189,11 @@ def run(
         raise UsageError(
             "--against together with --resume: a paired run cannot be continued",
             hint="Leave --resume out, and begin anew.",
+        )
+    if learn is not None and against is None:
+        raise UsageError(
+            "--learn is for a paired run: rounds in which the driver learns before it is compared",
+            hint="Add --against native, or replay the workload more often: --repeat.",
         )
     given = {
         "repeat": repeat,
@@ -257,6 +262,9 @@ def run(
         from pilotcli.views.plans import show_dry_run
 
         with driver_lines():
+            if paired is not None:
+                request = whole_driver(paired)
+                examine(replace(request, config=paired.baseline, events=None))
             examined = examine(request)
         show_dry_run(examined)
         return

@@ -436,6 +436,7 @@ def test_jsonl_has_the_pairs(project: Project) -> None:
         (("--against", "native", "--fail-if", "five percent"), "is no condition"),
         (("--against", "native", "--fail-if", "total.slowdown < 5%"), "says nothing"),
         (("--against", "native", "--resume"), "cannot be continued"),
+        (("--learn", "2"), "--learn is for a paired run"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(
@@ -446,6 +447,20 @@ def test_what_cannot_be_asked_for_is_refused(
     outcome = project.command("run", "w.sql", *words)
     assert outcome.returncode == 2
     assert said in outcome.stderr
+
+
+def test_a_dry_run_looks_at_both_arms(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    with_handler(project, "Slowing")
+    words = ("run", "w.sql", "--dry-run", "--learn", "2", "--rounds", "3", "--against")
+    fine = project.command(*words, "native")
+    assert fine.returncode == 0, fine.stderr
+    assert "4 queries, 5 times" in fine.stdout
+    config = (project.folder / "pilot.yaml").read_text()
+    (project.folder / "other.yaml").write_text(config.replace("Slowing", "Missing"))
+    refused = project.command(*words, "other.yaml")
+    assert refused.returncode == 2
+    assert "Missing" in refused.stderr
 
 
 def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> None:
