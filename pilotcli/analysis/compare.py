@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from pilotcli.analysis.answers import is_undetermined
+from pilotcli.analysis.by_rounds import (
+    geometric_of_round,
+    took_turns_by_rounds,
+    total_of_round,
+    widened,
+)
 from pilotcli.analysis.comparison import (
     Answers,
     Comparison,
@@ -211,8 +217,13 @@ def _compared(
         for pair, both, sample in zip(pairs, times, samples, strict=True)
     ]
     rank = signed_rank(timed)
-    total = effect_of(total_interval(timed, paired=paired), rank, rounds=_least(timed))
-    geometric = effect_of(geometric_interval(timed), rank, rounds=1)
+    whole, mean = total_interval(timed, paired=paired), geometric_interval(timed)
+    by_rounds = paired and len(pairs) > 1 and took_turns_by_rounds(_flat(a), _flat(b))
+    if by_rounds:
+        whole = widened(whole, timed, total_of_round)
+        mean = widened(mean, timed, geometric_of_round)
+    total = effect_of(whole, rank, rounds=_least(timed))
+    geometric = effect_of(mean, rank, rounds=1)
     both_ran = [both for both, sample in zip(times, samples, strict=True) if sample is not None]
     costs_a, costs_b = _costs(a, both_ran, 0), _costs(b, both_ran, 1)
     sum_a, sum_b = (sum(whole_s(both[at]) for both in both_ran) for at in (0, 1))
@@ -236,7 +247,12 @@ def _compared(
         payback=a.training_s / gain_s if gain_s > 0 else None,
         trained_speedup=sum_b / trained if trained > 0 else None,
         warnings=tuple(_warnings(a, b, queries, paired)),
+        by_rounds=by_rounds,
     )
+
+
+def _flat(run: _Run) -> Iterable[QueryResult]:
+    return (one for own in run.results.values() for one in own)
 
 
 def _times(results: Sequence[QueryResult]) -> QueryTimes:

@@ -157,6 +157,7 @@ class Comparison:
     """Run A against run B.
 
     - `paired`: their queries took turns, so that drift of the machine cancels;
+    - `by_rounds`: they took turns by whole rounds, so that drift within a round does not cancel;
     - `total`: of the sum of all queries' times, what the user waits for a replay;
     - `geometric`: the geometric mean of the queries' speed-ups, each counting alike;
     - `p_value`: of Wilcoxon's signed-rank test over the queries, None for fewer than six;
@@ -184,6 +185,7 @@ class Comparison:
     payback: float | None
     trained_speedup: float | None
     warnings: Sequence[str]
+    by_rounds: bool = False
 
     def count(self, verdict: Verdict) -> int:
         """How many queries have that verdict."""

@@ -122,4 +122,5 @@ def rounds_text(comparison: Comparison) -> str:
     """How often each query ran, and whether the two runs took turns."""
     a, b = comparison.rounds_a, comparison.rounds_b
     told = f"{a} and {b} rounds" if a != b else f"{a} round" + ("s" if a != 1 else "")
-    return f"{told}, {'took turns' if comparison.paired else 'one after the other'}"
+    turns = "took turns by rounds" if comparison.by_rounds else "took turns"
+    return f"{told}, {turns if comparison.paired else 'one after the other'}"

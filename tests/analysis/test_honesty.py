@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from pilotcli.analysis.by_rounds import geometric_of_round, total_of_round, widened
 from pilotcli.analysis.compare import effect_of, verdict_of
 from pilotcli.analysis.statistics import (
     CONFIDENCE,
@@ -108,6 +109,34 @@ def test_a_true_difference_is_found(queries: int, rounds: int, least: float) -> 
         wrong += "faster" in (total, geometric, *each)
     assert found / trials >= least
     assert wrong / trials <= 0.05
+
+
+def in_turns_by_rounds(chance: np.random.Generator, effect: float) -> tuple[str, str]:
+    """The verdicts where each round of each arm has a luck of its own that all queries share."""
+    luck = np.exp(chance.normal(0, 0.05, (2, 5)))
+    samples = [
+        Sample(list(np.array(one.a) * luck[0]), list(np.array(one.b) * luck[1]))
+        for one in made_up(chance, 20, 5, effect=effect)
+    ]
+    rank = signed_rank(samples)
+    total = widened(total_interval(samples, paired=True), samples, total_of_round)
+    geometric = widened(geometric_interval(samples), samples, geometric_of_round)
+    return effect_of(total, rank, rounds=5).verdict, effect_of(geometric, rank, rounds=1).verdict
+
+
+def test_the_luck_of_whole_rounds_is_no_difference_where_arms_take_turns_by_rounds() -> None:
+    chance = np.random.default_rng(11)
+    called_so = [in_turns_by_rounds(chance, 1.0) for _ in range(COMPARISONS)]
+    alarms = sum(bool({"faster", "slower"} & set(verdicts)) for verdicts in called_so)
+    assert alarms / COMPARISONS <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / COMPARISONS)
+    found = sum(in_turns_by_rounds(chance, 1.5)[1] == "slower" for _ in range(40))
+    assert found >= 30
+
+
+def test_one_round_in_turns_says_nothing_of_the_whole() -> None:
+    samples = [Sample([0.5 + seq / 100], [0.3 + seq / 100]) for seq in range(10)]
+    found = widened(geometric_interval(samples), samples, geometric_of_round)
+    assert found.speedup is not None and found.low is found.high is None
 
 
 def test_one_disaster_among_many_gains_is_found() -> None:

@@ -70,7 +70,7 @@ def test_both_arms_are_runs_of_their_own_that_name_each_other(project: Project) 
             assert {one.seq for one in plans} == {1, 2, 3, 4}
             actual = next(one for one in plans if one.seq == 2 and one.round == 0)
             assert actual.plan["Plan"]["Actual Rows"] == 1
-    assert comparison.paired
+    assert comparison.paired and not comparison.by_rounds
     assert (comparison.rounds_a, comparison.rounds_b) == (3, 3)
     assert len(comparison.queries) == 4
     assert {one.answers for one in comparison.queries} == {"same"}
@@ -217,6 +217,7 @@ def test_knobs_and_indexes_are_there_in_the_drivers_rounds_only(project: Project
         finished, comparison = run_pair(project, "w.sql")
         assert comparison is not None
         by_label = {one.label: one for one in comparison.queries}
+        assert comparison.by_rounds
         assert by_label["q1"].plan_changed is True
         assert by_label["q1"].answers == "same"
         # What a query says of the knob differs, so that both are seen to have been there.

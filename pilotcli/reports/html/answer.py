@@ -57,7 +57,12 @@ def belief(comparison: Comparison) -> str:
     """How it was measured, and what speaks against what came out."""
     a, b = comparison.rounds_a, comparison.rounds_b
     rounds = plural(a, "round") if a == b else f"{a} and {b} rounds"
-    if comparison.paired:
+    if comparison.by_rounds:
+        told = [
+            f"Both runs took turns by rounds, since handlers change the database: {rounds}. What a "
+            "round meets is one run's alone, which the intervals of the whole allow for."
+        ]
+    elif comparison.paired:
         told = [f"Both runs took turns, so that drift of the machine cancels: {rounds}."]
     else:
         told = [f"One run came after the other: {rounds}."]
