@@ -316,8 +316,8 @@ def _over_queries(a: Floats, b: Floats, effect: Callable[..., Any]) -> tuple[flo
         return None
     whole = float(effect(a, b))
     # BCa needs values that differ when a query is left out.
-    ratios = b - a if (a <= 0).any() else np.log(b / a)
-    if np.ptp(ratios) < 1e-12:
+    changes = b - a if effect is _mean_difference else np.log(b / a)
+    if np.ptp(changes) < 1e-12:
         return _exp(whole), _exp(whole)
     found = stats.bootstrap(
         (a, b),

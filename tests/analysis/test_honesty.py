@@ -133,6 +133,13 @@ def test_the_luck_of_whole_rounds_is_no_difference_where_arms_take_turns_by_roun
     assert found >= 30
 
 
+def test_queries_on_both_sides_of_a_second_have_an_interval() -> None:
+    # Their logarithms are on both sides of zero; a warning of numpy's is an error here.
+    samples = [Sample([2.0 + n, 2.1 + n], [0.5 + n / 3, 0.6 + n / 3]) for n in range(8)]
+    found = geometric_interval(samples)
+    assert found.high is not None and found.high < 1
+
+
 def test_one_round_in_turns_says_nothing_of_the_whole() -> None:
     samples = [Sample([0.5 + seq / 100], [0.3 + seq / 100]) for seq in range(10)]
     found = widened(geometric_interval(samples), samples, geometric_of_round)
