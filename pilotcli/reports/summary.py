@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.quantities import count, duration
+from pilotcli.records import QueryResult
 from pilotcli.reports.comparisons import as_markdown, markdown_cell
 from pilotcli.reports.files import write_whole
 from pilotcli.storage.journal import EventTotals, JournalReader
@@ -17,6 +19,7 @@ QUERIES_SHOWN = 6
 LINES_SHOWN = 5
 """Reasons, failed queries, events and models, each: the page stays within 70 lines."""
 CELL_CHARS = 200
+FAILURES_READ = 1_000
 
 
 def write_summary(
@@ -68,12 +71,7 @@ def _lines(
     yield _row(count(statistics.total), count(failed), *(duration(one) for one in values))
     yield ""
     if failed:
-        yield "| failed query | status | error |"
-        yield "| --- | --- | --- |"
-        for one in journal.results(run_id, failed=True, limit=LINES_SHOWN):
-            yield _row(_cell(one.label), one.status, _cell(one.error or ""))
-        yield from _more(failed)
-        yield ""
+        yield from _failures(journal.results(run_id, failed=True, limit=FAILURES_READ), failed)
     yield from _events(journal.event_totals(run_id, 1))
     newest = {one.model: one for one in journal.models(run_id)}
     for version in list(newest.values())[:LINES_SHOWN]:
@@ -81,6 +79,20 @@ def _lines(
         told_metrics = f" ({_cell(metrics)})" if metrics else ""
         yield f"- saved {_cell(version.model)} version {version.version}{told_metrics}"
     yield from _more(len(newest), "- ")
+
+
+def _failures(results: Iterable[QueryResult], failed: int) -> Iterator[str]:
+    """A table of the queries that failed, of `failed` executions: each once, however often it did
+    in the same way."""
+    counted = Counter((one.seq, one.label, one.status, one.error or "") for one in results)
+    yield "| failed query | status | error | executions |"
+    yield "| --- | --- | --- | ---: |"
+    shown = list(counted.items())[:LINES_SHOWN]
+    for (_, label, status, error), times in shown:
+        yield _row(_cell(label), status, _cell(error), count(times))
+    if left := failed - sum(times for _, times in shown):
+        yield f"\nand {count(left)} more"
+    yield ""
 
 
 def _events(events: Sequence[EventTotals]) -> Iterator[str]:

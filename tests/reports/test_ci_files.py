@@ -65,6 +65,16 @@ def test_both_are_written_of_any_run_however_it_ends(project: Project) -> None:
     assert (project.folder / "again.xml").read_bytes() == (project.folder / "out.xml").read_bytes()
 
 
+def test_the_summary_has_a_query_that_fails_each_time_once(project: Project) -> None:
+    project.write("w.sql", "SELECT nothing;\nSELECT 1;\nSELECT nobody;\n")
+    project.config()
+    project.command("run", "w.sql", "--repeat", "7", "--summary", "out.md")
+    lines = (project.folder / "out.md").read_text().splitlines()
+    at = lines.index("| failed query | status | error | executions |")
+    told = [line.strip("| ").split(" | ") for line in lines[at + 2 : at + 5]]
+    assert [(row[0], row[-1]) for row in told] == [("q1", "7"), ("q3", "7"), ("", "")]
+
+
 def test_conditions_are_cases_whatever_else_went_wrong(project: Project) -> None:
     project.write("w.sql", "SELECT 1;\nSELECT nothing;\n")
     project.config()
