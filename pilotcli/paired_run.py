@@ -113,7 +113,8 @@ def run_paired(
             def judge() -> Sequence[Reason]:
                 ended = other.concluded(replay.baseline.tally, (), replay.elapsed_s)
                 other.log.finish(ended)
-                for reason in ended.reasons:
+                # That both were interrupted, the driver's end says.
+                for reason in ended.reasons[1:] if stop.is_set() else ended.reasons:
                     bus.emit(Notice("warning", f"baseline: {reason}"))
                 driver.log.flush()
                 if replay.pairs:

@@ -18,6 +18,7 @@ __all__ = [
     "whole_costs_s",
 ]
 
+MOST_FACTOR = 10_000
 BAD_SPEEDUP = 0.5
 """A query that is slower than this is told before anything else."""
 
@@ -44,9 +45,13 @@ def verdict_text(effect: Effect) -> str:
 
 
 def factor(speedup: float | None) -> str:
-    """A speed-up: `1.25x`."""
+    """A speed-up: `1.25x`. Of what is beyond all measure only that it is so."""
     if speedup is None:
         return MISSING
+    if speedup >= MOST_FACTOR:
+        return f">{MOST_FACTOR:,}x"
+    if 0 < speedup <= 1 / MOST_FACTOR:
+        return f"<{1 / MOST_FACTOR}x"
     return f"{speedup:,.0f}x" if speedup >= 99.5 else f"{speedup:.3g}x"
 
 

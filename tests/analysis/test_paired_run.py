@@ -473,8 +473,9 @@ def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> N
             if '"pair_finished"' in line:
                 process.send_signal(2)
                 break
-        process.stdout.read()
+        rest = process.stdout.read()
         assert process.wait(30) == 130
+    assert '"interrupted"' in rest and "baseline: interrupted" not in rest
     with project.journal() as journal:
         assert journal.run(1).status == journal.run(2).status == "interrupted"
     refused = project.command("run", "--resume", "1")

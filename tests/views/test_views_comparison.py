@@ -130,6 +130,7 @@ def test_a_journal_is_read_in_parts(tmp_path: Path) -> None:
         (0.8, 0.7, 0.9, "slower", "25% slower, 98% interval 11% to 43%"),
         (0.58, 0.32, 0.8, "slower", "72% slower, 98% interval 25% to 212%"),
         (0.4, 0.3, 0.8, "slower", "2.5x slower, 98% interval 1.25x to 3.33x"),
+        (2.0, 4e-13, 5e12, "unclear", "unclear (2x measured), 98% interval <0.0001x to >10,000x"),
         (None, None, None, "unclear", "nothing could be measured"),
         (1.0, 0.9, 1.1, "same", "the same within the noise (1x), 98% interval 0.9x to 1.1x"),
         (1.2, None, None, "unclear", "unclear (1.2x measured)"),
