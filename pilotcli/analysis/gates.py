@@ -16,7 +16,7 @@ from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
 from pilotcli.errors import UsageError
 from pilotcli.names import did_you_mean
 
-__all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "parse_gate"]
+__all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "parse_gate", "told_by_gates"]
 
 GATE_EXIT_CODE = 5
 
@@ -126,6 +126,17 @@ def failed_gates(comparison: Comparison | None, gates: Iterable[Gate]) -> list[t
         if reason is not None:
             found.append((gate, f"{gate.text}: {reason}"))
     return found
+
+
+def told_by_gates(reasons: Iterable[str]) -> list[str]:
+    """Those of a run's reasons that `failed_gates` has told."""
+    told = []
+    for reason in reasons:
+        text, colon, _ = reason.partition(": ")
+        found = _FORM.fullmatch(text)
+        if colon and found is not None and found["metric"] in METRICS:
+            told.append(reason)
+    return told
 
 
 def _reason(comparison: Comparison | None, gate: Gate) -> str | None:

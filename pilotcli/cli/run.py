@@ -280,11 +280,11 @@ def run(
         with _watched(format, quiet, verbose, no_color) as (bus, abort):
             bus.subscribe(note_run, RunStarted)
             if paired is not None:
+                from pilotcli.analysis.gates import told_by_gates
                 from pilotcli.paired_run import run_paired
 
                 finished, comparison = run_paired(paired, bus, abort=abort)
-                conditions = tuple(f"{gate.text}: " for gate in paired.gates)
-                reasons = [one for one in finished.reasons if one.startswith(conditions)]
+                reasons = told_by_gates(finished.reasons)
             else:
                 finished = run_workload(request, bus, abort=abort)
     finally:

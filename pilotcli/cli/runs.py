@@ -115,6 +115,7 @@ def show(
       pilot runs show 12 --slowest 20
       pilot runs show 12 --failed --format json
     """
+    from pilotcli.analysis.gates import told_by_gates
     from pilotcli.analysis.past import compare_runs
     from pilotcli.analysis.updates import MOST_RESULTS, update_effects
     from pilotcli.config import load_config
@@ -161,7 +162,8 @@ def show(
     if junit is not None or summary is not None:
         outputs = Outputs(junit=junit, summary=summary)
         outputs.check()
-        outputs.write(home, record.run_id, comparison)
+        conditions = told_by_gates(str(one) for one in record.summary.get("reasons", ()))
+        outputs.write(home, record.run_id, comparison, conditions)
 
 
 @app.command()

@@ -86,6 +86,8 @@ def test_conditions_are_cases_whatever_else_went_wrong(project: Project) -> None
         "testsuite[@name='conditions']"
     )
     assert [case.get("name") for case in suite] == ["queries.unmatched >= 0"]
+    project.command("runs", "show", "1", "--junit", "again.xml")
+    assert (project.folder / "again.xml").read_bytes() == (project.folder / "out.xml").read_bytes()
 
 
 @pytest.mark.parametrize(
