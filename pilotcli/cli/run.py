@@ -294,11 +294,13 @@ def run(
     if comparison is not None and format is not OutputFormat.jsonl:
         from pilotcli.views.comparison import show_comparison, show_headline, show_more
 
-        if quiet:
-            show_headline(comparison)
-        else:
-            show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
-            show_more(comparison, report)
+        # Whoever has stopped reading (`| head`) still gets the run's own exit code.
+        with contextlib.suppress(BrokenPipeError):
+            if quiet:
+                show_headline(comparison)
+            else:
+                show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
+                show_more(comparison, report)
     raise typer.Exit(finished.exit_code)
 
 

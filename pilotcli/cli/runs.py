@@ -204,17 +204,19 @@ def compare(
     gates = [parse_gate(one) for one in fail_if or ()]
     home = load_config(config, set_ or []).home
     comparison = compare_runs(home, run, baseline)
-    if format is CompareFormat.table:
-        show_comparison(comparison, limit=limit, sort=None if sort is None else sort.value)
-    else:
-        from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
-        from pilotcli.views.console import out
-
-        if format is CompareFormat.markdown:
-            written = as_markdown(comparison, limit)
+    # Whoever has stopped reading (`| head`) still gets to know which conditions hold.
+    with contextlib.suppress(BrokenPipeError):
+        if format is CompareFormat.table:
+            show_comparison(comparison, limit=limit, sort=None if sort is None else sort.value)
         else:
-            written = (as_json if format is CompareFormat.json else as_csv)(comparison)
-        out(written.rstrip("\n"))
+            from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
+            from pilotcli.views.console import out
+
+            if format is CompareFormat.markdown:
+                written = as_markdown(comparison, limit)
+            else:
+                written = (as_json if format is CompareFormat.json else as_csv)(comparison)
+            out(written.rstrip("\n"))
     reasons = [reason for _, reason in failed_gates(comparison, gates)]
     if reasons:
         show_reasons(reasons)

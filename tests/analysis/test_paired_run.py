@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from paired import run_pair
-from project_folder import Project, started
+from project_folder import PILOT, Project, started
 
 from pilotcli.signals import ComparedSoFar, Notice, PairFinished
 
@@ -448,6 +450,40 @@ def test_what_cannot_be_asked_for_is_refused(
     outcome = project.command("run", "w.sql", *words)
     assert outcome.returncode == 2
     assert said in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("run", "w.sql", "--against", "native"), 0),
+        (("run", "w.sql", "--against", "native", "--fail-if", "queries.faster < 9"), 5),
+        (("runs", "compare", "1", "--fail-if", "queries.faster < 9"), 5),
+        (("runs", "compare", "1", "--fail-if", "queries.faster < 9", "--format", "json"), 5),
+    ],
+)
+def test_whoever_stops_reading_gets_the_exit_code_of_the_comparison(
+    project: Project, words: tuple[str, ...], code: int
+) -> None:
+    project.write("w.sql", QUERIES)
+    project.config()
+    if words[0] == "runs":
+        run_pair(project, "w.sql")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [PILOT, *words],
+            cwd=project.folder,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
 
 
 def test_a_dry_run_looks_at_both_arms(project: Project) -> None:
