@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fuzzing import cases
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pilotcli.config import PostgreSQLConfig
@@ -90,8 +90,12 @@ def test_any_text_is_parsed_or_refused(sql: str) -> None:
         to_sql(tree)
 
 
+_WITHOUT_FROM = "SELECT count(*) FROM a, b WHERE a.x = b.x AND a.y IN (SELECT a  c)"
+
+
 @cases(500)
 @given(_texts)
+@example(_WITHOUT_FROM)
 def test_any_text_is_analysed_or_refused(catalog: Catalog, sql: str) -> None:
     try:
         graph = analyse(sql, catalog)
@@ -107,6 +111,7 @@ def test_any_text_is_analysed_or_refused(catalog: Catalog, sql: str) -> None:
 
 @cases(300)
 @given(_texts)
+@example(_WITHOUT_FROM)
 def test_any_key_is_read_or_refused(catalog: Catalog, key: str) -> None:
     try:
         read_key(key, catalog)

@@ -201,8 +201,11 @@ def _without(node: Node, join: Outer) -> Node:
 def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
     """Whether a unique index of the inner side, one table, is met by equalities."""
     right = join.right.mask
-    table = entries[right.bit_length() - 1].table
-    if right & (right - 1) or table is None or entries[right.bit_length() - 1].renamed:
+    if right.bit_count() != 1:  # none: a sub-select without FROM
+        return False
+    entry = entries[right.bit_length() - 1]
+    table = entry.table
+    if table is None or entry.renamed:
         return False
     clauses = list(join.clauses)
     inside = join.right
