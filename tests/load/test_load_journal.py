@@ -249,5 +249,7 @@ def test_writing_a_long_run_takes_the_memory_of_a_short_one(tmp_path: Path) -> N
         finally:
             tracemalloc.stop()
         run.close()
-    assert after - before < 100_000
+    # The summary still meets latencies that it has not counted; of the results themselves nothing
+    # stays, not even a reference.
+    assert after - before < 60_000 * 8
     assert peak - before < 5_000_000  # a batch, and what its transaction needs
