@@ -27,7 +27,7 @@ def compiled(folder: Path) -> Path | None:
         return None
     sys.path.insert(0, str(Path(__file__).parent))
     try:
-        from pilotcli.errors import PilotError
+        from pilotcli.common.errors import PilotError
 
         # By its file: what the package around it imports is not there while a wheel is built.
         spec = importlib.util.spec_from_file_location("building", PLANNER / "building.py")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pilotcli.common.signals import Bus, QueryFinished, Signal
 from pilotcli.config import load_config
-from pilotcli.runner import RunRequest, run
-from pilotcli.signals import Bus, QueryFinished, Signal
+from pilotcli.run.commands import RunRequest, run
 from pilotcli.views.live import LiveView
 
 ROOT = Path(__file__).parents[1]

@@ -6,17 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pilotcli.common.records import Index, ModelVersion, PilotTransData, Query, QueryResult
     from pilotcli.config import PilotConfig, PostgreSQLConfig
     from pilotcli.databases.controller import DBControllerFactory
-    from pilotcli.events import (
+    from pilotcli.events.base import (
         PeriodicModelUpdateEvent,
         PretrainingModelEvent,
         QueryFinishEvent,
         WorkloadBeforeEvent,
     )
-    from pilotcli.model import CheckpointedModel, PilotModel
-    from pilotcli.records import Index, ModelVersion, PilotTransData, Query, QueryResult
-    from pilotcli.scheduler import PilotScheduler, SchedulerFactory
+    from pilotcli.events.model import CheckpointedModel, PilotModel
+    from pilotcli.replay.scheduler import PilotScheduler, SchedulerFactory
     from pilotcli.steering.handlers import (
         CardPushHandler,
         CommentPushHandler,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from pilotcli.steering.interactor import PilotDataInteractor
     from pilotcli.steering.methods import ScanJoinMethodEnum
-    from pilotcli.storage.data_manager import DataManager
+    from pilotcli.storage.store.data_manager import DataManager
 
 __version__ = "0.1.0"
 
@@ -64,31 +64,31 @@ __all__ = [
 
 _HOMES = {
     "CardPushHandler": "pilotcli.steering.handlers",
-    "CheckpointedModel": "pilotcli.model",
+    "CheckpointedModel": "pilotcli.events.model",
     "CommentPushHandler": "pilotcli.steering.handlers",
     "DBControllerFactory": "pilotcli.databases.controller",
-    "DataManager": "pilotcli.storage.data_manager",
+    "DataManager": "pilotcli.storage.store.data_manager",
     "HintPushHandler": "pilotcli.steering.handlers",
-    "Index": "pilotcli.records",
+    "Index": "pilotcli.common.records",
     "IndexPushHandler": "pilotcli.steering.handlers",
     "JoinOrderPushHandler": "pilotcli.steering.handlers",
     "KnobPushHandler": "pilotcli.steering.handlers",
-    "ModelVersion": "pilotcli.records",
-    "PeriodicModelUpdateEvent": "pilotcli.events",
+    "ModelVersion": "pilotcli.common.records",
+    "PeriodicModelUpdateEvent": "pilotcli.events.base",
     "PilotConfig": "pilotcli.config",
     "PilotDataInteractor": "pilotcli.steering.interactor",
-    "PilotModel": "pilotcli.model",
-    "PilotScheduler": "pilotcli.scheduler",
-    "PilotTransData": "pilotcli.records",
+    "PilotModel": "pilotcli.events.model",
+    "PilotScheduler": "pilotcli.replay.scheduler",
+    "PilotTransData": "pilotcli.common.records",
     "PostgreSQLConfig": "pilotcli.config",
-    "PretrainingModelEvent": "pilotcli.events",
-    "Query": "pilotcli.records",
-    "QueryFinishEvent": "pilotcli.events",
-    "QueryResult": "pilotcli.records",
+    "PretrainingModelEvent": "pilotcli.events.base",
+    "Query": "pilotcli.common.records",
+    "QueryFinishEvent": "pilotcli.events.base",
+    "QueryResult": "pilotcli.common.records",
     "ScanJoinMethodEnum": "pilotcli.steering.methods",
     "ScanJoinMethodPushHandler": "pilotcli.steering.handlers",
-    "SchedulerFactory": "pilotcli.scheduler",
-    "WorkloadBeforeEvent": "pilotcli.events",
+    "SchedulerFactory": "pilotcli.replay.scheduler",
+    "WorkloadBeforeEvent": "pilotcli.events.base",
 }
 
 

@@ -18,7 +18,7 @@ from project_folder import Project
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
-from pilotcli.databases.base import Target
+from pilotcli.databases.protocols import Target
 
 hypothesis.settings.register_profile("the same cases", derandomize=True)
 if not TIMES:

@@ -11,13 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
-from pilotcli.analysis.answers import is_undetermined
-from pilotcli.analysis.by_rounds import (
-    geometric_of_round,
-    took_turns_by_rounds,
-    total_of_round,
-    widened,
-)
 from pilotcli.analysis.comparison import (
     Answers,
     Comparison,
@@ -30,6 +23,13 @@ from pilotcli.analysis.comparison import (
     whole_s,
 )
 from pilotcli.analysis.plans import plans_that_ran, same_plan
+from pilotcli.analysis.result_digest import is_undetermined
+from pilotcli.analysis.round_effects import (
+    geometric_of_round,
+    took_turns_by_rounds,
+    total_of_round,
+    widened,
+)
 from pilotcli.analysis.statistics import (
     CONFIDENCE,
     Difference,
@@ -40,8 +40,8 @@ from pilotcli.analysis.statistics import (
     signed_rank,
     total_interval,
 )
-from pilotcli.errors import UsageError
-from pilotcli.records import STOPPED, EventKind, QueryResult
+from pilotcli.common.errors import UsageError
+from pilotcli.common.records import STOPPED, EventKind, QueryResult
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
 
 __all__ = [

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
-from pilotcli.errors import UsageError
-from pilotcli.names import did_you_mean
+from pilotcli.common.errors import UsageError
+from pilotcli.common.suggestions import did_you_mean
 
 __all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "parse_gate", "told_by_gates"]
 

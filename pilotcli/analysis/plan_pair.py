@@ -9,10 +9,10 @@ from statistics import fmean
 from typing import Any
 
 from pilotcli.analysis.compare import whole_time_s
-from pilotcli.analysis.past import named_run, open_journal
+from pilotcli.analysis.compare_named import named_run, open_journal
 from pilotcli.analysis.plans import PlanNode, plan_changes, plans_that_ran, tree_of
-from pilotcli.errors import UsageError
-from pilotcli.names import did_you_mean
+from pilotcli.common.errors import UsageError
+from pilotcli.common.suggestions import did_you_mean
 from pilotcli.storage.journal import JournalReader, QueryRecord
 
 __all__ = ["PlanPair", "PlanSide", "plan_pair"]

@@ -39,7 +39,7 @@ def start(config: ConfigOption = None, set_: SetOption = None) -> None:
       pilot db start
       pilot db start -c configs/forum.yaml
     """
-    from pilotcli.databases.console import start_and_pin
+    from pilotcli.databases.commands.server import start_and_pin
     from pilotcli.views.console import err, out
 
     out(start_and_pin(_loaded(config, set_), err))
@@ -86,7 +86,7 @@ def url(config: ConfigOption = None, set_: SetOption = None) -> None:
     Example:
       pg_dump "$(pilot db url)"
     """
-    from pilotcli.databases.console import server_url
+    from pilotcli.databases.commands.server import server_url
     from pilotcli.views.console import out
 
     out(server_url(_loaded(config, set_)))
@@ -110,7 +110,7 @@ def psql(
       pilot db psql
       pilot db psql -- -c 'SELECT version()'
     """
-    from pilotcli.databases.console import run_psql
+    from pilotcli.databases.commands.server import run_psql
     from pilotcli.views.console import err
 
     raise typer.Exit(run_psql(_loaded(config, set_), arguments or [], err))
@@ -144,7 +144,7 @@ def undo(
       pilot db undo -c configs/forum.yaml
       pilot db undo --forget 12
     """
-    from pilotcli.databases.undoing import forget_changes, pending_changes, undo_pending
+    from pilotcli.databases.commands.undo import forget_changes, pending_changes, undo_pending
     from pilotcli.views.changes import show_changes
     from pilotcli.views.console import err
 
@@ -176,7 +176,7 @@ def reset(
       pilot db reset
       pilot db reset --yes
     """
-    from pilotcli.databases.undoing import reset_and_forget
+    from pilotcli.databases.commands.undo import reset_and_forget
     from pilotcli.views.console import err
     from pilotcli.views.servers import show_deleted
 

@@ -31,8 +31,8 @@ def doctor(
       pilot doctor -c configs/forum.yaml --format json
       pilot doctor --set database.dsn=postgresql://localhost/shop --build
     """
-    from pilotcli.doctor import examine_all
-    from pilotcli.views.checkup import show_checks
+    from pilotcli.checks.doctor import examine_all
+    from pilotcli.views.doctor import show_checks
     from pilotcli.views.driver_lines import driver_lines
 
     found = examine_all(config, set_ or [], build=build, loading=driver_lines)

@@ -28,10 +28,10 @@ def list_(
       pilot events list -c configs/forum.yaml
       pilot events list --format json
     """
+    from pilotcli.checks.dry_run import list_events
     from pilotcli.config import load_config
-    from pilotcli.dry_run import list_events
     from pilotcli.views.driver_lines import driver_lines
-    from pilotcli.views.plans import show_events
+    from pilotcli.views.dry_run import show_events
 
     loaded = load_config(config, set_ or [])
     with driver_lines():
@@ -61,11 +61,11 @@ def plan(
       pilot events plan workloads/forum.sql -c configs/forum.yaml
       pilot events plan queries/ --events Update --format json
     """
+    from pilotcli.checks.dry_run import examine
     from pilotcli.config import load_config
-    from pilotcli.dry_run import examine
-    from pilotcli.run_request import RunRequest
+    from pilotcli.run.request import RunRequest
     from pilotcli.views.driver_lines import driver_lines
-    from pilotcli.views.plans import show_plan
+    from pilotcli.views.dry_run import show_plan
 
     names = tuple(events.split(",")) if events is not None else None
     request = RunRequest(load_config(config, set_ or []), tuple(workload or ()), names)

@@ -24,7 +24,7 @@ def init(
       pilot init
       pilot init my-project && cd my-project && pilot run
     """
-    from pilotcli.scaffold import write_scaffold
+    from pilotcli.cli.scaffold import write_scaffold
     from pilotcli.views.console import out
 
     for path in write_scaffold(folder):

@@ -10,7 +10,7 @@ import typer
 
 import pilotcli
 from pilotcli.cli import config, db, doctor, events, init, models, run, runs
-from pilotcli.errors import PilotError
+from pilotcli.common.errors import PilotError
 
 __all__ = ["app", "main"]
 

@@ -10,7 +10,7 @@ import typer
 from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
 
 if TYPE_CHECKING:
-    from pilotcli.storage.checkpoints import CheckpointStore
+    from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 __all__ = ["app"]
 
@@ -149,7 +149,7 @@ def prune(
       pilot models prune latency --keep 5
       pilot models prune --all --keep 3
     """
-    from pilotcli.errors import UsageError
+    from pilotcli.common.errors import UsageError
     from pilotcli.views.checkpoints import show_removed
 
     if (name is None) != all_:
@@ -163,14 +163,14 @@ def prune(
 
 def _store(config: Path | None, set_: list[str] | None) -> CheckpointStore:
     from pilotcli.config import load_config
-    from pilotcli.storage.checkpoints import CheckpointStore
+    from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
     return CheckpointStore(load_config(config, set_ or []).home / "models")
 
 
 def _check_name(store: CheckpointStore, name: str) -> None:
-    from pilotcli.errors import CheckpointError
-    from pilotcli.names import did_you_mean
+    from pilotcli.common.errors import CheckpointError
+    from pilotcli.common.suggestions import did_you_mean
 
     known = store.models()
     if name not in known:

@@ -80,7 +80,7 @@ class Outputs:
         """Write them. Raises `StorageError`."""
         if self == Outputs():
             return
-        from pilotcli.analysis.past import open_journal
+        from pilotcli.analysis.compare_named import open_journal
 
         with open_journal(home) as journal:
             if self.results is not None:

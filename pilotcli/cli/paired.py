@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilotcli.paired_run import PairedRequest
-    from pilotcli.run_request import RunRequest
+    from pilotcli.run.paired import PairedRequest
+    from pilotcli.run.request import RunRequest
 
 __all__ = ["LEAST_ROUNDS", "paired_request", "whole_driver"]
 
@@ -29,7 +29,7 @@ def paired_request(
     """
     from pilotcli.analysis.gates import parse_gate
     from pilotcli.config import load_config
-    from pilotcli.paired_run import NATIVE, PairedRequest, native
+    from pilotcli.run.paired import NATIVE, PairedRequest, native
 
     run = request.config.run
     if run.repeat == 1 and not rounds_given:

@@ -16,8 +16,8 @@ from pilotcli.cli.outputs import JUnitOption, MLflowOption, Outputs, SummaryOpti
 
 if TYPE_CHECKING:
     from pilotcli.analysis.comparison import Comparison
+    from pilotcli.common.signals import Bus, Signal
     from pilotcli.config import RunConfig
-    from pilotcli.signals import Bus, Signal
 
 __all__ = ["pretrain", "run"]
 
@@ -177,13 +177,13 @@ def run(
       pilot run --resume
     """
     from pilotcli.cli.paired import paired_request, whole_driver
+    from pilotcli.common.errors import UsageError
+    from pilotcli.common.signals import RunStarted
     from pilotcli.config import load_config
-    from pilotcli.errors import UsageError
     from pilotcli.reports.export import check_export
-    from pilotcli.resuming import asked_again
-    from pilotcli.runner import RunRequest
-    from pilotcli.runner import run as run_workload
-    from pilotcli.signals import RunStarted
+    from pilotcli.run.commands import RunRequest
+    from pilotcli.run.commands import run as run_workload
+    from pilotcli.run.resume import asked_again
 
     if against is not None and resume is not None:
         raise UsageError(
@@ -257,9 +257,9 @@ def run(
             hint="Add --against native, or compare two runs: pilot runs compare A B --fail-if ...",
         )
     if dry_run:
-        from pilotcli.dry_run import examine
+        from pilotcli.checks.dry_run import examine
         from pilotcli.views.driver_lines import driver_lines
-        from pilotcli.views.plans import show_dry_run
+        from pilotcli.views.dry_run import show_dry_run
 
         with driver_lines():
             if paired is not None:
@@ -281,7 +281,7 @@ def run(
             bus.subscribe(note_run, RunStarted)
             if paired is not None:
                 from pilotcli.analysis.gates import told_by_gates
-                from pilotcli.paired_run import run_paired
+                from pilotcli.run.paired import run_paired
 
                 finished, comparison = run_paired(paired, bus, abort=abort)
                 reasons = told_by_gates(finished.reasons)
@@ -333,12 +333,12 @@ def pretrain(
       pilot pretrain --no-collect
       pilot pretrain --fresh --events LatencyPretraining
     """
+    from pilotcli.common.errors import UsageError
     from pilotcli.config import load_config
-    from pilotcli.errors import UsageError
-    from pilotcli.pretraining import PretrainingSteps
-    from pilotcli.resuming import asked_again
-    from pilotcli.runner import PretrainRequest
-    from pilotcli.runner import pretrain as pretrain_models
+    from pilotcli.events.pretraining import PretrainingSteps
+    from pilotcli.run.commands import PretrainRequest
+    from pilotcli.run.commands import pretrain as pretrain_models
+    from pilotcli.run.resume import asked_again
 
     if no_collect and (fresh or no_train):
         other = "--fresh" if fresh else "--no-train"
@@ -373,8 +373,8 @@ def _watched(
     format: OutputFormat, quiet: bool, verbose: bool, no_color: bool
 ) -> Iterator[tuple[Bus, Callable[[], None]]]:
     """A bus with a view, and what closes the view; all else that is written goes to the view."""
-    from pilotcli.capture import own_stream, process_output
-    from pilotcli.signals import Bus
+    from pilotcli.common.signals import Bus
+    from pilotcli.run.driver_output import own_stream, process_output
     from pilotcli.views import make_view
 
     with contextlib.ExitStack() as stack:

@@ -115,11 +115,11 @@ def show(
       pilot runs show 12 --slowest 20
       pilot runs show 12 --failed --format json
     """
+    from pilotcli.analysis.compare_named import compare_runs
     from pilotcli.analysis.gates import told_by_gates
-    from pilotcli.analysis.past import compare_runs
-    from pilotcli.analysis.updates import MOST_RESULTS, update_effects
+    from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
+    from pilotcli.common.errors import StorageError, UsageError
     from pilotcli.config import load_config
-    from pilotcli.errors import StorageError, UsageError
     from pilotcli.storage.journal import Journal
     from pilotcli.views.charts import PARTS
     from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
@@ -196,8 +196,8 @@ def compare(
       pilot runs compare 12 8 --sort lost --limit 50
       pilot runs compare 12 main/.pilot:3 --fail-if 'total.slowdown > 5%'
     """
+    from pilotcli.analysis.compare_named import compare_runs
     from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
-    from pilotcli.analysis.past import compare_runs
     from pilotcli.config import load_config
     from pilotcli.views.comparison import show_comparison, show_reasons
 
@@ -245,7 +245,7 @@ def diff(
     """
     from pilotcli.analysis.plan_pair import plan_pair
     from pilotcli.config import load_config
-    from pilotcli.views.plan_trees import show_plan_pair
+    from pilotcli.views.plan_pair import show_plan_pair
 
     home = load_config(config, set_ or []).home
     show_plan_pair(plan_pair(home, run, baseline, query), json=format is ListFormat.json)
@@ -342,9 +342,9 @@ def export(
       pilot runs export 12 -o folder/ --format jsonl
       pilot runs export 12 --mlflow file:mlruns
     """
-    from pilotcli.analysis.past import named_run, open_journal
+    from pilotcli.analysis.compare_named import named_run, open_journal
+    from pilotcli.common.errors import UsageError
     from pilotcli.config import load_config
-    from pilotcli.errors import UsageError
     from pilotcli.reports.export import planned_export, write_export
     from pilotcli.views.console import out
     from pilotcli.views.text import clean, plural

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilotcli.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError
 
 __all__ = ["Refused"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError
 
 if TYPE_CHECKING:
     from pilotcli.databases.controller import PostgreSQLController

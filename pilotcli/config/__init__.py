@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pilotcli.common.redaction import masked_dsn
 from pilotcli.config.load import load_config
 from pilotcli.config.model import RunConfig
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig, choose_embedded
 from pilotcli.config.shown import shown_config, shown_yaml
-from pilotcli.redaction import masked_dsn
 
 __all__ = [
     "PilotConfig",

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import yaml
 
+from pilotcli.common.errors import Problem
 from pilotcli.config.model import Mark
-from pilotcli.errors import Problem
 
 __all__ = ["Source", "compose"]
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from pilotcli.errors import StorageError
+from pilotcli.common.errors import StorageError
 
 __all__ = ["create_private", "is_own_home", "make_home", "shown_path"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.tree import Node, Problems
-from pilotcli.names import did_you_mean
 
 __all__ = ["INVALID", "KINDS", "Reading", "duration_s"]
 

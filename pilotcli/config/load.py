@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pilotcli.common.errors import ConfigError, Problem
+from pilotcli.common.redaction import dsn_secrets, keep_secret
+from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.model import RunConfig
 from pilotcli.config.overrides import override
 from pilotcli.config.secrets import masked, secrets_in
 from pilotcli.config.sections import Reader
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
-from pilotcli.errors import ConfigError, Problem
-from pilotcli.names import did_you_mean
-from pilotcli.redaction import dsn_secrets, keep_secret
 
 __all__ = ["DEFAULT_NAME", "load_config"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pilotcli.common.redaction import MASK
+from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.model import Mark
 from pilotcli.config.secrets import masked, names_secret
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
-from pilotcli.names import did_you_mean
-from pilotcli.redaction import MASK
 
 __all__ = ["entry_names", "override"]
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pilotcli.common.redaction import MASK
 from pilotcli.config.model import DatabaseSection, RunConfig
 from pilotcli.config.secrets import masked
-from pilotcli.redaction import MASK
 
 if TYPE_CHECKING:
     from typing_extensions import Self

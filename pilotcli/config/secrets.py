@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pilotcli.redaction import MASK, SHORTEST_PART, masked_dsn
+from pilotcli.common.redaction import MASK, SHORTEST_PART, masked_dsn
 
 __all__ = ["is_secret_name", "masked", "names_secret", "secrets_in"]
 

@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pilotcli.common.suggestions import did_you_mean, nearest
 from pilotcli.config.kinds import INVALID, KINDS, Reading
 from pilotcli.config.model import (
     CollectSection,
@@ -23,7 +24,6 @@ from pilotcli.config.model import (
 from pilotcli.config.overrides import entry_names
 from pilotcli.config.tree import Node, Problems, plain
 from pilotcli.config.variables import Variables
-from pilotcli.names import did_you_mean, nearest
 
 __all__ = ["EVENT_KEYS", "MODEL_KEYS", "TOP_KEYS", "Reader"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pilotcli.common.errors import Problem
+from pilotcli.common.redaction import masked_dsn
 from pilotcli.config.compose import Source, compose
 from pilotcli.config.model import Mark
 from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.variables import Variables
-from pilotcli.errors import Problem
-from pilotcli.redaction import masked_dsn
 
 __all__ = ["Node", "Problems", "parse_yaml", "plain", "problem_at"]
 

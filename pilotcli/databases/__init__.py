@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.base import Target
+    from pilotcli.databases.protocols import Target
 
 __all__ = ["connect_store", "is_embedded", "open_target"]
 

@@ -9,20 +9,20 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql as compose
 
+from pilotcli.common.errors import DatabaseError, PilotError, StoreError, UsageError
 from pilotcli.config.home import shown_path
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
 from pilotcli.databases.changes import mend_stopped_server
-from pilotcli.databases.connection import (
+from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.fill import run_setup
+from pilotcli.databases.knobs.server_control import EmbeddedPower
+from pilotcli.databases.session.connection import (
     Server,
     close_names,
     connect,
     server_from_dsn,
 )
-from pilotcli.databases.embedded import EmbeddedServer
-from pilotcli.databases.postgres import PostgresTarget
-from pilotcli.databases.power import EmbeddedPower
-from pilotcli.databases.setup import run_setup
-from pilotcli.errors import DatabaseError, PilotError, StoreError, UsageError
+from pilotcli.databases.target import PostgresTarget
 
 __all__ = ["DEFAULT_DATABASE", "acquire_server", "connect_to_store", "open_postgres"]
 

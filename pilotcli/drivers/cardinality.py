@@ -29,16 +29,22 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import CapabilityError, CheckpointError, DriverError, QueryError, UsageError
-from pilotcli.events import PeriodicModelUpdateEvent
-from pilotcli.model import CheckpointedModel, PilotModel
+from pilotcli.common.errors import (
+    CapabilityError,
+    CheckpointError,
+    DriverError,
+    QueryError,
+    UsageError,
+)
+from pilotcli.events.base import PeriodicModelUpdateEvent
+from pilotcli.events.model import CheckpointedModel, PilotModel
 from pilotcli.steering.handlers import CardPushHandler
 from pilotcli.steering.interactor import PilotDataInteractor
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
-    from pilotcli.databases.base import BaseDBController
-    from pilotcli.storage.data_manager import DataManager
+    from pilotcli.databases.protocols import BaseDBController
+    from pilotcli.storage.store.data_manager import DataManager
 
 __all__ = [
     "CardinalityModel",

@@ -23,19 +23,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.common.errors import DriverError, QueryCancelled, QueryError, QueryTimeout, UsageError
 from pilotcli.drivers.plans import plan_features
 from pilotcli.drivers.regression import FeatureRegressor
 from pilotcli.drivers.sampling import QuerySampler, read_catalog
-from pilotcli.errors import DriverError, QueryCancelled, QueryError, QueryTimeout, UsageError
-from pilotcli.events import PeriodicModelUpdateEvent, PretrainingModelEvent
-from pilotcli.model import CheckpointedModel, PilotModel
+from pilotcli.events.base import PeriodicModelUpdateEvent, PretrainingModelEvent
+from pilotcli.events.model import CheckpointedModel, PilotModel
 
 if TYPE_CHECKING:
     import pandas
 
     from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.base import BaseDBController
-    from pilotcli.storage.data_manager import DataManager
+    from pilotcli.databases.protocols import BaseDBController
+    from pilotcli.storage.store.data_manager import DataManager
 
 __all__ = ["LatencyModel", "LatencyPretraining", "LatencyUpdate", "TimedPlan", "train"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.common.errors import QueryError, UsageError
 from pilotcli.drivers.plans import Misestimate, plan_features, worst_misestimate
-from pilotcli.errors import QueryError, UsageError
-from pilotcli.events import QueryFinishEvent, WorkloadBeforeEvent
+from pilotcli.events.base import QueryFinishEvent, WorkloadBeforeEvent
 
 if TYPE_CHECKING:
     from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.base import BaseDBController
-    from pilotcli.storage.data_manager import DataManager
+    from pilotcli.databases.protocols import BaseDBController
+    from pilotcli.storage.store.data_manager import DataManager
 
 __all__ = ["AnalyzeTables", "PlanRecorder", "SlowQueryReport"]
 

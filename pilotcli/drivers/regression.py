@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pilotcli.errors import CheckpointError
+from pilotcli.common.errors import CheckpointError
 
 if TYPE_CHECKING:
     import numpy as np

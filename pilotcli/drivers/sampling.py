@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilotcli.databases.base import BaseDBController
+    from pilotcli.databases.protocols import BaseDBController
 
 __all__ = ["Column", "JoinEdge", "QuerySampler", "SampledTable", "read_catalog"]
 

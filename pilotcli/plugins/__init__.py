@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pilotcli.common.errors import ConfigError, PilotError, PluginError, Problem
 from pilotcli.config import PilotConfig, RunConfig
 from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec
 from pilotcli.config.secrets import masked, secrets_in
 from pilotcli.config.tree import problem_at
-from pilotcli.errors import ConfigError, PilotError, PluginError, Problem
-from pilotcli.events import Event
-from pilotcli.model import PilotModel
+from pilotcli.events.base import Event
+from pilotcli.events.model import PilotModel
 from pilotcli.plugins.aliases import install
 from pilotcli.plugins.checks import Spec, argument_problems, load_class, noun_of
 from pilotcli.plugins.importing import told
 from pilotcli.plugins.signatures import Signature
-from pilotcli.scheduler import PilotScheduler
+from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.steering.handlers import BasePushHandler
 
 __all__ = ["BuiltEvent", "Plugins", "check_plugins"]

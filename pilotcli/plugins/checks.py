@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pilotcli.common.errors import PluginError, Problem
+from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.model import EventSpec, HandlerSpec, Mark, ModelSpec
 from pilotcli.config.tree import problem_at
-from pilotcli.errors import PluginError, Problem
-from pilotcli.event_plan import kind_of
-from pilotcli.events import Event, QueryFinishEvent
-from pilotcli.model import PilotModel
-from pilotcli.names import did_you_mean
+from pilotcli.events.base import Event, QueryFinishEvent
+from pilotcli.events.model import PilotModel
+from pilotcli.events.schedule import kind_of
 from pilotcli.plugins.importing import load_object
 from pilotcli.plugins.signatures import MODEL_PARAMETERS, Signature
 from pilotcli.steering.handlers import BasePushHandler

@@ -23,8 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pilotcli.errors import PluginError
-from pilotcli.names import did_you_mean
+from pilotcli.common.errors import PluginError
+from pilotcli.common.suggestions import did_you_mean
 
 __all__ = ["load_object", "told"]
 

@@ -20,8 +20,8 @@ from pilotcli.analysis.comparison import (
     QueryTimes,
     whole_s,
 )
-from pilotcli.analysis.words import alarms, counts_text, rounds_text, slowdown_text
-from pilotcli.quantities import duration
+from pilotcli.analysis.wording import alarms, counts_text, rounds_text, slowdown_text
+from pilotcli.common.quantities import duration
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotcli.errors import StorageError, UsageError
-from pilotcli.names import did_you_mean
+from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.suggestions import did_you_mean
 from pilotcli.reports.files import check_file, whole_file
 from pilotcli.reports.formats import FORMATS, check_format, write_rows
 from pilotcli.reports.tables import TABLES, Row, Table

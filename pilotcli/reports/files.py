@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pilotcli.errors import StorageError, UsageError
+from pilotcli.common.errors import StorageError, UsageError
 
 __all__ = ["check_file", "whole_file", "write_whole"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pilotcli.errors import UsageError
+from pilotcli.common.errors import UsageError
 from pilotcli.reports.tables import SCHEMA_VERSION, Row, Table
 
 __all__ = ["FORMATS", "as_finite", "check_format", "write_rows"]

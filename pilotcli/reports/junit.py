@@ -19,7 +19,7 @@ from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.records import QueryResult
+from pilotcli.common.records import QueryResult
 from pilotcli.reports.files import whole_file
 from pilotcli.storage.journal import EventTotals, JournalReader, RunRecord
 

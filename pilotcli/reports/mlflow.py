@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.errors import StorageError, UsageError
-from pilotcli.redaction import redacted
+from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.redaction import redacted
 from pilotcli.storage.journal import JournalReader, RunRecord
 
 __all__ = ["EXPERIMENT", "check_mlflow", "log_run"]

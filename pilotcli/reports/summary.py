@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.quantities import count, duration
-from pilotcli.records import QueryResult
+from pilotcli.common.quantities import count, duration
+from pilotcli.common.records import QueryResult
 from pilotcli.reports.comparisons import as_markdown, markdown_cell
 from pilotcli.reports.files import write_whole
 from pilotcli.storage.journal import EventTotals, JournalReader

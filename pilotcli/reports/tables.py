@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal
 
-from pilotcli.records import ModelVersion, QueryResult
+from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.storage.journal import FiringRecord, JournalReader, RunRecord
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Kind", "Row", "Table"]

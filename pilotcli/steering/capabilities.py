@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pilotcli.common.errors import CapabilityError, DatabaseError, PilotError, QueryError
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget, plan_of
-from pilotcli.errors import CapabilityError, DatabaseError, PilotError, QueryError
+from pilotcli.databases.target import PostgresSession, PostgresTarget, plan_of
 from pilotcli.steering.planner import Missing, Planner, load, provide
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pilotcli.records import Index
+from pilotcli.common.records import Index
 from pilotcli.steering.methods import Method
 from pilotcli.steering.requests import Pushes
 

@@ -10,20 +10,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from pilotcli.databases.base import BaseDBController
+from pilotcli.common.errors import UsageError
+from pilotcli.common.records import Index, PilotTransData, Query
 from pilotcli.databases.controller import PostgreSQLController
-from pilotcli.errors import UsageError
-from pilotcli.records import Index, PilotTransData, Query
+from pilotcli.databases.protocols import BaseDBController
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes, Steered
-from pilotcli.steering.steerer import Steerer
+from pilotcli.steering.session_steering import Steerer
 from pilotcli.workload import leading_keyword
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
-    from pilotcli.databases.base import Target
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.protocols import Target
+    from pilotcli.databases.target import PostgresSession
     from pilotcli.steering.subplans import Catalog
 
 __all__ = ["PilotDataInteractor"]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pilotcli.errors import SteeringError
+from pilotcli.common.errors import SteeringError
 
 __all__ = [
     "JoinOrder",

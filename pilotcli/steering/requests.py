@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilotcli.databases.base import Rows
-from pilotcli.errors import PilotError, SteeringError
-from pilotcli.records import SteeringReport
+from pilotcli.common.errors import PilotError, SteeringError
+from pilotcli.common.records import SteeringReport
+from pilotcli.databases.protocols import Rows
 from pilotcli.steering.methods import JoinOrder, Method, methods_of, order_of
 
 __all__ = ["Pulls", "Pushes", "Steered"]

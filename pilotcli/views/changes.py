@@ -12,7 +12,7 @@ from pilotcli.views.text import clean
 
 if TYPE_CHECKING:
     from pilotcli.databases.changes import Change
-    from pilotcli.databases.undoing import PendingChange
+    from pilotcli.databases.commands.undo import PendingChange
 
 __all__ = ["show_changes"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.analysis.words import factor
+from pilotcli.analysis.wording import factor
 from pilotcli.storage.journal import FiringRecord, TimelinePart
 from pilotcli.views.text import Line, clean, clip, count, duration, width
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilotcli.records import ModelVersion
+from pilotcli.common.records import ModelVersion
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import as_json, show_json, show_table, when
@@ -31,7 +31,7 @@ class ModelListing:
     current: ModelVersion | None
     versions: Sequence[ModelVersion]
     origins: Mapping[int, str] = field(default_factory=dict)
-    """Where each version comes from, by its number (`pilotcli.storage.origin.Origin`)."""
+    """Where each version comes from, by its number (`pilotcli.storage.checkpoints.seal.Origin`)."""
 
 
 def show_models(models: Sequence[ModelListing], folder: object, format: str) -> None:

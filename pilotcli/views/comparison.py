@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, whole_s
-from pilotcli.analysis.words import (
+from pilotcli.analysis.wording import (
     alarms,
     counts_text,
     factor,

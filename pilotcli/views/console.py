@@ -10,8 +10,8 @@ import threading
 import traceback
 from typing import IO, Any
 
-from pilotcli.errors import ConfigError, PilotError
-from pilotcli.redaction import redacted
+from pilotcli.common.errors import ConfigError, PilotError
+from pilotcli.common.redaction import redacted
 from pilotcli.views.text import Line, clean, line_text
 
 __all__ = [

@@ -6,8 +6,8 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from pilotcli.capture import driver_output
-from pilotcli.signals import Bus, DriverOutput, Signal
+from pilotcli.common.signals import Bus, DriverOutput, Signal
+from pilotcli.run.driver_output import driver_output
 from pilotcli.views.console import Writer
 from pilotcli.views.messages import output_text
 

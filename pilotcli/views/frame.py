@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from pilotcli.analysis.words import factor
+from pilotcli.analysis.wording import factor
 from pilotcli.views.layout import Column, bar, table
 from pilotcli.views.messages import collected_text, compared_text, metric_text
 from pilotcli.views.state import EventRow, ModelRow, RunState

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
-from pilotcli.records import Query
-from pilotcli.signals import SIGNAL_VERSION, QueryStarted, Signal
+from pilotcli.common.records import Query
+from pilotcli.common.signals import SIGNAL_VERSION, QueryStarted, Signal
 from pilotcli.views.console import Writer
 
 __all__ = ["JsonlView", "field_names", "signal_name"]

@@ -17,7 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from pilotcli.signals import (
+from pilotcli.common.signals import (
     DriverOutput,
     EventTriggered,
     ModelSaved,
@@ -34,10 +34,10 @@ from pilotcli.views.messages import (
     query_failure,
     query_line,
 )
-from pilotcli.views.picture import render_svg
 from pilotcli.views.screen import Screen
 from pilotcli.views.state import RunState
 from pilotcli.views.summary import summary
+from pilotcli.views.svg_snapshot import render_svg
 from pilotcli.views.text import Line, clean, line_text, width
 
 __all__ = ["LiveView"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pilotcli.redaction import redacted
+from pilotcli.common.redaction import redacted
 from pilotcli.views.console import err
 from pilotcli.views.text import clean
 

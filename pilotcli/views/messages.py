@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pilotcli.analysis.words import factor, interval
-from pilotcli.records import STOPPED, QueryResult
-from pilotcli.signals import ComparedSoFar, DriverOutput, EventTriggered
+from pilotcli.analysis.wording import factor, interval
+from pilotcli.common.records import STOPPED, QueryResult
+from pilotcli.common.signals import ComparedSoFar, DriverOutput, EventTriggered
 from pilotcli.views.state import Collecting, ModelRow
 from pilotcli.views.text import (
     change,

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.analysis.updates import UpdateEffect
-from pilotcli.analysis.words import factor, interval
-from pilotcli.records import ModelVersion, QueryResult, QueryStatus
+from pilotcli.analysis.model_updates import UpdateEffect
+from pilotcli.analysis.wording import factor, interval
+from pilotcli.common.records import ModelVersion, QueryResult, QueryStatus
 from pilotcli.storage.journal import (
     EventTotals,
     FiringRecord,

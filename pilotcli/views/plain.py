@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, TextIO
 
-from pilotcli.signals import (
+from pilotcli.common.signals import (
     CollectionFinished,
     DatabaseReady,
     DriverOutput,

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pilotcli.records import ModelVersion, no_queries
-from pilotcli.signals import (
+from pilotcli.common.records import ModelVersion, no_queries
+from pilotcli.common.signals import (
     CollectionFinished,
     ComparedSoFar,
     DatabaseReady,

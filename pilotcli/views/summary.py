@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pilotcli.signals import RunFinished
+from pilotcli.common.signals import RunFinished
 from pilotcli.views.messages import place
 from pilotcli.views.state import EventRow, ModelRow, RunState
 from pilotcli.views.text import (

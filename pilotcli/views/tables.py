@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pilotcli.records import QueryResult
+from pilotcli.common.records import QueryResult
 from pilotcli.views.console import out, wants_live
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import MISSING, clean, line_text

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from pilotcli import quantities
-from pilotcli.quantities import (
+from pilotcli.common import quantities
+from pilotcli.common.quantities import (
     MISSING,
     change,
     clock_time,

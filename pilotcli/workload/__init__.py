@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from pilotcli.workload.lex import leading_keyword
+from pilotcli.workload.psql.lex import leading_keyword
+from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import is_one_statement, iter_statements
-from pilotcli.workload.splitter import Statement
 from pilotcli.workload.workload import Workload, open_workload
 
 __all__ = [

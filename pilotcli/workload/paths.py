@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotcli.errors import WorkloadError
+from pilotcli.common.errors import WorkloadError
 
 __all__ = ["Entry", "natural_key", "nearest", "resolve"]
 

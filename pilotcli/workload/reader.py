@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from pilotcli.errors import WorkloadError
-from pilotcli.records import CopyData
-from pilotcli.workload.script import Found, Script, ScriptState, ScriptVariables
+from pilotcli.common.errors import WorkloadError
+from pilotcli.common.records import CopyData
+from pilotcli.workload.psql.script import Found, Script, ScriptState, ScriptVariables
+from pilotcli.workload.psql.splitter import CHUNK_BYTES, Splitter, Statement
+from pilotcli.workload.psql.strings import StringsMode
+from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Source
-from pilotcli.workload.splitter import CHUNK_BYTES, Splitter, Statement
-from pilotcli.workload.strings import StringsMode
-from pilotcli.workload.window import Window
 
 __all__ = ["ScriptReader", "is_one_statement", "iter_statements", "single_statement"]
 

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pilotcli.errors import WorkloadError
-from pilotcli.records import CopyData
-from pilotcli.workload.copy import CopySlice
+from pilotcli.common.errors import WorkloadError
+from pilotcli.common.records import CopyData
+from pilotcli.workload.psql.copy import CopySlice
 
 __all__ = ["GzipSource", "PlainSource", "Read", "Source", "Spool", "StreamSource"]
 

@@ -7,11 +7,11 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 
-from pilotcli.errors import WorkloadError
+from pilotcli.common.errors import WorkloadError
+from pilotcli.workload.psql.script import Found
+from pilotcli.workload.psql.window import Window
 from pilotcli.workload.reader import single_statement
-from pilotcli.workload.script import Found
 from pilotcli.workload.sources import Read, Source
-from pilotcli.workload.window import Window
 
 __all__ = ["read_csv", "read_jsonl"]
 

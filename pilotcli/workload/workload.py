@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from pilotcli.errors import WorkloadError
-from pilotcli.records import Query
+from pilotcli.common.errors import WorkloadError
+from pilotcli.common.records import Query
 from pilotcli.workload.paths import Entry, nearest, resolve
+from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.reader import ScriptReader
-from pilotcli.workload.script import Found, ScriptState
 from pilotcli.workload.sources import GzipSource, PlainSource, Source, StreamSource
 from pilotcli.workload.tables import read_csv, read_jsonl
 

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotcli.analysis.answers import answer_of, comparable, digest, is_undetermined, same_rows
-from pilotcli.databases.base import Rows
+from pilotcli.analysis.result_digest import (
+    answer_of,
+    comparable,
+    digest,
+    is_undetermined,
+    same_rows,
+)
+from pilotcli.databases.protocols import Rows
 
 values = (
     st.none()

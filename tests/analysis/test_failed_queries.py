@@ -8,8 +8,8 @@ import pytest
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.analysis.words import whole_costs_s
-from pilotcli.records import Query, QueryResult
+from pilotcli.analysis.wording import whole_costs_s
+from pilotcli.common.records import Query, QueryResult
 from pilotcli.storage.journal import Journal
 
 

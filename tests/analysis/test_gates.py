@@ -17,7 +17,7 @@ from pilotcli.analysis.comparison import (
     Verdict,
 )
 from pilotcli.analysis.gates import METRICS, failed_gates, parse_gate
-from pilotcli.errors import UsageError
+from pilotcli.common.errors import UsageError
 
 TIMES = QueryTimes(1, 3, 3, 0, 0, 0.01, 0.01, None, None, 0.0, 0.0, 0.0, 1, None)
 COSTS = Costs(1.0, None, None, 0.0, 0.0, 0.0, 0.0, 0.0)

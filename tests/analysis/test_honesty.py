@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from pilotcli.analysis.by_rounds import geometric_of_round, total_of_round, widened
 from pilotcli.analysis.compare import effect_of, verdict_of
+from pilotcli.analysis.round_effects import geometric_of_round, total_of_round, widened
 from pilotcli.analysis.statistics import (
     CONFIDENCE,
     Sample,

@@ -11,7 +11,7 @@ import pytest
 from paired import run_pair
 from project_folder import PILOT, Project, started
 
-from pilotcli.signals import ComparedSoFar, Notice, PairFinished
+from pilotcli.common.signals import ComparedSoFar, Notice, PairFinished
 
 HANDLERS = """
 from pilotcli import HintPushHandler

@@ -14,13 +14,13 @@ from paired import run_pair
 from project_folder import Project
 
 from pilotcli.analysis.compare import whole_time_s
+from pilotcli.analysis.compare_named import compare_runs
 from pilotcli.analysis.comparison import whole_s
-from pilotcli.analysis.past import compare_runs
 from pilotcli.analysis.plan_pair import plan_pair
 from pilotcli.analysis.plans import plan_changes, plan_shape, q_error, same_plan, tree_of
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
-from pilotcli.databases.base import Target
+from pilotcli.databases.protocols import Target
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 

@@ -8,13 +8,13 @@ import pytest
 from paired import run_pair
 from project_folder import Project
 
-from pilotcli.analysis.updates import update_effects
+from pilotcli.analysis.model_updates import update_effects
+from pilotcli.common.errors import ConfigError, UsageError
+from pilotcli.common.records import ModelVersion, QueryResult
+from pilotcli.common.signals import Bus, ModelSaved, RunFinished
 from pilotcli.config.model import ModelSpec
-from pilotcli.errors import ConfigError, UsageError
-from pilotcli.model import CheckpointedModel
-from pilotcli.records import ModelVersion, QueryResult
-from pilotcli.regression import RegressionWatch
-from pilotcli.signals import Bus, ModelSaved, RunFinished
+from pilotcli.events.model import CheckpointedModel
+from pilotcli.run.model_rollback import RegressionWatch
 
 # A merge join of a few milliseconds, or a nested loop of a hundred.
 QUERIES = "".join(

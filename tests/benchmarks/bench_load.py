@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from large_journal import make_journal
@@ -34,7 +34,7 @@ for line in open("/proc/self/status"):
         print("peak", int(line.split()[1]) // 1024, "exit", code)
 """
 EVENTS = """
-from pilotcli.events import QueryFinishEvent
+from pilotcli.events.base import QueryFinishEvent
 class Tick(QueryFinishEvent):
     def process(self, db_controller, data_manager):
         pass

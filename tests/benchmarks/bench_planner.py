@@ -24,7 +24,7 @@ from steered import WHEEL, Steered, pg_config_of, shape
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.embedded import reset_servers
-from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Planner, load, rows_setting
 
 SCHEMA = Path(__file__).parents[1] / "planner" / "schema.sql"

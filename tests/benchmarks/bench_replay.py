@@ -21,10 +21,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from pilotcli.common.signals import Bus
 from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.databases import open_target
-from pilotcli.runner import RunRequest, run
-from pilotcli.signals import Bus
+from pilotcli.run.commands import RunRequest, run
 from pilotcli.views import make_view
 
 ROUNDS = 5

@@ -20,15 +20,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pilotcli.common.records import Query
+from pilotcli.common.signals import Bus
 from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.databases import open_target
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
-from pilotcli.records import Query
-from pilotcli.runner import RunRequest, run
-from pilotcli.signals import Bus
+from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.run.commands import RunRequest, run
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.steerer import Steerer
+from pilotcli.steering.session_steering import Steerer
 from pilotcli.views import make_view
 
 ROUNDS = 5

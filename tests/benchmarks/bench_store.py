@@ -21,11 +21,11 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import execute_values
 
+from pilotcli.common.records import Query, QueryResult
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases import connect_store, open_target
-from pilotcli.records import Query, QueryResult
-from pilotcli.storage.data_manager import DataManager
 from pilotcli.storage.journal import Journal
+from pilotcli.storage.store.data_manager import DataManager
 
 ROUNDS = 5
 DDL = "(id bigint, label text, cost double precision, ok boolean, plan_rows bigint)"

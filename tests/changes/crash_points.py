@@ -21,15 +21,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pilotcli.common.errors import SteeringError
+from pilotcli.common.records import Index
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.changes.autoconf import FileAutoConf
 from pilotcli.databases.changes.log import ChangeLog
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.embedded import server as embedded
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
-from pilotcli.errors import SteeringError
-from pilotcli.records import Index
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 
 SCHEMA = """
 CREATE TABLE posts (id int PRIMARY KEY, score int, title text);

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from changes_support import Bench
 
+from pilotcli.common.errors import CapabilityError, QueryError, SteeringError, UsageError
+from pilotcli.common.records import Index
 from pilotcli.databases.changes import ChangeLog
-from pilotcli.errors import CapabilityError, QueryError, SteeringError, UsageError
-from pilotcli.records import Index
 
 STATE = """
 SELECT i.relname, pg_get_indexdef(i.oid), obj_description(i.oid, 'pg_class'), x.indisclustered,

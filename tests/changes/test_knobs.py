@@ -11,13 +11,13 @@ import psycopg2
 import pytest
 from changes_support import Bench, Pilot
 
+from pilotcli.common.errors import CapabilityError, DatabaseError, SteeringError
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.changes import ChangeLog, FileAutoConf, ServerAutoConf
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.embedded import EmbeddedServer
-from pilotcli.databases.postgres import PostgresTarget
-from pilotcli.errors import CapabilityError, DatabaseError, SteeringError
+from pilotcli.databases.target import PostgresTarget
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_pilotscopes_way(alone: Pilot) -> None:
 def test_a_shared_server_is_not_restarted(bench: Bench) -> None:
     bench.run_python("pass")
     outside = bench.run_python(
-        "from pilotcli.errors import DatabaseError\n"
+        "from pilotcli.common.errors import DatabaseError\n"
         "config = PostgreSQLConfig(home=Path(sys.argv[2]))\n"
         "config.postgres_bin = Path(os.environ['BIN']) if os.environ.get('BIN') else None\n"
         "target = open_target(config); controller = target.controller()\n"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 from changes_support import Bench, Pilot
 
+from pilotcli.common.errors import QueryError, SteeringError
+from pilotcli.common.records import Index
 from pilotcli.databases.changes import ChangeLog
 from pilotcli.databases.controller import (
     DBControllerFactory,
     PostgreSQLController,
 )
-from pilotcli.errors import QueryError, SteeringError
-from pilotcli.records import Index
 
 SCHEMA = """
 CREATE TABLE posts (id int PRIMARY KEY, owner int, score int);

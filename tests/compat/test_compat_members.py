@@ -15,6 +15,7 @@ import pandas
 import pytest
 import sqlalchemy
 
+from pilotcli.common.errors import CapabilityError
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.AnchorTransData import AnchorTransData
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePullHandler as pulls
@@ -35,7 +36,6 @@ from pilotcli.compat.pilotscope.PilotConfig import PilotConfig, PostgreSQLConfig
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum, SparkSQLDataSourceEnum
 from pilotcli.compat.pilotscope.PilotEvent import QueryFinishEvent, WorkloadBeforeEvent
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
-from pilotcli.errors import CapabilityError
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ import sys
 sys.modules["sqlalchemy"] = None
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
-from pilotcli.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError
 config = PostgreSQLConfig(home={str(config.home)!r})
 config.db = "members"
 controller = DBControllerFactory.get_db_controller(config)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from project_folder import Project
 
-from pilotcli.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError
 
 SURFACE = [
     (module.strip(), names.split())
@@ -217,7 +217,7 @@ def test_records_are_a_data_frame_as_soon_as_they_are_looked_at() -> None:
     import pandas
 
     from pilotcli.compat.pilotscope.records import Records
-    from pilotcli.databases.base import Rows
+    from pilotcli.databases.protocols import Rows
 
     def records() -> Records:
         return Records(Rows([(1, "a"), (2, "b")], 2, [("n",), ("t",)]))

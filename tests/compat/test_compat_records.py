@@ -11,7 +11,7 @@ import pandas
 import pytest
 
 from pilotcli.compat.pilotscope.records import Records
-from pilotcli.databases.base import Rows
+from pilotcli.databases.protocols import Rows
 
 FRAME = pandas.DataFrame({"a": [1, 2], "b": [3, 4]})
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import pilotcli.compat.pilotscope  # noqa: F401 - makes the names importable
+from pilotcli.common.errors import CapabilityError, DriverError, UsageError
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.AnchorTransData import AnchorTransData
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePushHandler as handlers
@@ -55,7 +56,6 @@ from pilotcli.compat.pilotscope.PilotEnum import (
 )
 from pilotcli.compat.pilotscope.PilotScheduler import PilotScheduler
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
-from pilotcli.errors import CapabilityError, DriverError, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared" / "pilotscope"
 

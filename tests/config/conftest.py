@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pilotcli.common.errors import ConfigError
 from pilotcli.config import RunConfig, load_config
-from pilotcli.errors import ConfigError
 
 Load = Callable[..., RunConfig]
 Refused = Callable[..., list[str]]

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pilotcli.common.errors import ConfigError
 from pilotcli.config import config_schema, load_config
-from pilotcli.errors import ConfigError
 
 SCHEMA: dict[str, Any] = dict(config_schema())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

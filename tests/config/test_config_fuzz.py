@@ -13,12 +13,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pilotcli.common.errors import ConfigError
 from pilotcli.config import RunConfig, load_config, shown_config, shown_yaml
 from pilotcli.config.overrides import override
 from pilotcli.config.secrets import is_secret_name
 from pilotcli.config.tree import Node, Problems
 from pilotcli.config.variables import Variables
-from pilotcli.errors import ConfigError
 
 KEYS = [
     *("home", "database", "store", "run", "workload", "collect", "models", "events", "handlers"),

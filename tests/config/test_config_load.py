@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from pilotcli.common.errors import ConfigError
 from pilotcli.config import RunConfig, choose_embedded, load_config
 from pilotcli.config.model import CollectSection, RunSection, StoreSection
-from pilotcli.errors import ConfigError
 
 EVERYTHING = """\
 home: state

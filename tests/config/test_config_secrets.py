@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from pilotcli.common.errors import ConfigError
 from pilotcli.config import PostgreSQLConfig, masked_dsn, shown_config
 from pilotcli.config.secrets import is_secret_name, masked, secrets_in
-from pilotcli.errors import ConfigError
 
 SECRET = "hunter2-geheim"
 

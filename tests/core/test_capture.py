@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
-from pilotcli.capture import MAX_LINE, driver_output, process_output
-from pilotcli.records import EventKind
-from pilotcli.signals import Bus, DriverOutput, EventTriggered, Signal
+from pilotcli.common.records import EventKind
+from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Signal
+from pilotcli.run.driver_output import MAX_LINE, driver_output, process_output
 
 
 def test_lines_in_their_order_and_streams_back_as_they_were() -> None:

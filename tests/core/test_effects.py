@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pilotcli.records import Query
-from pilotcli.units import Effects
+from pilotcli.common.records import Query
+from pilotcli.replay.units import Effects
 from pilotcli.workload import leading_keyword
 
 

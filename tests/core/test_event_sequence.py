@@ -16,8 +16,8 @@ from pilotcli import (
     QueryFinishEvent,
     WorkloadBeforeEvent,
 )
-from pilotcli.errors import QueryError, UsageError
-from pilotcli.signals import (
+from pilotcli.common.errors import QueryError, UsageError
+from pilotcli.common.signals import (
     Bus,
     EventTriggered,
     ModelKept,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pilotcli.records import STOPPED, Query, QueryResult
-from pilotcli.tally import Tally
-from pilotcli.units import transaction_units
+from pilotcli.common.records import STOPPED, Query, QueryResult
+from pilotcli.replay.tally import Tally
+from pilotcli.replay.units import transaction_units
 from pilotcli.workload import leading_keyword
 
 

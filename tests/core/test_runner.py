@@ -8,8 +8,8 @@ import pytest
 from project_folder import Project
 
 from pilotcli import DataManager, PostgreSQLConfig
-from pilotcli.errors import ConfigError, DatabaseError, UsageError, WorkloadError
-from pilotcli.signals import (
+from pilotcli.common.errors import ConfigError, DatabaseError, UsageError, WorkloadError
+from pilotcli.common.signals import (
     DriverOutput,
     EventTriggered,
     ModelLoaded,

@@ -16,7 +16,7 @@ from tcp_server import TcpServer
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.embedded import reset_servers
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 _names = itertools.count(1)

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from pilotcli.common.errors import QueryCancelled, QueryError, QueryTimeout, UsageError
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases.base import BaseDBController
 from pilotcli.databases.controller import (
     DBControllerFactory,
     PostgreSQLController,
     get_db_controller,
 )
-from pilotcli.databases.postgres import PostgresTarget
-from pilotcli.errors import QueryCancelled, QueryError, QueryTimeout, UsageError
+from pilotcli.databases.protocols import BaseDBController
+from pilotcli.databases.target import PostgresTarget
 
 ODD = 'Odd "table" 100%'
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from pilotcli.common.errors import UsageError
 from pilotcli.databases.embedded import EmbeddedServer, reset_servers, server_statuses
-from pilotcli.databases.embedded import outside as outside_module
-from pilotcli.databases.embedded.account import server_account
+from pilotcli.databases.embedded import folder_for_root as outside_module
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
-from pilotcli.errors import UsageError
+from pilotcli.databases.embedded.os_user import server_account
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
 ROOT = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ def test_an_ordinary_user_is_told_that_the_folder_is_roots(home: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from pilotcli.databases.embedded import EmbeddedServer, server_statuses\n"
-        "from pilotcli.errors import StorageError\n"
+        "from pilotcli.common.errors import StorageError\n"
         "for use in (EmbeddedServer.acquire, server_statuses):\n"
         "    try:\n        use(Path(sys.argv[1]))\n"
         "    except StorageError as error:\n        print(error.message, error.hint)\n"
@@ -161,12 +161,12 @@ def test_the_server_does_not_run_as_root(home: Path) -> None:
 def test_a_machine_without_a_user_named_postgres(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pilotcli.databases.embedded.account._FOR_ROOT", ("no-such-user", "nobody"))
+    monkeypatch.setattr("pilotcli.databases.embedded.os_user._FOR_ROOT", ("no-such-user", "nobody"))
     with EmbeddedServer.acquire(home) as server:
         connection = psycopg2.connect(**server.conninfo("postgres"))
         connection.close()
         assert Path(f"/proc/{server.pid}").stat().st_uid == pwd.getpwnam("nobody").pw_uid
-    monkeypatch.setattr("pilotcli.databases.embedded.account._FOR_ROOT", ("root", "no-such-user"))
+    monkeypatch.setattr("pilotcli.databases.embedded.os_user._FOR_ROOT", ("root", "no-such-user"))
     with EmbeddedServer.acquire(home):  # whose data it is stays
         pass
     with pytest.raises(UsageError, match="does not run as root"):

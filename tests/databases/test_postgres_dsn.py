@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tcp_server import TcpServer
 
+from pilotcli.common.errors import DatabaseError, PilotError, UsageError
 from pilotcli.config.model import DatabaseSection
 from pilotcli.config.pilot_config import PostgreSQLConfig, choose_embedded
 from pilotcli.databases import is_embedded, open_target
-from pilotcli.databases.base import Target
-from pilotcli.errors import DatabaseError, PilotError, UsageError
+from pilotcli.databases.protocols import Target
 
 
 def config_of(dsn: str | None, timeout_s: float = 10.0) -> PostgreSQLConfig:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
-from pilotcli.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
-from pilotcli.records import CopyData
+from pilotcli.common.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
+from pilotcli.common.records import CopyData
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 
 
 def test_rows_columns_and_count(session: PostgresSession) -> None:
@@ -262,8 +262,8 @@ def test_a_statement_ends_with_the_process_that_asked_for_it(
 ) -> None:
     program = """
 import pathlib, sys
-from pilotcli.databases.connection import Server
-from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.databases.session.connection import Server
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.config import PostgreSQLConfig
 dsn = dict(pair.split("=", 1) for pair in sys.argv[2].split())
 made = PostgresTarget(PostgreSQLConfig(home=pathlib.Path(sys.argv[1])), Server(dsn), name="")

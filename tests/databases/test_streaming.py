@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from project_folder import Project
 
-from pilotcli.databases import watchdog
-from pilotcli.databases.base import Session, Target
-from pilotcli.errors import DatabaseError, PilotError
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.common.errors import DatabaseError, PilotError
+from pilotcli.databases.protocols import Session, Target
+from pilotcli.databases.session import watchdog
+from pilotcli.storage.store.data_manager import DataManager
 
 ALIKE = (
     "SELECT 1, 2.50::numeric, 'ä', NULL, true, 1.5::float8",
@@ -86,7 +86,7 @@ def test_notices_arrive_with_their_statement(target: Target) -> None:
 
 
 def test_a_time_out_and_a_lost_connection_are_what_they_are(target: Target) -> None:
-    from pilotcli.errors import QueryTimeout
+    from pilotcli.common.errors import QueryTimeout
 
     session, other = target.session(timeout_s=0.2, max_rows=1), target.session()
     with pytest.raises(QueryTimeout):

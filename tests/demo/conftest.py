@@ -11,7 +11,7 @@ from forum_demo import forum_config
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.controller import PostgreSQLController
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.store.data_manager import DataManager
 
 
 @pytest.fixture(scope="session")

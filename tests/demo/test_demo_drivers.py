@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from forum_demo import ROOT
 
+from pilotcli.common.errors import CheckpointError, DriverError, QueryError, UsageError
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.drivers.latency import (
@@ -21,9 +22,8 @@ from pilotcli.drivers.latency import (
 from pilotcli.drivers.observe import AnalyzeTables, PlanRecorder, SlowQueryReport
 from pilotcli.drivers.regression import FeatureRegressor
 from pilotcli.drivers.sampling import QuerySampler, read_catalog
-from pilotcli.errors import CheckpointError, DriverError, QueryError, UsageError
-from pilotcli.storage.checkpoints import CheckpointStore
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
+from pilotcli.storage.store.data_manager import DataManager
 
 ROWS = [
     TimedPlan(f"q{n}", {"cost": n / 7.0, "joins": n % 3, "odd": (n * 37) % 11}, n / 10.0 - 4)

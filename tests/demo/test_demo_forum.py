@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from forum_demo import ROOT, forum_config
 
+from pilotcli.common.records import Query
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
-from pilotcli.databases.base import BaseDBController
 from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.protocols import BaseDBController
 from pilotcli.drivers.plans import PlanNode, plan_nodes
-from pilotcli.records import Query
 from pilotcli.workload import open_workload
 
 WORKLOAD = list(open_workload([ROOT / "workloads" / "forum.sql"]))

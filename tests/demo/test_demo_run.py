@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from forum_demo import ROOT, forum_config
 
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.store.data_manager import DataManager
 
 
 def logs(rows: Sequence[dict[str, Any]]) -> list[float]:

@@ -11,6 +11,8 @@ import pytest
 from forum_demo import ROOT, forum_config
 
 from pilotcli import PilotDataInteractor, PostgreSQLConfig
+from pilotcli.common.errors import CheckpointError
+from pilotcli.common.signals import Bus, ModelSaved, QueryFinished, Signal
 from pilotcli.config import load_config
 from pilotcli.drivers.cardinality import (
     CardinalityModel,
@@ -18,10 +20,8 @@ from pilotcli.drivers.cardinality import (
     Corrections,
     SubPlans,
 )
-from pilotcli.errors import CheckpointError
-from pilotcli.runner import RunRequest, run
-from pilotcli.signals import Bus, ModelSaved, QueryFinished, Signal
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.run.commands import RunRequest, run
+from pilotcli.storage.store.data_manager import DataManager
 
 A, B, AB = frozenset("a"), frozenset("b"), frozenset("ab")
 PLANS = SubPlans({A: "A", B: "B", AB: "AB"}, {A: 10.0, B: 100.0, AB: 5.0})

@@ -13,8 +13,8 @@ from pathlib import Path
 from project_folder import Project
 
 from pilotcli.config import PostgreSQLConfig, load_config
-from pilotcli.storage.data_manager import DataManager
 from pilotcli.storage.journal import Journal
+from pilotcli.storage.store.data_manager import DataManager
 
 PILOT = str(Path(sys.executable).with_name("pilot"))
 

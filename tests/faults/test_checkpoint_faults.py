@@ -18,13 +18,13 @@ from fault_table import KILLS
 from project_folder import Project
 from small_disk import make_larger, small_disk
 
-from pilotcli.errors import CheckpointError
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.common.errors import CheckpointError
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 FAULTY_WORK = """
 import errno, os, pathlib, signal, sys
-from pilotcli.errors import CheckpointError
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.common.errors import CheckpointError
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 store = CheckpointStore(pathlib.Path(sys.argv[1]))
 work, fault, steps = sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -69,7 +69,7 @@ sys.exit(0 if steps > 0 else 5)
 
 LOOPING_SAVER = """
 import os, pathlib, signal, sys, threading
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 store = CheckpointStore(pathlib.Path(sys.argv[1]))
 store.versions("m")

@@ -7,10 +7,10 @@ import signal
 import pytest
 from project_folder import Project, started
 
-from pilotcli import event_calls
+from pilotcli.common.signals import DriverOutput, EventTriggered
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.signals import DriverOutput, EventTriggered
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.events import calls as event_calls
+from pilotcli.storage.store.data_manager import DataManager
 
 EVENTS = """
 import os, signal, sys, time

@@ -12,9 +12,9 @@ from project_folder import Project
 from small_disk import make_larger, small_disk
 
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.storage.checkpoints import CheckpointStore
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal
+from pilotcli.storage.store.data_manager import DataManager
 
 QUERIES = 2000
 DRIVER = """

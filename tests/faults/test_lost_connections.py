@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from project_folder import Project
 
-from pilotcli.signals import Notice
+from pilotcli.common.signals import Notice
 
 
 @pytest.fixture

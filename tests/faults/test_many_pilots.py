@@ -14,9 +14,9 @@ import psycopg2
 from project_folder import PILOT, Project
 
 from pilotcli.config import PostgreSQLConfig, load_config
-from pilotcli.storage.checkpoints import CheckpointStore
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal
+from pilotcli.storage.store.data_manager import DataManager
 
 PILOTS = 10
 DRIVER = """

@@ -17,8 +17,8 @@ import pytest
 from black_hole import BlackHole
 from project_folder import Project, started
 
-from pilotcli.runner import run
-from pilotcli.signals import Bus, QueryStarted
+from pilotcli.common.signals import Bus, QueryStarted
+from pilotcli.run.commands import run
 
 STOPS = """
     import os, signal, threading
@@ -136,7 +136,7 @@ def test_a_lock_that_is_not_given_and_a_long_sleep_end_by_the_time_out(project: 
 
 def test_cancelling_holds_up_no_other_thread(project: Project) -> None:
     """psycopg2's own cancel keeps all threads waiting until the server has heard it."""
-    from pilotcli.databases.libpq import Line
+    from pilotcli.databases.session.libpq import Line
 
     with (
         BlackHole(server_socket(project)) as hole,

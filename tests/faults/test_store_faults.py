@@ -12,9 +12,9 @@ import pytest
 from project_folder import PILOT, Project
 from small_disk import make_larger, small_disk
 
+from pilotcli.common.errors import StoreError
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.errors import StoreError
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.store.data_manager import DataManager
 
 DROPS = """
 from pilotcli import QueryFinishEvent

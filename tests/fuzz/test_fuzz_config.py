@@ -14,8 +14,8 @@ from fuzzing import cases, damaged, odd_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotcli.common.errors import ConfigError
 from pilotcli.config import RunConfig, load_config, shown_config
-from pilotcli.errors import ConfigError
 
 _ROOT = Path(__file__).resolve().parents[2]
 _CONFIGS = [path.read_bytes() for path in sorted((_ROOT / "configs").glob("*.yaml"))]

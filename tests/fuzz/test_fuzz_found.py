@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from pilotcli.common.errors import ConfigError, PluginError, SteeringError, WorkloadError
 from pilotcli.config import load_config
 from pilotcli.config.secrets import masked_dsn, names_secret
 from pilotcli.databases.changes.autoconf import FileAutoConf
-from pilotcli.databases.knob_values import as_texts
+from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features
-from pilotcli.errors import ConfigError, PluginError, SteeringError, WorkloadError
 from pilotcli.plugins.importing import load_object
 from pilotcli.steering.planner.messages import Report, parse_report
-from pilotcli.steering.steerer import auto_explained
+from pilotcli.steering.session_steering import auto_explained
 from pilotcli.workload import open_workload
 
 

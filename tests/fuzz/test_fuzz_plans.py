@@ -13,17 +13,17 @@ from fuzzing import cases, damaged, json_values, odd_texts
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from pilotcli.common.errors import CheckpointError, PilotError, SteeringError, StorageError
 from pilotcli.databases.changes import ChangeLog
 from pilotcli.databases.changes.autoconf import FileAutoConf, _list_of
 from pilotcli.databases.changes.log import Entry, Owner
-from pilotcli.databases.knob_values import as_texts
+from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features, plan_nodes, worst_misestimate
-from pilotcli.errors import CheckpointError, PilotError, SteeringError, StorageError
 from pilotcli.steering.planner.messages import Report, parse_report
-from pilotcli.steering.steerer import auto_explained
+from pilotcli.steering.session_steering import auto_explained
 from pilotcli.steering.subplans.explain import _told
-from pilotcli.storage.checkpoints import CheckpointStore
-from pilotcli.storage.manifest import read_manifest
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.manifest import read_manifest
 
 _KEYS = [
     *("Node Type", "Plan Rows", "Total Cost", "Plans", "Alias", "Relation Name", "Actual Rows"),

@@ -13,8 +13,8 @@ from fuzzing import cases, damaged, odd_texts
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pilotcli.errors import WorkloadError
-from pilotcli.records import Query
+from pilotcli.common.errors import WorkloadError
+from pilotcli.common.records import Query
 from pilotcli.workload import is_one_statement, iter_statements, leading_keyword, open_workload
 
 _CORPUS = [
@@ -205,7 +205,7 @@ def test_scripts_that_grow_without_end_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    from pilotcli.workload.window import Window
+    from pilotcli.workload.psql.window import Window
 
     monkeypatch.setattr(Window, "MAX_BYTES", 100_000)
     for path in _loops(tmp_path):

@@ -22,11 +22,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["pilotcli", "yaml"]):
+    from pilotcli.common.errors import ConfigError, PilotError, WorkloadError
     from pilotcli.config import load_config, shown_config
     from pilotcli.drivers.plans import plan_features, worst_misestimate
-    from pilotcli.errors import ConfigError, PilotError, WorkloadError
     from pilotcli.steering.planner.messages import parse_report
-    from pilotcli.steering.steerer import auto_explained
+    from pilotcli.steering.session_steering import auto_explained
     from pilotcli.steering.subplans.explain import _told
     from pilotcli.workload import iter_statements, open_workload
 

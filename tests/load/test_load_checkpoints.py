@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pilotcli.storage import checkpoints
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints import checkpoints
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 
 def test_a_save_reads_no_manifest_and_a_listing_each_once(

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from pilotcli.common.records import EventKind
+from pilotcli.common.signals import Bus, EventTriggered
 from pilotcli.config import PilotConfig, load_config
 from pilotcli.config.overrides import entry_names
 from pilotcli.config.tree import Node
-from pilotcli.event_plan import Registered, firing_plan, firings_in
-from pilotcli.event_runner import EventRunner, PastFirings
-from pilotcli.events import QueryFinishEvent
-from pilotcli.records import EventKind
-from pilotcli.signals import Bus, EventTriggered
+from pilotcli.events.base import QueryFinishEvent
+from pilotcli.events.runner import EventRunner, PastFirings
+from pilotcli.events.schedule import Registered, firing_plan, firings_in
 
 
 class _Tick(QueryFinishEvent):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from large_journal import make_journal
 
-from pilotcli.records import STOPPED, Query, QueryResult, QueryStatus
+from pilotcli.common.records import STOPPED, Query, QueryResult, QueryStatus
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal.reader import EXACT_RESULTS, JournalReader
 from pilotcli.storage.journal.schema import FILE_NAME, connect

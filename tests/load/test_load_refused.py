@@ -16,7 +16,7 @@ import resource, sys
 from pathlib import Path
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
-from pilotcli.errors import QueryError
+from pilotcli.common.errors import QueryError
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

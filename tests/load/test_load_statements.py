@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pilotcli.errors import WorkloadError
+from pilotcli.common.errors import WorkloadError
 from pilotcli.workload import open_workload
-from pilotcli.workload.window import Window
+from pilotcli.workload.psql.window import Window
 
 SIZE = 200_000
 TIMES = 5

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from steered import WHEEL, Steered, pg_config_of, postgres_bin
 
+from pilotcli.common.errors import CapabilityError
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.embedded import reset_servers
-from pilotcli.databases.postgres import PostgresTarget
-from pilotcli.errors import CapabilityError
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Planner, build, load
 
 SCHEMA = Path(__file__).with_name("schema.sql")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from steered import WHEEL, pg_config_of
 
-from pilotcli.errors import CapabilityError, StorageError
+from pilotcli.common.errors import CapabilityError, StorageError
 from pilotcli.steering.planner import build, building, find_built, find_pg_config
 from pilotcli.steering.planner.building import SOURCE, object_name
 

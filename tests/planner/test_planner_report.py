@@ -7,7 +7,7 @@ import json
 import pytest
 from steered import Steered, nodes
 
-from pilotcli.errors import QueryError
+from pilotcli.common.errors import QueryError
 from pilotcli.steering.planner import Report, parse_report
 
 THREE = (

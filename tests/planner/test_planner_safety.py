@@ -12,9 +12,9 @@ from forum_demo import ROOT, forum_config
 from query_maker import QueryMaker
 from steered import WHEEL, Steered, postgres_bin
 
+from pilotcli.common.errors import QueryError
 from pilotcli.databases import open_target
-from pilotcli.databases.postgres import PostgresSession
-from pilotcli.errors import QueryError
+from pilotcli.databases.target import PostgresSession
 from pilotcli.steering.planner import Planner, Report, load
 from pilotcli.workload import open_workload
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pilotcli.errors import DriverError
+from pilotcli.common.errors import DriverError
 from pilotcli.steering.planner import rows_setting
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from pilotcli.common.errors import ConfigError
 from pilotcli.config import PostgreSQLConfig, load_config
-from pilotcli.errors import ConfigError
-from pilotcli.model import PilotModel
+from pilotcli.events.model import PilotModel
 from pilotcli.plugins import BuiltEvent, Plugins, check_plugins
 
 

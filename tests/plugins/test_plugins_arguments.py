@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pilotcli.common.errors import PluginError, UsageError
 from pilotcli.config import load_config
-from pilotcli.errors import PluginError, UsageError
 
 KINDS = """\
 class Update(PeriodicModelUpdateEvent):
@@ -345,8 +345,8 @@ handlers:
 def test_the_configs_of_the_project_check(user: Any) -> None:
     from pathlib import Path
 
+    from pilotcli.cli.scaffold import write_scaffold
     from pilotcli.plugins import check_plugins
-    from pilotcli.scaffold import write_scaffold
 
     configs = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
     assert configs

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pilotcli.errors import ConfigError
+from pilotcli.common.errors import ConfigError
 
 EVENT = """\
     from pilotcli import QueryFinishEvent

@@ -172,7 +172,7 @@ def test_such_files_do_not_break_the_command(user: Any) -> None:
         ("mine.py:number", "mine.py:number is a int, no class", "Name "),
         ("mine.py:Model", "Model is no event", "An event derives from "),
         ("collections.OrderedDict", "OrderedDict is no event", "An event derives from"),
-        ("pilotcli.events.Event", "Event is no event", "An event derives from"),
+        ("pilotcli.events.base.Event", "Event is no event", "An event derives from"),
         (
             "pilotcli.QueryFinishEvent",
             "QueryFinishEvent is abstract: it lacks the method process",

@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 from project_folder import Project
 
-from pilotcli.doctor import Check
-from pilotcli.views.checkup import show_checks
+from pilotcli.checks.doctor import Check
+from pilotcli.views.doctor import show_checks
 
 
 def able(project: Project, *words: str, **environment: str) -> dict[str, dict[str, str]]:

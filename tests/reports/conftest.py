@@ -11,8 +11,8 @@ import pytest
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.records import EventKind, ModelVersion, Query, QueryResult
-from pilotcli.signals import EventTriggered
+from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult
+from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
 
 NASTY = "</script><img src=x onerror=\"document.title='broken'\">'\u2028`|*_\x1b[31m"

@@ -9,7 +9,7 @@ import pytest
 from project_folder import Project
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.errors import StorageError
+from pilotcli.common.errors import StorageError
 from pilotcli.reports.junit import write_junit
 from pilotcli.reports.summary import summary_text
 from pilotcli.storage.journal import Journal

@@ -19,8 +19,8 @@ from paired import run_pair
 from project_folder import Project
 from written_run import everything, result, write_run
 
-from pilotcli.errors import StorageError, UsageError
-from pilotcli.records import QueryResult
+from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.records import QueryResult
 from pilotcli.reports.export import planned_export, write_export
 from pilotcli.reports.formats import FORMATS
 from pilotcli.reports.tables import SCHEMA_VERSION, TABLES

@@ -16,7 +16,7 @@ from project_folder import Project
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.records import Query, QueryResult
+from pilotcli.common.records import Query, QueryResult
 from pilotcli.reports.html import HtmlReport, read_report, write_html
 from pilotcli.reports.html.answer import answer
 from pilotcli.reports.html.data import RunPart

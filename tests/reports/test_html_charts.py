@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.records import ModelVersion, QueryResult
+from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.reports.html import charts, run_charts
 from pilotcli.reports.html.svg import drawn, ratio_ticks
 

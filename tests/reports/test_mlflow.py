@@ -99,8 +99,8 @@ LOG = """
 import json, sys
 from pathlib import Path
 from mlflow.tracking import MlflowClient
-from pilotcli.redaction import keep_secret
-from pilotcli.analysis.past import compare_runs
+from pilotcli.common.redaction import keep_secret
+from pilotcli.analysis.compare_named import compare_runs
 from pilotcli.reports.mlflow import log_run
 from pilotcli.storage.journal import Journal
 
@@ -202,7 +202,7 @@ BREAK = """
 import sys
 from pathlib import Path
 from mlflow.tracking import MlflowClient
-from pilotcli.errors import StorageError
+from pilotcli.common.errors import StorageError
 from pilotcli.reports.mlflow import log_run
 from pilotcli.storage.journal import Journal
 

@@ -10,8 +10,8 @@ import psycopg2
 import pytest
 from tcp_server import SecretServer
 
+from pilotcli.common.redaction import forget_secrets
 from pilotcli.databases.embedded import reset_servers
-from pilotcli.redaction import forget_secrets
 
 
 @pytest.fixture(scope="session")

@@ -15,18 +15,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from pilotcli.common.errors import PilotError, SteeringError
+from pilotcli.common.records import Index, Query
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
-from pilotcli.databases.base import Target
 from pilotcli.databases.changes import FileAutoConf
-from pilotcli.databases.postgres import PostgresSession
-from pilotcli.errors import PilotError, SteeringError
-from pilotcli.records import Index, Query
+from pilotcli.databases.protocols import Target
+from pilotcli.databases.target import PostgresSession
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.steerer import Steerer
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.steering.session_steering import Steerer
+from pilotcli.storage.store.data_manager import DataManager
 
 SIGNS = "ab'\"`;-/*\\%${}()#=,:? \n\r\t\x0b\x85é😀\u2028\u202e"
 ATTACKS = [

@@ -16,7 +16,7 @@ from pilotcli.config.home import create_private, make_home
 from pilotcli.databases import open_target
 from pilotcli.databases.changes.log import ChangeLog
 from pilotcli.databases.embedded import reset_servers
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pilotcli.common.errors import ConfigError, PilotError, Problem, QueryError, WorkloadError
+from pilotcli.common.redaction import dsn_secrets, forget_secrets, keep_secret, redacted
 from pilotcli.config import load_config
-from pilotcli.errors import ConfigError, PilotError, Problem, QueryError, WorkloadError
-from pilotcli.redaction import dsn_secrets, forget_secrets, keep_secret, redacted
 from pilotcli.views.log_lines import LogLines
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=4, max_size=20)

@@ -23,7 +23,7 @@ from pathlib import Path
 import psycopg2
 
 from pilotcli import CheckpointedModel, HintPushHandler, QueryFinishEvent, WorkloadBeforeEvent
-from pilotcli.errors import DriverError
+from pilotcli.common.errors import DriverError
 
 
 class Raises(QueryFinishEvent):

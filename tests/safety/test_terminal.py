@@ -9,7 +9,7 @@ import pytest
 from project_folder import Project
 
 from pilotcli.config import load_config
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 # Colour, title (OSC 0), clipboard (OSC 52), clear, C1 forms of CSI and OSC, device control, bell,
 # backspace, reversed writing.

@@ -13,9 +13,9 @@ from threading import Thread
 import pytest
 from project_folder import Project
 
-from pilotcli.errors import CheckpointError
-from pilotcli.records import ModelVersion
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.common.errors import CheckpointError
+from pilotcli.common.records import ModelVersion
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 

@@ -10,7 +10,7 @@ import pytest
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pilotcli.checks.doctor import Check, examine_all
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.embedded import EmbeddedServer
-from pilotcli.databases.postgres import PostgresTarget
-from pilotcli.doctor import Check, examine_all
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities, Capability, probe
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pilotcli import Index, PilotDataInteractor, PostgreSQLConfig, ScanJoinMethodEnum
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
-from pilotcli.errors import QueryError, SteeringError, UsageError
+from pilotcli.common.errors import QueryError, SteeringError, UsageError
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 
 JOIN = "SELECT o.day, count(*) AS n FROM orders o, lines l WHERE l.order_id = o.id GROUP BY o.day"
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from project_folder import Project
 
-from pilotcli.signals import Notice, QueryFinished
+from pilotcli.common.signals import Notice, QueryFinished
 
 HANDLERS = """
 from pilotcli import HintPushHandler

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from pilotcli.common.errors import CapabilityError, QueryError, QueryTimeout, SteeringError
+from pilotcli.common.records import Query
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
-from pilotcli.errors import CapabilityError, QueryError, QueryTimeout, SteeringError
-from pilotcli.records import Query
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.steerer import Steerer
+from pilotcli.steering.session_steering import Steerer
 from pilotcli.workload import leading_keyword
 
 JOIN = "SELECT count(*) FROM orders o JOIN lines l ON l.order_id = o.id WHERE o.total < 500"

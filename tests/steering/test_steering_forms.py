@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pilotcli.errors import SteeringError
+from pilotcli.common.errors import SteeringError
 from pilotcli.steering.methods import ScanJoinMethodEnum, coarse_settings, hint_text, order_of
 from pilotcli.steering.requests import Pushes
-from pilotcli.steering.text import literal, restored, set_all
+from pilotcli.steering.sql import literal, restored, set_all
 
 
 def test_hints_are_settings_and_their_values() -> None:

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.store.data_manager import DataManager
 
 _EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC"
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotcli.errors import CheckpointError
-from pilotcli.records import ModelVersion
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.common.errors import CheckpointError
+from pilotcli.common.records import ModelVersion
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_unusual_names_are_listed_as_they_are(store: CheckpointStore) -> None:
 
 SAVER = """
 import pathlib, signal, sys
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 def write(folder):
     (folder / "part").write_text("x")
     print(folder.name, flush=True)
@@ -279,7 +279,7 @@ def test_a_killed_save_is_cleaned_up_and_a_running_one_is_not(store: CheckpointS
 def test_two_processes_that_save_at_once_get_two_versions(store: CheckpointStore) -> None:
     program = """
 import pathlib, sys
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 store = CheckpointStore(pathlib.Path(sys.argv[1]))
 for number in range(25):
     store.save("m", lambda folder: (folder / "n").write_text(sys.argv[2] + str(number)),

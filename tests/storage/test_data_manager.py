@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pilotcli.errors import StoreError
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.common.errors import StoreError
+from pilotcli.storage.store.data_manager import DataManager
 
 UTC = dt.timezone.utc
 IST = dt.timezone(dt.timedelta(hours=5, minutes=30))
@@ -351,8 +351,8 @@ def test_a_writer_that_has_not_committed_holds_the_keys_after_it(
     """With keys that were given out before the commits, the reader would skip the slow row."""
     import psycopg2
 
-    from pilotcli.storage import tables
-    from pilotcli.storage.batch import Batch
+    from pilotcli.storage.store import tables
+    from pilotcli.storage.store.copy_batch import Batch
 
     manager.save_data("t", {"v": 0})
     manager.read_all("t")
@@ -436,7 +436,7 @@ def test_a_long_generator_takes_little_memory(config: Any) -> None:
     program = f"""
 import resource
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.storage.data_manager import DataManager
+from pilotcli.storage.store.data_manager import DataManager
 config = PostgreSQLConfig(dsn="")
 config.store_dsn = {config.store_dsn!r}
 with DataManager(config) as manager:
@@ -456,7 +456,7 @@ with DataManager(config) as manager:
 
 def test_pandas_is_imported_by_reading_only() -> None:
     program = (
-        "import sys, pilotcli.storage.data_manager\n"
+        "import sys, pilotcli.storage.store.data_manager\n"
         "print('pandas' in sys.modules, 'psycopg2' in sys.modules)"
     )
     done = subprocess.run(

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from pilotcli.errors import StorageError
-from pilotcli.processes import is_running, start_of
-from pilotcli.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
-from pilotcli.signals import EventTriggered
+from pilotcli.common.errors import StorageError
+from pilotcli.common.processes import is_running, start_of
+from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
+from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.writer import BATCH_ROWS
@@ -313,7 +313,7 @@ def test_a_journal_in_a_read_only_folder_can_be_read_but_not_written(tmp_path: P
     (home / "journal.db").chmod(0o444)
     program = """
 import pathlib, sys
-from pilotcli.errors import StorageError
+from pilotcli.common.errors import StorageError
 from pilotcli.storage.journal import Journal
 home = pathlib.Path(sys.argv[1])
 print(Journal.open_existing(home).counts(1))

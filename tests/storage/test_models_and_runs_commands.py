@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from large_journal import make_journal
 
-from pilotcli.records import EventKind, Query, QueryResult
-from pilotcli.signals import EventTriggered
-from pilotcli.storage.checkpoints import CheckpointStore
+from pilotcli.common.records import EventKind, Query, QueryResult
+from pilotcli.common.signals import EventTriggered
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pilotcli.storage.pickling import unpicklable_part
+from pilotcli.storage.checkpoints.pickling import unpicklable_part
 
 
 class Slotted:

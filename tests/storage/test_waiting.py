@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pilotcli.errors import StoreError
-from pilotcli.storage.appender import Appender
-from pilotcli.storage.store_connection import StoreUnreachableError
-from pilotcli.storage.waiting import WaitingRows
+from pilotcli.common.errors import StoreError
+from pilotcli.storage.store.background_writer import Appender
+from pilotcli.storage.store.connection import StoreUnreachableError
+from pilotcli.storage.store.unsaved_rows import WaitingRows
 
 
 class Away:

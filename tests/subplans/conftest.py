@@ -10,7 +10,7 @@ from forum_demo import forum_config
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases import open_target
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 from pilotcli.steering.planner import Missing, load
 from pilotcli.steering.subplans import Catalog
 

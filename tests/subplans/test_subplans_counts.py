@@ -11,8 +11,8 @@ import pytest
 from forum_queries import FORUM
 from random_joins import random_join
 
-from pilotcli.databases.postgres import PostgresSession
-from pilotcli.errors import SteeringError
+from pilotcli.common.errors import SteeringError
+from pilotcli.databases.target import PostgresSession
 from pilotcli.steering.subplans import (
     Catalog,
     NotAnalysable,

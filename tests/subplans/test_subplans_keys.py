@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_joins import random_join
 
-from pilotcli.databases.postgres import PostgresSession
-from pilotcli.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError
+from pilotcli.databases.target import PostgresSession
 from pilotcli.steering.subplans import (
     Catalog,
     NotAnalysable,

@@ -15,7 +15,7 @@ from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases import open_target
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.embedded import EmbeddedServer
-from pilotcli.databases.postgres import PostgresTarget
+from pilotcli.databases.target import PostgresTarget
 
 
 @dataclass

@@ -6,9 +6,9 @@ from project_folder import Project
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import parse_gate
+from pilotcli.common.signals import Bus, RunFinished
 from pilotcli.config import RunConfig
-from pilotcli.paired_run import PairedRequest, native, run_paired
-from pilotcli.signals import Bus, RunFinished
+from pilotcli.run.paired import PairedRequest, native, run_paired
 
 __all__ = ["run_pair"]
 

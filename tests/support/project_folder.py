@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pilotcli.common.signals import Bus, RunFinished, Signal
 from pilotcli.config import load_config
-from pilotcli.runner import PretrainRequest, RunRequest, pretrain, run
-from pilotcli.signals import Bus, RunFinished, Signal
+from pilotcli.run.commands import PretrainRequest, RunRequest, pretrain, run
 from pilotcli.storage.journal import Journal
 
 PILOT = str(Path(sys.executable).with_name("pilot"))

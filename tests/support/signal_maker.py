@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pilotcli.records import EventKind, ModelVersion, Query, QueryResult
-from pilotcli.signals import (
+from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult
+from pilotcli.common.signals import (
     EventInfo,
     EventTriggered,
     ModelInfo,

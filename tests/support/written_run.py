@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pilotcli.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
-from pilotcli.signals import EventTriggered
+from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
+from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal
 
 __all__ = ["HOSTILE", "everything", "firing", "query", "result", "version", "write_run"]

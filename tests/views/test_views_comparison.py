@@ -8,9 +8,9 @@ import pytest
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison, Effect, Verdict
-from pilotcli.analysis.words import verdict_text
-from pilotcli.records import EventKind, Query, QueryResult
-from pilotcli.signals import EventTriggered
+from pilotcli.analysis.wording import verdict_text
+from pilotcli.common.records import EventKind, Query, QueryResult
+from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import FiringRecord, Journal, TimelinePart
 from pilotcli.views.charts import speedup_bars, timeline
 from pilotcli.views.comparison import show_comparison

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pilotcli.errors import ConfigError, Problem, UsageError
+from pilotcli.common.errors import ConfigError, Problem, UsageError
 from pilotcli.views import make_view
 from pilotcli.views.console import Writer, err, error, out, wants_color, wants_live
 from pilotcli.views.jsonl import JsonlView

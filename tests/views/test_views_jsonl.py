@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pilotcli import records, signals
-from pilotcli.records import EventKind
+from pilotcli.common import records, signals
+from pilotcli.common.records import EventKind
 from pilotcli.views.jsonl import JsonlView, field_names, signal_name
 
 DOC = Path(__file__).parents[2] / "docs" / "signals.md"
@@ -26,7 +26,7 @@ OBJECTS = {
 SIGNALS = {
     signal_name(cls): cls
     for cls in signals.Signal.__subclasses__()
-    if cls.__module__ == "pilotcli.signals"
+    if cls.__module__ == "pilotcli.common.signals"
 }
 
 

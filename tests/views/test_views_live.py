@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from signal_maker import Make
 
-from pilotcli.records import EventKind, QueryResult
-from pilotcli.signals import (
+from pilotcli.common.records import EventKind, QueryResult
+from pilotcli.common.signals import (
     Bus,
     DatabaseReady,
     DriverOutput,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pilotcli.signals import ComparedSoFar
+from pilotcli.common.signals import ComparedSoFar
 from pilotcli.views.frame import frame
 from pilotcli.views.messages import compared_text
 from pilotcli.views.plain import PlainView

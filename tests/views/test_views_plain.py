@@ -4,8 +4,8 @@ import io
 import unicodedata
 from typing import Any
 
-from pilotcli.records import EventKind
-from pilotcli.signals import (
+from pilotcli.common.records import EventKind
+from pilotcli.common.signals import (
     CollectionFinished,
     DatabaseReady,
     DriverOutput,

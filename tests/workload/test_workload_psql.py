@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from psql_recorder import PsqlRecorder
 
-from pilotcli.errors import WorkloadError
+from pilotcli.common.errors import WorkloadError
 from pilotcli.workload import iter_statements, open_workload
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.sql"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pilotcli.errors import WorkloadError
+from pilotcli.common.errors import WorkloadError
 from pilotcli.workload import leading_keyword, open_workload
 from pilotcli.workload.paths import natural_key
 

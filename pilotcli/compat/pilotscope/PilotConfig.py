@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pilotcli import config as own
+from pilotcli.common.errors import CapabilityError
 from pilotcli.compat.pilotscope.PilotEnum import (
     DatabaseEnum,
     DataFetchMethodEnum,
@@ -15,7 +16,6 @@ from pilotcli.compat.pilotscope.PilotEnum import (
     TrainSwitchMode,
 )
 from pilotcli.databases import connect_store
-from pilotcli.errors import CapabilityError
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilotcli import events as own
 from pilotcli.compat.refused import Refused
-from pilotcli.events import Event
+from pilotcli.events import base as own
+from pilotcli.events.base import Event
 
 __all__ = [
     "Event",

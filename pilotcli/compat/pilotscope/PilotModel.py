@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pilotcli.model import PilotModel
+from pilotcli.events.model import PilotModel
 
 __all__ = ["PilotModel"]

@@ -7,20 +7,20 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.common.errors import QueryTimeout
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
 from pilotcli.compat.pilotscope.PilotEnum import PushHandlerTriggerLevelEnum
 from pilotcli.compat.pilotscope.records import Records
 from pilotcli.compat.refused import Refused
-from pilotcli.errors import QueryTimeout
-from pilotcli.events import Event
-from pilotcli.scheduler import PilotScheduler as _Own
+from pilotcli.events.base import Event
+from pilotcli.replay.scheduler import PilotScheduler as _Own
 
 if TYPE_CHECKING:
-    from pilotcli.databases.base import BaseDBController, Rows, Session
-    from pilotcli.errors import PilotError
-    from pilotcli.records import Query, QueryResult
+    from pilotcli.common.errors import PilotError
+    from pilotcli.common.records import Query, QueryResult
+    from pilotcli.databases.protocols import BaseDBController, Rows, Session
 
 __all__ = ["PilotScheduler"]
 

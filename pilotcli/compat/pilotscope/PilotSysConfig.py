@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pilotcli.storage.batch import KEY
-from pilotcli.storage.tables import VISITS
+from pilotcli.storage.store.copy_batch import KEY
+from pilotcli.storage.store.tables import VISITS
 
 __all__ = ["PilotSysConfig"]
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from pilotcli import records
+from pilotcli.common import records
 
 __all__ = ["PilotTransData"]
 

@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.databases.base import Rows
+from pilotcli.databases.protocols import Rows
 
 if TYPE_CHECKING:
     import pandas

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from psycopg2 import sql as compose
 
-from pilotcli.errors import CapabilityError, QueryError, StorageError
+from pilotcli.common.errors import CapabilityError, QueryError, StorageError
 
 if TYPE_CHECKING:
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.target import PostgresSession
 
 __all__ = ["AutoConf", "FileAutoConf", "ServerAutoConf", "not_allowed", "system_identifier"]
 

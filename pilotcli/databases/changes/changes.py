@@ -10,19 +10,19 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
 from pilotcli.databases.changes.autoconf import (
     AutoConf,
     FileAutoConf,
     ServerAutoConf,
     system_identifier,
 )
-from pilotcli.databases.changes.claim import Claim, claim_indexes, claim_settings
+from pilotcli.databases.changes.home_lock import Claim, claim_indexes, claim_settings
 from pilotcli.databases.changes.log import Book, Change, ChangeLog, Entry, Owner
 from pilotcli.databases.changes.objects import drop_indexes, make_extension, make_index
 from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
-from pilotcli.databases.connection import Server, connect
-from pilotcli.databases.postgres import PostgresSession
-from pilotcli.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.databases.session.connection import Server, connect
+from pilotcli.databases.target import PostgresSession
 
 __all__ = ["Changes", "mend_stopped_server", "session_to_undo"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql as compose
 
-from pilotcli.errors import SteeringError
+from pilotcli.common.errors import SteeringError
 
 if TYPE_CHECKING:
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.target import PostgresSession
 
 __all__ = ["IndexFacts", "read_facts", "statements_to_make"]
 

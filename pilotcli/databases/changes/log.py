@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pilotcli.common.errors import StorageError
+from pilotcli.common.processes import is_running, start_of
 from pilotcli.config.home import create_private, make_home
-from pilotcli.errors import StorageError
-from pilotcli.processes import is_running, start_of
 
 if TYPE_CHECKING:
     import sqlite3

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql as compose
 
+from pilotcli.common.errors import DatabaseError, QueryError, UsageError
 from pilotcli.databases.changes.index_facts import IndexFacts, read_facts
 from pilotcli.databases.changes.log import Book, Change, Entry
-from pilotcli.errors import DatabaseError, QueryError, UsageError
 
 if TYPE_CHECKING:
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.target import PostgresSession
 
 __all__ = ["drop_indexes", "make_extension", "make_index", "run", "transaction"]
 

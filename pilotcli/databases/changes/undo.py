@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from psycopg2 import sql as compose
 
+from pilotcli.common.errors import PilotError, QueryError, SteeringError
 from pilotcli.databases.changes.autoconf import AutoConf, ServerAutoConf
 from pilotcli.databases.changes.index_facts import IndexFacts, read_facts, statements_to_make
 from pilotcli.databases.changes.log import Change, ChangeLog
 from pilotcli.databases.changes.objects import run, transaction
-from pilotcli.errors import PilotError, QueryError, SteeringError
 
 if TYPE_CHECKING:
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.target import PostgresSession
 
 __all__ = ["Undone", "undo_changes", "undo_settings"]
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql as compose
 
-from pilotcli.databases.base import BaseDBController
 from pilotcli.databases.controller.indexes import IndexMethods
 from pilotcli.databases.controller.server import ServerMethods
-from pilotcli.databases.postgres import plan_of
+from pilotcli.databases.protocols import BaseDBController
+from pilotcli.databases.target import plan_of
 
 if TYPE_CHECKING:
     from pilotcli.config.pilot_config import PilotConfig

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg2 import sql as compose
 
+from pilotcli.common.errors import SteeringError
+from pilotcli.common.records import Index
+from pilotcli.common.suggestions import did_you_mean
 from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.controller.tables import TableMethods
 from pilotcli.databases.controller.what_if import WhatIf, create_statement, same_index
-from pilotcli.errors import SteeringError
-from pilotcli.names import did_you_mean
-from pilotcli.records import Index
 
 if TYPE_CHECKING:
     from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.base import Target
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.protocols import Target
+    from pilotcli.databases.target import PostgresSession
 
 __all__ = ["IndexMethods"]
 

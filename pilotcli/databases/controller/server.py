@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pilotcli.common.errors import CapabilityError, PilotError, QueryError
 from pilotcli.databases.controller.sessions import SessionsOfThreads
-from pilotcli.errors import CapabilityError, PilotError, QueryError
 
 __all__ = ["ServerMethods"]
 

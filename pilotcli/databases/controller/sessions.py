@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql as compose
 
-from pilotcli.databases.base import BaseDBController, Target
-from pilotcli.databases.postgres import PostgresSession, PostgresTarget
-from pilotcli.errors import DatabaseError, QueryError, UsageError
+from pilotcli.common.errors import DatabaseError, QueryError, UsageError
+from pilotcli.databases.protocols import BaseDBController, Target
+from pilotcli.databases.target import PostgresSession, PostgresTarget
 
 if TYPE_CHECKING:
     from pilotcli.config.pilot_config import PilotConfig

@@ -7,9 +7,9 @@ from typing import Any
 
 from psycopg2 import sql as compose
 
+from pilotcli.common.errors import UsageError
 from pilotcli.databases.controller.names import identifier, literal_name
 from pilotcli.databases.controller.sessions import SessionsOfThreads
-from pilotcli.errors import UsageError
 
 __all__ = ["TableMethods"]
 

@@ -15,15 +15,15 @@ from weakref import WeakKeyDictionary
 
 from psycopg2 import sql as compose
 
+from pilotcli.common.errors import QueryError
+from pilotcli.common.records import Index
 from pilotcli.databases.changes import Changes
 from pilotcli.databases.changes.objects import run
 from pilotcli.databases.controller.names import identifier
-from pilotcli.databases.postgres import plan_of
-from pilotcli.errors import QueryError
-from pilotcli.records import Index
+from pilotcli.databases.target import plan_of
 
 if TYPE_CHECKING:
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.target import PostgresSession
 
 __all__ = ["WhatIf", "create_statement", "hypopg_works", "same_index"]
 

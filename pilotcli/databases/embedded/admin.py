@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.databases.embedded.folder import Place
 from pilotcli.databases.embedded.locks import open_lock, try_lock
-from pilotcli.databases.embedded.place import Place
 from pilotcli.databases.embedded.process import running_pid, stop
-from pilotcli.errors import DatabaseError, StorageError
 
 __all__ = ["ServerStatus", "Stopped", "reset_servers", "server_statuses", "stop_servers"]
 

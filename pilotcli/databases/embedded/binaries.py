@@ -11,9 +11,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotcli.databases.embedded.account import Account, can_use, can_walk
-from pilotcli.databases.embedded.outside import outside_folder
-from pilotcli.errors import StorageError, UsageError
+from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.databases.embedded.folder_for_root import outside_folder
+from pilotcli.databases.embedded.os_user import Account, can_use, can_walk
 
 __all__ = ["OLDEST_MAJOR", "Binaries", "find_binaries", "readable_for"]
 

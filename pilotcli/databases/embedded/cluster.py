@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pilotcli.databases.embedded.account import Account, current_user
+from pilotcli.common.errors import StorageError
 from pilotcli.databases.embedded.binaries import Binaries
-from pilotcli.databases.embedded.place import PORT, Place
-from pilotcli.errors import StorageError
+from pilotcli.databases.embedded.folder import PORT, Place
+from pilotcli.databases.embedded.os_user import Account, current_user
 
 __all__ = ["SUPERUSER", "configure", "ensure_cluster", "run_as"]
 

@@ -9,12 +9,12 @@ import subprocess
 import time
 from pathlib import Path
 
+from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.config.home import create_private
-from pilotcli.databases.embedded.account import Account
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
-from pilotcli.databases.embedded.place import Place
-from pilotcli.errors import DatabaseError, StorageError
+from pilotcli.databases.embedded.folder import Place
+from pilotcli.databases.embedded.os_user import Account
 
 __all__ = ["running_pid", "start", "stop", "wait_until_ready"]
 

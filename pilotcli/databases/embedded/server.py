@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from pilotcli.databases.embedded.account import server_account
+from pilotcli.common.errors import DatabaseError, PilotError
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
 from pilotcli.databases.embedded.cluster import SUPERUSER, configure, ensure_cluster
+from pilotcli.databases.embedded.folder import PORT, Place, State, make_place
 from pilotcli.databases.embedded.locks import open_lock, try_lock
-from pilotcli.databases.embedded.place import PORT, Place, State, make_place
+from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid, start, stop, wait_until_ready
-from pilotcli.errors import DatabaseError, PilotError
 
 __all__ = ["EmbeddedServer", "Mend"]
 

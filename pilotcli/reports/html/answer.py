@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pilotcli.analysis.comparison import Comparison, QueryComparison
-from pilotcli.analysis.words import (
+from pilotcli.analysis.wording import (
     BAD_SPEEDUP,
     alarms,
     factor,
@@ -14,7 +14,7 @@ from pilotcli.analysis.words import (
     verdict_text,
     whole_costs_s,
 )
-from pilotcli.quantities import count, duration, plural
+from pilotcli.common.quantities import count, duration, plural
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import alarm, label, text
 

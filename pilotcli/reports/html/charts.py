@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.analysis.comparison import QueryComparison, whole_s
-from pilotcli.analysis.words import factor
-from pilotcli.quantities import count, duration, plural
+from pilotcli.analysis.wording import factor
+from pilotcli.common.quantities import count, duration, plural
 from pilotcli.reports.html.markup import label
 from pilotcli.reports.html.svg import (
     COLOURS,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pilotcli.analysis.compare import compare
+from pilotcli.analysis.compare_named import named_run, open_journal
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.analysis.past import named_run, open_journal
+from pilotcli.analysis.model_updates import UpdateEffect, update_effects
 from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
-from pilotcli.analysis.updates import UpdateEffect, update_effects
-from pilotcli.errors import UsageError
-from pilotcli.records import ModelVersion, QueryResult
+from pilotcli.common.errors import UsageError
+from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.storage.journal import (
     FiringRecord,
     JournalReader,

@@ -8,8 +8,8 @@ from importlib.resources import files
 from statistics import median
 
 from pilotcli.analysis.plans import q_error
-from pilotcli.quantities import count
-from pilotcli.records import QueryResult
+from pilotcli.common.quantities import count
+from pilotcli.common.records import QueryResult
 from pilotcli.reports.html import charts, run_charts
 from pilotcli.reports.html.answer import answer, belief, heading
 from pilotcli.reports.html.data import HtmlReport, RunPart

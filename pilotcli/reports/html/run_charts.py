@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pilotcli.quantities import plural
+from pilotcli.common.quantities import plural
 from pilotcli.reports.html.svg import (
     COLOURS,
     HALF,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pilotcli.records import ModelVersion, QueryResult
+    from pilotcli.common.records import ModelVersion, QueryResult
 
 __all__ = ["estimates", "metrics", "timeline"]
 

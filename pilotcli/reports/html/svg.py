@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.quantities import count, duration
+from pilotcli.common.quantities import count, duration
 from pilotcli.reports.html.markup import text
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pilotcli.analysis.comparison import Comparison, QueryComparison, QueryTimes, whole_s
-from pilotcli.analysis.words import factor, interval, training_text
-from pilotcli.quantities import MISSING, count, duration, plural
-from pilotcli.records import QueryResult
+from pilotcli.analysis.wording import factor, interval, training_text
+from pilotcli.common.quantities import MISSING, count, duration, plural
+from pilotcli.common.records import QueryResult
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import Room, alarm, cell, cut, label, table, text
 from pilotcli.reports.html.plan_tree import KEY, plan_tree

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from pilotcli.errors import CapabilityError, StorageError
+from pilotcli.common.errors import CapabilityError, StorageError
 
 __all__ = ["SOURCE", "build", "find_built", "find_pg_config", "object_name"]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from numbers import Real
 
-from pilotcli.errors import DriverError
+from pilotcli.common.errors import DriverError
 
 __all__ = ["REPORT_SETTING", "ROWS_SETTING", "rows_setting"]
 

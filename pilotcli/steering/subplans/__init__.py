@@ -6,13 +6,13 @@ imported by the first analysis.
 
 from __future__ import annotations
 
+from pilotcli.steering.subplans.actual_rows import observed_cardinalities
 from pilotcli.steering.subplans.analysis import analyse, relation_names
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.explain import estimates_by_explain
 from pilotcli.steering.subplans.graph import QueryGraph
 from pilotcli.steering.subplans.join_order import rewrite_join_order
-from pilotcli.steering.subplans.observed import observed_cardinalities
 
 __all__ = [
     "Catalog",

@@ -40,8 +40,8 @@ def _is_stale_for(sql: str, catalog: Catalog) -> bool:
 
 def _analysed(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
     from pilotcli.steering.subplans.block import make_blocks
-    from pilotcli.steering.subplans.names import Scope
     from pilotcli.steering.subplans.parsing import parse
+    from pilotcli.steering.subplans.scope import Scope
 
     try:
         tree = parse(sql)
@@ -63,8 +63,8 @@ def read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
 
 def _read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
     from pilotcli.steering.subplans.block import make_blocks
-    from pilotcli.steering.subplans.names import Scope
     from pilotcli.steering.subplans.parsing import parse
+    from pilotcli.steering.subplans.scope import Scope
 
     tree = parse(key)
     read_names(tree, catalog)
@@ -108,9 +108,9 @@ def read_names(tree: exp.Expression, catalog: Catalog) -> None:
     """Read what the catalog knows about the tree's names at once."""
     from sqlglot import exp
 
-    from pilotcli.steering.subplans.names import function_name
     from pilotcli.steering.subplans.parsing import to_sql
-    from pilotcli.steering.subplans.pulling import NOT_FUNCTIONS
+    from pilotcli.steering.subplans.pull_up import NOT_FUNCTIONS
+    from pilotcli.steering.subplans.scope import function_name
 
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
     tables, functions = set(), set()

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from pilotcli.steering.subplans.catalog import Catalog
-from pilotcli.steering.subplans.equalities import Domain, derive, domain_of
+from pilotcli.steering.subplans.equivalences import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import outputs, select_outputs
+from pilotcli.steering.subplans.join_search import connected_sets
 from pilotcli.steering.subplans.joins import Node, Special, build, outer_joins, without_idle_joins
-from pilotcli.steering.subplans.keys import Source, Writer
-from pilotcli.steering.subplans.names import Cte, Entry, Scope, nested, resolve, resolve_parts
 from pilotcli.steering.subplans.parsing import quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
-from pilotcli.steering.subplans.pulling import Pulled, is_grouped, pull
-from pilotcli.steering.subplans.subsets import connected_sets
+from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
+from pilotcli.steering.subplans.scope import Cte, Entry, Scope, nested, resolve, resolve_parts
+from pilotcli.steering.subplans.subplan_sql import Source, Writer
 
 __all__ = ["Block", "block_of", "edges_of", "make_blocks"]
 
@@ -193,7 +193,7 @@ def _changes_within(entry: Entry, domain: Domain, catalog: Catalog) -> bool:
 
 def _selects(query: exp.Expression, scope: Scope) -> list[tuple[exp.Expression, Scope]]:
     from pilotcli.steering.subplans.from_clause import with_scope
-    from pilotcli.steering.subplans.names import inner_query
+    from pilotcli.steering.subplans.scope import inner_query
 
     query = inner_query(query)
     if isinstance(query, exp.SetOperation):

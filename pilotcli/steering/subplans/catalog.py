@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.databases.base import Rows, Session
-from pilotcli.errors import QueryError
+from pilotcli.common.errors import QueryError
+from pilotcli.databases.protocols import Rows, Session
+from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.text import literal
 
 if TYPE_CHECKING:
     from pilotcli.steering.subplans.graph import QueryGraph

@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import QueryError
+from pilotcli.common.errors import QueryError
+from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
-from pilotcli.steering.text import literal
 
 if TYPE_CHECKING:
-    from pilotcli.databases.postgres import PostgresSession
+    from pilotcli.databases.target import PostgresSession
 
 __all__ = ["EXPLAIN_LIMIT", "estimates_by_explain"]
 

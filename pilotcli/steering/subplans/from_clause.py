@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.names import (
+from pilotcli.steering.subplans.parsing import parse, quoted, to_sql
+from pilotcli.steering.subplans.scope import (
     Cte,
     Entry,
     Names,
@@ -17,7 +18,6 @@ from pilotcli.steering.subplans.names import (
     inner_query,
     resolve,
 )
-from pilotcli.steering.subplans.parsing import parse, quoted, to_sql
 
 __all__ = [
     "Group",

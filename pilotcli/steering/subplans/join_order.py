@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import SteeringError
+from pilotcli.common.errors import SteeringError
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pilotcli.steering.subplans.block import Block
     from pilotcli.steering.subplans.joins import Node, Outer
-    from pilotcli.steering.subplans.names import Scope
+    from pilotcli.steering.subplans.scope import Scope
 
 __all__ = ["rewrite_join_order"]
 
@@ -36,9 +36,9 @@ def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
 
     from pilotcli.steering.subplans.analysis import query_of, read_names
     from pilotcli.steering.subplans.block import block_of
-    from pilotcli.steering.subplans.names import Scope, inner_query
     from pilotcli.steering.subplans.parsing import parse, to_sql
-    from pilotcli.steering.subplans.pulling import pull
+    from pilotcli.steering.subplans.pull_up import pull
+    from pilotcli.steering.subplans.scope import Scope, inner_query
 
     tree = parse(sql)
     read_names(tree, catalog)
@@ -61,8 +61,8 @@ def _with_from(query: exp.Expression, scope: Scope, text: str) -> exp.Expression
     from sqlglot import exp
 
     from pilotcli.steering.subplans.from_clause import select_outputs
-    from pilotcli.steering.subplans.names import resolve_parts
     from pilotcli.steering.subplans.parsing import identifier, parse
+    from pilotcli.steering.subplans.scope import resolve_parts
 
     joined = parse(f"SELECT 1 {text}")
     made = query.copy()
@@ -83,8 +83,8 @@ def _with_from(query: exp.Expression, scope: Scope, text: str) -> exp.Expression
 class _Orderer:
     def __init__(self, block: Block) -> None:
         from pilotcli.steering.subplans.block import edges_of
-        from pilotcli.steering.subplans.keys import Writer
-        from pilotcli.steering.subplans.subsets import search
+        from pilotcli.steering.subplans.join_search import search
+        from pilotcli.steering.subplans.subplan_sql import Writer
 
         self.block = block
         self.writer = Writer(block.domain, block.sources, canonical=False)

@@ -14,7 +14,6 @@ from sqlglot import exp
 
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
-from pilotcli.steering.subplans.names import Entry
 from pilotcli.steering.subplans.parsing import to_sql
 from pilotcli.steering.subplans.predicates import (
     factored,
@@ -23,6 +22,7 @@ from pilotcli.steering.subplans.predicates import (
     spelled,
     strict_mask,
 )
+from pilotcli.steering.subplans.scope import Entry
 
 __all__ = [
     "Clause",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 
 from pilotcli.steering.subplans.catalog import Catalog
-from pilotcli.steering.subplans.names import conjuncts, function_name
 from pilotcli.steering.subplans.parsing import to_sql
+from pilotcli.steering.subplans.scope import conjuncts, function_name
 
 __all__ = ["canonical", "family_of", "forced_null", "mask_of", "spelled", "strict_mask"]
 

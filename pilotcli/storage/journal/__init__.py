@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pilotcli.storage.journal.journal import Journal
-from pilotcli.storage.journal.past import BegunFiring, PastRun
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import (
     Arm,
@@ -17,6 +16,7 @@ from pilotcli.storage.journal.records import (
     RunStatistics,
     TimelinePart,
 )
+from pilotcli.storage.journal.takeover import BegunFiring, PastRun
 from pilotcli.storage.journal.writer import RunJournal
 
 __all__ = [

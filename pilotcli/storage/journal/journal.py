@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.processes import start_of
-from pilotcli.storage.journal.past import PastRun, take_over
+from pilotcli.common.processes import start_of
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import RunKind
 from pilotcli.storage.journal.recovery import recover
 from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, journal_errors
+from pilotcli.storage.journal.takeover import PastRun, take_over
 from pilotcli.storage.journal.writer import RunJournal
 
 if TYPE_CHECKING:

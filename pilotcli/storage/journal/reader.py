@@ -13,9 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import StorageError
-from pilotcli.processes import is_running
-from pilotcli.records import EventKind, ModelVersion, QueryResult, QueryStatus, SteeringReport
+from pilotcli.common.errors import StorageError
+from pilotcli.common.processes import is_running
+from pilotcli.common.records import (
+    EventKind,
+    ModelVersion,
+    QueryResult,
+    QueryStatus,
+    SteeringReport,
+)
 from pilotcli.storage.journal.records import (
     EventTotals,
     FiringRecord,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pilotcli.records import EventKind, FiringOutcome, FiringReason, QueryStatus, RunStatus
+from pilotcli.common.records import EventKind, FiringOutcome, FiringReason, QueryStatus, RunStatus
 
 __all__ = [
     "Arm",

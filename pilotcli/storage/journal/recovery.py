@@ -8,11 +8,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from pilotcli.errors import StorageError
-from pilotcli.processes import is_running
-from pilotcli.storage.journal import tail as tails
+from pilotcli.common.errors import StorageError
+from pilotcli.common.processes import is_running
+from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.schema import FILE_NAME, connect, journal_errors
-from pilotcli.storage.journal.tail import Record, read_tail
+from pilotcli.storage.journal.write_ahead import Record, read_tail
 from pilotcli.storage.journal.writer import (
     FIRING_COLUMNS,
     OTHER_COLUMNS,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pilotcli.common.errors import StorageError
 from pilotcli.config.home import create_private, make_home
-from pilotcli.errors import StorageError
 
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from pilotcli.records import QueryStatus
+from pilotcli.common.records import QueryStatus
 
 __all__ = ["SAVE_AFTER", "SLOWEST_KEPT", "TIMED", "RunSummary", "read_summary", "save_summary"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.errors import StorageError
-from pilotcli.records import (
+from pilotcli.common.errors import StorageError
+from pilotcli.common.records import (
     ModelVersion,
     Query,
     QueryResult,
@@ -23,12 +23,12 @@ from pilotcli.records import (
     RunStatus,
     SteeringReport,
 )
-from pilotcli.signals import EventTriggered
-from pilotcli.storage.journal import tail as tails
+from pilotcli.common.signals import EventTriggered
+from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.records import Arm
 from pilotcli.storage.journal.schema import journal_errors
 from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summary
-from pilotcli.storage.journal.tail import Tail, tail_path
+from pilotcli.storage.journal.write_ahead import Tail, tail_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pilotcli.common.errors import UsageError
 from pilotcli.compat.pilotscope.PilotEnum import PilotEnum
-from pilotcli.errors import UsageError
 
 __all__ = ["AnchorEnum"]
 

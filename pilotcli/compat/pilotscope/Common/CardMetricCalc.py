@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pilotcli.common.errors import DriverError
 from pilotcli.compat.pilotscope.Common.Util import get_pg_hints
 from pilotcli.compat.pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
 from pilotcli.compat.pilotscope.PilotConfig import PilotConfig
-from pilotcli.errors import DriverError
 
 __all__ = ["p_error_calc", "q_error_calc"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pilotcli.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError
 
 __all__ = ["Drawer"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pilotcli.records import Index as _Own
+from pilotcli.common.records import Index as _Own
 
 __all__ = ["Index"]
 

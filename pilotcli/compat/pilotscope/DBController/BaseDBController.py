@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pilotcli.databases.base import BaseDBController
+from pilotcli.databases.protocols import BaseDBController
 
 __all__ = ["BaseDBController"]

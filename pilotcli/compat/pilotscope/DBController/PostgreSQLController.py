@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pilotcli.common.errors import CapabilityError
 from pilotcli.compat import sqla
 from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.refused import Refused
 from pilotcli.databases.controller import PostgreSQLController as _Own
 from pilotcli.databases.controller.what_if import same_index
-from pilotcli.databases.postgres import plan_of
-from pilotcli.errors import CapabilityError
+from pilotcli.databases.target import plan_of
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
-    from pilotcli.databases.base import Target
+    from pilotcli.databases.protocols import Target
 
 __all__ = ["PostgreSQLController", "SimulateIndexVisitor"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from pilotcli.common.errors import CapabilityError
 from pilotcli.compat.pilotscope.PilotConfig import SparkConfig
 from pilotcli.compat.pilotscope.PilotEnum import PilotEnum, SparkSQLDataSourceEnum
-from pilotcli.errors import CapabilityError
 
 __all__ = [
     "FAILURE",

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping
 from typing import NoReturn
 
+from pilotcli.common.errors import CapabilityError, QueryTimeout
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PilotConfig, provided
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
-from pilotcli.errors import CapabilityError, QueryTimeout
 from pilotcli.steering.interactor import PilotDataInteractor as _Own
 
 __all__ = ["PilotDataInteractor"]

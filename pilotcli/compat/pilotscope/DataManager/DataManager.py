@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pilotcli.compat.pilotscope.DataManager.TableVisitedTracker import TableVisitedTracker
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotSysConfig import PilotSysConfig
-from pilotcli.storage.data_manager import DataManager as _Own
+from pilotcli.storage.store.data_manager import DataManager as _Own
 
 if TYPE_CHECKING:
     import pandas
@@ -81,7 +81,7 @@ class DataManager(_Own):
 
 
 def _empty(cursor: Any, table: str) -> None:
-    from pilotcli.storage.tables import quoted
+    from pilotcli.storage.store.tables import quoted
 
     cursor.execute(f"TRUNCATE {quoted(table)} RESTART IDENTITY")
 

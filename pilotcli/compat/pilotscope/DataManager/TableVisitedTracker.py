@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.compat.refused import Refused
-from pilotcli.storage import tables
+from pilotcli.storage.store import tables
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -27,7 +27,7 @@ class TableVisitedTracker:
 
     def __init__(self, db_controller: Any) -> None:
         from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
-        from pilotcli.storage import data_manager
+        from pilotcli.storage.store import data_manager
 
         is_manager = isinstance(db_controller, data_manager.DataManager)
         self._manager = db_controller if is_manager else DataManager(db_controller.config)

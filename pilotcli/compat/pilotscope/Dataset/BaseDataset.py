@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from pilotcli.common.errors import CapabilityError, UsageError
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum
-from pilotcli.errors import CapabilityError, UsageError
 
 __all__ = ["BaseDataset"]
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pilotcli.errors import CapabilityError, DatabaseError, PilotError, QueryTimeout, SteeringError
+from pilotcli.common.errors import (
+    CapabilityError,
+    DatabaseError,
+    PilotError,
+    QueryTimeout,
+    SteeringError,
+)
 
 __all__ = [
     "DBStatementTimeoutException",

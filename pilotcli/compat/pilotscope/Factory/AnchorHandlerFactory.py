@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pilotcli.common.errors import CapabilityError
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePushHandler as pushes
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BaseAnchorHandler import BaseAnchorHandler
 from pilotcli.compat.pilotscope.Anchor.PostgreSQL import PullAnhor
-from pilotcli.errors import CapabilityError
 
 __all__ = ["AnchorHandlerFactory"]
 

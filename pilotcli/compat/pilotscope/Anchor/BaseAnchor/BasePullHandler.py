@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from pilotcli.common.records import PilotTransData
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BaseAnchorHandler import BaseAnchorHandler
 from pilotcli.compat.pilotscope.PilotEnum import FetchMethod
-from pilotcli.records import PilotTransData
 
 __all__ = [
     "BasePullHandler",

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pilotcli.common.errors import CapabilityError
+from pilotcli.common.records import Index
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BaseAnchorHandler import BaseAnchorHandler
 from pilotcli.compat.pilotscope.PilotEnum import PushHandlerTriggerLevelEnum
-from pilotcli.errors import CapabilityError
-from pilotcli.records import Index
 from pilotcli.steering import handlers as own
 from pilotcli.steering.methods import Method
 from pilotcli.steering.requests import Pushes

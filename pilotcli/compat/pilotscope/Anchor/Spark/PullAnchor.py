@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilotcli.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError
 
 __all__ = [
     "SparkAnchorMixin",

@@ -1,0 +1,151 @@
+"""What changed behind each update of a model: a run's queries before it and after it.
+
+Each execution between an update and the next one is compared with the last execution of the same
+query before the update. In a paired run both are first divided by the baseline's time in the same
+round, so that drift of the machine cancels.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from pilotcli.analysis.compare import LEAST_EFFECT, NOT_COMPARED, SAME_WITHIN, whole_time_s
+from pilotcli.analysis.statistics import CONFIDENCE, LEAST_QUERIES
+from pilotcli.common.records import EventKind, QueryResult
+from pilotcli.storage.journal import FiringRecord, JournalReader
+
+__all__ = ["MOST_RESULTS", "UpdateEffect", "update_effects"]
+
+MOST_RESULTS = 200_000
+"""Runs of more results are not looked through."""
+_UPDATES = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateEffect:
+    """One update and the queries behind it.
+
+    `speedup` is their geometric mean: above 1, they are faster than before. `queries` counts those
+    that ran before, too; `verdict` is `unclear` for fewer than six of them.
+    """
+
+    event: str
+    after_query: int
+    fired_at: float
+    versions: Sequence[str]
+    """The versions of models that it saved: `corrections v3`."""
+    queries: int
+    speedup: float | None
+    low: float | None
+    high: float | None
+    verdict: Literal["faster", "slower", "same", "unclear"]
+
+
+def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
+    """The updates of a run that went well, in their order; none for one of too many results."""
+    firings = [
+        one
+        for one in journal.firings(run_id)
+        if one.kind in _UPDATES and one.outcome == "ok" and one.reason != "pretraining"
+    ]
+    if not firings or journal.statistics(run_id).total > MOST_RESULTS:
+        return []
+    skipped = {one.seq for one in journal.queries(run_id) if one.command in NOT_COMPARED}
+    results = _timed(journal, run_id, skipped)
+    baseline = _baseline(journal, run_id, skipped)
+    saved: dict[tuple[str | None, int | None], list[str]] = {}
+    for model in journal.models(run_id):
+        saved.setdefault((model.event, model.query_seq), []).append(
+            f"{model.model} v{model.version}"
+        )
+    # Each result is looked at twice, however many updates there are.
+    firings.sort(key=lambda one: one.fired_at)
+    starts = [one.started_at for one in results]
+    places = [bisect_left(starts, one.fired_at) for one in firings]
+    before: dict[int, QueryResult] = {}
+    found = []
+    for number, firing in enumerate(firings):
+        first = places[number - 1] if number else 0
+        before.update((one.seq, one) for one in results[first : places[number]])
+        end = places[number + 1] if number + 1 < len(firings) else len(results)
+        behind = results[places[number] : end]
+        versions = tuple(saved.get((firing.event, firing.after_query), ()))
+        found.append(_effect(firing, before, behind, baseline, versions))
+    return found
+
+
+def _timed(journal: JournalReader, run_id: int, skipped: set[int]) -> list[QueryResult]:
+    results = [
+        one
+        for one in journal.results(run_id)
+        if one.status in ("ok", "timeout") and one.seq not in skipped
+    ]
+    return sorted(results, key=lambda one: one.started_at)
+
+
+def _baseline(
+    journal: JournalReader, run_id: int, skipped: set[int]
+) -> dict[tuple[int, int], float]:
+    """By query and round: the seconds that the baseline took, of a driver's run that has one."""
+    record = journal.run(run_id)
+    if record.paired_with is None or record.arm != "driver":
+        return {}
+    return {
+        (one.seq, one.round): whole_time_s(one)
+        for one in _timed(journal, record.paired_with, skipped)
+    }
+
+
+def _effect(
+    firing: FiringRecord,
+    before: Mapping[int, QueryResult],
+    behind: Sequence[QueryResult],
+    baseline: dict[tuple[int, int], float],
+    versions: Sequence[str],
+) -> UpdateEffect:
+    """What changed for the results behind an update, against each query's last one `before`."""
+    changes = [_change(before[one.seq], one, baseline) for one in behind if one.seq in before]
+    speedup = low = high = None
+    verdict: Literal["faster", "slower", "same", "unclear"] = "unclear"
+    if changes:
+        speedup = math.exp(fmean(changes))
+    if len(changes) >= LEAST_QUERIES:
+        from scipy import stats
+
+        half = stdev(changes) / math.sqrt(len(changes))
+        half *= float(stats.t.ppf((1 + CONFIDENCE) / 2, len(changes) - 1))
+        middle = fmean(changes)
+        low, high = math.exp(middle - half), math.exp(middle + half)
+        sure = any(changes) and stats.wilcoxon(changes).pvalue < 1 - CONFIDENCE
+        if sure and middle > math.log(LEAST_EFFECT):
+            verdict = "faster"
+        elif sure and middle < -math.log(LEAST_EFFECT):
+            verdict = "slower"
+        elif low > 1 / SAME_WITHIN and high < SAME_WITHIN:
+            verdict = "same"
+    return UpdateEffect(
+        event=firing.event,
+        after_query=firing.after_query,
+        fired_at=firing.fired_at,
+        versions=versions,
+        queries=len(changes),
+        speedup=speedup,
+        low=low,
+        high=high,
+        verdict=verdict,
+    )
+
+
+def _change(
+    before: QueryResult, after: QueryResult, baseline: dict[tuple[int, int], float]
+) -> float:
+    """The logarithm of the speed-up, of the drift that the baseline shows rid where it can be."""
+    change = math.log(whole_time_s(before) / whole_time_s(after))
+    old = baseline.get((before.seq, before.round))
+    new = baseline.get((after.seq, after.round))
+    return change if old is None or new is None else change - math.log(old / new)

@@ -1,0 +1,147 @@
+"""Whether two executions of a query gave the same rows, in any order."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from pilotcli.databases.protocols import Row, Rows
+
+__all__ = ["answer_of", "comparable", "digest", "is_undetermined", "same_rows"]
+
+_DIGITS = 9
+"""Significant digits of a float that count: sums in another order differ behind them."""
+_TOLERANCE = 1e-8
+_REAL_DIGITS = 3
+"""Those of a `real`: the server sums reals up as reals, whose 24 bits lose about half a digit for
+each tenfold of rows."""
+_REAL_TOLERANCE = 1e-3
+_REAL, _REAL_ARRAY = 700, 1021
+"""Their types' numbers in pg_type, which every server has."""
+_VOLATILE = re.compile(
+    r"\b(random|random_normal|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday|now|"
+    r"statement_timestamp|transaction_timestamp|current_timestamp|localtimestamp|current_time|"
+    r"localtime|nextval|txid_current|pg_current_xact_id|pg_backend_pid|tablesample)\b",
+    re.IGNORECASE,
+)
+_CHOOSES = re.compile(
+    r"\b(limit|offset|fetch|distinct\s+on|row_number|rank|array_agg|string_agg|json_agg|jsonb_agg|"
+    r"json_object_agg|jsonb_object_agg|xmlagg|first_value|last_value|nth_value|lead|lag|ntile|"
+    r"any_value)\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+class _Real(float):
+    """A value of the type `real`, of which fewer digits count."""
+
+
+def answer_of(rows: Rows) -> str:
+    """The digest of a result, of which perhaps only the first rows are kept."""
+    if rows.row_count is not None and rows.description is not None:
+        if len(rows.rows) < rows.row_count:
+            return f"{rows.row_count}:rows that were only counted"
+        return digest(comparable(rows))
+    return f"{rows.row_count}:rows without content"
+
+
+def comparable(rows: Rows) -> Sequence[Row]:
+    """The rows, with values of the type `real` told from those of `double precision`."""
+    types = [column[1] for column in rows.description or ()]
+    reals = [place for place, one in enumerate(types) if one in (_REAL, _REAL_ARRAY)]
+    if not reals:
+        return rows.rows
+    marked = []
+    for row in rows.rows:
+        values = list(row)
+        for place in reals:
+            values[place] = _as_real(values[place])
+        marked.append(tuple(values))
+    return marked
+
+
+def _as_real(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_real(one) for one in value]
+    return _Real(value) if type(value) is float else value
+
+
+def digest(rows: Sequence[Row]) -> str:
+    """A digest of `rows` that does not depend on their order, nor on the last digits of floats."""
+    whole = 0
+    for row, times in Counter(map(_text, rows)).items():
+        hashed = hashlib.blake2b(f"{times}\0{row}".encode("utf-8", "surrogatepass"), digest_size=16)
+        whole = (whole + int.from_bytes(hashed.digest(), "big")) % (1 << 128)
+    return f"{len(rows)}:{whole:032x}"
+
+
+def same_rows(a: Sequence[Row], b: Sequence[Row]) -> bool:
+    """Whether both hold the same rows in any order; floats may differ by 1 in 10**8,
+    those of the type `real` (see `comparable`) by 1 in 10**3."""
+    if len(a) != len(b):
+        return False
+    if a == b:
+        return True
+    # Sorted by what is exact first: rows that differ in the last digit of a float stand together.
+    ordered_a, ordered_b = (sorted(rows, key=_sorting) for rows in (a, b))
+    return all(map(_close, ordered_a, ordered_b))
+
+
+def is_undetermined(sql: str) -> bool:
+    """Whether the text names what may give other rows, or values, each time: a choice of rows whose
+    order may not be whole (LIMIT), or something volatile (random())."""
+    bare = _QUOTED.sub(" ", sql)
+    return bool(_VOLATILE.search(bare) or _CHOOSES.search(bare))
+
+
+def _text(row: Iterable[Any]) -> str:
+    return "\0".join(map(_value_text, row))
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, float):
+        # 0 and -0 are the same.
+        digits = _REAL_DIGITS if type(value) is _Real else _DIGITS
+        return f"f{value:.{digits}g}" if value else "f0"
+    if isinstance(value, Decimal):
+        return f"d{value.normalize()}"  # 1.10 is 1.1
+    if isinstance(value, (list, tuple)):
+        return f"[{_text(value)}]"
+    if isinstance(value, dict):
+        return "{" + _text(one for item in sorted(value.items(), key=repr) for one in item) + "}"
+    if isinstance(value, memoryview):
+        return f"b{bytes(value)!r}"
+    return f"{type(value).__name__}{value!r}"
+
+
+def _sorting(row: Row) -> tuple[str, tuple[str, ...], tuple[tuple[bool, float], ...]]:
+    exact = "\0".join("" if isinstance(value, float) else _value_text(value) for value in row)
+    floats = [value for value in row if isinstance(value, float)]
+    rounded = tuple(f"{value:.{2 if type(value) is _Real else 6}g}" for value in floats)
+    return exact, rounded, tuple(map(_nan_last, floats))
+
+
+def _nan_last(value: float) -> tuple[bool, float]:
+    return (True, 0.0) if math.isnan(value) else (False, value)
+
+
+def _close(a: Row, b: Row) -> bool:
+    return len(a) == len(b) and all(map(_values_close, a, b))
+
+
+def _values_close(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        both_nan = math.isnan(a) and math.isnan(b)
+        tolerance = _REAL_TOLERANCE if type(a) is type(b) is _Real else _TOLERANCE
+        return both_nan or math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_values_close, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_values_close(a[key], b[key]) for key in a)
+    return _value_text(a) == _value_text(b)

@@ -1,0 +1,1 @@
+"""What can be found out before a run: `pilot doctor` and `pilot run --dry-run`."""

@@ -1,0 +1,170 @@
+"""What `pilot doctor` looks at: the machine, the config, the database, the store."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pilotcli
+from pilotcli.common.errors import PilotError
+from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, load_config
+from pilotcli.config.home import make_home
+from pilotcli.databases import connect_store, open_target
+from pilotcli.databases.target import PostgresTarget
+from pilotcli.plugins import check_plugins
+from pilotcli.steering.capabilities import Abilities, Capability, probe
+from pilotcli.steering.planner import Missing
+from pilotcli.storage.journal import Journal
+from pilotcli.workload import open_workload
+
+__all__ = ["Check", "examine_all"]
+
+LITTLE_SPACE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look found, and what to do about it. `exit_code` is 0 unless it is a problem."""
+
+    what: str
+    state: Literal["ok", "warning", "problem"]
+    found: str
+    remedy: str = ""
+    exit_code: int = 0
+
+
+def examine_all(
+    config_path: Path | None,
+    overrides: Sequence[str],
+    *,
+    build: bool = False,
+    loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[Check | Capability]:
+    """Every check in turn, then what the database can do for a driver; what rests on a check that
+    failed is left out.
+
+    The embedded server is started for it, as a run would, and stopped again. `build` builds the
+    planner module for the database's server, if it is not the embedded one. Drivers are imported
+    inside of `loading()`, which may take care of what they print.
+    """
+    yield Check(
+        "machine",
+        "ok",
+        f"pilot {pilotcli.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    )
+    try:
+        config = load_config(config_path, overrides)
+    except PilotError as exc:
+        yield _problem("config", exc)
+        return
+    where = str(config.path) if config.path is not None else "none: built-in defaults"
+    what = f"events: {len(config.events)}, models: {len(config.models)}"
+    yield Check("config", "ok", f"{where}; {what}")
+    yield from _classes(config, loading)
+    yield from _workload(config)
+    yield from _home(config)
+    yield from _database(config, build)
+
+
+def _classes(
+    config: RunConfig, loading: Callable[[], AbstractContextManager[None]]
+) -> Iterator[Check]:
+    if not (config.events or config.models):
+        return
+    try:
+        with loading():
+            check_plugins(config)
+    except PilotError as exc:
+        yield _problem("classes", exc)
+    else:
+        yield Check("classes", "ok", "every class is there and takes its arguments")
+
+
+def _workload(config: RunConfig) -> Iterator[Check]:
+    if not config.workload:
+        return
+    try:
+        with open_workload(config.workload, limit=1) as workload:
+            for _ in workload:
+                pass
+            yield Check("workload", "ok", workload.description)
+    except PilotError as exc:
+        yield _problem("workload", exc)
+
+
+def _home(config: RunConfig) -> Iterator[Check]:
+    try:
+        Journal.open(make_home(config.home)).close()
+        free = shutil.disk_usage(config.home).free
+    except PilotError as exc:
+        yield _problem("folder", exc)
+        return
+    text = f"{config.home}, {free / 1e9:.1f} GB free"
+    if free < LITTLE_SPACE_BYTES:
+        yield Check("folder", "warning", text, "Make room, or set `home:` to another disk.")
+    else:
+        yield Check("folder", "ok", text)
+
+
+def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
+    embedded = choose_embedded(config.database, os.environ)
+    if embedded and os.geteuid() == 0:
+        yield Check("user", "ok", "root; the embedded server runs as an unprivileged user")
+    pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
+    started = time.perf_counter()
+    try:
+        target = open_target(pilot_config)
+    except PilotError as exc:
+        yield _problem("database", exc)
+        return
+    try:
+        elapsed_s = time.perf_counter() - started
+        kind = "embedded" if embedded else "by DSN"
+        text = f"{target.description} ({kind}), ready in {elapsed_s:.2f} s"
+        yield Check("database", "ok", text)
+        try:
+            connect_store(pilot_config).close()
+        except PilotError as exc:
+            yield _problem("store", exc)
+        else:
+            name = "store.dsn" if config.store.dsn else config.store.database
+            yield Check("store", "ok", f"{name} can be written")
+        if isinstance(target, PostgresTarget):
+            yield from _capabilities(target, build)
+    finally:
+        target.close()
+
+
+def _capabilities(target: PostgresTarget, build: bool) -> Iterator[Check | Capability]:
+    session = target.session()
+    try:
+        able = Abilities(session, target.config, may_build=build)
+        if build:
+            yield _build(able)
+        yield from probe(able, target)
+    finally:
+        session.close()
+
+
+def _build(able: Abilities) -> Check:
+    """Build the planner module, and say what came of it."""
+    try:
+        built = able.build_planner()
+    except PilotError as exc:
+        return _problem("module", exc)
+    found = able.planner_or_why
+    if isinstance(found, Missing):
+        return Check("module", "warning", f"{built}, not loaded: {found.reason}", found.remedy)
+    return Check("module", "ok", str(built))
+
+
+def _problem(what: str, exc: PilotError) -> Check:
+    return Check(what, "problem", exc.message, exc.hint or "", exc.exit_code)

@@ -1,0 +1,115 @@
+"""What a run would do, found out without a database: its queries, its events, their firings."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pilotcli.common.errors import PilotError, UsageError
+from pilotcli.common.records import EventKind, FiringReason
+from pilotcli.config import RunConfig, choose_embedded
+from pilotcli.config.model import EventSpec
+from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
+from pilotcli.plugins import check_plugins
+from pilotcli.plugins.checks import load_class
+from pilotcli.run.request import RunRequest, select_events
+from pilotcli.workload import open_workload
+
+__all__ = ["EventListing", "Examination", "examine", "list_events"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventListing:
+    """One event of a config, as `pilot events list` shows it.
+
+    A disabled event is not built: its `kind` and `file` are None where its class cannot be loaded.
+    """
+
+    name: str
+    kind: EventKind | None
+    fires: str
+    model: str | None
+    class_path: str
+    file: str | None
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a run would do. `queries` counts one round; `config` is after all overrides."""
+
+    workload: str
+    queries: int
+    config: RunConfig
+    events: tuple[Registered, ...]
+
+    @property
+    def executions(self) -> int:
+        """Queries over all rounds, warm-up excluded."""
+        return self.queries * self.config.run.repeat
+
+    def firings(self) -> Iterator[tuple[FiringReason, int, str]]:
+        """Every firing in its order: why, after how many finished queries, which event."""
+        return firing_plan(self.events, self.executions)
+
+
+def examine(request: RunRequest) -> Examination:
+    """Read the whole workload and build all classes; raises what a run would raise."""
+    config = request.config
+    paths = request.workload or config.workload
+    if not paths:
+        raise UsageError("there is no workload to look at", hint="Name a file, a glob or a folder.")
+    config = replace(config, events=select_events(config.events, request.events))
+    events = _built(config)
+    with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
+        queries = sum(1 for _ in workload)
+        return Examination(workload.description, queries, config, events)
+
+
+def list_events(config: RunConfig) -> tuple[EventListing, ...]:
+    """Every event of `config`, the disabled ones too, in the order in which they fire."""
+    built = {registered.name: registered for registered in _built(config)}
+    return tuple(
+        _enabled(spec, built[spec.name]) if spec.enabled else _disabled(spec, config.base)
+        for spec in config.events
+    )
+
+
+def _enabled(spec: EventSpec, registered: Registered) -> EventListing:
+    info = describe(registered)
+    file = _source(type(registered.event))
+    return EventListing(
+        spec.name, info.kind, info.fires, info.model, spec.class_path, file, enabled=True
+    )
+
+
+def _disabled(spec: EventSpec, base: Path) -> EventListing:
+    kind = file = None
+    with contextlib.suppress(PilotError), contextlib.redirect_stdout(sys.stderr):
+        cls = load_class(spec, base)
+        kind, file = kind_of(cls), _source(cls)
+    fires = "never (enabled: false)"
+    return EventListing(spec.name, kind, fires, spec.model, spec.class_path, file, enabled=False)
+
+
+def _built(config: RunConfig) -> tuple[Registered, ...]:
+    embedded = choose_embedded(config.database, os.environ)
+    # Standard output is for what was asked for, not for what drivers print when they are loaded.
+    with contextlib.redirect_stdout(sys.stderr):
+        plugins = check_plugins(config)
+        config_class = plugins.scheduler().config_class
+        pilot_config = config_class.from_run_config(config, embedded=embedded)
+        built = plugins.build_events(pilot_config, plugins.build_models())
+    return tuple(Registered(one.spec.name, one.event, kind_of(one.event)) for one in built)
+
+
+def _source(cls: type) -> str | None:
+    try:
+        return inspect.getsourcefile(cls)
+    except TypeError:
+        return None

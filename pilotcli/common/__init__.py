@@ -1,0 +1,1 @@
+"""Data, signals, errors and helpers that every other package may use."""

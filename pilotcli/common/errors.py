@@ -1,0 +1,200 @@
+"""The errors of pilot: one tree, each class with the exit code that a command ends with.
+
+    PilotError
+    ├── UsageError              2   the command line, a path, a folder that cannot be used
+    │   ├── ConfigError         2   the config; holds every problem found, not only the first
+    │   ├── WorkloadError       2   a workload file, with file and line
+    │   └── PluginError         2   a class that a config names cannot be loaded or built
+    ├── CapabilityError         2   the database at hand cannot do what was asked of it
+    ├── StorageError            2   the journal, a checkpoint folder or `.pilot/` cannot be written
+    │   └── CheckpointError     2   a checkpoint is missing, damaged or could not be saved
+    ├── DriverError             3   an event, a handler or a training failed
+    │   └── SteeringError       3   what a handler asked for cannot be done to this query
+    ├── DatabaseError           4   the database cannot be reached, or was lost for good
+    │   └── StoreError          4   the same for the store
+    ├── QueryError              1   a statement ended otherwise than `ok`
+    │   ├── QueryTimeout        1
+    │   └── QueryCancelled      1
+    └── Interrupted             130 the user stopped the run
+
+A message says what went wrong, where, and what to do next; it never holds a secret, also where it
+quotes a driver or the server (`pilotcli.common.redaction`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pilotcli.common.redaction import redacted
+
+__all__ = [
+    "CapabilityError",
+    "CheckpointError",
+    "ConfigError",
+    "DatabaseError",
+    "DriverError",
+    "Interrupted",
+    "PilotError",
+    "PluginError",
+    "Problem",
+    "QueryCancelled",
+    "QueryError",
+    "QueryTimeout",
+    "SteeringError",
+    "StorageError",
+    "StoreError",
+    "UsageError",
+    "WorkloadError",
+]
+
+
+class PilotError(Exception):
+    """The root of all errors that pilot raises on purpose.
+
+    `hint` says what to do next, as a sentence of its own; it is shown below the message.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        message = redacted(message)
+        super().__init__(message)
+        self.message = message
+        self.hint = hint if hint is None else redacted(hint)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(PilotError):
+    """The command line or the file system does not allow what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a file, with the place where it stands (1-based)."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+
+    @property
+    def where(self) -> str:
+        """`file:line:column`, as far as known."""
+        parts = [self.file or "", str(self.line or ""), str(self.column or "")]
+        return ":".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n    {self.hint}" if self.hint else text
+
+
+class ConfigError(UsageError):
+    """The config does not hold; `problems` lists all that is wrong, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(_redacted(one) for one in problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def _redacted(problem: Problem) -> Problem:
+    hint = problem.hint
+    return replace(
+        problem,
+        message=_shortened(redacted(problem.message)),
+        hint=hint if hint is None else redacted(hint),
+    )
+
+
+MOST_CHARS = 2_000
+"""Of a message about a config, which may quote a value of any length."""
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MOST_CHARS:
+        return text
+    half = MOST_CHARS // 2
+    return f"{text[:half]} … {len(text) - 2 * half:,} characters … {text[-half:]}"
+
+
+class WorkloadError(UsageError):
+    """A workload cannot be read; the message begins with `file:line:` where one is known."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        problem = Problem(message, file, line)
+        super().__init__(str(problem), hint=hint)
+        self.file = file
+        self.line = line
+
+
+class PluginError(UsageError):
+    """A class named by the config cannot be imported, or not built with the given arguments."""
+
+
+class CapabilityError(PilotError):
+    """The database cannot do what a driver or the config asks for."""
+
+
+class StorageError(PilotError):
+    """A file of pilot's own (journal, checkpoint, lock) cannot be read or written."""
+
+
+class CheckpointError(StorageError):
+    """A checkpoint is missing, damaged, or could not be saved."""
+
+
+class DriverError(PilotError):
+    """An event, a handler or a training failed."""
+
+    exit_code = 3
+
+
+class SteeringError(DriverError):
+    """What a handler asked for has the wrong form, or the server refuses it; the query did not
+    run."""
+
+
+class DatabaseError(PilotError):
+    """The database cannot be reached, refuses the connection, or was lost for good."""
+
+    exit_code = 4
+
+
+class StoreError(DatabaseError):
+    """The store cannot be reached, created or written."""
+
+
+class QueryError(PilotError):
+    """A statement failed. `sqlstate` is the server's five-letter code, where it sent one."""
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, sqlstate: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.sqlstate = sqlstate
+
+
+class QueryTimeout(QueryError):
+    """The statement ran longer than its time-out and was ended by the server."""
+
+
+class QueryCancelled(QueryError):
+    """The statement was cancelled: by pilot itself (Ctrl-C) or by somebody else."""
+
+
+class Interrupted(PilotError):
+    """The user stopped the run; everything up to here is written."""
+
+    exit_code = 130

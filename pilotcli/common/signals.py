@@ -1,0 +1,370 @@
+"""The signals that the core emits, and the bus that carries them.
+
+A signal is a frozen dataclass. Views, the journal and tests subscribe to the bus; the core never
+knows who listens. Names and fields are the public, versioned format of `--format jsonl`
+(`docs/signals.md`): a field may be added, none changes its meaning without a new version.
+All times are seconds; points in time are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pilotcli.common.records import (
+    EventKind,
+    FiringOutcome,
+    FiringReason,
+    ModelVersion,
+    Query,
+    QueryResult,
+    QueryStatus,
+    RunStatus,
+)
+
+__all__ = [
+    "SIGNAL_VERSION",
+    "Bus",
+    "CollectionFinished",
+    "ComparedSoFar",
+    "DatabaseReady",
+    "DriverOutput",
+    "EventInfo",
+    "EventStarted",
+    "EventTriggered",
+    "ModelInfo",
+    "ModelKept",
+    "ModelLoaded",
+    "ModelSaved",
+    "Notice",
+    "PairFinished",
+    "QueryFinished",
+    "QueryStarted",
+    "RowsCollected",
+    "RunFinished",
+    "RunStarted",
+    "Signal",
+    "StepStarted",
+    "TrainingFinished",
+    "TrainingStarted",
+]
+
+SIGNAL_VERSION = 1
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The base of all signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventInfo:
+    """What is known of a registered event before it fires. `fired` and `failed` count its firings
+    in the earlier part of a run that is continued."""
+
+    name: str
+    kind: EventKind
+    fires: str
+    model: str | None = None
+    fired: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of a configured model before a run."""
+
+    name: str
+    class_path: str
+    version: ModelVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Signal):
+    """A run (or a pretraining) begins. `total` is the number of query executions to come, with
+    repeats, and None when the workload is not counted beforehand. A run that is continued is
+    `resumed`; `before` counts, by status, the queries among them that had ended then. `resume` is
+    the command that continues it, should it end before its time."""
+
+    run_id: int
+    workload: str
+    total: int | None
+    events: tuple[EventInfo, ...] = ()
+    models: tuple[ModelInfo, ...] = ()
+    workers: int = 1
+    started_at: float = 0.0
+    before: Mapping[QueryStatus, int] = field(default_factory=dict)
+    resumed: bool = False
+    resume: str | None = None
+    against: str | None = None
+    """What the queries of a paired run take turns with, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Signal):
+    """Something that may take a while begins, in words for the user: `starting PostgreSQL 18`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseReady(Signal):
+    """The target answers. `description` holds no secret."""
+
+    description: str
+    server_version: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStarted(Signal):
+    """A query is about to be sent."""
+
+    query: Query
+    round: int = 1
+    worker: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFinished(Signal):
+    """A query ended in any way."""
+
+    query: Query
+    result: QueryResult
+
+
+@dataclass(frozen=True, slots=True)
+class EventStarted(Signal):
+    """An event is about to be called. `after_query` is the number of finished queries. `resumed`:
+    it was running when the run that is continued here ended, and fires again."""
+
+    event: str
+    kind: EventKind
+    reason: FiringReason
+    after_query: int
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventTriggered(Signal):
+    """An event's firing ended. `fired` counts its firings so far, this one included. `resumed` as
+    in `EventStarted`."""
+
+    event: str
+    kind: EventKind
+    reason: FiringReason
+    after_query: int
+    outcome: FiringOutcome
+    duration_s: float
+    fired: int
+    error: str | None = None
+    traceback: str | None = None
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowsCollected(Signal):
+    """One iteration of a pretraining's collection was saved to the store's table."""
+
+    event: str
+    table: str
+    rows: int
+    total_rows: int
+    iteration: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionFinished(Signal):
+    """A pretraining's collection said that it is complete."""
+
+    event: str
+    table: str
+    total_rows: int
+    iterations: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStarted(Signal):
+    """A pretraining begins to train its model."""
+
+    event: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFinished(Signal):
+    """A pretraining's training returned."""
+
+    event: str
+    model: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoaded(Signal):
+    """A model was loaded before the run. `version` is None where the model saves itself."""
+
+    model: str
+    version: ModelVersion | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSaved(Signal):
+    """A model was saved. `version` is None where the model saves itself, by its own
+    `save_model`, to a place that pilot does not know."""
+
+    model: str
+    event: str
+    after_query: int
+    version: ModelVersion | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKept(Signal):
+    """An update or a training returned None: the model that was there stays."""
+
+    model: str
+    event: str
+    after_query: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriverOutput(Signal):
+    """A line that a driver wrote, without its line end."""
+
+    text: str
+    stream: Literal["stdout", "stderr"] = "stdout"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Signal):
+    """A word to the user that belongs to no query: a retry, a skipped ability, a hint."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairFinished(Signal):
+    """A query of a paired run has ended in both arms. `answers` says whether their rows are the
+    same; times are whole ones, with the driver's inference and steering."""
+
+    label: str
+    seq: int
+    round: int
+    driver_s: float
+    baseline_s: float
+    driver_status: QueryStatus
+    baseline_status: QueryStatus
+    answers: Literal["same", "different", "undetermined", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSoFar(Signal):
+    """What a paired run has come to so far.
+
+    `speedup` is the geometric mean over queries of the baseline's time by the driver's, with its
+    interval where there are enough. The counts are of queries; `unclear` are those of which nothing
+    can be said yet. `worst` is the query that the driver slowed most, with `worst_speedup`.
+    """
+
+    queries: int
+    speedup: float | None
+    low: float | None
+    high: float | None
+    faster: int
+    slower: int
+    same: int
+    unclear: int
+    different: int
+    worst: str | None = None
+    worst_speedup: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Signal):
+    """The run ended. Counts are over all rounds, warm-up excluded.
+
+    `slowest` holds the slowest queries' results, slowest first. `elapsed_s` is the wall time from
+    the first query after warm-up to the last event, or of a whole pretraining; `query_s` the sum
+    of the queries' own times. `steered` counts queries for which something was pushed, `ignored`
+    the pushes among them that were not applied, `native` queries that ran unsteered because their
+    steering failed. `resume` is the command that goes on where the run ended before its time; None
+    when nothing is left to do.
+    """
+
+    run_id: int
+    status: RunStatus
+    exit_code: int
+    queries: int
+    ok: int
+    errors: int
+    timeouts: int
+    cancelled: int
+    event_firings: int
+    event_failures: int
+    elapsed_s: float
+    query_s: float
+    slowest: tuple[QueryResult, ...] = ()
+    reasons: tuple[str, ...] = ()
+    steered: int = 0
+    ignored: int = 0
+    native: int = 0
+    resume: str | None = None
+    rollbacks: tuple[str, ...] = ()
+    """Updates of models that made the workload slower and were taken back, in words."""
+
+
+Listener = Callable[[Signal], None]
+
+
+class Bus:
+    """Carries signals to listeners, in the order of subscription.
+
+    A listener that raises is logged once, dropped, and never stops a run. One may be for some
+    signal classes only (`subscribe`), or have a set `deaf_to` of classes that it does nothing with:
+    a signal that nobody hears need not be made (`hears`). `emit` may be called from several
+    threads; the core serialises its own calls.
+    """
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners: tuple[tuple[Listener, tuple[type[Signal], ...]], ...] = tuple(
+            (one, ()) for one in listeners
+        )
+        self._hearing: dict[type[Signal], tuple[Listener, ...]] = {}
+
+    def subscribe(self, listener: Listener, *kinds: type[Signal]) -> None:
+        """Send all further signals to `listener` too, or only those of the classes `kinds`."""
+        self._listeners = (*self._listeners, (listener, kinds))
+        self._hearing = {}
+
+    def hears(self, kind: type[Signal]) -> bool:
+        """Whether any listener does something with signals of this class."""
+        return bool(self._of(kind))
+
+    def emit(self, signal: Signal) -> None:
+        """Hand `signal` to every listener that hears its class."""
+        for listener in self._of(type(signal)):
+            try:
+                listener(signal)
+            except Exception:
+                log.exception("a listener failed on %s and is dropped", type(signal).__name__)
+                self._listeners = tuple(one for one in self._listeners if one[0] is not listener)
+                self._hearing = {}
+
+    def _of(self, kind: type[Signal]) -> tuple[Listener, ...]:
+        hearing = self._hearing.get(kind)
+        if hearing is None:
+            hearing = self._hearing[kind] = tuple(
+                listener
+                for listener, kinds in self._listeners
+                if (not kinds or kind in kinds) and kind not in getattr(listener, "deaf_to", ())
+            )
+        return hearing

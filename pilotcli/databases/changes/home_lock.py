@@ -1,0 +1,122 @@
+"""One home at a time changes a server's settings, or a database's indexes.
+
+Each undoes its own changes by what was there before. If two homes changed one setting in turn, or
+one dropped an index that the other had made, the one that undoes last would bring back what the
+other had put there. Pilots of one home know each other by their log. Of those of different homes
+only the server knows: the claim is an advisory lock on it, which ends with its connection, and so
+with its pilot, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.databases.target import PostgresSession
+
+__all__ = ["Claim", "claim_indexes", "claim_settings"]
+
+_SETTINGS = 0x70696C6F  # "pilo"
+_INDEXES = 0x70696C69  # "pili"
+_GATE = 0
+"""The lock that is held while one looks who else holds a claim."""
+
+Connect = Callable[[str], PostgresSession]
+"""Opens a session in the database that it is given; of no name, in the target's own."""
+
+
+def claim_settings(home: Path, connect: Connect) -> Claim:
+    """The claim of the pilots of `home` to the settings of a server."""
+
+    def opened() -> PostgresSession:
+        # Advisory locks are those of one database: all pilots must meet in the same.
+        for name in ("postgres", "template1"):
+            with contextlib.suppress(DatabaseError):
+                return connect(name)
+        return connect("")
+
+    return Claim(home, _SETTINGS, "settings of this server", opened)
+
+
+def claim_indexes(home: Path, connect: Connect, database: str) -> Claim:
+    """The claim of the pilots of `home` to the indexes of a database."""
+    what = f"indexes of the database {database!r}"
+    return Claim(home, _INDEXES, what, lambda: connect(database))
+
+
+class Claim:
+    """The claim of the pilots of `home` to `what`, which locks of the class `number` stand for.
+
+    `open_session` opens a session in the database where they meet. Safe for several threads.
+    """
+
+    def __init__(
+        self, home: Path, number: int, what: str, open_session: Callable[[], PostgresSession]
+    ) -> None:
+        name = f"{platform.node()}:{home.absolute()}".encode("utf-8", "surrogateescape")
+        self._class = number
+        self._home = zlib.crc32(name) % 0x7FFF_FFFF + 1
+        self._what = what
+        self._open_session = open_session
+        self._session: PostgresSession | None = None
+        self._guard = threading.Lock()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it was taken and not released since; a restart may have ended it."""
+        return self._session is not None
+
+    def take(self) -> None:
+        """Take the claim unless it is held already.
+
+        Raises `CapabilityError` when a pilot of another home has it, `DatabaseError` when the
+        server cannot be reached.
+        """
+        with self._guard:
+            if self._session is None or not _is_alive(self._session):
+                self._session = self._taken()
+
+    def release(self) -> None:
+        """Give the claim up; safe to call twice."""
+        with self._guard:
+            session, self._session = self._session, None
+            if session is not None:
+                session.close()
+
+    def _taken(self) -> PostgresSession:
+        session = self._open_session()
+        try:
+            session.execute(f"SELECT pg_advisory_lock({self._class}, {_GATE})")
+            others = session.execute(
+                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted "  # noqa: S608
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+                f"AND classid = {self._class} AND objid NOT IN ({_GATE}, {self._home}) "
+                "AND objsubid = 2 LIMIT 1"
+            ).rows
+            if others:
+                raise CapabilityError(
+                    f"the {self._what} are changed by a pilot of another folder "
+                    f"(its connection has the process id {others[0][0]})",
+                    hint="It undoes them when it ends; begin when it has.",
+                )
+            session.execute(
+                f"SELECT pg_advisory_lock_shared({self._class}, {self._home}), "
+                f"pg_advisory_unlock({self._class}, {_GATE})"
+            )
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+
+def _is_alive(session: PostgresSession) -> bool:
+    try:
+        session.execute("SELECT 1")
+    except (DatabaseError, QueryError):
+        return False
+    return True

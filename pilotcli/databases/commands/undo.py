@@ -1,0 +1,99 @@
+"""What `pilot db undo` does: shows and undoes what pilots have changed and not undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pilotcli.common.errors import UsageError
+from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases import open_target
+from pilotcli.databases.changes import Change, ChangeLog, system_identifier
+from pilotcli.databases.embedded import reset_servers, server_statuses
+from pilotcli.databases.target import PostgresTarget
+
+__all__ = [
+    "PendingChange",
+    "forget_changes",
+    "pending_changes",
+    "reset_and_forget",
+    "undo_pending",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChange:
+    """A change that is in the log.
+
+    `status`: `in use`, its pilot runs and undoes it itself; `left`, its pilot has ended; `unknown`,
+    its pilot ran on another machine; `undone`, it was undone now.
+    """
+
+    change: Change
+    status: Literal["in use", "left", "unknown", "undone"]
+
+
+def pending_changes(config: PilotConfig) -> list[PendingChange]:
+    """What is in the log of `config.home`, oldest first; opens no database."""
+    return [PendingChange(one, _status(one)) for one in ChangeLog(config.home).pending()]
+
+
+def undo_pending(config: PilotConfig, tell: Callable[[str], None]) -> list[PendingChange]:
+    """Undo what ended pilots have left on the server of `config`, also those of other machines.
+
+    `tell` hears what is done. Returns all changes that were pending before, those of other servers
+    included, with what they are now. Raises what `open_target` raises.
+    """
+    before = pending_changes(config)
+    if all(one.status == "in use" for one in before):
+        return before
+    target = open_target(config, on_step=tell)
+    try:
+        if isinstance(target, PostgresTarget):
+            target.undo_left(elsewhere=True)
+    finally:
+        target.close()
+    now = {one.change.change_id for one in pending_changes(config)}
+    return [
+        one if one.change.change_id in now else PendingChange(one.change, "undone")
+        for one in before
+    ]
+
+
+def forget_changes(config: PilotConfig, numbers: Sequence[int]) -> list[PendingChange]:
+    """Take changes out of the log without undoing them. Raises `UsageError` for a number that is
+    not there, or whose pilot still runs."""
+    known = {one.change.change_id: one for one in pending_changes(config)}
+    for number in numbers:
+        if number not in known:
+            raise UsageError(
+                f"there is no pending change {number}", hint="`pilot db undo --list` shows them."
+            )
+        if known[number].status == "in use":
+            raise UsageError(
+                f"the change {number} belongs to a pilot that runs "
+                f"(process {known[number].change.owner.pid})",
+                hint="It undoes its changes when it ends.",
+            )
+    ChangeLog(config.home).forget(numbers)
+    return [known[number] for number in numbers]
+
+
+def reset_and_forget(home: Path) -> list[Path]:
+    """Delete the clusters under `home`, as `reset_servers` does, and what was pending in them."""
+    before = {one.data_dir: system_identifier(one.data_dir) for one in server_statuses(home)}
+    deleted = reset_servers(home)
+    gone = {before.get(data_dir) for data_dir in deleted}
+    log = ChangeLog(home)
+    log_of_gone = [one.change_id for one in log.pending() if one.server in gone]
+    if log_of_gone:
+        log.forget(log_of_gone)
+    return deleted
+
+
+def _status(change: Change) -> Literal["in use", "left", "unknown"]:
+    if not change.owner.on_this_machine:
+        return "unknown"
+    return "left" if change.owner.is_dead else "in use"

@@ -1,0 +1,217 @@
+"""The folder of one embedded server, `<home>/pg/<major>/`, and the locks in it.
+
+    data/         the cluster
+    run/          the socket, unless that path would be too long
+    server.log    what the server says
+    state.json    how the server was started, for other pilots
+    pinned        there while `pilot db start` keeps the server up
+    mutex.lock    held while one pilot starts or stops the server
+    users.lock    held, shared, by every process that uses the server
+
+Where root's server could not reach the folder, `<home>/pg/<major>` is a link to a folder outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.config.home import create_private, is_own_home, make_home
+from pilotcli.databases.embedded.folder_for_root import link_outside
+from pilotcli.databases.embedded.locks import open_lock, try_lock
+from pilotcli.databases.embedded.os_user import Account, can_walk, server_account
+
+__all__ = ["PORT", "Place", "State", "make_place"]
+
+PORT = 5432
+"""Part of the socket's name; nothing listens on a network port."""
+
+_LONGEST_SOCKET_PATH = 100  # bytes; sockaddr_un has room for 107 on Linux and 103 on macOS
+_PLAIN_PATH = re.compile(r"[\w/.+-]+", re.ASCII)
+_MUTEX_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the server was started."""
+
+    version: str
+    socket_dir: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One server's folder; `folder` is free of symbolic links."""
+
+    folder: Path
+    major: int
+
+    @property
+    def data_dir(self) -> Path:
+        """The cluster."""
+        return self.folder / "data"
+
+    @property
+    def log_file(self) -> Path:
+        """Where the server writes its log."""
+        return self.folder / "server.log"
+
+    @property
+    def pin_file(self) -> Path:
+        """Exists while the server stays up without a user."""
+        return self.folder / "pinned"
+
+    @property
+    def users_lock(self) -> Path:
+        """Locked, shared, by every process that uses the server."""
+        return self.folder / "users.lock"
+
+    def read_state(self) -> State | None:
+        """How the server was started last; None when that is not known."""
+        try:
+            return State(**json.loads((self.folder / "state.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write_state(self, state: State) -> None:
+        """Record how the server is about to be started."""
+        new = self.folder / "state.json.new"
+        create_private(new)
+        new.write_text(json.dumps(asdict(state)), encoding="utf-8")
+        new.replace(self.folder / "state.json")
+
+    @contextlib.contextmanager
+    def mutex(self) -> Iterator[None]:
+        """Hold the lock under which a server is created, started and stopped.
+
+        Raises `DatabaseError` when another process holds it for two minutes.
+        """
+        descriptor = open_lock(self.folder / "mutex.lock")
+        give_up_at = time.monotonic() + _MUTEX_PATIENCE_S
+        try:
+            while not try_lock(descriptor, fcntl.LOCK_EX):
+                if time.monotonic() > give_up_at:
+                    raise DatabaseError(
+                        f"another pilot has been starting or stopping the server in {self.folder} "
+                        f"for {_MUTEX_PATIENCE_S:.0f} s",
+                        hint="`pilot db status` shows which processes use it.",
+                    )
+                time.sleep(0.005)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def socket_dir(self, account: Account) -> Path:
+        """A folder for the socket that only `account` (and root) can enter; created if needed.
+
+        `run/` in the place, or a private folder with a short path when the socket's path would
+        be longer than the system allows or hold signs that connection strings treat specially.
+        """
+        own = self.folder / "run"
+        if _fits(own):
+            _make_private(own, account)
+            return own
+        state = self.read_state()
+        if state is not None and _is_private(Path(state.socket_dir), account):
+            return Path(state.socket_dir)
+        short = Path(tempfile.mkdtemp(prefix="pilot-", dir=_short_base(account)))
+        _give(short, account)
+        return short
+
+    def forget_socket_dir(self, socket_dir: Path) -> None:
+        """Remove a short socket folder that is no longer needed."""
+        if socket_dir != self.folder / "run":
+            shutil.rmtree(socket_dir, ignore_errors=True)
+
+
+def make_place(home: Path, major: int) -> Place:
+    """The place of the server of this major version under `home`, created when missing.
+
+    Raises `StorageError` when it cannot be created or belongs to somebody else.
+    """
+    home = make_home(home)
+    link = home / "pg" / str(major)
+    try:
+        place = Place(_made(home, link), major)
+        os.close(open_lock(place.folder / "mutex.lock"))
+    except OSError as error:
+        raise StorageError(
+            f"the folder {link} cannot be used: {os.strerror(error.errno or 0)}",
+            hint="Make room, or make it writable for you, or name another folder with `home:`.",
+        ) from error
+    return place
+
+
+def _made(home: Path, link: Path) -> Path:
+    account = server_account(link / "data")
+    link.parent.mkdir(mode=0o700, exist_ok=True)
+    if account.is_other:
+        if is_own_home(home):
+            _let_pass(home, account)
+        _let_pass(link.parent, account)
+    reachable = link.exists() or not account.is_other or can_walk(link.parent, account)
+    if link.is_symlink() or not reachable:
+        if not link.exists():
+            link_outside(link, account)
+        folder = link.resolve()
+    else:
+        folder = link
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if account.is_other:
+        _let_pass(folder, account)
+    return folder.resolve()
+
+
+def _let_pass(folder: Path, account: Account) -> None:
+    """Let the group of `account`, and nobody else, pass through a folder of pilot's own."""
+    info = folder.stat()
+    if info.st_uid == os.geteuid() and info.st_mode & 0o077 == 0:
+        os.chown(folder, -1, account.gid)
+        folder.chmod(0o710)
+
+
+def _fits(socket_dir: Path) -> bool:
+    path = os.fspath(socket_dir / f".s.PGSQL.{PORT}")
+    return len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH and bool(_PLAIN_PATH.fullmatch(path))
+
+
+def _short_base(account: Account) -> str:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if (
+        runtime
+        and not account.is_other
+        and _is_private(Path(runtime), account)
+        and _fits(Path(runtime) / "pilot-12345678")
+    ):
+        return runtime
+    return "/tmp"  # noqa: S108 - the folder made in it is private and its name random
+
+
+def _make_private(folder: Path, account: Account) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _give(folder, account)
+
+
+def _give(folder: Path, account: Account) -> None:
+    if folder.stat().st_uid != account.uid:
+        os.chown(folder, account.uid, account.gid)
+    folder.chmod(0o700)
+
+
+def _is_private(folder: Path, account: Account) -> bool:
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    return folder.is_dir() and info.st_uid == account.uid and info.st_mode & 0o077 == 0

@@ -1,0 +1,423 @@
+"""Knobs: settings of the whole server, written with ALTER SYSTEM, put in force, and undone."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql as compose
+
+from pilotcli.common.errors import (
+    CapabilityError,
+    DatabaseError,
+    PilotError,
+    QueryError,
+    SteeringError,
+)
+from pilotcli.databases.changes import (
+    Change,
+    FileAutoConf,
+    ServerAutoConf,
+    Undone,
+    not_allowed,
+    system_identifier,
+)
+from pilotcli.databases.knobs.server_control import Power, find_local_power
+from pilotcli.databases.knobs.values import as_texts, require_known
+from pilotcli.databases.session.connection import backends_of_this_process
+
+if TYPE_CHECKING:
+    from pilotcli.databases.target import PostgresSession, PostgresTarget
+
+__all__ = ["Knobs"]
+
+_RELOAD_PATIENCE_S = 20.0
+_OTHERS_PATIENCE_S = 3.0
+_POLL_S = 0.005
+
+_MAY_RELOAD = "has_function_privilege('pg_reload_conf()', 'EXECUTE')"
+_NO_RELOAD = "this role may not have the server reload them (pg_reload_conf)"
+
+
+class Knobs:
+    """The knobs of one target's server, and the server's process.
+
+    Safe for several threads, one change at a time. Sessions of the target are closed by a restart;
+    what uses them opens new ones.
+    """
+
+    def __init__(self, target: PostgresTarget, power: Power | None) -> None:
+        self._target = target
+        self._power = power
+        self._contexts: dict[str, str] = {}
+        self._server: str | None = None
+        self._backup = 0
+        self._guard = threading.RLock()
+
+    def set(self, knobs: Mapping[str, object]) -> None:
+        """Set these knobs, all or none, and return when the server runs with them.
+
+        The server is restarted where one of them needs it, else reloaded; queries that run during
+        a restart fail. A server that does not start with them gets its old ones back and is
+        started with those.
+
+        Raises `SteeringError` for an unknown knob, a value that the server refuses or does not
+        start with, or one that something else overrides; `CapabilityError` for what the role may
+        not do, or where pilot cannot restart the server; `DatabaseError` when others use it.
+        """
+        with self._guard:
+            settings = as_texts(knobs)
+            if not settings:
+                return
+            # Kept open to the end: a knob may keep the server from taking new connections.
+            with self._session() as session:
+                restart = self._checked(session, settings)
+                if restart:
+                    self._require_restart(session)
+                changes = self._written(session, settings)
+                try:
+                    if restart:
+                        self._restart()
+                    else:
+                        self._reload(session)
+                    self._require_in_force(settings)
+                except BaseException as error:
+                    self._take_back(changes, restart, session)
+                    if isinstance(error, DatabaseError):
+                        raise _unreachable(settings, error) from error
+                    raise
+            self._target.changes.settings_in_force()
+
+    def write(self, knobs: Mapping[str, object]) -> None:
+        """Write these knobs, all or none, for the next `restart` or reload to put in force; also
+        while the server is shut down. Raises as `set` does."""
+        with self._guard:
+            settings = as_texts(knobs)
+            if not settings:
+                return
+            if not self.is_running():
+                self._write_to_file(settings)
+                return
+            with self._session() as session:
+                self._checked(session, settings)
+                self._written(session, settings)
+
+    def backup(self) -> None:
+        """Make what the knobs are now that to which `recover` returns."""
+        with self._guard:
+            self._backup = max(
+                (one.change_id for one in self._target.changes.settings()), default=0
+            )
+
+    def recover(self) -> None:
+        """Undo the changes of knobs since `backup`, or all of this target's.
+
+        The server reloads its configuration; knobs that need a restart wait for the next one.
+        """
+        with self._guard:
+            changes = self._target.changes.settings(since=self._backup)
+            if not changes:
+                return
+            if not self.is_running():
+                self._mended(changes)(self._power_of_stopped().data_dir)
+                return
+            with self._session() as session:
+                outcomes = self._target.changes.undo_settings(ServerAutoConf(session), changes)
+                self._reload(session)
+            self._target.changes.settled(outcomes)
+
+    def restart(self) -> None:
+        """Restart the server with what its configuration says.
+
+        When it does not start, knobs that it has not run with yet are undone, and it is started
+        again. Raises `SteeringError` then, else as `set` does.
+        """
+        with self._guard:
+            if self.is_running():
+                with self._session() as session:
+                    self._require_restart(session)
+                self._restart()
+            else:
+                self._start()
+
+    def start(self) -> None:
+        """Start the server unless it runs. Raises as `restart` does."""
+        with self._guard:
+            if not self.is_running():
+                self._start()
+
+    def shut_down(self) -> None:
+        """Stop the server. Raises as `restart` does."""
+        with self._guard:
+            if not self.is_running():
+                return
+            with self._session() as session:
+                self._require_restart(session)
+                self._learn(session)
+            self._power_of_stopped().shut_down()
+            self._target.close_sessions()
+
+    def is_running(self) -> bool:
+        """Whether the server answers."""
+        if self._power is not None and not self._power.is_running():
+            return False
+        try:
+            with self._session():
+                return True
+        except DatabaseError:
+            return False
+
+    def why_fixed(self) -> PilotError | None:
+        """Why this role cannot set knobs here; None if it can."""
+        with self._session() as session:
+            try:
+                ServerAutoConf(session).read()
+            except CapabilityError as error:
+                return error
+            ((version,),) = session.execute("SHOW server_version_num").rows
+            may = "current_setting('is_superuser') = 'on'"
+            if int(version) >= 150000:
+                may += " OR has_parameter_privilege('work_mem', 'ALTER SYSTEM')"
+            allowed = "coalesce(current_setting('allow_alter_system', true), 'on') = 'on'"
+            ((able, reloads),) = session.execute(
+                f"SELECT ({may}) AND {allowed}, {_MAY_RELOAD}"
+            ).rows
+        if not able:
+            return not_allowed("this role may not run ALTER SYSTEM")
+        return None if reloads else not_allowed(_NO_RELOAD)
+
+    def why_no_restart(self) -> PilotError | None:
+        """Why the server cannot be restarted now, for knobs that need it; None if it can."""
+        try:
+            with self._guard, self._session() as session:
+                self._require_restart(session)
+        except PilotError as error:
+            return error
+        return None
+
+    def undo(
+        self, changes: Sequence[Change], work: Callable[[], list[Undone]], *, at_end: bool = False
+    ) -> list[Undone]:
+        """Have `work` undo `changes` on a running server, and put undone settings in force.
+
+        A server that stops at the end of the target is not restarted for that; what is undone then
+        stays in the log, to be `settled` once it has stopped.
+        """
+        with self._guard:
+            if self._power is not None and not self._power.is_running():
+                self._power.start(self._mended(changes))
+            outcomes = work()
+            if any(one.change.kind == "setting" for one in outcomes):
+                ends = at_end and self._power is not None and self._power.ends_with_this()
+                self._put_back_in_force(may_restart=not ends)
+                if not ends:
+                    self._target.changes.settled(outcomes)
+            return outcomes
+
+    def _put_back_in_force(self, *, may_restart: bool) -> None:
+        with self._session() as session:
+            self._reload(session)
+            waiting = _waiting(session)
+            if not waiting or not may_restart:
+                return
+            try:
+                self._require_restart(session)
+            except PilotError as error:
+                names = ", ".join(waiting)
+                self._target.changes.warn(
+                    f"set back, but in force only after a restart of the server: {names} "
+                    f"({error.message})"
+                )
+                return
+        self._restart()
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[PostgresSession]:
+        session = self._target.plain_session()
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _learn(self, session: PostgresSession) -> None:
+        """Take down what must be known about a server that is shut down."""
+        self._server = self._target.changes.identity(session)
+        rows = session.execute("SELECT lower(name), context FROM pg_settings").rows
+        self._contexts = dict(rows)
+
+    def _checked(self, session: PostgresSession, settings: Mapping[str, str]) -> bool:
+        """Whether these settings need a restart. Raises `SteeringError` for unknown ones."""
+        self._learn(session)
+        require_known(settings, self._contexts)
+        if session.execute(f"SELECT {_MAY_RELOAD}").rows != [(True,)]:
+            raise not_allowed(_NO_RELOAD)
+        return any(self._contexts.get(name) == "postmaster" for name in settings)
+
+    def _written(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:
+        changes = self._target.changes
+        server = changes.identity(session)
+        try:
+            return changes.write_settings(ServerAutoConf(session), server, settings)
+        except QueryError as error:
+            raise SteeringError(
+                f"the server refuses a knob: {error.message}", hint=error.hint
+            ) from error
+
+    def _write_to_file(self, settings: Mapping[str, str]) -> None:
+        require_known(settings, self._contexts)
+        data_dir = self._power_of_stopped().data_dir
+        server = self._server or system_identifier(data_dir)
+        if server is None:
+            raise DatabaseError(f"{data_dir} is not a database cluster that can be read")
+        self._target.changes.write_settings(FileAutoConf(data_dir), server, settings)
+
+    def _require_restart(self, session: PostgresSession) -> None:
+        """Raise unless the server can be restarted now, and nobody else is connected to it."""
+        if self._power is None:
+            self._power = find_local_power(session, self._target.config.home)
+        self._power.require()
+        # A pilot that has just ended, or was killed, leaves its server processes for a moment.
+        give_up_at = time.monotonic() + _OTHERS_PATIENCE_S
+        while others := _others(session):
+            if time.monotonic() < give_up_at:
+                time.sleep(_POLL_S)
+                continue
+            raise DatabaseError(
+                f"the server cannot be restarted now: others are connected: {', '.join(others)}",
+                hint="Wait until they have ended, or choose knobs that need no restart.",
+            )
+
+    def _power_of_stopped(self) -> Power:
+        if self._power is None:
+            raise CapabilityError(
+                "the server does not run, and pilot does not know how to start it"
+            )
+        return self._power
+
+    def _restart(self) -> None:
+        power = self._power_of_stopped()
+        self._act(lambda: power.restart(self._mended()))
+
+    def _start(self) -> None:
+        power = self._power_of_stopped()
+        self._act(lambda: power.start(self._mended()))
+
+    def _act(self, start: Callable[[], None]) -> None:
+        """Start the server, and blame knobs that it has not run with yet if it does not come up."""
+        suspects = self._target.changes.settings(unproven=True)
+        try:
+            start()
+        except DatabaseError as error:
+            if not suspects or not self._comes_up():
+                raise
+            shown = ", ".join(f"{one.name} = {one.detail['new']}" for one in suspects)
+            raise SteeringError(
+                f"the server does not start with {shown}; it runs with the old values again.\n"
+                f"{error.message}"
+            ) from error
+        finally:
+            self._target.close_sessions()
+        self._target.changes.settings_in_force()
+
+    def _comes_up(self) -> bool:
+        return self._power is not None and self._power.is_running()
+
+    def _mended(self, changes: Sequence[Change] | None = None) -> Callable[[Path], None]:
+        """What takes settings out of the files of a server that does not run."""
+
+        def mend(data_dir: Path) -> None:
+            own = self._target.changes
+            wanted = own.settings(unproven=True) if changes is None else changes
+            settings = [one for one in wanted if one.kind == "setting"]
+            own.settled(own.undo_settings(FileAutoConf(data_dir), settings))
+
+        return mend
+
+    def _take_back(
+        self, changes: Sequence[Change], restart: bool, session: PostgresSession
+    ) -> None:
+        """Undo what `set` has written and could not put in force."""
+        pending = {one.change_id for one in self._target.changes.settings()}
+        still = [one for one in changes if one.change_id in pending]
+        if not still:
+            return
+        if not restart:
+            outcomes = self._target.changes.undo_settings(ServerAutoConf(session), still)
+            self._reload(session)
+            self._target.changes.settled(outcomes)
+            return
+        power = self._power_of_stopped()
+        power.shut_down()
+        self._mended(still)(power.data_dir)
+        power.start(self._mended(still))
+        self._target.close_sessions()
+
+    def _reload(self, session: PostgresSession) -> None:
+        """Have the server read its configuration, and wait until its sessions have."""
+        before = session.execute("SELECT pg_conf_load_time(), pg_reload_conf()").rows[0][0]
+        give_up_at = time.monotonic() + _RELOAD_PATIENCE_S
+        while session.execute("SELECT pg_conf_load_time()").rows[0][0] == before:
+            if time.monotonic() > give_up_at:
+                raise DatabaseError(
+                    "the server does not reload its configuration",
+                    hint="Its log says why; a line of a configuration file may be wrong.",
+                )
+            time.sleep(_POLL_S)
+
+    def _require_in_force(self, settings: Mapping[str, str]) -> None:
+        names = compose.SQL(", ").join(map(compose.Literal, settings))
+        text = compose.SQL(
+            "SELECT name::text, setting, source, pending_restart FROM pg_settings"
+            " WHERE lower(name) IN ({})"
+        ).format(names)
+        with self._session() as session:
+            found = session.execute(text.as_string(session.connection)).rows
+        for name, value, source, waits in found:
+            if waits:
+                raise SteeringError(f"the knob {name} is not in force without a restart")
+            if source != "configuration file":
+                raise SteeringError(
+                    f"the knob {name} is set, but not in force: {_BY.get(source, source)} "
+                    f"makes it {value}",
+                    hint="Take it out there, or steer it per query as a hint.",
+                )
+
+
+def _unreachable(settings: Mapping[str, str], error: DatabaseError) -> SteeringError:
+    shown = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    return SteeringError(
+        f"the server does not work with {shown}; it has the old values again: {error.message}"
+    )
+
+
+_BY = {
+    "command line": "the server's command line",
+    "database": "ALTER DATABASE ... SET",
+    "user": "ALTER ROLE ... SET",
+    "database user": "ALTER ROLE ... IN DATABASE ... SET",
+    "client": "the connection string or PGOPTIONS",
+    "override": "the server itself",
+}
+"""Sources of a setting that go before the configuration files (PostgreSQL manual 53.24)."""
+
+
+def _others(session: PostgresSession) -> list[str]:
+    ours = backends_of_this_process()
+    rows = session.execute(
+        "SELECT pid, coalesce(nullif(application_name, ''), 'unnamed') FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' ORDER BY pid"
+    ).rows
+    return [f"process {pid} ({name})" for pid, name in rows if pid not in ours]
+
+
+def _waiting(session: PostgresSession) -> list[str]:
+    return [
+        row[0]
+        for row in session.execute(
+            "SELECT name::text FROM pg_settings WHERE pending_restart ORDER BY 1"
+        ).rows
+    ]

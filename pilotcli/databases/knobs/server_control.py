@@ -1,0 +1,215 @@
+"""Stops and starts the target's server, where pilot may: the embedded one, or one of this machine
+that its user owns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.embedded.cluster import run_as
+from pilotcli.databases.embedded.os_user import Account, server_account
+
+if TYPE_CHECKING:
+    from pilotcli.databases.target import PostgresSession
+
+__all__ = ["EmbeddedPower", "LocalPower", "Power", "find_local_power"]
+
+Mend = Callable[[Path], None]
+_PATIENCE_S = 120
+
+
+class Power(Protocol):
+    """Control over a server's process.
+
+    `mend` gets the data directory of a server that did not come up, to bring its configuration
+    into order; it is started once more then, and the error is raised all the same.
+    """
+
+    @property
+    def data_dir(self) -> Path:
+        """The cluster."""
+
+    def require(self) -> None:
+        """Raise `DatabaseError` when the server cannot be restarted now, because others use it."""
+
+    def restart(self, mend: Mend) -> None:
+        """Stop and start the server. Raises `DatabaseError`."""
+
+    def shut_down(self) -> None:
+        """Stop the server. Raises `DatabaseError`."""
+
+    def start(self, mend: Mend) -> None:
+        """Start the server unless it runs. Raises `DatabaseError`."""
+
+    def is_running(self) -> bool:
+        """Whether the server's process is there."""
+
+    def ends_with_this(self) -> bool:
+        """Whether the server stops when this target is closed."""
+
+
+class EmbeddedPower:
+    """Over the embedded server; implements `Power`."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+
+    @property
+    def data_dir(self) -> Path:
+        """The cluster."""
+        return self._server.data_dir
+
+    def require(self) -> None:
+        """See `Power.require`."""
+        self._server.require_alone()
+
+    def restart(self, mend: Mend) -> None:
+        """See `Power.restart`."""
+        self._server.restart(mend)
+
+    def shut_down(self) -> None:
+        """See `Power.shut_down`."""
+        self._server.shut_down()
+
+    def start(self, mend: Mend) -> None:
+        """See `Power.start`."""
+        self._server.start(mend)
+
+    def is_running(self) -> bool:
+        """See `Power.is_running`."""
+        return self._server.pid is not None
+
+    def ends_with_this(self) -> bool:
+        """See `Power.ends_with_this`."""
+        return self._server.ends_with_this
+
+
+class LocalPower:
+    """Over a server of this machine, by its own `pg_ctl`; implements `Power`."""
+
+    def __init__(self, data_dir: Path, pg_ctl: Path, account: Account, log_file: Path) -> None:
+        self._data_dir = data_dir
+        self._pg_ctl = pg_ctl
+        self._account = account
+        self._log_file = log_file
+
+    @property
+    def data_dir(self) -> Path:
+        """The cluster."""
+        return self._data_dir
+
+    def require(self) -> None:
+        """Nothing to ask here: who is connected is asked of the server itself."""
+
+    def restart(self, mend: Mend) -> None:
+        """See `Power.restart`. The server keeps the arguments that it was started with."""
+        began = self._log_size()
+        # Without a running server this starts one, also with the arguments of the last.
+        if self._run("restart") == 0:
+            return
+        said = self._said(began)
+        mend(self._data_dir)
+        began = self._log_size()
+        if not self.is_running() and self._run("restart") != 0:
+            said = f"{said}\n{self._said(began)}"
+        raise DatabaseError(
+            f"the server in {self._data_dir} did not start; it says:\n{said}",
+            hint=f"Its log is {self._log_file}, or where `log_directory` says.",
+        )
+
+    def shut_down(self) -> None:
+        """See `Power.shut_down`."""
+        if self.is_running() and self._run("stop") != 0:
+            raise DatabaseError(f"the server in {self._data_dir} does not stop")
+
+    def start(self, mend: Mend) -> None:
+        """See `Power.start`."""
+        if not self.is_running():
+            self.restart(mend)
+
+    def is_running(self) -> bool:
+        """See `Power.is_running`."""
+        return self._run("status") == 0
+
+    def ends_with_this(self) -> bool:
+        """Never: somebody else has started it."""
+        return False
+
+    def _run(self, action: str) -> int:
+        how = [] if action == "status" else ["-m", "fast", "-w", "-t", str(_PATIENCE_S)]
+        with self._log_file.open("ab") as log:
+            return subprocess.run(
+                [str(self._pg_ctl), action, "-s", "-D", str(self._data_dir), *how],
+                **run_as(self._account, self._pg_ctl),
+                stdout=log,
+                stderr=log,
+                check=False,
+            ).returncode
+
+    def _log_size(self) -> int:
+        try:
+            return self._log_file.stat().st_size
+        except OSError:
+            return 0
+
+    def _said(self, began: int) -> str:
+        with self._log_file.open("rb") as log:
+            log.seek(began)
+            lines = log.read()[-8000:].decode("utf-8", "replace").splitlines()
+        return "\n".join(f"    {line}" for line in lines[-12:])
+
+
+def find_local_power(session: PostgresSession, home: Path) -> LocalPower:
+    """Control over the server that `session` is connected to, if it is one of this machine that
+    the user of this process owns. Raises `CapabilityError` that says why not, and what to do."""
+    parameters = session.connection.get_dsn_parameters()
+    host = parameters.get("host", "")
+    try:
+        ((shown,),) = session.execute("SHOW data_directory").rows
+    except QueryError:
+        raise _cannot("the role may not see where its data is") from None
+    if host and not host.startswith(("/", "@")) and host not in ("localhost", "127.0.0.1", "::1"):
+        raise _cannot(f"it runs on {host}")
+    data_dir = Path(shown)
+    try:
+        pid = int((data_dir / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
+        if not Path(f"/proc/{pid}/cwd").samefile(data_dir):
+            raise _cannot("its process is not one of this machine")
+        owner = server_account(data_dir)
+        if os.geteuid() not in (0, data_dir.stat().st_uid):
+            raise _cannot(f"it belongs to the user {owner.name}")
+        program = Path(f"/proc/{pid}/exe").resolve(strict=True)
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except (OSError, ValueError):
+        raise _cannot("its process or its data cannot be reached from here") from None
+    if pid == 1 or b"\0INVOCATION_ID=" in b"\0" + environment:
+        raise _cannot("a service manager looks after it")
+    pg_ctl = program.with_name("pg_ctl")
+    if not os.access(pg_ctl, os.X_OK):
+        raise _cannot(f"there is no pg_ctl beside {program}")
+    return LocalPower(data_dir, pg_ctl, owner, _log_of(pid, home))
+
+
+def _log_of(pid: int, home: Path) -> Path:
+    """Where the server's messages go when it is started: where they go now, if that is a file."""
+    try:
+        now = Path(f"/proc/{pid}/fd/2").resolve(strict=True)
+        if now.is_file() and os.access(now, os.W_OK):
+            return now
+    except OSError:
+        pass
+    return home / "restarted-server.log"
+
+
+def _cannot(why: str) -> CapabilityError:
+    return CapabilityError(
+        f"pilot cannot restart this server: {why}",
+        hint="Knobs that take effect at a restart need one that pilot may restart: the embedded "
+        "server, or one of this machine that runs as the user of pilot. Elsewhere have an "
+        "administrator set them before the run (ALTER SYSTEM SET ..., then a restart).",
+    )

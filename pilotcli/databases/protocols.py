@@ -1,0 +1,137 @@
+"""What every database must do for the core, and nothing more.
+
+The core works with a `Target` (the database under test) and its `Session`s. Drivers work with a
+`BaseDBController`, PilotScope's documented class, which rests on a session of its own, so that
+nothing an event does reaches the session that replays the workload.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from pilotcli.common.records import CopyData
+
+__all__ = ["BaseDBController", "Row", "Rows", "Session", "Target"]
+
+Row = tuple[Any, ...]
+
+
+class Rows(NamedTuple):
+    """What a statement returned: its rows, empty where it returns none.
+
+    `row_count` is the number of rows returned or changed, None where the server does not say.
+    `description` is that of the DB-API's cursor (PEP 249), None where there are no rows.
+    """
+
+    rows: Sequence[Row] = ()
+    row_count: int | None = None
+    description: Sequence[Any] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns, empty where there are none."""
+        return [column[0] for column in self.description or ()]
+
+
+class Session(Protocol):
+    """One connection. Used by one thread at a time; `cancel` may be called from any other."""
+
+    def execute(self, sql: str, copy: CopyData | None = None) -> Rows:
+        """Run `sql` as it stands, in one round trip, and fetch all rows.
+
+        Raises `QueryTimeout`, `QueryCancelled` or `QueryError` for a failed statement, and
+        `DatabaseError` when the connection is lost (the session is closed then).
+        """
+
+    def explain(self, sql: str) -> dict[str, Any]:
+        """The planner's plan of `sql`, which is not run: the dict that holds the key `Plan`.
+
+        Raises as `execute` does.
+        """
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the workload has opened a transaction block that is still open."""
+
+    @property
+    def transaction_failed(self) -> bool:
+        """Whether the open block has failed, so that the server refuses all but its end."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone."""
+
+    def rollback(self) -> None:
+        """End an open transaction block; does nothing without one."""
+
+    def cancel(self) -> None:
+        """Cancel the running statement, which then raises `QueryCancelled`; where the server does
+        not hear of it within some seconds, its connection is cut."""
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+
+
+class Target(Protocol):
+    """The database under test, ready to be connected to."""
+
+    @property
+    def description(self) -> str:
+        """What and where it is, for the user, without secrets."""
+
+    @property
+    def server_version(self) -> str:
+        """The server's version, as it names it: `18.6`."""
+
+    def session(self, *, timeout_s: float | None = None, max_rows: int | None = None) -> Session:
+        """Open a session whose statements end after `timeout_s` (None: never), and which keeps
+        `max_rows` rows of a result (None: all)."""
+
+    def controller(self) -> BaseDBController:
+        """A new controller for drivers, with a session of its own."""
+
+    def close(self) -> None:
+        """Let go of the target; the embedded server stops if nobody else uses it."""
+
+
+class BaseDBController(ABC):
+    """What a driver does with the database. Methods keep PilotScope's names and arguments.
+
+    Safe to use from several threads: each has a connection of its own.
+    """
+
+    @abstractmethod
+    def execute(self, sql: str, fetch: bool = False, fetch_column_name: bool = False) -> Any:
+        """Run `sql`. With `fetch`, return a list of tuples, headed by the tuple of column names
+        with `fetch_column_name`; otherwise None."""
+
+    @abstractmethod
+    def explain_physical_plan(self, sql: str) -> dict[str, Any]:
+        """The planner's plan of `sql`, without running it: a dict with the key `Plan`."""
+
+    @abstractmethod
+    def explain_execution_plan(self, sql: str) -> dict[str, Any]:
+        """Run `sql` under `EXPLAIN ANALYZE`: a dict with `Plan` and `Execution Time` (ms)."""
+
+    @abstractmethod
+    def get_estimated_cost(self, sql: str) -> float:
+        """The planner's total cost of `sql`, in its own units."""
+
+    @abstractmethod
+    def set_hint(self, key: str, value: object) -> None:
+        """Set the server setting `key` for the calling thread's session."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Leave the calling thread's session as it was when new: no open transaction, no changed
+        settings. Costs nothing when the session was not used since the last reset."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Cancel what runs in any of this controller's sessions."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections of all threads."""

@@ -1,0 +1,332 @@
+"""Opens connections to PostgreSQL, and says in plain words why one could not be opened.
+
+libpq reports a failed connection as text alone, without an SQLSTATE. Its own, English wording is
+looked at for what happens on this side (PostgreSQL manual 32.1); what the server says is looked
+at last, and where its language is another one, its words are passed on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+import os
+import re
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg2
+from psycopg2 import DataError, extensions
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import parse_dsn
+
+from pilotcli.common.errors import DatabaseError, UsageError
+from pilotcli.common.redaction import keep_secret
+from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
+from pilotcli.databases.session.libpq import shorten_errors
+
+__all__ = [
+    "Server",
+    "backends_of_this_process",
+    "close_names",
+    "connect",
+    "list_databases",
+    "server_from_dsn",
+    "version_text",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to connect to: libpq's parameters, without those that are left to the environment."""
+
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout_s: float = 10.0
+    start_hint: str | None = None
+    """What to do when nothing answers, where pilot knows better than a general word."""
+
+    def with_database(self, name: str) -> Server:
+        """The same server with another database."""
+        return Server({**self.params, "dbname": name}, self.connect_timeout_s, self.start_hint)
+
+    @property
+    def where(self) -> str:
+        """Host, port and database for a message: never a password."""
+
+        def known(key: str, variable: str) -> str:
+            return self.params.get(key) or os.environ.get(variable, "")
+
+        service = known("service", "PGSERVICE")
+        host = known("host", "PGHOST") or known("hostaddr", "PGHOSTADDR")
+        if not host and service:
+            return f"service {service}"
+        port = known("port", "PGPORT") or "5432"
+        if not host or host.startswith(("/", "@")):
+            return f"socket {host or '(default folder)'}, port {port}"
+        return f"{host}:{port}"
+
+    @property
+    def database(self) -> str:
+        """The name of the database as far as it is known before connecting."""
+        return self.params.get("dbname") or os.environ.get("PGDATABASE", "")
+
+
+def server_from_dsn(
+    dsn: str | None, *, connect_timeout_s: float = 10.0, what: str = "database.dsn"
+) -> Server:
+    """The server of a libpq connection string or URL; None leaves everything to libpq.
+
+    Raises `UsageError` for one that libpq cannot read; the message shows no part of it, because
+    the unreadable part may be the password.
+    """
+    if dsn is None:
+        return Server({}, connect_timeout_s)
+    try:
+        params = {key: str(value) for key, value in parse_dsn(dsn).items()}
+        misread = not all(
+            part.isdigit() for part in params.get("port", "").split(",") if part
+        ) or any("@" in params.get(key, "")[1:] for key in ("host", "dbname"))
+    except psycopg2.Error:
+        misread = True
+        params = {}
+    if misread:
+        raise UsageError(
+            f"`{what}` is not a connection string or URL that PostgreSQL's client understands",
+            hint="Write postgresql://user@host:5432/database or `host=... dbname=...`. In a URL "
+            "the signs @ / % of a password are written as %40 %2F %25; better, keep it in "
+            "~/.pgpass.",
+        )
+    return Server(params, connect_timeout_s)
+
+
+def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connection:
+    """A new connection in autocommit mode, whose session starts with `settings`.
+
+    They are sent as it connects, so `RESET ALL` of a workload comes back to them. Behind a pooler
+    that refuses this they are set right after.
+
+    Raises `DatabaseError` with what to do when there is no connection to be had, `UsageError`
+    when the server refuses one of the settings.
+    """
+    wanted = {key: str(value) for key, value in (settings or {}).items()}
+    given = (server.params.get("password"), server.params.get("sslpassword"))
+    _keep_secret(server, *given, os.environ.get("PGPASSWORD"))
+    try:
+        connection = _open(server, wanted)
+    except psycopg2.OperationalError as error:
+        if not any(part in str(error) for part in (*wanted, "startup parameter")):
+            raise _explained(server, error) from None
+        try:
+            connection = _open(server, {})
+        except psycopg2.OperationalError as plain_error:
+            raise _explained(server, plain_error) from None
+        _set(connection, wanted)
+    if connection.server_version // 10000 < OLDEST_MAJOR:
+        version = version_text(connection)
+        connection.close()
+        raise DatabaseError(
+            f"{server.where} is a PostgreSQL {version}",
+            hint=f"pilot works with PostgreSQL {OLDEST_MAJOR} and newer.",
+        )
+    _keep_secret(server, connection.info.password)  # it may come from a file of libpq's
+    shorten_errors(connection)
+    for caster in _forgiving_casters():
+        psycopg2.extensions.register_type(caster, connection)
+    with _opened_guard:
+        _opened.add(connection)
+    return connection
+
+
+def _keep_secret(server: Server, *passwords: str | None) -> None:
+    """Show `passwords` nowhere, unless they stand in the open as well: a role `postgres` with the
+    password `postgres`."""
+    named = " ".join(value for key, value in server.params.items() if "password" not in key)
+    keep_secret(one for one in passwords if one and one not in named)
+
+
+_opened: weakref.WeakSet[Connection] = weakref.WeakSet()
+_opened_guard = threading.Lock()
+
+
+def backends_of_this_process() -> set[int]:
+    """The process ids of the servers' ends of all connections that `connect` has opened."""
+    with _opened_guard:
+        return {one.info.backend_pid for one in _opened if not one.closed}
+
+
+_NOTICED = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Seconds, and milliseconds, after which a network that is gone is noticed: about a minute, not
+the hours of the system's own (PostgreSQL manual 32.1.2). Of no meaning for sockets in a folder."""
+
+
+def _open(server: Server, settings: Mapping[str, str]) -> Connection:
+    params: dict[str, Any] = {
+        "connect_timeout": max(1, math.ceil(server.connect_timeout_s)),
+        "fallback_application_name": "pilot",
+        **_NOTICED,
+        **server.params,
+        "client_encoding": "UTF8",
+    }
+    if settings:
+        given = params.get("options") or os.environ.get("PGOPTIONS", "")
+        ours = [f"-c {key}={_option_value(value)}" for key, value in settings.items()]
+        params["options"] = " ".join([given, *ours]).strip()
+    connection: Connection = psycopg2.connect("", **params)
+    connection.autocommit = True
+    return connection
+
+
+def _option_value(value: str) -> str:
+    return re.sub(r"([\s\\])", r"\\\1", value)
+
+
+def _set(connection: Connection, settings: Mapping[str, str]) -> None:
+    key = value = ""
+    try:
+        with connection.cursor() as cursor:
+            for key, value in settings.items():
+                cursor.execute("SELECT set_config(%s, %s, false)", (key, value))
+    except psycopg2.Error as error:
+        connection.close()
+        raise UsageError(
+            f"the server refuses the setting {key} = {value}: "
+            f"{error.diag.message_primary or str(error).strip()}",
+            hint="Settings of a session stand under `database.session`.",
+        ) from None
+
+
+def version_text(connection: Connection) -> str:
+    """The server's version as it names it, without the packager's addition: `18.6`."""
+    return str(connection.get_parameter_status("server_version")).split()[0]
+
+
+def list_databases(server: Server) -> list[str] | None:
+    """The names of the server's databases; None where they cannot be read."""
+    for name in ("postgres", "template1"):
+        try:
+            connection = _open(server.with_database(name), {})
+        except psycopg2.OperationalError:
+            continue
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
+                return [row[0] for row in cursor.fetchall()]
+        except psycopg2.Error:
+            continue
+        finally:
+            connection.close()
+    return None
+
+
+def close_names(name: str, names: list[str]) -> str:
+    """A sentence that names the databases most like `name`, or all of few."""
+    own = [one for one in names if not one.startswith("template")]
+    near = difflib.get_close_matches(name, own, n=3) or own[:8]
+    return f"There are: {', '.join(near)}." if near else "There is no other one."
+
+
+_NO_ANSWER = (
+    "Connection refused",
+    "No such file or directory",
+    "timeout expired",
+    "could not translate host name",
+    "No route to host",
+    "Network is unreachable",
+    "Connection timed out",
+    "server closed the connection unexpectedly",
+)
+
+
+def _explained(server: Server, error: Exception) -> DatabaseError:
+    text = _without_secret(server, str(error).strip())
+    last = text.splitlines()[-1] if text else "no reason given"
+    reason = re.sub(r"^.* failed: (?=\S)", "", last).removeprefix("FATAL:").strip()
+    user = server.params.get("user") or os.environ.get("PGUSER", "")
+    at = f"PostgreSQL at {server.where}"
+    if "definition of service" in text or "service file" in text:
+        return DatabaseError(
+            f"the connection service is unknown: {reason}",
+            hint="Services stand in ~/.pg_service.conf or in the file that PGSERVICEFILE names.",
+        )
+    # A server that answers may have the same words for something else: a library that is missing.
+    if "FATAL:" not in text and any(one in text for one in _NO_ANSWER):
+        named = next(one for one in _NO_ANSWER if one in text)
+        return DatabaseError(
+            f"{at} does not answer: {named}",
+            hint=server.start_hint or "Check host and port, and that the server runs.",
+        )
+    if "no password supplied" in text:
+        return DatabaseError(
+            f"{at} asks for a password{_for(user)}",
+            hint="Put it into ~/.pgpass (host:port:database:user:password, mode 0600).",
+        )
+    if "password authentication failed" in text:
+        return DatabaseError(
+            f"{at} refuses the password{_for(user)}",
+            hint="Correct it in ~/.pgpass, PGPASSWORD or `database.dsn`.",
+        )
+    if re.search(r"\bSSL\b|certificate", text):
+        return DatabaseError(
+            f"{at}: no agreement on encryption: {reason}",
+            hint="See `sslmode` and `sslrootcert` in PostgreSQL's manual, section 32.1.2.",
+        )
+    if re.search(r'role ".*" does not exist', text):
+        return DatabaseError(
+            f"{at} knows no role of that name: {reason}",
+            hint="Name the role in `database.dsn` or PGUSER.",
+        )
+    name = server.database
+    names = list_databases(server) if name else None
+    if names is not None and name not in names:
+        return DatabaseError(
+            f"{at} has no database {name!r}",
+            hint=f"{close_names(name, names)} pilot creates none that is only named.",
+        )
+    return DatabaseError(f"{at} refuses the connection: {reason}", hint=server.start_hint)
+
+
+def _for(user: str) -> str:
+    return f" for the role {user!r}" if user else ""
+
+
+def _without_secret(server: Server, text: str) -> str:
+    for secret in (server.params.get("password"), os.environ.get("PGPASSWORD")):
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+_FORGIVEN_OIDS = (
+    *(1082, 1114, 1184, 1186),  # date, timestamp, timestamptz, interval
+    *(1182, 1115, 1185, 1187),  # arrays of them
+    *(114, 3802, 199, 3807),  # json, jsonb and their arrays
+)
+"""Types of which PostgreSQL has values that Python's types cannot hold: the year 294276 or 44 BC,
+an interval of a million years, an integer of 5,000 digits (src/include/catalog/pg_type.dat).
+Ranges read their bounds through these."""
+
+
+@functools.cache
+def _forgiving_casters() -> tuple[Any, ...]:
+    """psycopg2's own casters, which hand over the text of a value that they cannot convert."""
+
+    def forgiving(oid: int) -> Any:
+        convert: Any = extensions.string_types[oid]
+
+        def cast(text: Any, cursor: Any) -> Any:
+            try:
+                return convert(text, cursor)
+            except (ValueError, OverflowError, DataError):
+                return text
+
+        return extensions.new_type((oid,), f"PILOT_{oid}", cast)
+
+    return tuple(forgiving(oid) for oid in _FORGIVEN_OIDS if oid in extensions.string_types)

@@ -1,0 +1,157 @@
+"""Ends statements that a server which does not answer would keep for ever, and those whose result
+is too large to be kept.
+
+A statement's time-out is the server's own `statement_timeout`. Where nothing has come back some
+seconds after it, the statement is cancelled; where that is not heard either, its connection is
+cut, and whoever waits for it gets an error. The same becomes of a statement that the user cancels.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from typing import Protocol
+
+from pilotcli.databases.session.libpq import Line
+
+__all__ = ["CUT_AFTER_S", "GRACE_S", "Watched", "cancel", "watch"]
+
+GRACE_S = 2.0
+"""How long after a statement's time-out the server may still answer by itself."""
+CUT_AFTER_S = 3.0
+"""How long a cancelled statement may take to end."""
+TICK_S = 0.25
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+MOST_GROWTH_BYTES = min(4 << 30, os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES // 2)
+"""How much this process may grow while the result of one statement comes in."""
+
+
+class Watched(Protocol):
+    """What is watched: a session's statement."""
+
+    line: Line
+    began: float
+    """`time.monotonic()` when the statement that runs was sent, 0.0 while none runs."""
+
+    def overdue_at(self) -> float | None:
+        """When the statement that runs is to be cancelled; None for never."""
+
+    def stop_too_large(self, grown_bytes: int) -> None:
+        """Know that the statement is cancelled because this process has grown by so much."""
+
+    def cut(self, *, timed_out: bool) -> None:
+        """Cut the connection; `timed_out` when it was the time-out that was not kept."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A cancel that was asked for."""
+
+    statement: float
+    """When the statement began that it is for."""
+    at: float
+    timed_out: bool
+    sending: bool = True
+
+
+class _Watchdog:
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+        self._asked: weakref.WeakKeyDictionary[Watched, _Asked] = weakref.WeakKeyDictionary()
+        self._seen: weakref.WeakKeyDictionary[Watched, tuple[float, int]] = (
+            weakref.WeakKeyDictionary()
+        )
+        """Statement and size of this process, when the statement was first seen to run."""
+        self._thread: threading.Thread | None = None
+
+    def watch(self, session: Watched) -> None:
+        with self._guard:
+            self._watched.add(session)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._look_again_and_again, name="pilot-watchdog", daemon=True
+                )
+                self._thread.start()
+
+    def cancel(self, session: Watched, *, timed_out: bool = False) -> None:
+        statement = session.began
+        if not statement:
+            return
+        self.watch(session)
+        with self._guard:
+            asked = self._asked.get(session)
+            if asked is None or asked.statement != statement:
+                asked = _Asked(statement, time.monotonic(), timed_out)
+                self._asked[session] = asked
+            elif asked.sending:
+                return
+            asked.sending = True
+        threading.Thread(target=_send, args=(session.line, asked), daemon=True).start()
+
+    def _look_again_and_again(self) -> None:
+        while True:
+            time.sleep(TICK_S)
+            with self._guard:
+                sessions = list(self._watched)
+                if not sessions:
+                    self._thread = None
+                    return
+            for session in sessions:
+                self._look(session, time.monotonic())
+            del sessions[:], session
+
+    def _look(self, session: Watched, now: float) -> None:
+        statement = session.began
+        if not statement:
+            return
+        with self._guard:
+            asked = self._asked.get(session)
+        if asked is None or asked.statement != statement:
+            grown_bytes = self._growth(session, statement)
+            if grown_bytes > MOST_GROWTH_BYTES:
+                session.stop_too_large(grown_bytes)
+                self.cancel(session)
+                return
+            due = session.overdue_at()
+            if due is not None and now > due + GRACE_S:
+                self.cancel(session, timed_out=True)
+        elif now > asked.at + CUT_AFTER_S and session.began == statement:
+            session.cut(timed_out=asked.timed_out)
+
+    def _growth(self, session: Watched, statement: float) -> int:
+        """By how many bytes this process has grown since this statement was seen first."""
+        size_bytes = _resident_bytes()
+        seen = self._seen.get(session)
+        if seen is None or seen[0] != statement:
+            self._seen[session] = seen = (statement, size_bytes)
+        return size_bytes - seen[1]
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - four times a second
+        return int(file.read().split()[1]) * _PAGE_BYTES
+
+
+def _send(line: Line, asked: _Asked) -> None:
+    try:
+        line.cancel()
+    finally:
+        asked.sending = False
+
+
+_watchdog = _Watchdog()
+
+
+def watch(session: Watched) -> None:
+    """End the session's statements that are not ended in time, as long as it exists."""
+    _watchdog.watch(session)
+
+
+def cancel(session: Watched) -> None:
+    """Cancel the statement that runs in the session, if one does, and cut the connection where
+    that is not heard. Returns at once."""
+    _watchdog.cancel(session)

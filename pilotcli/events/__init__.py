@@ -1,0 +1,1 @@
+"""The event classes that drivers derive from, and when they fire."""

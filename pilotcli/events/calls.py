@@ -1,0 +1,193 @@
+"""Calls of drivers' code that come back: in time, in this process, and when the user stops.
+
+Python cannot end a thread that does not want to. What can be done is done in this order: what the
+call runs in the database is cancelled, an exception is raised in its thread, and where neither
+ends it, it is left behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pilotcli.common.errors import DriverError, Interrupted
+
+__all__ = ["EventCalls", "EventTimeout"]
+
+ENDS_WITHIN_S = 5.0
+"""How long a call that is ended may take to come back."""
+STOPS_WITHIN_S = 3.0
+"""How long an event may go on after the user has asked the run to stop."""
+_LOOK_EVERY_S = 0.25
+
+T = TypeVar("T")
+
+
+class EventTimeout(DriverError):
+    """An event took longer than `events.timeout`. `where` is what it was doing."""
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class _Ended(BaseException):
+    """Raised in the thread of a call that takes too long; no driver catches it by `Exception`."""
+
+
+class EventCalls:
+    """Calls events: as they are, or with `timeout_s` in a thread of their own.
+
+    One thread makes all calls, so that what an event keeps for its thread is there the next time.
+    `cancel` ends what events run in the database. Used by one thread at a time, but for
+    `interrupt`.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float | None,
+        cancel: Callable[[], None],
+        stop_requested: Callable[[], bool],
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._cancel = cancel
+        self._stop_requested = stop_requested
+        self._caller: _Caller | None = None
+        self._left: dict[str, _Caller] = {}
+        """Callers whose call has been left behind, by the event's name."""
+        self._direct: int | None = None
+        """The thread that is in an event's code, while it is one of pilot's own."""
+        self._stopping_since: float | None = None
+
+    def call(self, name: str, function: Callable[[], T]) -> T:
+        """Call `function` for the event `name`, and return what it returns.
+
+        Raises what it raises, `EventTimeout` when it takes too long, and `Interrupted` when the
+        user stops the run and it goes on nevertheless. A process that `function` has forked ends
+        where it comes back here.
+        """
+        if self._timeout_s is None:
+            self._direct = threading.get_ident()
+            try:
+                return _in_this_process(function)
+            except _Ended:
+                raise Interrupted(f"stopped while {name} was running") from None
+            finally:
+                self._direct = None
+        left = self._left.get(name)
+        if left is not None and left.is_alive():
+            raise EventTimeout("its last call has not come back yet, so it was not called")
+        if self._caller is None:
+            self._caller = _Caller()
+            self._caller.start()
+        call = _Call(function)
+        self._caller.calls.put(call)
+        result: T = self._outcome(name, self._caller, call)
+        return result
+
+    def interrupt(self) -> None:
+        """Have an event that does not come back after a stop end with `Interrupted`. To be called
+        again and again from another thread, once the stop is requested."""
+        now = time.monotonic()
+        if self._stopping_since is None:
+            self._stopping_since = now
+        elif now - self._stopping_since > STOPS_WITHIN_S and self._direct is not None:
+            self._stopping_since = now
+            _raise_in(self._direct, _Ended)
+
+    def close(self) -> None:
+        """Let go of the thread; safe to call twice."""
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.calls.put(None)
+
+    def _outcome(self, name: str, caller: _Caller, call: _Call) -> Any:
+        assert self._timeout_s is not None
+        due = time.monotonic() + self._timeout_s
+        stopped_at = None
+        while not call.done.wait(min(_LOOK_EVERY_S, max(0.0, due - time.monotonic()))):
+            now = time.monotonic()
+            if stopped_at is None and self._stop_requested():
+                stopped_at = now
+            if now >= due or (stopped_at is not None and now > stopped_at + STOPS_WITHIN_S):
+                self._end(name, caller, call, stopped=stopped_at is not None and now < due)
+        if call.error is not None:
+            raise call.error
+        return call.result
+
+    def _end(self, name: str, caller: _Caller, call: _Call, *, stopped: bool) -> None:
+        """End the call; raises in any case."""
+        frame = sys._current_frames().get(caller.ident or 0)
+        where = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        # Whatever still comes of this thread, it makes no further call.
+        self._caller = None
+        caller.calls.put(None)
+        if caller.ident is not None:
+            _raise_in(caller.ident, _Ended)
+        due = time.monotonic() + ENDS_WITHIN_S
+        while not call.done.wait(_LOOK_EVERY_S) and time.monotonic() < due:
+            self._cancel()
+        if stopped:
+            raise Interrupted(f"stopped while {name} was running")
+        told = f"it took longer than {self._timeout_s:g} s (events.timeout)"
+        if not call.done.is_set():
+            self._left[name] = caller
+            told += ", could not be ended, and runs on in the background"
+        raise EventTimeout(told, where)
+
+
+class _Call:
+    """One call, and what came of it."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class _Caller(threading.Thread):
+    """Makes calls until it is given None."""
+
+    def __init__(self) -> None:
+        super().__init__(name="pilot-events", daemon=True)
+        self.calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        try:
+            while (call := self.calls.get()) is not None:
+                try:
+                    call.result = _in_this_process(call.function)
+                except BaseException as error:  # noqa: BLE001 - raised again by who has asked
+                    call.error = error
+                finally:
+                    call.done.set()
+        except _Ended:
+            pass  # it came when its call had just ended
+
+
+def _in_this_process(function: Callable[[], T]) -> T:
+    """Call `function`; a process that it has forked, and that comes back, ends here: there is one
+    run, and it is the parent's."""
+    process = os.getpid()
+    try:
+        return function()
+    except SystemExit as exit:
+        if os.getpid() != process:
+            os._exit(exit.code if isinstance(exit.code, int) else int(exit.code is not None))
+        raise
+    finally:
+        if os.getpid() != process:
+            os._exit(1 if sys.exc_info()[1] is not None else 0)
+
+
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Have `error` raised in a thread, as soon as it runs Python code."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))

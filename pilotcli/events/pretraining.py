@@ -1,0 +1,190 @@
+"""Pretraining: collecting rows until an event has enough, then training its model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any, Protocol
+
+from pilotcli.common.errors import DriverError, Interrupted
+from pilotcli.common.signals import (
+    Bus,
+    CollectionFinished,
+    RowsCollected,
+    TrainingFinished,
+    TrainingStarted,
+)
+from pilotcli.databases.protocols import BaseDBController
+from pilotcli.events.base import ModelUpdate, PretrainingModelEvent
+from pilotcli.events.calls import EventCalls
+from pilotcli.storage.store.data_manager import DataManager
+
+__all__ = ["Pretraining", "PretrainingProgress", "PretrainingSteps", "ProgressLog"]
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingProgress:
+    """How far a pretraining has come: rows saved, iterations completed, and which of its two
+    steps are complete. What `pilot pretrain` continues from."""
+
+    rows: int = 0
+    iterations: int = 0
+    collected: bool = False
+    trained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingSteps:
+    """Which steps of a pretraining to take, beyond what the event itself enables."""
+
+    collect: bool = True
+    train: bool = True
+
+
+class ProgressLog(Protocol):
+    """Where the progress of pretrainings is kept.
+
+    `token` names the run and no other, also of another folder or machine.
+    """
+
+    token: str
+
+    def is_own(self, token: str) -> bool:
+        """Whether the token is that of a run that is kept here."""
+
+    def mark_of(self, event: str) -> str:
+        """The name under which a pretraining event marks how far its collection is."""
+
+    def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
+        """Keep how far a pretraining has come."""
+
+
+class Pretraining:
+    """Runs the pretraining events of one scheduler. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        db_controller: BaseDBController,
+        data_manager: DataManager,
+        calls: EventCalls,
+        *,
+        log: ProgressLog | None,
+        stop_requested: Callable[[], bool],
+    ) -> None:
+        self._bus = bus
+        self._db_controller = db_controller
+        self._data_manager = data_manager
+        self._calls = calls
+        self._log = log
+        self._stop_requested = stop_requested
+
+    def run(
+        self,
+        name: str,
+        event: PretrainingModelEvent,
+        progress: PretrainingProgress,
+        steps: PretrainingSteps,
+    ) -> ModelUpdate | None:
+        """Collect and train, from `progress` on; what came of the training, None without one.
+
+        Raises what the event raises, `DriverError` for a batch of another form, `StoreError`, and
+        `Interrupted` when a stop is requested.
+        """
+        # Written before the first row, so that an older pretraining's state is not gone on from.
+        self._keep_progress(name, event.data_saving_table, progress)
+        if event.enable_collection and steps.collect and not progress.collected:
+            progress = self._collect(name, event, progress)
+        if not (event.enable_training and steps.train) or progress.trained:
+            return None
+        model = event.bind_pilot_model
+        self._bus.emit(TrainingStarted(name, model.model_name))
+        started = time.perf_counter()
+        update = self._calls.call(
+            name, lambda: event.train(self._db_controller, self._data_manager)
+        )
+        elapsed_s = time.perf_counter() - started
+        self._bus.emit(TrainingFinished(name, model.model_name, elapsed_s))
+        trained = PretrainingProgress(
+            progress.rows, progress.iterations, progress.collected, trained=True
+        )
+        self._keep_progress(name, event.data_saving_table, trained)
+        return update
+
+    def _collect(
+        self, name: str, event: PretrainingModelEvent, progress: PretrainingProgress
+    ) -> PretrainingProgress:
+        """Call the event until it says that its collection is complete; each batch is saved
+        before the next call."""
+        table = event.data_saving_table
+        progress = self._saved_progress(name, table, progress)
+        started = time.perf_counter()
+        while not progress.collected:
+            if self._stop_requested():
+                raise Interrupted(f"stopped while {name} was collecting")
+            event.collected_rows = progress.rows
+            event.collection_iteration = progress.iterations
+            collected = self._calls.call(
+                name,
+                lambda: event.iterative_data_collection(self._db_controller, self._data_manager),
+            )
+            rows, terminate = _checked_batch(collected, name)
+            progress = PretrainingProgress(
+                progress.rows + len(rows), progress.iterations + 1, collected=terminate
+            )
+            mark = self._mark_of(name, progress)
+            self._data_manager.save_data_batch(table, rows, mark=mark)
+            self._keep_progress(name, table, progress)
+            elapsed_s = time.perf_counter() - started
+            self._bus.emit(
+                RowsCollected(name, table, len(rows), progress.rows, progress.iterations, elapsed_s)
+            )
+        elapsed_s = time.perf_counter() - started
+        self._bus.emit(
+            CollectionFinished(name, table, progress.rows, progress.iterations, elapsed_s)
+        )
+        return progress
+
+    def _mark_of(self, name: str, progress: PretrainingProgress) -> tuple[str, str] | None:
+        """What is saved with a batch: a kill right after it must not have the batch collected
+        again."""
+        if self._log is None:
+            return None
+        return self._log.mark_of(name), json.dumps([self._log.token, *astuple(progress)])
+
+    def _saved_progress(
+        self, name: str, table: str, progress: PretrainingProgress
+    ) -> PretrainingProgress:
+        """`progress`, or that of the batch after it, which was saved when its run was killed."""
+        if self._log is None:
+            return progress
+        text = self._data_manager.mark(table, self._log.mark_of(name))
+        if text is None:
+            return progress
+        token, *saved = json.loads(text)
+        found = PretrainingProgress(*saved)
+        if found.iterations != progress.iterations + 1 or not self._log.is_own(token):
+            return progress
+        return found
+
+    def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
+        if self._log is not None:
+            self._log.add_progress(name, table, progress)
+
+
+def _checked_batch(returned: Any, name: str) -> tuple[Sequence[Mapping[str, Any]], bool]:
+    """What `iterative_data_collection` must return, or a `DriverError` that says so."""
+    try:
+        rows, terminate = returned
+        rows = list(rows)
+    except (TypeError, ValueError):
+        rows, terminate = None, None
+    if rows is None or not all(isinstance(row, Mapping) for row in rows):
+        raise DriverError(
+            f"{name}.iterative_data_collection returned {type(returned).__name__}, "
+            "not (rows, terminate)",
+            hint="Return a list of dicts (column to value) and a bool, for example `rows, True`.",
+        )
+    return rows, bool(terminate)

@@ -1,0 +1,151 @@
+"""When events fire, without firing any: their kinds, in words, and as the plan of a run."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pilotcli.common.errors import UsageError
+from pilotcli.common.records import EventKind, FiringReason
+from pilotcli.common.signals import EventInfo
+from pilotcli.events.base import (
+    Event,
+    PeriodicModelUpdateEvent,
+    PretrainingModelEvent,
+    QueryFinishEvent,
+    WorkloadBeforeEvent,
+)
+from pilotcli.events.model import PilotModel
+
+__all__ = ["Registered", "describe", "firing_plan", "firings_in", "kind_of"]
+
+
+@dataclass(slots=True)
+class Registered:
+    """An event with its name and its counts."""
+
+    name: str
+    event: Event
+    kind: EventKind
+    fired: int = 0
+    failed: int = 0
+
+    @property
+    def model(self) -> PilotModel | None:
+        """The model that the event trains or updates."""
+        if isinstance(self.event, PeriodicModelUpdateEvent):
+            return self.event.pilot_model
+        if isinstance(self.event, PretrainingModelEvent):
+            return self.event.bind_pilot_model
+        return None
+
+
+def kind_of(event: Event | type[Event]) -> EventKind:
+    """Which of the four kinds an event, or a class of events, is.
+
+    Raises `UsageError` for anything else.
+    """
+    cls = event if isinstance(event, type) else type(event)
+    for base, kind in _KINDS:
+        if issubclass(cls, base):
+            return kind
+    raise UsageError(
+        f"{cls.__name__} is no event",
+        hint="An event derives from " + ", ".join(base.__name__ for base, _ in _KINDS) + ".",
+    )
+
+
+_KINDS: tuple[tuple[type[Event], EventKind], ...] = (
+    (PeriodicModelUpdateEvent, EventKind.PERIODIC_UPDATE),
+    (QueryFinishEvent, EventKind.QUERY_FINISH),
+    (WorkloadBeforeEvent, EventKind.WORKLOAD_BEFORE),
+    (PretrainingModelEvent, EventKind.PRETRAINING),
+)
+
+
+def describe(registered: Registered) -> EventInfo:
+    """When the event fires, in words.
+
+    Raises `UsageError` for an event whose base class was never initialised.
+    """
+    try:
+        return _described(registered)
+    except AttributeError as exc:
+        raise UsageError(
+            f"the event {registered.name!r} is not complete: {exc}",
+            hint="Its __init__ must call super().__init__(...) with the base's arguments.",
+        ) from exc
+
+
+def _described(registered: Registered) -> EventInfo:
+    event = registered.event
+    fires = "before the first query"
+    if isinstance(event, QueryFinishEvent):
+        every = event.interval_count
+        fires = "after every query" if every == 1 else f"after every {every} queries"
+        if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
+            fires = f"at the start, {fires}"
+    elif isinstance(event, WorkloadBeforeEvent):
+        fires = fires if event.enable else "never (enable=False)"
+    elif isinstance(event, PretrainingModelEvent):
+        steps = {
+            f"collects into {event.data_saving_table}": event.enable_collection,
+            "trains": event.enable_training,
+        }
+        done = " and ".join(step for step, enabled in steps.items() if enabled)
+        fires = f"before the run: {done}" if done else "never (neither collects nor trains)"
+    model = registered.model
+    return EventInfo(
+        registered.name,
+        registered.kind,
+        fires,
+        model.model_name if model else None,
+        registered.fired,
+        registered.failed,
+    )
+
+
+def firing_plan(
+    events: Sequence[Registered], queries: int
+) -> Iterator[tuple[FiringReason, int, str]]:
+    """Every firing of a run over `queries` queries in its order: why, after how many finished
+    queries, and which event. No event is called."""
+    for registered in events:
+        if registered.kind is EventKind.PRETRAINING:
+            yield "pretraining", 0, registered.name
+    for registered in events:
+        event = registered.event
+        if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
+            yield "init", 0, registered.name
+    for registered in events:
+        event = registered.event
+        if isinstance(event, WorkloadBeforeEvent) and event.enable and queries:
+            yield "workload_before", 0, registered.name
+    # The next firing of each event, in the events' order: what is not due costs nothing.
+    due = [
+        (one.event.interval_count, place)
+        for place, one in enumerate(events)
+        if isinstance(one.event, QueryFinishEvent) and one.event.interval_count <= queries
+    ]
+    intervals = {place: interval for interval, place in due}
+    heapq.heapify(due)
+    while due:
+        after_query, place = due[0]
+        yield "interval", after_query, events[place].name
+        following = after_query + intervals[place]
+        if following <= queries:
+            heapq.heapreplace(due, (following, place))
+        else:
+            heapq.heappop(due)
+
+
+def firings_in(events: Sequence[Registered], queries: int) -> int:
+    """How many firings `firing_plan` tells of, without going through them."""
+    at_intervals = sum(
+        queries // one.event.interval_count
+        for one in events
+        if isinstance(one.event, QueryFinishEvent)
+    )
+    others = sum(why != "interval" for why, _, _ in firing_plan(events, min(queries, 1)))
+    return at_intervals + others

@@ -1,0 +1,1 @@
+"""Queries through sessions: one query's walk, rounds, workers."""

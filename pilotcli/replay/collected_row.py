@@ -1,0 +1,59 @@
+"""What is collected about a query: the pulls that it needs, and the row that it becomes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pilotcli.common.records import JsonText, Query, QueryStatus
+from pilotcli.config.model import CollectSection
+from pilotcli.databases.protocols import Rows
+from pilotcli.steering.requests import Pulls, Steered
+
+__all__ = ["collected_row", "pulls_for"]
+
+
+def pulls_for(collect: CollectSection) -> Pulls:
+    """What is to be taken out of the server about each query, besides its rows and its time."""
+    return Pulls(
+        execution_time=collect.server_times,
+        physical_plan=collect.physical_plan,
+        actual_rows=collect.actual_rows,
+        estimated_cost=collect.estimated_cost,
+        subquery_cards=collect.subquery_cards,
+        buffercache=collect.buffercache,
+    )
+
+
+def collected_row(
+    collect: CollectSection,
+    query: Query,
+    status: QueryStatus,
+    elapsed_s: float,
+    rows: Rows,
+    steered: Steered | None,
+) -> dict[str, Any]:
+    """The row to store about a query; `steered` is what was pulled, None where nothing was."""
+    row: dict[str, Any] = {"label": query.label, "sql": query.sql, "status": status}
+    if collect.execution_time:
+        row["execution_time"] = elapsed_s
+    if collect.records:
+        records = [list(one) for one in rows.rows] if status == "ok" else None
+        row["records"] = json.loads(json.dumps(records, default=str))
+        if collect.max_rows is not None:
+            row["row_count"] = rows.row_count
+    if steered is None:
+        return row
+    if collect.server_times:
+        row["planning_time"] = steered.planning_s
+        row["server_execution_time"] = steered.execution_s
+    if collect.physical_plan or collect.actual_rows:
+        text = steered.plan_text
+        row["physical_plan"] = None if text is None else JsonText(text)
+    if collect.estimated_cost:
+        row["estimated_cost"] = steered.estimated_cost
+    if collect.subquery_cards:
+        row["subquery_2_card"] = steered.cards
+    if collect.buffercache:
+        row["buffercache"] = steered.buffercache
+    return row

@@ -1,0 +1,169 @@
+"""The replay of a workload: rounds of queries, one or several workers, and a way to stop.
+
+Units (see `pilotcli.replay.units`) are taken in the workload's order, or in a random one.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from pilotcli.common.records import Query
+from pilotcli.common.signals import Notice
+from pilotcli.config.model import RunSection
+from pilotcli.databases.protocols import Session
+from pilotcli.replay.scheduler import PilotScheduler
+from pilotcli.replay.tally import Tally
+from pilotcli.replay.units import (
+    Begun,
+    Progress,
+    Shared,
+    left_units,
+    may_have_taken_effect,
+    transaction_units,
+)
+from pilotcli.replay.worker import Worker
+
+__all__ = ["Replay"]
+
+
+class Replay:
+    """Replays `workload` through `scheduler`, in as many rounds and workers as `options` say."""
+
+    def __init__(
+        self,
+        scheduler: PilotScheduler,
+        workload: Iterable[Query],
+        options: RunSection,
+        stop: threading.Event,
+        progress: Progress | None = None,
+    ) -> None:
+        self.tally = Tally()
+        self.complete = False
+        """Whether every round came to its end."""
+        self.begun: float | None = None
+        """`time.perf_counter()` when the first round began, after warm-up."""
+        self._scheduler = scheduler
+        self._workload = workload
+        self._options = options
+        self._stop = stop
+        self._progress = progress or Progress()
+        self._warmup = 0
+        scheduler.on_result = self.tally.add
+        self._sessions: list[Session] = []
+        self._errors: list[BaseException] = []
+
+    def run(self) -> None:
+        """Warm up, then replay every round. Returns early when a stop is requested.
+
+        Raises `DatabaseError` when the database is lost for good, `WorkloadError` when the
+        workload cannot be read on.
+        """
+        options = self._options
+        # What was made until here stays: the collector need not look at it again and again.
+        gc.freeze()
+        first = next(iter(self._workload), None) if self._scheduler.steering.for_workload else None
+        self._scheduler.before_workload(first.sql if first is not None else "")
+        self._scheduler.fire_due()
+        # A run that is continued in a round needs no warm-up: that was before.
+        warmups = 0 if self._progress.rounds else options.warmup
+        rounds = itertools.chain((0,) * warmups, range(1, options.repeat + 1))
+        for number, round in enumerate(rounds):
+            if self._over():
+                return
+            if round and self.begun is None:
+                self.begun = time.perf_counter()
+            self._warmup = number
+            units = self._units(round)
+            if options.workers > 1:
+                units = Shared(units)
+            workers = [
+                threading.Thread(
+                    target=self._work, args=(units, round, number), name=f"pilot-worker-{number}"
+                )
+                for number in range(1, options.workers)
+            ]
+            for worker in workers:
+                worker.start()
+            self._work(units, round, 0)
+            for worker in workers:
+                worker.join()
+            if self._errors:
+                raise self._errors[0]
+        self.complete = not self._over()
+
+    def cancel(self) -> None:
+        """Cancel the queries that are running; may be called from any thread."""
+        for session in tuple(self._sessions):
+            session.cancel()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `fail_fast` ended the replay."""
+        if not self._options.fail_fast:
+            return False
+        failed = self.tally.failures > self._options.max_failures
+        return failed or bool(self._scheduler.event_runner.failures)
+
+    def _units(self, round: int) -> Iterator[Sequence[Query]]:
+        progress = self._progress
+        done = progress.rounds.get(round) if round else progress.warmups.get(self._warmup)
+        units = self._all_units(round)
+        if done is None:
+            return units
+        left = left_units(units, done, one_session=self._options.workers == 1)
+        return self._told_of_effects(left) if round and progress.killed else left
+
+    def _told_of_effects(self, units: Iterator[Sequence[Query]]) -> Iterator[Sequence[Query]]:
+        """The units, of which the first may have been under way when the run was killed."""
+        for number, unit in enumerate(units):
+            if number < self._options.workers:
+                query = may_have_taken_effect(unit)
+                if query is not None:
+                    place = f" ({query.file}:{query.line})" if query.file else ""
+                    text = f"{query.label}{place} may have been carried out when the run was killed"
+                    self._scheduler.bus.emit(Notice("warning", f"{text}; it runs again"))
+            yield unit
+
+    def _all_units(self, round: int) -> Iterator[Sequence[Query]]:
+        options = self._options
+        if options.shuffle:
+            shuffled = list(transaction_units(self._workload))
+            random.Random(f"{options.seed}/{round}").shuffle(shuffled)
+            return iter(shuffled)
+        if options.workers > 1:
+            return transaction_units(self._workload)
+        return ((query,) for query in self._workload)
+
+    def _work(self, units: Iterator[Sequence[Query]], round: int, number: int) -> None:
+        worker = Worker(self._scheduler, self._options, self._stop, self._sessions, number)
+        try:
+            worker.connect()
+            while not self._over():
+                unit = next(units, None)
+                if unit is None:
+                    break
+                if type(unit) is Begun:
+                    worker.again(unit[: unit.again])
+                    unit = unit[unit.again :]
+                for query in unit:
+                    if len(unit) > 1 and self._over():
+                        break
+                    if round:
+                        worker.run(query, round)
+                    else:
+                        worker.warm(query, self._warmup)
+        except BaseException as exc:  # noqa: BLE001 - raised again by run()
+            self._errors.append(exc)
+            self.cancel()
+        finally:
+            worker.leave()
+
+    def _over(self) -> bool:
+        if self._stop.is_set() or self._errors:
+            return True
+        return self._options.fail_fast and self.stopped_early

@@ -1,0 +1,477 @@
+"""PilotScheduler: one query's walk, from its text to its result and the events after it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol
+
+from pilotcli.common.errors import (
+    CapabilityError,
+    DatabaseError,
+    DriverError,
+    PilotError,
+    QueryCancelled,
+    QueryError,
+    QueryTimeout,
+    StorageError,
+    UsageError,
+)
+from pilotcli.common.records import STOPPED, Query, QueryResult, QueryStatus, SteeringReport
+from pilotcli.common.signals import Bus, Notice, QueryFinished, QueryStarted
+from pilotcli.config import PilotConfig, PostgreSQLConfig
+from pilotcli.config.model import CollectSection, SteeringSection
+from pilotcli.databases import open_target
+from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
+from pilotcli.events.base import Event
+from pilotcli.events.pretraining import PretrainingProgress
+from pilotcli.events.runner import CountMode, EventLog, EventRunner, PastFirings
+from pilotcli.replay.collected_row import collected_row, pulls_for
+from pilotcli.steering.requests import Steered
+from pilotcli.steering.workload_steering import Steering
+from pilotcli.storage.store.data_manager import DataManager
+from pilotcli.workload import leading_keyword
+
+__all__ = ["Answer", "PilotScheduler", "RunLog", "SchedulerFactory"]
+
+_NO_ROWS = Rows()
+Answer = Callable[[Rows], str]
+"""Makes the digest of a result's rows."""
+MOST_ATTEMPTS = 3
+"""How often a query is sent at most whose connection is lost each time: it may be the reason."""
+NOTES_SHOWN = 20
+"""Different words to the user about steering; more of them are in the journal alone."""
+
+
+class RunLog(EventLog, Protocol):
+    """Where a run is kept: the journal's writer, or nothing."""
+
+    def add_result(self, query: Query, result: QueryResult) -> None:
+        """Keep one result; must cost microseconds."""
+
+    def add_warmed(self, round: int, seq: int) -> None:
+        """Keep that a query of the warm-up round `round`, from 0, has ended; likewise."""
+
+
+class PilotScheduler:
+    """Runs queries, collects what was asked for, and fires the registered events.
+
+    As PilotScope documents it: create, register, `init()`, then `execute(sql)` for each query.
+
+        with SchedulerFactory.create_scheduler(PostgreSQLConfig()) as scheduler:
+            scheduler.register_required_data("plans", pull_physical_plan=True)
+            scheduler.register_events([MyEvent(config)])
+            scheduler.init()
+            rows = scheduler.execute("SELECT 1")
+
+    The runner gives it a target, a bus and a log that it shares with the rest of a run. Several
+    threads may walk queries at once, each with a session of its own; what follows a query
+    (recording, counting, events) happens for one query at a time.
+    """
+
+    data_manager_class: type[DataManager] = DataManager
+    config_class: type[PostgreSQLConfig] = PostgreSQLConfig
+    """Of what events and handlers of a run receive as their config."""
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        *,
+        target: Target | None = None,
+        bus: Bus | None = None,
+        log: RunLog | None = None,
+        run_id: int | None = None,
+        count: CountMode = "finished",
+        stop: threading.Event | None = None,
+        steering: SteeringSection | None = None,
+        event_timeout_s: float | None = None,
+    ) -> None:
+        self.config = config
+        self.bus = bus or Bus()
+        self._owns_target = target is None
+        self.target = target if target is not None else open_target(config)
+        self.db_controller = self.controller()
+        self.data_manager = self.data_manager_class(config)
+        self.stop = stop or threading.Event()
+        self.event_runner = EventRunner(
+            self.bus,
+            self.db_controller,
+            self.data_manager,
+            log=log,
+            run_id=run_id,
+            count=count,
+            stop_requested=self.stop.is_set,
+            timeout_s=event_timeout_s,
+        )
+        self.last_result: QueryResult | None = None
+        self.on_result: Callable[[QueryResult], object] | None = None
+        """Told of each result as soon as it is recorded, before events fire; by one thread at a
+        time."""
+        self.watchers: list[Callable[[QueryResult], object]] = []
+        """Told of each result before events fire, as `on_result` is."""
+        self.answer: Answer | None = None
+        """Makes the digest of rows that is recorded with each result that is `ok`."""
+        self.on_plan: Callable[[Query, int, str], object] | None = None
+        """Told of each plan that was pulled (JSON), with its query and round."""
+        self.finished = 0
+        self._log = log
+        self._collect: CollectSection | None = None
+        self._table = ""
+        self._max_rows: int | None = None
+        self.steering = Steering(config, self.target, steering or SteeringSection())
+        self._steered = False
+        self._workload_begun = False
+        self._noted: set[str] = set()
+        self._lock = threading.RLock()
+        self._session: Session | None = None
+
+    def controller(self) -> BaseDBController:
+        """A new controller for events."""
+        return self.target.controller()
+
+    def register_events(self, events: Event | Iterable[Event]) -> None:
+        """Add events; they fire in this order. Raises `UsageError` for what is no event."""
+        for event in [events] if isinstance(events, Event) else events:
+            self.event_runner.register(event)
+
+    def register_custom_handlers(self, handlers: Any) -> None:
+        """Add a push handler, or several; they are asked in this order.
+
+        Raises `UsageError` for what is none.
+        """
+        self.steering.register(handlers)
+
+    def register_required_data(
+        self,
+        table_name_for_store_data: str,
+        pull_execution_time: bool = False,
+        pull_physical_plan: bool = False,
+        pull_subquery_2_cards: bool = False,
+        pull_buffer_cache: bool = False,
+        pull_estimated_cost: bool = False,
+        pull_records: bool = False,
+    ) -> None:
+        """Store one row a query in the store's table `table_name_for_store_data`.
+
+        Its columns: `sql`, `label`, `status` and, as asked for, `execution_time` (seconds, as
+        measured here), `physical_plan` (as JSON), `estimated_cost`, `records` (as JSON),
+        `subquery_2_card` (sub-plan query to estimated rows, as JSON) and `buffercache` (relation
+        to cached blocks, as JSON).
+        """
+        self.collect(
+            CollectSection(
+                table=table_name_for_store_data,
+                execution_time=pull_execution_time,
+                physical_plan=pull_physical_plan,
+                estimated_cost=pull_estimated_cost,
+                records=pull_records,
+                subquery_cards=pull_subquery_2_cards,
+                buffercache=pull_buffer_cache,
+            )
+        )
+
+    def collect(self, section: CollectSection) -> None:
+        """Store what `section` names about each query from here on."""
+        self._max_rows = section.max_rows
+        if section.table is None:
+            return
+        self._collect, self._table = section, section.table
+        self.steering.pulls = pulls_for(section)
+
+    def prepare(self) -> None:
+        """Find out before the first query whether the store and the server can do what is asked.
+
+        The planner module is built here, where it is needed and missing. Raises `StoreError`, and
+        as `open_session` does.
+        """
+        if self._collect is not None:
+            self.data_manager.connect()
+        if self.steering:
+            self.open_session(None).close()
+
+    def open_session(self, timeout_s: float | None) -> Session:
+        """A session to walk queries in, made ready for what is pushed and pulled.
+
+        Raises `DatabaseError`, and `CapabilityError` for what the server cannot do at all.
+        """
+        session = self.target.session(timeout_s=timeout_s, max_rows=self._max_rows)
+        self._steered = bool(self.steering)
+        if self._steered:
+            try:
+                self.steering.open(session)
+            except BaseException:
+                session.close()
+                raise
+        return session
+
+    def init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
+        """Fire what fires before the application: pretraining events, then updates on init.
+
+        `progress` says, by event name, from where pretraining goes on. Call it after everything is
+        registered and before the first `execute`.
+        """
+        with self._lock:
+            self.event_runner.on_init(progress)
+
+    def execute(self, sql: str) -> Sequence[Row]:
+        """Run one query with all that is registered, and return its rows.
+
+        The result, whatever it is, is recorded, and due events have fired by the time this returns;
+        `last_result` holds it. Raises `QueryTimeout`, `QueryCancelled` or `QueryError` when the
+        query did not end well, and `DatabaseError` when the connection was lost.
+        """
+        return self.run(sql).rows
+
+    def run(self, sql: str) -> Rows:
+        """As `execute`; the rows with their columns."""
+        self.before_workload(sql)
+        if self._session is None or self._session.closed:
+            self._session = self.open_session(self.config.sql_execution_timeout)
+        seq = self.finished + 1
+        query = Query(seq=seq, label=f"q{seq}", sql=sql, command=leading_keyword(sql))
+        _, rows, error = self.walk(self._session, query)
+        if error is not None:
+            raise error
+        return rows
+
+    def before_workload(self, first_sql: str, *, handlers: bool = True) -> None:
+        """Fire the `WorkloadBeforeEvent`s and carry out what handlers want for the whole workload,
+        once; `execute` does it by itself. `first_sql` is the first query's text. Without `handlers`
+        it is the caller who carries that out.
+
+        Raises `DriverError` when a handler fails.
+        """
+        with self._lock:
+            self.event_runner.before_workload()
+            if not self._workload_begun:
+                self._workload_begun = True
+                if handlers:
+                    self.push_for_workload(first_sql)
+
+    def push_for_workload(self, first_sql: str) -> None:
+        """Carry out what handlers want for the whole workload. Raises `DriverError`."""
+        with self._lock:
+            for done in self.steering.before_workload(self.db_controller, first_sql):
+                self.bus.emit(Notice("info", f"for this workload: {done}"))
+
+    def restore(self, finished: int, firings: PastFirings) -> None:
+        """Go on with a run of which so many queries have ended; call it after all is registered."""
+        with self._lock:
+            self.finished = finished
+            self.event_runner.restore(firings)
+
+    def fire_due(self) -> None:
+        """Fire the events that were due after the last query of a run that is continued."""
+        with self._lock:
+            if self.finished:
+                self.event_runner.fire_due(self.finished)
+
+    def warm(self, session: Session, query: Query, round: int, worker: int) -> None:
+        """Run `query` in the warm-up round `round`, from 0: without result, rows and events."""
+        self.bus.emit(QueryStarted(query, 0, worker))
+        self.run_in(session, query, 0, worker)
+        if self._log is not None and not self.stop.is_set():
+            self._log.add_warmed(round, query.seq)
+
+    def walk(
+        self,
+        session: Session,
+        query: Query,
+        round: int = 1,
+        worker: int = 0,
+        *,
+        refused: PilotError | None = None,
+        lost: Callable[[Query], Session | None] | None = None,
+        answer: Answer | None = None,
+    ) -> tuple[QueryResult, Rows, PilotError | None]:
+        """Run `query` in `session`, record it, fire what is due; never raises for the query.
+
+        With `refused` it is recorded with that error and not run. `lost` is asked, when the
+        connection was lost meanwhile, for a session in which to run it once more; what it raises
+        is passed on, and then nothing is recorded. `answer` makes the digest of the rows that is
+        recorded with a result that is `ok`. Returns the query's result, its rows, and the
+        error that it ended with.
+        """
+        if self.bus.hears(QueryStarted):
+            self.bus.emit(QueryStarted(query, round, worker))
+        result, rows, error, pulled = self.run_in(session, query, round, worker, refused)
+        if lost is not None and refused is None and session.closed:
+            attempts = 1
+            while (
+                session.closed
+                and attempts < MOST_ATTEMPTS
+                and not isinstance(error, (QueryTimeout, QueryCancelled))
+                and (again := lost(query)) is not None
+            ):
+                session, attempts = again, attempts + 1
+                result, rows, error, pulled = self.run_in(session, query, round, worker)
+            result = result._replace(attempts=attempts)
+        answer = answer or self.answer
+        if answer is not None and error is None:
+            result = result._replace(answer=answer(rows))
+        stopped = result.status == "cancelled" and self.stop.is_set()
+        if stopped:
+            result, pulled = result._replace(error=STOPPED), None
+        with self._lock:
+            self.finished += 1
+            self.last_result = result
+            file = None
+            try:
+                if pulled is not None:
+                    file = self.data_manager.keep(self._table, pulled, self.finished)
+                if self._log is not None:
+                    self._log.add_result(query, result)
+            except StorageError:
+                # It is in no record: the run has not got so far, and a resumed one runs it again.
+                self.finished -= 1
+                raise
+            if self.on_result is not None:
+                self.on_result(result)
+            for watcher in self.watchers:
+                watcher(result)
+            if pulled is not None:
+                self.data_manager.append(self._table, pulled, number=self.finished, file=file)
+            self.bus.emit(QueryFinished(query, result))
+            if not stopped:
+                self.event_runner.query_finished(result.status == "ok", self.finished)
+        return result, rows, error
+
+    def run_in(
+        self,
+        session: Session,
+        query: Query,
+        round: int = 1,
+        worker: int = 0,
+        refused: PilotError | None = None,
+    ) -> tuple[QueryResult, Rows, PilotError | None, dict[str, Any] | None]:
+        """Run `query` without recording it; the last value is the row to be stored about it."""
+        status: QueryStatus = "ok"
+        error: PilotError | None = None
+        rows, inference_s, collection_s = _NO_ROWS, 0.0, 0.0
+        planning_s: float | None = None
+        execution_s: float | None = None
+        steering_s = 0.0
+        steered: Steered | None = None
+        report: SteeringReport | None = None
+        started_at = time.time()
+        if refused is not None:
+            status, error, elapsed_s = "error", refused, 0.0
+        elif self._steered:
+            steered, inference_s = self.steering.run(session, query, pull=round > 0)
+            rows, error, elapsed_s = steered.rows, steered.error, steered.elapsed_s
+            collection_s, report = steered.collection_s, steered.report
+            planning_s, execution_s = steered.planning_s, steered.execution_s
+            steering_s = steered.steering_s
+            if error is not None:
+                status = _status_of(error)
+            if steered.notes or report is not None:
+                self._note(query, steered)
+        else:
+            started = time.perf_counter()
+            try:
+                rows = session.execute(query.sql, query.copy)
+            except (QueryError, DatabaseError) as exc:
+                status, error = _status_of(exc), exc
+            elapsed_s = time.perf_counter() - started
+        if self.on_plan is not None and steered is not None and steered.plan_text is not None:
+            self.on_plan(query, round, steered.plan_text)
+        pulled = None
+        if self._collect is not None and round > 0:
+            pulled = collected_row(self._collect, query, status, elapsed_s, rows, steered)
+        message = sqlstate = None
+        if error is not None:
+            message = error.message
+            sqlstate = error.sqlstate if isinstance(error, QueryError) else None
+        # A QueryResult by what its constructor does, without the call in between: one for each
+        # query, at less than half of the cost.
+        result = tuple.__new__(
+            QueryResult,
+            (
+                query.seq,
+                query.label,
+                status,
+                started_at,
+                elapsed_s,
+                rows.row_count,
+                message,
+                sqlstate,
+                inference_s,
+                collection_s,
+                round,
+                worker,
+                query.file,
+                query.line,
+                report,
+                1,
+                planning_s,
+                execution_s,
+                steering_s,
+                None,
+            ),
+        )
+        return result, rows, error, pulled
+
+    def cancel(self) -> None:
+        """End what events are doing; to be called again and again, from any thread, once the stop
+        is requested."""
+        self.db_controller.cancel()
+        self.event_runner.calls.interrupt()
+
+    def close(self) -> None:
+        """Write what is buffered and let go of every connection; safe to call twice."""
+        try:
+            self.data_manager.close()
+        finally:
+            self.event_runner.calls.close()
+            self.steering.close()
+            self.db_controller.close()
+            if self._session is not None:
+                self._session.close()
+            if self._owns_target:
+                self.target.close()
+
+    def __enter__(self) -> PilotScheduler:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _note(self, query: Query, steered: Steered) -> None:
+        """Tell the user once of each thing that was not done."""
+        told = list(steered.notes)
+        if steered.report is not None:
+            told.extend(f"not applied, {why}: {what}" for what, why in steered.report.ignored)
+            if steered.report.native is not None:
+                told.append(f"ran unsteered: {steered.report.native}")
+        for text in told:
+            kind = text.split(":", 1)[0]
+            if kind not in self._noted and len(self._noted) < NOTES_SHOWN:
+                self._noted.add(kind)
+                self.bus.emit(Notice("warning", f"{query.label}: {text}"))
+
+
+def _status_of(error: PilotError) -> QueryStatus:
+    """How a query ended that raised `error`."""
+    if isinstance(error, QueryTimeout):
+        return "timeout"
+    if isinstance(error, QueryCancelled):
+        return "cancelled"
+    return "steering_error" if isinstance(error, (DriverError, CapabilityError)) else "error"
+
+
+class SchedulerFactory:
+    """Makes schedulers, under PilotScope's name."""
+
+    @staticmethod
+    def create_scheduler(config: PilotConfig) -> PilotScheduler:
+        """A scheduler for the database that `config` names; it connects at once."""
+        if not isinstance(config, PilotConfig):
+            raise UsageError(f"create_scheduler takes a PilotConfig, not {type(config).__name__}")
+        return PilotScheduler(config)

@@ -1,0 +1,92 @@
+"""What a run came to so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pilotcli.common.records import STOPPED, QueryResult, QueryStatus, SteeringReport, no_queries
+
+__all__ = ["SLOWEST_KEPT", "Tally"]
+
+SLOWEST_KEPT = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run came to so far; warm-up does not count."""
+
+    statuses: dict[QueryStatus, int] = field(default_factory=no_queries)
+    query_s: float = 0.0
+    steered: int = 0
+    """Queries for which something was pushed."""
+    ignored: int = 0
+    """Pushes that were not applied."""
+    native: int = 0
+    """Queries that ran unsteered because their steering failed."""
+    stopped: int = 0
+    """Queries that the user's stop has cancelled; they run again when the run goes on."""
+    _kept: dict[int, QueryResult] = field(default_factory=dict)
+    """The slowest execution of each of the slowest queries, by the query's number."""
+    _least_s: float = -1.0
+    """An execution up to here is none of the slowest."""
+
+    def add(self, result: QueryResult) -> None:
+        """Count one result."""
+        self.statuses[result.status] += 1
+        self.query_s += result.elapsed_s
+        self.stopped += result.status == "cancelled" and result.error == STOPPED
+        if result.steering is not None:
+            self._add_steering(result.steering)
+        if result.elapsed_s > self._least_s:
+            self._keep(result)
+
+    def restore(
+        self,
+        statuses: Mapping[QueryStatus, int],
+        query_s: float,
+        reports: Iterable[SteeringReport],
+        slowest: Iterable[QueryResult],
+    ) -> None:
+        """Count the results of the earlier part of a run that is continued."""
+        for status, number in statuses.items():
+            self.statuses[status] += number
+        self.query_s += query_s
+        for report in reports:
+            self._add_steering(report)
+        for result in slowest:
+            self._keep(result)
+
+    def _add_steering(self, report: SteeringReport) -> None:
+        if report.native is not None:
+            self.native += 1
+            return
+        self.steered += 1
+        self.ignored += len(report.ignored)
+
+    def _keep(self, result: QueryResult) -> None:
+        kept = self._kept
+        before = kept.get(result.seq)
+        if before is not None and before.elapsed_s >= result.elapsed_s:
+            return
+        kept[result.seq] = result
+        if len(kept) > SLOWEST_KEPT:
+            del kept[min(kept, key=lambda seq: kept[seq].elapsed_s)]
+        if len(kept) == SLOWEST_KEPT:
+            self._least_s = min(one.elapsed_s for one in kept.values())
+
+    @property
+    def queries(self) -> int:
+        """Queries that ended in any way."""
+        return sum(self.statuses.values())
+
+    @property
+    def failures(self) -> int:
+        """Queries that ended otherwise than `ok`; those that the user's stop has cancelled do not
+        count, unlike those that somebody else has, or a time-out that is not pilot's."""
+        return self.queries - self.statuses["ok"] - self.stopped
+
+    @property
+    def slowest(self) -> tuple[QueryResult, ...]:
+        """The slowest queries, each with its slowest execution, slowest first."""
+        return tuple(sorted(self._kept.values(), key=lambda one: (-one.elapsed_s, one.seq)))

@@ -1,0 +1,173 @@
+"""One worker of a replay: its session, and what becomes of it when the connection is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+
+from pilotcli.common.errors import DatabaseError, Interrupted, PilotError, QueryError
+from pilotcli.common.records import Query, QueryResult
+from pilotcli.common.signals import Notice
+from pilotcli.config.model import RunSection
+from pilotcli.databases.protocols import Session
+from pilotcli.replay.scheduler import Answer, PilotScheduler
+from pilotcli.replay.units import KEPT, WRITES, ends_block, remember
+
+__all__ = ["Worker"]
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 2.0
+_BLOCK_LOST = DatabaseError("not run: the connection was lost inside its transaction block")
+_READS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW"})
+
+
+class Worker:
+    """Replays units in a session of its own; used by one thread.
+
+    When the connection is lost, the server is waited for up to `run.reconnect`. The new session
+    gets the settings that the workload has made in the old one, and the statements of an open
+    block, which the server has rolled back. The statement that was lost runs again if it only
+    reads, or ran inside such a block; else nobody knows whether it took effect, and its error
+    stands.
+    """
+
+    def __init__(
+        self,
+        scheduler: PilotScheduler,
+        options: RunSection,
+        stop: threading.Event,
+        sessions: list[Session],
+        number: int,
+    ) -> None:
+        self._scheduler = scheduler
+        self._options = options
+        self._stop = stop
+        self._sessions = sessions
+        self._number = number
+        self._session: Session | None = None
+        self._settings: list[Query] = []
+        self._block: list[Query] = []
+        self._block_lost = False
+
+    def connect(self) -> None:
+        """Open the session. Raises `DatabaseError`."""
+        self._session = self._scheduler.open_session(self._options.timeout)
+        self._sessions.append(self._session)
+
+    def again(self, queries: Sequence[Query]) -> None:
+        """Run what has run before, without a record, to bring the session to where it was."""
+        session = self._open()
+        for query in queries:
+            with contextlib.suppress(QueryError):
+                session.execute(query.sql, query.copy)
+            remember(query, self._settings, self._block)
+
+    def warm(self, query: Query, round: int) -> None:
+        """Run a query of the warm-up round `round`, from 0."""
+        self._scheduler.warm(self._ready(), query, round, self._number)
+        self._note(query)
+
+    def run(self, query: Query, round: int, answer: Answer | None = None) -> QueryResult:
+        """Run a query and record what became of it; `answer` as in `PilotScheduler.walk`."""
+        session = self._ready()
+        refused = _BLOCK_LOST if self._block_lost else None
+        result, _, _ = self._scheduler.walk(
+            session, query, round, self._number, refused=refused, lost=self._lost, answer=answer
+        )
+        if refused is not None:
+            self._block_lost = not ends_block(query)
+        else:
+            self._note(query)
+        return result
+
+    def session(self) -> Session:
+        """The session, opened anew where it is gone. Raises as `run` does."""
+        return self._ready()
+
+    def leave(self) -> None:
+        """Close the session; an open transaction is rolled back."""
+        session = self._session
+        if session is None:
+            return
+        if session in self._sessions:
+            self._sessions.remove(session)
+        try:
+            if not session.closed and session.in_transaction:
+                session.rollback()
+        except PilotError as exc:
+            self._scheduler.bus.emit(Notice("warning", exc.message))
+        session.close()
+
+    def _open(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    def _note(self, query: Query) -> None:
+        """Remember what a new session would need after this query."""
+        if self._open().closed:
+            # The block, if there was one, is gone with the connection.
+            self._block_lost = bool(self._block) and not ends_block(query)
+            self._block.clear()
+        elif self._block or query.command not in _READS:
+            remember(query, self._settings, self._block)
+            if self._block and not self._open().in_transaction:
+                self._block.clear()
+
+    def _ready(self) -> Session:
+        """The session, opened anew when it is gone: an event may have restarted the server."""
+        if self._open().closed:
+            block = self._block[:]
+            self._block.clear()
+            self._reconnect()
+            if len(block) < KEPT:
+                self.again(block)
+            else:
+                self._block_lost = True
+        return self._open()
+
+    def _lost(self, query: Query) -> Session | None:
+        """A session in which to run `query` again, whose connection was lost while it ran; None
+        where it must not be run again. Raises `DatabaseError` when the server stays away."""
+        if self._stop.is_set():
+            return None
+        if self._block:
+            repeat = not ends_block(query) and len(self._block) < KEPT
+        else:
+            repeat = query.command in _READS and not WRITES.search(query.sql)
+        return self._ready() if repeat else None
+
+    def _reconnect(self) -> None:
+        """Open a new session, with pauses that grow, for `run.reconnect` seconds at most.
+
+        Raises `DatabaseError` when that was not enough, `Interrupted` when a stop is requested.
+        """
+        lost = self._open()
+        if lost in self._sessions:
+            self._sessions.remove(lost)
+        bus = self._scheduler.bus
+        began, pause_s, tries = time.monotonic(), FIRST_PAUSE_S, 0
+        while True:
+            if self._stop.is_set():
+                raise Interrupted("stopped while the server was away")
+            tries += 1
+            try:
+                self.connect()
+                break
+            except DatabaseError as exc:
+                left_s = self._options.reconnect - (time.monotonic() - began)
+                if left_s <= 0:
+                    raise DatabaseError(
+                        f"the server did not come back within {self._options.reconnect:g} s: "
+                        f"{exc.message}",
+                        hint="Go on when it is there again: pilot run --resume",
+                    ) from exc
+                if tries == 1:
+                    bus.emit(Notice("warning", f"the connection was lost; waiting {left_s:.0f} s"))
+                self._stop.wait(min(pause_s, left_s))
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        bus.emit(Notice("warning", "the connection was lost; connected again"))
+        for query in self._settings:
+            with contextlib.suppress(QueryError):
+                self._open().execute(query.sql, query.copy)

@@ -1,0 +1,131 @@
+"""Turns what drivers print into signals, so that every view shows it in its order."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, Literal, TextIO
+
+from pilotcli.common.redaction import redacted
+from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Signal
+
+__all__ = ["driver_output", "own_stream", "process_output"]
+
+PATIENCE_S = 1.0
+MAX_LINE = 10_000
+"""Characters after which a line that does not end is passed on as it is."""
+
+
+class _Lines(io.TextIOBase):
+    """A text stream that emits a `DriverOutput` for each line.
+
+    `wrapped` is the stream that it stands in for; views write to that one.
+    """
+
+    def __init__(self, bus: Bus, stream: Literal["stdout", "stderr"], wrapped: Any) -> None:
+        self.wrapped = wrapped
+        self._bus = bus
+        self._stream: Literal["stdout", "stderr"] = stream
+        self._begun = ""
+        self._passed_on = False
+        self._lock = threading.RLock()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, self._begun = (self._begun + text).split("\n")
+            if lines and self._passed_on and not lines[0]:
+                del lines[0]  # the end of a line whose beginning was all of it
+            self._passed_on = len(self._begun) > MAX_LINE
+            if self._passed_on:
+                lines.append(self._begun)
+                self._begun = ""
+            for line in lines:
+                # A progress bar rewrites its line; what it ends as is what it says.
+                shown = redacted(line.rstrip("\r").rpartition("\r")[2])
+                self._bus.emit(DriverOutput(shown, self._stream))
+        return len(text)
+
+    def finish(self) -> None:
+        """Pass on a last line without an end."""
+        with self._lock:
+            if self._begun:
+                self.write("\n")
+
+
+@contextlib.contextmanager
+def process_output(bus: Bus) -> Iterator[None]:
+    """While this is open, what reaches the process's own standard output and error goes to `bus`:
+    the output of programs that drivers start, and of libraries that are not Python's.
+
+    Views must write to another descriptor (`own_stream`), and nothing else of pilot to these.
+    """
+    with contextlib.ExitStack() as restore:
+        _redirect(1, _Lines(bus, "stdout", None), restore)
+        _redirect(2, _Lines(bus, "stderr", None), restore)
+        yield
+
+
+def _redirect(number: int, lines: _Lines, restore: contextlib.ExitStack) -> None:
+    """Let the descriptor `number` lead to `lines`, until `restore` is closed."""
+    reading, writing = os.pipe()
+    before = os.dup(number)
+    os.dup2(writing, number)
+    os.close(writing)
+
+    def pass_on() -> None:
+        with os.fdopen(reading, encoding="utf-8", errors="replace", newline="\n") as pipe:
+            for text in pipe:
+                lines.write(text)
+        lines.finish()
+
+    thread = threading.Thread(target=pass_on, name=f"pilot-output-{number}", daemon=True)
+    thread.start()
+
+    def undo() -> None:
+        os.dup2(before, number)
+        os.close(before)
+        # A program that a driver has left behind may hold the pipe open: it is not waited for.
+        thread.join(PATIENCE_S)
+
+    restore.callback(undo)
+
+
+@contextlib.contextmanager
+def own_stream() -> Iterator[TextIO | None]:
+    """Standard output under a descriptor of its own, for a view; None where it has none."""
+    try:
+        number = os.dup(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):
+        yield None
+        return
+    sys.stdout.flush()
+    with os.fdopen(number, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def driver_output(bus: Bus) -> Iterator[None]:
+    """While this is open, `sys.stdout` and `sys.stderr` of the whole process go to `bus`."""
+    before = sys.stdout, sys.stderr
+    out, err = _Lines(bus, "stdout", before[0]), _Lines(bus, "stderr", before[1])
+
+    def end_lines(_: Signal) -> None:
+        # What an event leaves without a line end is not glued to the next one's.
+        out.finish()
+        err.finish()
+
+    bus.subscribe(end_lines, EventTriggered)
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        out.finish()
+        err.finish()

@@ -1,0 +1,137 @@
+"""What a run keeps: its journal, the progress of its pretrainings, its checkpoints' number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pilotcli.common.errors import StorageError
+from pilotcli.common.records import ModelVersion
+from pilotcli.common.signals import EventTriggered, RunFinished
+from pilotcli.config import RunConfig, shown_config
+from pilotcli.config.model import EventSpec
+from pilotcli.events.model import PilotModel
+from pilotcli.events.pretraining import PretrainingProgress
+from pilotcli.run.request import Asked
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
+from pilotcli.storage.journal import Journal, RunJournal, RunKind
+
+__all__ = ["RunLogger", "begin_run", "fingerprint"]
+
+
+class RunLogger:
+    """The `RunLog` of a scheduler, on the journal of the run's home."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        run: RunJournal,
+        store: CheckpointStore,
+        config: RunConfig,
+        *,
+        fingerprints: Mapping[str, str],
+        models: Mapping[str, PilotModel],
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._fingerprints = fingerprints
+        self._keep = {
+            models[spec.name].model_name: spec.keep
+            for spec in config.models
+            if spec.keep is not None
+        }
+        self._run = run
+        self.run_id = run.run_id
+        self.token = self._token(run.run_id)
+        self.add_result = run.add_result
+        self.add_warmed = run.add_warmed
+        self.begin_firing = run.begin_firing
+        self.add_plan = run.add_plan
+        self.set_pair = run.set_pair
+        self.flush = run.flush
+        self.close = run.close
+
+    def is_own(self, token: str) -> bool:
+        """Whether the token is that of a run in this journal."""
+        run_id = token.partition("@")[0]
+        try:
+            return run_id.isdecimal() and token == self._token(int(run_id))
+        except StorageError:
+            return False
+
+    def mark_of(self, event: str) -> str:
+        """The name under which a pretraining event marks how far its collection is: another one
+        when its class or arguments are others."""
+        return f"pretraining {event} {self._fingerprints.get(event, '')[:16]}"
+
+    def _token(self, run_id: int) -> str:
+        return f"{run_id}@{self._journal.run(run_id).started_at!r}"
+
+    def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
+        """Keep a firing and the counters that it has set, in one transaction."""
+        self._run.add_firing(signal, counters)
+
+    def add_model(self, version: ModelVersion) -> None:
+        """Keep a checkpoint, and remove the oldest beyond the model's `keep`."""
+        self._run.add_model(version)
+        keep = self._keep.get(version.model)
+        if keep is not None:
+            self._store.prune(version.model, keep)
+
+    def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
+        """Keep how far a pretraining has come."""
+        self._run.set_pretraining(
+            event,
+            self._fingerprints.get(event, ""),
+            table=table,
+            rows=progress.rows,
+            iterations=progress.iterations,
+            collected=progress.collected,
+            trained=progress.trained,
+        )
+
+    def progress_of(self, event: str) -> PretrainingProgress | None:
+        """How far this event's pretraining came in any earlier run with the same class and
+        arguments; None when it never began."""
+        state = self._journal.pretraining(event, self._fingerprints[event])
+        if state is None:
+            return None
+        return PretrainingProgress(state.rows, state.iterations, state.collected, state.trained)
+
+    def finish(self, finished: RunFinished) -> None:
+        """Keep how the run ended, and whether anything is left to do."""
+        summary: dict[str, Any] = {**asdict(finished), "complete": finished.resume is None}
+        summary.pop("slowest")
+        self._run.finish(finished.status, finished.exit_code, summary)
+
+
+def begin_run(
+    journal: Journal,
+    config: RunConfig,
+    *,
+    kind: RunKind,
+    workload: str,
+    database: str,
+    asked: Asked,
+    digest: str | None,
+) -> RunJournal:
+    """Begin a run in the journal, with all that continuing it needs."""
+    return journal.start_run(
+        kind=kind,
+        workload=workload,
+        config_path=str(config.path) if config.path is not None else None,
+        config_text=json.dumps(shown_config(config), default=str),
+        database=database,
+        options=asdict(config.run),
+        request=asdict(asked),
+        workload_digest=digest,
+    )
+
+
+def fingerprint(spec: EventSpec) -> str:
+    """Changes when an event's class, arguments or model do."""
+    text = json.dumps([spec.class_path, dict(spec.args), spec.model], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

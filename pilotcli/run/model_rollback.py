@@ -1,0 +1,183 @@
+"""Updates of models that make the workload slower, noticed while it runs, and taken back.
+
+Behind each saved version, every query's time is compared with the last one that the same query took
+before it. The test is Wilcoxon's, one-sided, after 8, 16, 32 and 64 of them, with the level shared
+among these looks: a version that changes nothing is taken back in at most 5 % of the cases.
+
+In a paired run both times are first divided by the baseline's in the same round, so that a machine
+that is busy for a while is not held against the version that came just then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from pilotcli.common.errors import PilotError, UsageError
+from pilotcli.common.records import QueryResult
+from pilotcli.common.signals import Bus, ModelLoaded, ModelSaved, Notice, Signal
+from pilotcli.config.model import ModelSpec
+from pilotcli.events.model import CheckpointedModel, PilotModel
+from pilotcli.run.model_loading import current_version, loading
+
+__all__ = ["RegressionWatch"]
+
+LOOKS = (8, 16, 32, 64)
+"""Numbers of queries after which an update is judged; behind the last one it stays."""
+LEVEL = 0.05 / len(LOOKS)
+LEAST_SLOWDOWN = 1.1
+"""A version that is less than so much slower stays, however certain it is."""
+_LEAST_S = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """How long a query took, in seconds, and the baseline's half of its pair, where it has one."""
+
+    own_s: float
+    baseline_s: float | None = None
+
+    def slowdown(self, before: _Time) -> float:
+        """The logarithm of the factor by which it is slower than `before`."""
+        change = math.log(self.own_s / before.own_s)
+        if self.baseline_s is None or before.baseline_s is None:
+            return change
+        return change - math.log(self.baseline_s / before.baseline_s)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A model, its version in use, and what is known of the update that made it."""
+
+    model: CheckpointedModel
+    version: int | None
+    previous: int | None = None
+    before: Mapping[int, _Time] = field(default_factory=dict)
+    """By query: its last time before the update; empty when nothing is judged."""
+    changes: list[float] = field(default_factory=list)
+    """Logarithms of the times behind the update by those before it."""
+
+
+class RegressionWatch:
+    """Watches the models whose `on_regression` is `rollback`.
+
+    `add` is called with each result, by one thread at a time, in a paired run `add_half` with
+    those that have another half in the baseline; the bus tells of saved versions. `told` has what
+    was taken back, in words. Raises `UsageError` for a model that keeps itself.
+    """
+
+    def __init__(
+        self, specs: Sequence[ModelSpec], models: Mapping[str, PilotModel], bus: Bus
+    ) -> None:
+        self.told: list[str] = []
+        self._bus = bus
+        self._latest: dict[int, _Time] = {}
+        self._updates = 0
+        self._halves: dict[tuple[int, int], tuple[bool, float | None, int]] = {}
+        """By query and round, the half of a pair that ended first: whether it is the driver's, its
+        seconds, and how many updates there had been."""
+        self._watched: dict[str, _Watched] = {}
+        for spec in specs:
+            if spec.on_regression != "rollback":
+                continue
+            model = models[spec.name]
+            if not isinstance(model, CheckpointedModel):
+                raise UsageError(
+                    f"the model {spec.name!r} keeps itself, so that pilot has no version of it to "
+                    "bring back",
+                    hint="Derive it from CheckpointedModel, or take `on_regression` out.",
+                )
+            current = current_version(model)
+            number = None if current is None else current.version
+            self._watched[model.model_name] = _Watched(model, number)
+        if self._watched:
+            bus.subscribe(self._saved, ModelSaved)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to watch."""
+        return bool(self._watched)
+
+    def add(self, result: QueryResult) -> None:
+        """Take in one result; bring a version back where that is due."""
+        if (own_s := _whole_s(result)) is not None:
+            self._take_in(result.seq, _Time(own_s))
+
+    def add_half(self, result: QueryResult, *, driver: bool) -> None:
+        """Take in one half of a pair; behind the second one, bring a version back if it is due."""
+        if not result.round:
+            return
+        half = (driver, _whole_s(result), self._updates)
+        first = self._halves.pop((result.seq, result.round), None)
+        if first is None:
+            self._halves[result.seq, result.round] = half
+            return
+        (_, own_s, updates), (_, baseline_s, _) = (half, first) if driver else (first, half)
+        if own_s is None or baseline_s is None:
+            return
+        time = _Time(own_s, baseline_s)
+        if updates == self._updates:
+            self._take_in(result.seq, time)
+        else:
+            # An update came in between the two: the query ran before it.
+            self._latest[result.seq] = time
+
+    def _take_in(self, seq: int, time: _Time) -> None:
+        for one in self._watched.values():
+            known = one.before.get(seq)
+            if known is not None:
+                one.changes.append(time.slowdown(known))
+        self._latest[seq] = time
+        for one in self._watched.values():
+            if len(one.changes) in LOOKS and one.before:
+                self._judge(one)
+
+    def _saved(self, signal: Signal) -> None:
+        assert isinstance(signal, ModelSaved)
+        one = self._watched.get(signal.model)
+        if one is None or signal.version is None:
+            return
+        self._updates += 1
+        one.previous, one.version = one.version, signal.version.version
+        one.before = dict(self._latest) if one.previous is not None else {}
+        one.changes.clear()
+
+    def _judge(self, one: _Watched) -> None:
+        from scipy import stats
+
+        slowdown = math.exp(fmean(one.changes))
+        slower = slowdown > LEAST_SLOWDOWN and any(one.changes)
+        if slower and stats.wilcoxon(one.changes, alternative="greater").pvalue < LEVEL:
+            self._take_back(one, slowdown)
+        elif len(one.changes) == LOOKS[-1]:
+            one.before = {}
+
+    def _take_back(self, one: _Watched, slowdown: float) -> None:
+        name, bad, good = one.model.model_name, one.version, one.previous
+        assert good is not None
+        # What the queries took meanwhile is no measure for the next update.
+        self._latest.update(one.before)
+        judged = len(one.changes)
+        one.before, one.version, one.previous = {}, good, None
+        one.changes.clear()
+        try:
+            one.model.checkpoints.rollback(name, good)
+            version = loading(one.model, lambda: one.model.load_model(good))
+        except PilotError as exc:
+            self._bus.emit(Notice("error", f"{name} v{bad} cannot be taken back: {exc.message}"))
+            return
+        text = (
+            f"{name} v{bad} made {judged} queries {slowdown:.2f} times slower than before: "
+            f"v{good} is back"
+        )
+        self.told.append(text)
+        self._bus.emit(Notice("warning", text))
+        self._bus.emit(ModelLoaded(name, version))
+
+
+def _whole_s(result: QueryResult) -> float | None:
+    """The seconds that its user waited for it; None for a result that says nothing of them."""
+    if result.status not in ("ok", "timeout") or not result.round:
+        return None
+    return max(result.elapsed_s + result.inference_s + result.steering_s, _LEAST_S)

@@ -1,0 +1,79 @@
+"""What a paired run has come to so far, for whoever watches it."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean, stdev
+
+from pilotcli.analysis.compare import verdict_of, whole_time_s
+from pilotcli.analysis.comparison import Answers
+from pilotcli.analysis.statistics import CONFIDENCE, LEAST_QUERIES, Sample, differences
+from pilotcli.common.records import Query, QueryResult
+from pilotcli.common.signals import ComparedSoFar
+
+__all__ = ["SoFar"]
+
+
+class SoFar:
+    """Counts pairs as they come, and tells at any moment what they amount to.
+
+    The interval is Student's over the queries' logarithms: quick, and close to the one that the
+    comparison at the end finds by bootstrap.
+    """
+
+    def __init__(self) -> None:
+        self._labels: dict[int, str] = {}
+        self._times: dict[int, tuple[list[float], list[float]]] = {}
+        self._different: set[int] = set()
+
+    def add(
+        self, query: Query, driver: QueryResult, baseline: QueryResult, answers: Answers
+    ) -> None:
+        """Count one pair."""
+        self._labels[query.seq] = query.label
+        if answers == "different":
+            self._different.add(query.seq)
+        timed = ("ok", "timeout")
+        if driver.status in timed and baseline.status in timed:
+            a, b = self._times.setdefault(query.seq, ([], []))
+            a.append(whole_time_s(driver))
+            b.append(whole_time_s(baseline))
+
+    @property
+    def different(self) -> int:
+        """Queries whose answers differ."""
+        return len(self._different)
+
+    def told(self) -> ComparedSoFar:
+        """What the pairs so far amount to."""
+        effects = {
+            seq: fmean(math.log(other / one) for one, other in zip(a, b, strict=True))
+            for seq, (a, b) in self._times.items()
+        }
+        speedup = low = high = worst = worst_speedup = None
+        if effects:
+            middle = fmean(effects.values())
+            speedup = math.exp(middle)
+            if len(effects) >= LEAST_QUERIES:
+                from scipy import stats
+
+                half = stdev(effects.values()) / math.sqrt(len(effects))
+                half *= float(stats.t.ppf((1 + CONFIDENCE) / 2, len(effects) - 1))
+                low, high = math.exp(middle - half), math.exp(middle + half)
+            slowest = min(effects, key=effects.__getitem__)
+            worst, worst_speedup = self._labels[slowest], math.exp(effects[slowest])
+        samples = [Sample(a, b) for a, b in self._times.values()]
+        verdicts = [verdict_of(one) for one in differences(samples, paired=True)]
+        return ComparedSoFar(
+            queries=len(self._labels),
+            speedup=speedup,
+            low=low,
+            high=high,
+            faster=verdicts.count("faster"),
+            slower=verdicts.count("slower"),
+            same=verdicts.count("same"),
+            unclear=len(self._labels) - sum(one != "unclear" for one in verdicts),
+            different=len(self._different),
+            worst=worst,
+            worst_speedup=worst_speedup,
+        )

@@ -1,0 +1,355 @@
+"""The replay of a paired run: units in turns, answers compared, plans taken at the end.
+
+The arms take turns query by query. Where knobs or indexes of the driver's would be the baseline's
+too, since both work on one database, they take turns by rounds: what its handlers change is there
+in its own rounds only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pilotcli.analysis.compare import NOT_COMPARED
+from pilotcli.analysis.comparison import Answers
+from pilotcli.analysis.result_digest import answer_of, comparable, is_undetermined, same_rows
+from pilotcli.common.errors import PilotError
+from pilotcli.common.records import Query, QueryResult
+from pilotcli.common.signals import Notice, PairFinished, StepStarted
+from pilotcli.config.model import RunSection
+from pilotcli.databases.protocols import Rows, Session
+from pilotcli.databases.target import PostgresTarget
+from pilotcli.replay.tally import Tally
+from pilotcli.replay.units import Effects, transaction_units
+from pilotcli.replay.worker import Worker
+from pilotcli.run.model_rollback import RegressionWatch
+from pilotcli.run.paired_progress import SoFar
+from pilotcli.run.plan_log import PlanLog, keep_plans
+from pilotcli.run.run import Ready
+from pilotcli.steering.requests import Pulls
+from pilotcli.workload import Workload
+
+__all__ = ["PairedReplay"]
+
+_TOLD_EVERY_S = 1.0
+_ROWS_KEPT = 1_000
+"""Rows of a result that wait for the other arm's, when the arms take turns by rounds."""
+
+
+@dataclass(slots=True, eq=False)
+class _Arm:
+    """One of the two: its run, its session, and what came of it so far."""
+
+    ready: Ready
+    worker: Worker
+    sessions: list[Session]
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(slots=True)
+class _Half:
+    """A query that has ended in one arm only."""
+
+    result: QueryResult
+    answer: _Answer
+
+
+class PairedReplay:
+    """Replays `workload` in both arms; see the module's text."""
+
+    def __init__(
+        self,
+        driver: Ready,
+        baseline: Ready,
+        workload: Workload,
+        options: RunSection,
+        stop: threading.Event,
+    ) -> None:
+        self.complete = False
+        """Whether every round came to its end."""
+        self.begun: float | None = None
+        """`time.perf_counter()` when the first round began, after warm-up."""
+        self.pairs = 0
+        """Queries that have ended in both arms."""
+        self._workload = workload
+        self._options = options
+        self._stop = stop
+        self._bus = driver.bus
+        self._so_far = SoFar()
+        self._told_at = 0.0
+        self._shared = _same_database(driver, baseline)
+        self._by_rounds = self._shared and driver.scheduler.steering.for_workload
+        self._alone = 0
+        """Units that only the driver's arm ran, since they write."""
+        self._warned = False
+        self._in_pair = False
+        """Whether what the driver's arm runs is one half of a pair."""
+        self.driver, self.baseline = (self._arm(one) for one in (driver, baseline))
+        if driver.watch and not self._by_rounds:
+            self._watch_halves(driver.watch)
+
+    @property
+    def tally(self) -> Tally:
+        """What the driver's arm came to."""
+        return self.driver.tally
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first round began."""
+        return 0.0 if self.begun is None else time.perf_counter() - self.begun
+
+    def run(self) -> None:
+        """Warm up, then replay every round. Raises as `Replay.run` does."""
+        gc.freeze()
+        arms = (self.driver, self.baseline)
+        try:
+            for arm in arms:
+                arm.worker.connect()
+            first = next(iter(self._workload), None)
+            first_sql = first.sql if first is not None else ""
+            for arm in arms:
+                handlers = not (arm is self.driver and self._by_rounds)
+                arm.ready.scheduler.before_workload(first_sql, handlers=handlers)
+            self._rounds(first_sql)
+            self.complete = not self._stop.is_set()
+            if self.complete:
+                self._take_plans(first_sql)
+        finally:
+            for arm in arms:
+                arm.worker.leave()
+
+    def cancel(self) -> None:
+        """Cancel what runs; may be called from any thread."""
+        for arm in (self.driver, self.baseline):
+            for session in tuple(arm.sessions):
+                session.cancel()
+
+    def _arm(self, ready: Ready) -> _Arm:
+        scheduler, sessions = ready.scheduler, list[Session]()
+        # Both are asked for the same about each query: what asking costs is in both.
+        keep_plans(scheduler, ready.log)
+        arm = _Arm(ready, Worker(scheduler, self._options, self._stop, sessions, 0), sessions)
+        scheduler.on_result = arm.tally.add
+        return arm
+
+    def _watch_halves(self, watch: RegressionWatch) -> None:
+        """Have updates of the driver's models judged by pairs, where both halves of one run right
+        behind each other."""
+        watchers = self.driver.ready.scheduler.watchers
+        watchers.remove(watch.add)
+
+        def of_driver(result: QueryResult) -> None:
+            if self._in_pair:
+                watch.add_half(result, driver=True)
+            else:
+                watch.add(result)
+
+        def of_baseline(result: QueryResult) -> None:
+            watch.add_half(result, driver=False)
+
+        watchers.append(of_driver)
+        self.baseline.ready.scheduler.watchers.append(of_baseline)
+
+    def _rounds(self, first_sql: str) -> None:
+        options = self._options
+        for number in range(options.warmup):
+            for arm, unit, _ in self._turns(-number, first_sql):
+                for query in unit:
+                    arm.worker.warm(query, number)
+        self.begun = time.perf_counter()
+        for round in range(1, options.learn + 1):
+            with self._changed(self.driver, first_sql):
+                for unit, _ in self._units(round):
+                    for query in unit:
+                        self.driver.worker.run(query, round)
+        last = options.learn + options.repeat
+        for round in range(options.learn + 1, last + 1):
+            halves: dict[int, _Half] = {}
+            for arm, unit, alone in self._turns(round, first_sql):
+                self._alone += alone and round == last
+                for query in unit:
+                    if self._stop.is_set():
+                        return
+                    self._run(arm, query, round, halves, alone=alone)
+                if time.monotonic() - self._told_at > _TOLD_EVERY_S:
+                    self._tell()
+            self._tell()
+        self._tell_at_end()
+
+    def _turns(self, round: int, first_sql: str) -> Iterator[tuple[_Arm, Sequence[Query], bool]]:
+        """Who runs which unit next, and whether the driver runs it alone."""
+        arms = (self.driver, self.baseline)
+        if self._by_rounds:
+            coin = random.Random(self._options.seed).random() < 0.5
+            for arm in arms if coin == bool(round % 2) else arms[::-1]:
+                with self._changed(arm, first_sql):
+                    for unit, alone in self._units(round):
+                        if not (alone and arm is self.baseline):
+                            yield arm, unit, alone
+            return
+        for unit, alone in self._units(round):
+            if alone:
+                yield self.driver, unit, True
+                continue
+            coin = random.Random(f"{self._options.seed}/{unit[0].seq}").random() < 0.5
+            for arm in arms if coin == bool(round % 2) else arms[::-1]:
+                yield arm, unit, False
+
+    def _units(self, round: int) -> Iterator[tuple[Sequence[Query], bool]]:
+        """The units of a round in their order, and whether each writes to what both see."""
+        units: Iterable[Sequence[Query]] = transaction_units(self._workload)
+        effects = Effects()
+        if self._options.shuffle:
+            shuffled = list(units)
+            random.Random(f"{self._options.seed}/{round}").shuffle(shuffled)
+            units = shuffled
+        for unit in units:
+            if self._stop.is_set() or self._stopped_early:
+                return
+            yield unit, effects.writes(unit) and self._shared
+
+    @contextlib.contextmanager
+    def _changed(self, arm: _Arm, first_sql: str) -> Iterator[None]:
+        """What the arm's handlers change in the database for a whole workload holds meanwhile."""
+        target = arm.ready.target
+        if not (self._by_rounds and arm is self.driver and isinstance(target, PostgresTarget)):
+            yield
+            return
+        with target.for_a_while():
+            arm.ready.scheduler.push_for_workload(first_sql)
+            yield
+
+    @property
+    def _stopped_early(self) -> bool:
+        if not self._options.fail_fast:
+            return False
+        scheduler = self.driver.ready.scheduler
+        failed = self.tally.failures > self._options.max_failures
+        return failed or bool(scheduler.event_runner.failures)
+
+    def _run(
+        self, arm: _Arm, query: Query, round: int, halves: dict[int, _Half], *, alone: bool
+    ) -> None:
+        self._in_pair = not alone
+        if alone:
+            arm.worker.run(query, round)
+            return
+        other = halves.pop(query.seq, None)
+        answer = other.answer if other is not None else _Answer(bounded=self._by_rounds)
+        result = arm.worker.run(query, round, answer)
+        if other is None:
+            halves[query.seq] = _Half(result, answer)
+        elif query.command not in NOT_COMPARED:
+            both = (result, other.result) if arm is self.driver else (other.result, result)
+            self._add(query, *both, answer)
+
+    def _add(
+        self, query: Query, driver: QueryResult, baseline: QueryResult, answer: _Answer
+    ) -> None:
+        self.pairs += 1
+        answers: Answers = "unknown"
+        if driver.ok and baseline.ok:
+            answers = answer.verdict
+            if answers == "different" and is_undetermined(query.sql):
+                answers = "undetermined"
+        before = self._so_far.different
+        self._so_far.add(query, driver, baseline, answers)
+        if self._so_far.different > before:
+            text = f"{query.label} gives other rows than the baseline"
+            self._bus.emit(Notice("error", text))
+        if self._bus.hears(PairFinished):
+            self._bus.emit(
+                PairFinished(
+                    query.label,
+                    query.seq,
+                    driver.round,
+                    driver.elapsed_s + driver.inference_s + driver.steering_s,
+                    baseline.elapsed_s + baseline.inference_s + baseline.steering_s,
+                    driver.status,
+                    baseline.status,
+                    answers,
+                )
+            )
+
+    def _tell(self) -> None:
+        self._bus.emit(self._so_far.told())
+        self._told_at = time.monotonic()
+        target = self.driver.ready.target
+        if self._warned or not self._shared or not isinstance(target, PostgresTarget):
+            return
+        if not self._by_rounds and target.changes.has_begun and target.changes.own():
+            self._warned = True
+            text = (
+                "an event has changed knobs or indexes of the database, which holds for the "
+                "baseline too: give it a database of its own (--against other.yaml)"
+            )
+            self._bus.emit(Notice("warning", text))
+
+    def _tell_at_end(self) -> None:
+        if self._alone:
+            noun = "statement writes" if self._alone == 1 else "statements write"
+            text = f"{self._alone} {noun}, and the arms share one database: only the driver's ran"
+            self._bus.emit(Notice("info", f"{text} them, and they are not compared"))
+
+    def _take_plans(self, first_sql: str) -> None:
+        """Run each query once more in both arms, apart from all that is measured, for its plan with
+        actual rows."""
+        self._bus.emit(StepStarted("taking the plans with actual rows"))
+        sessions: dict[_Arm, Session] = {}
+        try:
+            for arm in (self.driver, self.baseline):
+                scheduler = arm.ready.scheduler
+                scheduler.steering.pulls = Pulls(physical_plan=True, actual_rows=True)
+                scheduler.on_plan = PlanLog(arm.ready.log).add_actual
+                sessions[arm] = scheduler.open_session(self._options.timeout)
+                arm.sessions.append(sessions[arm])
+            for arm, unit, alone in self._turns(0, first_sql):
+                for query in unit:
+                    if sessions[arm].closed or self._stop.is_set():
+                        return
+                    if not alone:
+                        arm.ready.scheduler.run_in(sessions[arm], query)
+        except PilotError as exc:
+            self._bus.emit(Notice("warning", f"not all plans could be taken: {exc.message}"))
+        finally:
+            for session in sessions.values():
+                session.close()
+
+
+class _Answer:
+    """Makes the digests of a query's rows in both arms, and says whether they are the same.
+
+    The rows of the first are kept until the second has run (`bounded`: unless they are many). Where
+    the digests differ and the rows are the same but for the last digits of floats, the second gets
+    the first one's digest.
+    """
+
+    def __init__(self, *, bounded: bool) -> None:
+        self._bounded = bounded
+        self._first: tuple[str, Sequence[tuple[object, ...]]] | None = None
+        self.verdict: Answers = "unknown"
+
+    def __call__(self, rows: Rows) -> str:
+        told = answer_of(rows)
+        if self._first is None:
+            many = self._bounded and len(rows.rows) > _ROWS_KEPT
+            self._first = told, () if many else comparable(rows)
+            return told
+        before, others = self._first
+        self._first = None
+        if told != before and others and same_rows(others, comparable(rows)):
+            told = before
+        self.verdict = "same" if told == before else "different"
+        return told
+
+
+def _same_database(a: Ready, b: Ready) -> bool:
+    """Whether both arms work on one database, so that what one writes the other finds."""
+    sql = "SELECT current_database(), pg_postmaster_start_time(), inet_server_port()"
+    one, other = (ready.scheduler.db_controller.execute(sql, fetch=True) for ready in (a, b))
+    return bool(one == other)

@@ -1,0 +1,41 @@
+"""Keeping queries' plans in the journal of a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from pilotcli.analysis.plans import plan_shape
+from pilotcli.common.records import Query
+from pilotcli.replay.scheduler import PilotScheduler
+from pilotcli.run.log import RunLogger
+
+__all__ = ["PlanLog", "keep_plans"]
+
+
+def keep_plans(scheduler: PilotScheduler, log: RunLogger) -> None:
+    """Ask for the plan and the server's times of each query from here on, and keep them."""
+    pulls = scheduler.steering.pulls
+    scheduler.steering.pulls = replace(pulls, execution_time=True, physical_plan=True)
+    scheduler.on_plan = PlanLog(log).add
+
+
+class PlanLog:
+    """Keeps a query's first plan, and each that is another one than before."""
+
+    def __init__(self, log: RunLogger) -> None:
+        self._log = log
+        self._shapes: dict[int, str] = {}
+
+    def add(self, query: Query, round: int, plan: str) -> None:
+        """The plan (JSON) that `query` had in that round; warm-up does not count."""
+        if round < 1:
+            return
+        shape = plan_shape(json.loads(plan))
+        if self._shapes.get(query.seq) != shape:
+            self._shapes[query.seq] = shape
+            self._log.add_plan(query.seq, round, plan)
+
+    def add_actual(self, query: Query, _: int, plan: str) -> None:
+        """A plan with actual rows, taken apart from the rounds."""
+        self._log.add_plan(query.seq, 0, plan)

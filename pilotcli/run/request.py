@@ -1,0 +1,108 @@
+"""What a run is asked to do. Apart from the runner, so that it can be looked at without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from pilotcli.common.errors import UsageError
+from pilotcli.common.suggestions import did_you_mean
+from pilotcli.config import RunConfig
+from pilotcli.config.model import EventSpec
+
+__all__ = ["Asked", "RunRequest", "select_events"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to replay, and with which events.
+
+    `workload` names files, globs and folders; empty means the config's. `events` names the events
+    to use; None means those that the config enables, an empty tuple none. `overrides` are those
+    that `config` was loaded with, for whoever continues the run. `resume` is the run to continue;
+    with `force` also when its workload or config has changed.
+    """
+
+    config: RunConfig
+    workload: tuple[str, ...] = ()
+    events: tuple[str, ...] | None = None
+    stdin: BinaryIO | None = None
+    overrides: tuple[str, ...] = ()
+    resume: int | None = None
+    force: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, globs and folders to replay. Raises `UsageError` when there are none."""
+        paths = self.workload or self.config.workload
+        if not paths:
+            raise UsageError(
+                "there is no workload to run",
+                hint="Name a file, a glob or a folder: pilot run queries.sql; "
+                "or set `workload:` in the config.",
+            )
+        return paths
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run was asked to do, besides its config's file; kept in its journal.
+
+    `overrides` are those of `--set` and of options, in their order; `withheld` names the keys of
+    those that may hold a secret, which are not kept. `folder` is where the command was given.
+    """
+
+    workload: tuple[str, ...] = ()
+    events: tuple[str, ...] | None = None
+    overrides: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    config: str | None = None
+    folder: str = ""
+    total: int | None = None
+
+    @classmethod
+    def now(
+        cls,
+        config: RunConfig,
+        overrides: Sequence[str],
+        workload: Sequence[str] = (),
+        events: Sequence[str] | None = None,
+        total: int | None = None,
+    ) -> Asked:
+        """What is asked for by the command that runs now."""
+        kept = [one for one in overrides if not _may_be_secret(one)]
+        return cls(
+            workload=tuple(workload),
+            events=None if events is None else tuple(events),
+            overrides=tuple(kept),
+            withheld=tuple(one.partition("=")[0] for one in overrides if one not in kept),
+            config=None if config.path is None else str(config.path.absolute()),
+            folder=str(Path.cwd()),
+            total=total,
+        )
+
+
+def _may_be_secret(override: str) -> bool:
+    if override == "handlers=[]":
+        return False
+    key = override.partition("=")[0].strip()
+    return not key.startswith(("run.", "events.count", "collect.", "steering.", "home"))
+
+
+def select_events(
+    events: Sequence[EventSpec], names: Sequence[str] | None
+) -> tuple[EventSpec, ...]:
+    """The enabled events, or those in `names`, in the config's order.
+
+    Raises `UsageError` for a name that the config does not have.
+    """
+    if names is None:
+        return tuple(spec for spec in events if spec.enabled)
+    known = [spec.name for spec in events]
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known, listed="The config has")
+            raise UsageError(f"the config has no event named {name!r}", hint=hint)
+    return tuple(replace(spec, enabled=True) for spec in events if spec.name in names)

@@ -1,0 +1,257 @@
+"""Continuing a run: which one, whether it is still the same, and from where."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pilotcli.common.errors import UsageError
+from pilotcli.common.records import EventKind, Query
+from pilotcli.common.signals import EventTriggered
+from pilotcli.config import RunConfig, load_config, shown_config
+from pilotcli.events.runner import PastFirings
+from pilotcli.run.request import Asked
+from pilotcli.storage.journal import FiringRecord, Journal, PastRun, RunKind, RunRecord
+from pilotcli.storage.journal.writer import text_in_journal
+
+__all__ = [
+    "asked_again",
+    "find_run",
+    "past_firings",
+    "refuse_changed_config",
+    "refuse_changed_workload",
+    "versions_to_load",
+]
+
+_NEWEST = "last"
+
+
+def asked_again(
+    resume: str, kind: RunKind, config: Path | None, overrides: Sequence[str]
+) -> tuple[int, RunConfig, Asked, tuple[str, ...]]:
+    """The run that `--resume` means, its config with `overrides` on top of those it had, what it
+    was asked to do, and all overrides. Raises `UsageError`, `ConfigError`, `StorageError`."""
+    with _journal(load_config(config, overrides)) as journal:
+        record = find_run(journal, resume, kind)
+        asked = _asked(journal.asked(record.run_id)[0], record)
+    given = {one.partition("=")[0].strip() for one in overrides}
+    missing = [key for key in asked.withheld if key not in given]
+    if missing:
+        raise UsageError(
+            f"run {record.run_id} was started with --set {missing[0]}=..., which is not kept, "
+            "for it may be a secret",
+            hint="Give it again.",
+        )
+    both = (*asked.overrides, *overrides)
+    path = config if config is not None or asked.config is None else Path(asked.config)
+    return record.run_id, load_config(path, both), asked, both
+
+
+def _journal(config: RunConfig) -> Journal:
+    journal = Journal.open_existing(config.home)
+    if journal is None:
+        raise UsageError(
+            f"there are no runs in {config.home} to resume", hint="Begin one: pilot run WORKLOAD"
+        )
+    return journal
+
+
+def _asked(request: Mapping[str, Any], record: RunRecord) -> Asked:
+    if not request:
+        raise UsageError(
+            f"run {record.run_id} was made by an older pilot, which did not keep what is needed",
+            hint="Start it anew: pilot run WORKLOAD",
+        )
+    names = ("events", "overrides", "withheld", "workload")
+    told: dict[str, Any] = {
+        key: _tuple(value) if key in names else value for key, value in request.items()
+    }
+    if told["folder"] != str(Path.cwd()):
+        # Globs and files were named from where the command was given.
+        told["workload"] = tuple(
+            one if one == "-" else os.path.join(told["folder"], one)  # noqa: PTH118
+            for one in told["workload"]
+        )
+    return Asked(**told)
+
+
+def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
+    """The run numbered `resume`, or the newest that can be continued for `last`.
+
+    Raises `UsageError` where there is none, or it has nothing left to do.
+    """
+    if resume != _NEWEST:
+        if not resume.isdecimal():
+            raise UsageError(
+                f"--resume takes the number of a run, not {resume!r}", hint="See: pilot runs list"
+            )
+        record = journal.run(int(resume))
+        if record.kind != kind:
+            raise UsageError(
+                f"run {record.run_id} is a `pilot {record.kind}`",
+                hint=f"Resume it with: pilot {record.kind} --resume {record.run_id}",
+            )
+        if record.paired_with is not None:
+            raise UsageError(
+                f"run {record.run_id} took turns with run {record.paired_with}: a paired run "
+                "cannot be continued",
+                hint="Start it anew; what there is of it: "
+                f"pilot runs compare {record.run_id} {record.paired_with}",
+            )
+        if _is_complete(record):
+            raise UsageError(
+                f"run {record.run_id} is complete: there is nothing to resume",
+                hint=f"See what came of it: pilot runs show {record.run_id}",
+            )
+        return record
+    for record in journal.runs(limit=None):
+        resumable = record.paired_with is None and not _is_complete(record)
+        if record.kind == kind and resumable and not record.alive:
+            return record
+    raise UsageError(
+        f"there is no interrupted run in {journal.path.parent}", hint="See: pilot runs list"
+    )
+
+
+def _is_complete(record: RunRecord) -> bool:
+    if record.status == "running":
+        return False
+    return bool(record.summary.get("complete", True))
+
+
+def refuse_changed_config(record: RunRecord, config: RunConfig) -> None:
+    """Raise `UsageError` when `config` is not what the run was started with; it says what."""
+    before, now = (
+        json.loads(record.config_text),
+        json.loads(json.dumps(shown_config(config), default=str)),
+    )
+    for shown in (before, now):
+        for model in shown["models"].values():
+            model.pop("trust", None)  # what may be loaded, not what the run does
+    changes = list(_differences(before, now))
+    if changes:
+        more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
+        raise UsageError(
+            f"the config of run {record.run_id} has changed: {'; '.join(changes[:3])}{more}",
+            hint="Put it back, or continue nevertheless with --force.",
+        )
+
+
+def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*before, *now]):
+            yield from _differences(
+                before.get(name), now.get(name), f"{key}.{name}" if key else str(name)
+            )
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for number, (one, other) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(one, other, f"{key}[{number}]")
+    elif before != now:
+        yield f"{key} was {_brief(before)} and is {_brief(now)}"
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def refuse_changed_workload(
+    journal: Journal,
+    run_id: int,
+    workload: Iterable[Query],
+    digest: str | None,
+    total: int | None,
+) -> None:
+    """Raise `UsageError` when the workload is not the one of the run; it says what changed."""
+    request, digest_before = journal.asked(run_id)
+    if digest is not None and digest == digest_before:
+        return
+    told = _first_difference(journal, run_id, workload)
+    if told is None and (digest is None or digest_before is None):
+        return
+    before = request.get("total")
+    if told is None and before is not None and total is not None and before != total:
+        told = f"it has {total} queries to run, and had {before}"
+    raise UsageError(
+        f"the workload of run {run_id} has changed: "
+        + (told or "statements that had not run yet are others"),
+        hint="Put it back, or continue nevertheless with --force.",
+    )
+
+
+def _first_difference(journal: Journal, run_id: int, workload: Iterable[Query]) -> str | None:
+    known = journal.queries(run_id)
+    wanted = next(known, None)
+    for query in workload:
+        if wanted is None:
+            return None
+        if query.seq < wanted.seq:
+            continue
+        if text_in_journal(query.sql) != wanted.sql or len(query.sql) != wanted.sql_chars:
+            place = f" ({query.file}:{query.line})" if query.file else ""
+            return f"{query.label}{place} is another statement"
+        wanted = next(known, None)
+    return None if wanted is None else f"{wanted.label} is missing"
+
+
+def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirings:
+    """What the events of a run have come to. With `only_ok` events count successful queries."""
+    fired: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    once: set[tuple[str, str]] = set()
+    failures = []
+    for one in journal.firings(past.run_id):
+        fired[one.event] += 1
+        if one.reason == "interval":
+            last[one.event] = one.after_query
+        else:
+            once.add((one.event, one.reason))
+        if one.outcome == "failed":
+            failures.append(_signal(one))
+    begun = past.begun
+
+    @functools.cache  # many events have fired after the same query, or never
+    def counted_after(query: int) -> int:
+        return journal.counted_after(past.run_id, query, ok=only_ok)
+
+    return PastFirings(
+        fired=fired,
+        once=frozenset(once),
+        failures=failures,
+        counted=lambda event: counted_after(last.get(event, 0)),
+        begun=None if begun is None else (begun.event, begun.reason, begun.after_query),
+    )
+
+
+def _signal(one: FiringRecord) -> EventTriggered:
+    return EventTriggered(
+        event=one.event,
+        kind=EventKind(one.kind),
+        reason=one.reason,
+        after_query=one.after_query,
+        outcome=one.outcome,
+        duration_s=one.duration_s,
+        fired=one.fired,
+        error=one.error,
+        traceback=one.traceback,
+    )
+
+
+def versions_to_load(journal: Journal, past: PastRun) -> dict[str, int | None]:
+    """The checkpoint of each model that was in use, without what the interrupted firing saved."""
+    versions = dict(past.loaded)
+    for saved in journal.models(past.run_id):
+        begun = past.begun
+        if begun is not None and (saved.event, saved.query_seq) == (begun.event, begun.after_query):
+            continue
+        versions[saved.model] = saved.version
+    return versions

@@ -1,0 +1,414 @@
+"""What PostgreSQL makes of a query before it looks for join orders: sub-queries become joins.
+
+The conditions are those of the planner's preparatory steps (prepjointree.c, subselect.c): IN and
+EXISTS become semi joins, NOT EXISTS anti joins, common table expressions and simple sub-queries in
+FROM become part of the query around them. The entries that this adds to the range table come in the
+planner's order, since relations with the same alias are numbered by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.from_clause import (
+    Group,
+    Join,
+    Leaf,
+    Qual,
+    Tree,
+    outputs,
+    read_from,
+    select_outputs,
+    with_scope,
+)
+from pilotcli.steering.subplans.parsing import to_sql
+from pilotcli.steering.subplans.scope import (
+    Cte,
+    Entry,
+    Resolved,
+    Scope,
+    conjuncts,
+    function_name,
+    inner_query,
+    own_nodes,
+    resolve,
+)
+
+__all__ = ["Pulled", "is_grouped", "is_volatile", "pull"]
+
+NOT_FUNCTIONS = frozenset(
+    {"coalesce", "greatest", "least", "nullif", "grouping", "xmlelement", "xmlforest", "row"}
+)
+
+
+@dataclass(eq=False, slots=True)
+class Pulled:
+    """A query block after sub-queries were pulled up: its joins, range table and scope."""
+
+    tree: Group
+    entries: list[Entry]
+    scope: Scope
+    query: exp.Expression
+    sub_queries: list[tuple[exp.Expression, Scope]] = field(default_factory=list)
+
+
+def pull(query: exp.Expression, scope: Scope) -> Pulled:
+    """Read the block of `query`, which is a SELECT, UPDATE or DELETE."""
+    aliases = frozenset(one.alias for one in query.expressions if isinstance(one, exp.Alias))
+    inner = Scope(scope.catalog, with_scope(query, scope), aliases=aliases)
+    block = Pulled(Group([]), [], inner, query)
+    tree = read_from(query, inner, block.entries)
+    where = query.args.get("where")
+    tree.quals = [Qual(node, inner) for node in conjuncts(where.this if where else None)]
+    tree = _as_group(_sub_links(tree, block))
+    block.tree = _as_group(_sub_queries(tree, block, nullable=False))
+    block.entries = [entry for entry in block.entries if entry.outputs is None]
+    return block
+
+
+def _as_group(tree: Tree) -> Group:
+    return tree if isinstance(tree, Group) else Group([tree])
+
+
+# ---- IN and EXISTS ----
+
+
+def _sub_links(tree: Tree, block: Pulled) -> Tree:
+    """The tree with the conditions that are semi and anti joins made into such."""
+    if isinstance(tree, Leaf):
+        return tree
+    if isinstance(tree, Group):
+        tree.parts = [_sub_links(part, block) for part in tree.parts]
+        return _pull_links(tree, tree, block)
+    tree.left = _sub_links(tree.left, block)
+    tree.right = _sub_links(tree.right, block)
+    if tree.kind == "left":
+        tree.right = _pull_links(tree.right, tree, block)
+    elif tree.kind == "right":
+        tree.left = _pull_links(tree.left, tree, block)
+    return tree
+
+
+def _pull_links(target: Tree, owner: Group | Join, block: Pulled) -> Tree:
+    """`target` with the sub-queries in the conditions of `owner` joined to it."""
+    quals, owner.quals = owner.quals, []
+    available = set(_entries(target))
+    for qual in quals:
+        joined = _link(qual, target, available, block)
+        if joined is None:
+            owner.quals.append(qual)
+        else:
+            target = joined
+    return target
+
+
+def _entries(tree: Tree) -> list[Entry]:
+    if isinstance(tree, Leaf):
+        return [tree.entry]
+    parts = tree.parts if isinstance(tree, Group) else [tree.left, tree.right]
+    return [entry for part in parts for entry in _entries(part)]
+
+
+def _link(qual: Qual, target: Tree, available: set[Entry], block: Pulled) -> Join | None:
+    node, scope = qual.node, qual.scope
+    if node is None or scope is None:
+        return None
+    anti = isinstance(node, exp.Not)
+    inner = node.this if anti else node
+    while isinstance(inner, exp.Paren):
+        inner = inner.this
+    if isinstance(inner, exp.Exists):
+        return _exists(inner, scope, target, available, block, anti=anti)
+    if anti:
+        return None
+    if isinstance(inner, exp.In) and inner.args.get("query") is not None:
+        return _any(inner.this, inner.args["query"], scope, target, available, block)
+    if isinstance(inner, exp.EQ) and isinstance(inner.expression, exp.Any):
+        query = inner_query(inner.expression.this)
+        if isinstance(query, (exp.Select, exp.SetOperation)):
+            return _any(inner.this, query, scope, target, available, block)
+    return None
+
+
+def _exists(
+    node: exp.Expression,
+    scope: Scope,
+    target: Tree,
+    available: set[Entry],
+    block: Pulled,
+    *,
+    anti: bool,
+) -> Join | None:
+    query = inner_query(node.this)
+    plain = isinstance(query, exp.Select) and not any(
+        query.args.get(key)
+        for key in ("with_", "group", "having", "offset", "windows", "locks", "fetch")
+    )
+    if not plain or _has_special_functions(query, scope.catalog):
+        return None
+    limit = query.args.get("limit")
+    if limit is not None and not _is_positive(limit):
+        return None
+    where = query.args.get("where")
+    if where is None or not query.args.get("from_"):
+        return None
+    inner = Scope(scope.catalog, scope)
+    added: list[Entry] = []
+    tree = read_from(query, inner, added)
+    used = _outer_entries(where.this, inner, scope)
+    rest = [entry for entry in added if entry.query is not None or entry.lateral]
+    correlated = any(
+        _outer_entries(entry.query, entry.scope, scope) if entry.query is not None else True
+        for entry in rest
+        if entry.scope is not None
+    )
+    ons = [join.args["on"] for join in query.args.get("joins") or () if join.args.get("on")]
+    correlated = correlated or any(_outer_entries(on, inner, scope) for on in ons)
+    if not used or not used <= available or correlated:
+        return None
+    if is_volatile(where.this, scope.catalog):
+        return None
+    block.entries.extend(added)
+    tree.quals = [Qual(part, inner) for part in conjuncts(where.this)]
+    # All of WHERE is the condition of the join; what is about the inner side only goes there.
+    right = _sub_links(tree, block)
+    kind = "anti" if anti else "semi"
+    joined = Join(kind, target, right)
+    if isinstance(right, Group):
+        joined.quals, right.quals = right.quals, []
+    return joined
+
+
+def _is_positive(limit: exp.Expression) -> bool:
+    count = limit.expression
+    return isinstance(count, exp.Literal) and not count.is_string and count.name != "0"
+
+
+_LATERAL_ANY = 17
+
+
+def _any(
+    left: exp.Expression,
+    query: exp.Expression,
+    scope: Scope,
+    target: Tree,
+    available: set[Entry],
+    block: Pulled,
+) -> Join | None:
+    query = inner_query(query)
+    if isinstance(query, exp.Values):
+        return None
+    used = _outer_entries(left, scope, None)
+    if not used or not used <= available or is_volatile(left, scope.catalog):
+        return None
+    outer = _outer_entries(query, Scope(scope.catalog, scope), scope)
+    # From 17 on a sub-query that names the relations around it is a lateral one.
+    if outer and (scope.catalog.server_version < _LATERAL_ANY or not outer <= available):
+        return None
+    if outer and not _is_simple(query, scope.catalog):
+        raise NotAnalysable(
+            "a sub-query after IN that is grouped or limited uses relations from outside it"
+        )
+    while isinstance(left, exp.Paren):
+        left = left.this
+    lefts = left.expressions if isinstance(left, exp.Tuple) else [left]
+    found = outputs(query, scope)
+    if len(found) != len(lefts):
+        raise NotAnalysable("IN compares with a sub-query of another number of columns")
+    entry = Entry("ANY_subquery", query=query, scope=scope)
+    names = [f"c{at}" for at in range(len(found))]
+    entry.columns = dict.fromkeys(names)
+    entry.renamed = tuple(names)
+    prefix = "LATERAL " if outer else ""
+    entry.lateral = bool(outer)
+    entry.source = lambda shown: f"{prefix}({to_sql(resolve(query, scope))}) AS {shown}"
+    entry.depends = lambda: resolve(query, scope)
+    block.entries.append(entry)
+
+    def compare(at: int) -> Qual:
+        return Qual(
+            make=lambda: exp.EQ(this=resolve(lefts[at], scope), expression=entry.output(names[at]))
+        )
+
+    return Join("semi", target, Leaf(entry), [compare(at) for at in range(len(lefts))])
+
+
+def _outer_entries(node: exp.Expression, scope: Scope, until: Scope | None) -> set[Entry]:
+    """The relations that `node` names: with `until`, those of it and the scopes around it."""
+    from pilotcli.steering.subplans.from_clause import local_scope
+
+    found: set[Entry] = set()
+    outer: list[Scope] = []
+    around = scope if until is None else until
+    while around is not None:
+        outer.append(around)
+        around = around.parent  # type: ignore[assignment]
+
+    def visit(part: exp.Expression, inside: Scope) -> None:
+        for one in part.walk(prune=lambda n: n is not part and isinstance(n, exp.Query)):
+            if isinstance(one, exp.Column):
+                if isinstance(one.this, exp.Star):
+                    continue
+                _, where = inside.column(one)
+                if where in outer:
+                    found.update(_candidates(one, where))
+            elif one is not part and isinstance(one, exp.Select):
+                visit(one, local_scope(one, with_scope(one, inside)))
+            elif one is not part and isinstance(one, exp.SetOperation):
+                visit(one, with_scope(one, inside))
+
+    if isinstance(node, exp.Select):
+        visit(node, local_scope(node, with_scope(node, scope)))
+    else:
+        visit(node, scope)
+    return found
+
+
+def _candidates(node: exp.Column, scope: Scope) -> list[Entry]:
+    """The base entries behind a column of `scope`."""
+    if node.table:
+        entry = scope.entry(node.table)
+        assert entry is not None
+        return [entry]
+    return [
+        entry
+        for names in scope.items
+        for entry in names.entries.values()
+        if node.name in entry.column_names() or node.name == entry.alias
+    ][:1]
+
+
+# ---- Sub-queries in FROM ----
+
+
+def _sub_queries(tree: Tree, block: Pulled, *, nullable: bool) -> Tree:
+    """The tree with its simple sub-queries in place."""
+    if isinstance(tree, Leaf):
+        return _pull_entry(tree, block, nullable=nullable)
+    if isinstance(tree, Group):
+        tree.parts = [_sub_queries(part, block, nullable=nullable) for part in tree.parts]
+        return tree
+    tree.left = _sub_queries(tree.left, block, nullable=nullable or tree.kind in ("right", "full"))
+    tree.right = _sub_queries(
+        tree.right, block, nullable=nullable or tree.kind in ("left", "full", "anti")
+    )
+    return tree
+
+
+def _pull_entry(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
+    entry = leaf.entry
+    query, scope = entry.query, entry.scope
+    if query is None or scope is None or not _is_inlined(entry.cte, scope.catalog):
+        return leaf
+    if isinstance(query, exp.Values):
+        return _pull_values(leaf, block, nullable=nullable)
+    if not _is_simple(query, scope.catalog):
+        return leaf
+    inner = pull(query, scope)
+    if nullable and not query.args.get("from_"):
+        return leaf
+    made = select_outputs(query, inner.scope)
+    shown = list(entry.columns)
+    entry.outputs = {
+        name: (_guarded(output, entry) if nullable else output)
+        for name, (_, output) in zip(shown, made, strict=False)
+    }
+    block.entries.extend(inner.entries)
+    return inner.tree
+
+
+def _guarded(output: Resolved, entry: Entry) -> Resolved:
+    """The output of a sub-query on the inner side of an outer join: a column, which is null where
+    the join finds nothing. Another expression would have to be made null, which text cannot."""
+
+    def checked() -> exp.Expression:
+        made = output()
+        if not isinstance(made, exp.Column):
+            raise NotAnalysable(
+                f"a condition uses an expression that {entry.alias}, a sub-query on the inner side "
+                "of an outer join, computes"
+            )
+        return made
+
+    return checked
+
+
+def _pull_values(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
+    entry = leaf.entry
+    query, scope = entry.query, entry.scope
+    assert query is not None
+    assert scope is not None
+    rows = query.expressions
+    shown = list(entry.columns)
+    if len(rows) == 1 and not nullable:
+        values = rows[0].expressions
+        entry.outputs = {
+            name: (lambda at=at: resolve(values[at], scope))  # type: ignore[misc]
+            for at, name in enumerate(shown)
+        }
+        return Group([])
+    base = Entry("*VALUES*")
+    own = [f"column{at + 1}" for at in range(len(rows[0].expressions))]
+    base.columns = dict.fromkeys(own)
+    bare = query.copy()
+    bare.set("alias", None)
+    text = ", ".join(to_sql(resolve(row, scope)) for row in bare.expressions)
+    base.columns = dict(scope.catalog.outputs(f"(VALUES {text}) AS v"))
+    base.source = lambda name: f"(VALUES {text}) AS {name}"
+    entry.outputs = {
+        name: (lambda at=at: base.output(own[at]))  # type: ignore[misc]
+        for at, name in enumerate(shown)
+    }
+    block.entries.append(base)
+    return Leaf(base)
+
+
+def _is_inlined(cte: Cte | None, catalog: Catalog) -> bool:
+    if cte is None:
+        return True
+    if cte.recursive or cte.materialized is True or is_volatile(cte.query, catalog):
+        return False
+    return cte.materialized is False or cte.references == 1
+
+
+def _is_simple(query: exp.Expression, catalog: Catalog) -> bool:
+    """Whether PostgreSQL makes a sub-query part of the query around it."""
+    if not isinstance(query, exp.Select):
+        return False
+    blocked = ("with_", "group", "having", "distinct", "limit", "offset", "order", "locks", "fetch")
+    if any(query.args.get(key) for key in (*blocked, "windows")):
+        return False
+    return not _has_special_functions(query, catalog) and not any(
+        is_volatile(one, catalog) for one in query.expressions
+    )
+
+
+def _has_special_functions(query: exp.Expression, catalog: Catalog) -> bool:
+    """Whether what the query returns has aggregates, window or set-returning functions."""
+    return any(is_grouped(one, catalog) for one in query.expressions)
+
+
+def is_grouped(node: exp.Expression, catalog: Catalog) -> bool:
+    """Whether an expression has aggregates, window or set-returning functions of its own query."""
+    for part in own_nodes(node):
+        if isinstance(part, (exp.Window, exp.AggFunc, exp.Filter, exp.WithinGroup)):
+            return True
+        name = function_name(part)
+        if name is not None and name not in NOT_FUNCTIONS:
+            facts = catalog.function(name)
+            if facts.aggregate or facts.returns_set:
+                return True
+    return False
+
+
+def is_volatile(node: exp.Expression, catalog: Catalog) -> bool:
+    """Whether an expression may differ from one evaluation to the next."""
+    for part in node.walk():
+        name = function_name(part)
+        if name is not None and name not in NOT_FUNCTIONS and catalog.function(name).volatile:
+            return True
+    return False

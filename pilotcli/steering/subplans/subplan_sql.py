@@ -1,0 +1,325 @@
+"""Sub-plan queries as SQL: a set of relations of a block, with all that holds for them.
+
+Two spellings of the same query: the canonical one, in which everything is sorted, and one that
+keeps the order of the block, which the planner's estimates depend on a little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from pilotcli.steering.subplans.equivalences import Domain, Equivalence, Member
+from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
+
+__all__ = ["Source", "Writer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How a relation stands in FROM; `depends` are the relations that a lateral one uses."""
+
+    name: str
+    text: str
+    depends: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Item:
+    """An item of FROM: relations, and what is joined to them otherwise than by an inner join."""
+
+    mask: int
+    name: str
+    text: str
+    depends: int = 0
+    single: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class _Select:
+    """FROM and WHERE of one query; `semis` are those of EXISTS, which share its conditions."""
+
+    items: list[_Item] = field(default_factory=list)
+    conditions: list[tuple[int, str]] = field(default_factory=list)
+    semis: list[_Select] = field(default_factory=list)
+    antis: list[tuple[int, _Select]] = field(default_factory=list)
+    mask: int = 0
+
+
+class Writer:
+    """Writes the sub-plan queries of one block."""
+
+    def __init__(self, domain: Domain, sources: Sequence[Source], *, canonical: bool) -> None:
+        self._domain = domain
+        self._sources = sources
+        self._canonical = canonical
+
+    def write(self, relations: int) -> str:
+        """`FROM ... WHERE ...` for the relations of a bit mask."""
+        select = _Select()
+        self._fill(select, self._domain, relations)
+        return self._text(select)
+
+    def conditions(self, domain: Domain, relations: int, more: Sequence[Clause] = ()) -> str:
+        """All that holds in `domain` for `relations`, and `more`, joined by AND; empty if nothing
+        does."""
+        select = _Select()
+        self._fill(select, domain, relations)
+        select.conditions.extend((clause.order, clause.text) for clause in more)
+        found = self._all_conditions(select)
+        return self._conditions(found) if found else ""
+
+    def _fill(self, select: _Select, domain: Domain, relations: int) -> None:
+        """Add what `domain` holds for `relations` to `select`."""
+        self._collect(domain.node, domain, select, relations)
+        for clause in domain.clauses:
+            if not clause.needs & ~relations and (clause.mask or clause.needs or relations):
+                _place(select, clause.mask).conditions.append((clause.order, clause.text))
+        classed = {member.text for known in domain.equivalences for member in known.members}
+        constants: dict[str, list[str]] = {}
+        for derived in domain.derived:
+            if derived.mask & ~relations or not derived.unless & ~relations:
+                continue
+            if derived.member in classed:
+                constants.setdefault(derived.member, []).append(derived.value)
+            else:
+                _place(select, derived.mask).conditions.append((derived.order, derived.text))
+        for known in domain.equivalences:
+            values = dict.fromkeys(known.constants)
+            for member in known.members:
+                values.update(dict.fromkeys(constants.get(member.text, ())))
+            self._equal(known, list(values), select, relations)
+
+    def _collect(self, node: Node, domain: Domain, select: _Select, relations: int) -> None:
+        if isinstance(node, One):
+            if node.bit & relations:
+                source = self._sources[node.bit.bit_length() - 1]
+                select.items.append(_Item(node.bit, source.name, source.text, source.depends))
+                select.mask |= node.bit
+            return
+        if isinstance(node, Inner):
+            for part in node.parts:
+                self._collect(part, domain, select, relations)
+            return
+        left, right = node.left.mask & relations, node.right.mask & relations
+        if node.kind == "semi":
+            self._collect(node.left, domain, select, relations)
+            if not left:
+                self._collect(node.right, domain, select, relations)
+            elif right:
+                inner = _Select()
+                self._collect(node.right, domain, inner, relations)
+                select.semis.append(inner)
+                select.mask |= inner.mask
+            return
+        if node.kind == "full":
+            self._full(node, domain, select, relations)
+            return
+        inside = domain.inside[node][0]
+        at = len(select.items)
+        self._collect(node.left, domain, select, relations)
+        if not right:
+            return
+        if not left:
+            self._fill(select, inside, relations)
+            return
+        inner = _Select()
+        self._fill(inner, inside, relations)
+        inner.conditions.extend(
+            (clause.order, clause.text) for clause in node.clauses if not clause.mask & ~relations
+        )
+        if node.kind == "anti":
+            select.antis.append((min((one.order for one in node.clauses), default=0), inner))
+            return
+        self._attach(node, select, at, inner, relations)
+        select.mask |= right
+
+    def _attach(
+        self, node: Outer, select: _Select, at: int, inner: _Select, relations: int
+    ) -> None:
+        """Join `inner` to what stands in `select` from the place `at` on."""
+        mine = select.items[at:]
+        if self._canonical:
+            used = 0
+            for clause in node.clauses:
+                if not clause.mask & ~relations:
+                    used |= clause.mask
+            touched = [item for item in mine if item.mask & used]
+            mine = touched or [min(mine, key=lambda item: item.name)]
+        rest = [item for item in select.items if item not in mine]
+        joined = self._join(self._sorted(mine), " LEFT JOIN ", inner)
+        if self._canonical:
+            select.items[:] = [*rest, joined]
+        else:
+            select.items[at:] = [joined]
+
+    def _full(self, node: Outer, domain: Domain, select: _Select, relations: int) -> None:
+        sides = []
+        for inside, side in zip(domain.inside[node], (node.left, node.right), strict=True):
+            if not side.mask & relations:
+                continue
+            inner = _Select()
+            self._fill(inner, inside, relations)
+            sides.append((inside, inner))
+        if len(sides) == 1:
+            self._fill(select, sides[0][0], relations)
+        elif sides:
+            left, right = (self._side(inner) for _, inner in sides)
+            if self._canonical and right.name < left.name:
+                left, right = right, left
+            conditions = [(one.order, one.text) for one in node.clauses]
+            text = f"{left.text} FULL JOIN {right.text} ON {self._conditions(conditions)}"
+            select.items.append(_Item(left.mask | right.mask, left.name, text, single=False))
+            select.mask |= left.mask | right.mask
+
+    def _side(self, inner: _Select) -> _Item:
+        """One side of a full join, with its own conditions in it."""
+        items = self._sorted(inner.items)
+        mask = inner.mask
+        conditions = self._all_conditions(inner)
+        if not conditions and len(items) == 1:
+            item = items[0]
+            return item if item.single else _Item(mask, item.name, f"({item.text})")
+        if len(items) > 1:
+            *before, last = items
+            text = " CROSS JOIN ".join(_grouped(item) for item in before)
+            on = self._conditions(conditions)
+            text = f"({text} INNER JOIN {_grouped(last)} ON {on})"
+            return _Item(mask, items[0].name, text)
+        if not items[0].single:
+            raise NotAnalysable("a full join has conditions on one of its sides that is a join")
+        text = f"(SELECT * FROM {items[0].text} WHERE {self._conditions(conditions)})"  # noqa: S608
+        return _Item(mask, items[0].name, f"{text} AS {items[0].name}")
+
+    def _join(self, left: list[_Item], word: str, inner: _Select) -> _Item:
+        items = self._sorted(inner.items)
+        right = " CROSS JOIN ".join(item.text for item in items)
+        if len(items) > 1 or not items[0].single:
+            right = f"({right})"
+        text = " CROSS JOIN ".join(
+            item.text if at == 0 else _grouped(item) for at, item in enumerate(left)
+        )
+        mask = 0
+        for item in (*left, *items):
+            mask |= item.mask
+        on = self._conditions(self._all_conditions(inner))
+        return _Item(mask, left[0].name, f"{text}{word}{right} ON {on}", single=False)
+
+    def _equal(
+        self, known: Equivalence, constants: list[str], select: _Select, relations: int
+    ) -> None:
+        members = [one for one in known.members if one.mask and not one.mask & ~relations]
+        for member in members:
+            for value in constants:
+                _place(select, member.mask).conditions.append(
+                    (known.order, f"{member.text} = {value}")
+                )
+        if self._canonical:
+            members.sort(key=lambda one: one.text)
+            places = [(one.text, _place(select, one.mask)) for one in members]
+            self._chain(known.order, places, select, linked=bool(constants))
+        else:
+            self._as_stated(known, members, select, relations, linked=bool(constants))
+
+    def _chain(
+        self,
+        order: int,
+        members: list[tuple[str, _Select]],
+        select: _Select,
+        last: str = "",
+        *,
+        linked: bool,
+    ) -> None:
+        """Equate the members that belong to `select` one after the other, then those of each
+        EXISTS within, from the last of them on. With `linked`, only from query to query: the
+        members equal a constant, and yet EXISTS is about the row outside."""
+        outside = last
+        for text, place in members:
+            if place is select:
+                if last and (not linked or last == outside):
+                    one, other = sorted((last, text))
+                    select.conditions.append((order, f"{one} = {other}"))
+                last = text
+        for semi in select.semis:
+            self._chain(order, members, semi, last, linked=linked)
+
+    def _as_stated(
+        self,
+        known: Equivalence,
+        members: list[Member],
+        select: _Select,
+        relations: int,
+        *,
+        linked: bool,
+    ) -> None:
+        """The equalities that give the planner the class with its members in the same order: it
+        takes the first ones that fit. Those in EXISTS are stated as in the query, if possible."""
+        outside = [one for one in members if _place(select, one.mask) is select]
+        if not linked:
+            for one, other in pairwise(outside):
+                select.conditions.append((known.order, f"{one.text} = {other.text}"))
+        stated = set()
+        for link in known.links:
+            place = _place(select, link.mask)
+            if place is not select and not link.mask & ~relations:
+                place.conditions.append((link.order, f"{link.one} = {link.other}"))
+                stated |= {link.one, link.other}
+        for member in members:
+            if member not in outside and member.text not in stated and outside:
+                place = _place(select, member.mask)
+                place.conditions.append((known.order, f"{outside[0].text} = {member.text}"))
+
+    def _sorted(self, items: list[_Item]) -> list[_Item]:
+        """Items in the order in which they stand: a lateral one after what it uses."""
+        if self._canonical:
+            items = sorted(items, key=lambda item: item.name)
+        if not any(item.depends for item in items):
+            return items
+        done, waiting, seen = [], list(items), 0
+        while waiting:
+            ready = next((one for one in waiting if not one.depends & ~seen), waiting[0])
+            waiting.remove(ready)
+            done.append(ready)
+            seen |= ready.mask
+        return done
+
+    def _text(self, select: _Select) -> str:
+        text = "FROM " + ", ".join(item.text for item in self._sorted(select.items))
+        conditions = self._all_conditions(select)
+        return f"{text} WHERE {self._conditions(conditions)}" if conditions else text
+
+    def _all_conditions(self, select: _Select) -> list[tuple[int, str]]:
+        found = list(select.conditions)
+        for semi in select.semis:
+            order = min((order for order, _ in semi.conditions), default=0)
+            found.append((order, f"EXISTS(SELECT 1 {self._text(semi)})"))
+        for order, anti in select.antis:
+            found.append((order, f"NOT EXISTS(SELECT 1 {self._text(anti)})"))
+        return found
+
+    def _conditions(self, conditions: list[tuple[int, str]]) -> str:
+        ordered = (
+            sorted({text for _, text in conditions})
+            if self._canonical
+            else [text for _, text in sorted(conditions, key=lambda one: one[0])]
+        )
+        return " AND ".join(_closed(text) for text in ordered) or "TRUE"
+
+
+def _place(select: _Select, mask: int) -> _Select:
+    """The query to which a condition over `mask` belongs: the innermost EXISTS that it is about."""
+    for semi in select.semis:
+        if semi.mask & mask:
+            return _place(semi, mask)
+    return select
+
+
+def _grouped(item: _Item) -> str:
+    return item.text if item.single else f"({item.text})"
+
+
+def _closed(text: str) -> str:
+    """A condition that may stand beside AND."""
+    return f"({text})" if " OR " in text else text

@@ -1,0 +1,1 @@
+"""Saved versions of models, each in a folder of its own."""

@@ -1,0 +1,408 @@
+"""Checkpoints: saved versions of models, as folders that are complete or not there.
+
+    <root>/<model>/000001/          one version: the model's files and manifest.json
+    <root>/<model>/current          the number of the version in use
+    <root>/<model>/.saving-...      a save that is under way, or was killed
+    <root>.key                      what the versions saved here are sealed with
+
+A save writes into a folder of its own, which gets its final name as the last step. Locks are
+`flock`s on folders, so they end with their process, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shlex
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pilotcli.common.errors import CheckpointError, StorageError
+from pilotcli.common.records import ModelVersion
+from pilotcli.config.home import make_home
+from pilotcli.storage.checkpoints.folder import (
+    NO_ACCESS,
+    NO_SPACE,
+    UNFINISHED,
+    clean,
+    current_number,
+    is_full,
+    locked,
+    no_room,
+    point_at,
+    remove,
+    unusable,
+    version_numbers,
+)
+from pilotcli.storage.checkpoints.manifest import (
+    MANIFEST,
+    clean_metrics,
+    damage_of,
+    digest_of,
+    manifest_of,
+    read_manifest,
+    saved_files,
+    sync_folder,
+    write_manifest,
+)
+from pilotcli.storage.checkpoints.seal import SEAL, Origin, key_of, make_key, origin_of, seal_of
+
+__all__ = ["FROM_ELSEWHERE", "CheckpointStore"]
+
+LONGEST_NAME_BYTES = 200
+
+FROM_ELSEWHERE: Mapping[Origin, str] = {
+    "other": "was saved elsewhere, or its manifest was changed",
+    "unsealed": "has no seal: an older pilot saved it, or somebody put it there",
+}
+"""What is to be said of a version that does not come from its store."""
+
+log = logging.getLogger(__name__)
+
+
+class CheckpointStore:
+    """The checkpoints of all models under `root`. Several processes may use one store at once.
+
+    To load a model runs code that its files may hold, so `verify` passes only those that were
+    saved here, unless `trust` is true.
+
+    Every method raises `CheckpointError` when the folder cannot be read or written as needed.
+    """
+
+    def __init__(self, root: Path, *, trust: bool = False) -> None:
+        self.root = root.absolute()
+        self.trust = trust
+        self._key_file = self.root.with_name(f"{self.root.name}.key")
+
+    def trusting(self) -> CheckpointStore:
+        """The same store, which passes checkpoints from elsewhere too."""
+        return CheckpointStore(self.root, trust=True)
+
+    def save(
+        self,
+        model: str,
+        write: Callable[[Path], object],
+        *,
+        model_class: str,
+        event: str | None = None,
+        query_seq: int | None = None,
+        run_id: int | None = None,
+        trained_rows: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> ModelVersion:
+        """Save a new version of `model`, make it the current one, and return it.
+
+        `write` is called with an empty folder and writes the model's files into it. What it
+        raises is passed on, except that a full or read-only disk becomes a `CheckpointError`;
+        the versions that were there stay as they are. The number is the highest so far plus one.
+        """
+        home = self._folder(model)
+        writing = False
+        try:
+            with self._unfinished(home) as folder:
+                writing = True
+                try:
+                    write(folder)
+                except Exception as error:
+                    # numpy says only how much it has written, without an error number.
+                    if getattr(error, "errno", None) is None and is_full(home):
+                        raise CheckpointError(
+                            f"cannot save the model {model!r} in {home}: the disk is full "
+                            f"({type(error).__name__}: {error})",
+                            hint=no_room(home),
+                        ) from error
+                    raise
+                writing = False
+                if (folder / MANIFEST).exists():
+                    raise CheckpointError(
+                        f"the model {model!r} wrote a file named {MANIFEST}, which is pilot's own",
+                        hint="Give that file another name.",
+                    )
+                files = saved_files(folder, sync=True)
+                if not files:
+                    raise CheckpointError(
+                        f"the model {model!r} wrote no file into its checkpoint",
+                        hint="`dump(folder)` must write at least one file into `folder`.",
+                    )
+                with locked(home):
+                    number = max(version_numbers(home), default=0) + 1
+                    version = ModelVersion(
+                        model=model,
+                        version=number,
+                        path=home / f"{number:06d}",
+                        created_at=time.time(),
+                        size_bytes=sum(file.size_bytes for file in files),
+                        sha256=digest_of(files),
+                        event=event,
+                        query_seq=query_seq,
+                        run_id=run_id,
+                        trained_rows=None if trained_rows is None else int(trained_rows),
+                        metrics=clean_metrics(metrics),
+                    )
+                    content = manifest_of(version, files, model_class=model_class)
+                    write_manifest(folder / MANIFEST, self._sealed(content, model, number))
+                    sync_folder(folder)
+                    point_at(home, number, appearing=(folder, version.path))
+        except OSError as error:
+            if writing and error.errno not in (*NO_SPACE, *NO_ACCESS):
+                raise
+            raise unusable(error, f"cannot save the model {model!r} in {home}", home) from error
+        return version
+
+    def models(self) -> list[str]:
+        """The names of all models that have a checkpoint, sorted."""
+        try:
+            folders = [folder for folder in self.root.iterdir() if folder.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise unusable(error, f"cannot read {self.root}", self.root) from error
+        return sorted(_model_name(folder) for folder in folders if version_numbers(folder))
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """The versions of `model`, oldest first. One with a damaged manifest is left out and
+        logged."""
+        found = []
+        for number in version_numbers(self._folder(model)):
+            with _logged(model, number):
+                found.append(self.get(model, number))
+        return found
+
+    def current(self, model: str) -> ModelVersion | None:
+        """The version in use: the last one saved, or rolled back to; None without any.
+
+        Raises `CheckpointError` when its manifest is damaged.
+        """
+        home = self._folder(model)
+        number = current_number(home)
+        return None if number is None else self.get(model, number)
+
+    def get(self, model: str, version: int) -> ModelVersion:
+        """One version. Raises `CheckpointError` when it is missing or its manifest damaged."""
+        folder = self._folder(model) / f"{version:06d}"
+        if not folder.is_dir():
+            raise CheckpointError(
+                f"there is no version {version} of the model {model!r} in {self.root}",
+                hint="See: pilot models list",
+            )
+        try:
+            return read_manifest(folder)[0]
+        except CheckpointError as error:
+            raise CheckpointError(
+                error.message, hint=error.hint or self._way_back(model, version)
+            ) from error
+
+    def details(self, version: ModelVersion) -> Mapping[str, Any]:
+        """The whole manifest of `version`: `class`, `files`, `python`, `pilot` and the rest."""
+        return read_manifest(version.path)[2]
+
+    def origin(self, version: ModelVersion) -> Origin:
+        """Where `version` comes from; see `Origin`."""
+        content = read_manifest(version.path)[2]
+        try:
+            key = key_of(self._key_file)
+        except OSError as error:
+            raise unusable(error, f"cannot read {self._key_file}", self.root) from error
+        return origin_of(key, content, *self._place(version))
+
+    def verify(self, version: ModelVersion) -> None:
+        """See to it that `version` is what was saved, and was saved here.
+
+        To be called before anything is loaded from `version.path`. Every file is compared with
+        the manifest, byte for byte (by size and sha256). Raises `CheckpointError` naming the first
+        file that is missing or not what was saved, and, unless this store trusts all of its
+        checkpoints, for one that comes from elsewhere.
+        """
+        self._compare(version)
+        origin = self.origin(version)
+        if self.trust or origin == "own":
+            return
+        command = f"pilot models trust {shlex.quote(version.model)} --version {version.version}"
+        raise CheckpointError(
+            f"version {version.version} of the model {version.model!r} {FROM_ELSEWHERE[origin]}, "
+            "and to load a model runs code that its files may hold",
+            hint=f"If you know who made it: {command}; or --trust for one run.",
+        )
+
+    def adopt(self, model: str, version: int) -> ModelVersion:
+        """Take a version from elsewhere for one of this store's from here on, as it is now.
+
+        Its files are compared with its manifest first, and nothing is loaded.
+        """
+        home = self._folder(model)
+        found = self.get(model, version)
+        self._compare(found)
+        content = read_manifest(found.path)[2]
+        try:
+            with locked(home):
+                new = home / f".{MANIFEST}"
+                write_manifest(new, self._sealed(content, model, version))
+                new.replace(found.path / MANIFEST)
+                sync_folder(found.path)
+        except OSError as error:
+            what = f"cannot seal version {version} of {model!r} in {home}"
+            raise unusable(error, what, home) from error
+        if self.origin(found) != "own":
+            raise CheckpointError(
+                f"the key {self._key_file} cannot vouch for a checkpoint: it is damaged, belongs "
+                "to another user, or others can read it",
+                hint="Make it yours and private (chmod 600), or delete it and trust your "
+                "checkpoints again: a new one is made.",
+            )
+        return found
+
+    def _compare(self, version: ModelVersion) -> None:
+        """Compare every file of `version` with its manifest."""
+        found, files, _ = read_manifest(version.path)
+        damage = damage_of(found, files)
+        if damage is None and found.sha256 != version.sha256:
+            damage = f"{version.path / MANIFEST} was changed after the save"
+        if damage is not None:
+            raise CheckpointError(damage, hint=self._way_back(*self._place(version)))
+
+    def rollback(self, model: str, to: int | None = None) -> ModelVersion:
+        """Make an older version the current one: `to`, or the one before the current.
+
+        It is verified first. The newer versions stay; the next save gets the next number.
+        """
+        home = self._folder(model)
+        now = current_number(home)
+        if now is None:
+            raise CheckpointError(
+                f"there is no checkpoint of the model {model!r} in {self.root}",
+                hint="See: pilot models list",
+            )
+        if to is None:
+            to = max((number for number in version_numbers(home) if number < now), default=None)
+        if to is None:
+            raise CheckpointError(
+                f"version {now} of the model {model!r} is the oldest there is; "
+                "there is nothing to roll back to"
+            )
+        version = self.get(model, to)
+        self._compare(version)
+        try:
+            with locked(home):
+                point_at(home, to)
+        except OSError as error:
+            what = f"cannot roll back the model {model!r} in {home}"
+            raise unusable(error, what, home) from error
+        return version
+
+    def prune(self, model: str, keep: int) -> list[ModelVersion]:
+        """Remove all but the newest `keep` versions, and never the current one.
+
+        Returns what was removed, oldest first.
+        """
+        if keep < 1:
+            raise CheckpointError(f"cannot keep {keep} checkpoints: at least 1 must stay")
+        home = self._folder(model)
+        if not home.is_dir():
+            return []
+        removed = []
+        try:
+            with locked(home):
+                current = current_number(home)
+                for number in version_numbers(home)[:-keep]:
+                    if number == current:
+                        continue
+                    with _logged(model, number):
+                        removed.append(self.get(model, number))
+                    remove(home / f"{number:06d}")
+                clean(home)
+        except OSError as error:
+            raise unusable(error, f"cannot prune the model {model!r} in {home}", home) from error
+        return removed
+
+    def _folder(self, model: str) -> Path:
+        """The folder of `model`, whose name is safe whatever the model is called."""
+        name = quote(model, safe=" ", errors="surrogateescape")
+        # A leading dot would hide the folder, or leave the root ("..").
+        name = "%2E" + name[1:] if name.startswith(".") else name
+        if not name or len(name) > LONGEST_NAME_BYTES:
+            raise CheckpointError(
+                f"a model cannot be named {model[:60]!r}: its name is "
+                + ("too long" if name else "empty"),
+                hint=f"At most {LONGEST_NAME_BYTES} letters, fewer where they are not ASCII.",
+            )
+        return self.root / name
+
+    def _make_folders(self, home: Path) -> None:
+        """Make what is missing down to a model's folder, each for its owner alone."""
+        try:
+            make_home(self.root.parent)
+        except StorageError as error:
+            raise CheckpointError(error.message, hint=error.hint) from error
+        for folder in (self.root, home):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def _place(self, version: ModelVersion) -> tuple[str, int]:
+        """The model and number that the folder of `version` stands for, whatever it says."""
+        return _model_name(version.path.parent), int(version.path.name)
+
+    def _sealed(self, content: Mapping[str, Any], model: str, version: int) -> dict[str, Any]:
+        """A manifest with the seal of this store; without one where its key is no secret."""
+        with locked(self.root):
+            make_key(self._key_file)
+        key = key_of(self._key_file)
+        unsealed = {name: value for name, value in content.items() if name != SEAL}
+        if key is None:
+            log.warning(
+                "the key %s is damaged, belongs to another user, or others can read it: version "
+                "%s of the model %r has no seal and is loaded only where it is trusted",
+                self._key_file,
+                version,
+                model,
+            )
+            return unsealed
+        return {**unsealed, SEAL: seal_of(key, unsealed, model, version)}
+
+    def _way_back(self, model: str, version: int) -> str:
+        """What to do instead of loading `version`: the last one before it that is whole."""
+        for number in reversed(version_numbers(self._folder(model))):
+            if number < version and self._is_whole(model, number):
+                command = f"pilot models rollback {shlex.quote(model)} --to {number}"
+                return f"Go back to the last good version before it: {command}"
+        return "There is no older version that is whole: train the model again, with `load: false`."
+
+    def _is_whole(self, model: str, version: int) -> bool:
+        try:
+            found, files, _ = read_manifest(self._folder(model) / f"{version:06d}")
+            return damage_of(found, files) is None
+        except CheckpointError:
+            return False
+
+    @contextmanager
+    def _unfinished(self, home: Path) -> Iterator[Path]:
+        """A new folder to save into, removed at the end unless it has got its final name."""
+        self._make_folders(home)
+        folder = home / f"{UNFINISHED}{uuid.uuid4().hex}"
+        with locked(home):
+            clean(home)
+            folder.mkdir()
+            mine = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(mine, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            os.close(mine)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _model_name(folder: Path) -> str:
+    return unquote(folder.name, errors="surrogateescape")
+
+
+@contextmanager
+def _logged(model: str, number: int) -> Iterator[None]:
+    try:
+        yield
+    except CheckpointError as error:
+        log.warning("version %s of the model %r is left out: %s", number, model, error)

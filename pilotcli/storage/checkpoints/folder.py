@@ -1,0 +1,147 @@
+"""The folder of one model: its lock, its versions, the pointer to the current one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pilotcli.common.errors import CheckpointError
+from pilotcli.storage.checkpoints.manifest import sync_folder
+
+__all__ = [
+    "NO_ACCESS",
+    "NO_SPACE",
+    "UNFINISHED",
+    "clean",
+    "current_number",
+    "is_full",
+    "locked",
+    "no_room",
+    "point_at",
+    "remove",
+    "unusable",
+    "version_numbers",
+]
+
+CURRENT = "current"
+UNFINISHED = ".saving-"
+REMOVED = ".removed-"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_BYTES = 64 << 10
+NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a model's folder; waits for whoever holds it, never for long."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def clean(home: Path) -> None:
+    """Remove what killed saves and removals left. The caller holds the lock of `home`."""
+    for folder in [*home.glob(f"{UNFINISHED}*"), *home.glob(f"{REMOVED}*")]:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                log.info("removed %s, which a killed process left", folder)
+            finally:
+                os.close(descriptor)
+
+
+def remove(folder: Path) -> None:
+    """Remove a version: first out of sight, then away, so that it is never there in part."""
+    hidden = folder.with_name(f"{REMOVED}{uuid.uuid4().hex}")
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def version_numbers(home: Path) -> list[int]:
+    """The version numbers in a model's folder, ascending, also of damaged ones."""
+    try:
+        return sorted(int(entry.name) for entry in home.iterdir() if entry.name.isdecimal())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unusable(error, f"cannot read {home}", home) from error
+
+
+def current_number(home: Path) -> int | None:
+    """The version in use; the newest where the pointer is missing or points at nothing."""
+    numbers = version_numbers(home)
+    with suppress(OSError, ValueError):
+        pointed = int((home / CURRENT).read_text(encoding="ascii"))
+        if pointed in numbers:
+            return pointed
+    return numbers[-1] if numbers else None
+
+
+def point_at(home: Path, number: int, *, appearing: tuple[Path, Path] | None = None) -> None:
+    """Make version `number` the current one. The caller holds the lock of `home`.
+
+    With `appearing` its folder is renamed first, from the one name to the other. What needs room
+    on the disk is done before that, so that a save either fails without a version or has one that
+    is the current one.
+    """
+    new = home / f".{CURRENT}"
+    try:
+        with new.open("w", encoding="ascii") as file:
+            file.write(f"{number}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if appearing is not None:
+            appearing[0].rename(appearing[1])
+        try:
+            new.replace(home / CURRENT)
+        except BaseException:
+            if appearing is not None:
+                appearing[1].rename(appearing[0])
+            raise
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    try:
+        sync_folder(home)
+    except OSError as error:
+        # It is the current one by now; an error would say that it is not.
+        log.warning("version %s in %s may not outlive a power cut: %s", number, home, error)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of `folder` has next to no room, or no more files, for this user."""
+    disk = os.statvfs(folder)
+    full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < FULL_BYTES
+    return full or (disk.f_files > 0 and disk.f_favail == 0)
+
+
+def no_room(home: Path) -> str:
+    """What to do when the disk of `home` is full."""
+    return (
+        f"Make room on the disk of {home}: `pilot models prune --all --keep 3` removes old "
+        "checkpoints."
+    )
+
+
+def unusable(error: OSError, what: str, home: Path) -> CheckpointError:
+    """What the file system said about `home`, as a `CheckpointError` with what to do next."""
+    hint = None
+    if error.errno in NO_SPACE:
+        hint = no_room(home)
+    elif error.errno in NO_ACCESS:
+        hint = "The folder must be writable; `home:` in the config names another one."
+    return CheckpointError(f"{what}: {error.strerror or error}", hint=hint)

@@ -1,0 +1,159 @@
+"""What the journal knows of a run that is to be continued, and taking that run over."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pilotcli.common.errors import StorageError
+from pilotcli.common.processes import is_running, start_of
+from pilotcli.common.records import STOPPED
+from pilotcli.storage.journal.schema import connect, journal_errors
+from pilotcli.storage.journal.summary import read_summary
+from pilotcli.storage.journal.writer import RunJournal
+
+__all__ = ["BegunFiring", "PastRun", "take_over"]
+
+
+@dataclass(frozen=True, slots=True)
+class BegunFiring:
+    """A firing that had begun and not ended when its run was."""
+
+    event: str
+    reason: str
+    after_query: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run's state in the journal, beyond what `RunRecord`, results and firings tell.
+
+    - `results`: how many results there are;
+    - `done`: by round, one byte for each query's number: 1 where it has ended;
+    - `warmed`: the same for the warm-up rounds, counted from 0;
+    - `texts`: one byte for each query: whether the journal has its text;
+    - `begun`: the firing that was interrupted;
+    - `killed`: whether its process went without a word, so that a query may have been under way;
+    - `loaded`: the checkpoint of each model with which the run began, None for none.
+    """
+
+    run_id: int
+    results: int
+    done: Mapping[int, bytearray]
+    warmed: Mapping[int, bytearray]
+    texts: bytearray
+    begun: BegunFiring | None
+    loaded: Mapping[str, int | None]
+    firings: int
+    killed: bool = False
+
+
+def _read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
+    """The state of the run `run_id`, which must be there."""
+
+    def rows(sql: str) -> list[tuple[Any, ...]]:
+        return connection.execute(sql, (run_id,)).fetchall()
+
+    ((results,),) = rows("SELECT coalesce(max(result), 0) FROM results WHERE run_id = ?")
+    ((firings,),) = rows("SELECT count(*) FROM firings WHERE run_id = ?")
+    begun = rows("SELECT number, event, reason, after_query FROM begun WHERE run_id = ?")
+    done = connection.execute("SELECT round, seq FROM results WHERE run_id = ?", (run_id,))
+    warmed = connection.execute("SELECT round, seq FROM warmed WHERE run_id = ?", (run_id,))
+    texts = connection.execute("SELECT 0, seq FROM queries WHERE run_id = ?", (run_id,))
+    return PastRun(
+        run_id=run_id,
+        results=results,
+        done=_marks(done),
+        warmed=_marks(warmed),
+        texts=_marks(texts).get(0, bytearray()),
+        begun=BegunFiring(*begun[0][1:]) if begun and begun[0][0] > firings else None,
+        loaded=dict(rows("SELECT model, version FROM loaded WHERE run_id = ?")),
+        firings=firings,
+    )
+
+
+def _marks(rows: sqlite3.Cursor) -> dict[int, bytearray]:
+    marks: dict[int, bytearray] = {}
+    for round, seq in rows:
+        mark = marks.setdefault(round, bytearray())
+        if seq >= len(mark):
+            mark.extend(bytes(seq + 1024 - len(mark)))
+        mark[seq] = 1
+    return marks
+
+
+def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, PastRun]:
+    """Become the process of the run `run_id`, which has ended before its time.
+
+    Queries that its interruption has cancelled count as not run. Raises
+    `StorageError` when its process still runs.
+    """
+    connection = connect(path.parent)
+    try:
+        with journal_errors(path):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                status, host, pid, pid_start = connection.execute(
+                    "SELECT status, host, pid, pid_start FROM runs WHERE run_id = ?", (run_id,)
+                ).fetchone()
+                _refuse_running(run_id, status, host, pid, pid_start)
+                stopped = (
+                    "FROM results WHERE run_id = ?1 AND status <> 'ok' AND status = 'cancelled' "
+                    "AND error = ?2"
+                )
+                # Nothing is ever taken out of a summary: one that counted them is made anew.
+                connection.execute(
+                    "DELETE FROM summaries WHERE run_id = ?1 "  # noqa: S608
+                    f"AND upto >= (SELECT min(result) {stopped})",
+                    (run_id, STOPPED),
+                )
+                connection.execute(f"DELETE {stopped}", (run_id, STOPPED))
+                past = replace(_read_past(connection, run_id), killed=status == "running")
+                summary = read_summary(connection, run_id)
+                connection.execute(
+                    "UPDATE runs SET status = 'running', finished_at = NULL, exit_code = NULL, "
+                    "host = ?, pid = ?, pid_start = ? WHERE run_id = ?",
+                    (platform.node(), os.getpid(), start_of(os.getpid()), run_id),
+                )
+                connection.execute(
+                    "INSERT INTO resumes VALUES (?, ?, ?, ?)",
+                    (run_id, time.time(), past.results, forced),
+                )
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        journal = RunJournal(
+            connection,
+            path,
+            run_id,
+            results=past.results,
+            firings=past.firings,
+            stored=past.texts,
+            summary=summary,
+        )
+    except BaseException:
+        connection.close()
+        raise
+    return journal, past
+
+
+def _refuse_running(run_id: int, status: str, host: str, pid: int, pid_start: str) -> None:
+    if status != "running":
+        return
+    if host != platform.node():
+        raise StorageError(
+            f"run {run_id} was started on the machine {host}, and may still run there",
+            hint="Resume it on that machine.",
+        )
+    if is_running(pid, pid_start):
+        raise StorageError(
+            f"run {run_id} is still running (process {pid})",
+            hint="Wait for it, or end it with Ctrl-C in its terminal.",
+        )

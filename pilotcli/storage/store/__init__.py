@@ -1,0 +1,1 @@
+"""Tables of collected rows, in a database beside the target."""

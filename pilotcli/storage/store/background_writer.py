@@ -1,0 +1,175 @@
+"""Rows that are saved a little later, by a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pilotcli.common.errors import StoreError
+from pilotcli.storage.store.connection import StoreUnreachableError
+from pilotcli.storage.store.unsaved_rows import WaitingRows
+
+__all__ = ["Appender"]
+
+BATCH_ROWS = 500
+BATCH_AGE_S = 1.0
+WAITING_ROWS = 20_000
+"""How many rows may wait for the store before the caller waits too: memory stays bounded."""
+
+Row = Mapping[str, Any]
+
+
+class Appender:
+    """Collects rows by table and hands them to `save` every second or 500 rows.
+
+    A thread is started with the first row. While the store takes nothing, rows wait; `flush` and
+    `close` tell. Rows that the store refused are dropped, and the error that the next call
+    raises says how many; the others are saved nevertheless.
+    """
+
+    def __init__(self, save: Callable[[str, list[Row], int | None], None]) -> None:
+        self._save = save
+        self._kept: WaitingRows | None = None
+        self._last: int | None = None
+        """The number of the last row that was taken, among those that have one."""
+        self._waiting: dict[str, list[Row]] = {}
+        self._count = 0
+        self._kept_rows: Counter[str] = Counter()
+        """How many of the waiting rows of each table are in a file too."""
+        self._lock = threading.Lock()
+        self._saving = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._error: StoreError | None = None
+
+    def keep_in(self, kept: WaitingRows) -> None:
+        """Keep rows that have a number in `kept` until the store has them."""
+        self._kept = kept
+
+    def keep(self, table: str, row: Row, number: int) -> int | None:
+        """Keep a row that `append` will be given; returns the file that has it. Raises
+        `StorageError`."""
+        with self._lock:
+            return None if self._kept is None else self._kept.write(number, table, row)
+
+    def append(
+        self, table: str, row: Row, number: int | None = None, file: int | None = None
+    ) -> None:
+        """Take `row` for `table`. One that is kept in a file has a `number`, higher than those
+        before it. Raises what an earlier save in the background raised; the row is taken even
+        so."""
+        with self._lock:
+            if self._closed:
+                raise StoreError("this DataManager was closed")
+            if number is not None:
+                self._last = number
+                if self._kept is not None and file != self._kept.segment:
+                    # Its file has been ended meanwhile, and goes without this row being saved.
+                    self._kept.write(number, table, row)
+                self._kept_rows[table] += self._kept is not None
+            self._waiting.setdefault(table, []).append(row)
+            self._count += 1
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._save_regularly, name="store-append", daemon=True
+                )
+                self._thread.start()
+        if self._count >= BATCH_ROWS:
+            self._wake.set()
+            if self._count >= WAITING_ROWS:
+                self.flush()
+        self._raise_error()
+
+    def flush(self) -> None:
+        """Save all rows taken so far. Raises `StoreError` when that fails, now or before."""
+        if self._count or self._saving.locked():
+            self._save_waiting()
+        self._raise_error()
+
+    def close(self) -> None:
+        """Save what is left and end the thread; safe to call twice.
+
+        Raises `StoreError` when the store does not take it, saying how many rows wait in files,
+        and how many are lost.
+        """
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        self._wake.set()
+        if thread is not None:
+            thread.join()
+        try:
+            self.flush()
+            if self._kept is not None:
+                self._kept.forget(self._kept.cut())
+                self._kept.close()
+        except StoreUnreachableError as error:
+            raise StoreError(f"{self._left()}: {error.message}", hint=error.hint) from error
+
+    def _left(self) -> str:
+        """Give up what waits, and say what becomes of it."""
+        kept = self._kept_rows.total()
+        lost = self._count - kept
+        self._waiting, self._count, self._kept_rows = {}, 0, Counter()
+        told = []
+        if self._kept is not None:
+            if kept:
+                where = self._kept.where
+                told.append(f"{kept} rows wait in {where} and come into the store on resume")
+            # The files stay, also when this is closed a second time.
+            self._kept.close()
+            self._kept = None
+        if lost:
+            told.append(f"{lost} rows are lost")
+        return "; ".join(told)
+
+    def _save_regularly(self) -> None:
+        while not self._closed:
+            self._wake.wait(BATCH_AGE_S)
+            self._wake.clear()
+            with suppress(StoreUnreachableError):
+                self._save_waiting()
+
+    def _save_waiting(self) -> None:
+        """Save what waits. Raises `StoreUnreachableError`; the rows wait on then."""
+        # The lock also makes flush() wait for a save that the thread has begun.
+        with self._saving:
+            with self._lock:
+                taken, self._waiting, self._count = self._waiting, {}, 0
+                kept, self._kept_rows = self._kept_rows, Counter()
+                last = self._last
+                file = self._kept.cut() if self._kept is not None else 0
+            try:
+                while taken:
+                    table = next(iter(taken))
+                    self._save_rows(table, taken[table], last)
+                    del taken[table]
+            finally:
+                self._put_back(taken, kept)
+            if self._kept is not None:
+                self._kept.forget(file)
+
+    def _put_back(self, taken: dict[str, list[Row]], kept: Counter[str]) -> None:
+        with self._lock:
+            for table, rows in taken.items():
+                self._waiting[table] = rows + self._waiting.get(table, [])
+                self._count += len(rows)
+                self._kept_rows[table] += kept[table]
+
+    def _save_rows(self, table: str, rows: list[Row], last: int | None) -> None:
+        try:
+            self._save(table, rows, last)
+        except StoreUnreachableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a driver's row raises is told later
+            message = f"{len(rows)} rows for the table {table!r} are lost: {error}"
+            self._error = StoreError(message, hint=getattr(error, "hint", None))
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error

@@ -1,0 +1,241 @@
+"""PilotScope's `DataManager`: tables of collected data, kept in the store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.common.errors import StoreError
+from pilotcli.common.suggestions import did_you_mean
+from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.storage.store import tables
+from pilotcli.storage.store.background_writer import Appender
+from pilotcli.storage.store.connection import StoreConnection
+from pilotcli.storage.store.copy_batch import KEY, Batch, checked_name
+from pilotcli.storage.store.unsaved_rows import WaitingRow, WaitingRows
+
+if TYPE_CHECKING:
+    import pandas
+    from psycopg2.extensions import cursor as Cursor
+
+__all__ = ["DataManager"]
+
+log = logging.getLogger(__name__)
+
+
+class DataManager:
+    """Saves rows into tables of the store and reads them as DataFrames.
+
+    A table is made from the first rows saved into it; later rows add columns and widen numbers
+    (see `pilotcli.storage.store.column_types` for the types). Each table also has the key
+    `pilot_data_id`, which counts the rows in the order in which they were committed and is the
+    last column of every frame. Table and column names are taken as they are, case included.
+
+    `read_update` continues where the last `read_all` or `read_update` ended. That place is kept
+    in the store, one for each table and `reader`; it outlives the process.
+
+    Safe to use from several threads. Connects when first used. Every method raises `StoreError`
+    when the store cannot be reached or written.
+    """
+
+    def __init__(self, config: PilotConfig) -> None:
+        self.config = config
+        self._store = StoreConnection(config)
+        self._appender = Appender(self._save_appended)
+        self._rows_of: str | None = None
+        self._firing: str | None = None
+
+    def __enter__(self) -> DataManager:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Connect now, to learn early whether the store can be reached."""
+        self._store.transaction(lambda cursor: None)
+
+    def save_data(self, table: str, column_2_value: Mapping[str, Any]) -> None:
+        """Save one row: column to value. An empty one saves nothing."""
+        self._save(table, [column_2_value])
+
+    def save_data_batch(
+        self,
+        table: str,
+        column_2_value_list: Iterable[Mapping[str, Any]],
+        *,
+        mark: tuple[str, str] | None = None,
+    ) -> None:
+        """Save many rows in one transaction: all of them or, when one cannot be stored, none.
+
+        The rows may come from a generator and need not fit into memory. A column that a row does
+        not have is NULL in it. `mark`, a name and a text, is written in the same transaction.
+        """
+        self._save(table, column_2_value_list, mark)
+
+    def mark(self, table: str, name: str) -> str | None:
+        """The text of a mark that was saved with rows of `table`; None without one."""
+        return self._store.transaction(lambda cursor: tables.mark(cursor, table, name), table)
+
+    def append(
+        self,
+        table: str,
+        column_2_value: Mapping[str, Any],
+        *,
+        number: int | None = None,
+        file: int | None = None,
+    ) -> None:
+        """Save one row soon: a thread of its own writes what has come together.
+
+        Rows are in the store after `flush`, `read_all`, `read_update` or `close` at the latest.
+        What that thread fails at is raised by the next call. `number` and `file` are those of a
+        row that was kept (`keep`).
+        """
+        self._appender.append(checked_name("table", table), column_2_value, number, file)
+
+    def keep_rows(self, waiting: WaitingRows, run: str) -> None:
+        """Keep rows with a number in `waiting` until they are saved; `run` names their run."""
+        self._rows_of = f"rows of run {run}"
+        self._appender.keep_in(waiting)
+
+    def keep(self, table: str, column_2_value: Mapping[str, Any], number: int) -> int | None:
+        """Keep a row that `append` will be given, so that a kill does not lose it; returns the
+        number of the file that has it. Raises `StorageError`."""
+        return self._appender.keep(table, column_2_value, number)
+
+    def append_kept(self, rows: Sequence[WaitingRow], table: str, most: int) -> int:
+        """Append those of `rows` that the store has not, up to the number `most`; returns how many
+        those are."""
+        assert self._rows_of is not None
+        last = int(self.mark(table, self._rows_of) or 0)
+        left = [one for one in rows if one.table == table and last < one.number <= most]
+        for one in left:
+            self.append(table, one.row, number=one.number)
+        self.flush()
+        return len(left)
+
+    def begin_firing(self, firing: str, *, resumed: bool) -> None:
+        """Know what reads from here on. Of a `firing` that is `resumed`, put back how far it had
+        read: it reads that again."""
+        self._firing = firing
+        if resumed:
+            self._store.transaction(lambda cursor: tables.take_back_visits(cursor, firing))
+
+    def flush(self) -> None:
+        """Save all rows that `append` has taken."""
+        self._appender.flush()
+
+    def read_all(self, table: str, *, reader: str = "") -> pandas.DataFrame:
+        """All rows of `table`, in the order of the key.
+
+        A table that does not exist reads as an empty frame without columns, and is logged with
+        the nearest name that exists: events may read before anything was collected.
+        """
+        return self._read(table, reader, only_new=False)
+
+    def read_update(self, table: str, *, reader: str = "") -> pandas.DataFrame:
+        """The rows that came into `table` since `reader` last read it, in the order of the key.
+
+        Each row is returned exactly once, whoever writes at the same time. As `read_all` for a
+        table that does not exist.
+        """
+        return self._read(table, reader, only_new=True)
+
+    def remove_table_and_tracker(self, table: str) -> None:
+        """Remove `table` and every reader's place in it; does nothing without one."""
+        checked_name("table", table)
+        self.flush()
+        self._store.transaction(lambda cursor: tables.drop(cursor, table), table)
+
+    def exist_table(self, table: str) -> bool:
+        """Whether the store has `table`."""
+        checked_name("table", table)
+        self.flush()
+        return self._store.transaction(
+            lambda cursor: tables.columns_of(cursor, table) is not None, table
+        )
+
+    def row_count(self, table: str) -> int:
+        """The number of rows in `table`; 0 without one."""
+        checked_name("table", table)
+        self.flush()
+
+        def count(cursor: Cursor) -> int:
+            if tables.columns_of(cursor, table) is None:
+                return 0
+            cursor.execute(f"SELECT count(*) FROM {tables.quoted(table)}")  # noqa: S608
+            row = cursor.fetchone()
+            assert row is not None
+            return int(row[0])
+
+        return self._store.transaction(count, table)
+
+    def close(self) -> None:
+        """Save what `append` has taken and close the connection; safe to call twice."""
+        try:
+            self._appender.close()
+            if self._rows_of is not None and self._store.is_open:
+                name = self._rows_of
+                self._store.transaction(lambda cursor: tables.remove_mark(cursor, name))
+                self._rows_of = None
+        finally:
+            self._store.close()
+
+    def _save_appended(
+        self, table: str, rows: Iterable[Mapping[str, Any]], last: int | None
+    ) -> None:
+        mark = None if self._rows_of is None or last is None else (self._rows_of, str(last))
+        self._save(table, rows, mark)
+
+    def _save(
+        self,
+        table: str,
+        rows: Iterable[Mapping[str, Any]],
+        mark: tuple[str, str] | None = None,
+    ) -> None:
+        if table in tables.OWN:
+            raise StoreError(f"the table {table!r} is the store's own", hint="Use another name.")
+        with Batch(table, rows) as batch:
+            if batch.row_count or mark is not None:
+                self._store.transaction(lambda cursor: _write(cursor, batch, mark), table)
+
+    def _read(self, table: str, reader: str, *, only_new: bool) -> pandas.DataFrame:
+        from pilotcli.storage.store.frames import frame_of
+
+        checked_name("table", table)
+        self.flush()
+
+        def read(cursor: Cursor) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
+            columns = tables.columns_of(cursor, table)
+            if columns is None:
+                hint = did_you_mean(table, tables.names(cursor), listed="It has")
+                log.warning("the store has no table %r. %s", table, hint)
+                return {}, []
+            visited = tables.visit(cursor, table, reader)
+            last = visited or 0 if only_new else 0
+            columns[KEY] = "bigint"
+            # Without arguments to fill in, so that a percent sign in a name is only that.
+            cursor.execute(
+                f"SELECT {', '.join(map(tables.quoted, columns))} FROM {tables.quoted(table)} "  # noqa: S608
+                f"WHERE {KEY} > {last:d} ORDER BY {KEY}"
+            )
+            rows = cursor.fetchall()
+            if rows:
+                tables.set_visit(cursor, table, reader, rows[-1][-1], self._firing)
+            return columns, rows
+
+        return frame_of(*self._store.transaction(read, table))
+
+
+def _write(cursor: Cursor, batch: Batch, mark: tuple[str, str] | None) -> None:
+    if batch.row_count:
+        tables.write(cursor, batch)
+    if mark is not None:
+        tables.set_mark(cursor, batch.table, *mark)

@@ -1,0 +1,67 @@
+"""Rows of the store as pandas DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.storage.store.column_types import Kind
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["frame_of"]
+
+EXACT_IN_A_FLOAT = 2**53
+_AS_THEY_ARE = {
+    kind.sql
+    for kind in (Kind.BIG_INT, Kind.BYTES, Kind.DECIMAL, Kind.JSON, Kind.TEXT, Kind.DATE, Kind.TIME)
+}
+_DTYPES = {
+    Kind.BOOL.sql: "bool",
+    Kind.INT.sql: "int64",
+    Kind.FLOAT.sql: "float64",
+}
+
+
+def frame_of(columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> pandas.DataFrame:
+    """A frame of `rows`, whose columns have the PostgreSQL types that `columns` tells.
+
+    Texts, lists, dicts and the like are columns of Python objects, None where there is no value.
+    Numbers are numpy columns; an integer column in which values are missing becomes float with
+    NaN, as pandas does it, or `Int64` where a float could not hold the values exactly.
+    """
+    import pandas
+
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    series = {
+        place: _series(pandas, kind, list(column))
+        for place, (kind, column) in enumerate(zip(columns.values(), values, strict=True))
+    }
+    frame: pandas.DataFrame = pandas.DataFrame(series, index=pandas.RangeIndex(len(rows)))
+    frame.columns = pandas.Index(list(columns), dtype=object)
+    return frame
+
+
+def _series(pandas: Any, kind: str, values: list[Any]) -> Any:
+    if kind == Kind.BYTES.sql:
+        values = [None if value is None else bytes(value) for value in values]
+    elif kind == Kind.BIG_INT.sql:
+        values = [None if value is None else int(value) for value in values]
+    if kind in _AS_THEY_ARE:
+        return pandas.Series(values, dtype=object)
+    if not values:
+        return pandas.Series(values, dtype=_DTYPES.get(kind, object))
+    if kind == Kind.FLOAT.sql:
+        return pandas.Series(values, dtype="float64")
+    if kind == Kind.INT.sql and None in values:
+        whole = [value for value in values if value is not None]
+        exact = all(abs(value) <= EXACT_IN_A_FLOAT for value in whole)
+        return pandas.Series(values, dtype="float64" if exact else "Int64")
+    if kind in (Kind.BOOL.sql, Kind.INT.sql):
+        return pandas.Series(values, dtype=object if None in values else _DTYPES[kind])
+    try:
+        return pandas.Series(values)
+    except (OverflowError, ValueError):
+        # A time outside of what this pandas' times can hold.
+        return pandas.Series(values, dtype=object)

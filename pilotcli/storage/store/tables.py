@@ -1,0 +1,278 @@
+"""The store's tables: made from rows, widened by rows, and read behind a cursor.
+
+Every function works inside the transaction of the psycopg2 cursor that it is given. Names are
+quoted always. A table's key is given out under a lock that its writer holds until the commit, so
+that the order of keys is the order of commits, and whoever has read up to a key has missed nothing
+below it. That holds for rows that come in through pilot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.common.errors import StoreError
+from pilotcli.storage.store.column_types import Kind, joined
+from pilotcli.storage.store.copy_batch import KEY, Batch
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+__all__ = [
+    "OWN",
+    "columns_of",
+    "drop",
+    "forget_visits",
+    "lock_for_writing",
+    "mark",
+    "names",
+    "quoted",
+    "remove_mark",
+    "set_mark",
+    "set_visit",
+    "take_back_visits",
+    "visit",
+    "write",
+]
+
+VISITS = "pilot_visits"
+"""The table that remembers up to which key each reader has read; and, where an event's firing has
+moved that, from which key and which firing it was."""
+
+MARKS = "pilot_marks"
+"""The table of marks that are set together with rows: how far somebody has come who saves."""
+
+OWN = (VISITS, MARKS)
+"""Tables of the store that are no data."""
+
+COPY_BLOCK_BYTES = 1 << 18
+
+_KINDS = {kind.sql: kind for kind in Kind if kind is not Kind.EMPTY}
+_NARROW = {
+    "smallint": Kind.INT,
+    "integer": Kind.INT,
+    "real": Kind.FLOAT,
+}
+"""Types that pilot does not make; a table that has them gets pilot's type when it is written."""
+_ALIKE = {"jsonb": Kind.JSON, "character varying": Kind.TEXT, "character": Kind.TEXT}
+
+
+def quoted(name: str) -> str:
+    """`name` as an identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def names(cursor: Cursor) -> list[str]:
+    """The store's tables, sorted."""
+    cursor.execute(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relname <> ALL (%s) "
+        "AND relnamespace = current_schema()::regnamespace ORDER BY relname",
+        (list(OWN),),
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def columns_of(cursor: Cursor, table: str) -> dict[str, str] | None:
+    """Column to type (as `format_type` writes it), without the key; None without a table.
+
+    Raises `StoreError` for a table that lacks the key: it is not one of the store's.
+    """
+    cursor.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        (quoted(table),),
+    )
+    columns = dict(cursor.fetchall())
+    if not columns:
+        return None
+    if columns.pop(KEY, None) is None:
+        raise StoreError(
+            f"the table {table!r} in the store was not made by pilot: it has no column {KEY!r}",
+            hint="Use another name for the table, or another database for the store.",
+        )
+    return columns
+
+
+def lock_for_writing(cursor: Cursor, table: str) -> None:
+    """Become the only writer of `table` until the end of the transaction."""
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"pilot:{table}",))
+
+
+def write(cursor: Cursor, batch: Batch) -> None:
+    """Put the rows of `batch` into its table, which is made or changed as they need it.
+
+    Raises `StoreError` when a column cannot take their values.
+    """
+    table = batch.table
+    lock_for_writing(cursor, table)
+    existing = columns_of(cursor, table)
+    if existing is None:
+        columns = [f"{quoted(name)} {kind.sql}, " for name, kind in batch.columns.items()]
+        cursor.execute(
+            f"CREATE TABLE {quoted(table)} ({''.join(columns)}"
+            f"{quoted(KEY)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
+        )
+    else:
+        _fit(cursor, table, existing, batch.columns)
+    for columns, part in batch.parts():
+        listed = ", ".join(map(quoted, columns))
+        cursor.copy_expert(
+            f"COPY {quoted(table)} ({listed}) FROM STDIN",
+            part,  # type: ignore[arg-type]  # the stubs ask for readline too, which is not used
+            COPY_BLOCK_BYTES,
+        )
+
+
+def _fit(
+    cursor: Cursor, table: str, existing: Mapping[str, str], wanted: Mapping[str, Kind]
+) -> None:
+    """Change `table` so that its columns take values of the kinds `wanted`."""
+    changes = []
+    for name, kind in wanted.items():
+        if name not in existing:
+            changes.append(f"ADD COLUMN {quoted(name)} {kind.sql}")
+        elif kind is not Kind.EMPTY:
+            change = _widening(cursor, table, name, existing[name], kind)
+            changes += [change] if change else []
+    if changes:
+        cursor.execute(f"ALTER TABLE {quoted(table)} {', '.join(changes)}")
+
+
+def _widening(cursor: Cursor, table: str, name: str, has: str, kind: Kind) -> str | None:
+    """The change that makes the column `name` take values of `kind`; None when it does."""
+    here = _KINDS.get(has) or _NARROW.get(has) or _ALIKE.get(has.partition("(")[0])
+    both = joined(here, kind) if here is not None else None
+    if both is not None and both is here and has not in _NARROW:
+        return None
+    if both is not None:
+        # A double goes to numeric as its text: the cast itself keeps 15 digits only.
+        through = "::text" if here is Kind.FLOAT and both is Kind.DECIMAL else ""
+        using = f"{quoted(name)}{through}::{both.sql}"
+    elif _is_empty(cursor, table, name):
+        both, using = kind, f"NULL::{kind.sql}"
+    else:
+        raise StoreError(
+            f"nothing was saved: the column {name!r} of the table {table!r} is {has}, "
+            f"and the new rows bring {kind.sql}",
+            hint="Give the values that type, or use another column or table.",
+        )
+    return f"ALTER COLUMN {quoted(name)} TYPE {both.sql} USING {using}"
+
+
+def _is_empty(cursor: Cursor, table: str, name: str) -> bool:
+    """Whether the column holds no value: then it may still become anything."""
+    cursor.execute(
+        f"SELECT NOT EXISTS (SELECT FROM {quoted(table)} WHERE {quoted(name)} IS NOT NULL)"  # noqa: S608
+    )
+    return bool(_one(cursor))
+
+
+def drop(cursor: Cursor, table: str) -> None:
+    """Remove `table` and every reader's place in it; does nothing without one."""
+    lock_for_writing(cursor, table)
+    if columns_of(cursor, table) is not None:
+        forget_visits(cursor, table)
+        _make_marks(cursor)
+        cursor.execute(f"DELETE FROM {MARKS} WHERE table_name = %s", (table,))  # noqa: S608
+        cursor.execute(f"DROP TABLE {quoted(table)}")
+
+
+def visit(cursor: Cursor, table: str, reader: str) -> int | None:
+    """The key up to which `reader` has read `table`, None before its first visit.
+
+    Until the end of the transaction no other visit of the same reader goes on.
+    """
+    _make_visits(cursor)
+    cursor.execute(
+        f"INSERT INTO {VISITS} (table_name, reader) VALUES (%s, %s) "  # noqa: S608
+        "ON CONFLICT (table_name, reader) DO UPDATE SET reader = excluded.reader "
+        "RETURNING last_read_id",
+        (table, reader),
+    )
+    found: int | None = _one(cursor)
+    return found
+
+
+def forget_visits(cursor: Cursor, table: str) -> None:
+    """Forget every reader's place in `table`."""
+    _make_visits(cursor)
+    cursor.execute(f"DELETE FROM {VISITS} WHERE table_name = %s", (table,))  # noqa: S608
+
+
+def set_visit(
+    cursor: Cursor, table: str, reader: str, last_read_id: int, firing: str | None
+) -> None:
+    """Remember that `reader` has read `table` up to `last_read_id`, and in which `firing`."""
+    cursor.execute(
+        f"UPDATE {VISITS} SET last_read_id = %s, firing = %s, "  # noqa: S608
+        "before_id = CASE WHEN firing = %s THEN before_id ELSE last_read_id END "
+        "WHERE table_name = %s AND reader = %s",
+        (last_read_id, firing, firing, table, reader),
+    )
+
+
+def take_back_visits(cursor: Cursor, firing: str) -> None:
+    """Set all places that `firing` has moved to where they were before it."""
+    _make_visits(cursor)
+    cursor.execute(
+        f"UPDATE {VISITS} SET last_read_id = before_id WHERE firing = %s",  # noqa: S608
+        (firing,),
+    )
+
+
+def set_mark(cursor: Cursor, table: str, name: str, text: str) -> None:
+    """Set the mark `name` of `table`."""
+    _make_marks(cursor)
+    cursor.execute(
+        f"INSERT INTO {MARKS} (table_name, name, text) VALUES (%s, %s, %s) "  # noqa: S608
+        "ON CONFLICT (table_name, name) DO UPDATE SET text = excluded.text",
+        (table, name, text),
+    )
+
+
+def mark(cursor: Cursor, table: str, name: str) -> str | None:
+    """The text of the mark `name` of `table`; None without one."""
+    _make_marks(cursor)
+    cursor.execute(
+        f"SELECT text FROM {MARKS} WHERE table_name = %s AND name = %s",  # noqa: S608
+        (table, name),
+    )
+    row = cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
+def remove_mark(cursor: Cursor, name: str) -> None:
+    """Remove the mark `name` of every table."""
+    _make_marks(cursor)
+    cursor.execute(f"DELETE FROM {MARKS} WHERE name = %s", (name,))  # noqa: S608
+
+
+def _make_visits(cursor: Cursor) -> None:
+    cursor.execute(
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'firing'",
+        (VISITS,),
+    )
+    if not _one(cursor):
+        lock_for_writing(cursor, VISITS)
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {VISITS} (table_name text, reader text, "
+            "last_read_id bigint, PRIMARY KEY (table_name, reader)); "
+            f"ALTER TABLE {VISITS} ADD COLUMN IF NOT EXISTS before_id bigint, "
+            "ADD COLUMN IF NOT EXISTS firing text"
+        )
+
+
+def _make_marks(cursor: Cursor) -> None:
+    cursor.execute("SELECT to_regclass(%s) IS NULL", (MARKS,))
+    if _one(cursor):
+        lock_for_writing(cursor, MARKS)
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {MARKS} (table_name text, name text, text text, "
+            "PRIMARY KEY (table_name, name))"
+        )
+
+
+def _one(cursor: Cursor) -> Any:
+    row = cursor.fetchone()
+    assert row is not None
+    return row[0]

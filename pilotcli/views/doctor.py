@@ -1,0 +1,48 @@
+"""What `pilot doctor` shows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from pilotcli.checks.doctor import Check
+from pilotcli.steering.capabilities import Capability
+from pilotcli.views.console import out
+from pilotcli.views.dry_run import clean_lines
+from pilotcli.views.tables import show_json
+from pilotcli.views.text import plural
+
+__all__ = ["show_checks"]
+
+
+def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]:
+    """Each check as it is made, then what the database can do; all checks come back."""
+    if format == "json":
+        seen = list(found)
+        checks = [one for one in seen if isinstance(one, Check)]
+        able = [one for one in seen if isinstance(one, Capability)]
+        show_json({"checks": checks, "capabilities": able})
+        return checks
+    checks = []
+    capabilities = 0
+    for one in found:
+        if isinstance(one, Check):
+            checks.append(one)
+            _told(f"{one.state:<8} {one.what:<9} ", one.found, one.remedy)
+            continue
+        if not capabilities:
+            out()
+            out("What a driver can do with this database:")
+        capabilities += 1
+        _told(f"{one.state:<8} {one.what:<23}", one.how, one.remedy)
+    out()
+    counts = ((sum(one.state == kind for one in checks), kind) for kind in ("problem", "warning"))
+    out(", ".join(plural(count, kind) for count, kind in counts if count) or "All is well.")
+    return checks
+
+
+def _told(head: str, found: str, remedy: str) -> None:
+    first, *more = clean_lines(found)
+    out(f"{head}{first}".rstrip())
+    for line in itertools.chain(more, clean_lines(remedy) if remedy else ()):
+        out(f"{'':<{len(head)}}{line}")

@@ -1,0 +1,138 @@
+"""What commands show that replay nothing: events, their plan, a dry run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pilotcli.events.schedule import firings_in
+from pilotcli.views.console import out, wants_live
+from pilotcli.views.layout import Column, table
+from pilotcli.views.text import clean, count, line_text, plural
+
+if TYPE_CHECKING:
+    from pilotcli.checks.dry_run import EventListing, Examination
+
+__all__ = ["show_dry_run", "show_events", "show_plan"]
+
+FIRINGS_SHOWN = 8
+"""Queries after which an event fires that a table names before it only counts them."""
+UNLIMITED = 10_000
+
+_REASONS = {
+    "pretraining": "before the run",
+    "init": "at the start",
+    "workload_before": "before the first query",
+}
+
+
+def show_events(events: Sequence[EventListing], format: str) -> None:
+    """The config's events, one a line."""
+    if format == "json":
+        _json(
+            [
+                {
+                    "name": one.name,
+                    "kind": one.kind.value if one.kind is not None else None,
+                    "fires": one.fires,
+                    "model": one.model,
+                    "class": one.class_path,
+                    "file": one.file,
+                    "enabled": one.enabled,
+                }
+                for one in events
+            ]
+        )
+        return
+    if not events:
+        out("The config has no events. Begin with: pilot init")
+        return
+    _table(
+        (
+            Column("EVENT", least=12, flexible=True),
+            Column("KIND"),
+            Column("FIRES", least=20, flexible=True),
+            Column("MODEL", drop=1),
+            Column("CLASS", least=10, flexible=True, drop=2),
+            Column("FILE", least=10, flexible=True, drop=3),
+        ),
+        [
+            (
+                one.name,
+                one.kind.value if one.kind is not None else "?",
+                one.fires,
+                one.model or "",
+                one.class_path,
+                one.file or "",
+            )
+            for one in events
+        ],
+    )
+
+
+def show_plan(plan: Examination, format: str) -> None:
+    """Which event fires after which query. As JSON every firing is an object of its own line."""
+    if format == "json":
+        for reason, after_query, event in plan.firings():
+            out(json.dumps({"after_query": after_query, "event": event, "reason": reason}))
+        return
+    out(f"{_workload(plan)}, if every query counts:")
+    when: dict[tuple[str, str], list[int]] = {}
+    totals: dict[tuple[str, str], int] = {}
+    for why, after_query, event in plan.firings():
+        key = (event, str(why))
+        totals[key] = totals.get(key, 0) + 1
+        if totals[key] <= FIRINGS_SHOWN:
+            when.setdefault(key, []).append(after_query)
+    if not totals:
+        out("  no event fires")
+        return
+    rows = []
+    for (event, fires), total in totals.items():
+        text = _REASONS.get(fires, "")
+        if not text:
+            text = "after query " + ", ".join(count(number) for number in when[event, fires])
+            text += ", ..." if total > FIRINGS_SHOWN else ""
+        rows.append((event, count(total), text))
+    columns = (
+        Column("EVENT", least=12, flexible=True),
+        Column("TIMES", right=True),
+        Column("WHEN", least=30, flexible=True),
+    )
+    _table(columns, rows)
+
+
+def show_dry_run(plan: Examination) -> None:
+    """What a run would do, in a few lines."""
+    run = plan.config.run
+    out(f"config:   {plan.config.path or 'none: built-in defaults'}")
+    out(f"workload: {_workload(plan)}")
+    out(f"workers:  {run.workers}, time-out {run.timeout or 'none'}, warm-up {run.warmup} rounds")
+    firings = firings_in(plan.events, plan.executions)
+    out(f"events:   {len(plan.events)}, to fire {plural(firings, 'time')}")
+    out("All classes are there and take their arguments. No database was touched.")
+
+
+def clean_lines(text: str) -> list[str]:
+    """The lines of `text`, each safe on a terminal; at least one."""
+    return [clean(line) for line in text.splitlines()] or [""]
+
+
+def _workload(plan: Examination) -> str:
+    repeat = plan.config.run.repeat
+    text = f"{clean(plan.workload)}, {plural(plan.queries, 'query', 'queries')}"
+    return text if repeat == 1 else f"{text}, {count(repeat)} times"
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    limit = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
+    cells = [[(clean(cell), "") for cell in row] for row in rows]
+    for line in table(columns, cells, limit):
+        out(line_text(line).rstrip())
+
+
+def _json(value: Any) -> None:
+    out(json.dumps(value, indent=2, ensure_ascii=False))

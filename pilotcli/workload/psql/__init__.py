@@ -1,0 +1,1 @@
+"""Scripts split as psql splits them."""
