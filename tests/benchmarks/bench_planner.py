@@ -27,7 +27,7 @@ from pilotcli.databases.embedded import reset_servers
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Planner, load, rows_setting
 
-SCHEMA = Path(__file__).parents[1] / "planner" / "schema.sql"
+SCHEMA = Path(__file__).parents[1] / "steering" / "planner" / "schema.sql"
 POINT = "SELECT score FROM posts p WHERE p.id = 77"
 SIX = (
     "SELECT count(*) FROM users u, posts p, votes v, tags t, users w, posts q "

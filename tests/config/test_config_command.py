@@ -132,7 +132,7 @@ def test_schema_prints_a_json_schema_with_which_the_configs_of_the_project_agree
     schema = json.loads(done.stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     root = Path(__file__).parents[2]
-    configs = [*root.glob("configs/*.yaml"), root / "pilotcli" / "scaffold" / "pilot.yaml"]
+    configs = [*root.glob("configs/*.yaml"), root / "pilotcli" / "cli" / "scaffold" / "pilot.yaml"]
     assert len(configs) > 1
     for path in configs:
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)

@@ -19,7 +19,7 @@ def main() -> int:
     import pytest
 
     tests = Path(__file__).parents[1]
-    where = [str(tests / "faults"), str(tests / "changes" / "test_crashes.py")]
+    where = [str(tests / "faults"), str(tests / "databases" / "changes" / "test_crashes.py")]
     return int(pytest.main([*where, "-q"]))
 
 

@@ -19,7 +19,7 @@ from pilotcli.workload import is_one_statement, iter_statements, leading_keyword
 
 _CORPUS = [
     path.read_bytes()
-    for path in sorted((Path(__file__).parents[1] / "workload" / "corpus").glob("*.sql"))
+    for path in sorted((Path(__file__).parents[1] / "workload" / "psql" / "corpus").glob("*.sql"))
 ]
 _TOKENS = [
     *(b"'", b'"', b"$$", b"$a$", b"/*", b"*/", b"--", b"\n", b"\r\n", b"\r", b";", b"\\;", b"E'"),

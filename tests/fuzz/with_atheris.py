@@ -100,7 +100,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "config": (config, [path.read_bytes() for path in (ROOT / "configs").glob("*.yaml")]),
     "split": (
         split,
-        [path.read_bytes() for path in (ROOT / "tests/workload/corpus").glob("*.sql")],
+        [path.read_bytes() for path in (ROOT / "tests/workload/psql/corpus").glob("*.sql")],
     ),
     "tables": (
         tables,

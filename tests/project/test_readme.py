@@ -74,7 +74,7 @@ def test_each_command_exists(line: str) -> None:
 def test_its_examples_are_what_pilot_init_writes() -> None:
     python, config = blocks("python")[0], yaml.safe_load(blocks("yaml")[0])
     compile(python, "README.md", "exec")
-    scaffold = ROOT / "pilotcli" / "scaffold"
+    scaffold = ROOT / "pilotcli" / "cli" / "scaffold"
     assert "class SlowestQuery(QueryFinishEvent):" in python
     body = [line for line in python.splitlines() if line.strip().startswith(("new", "print"))]
     written = (scaffold / "events.py").read_text()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
+FAULTS = [TESTS / "faults", TESTS / "databases" / "changes" / "test_crashes.py"]
+"""The tests that try faults."""
 KILLS = int(os.environ.get("FAULT_KILLS", "0"))
 """How often runs are to be killed at random moments; 0 for few."""
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
@@ -18,7 +20,7 @@ ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 
 def is_fault(path: Path) -> bool:
     """Whether the tests of a file try faults."""
-    return path.parent == TESTS / "faults" or path == TESTS / "changes" / "test_crashes.py"
+    return path in FAULTS or path.parent in FAULTS
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Makes queries at random, of every kind that the planner treats in its own way.
 
-They run over the tables of `tests/planner/schema.sql`, and return one row that says what the
-query returned, in whatever order.
+They run over the tables of `tests/steering/planner/schema.sql`, and return one row that says what
+the query returned, in whatever order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes joins at random over the tables of `tests/subplans/small.sql`."""
+"""Makes joins at random over the tables of `tests/steering/subplans/small.sql`."""
 
 from __future__ import annotations
 

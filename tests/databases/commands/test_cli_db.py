@@ -14,7 +14,7 @@ import pytest
 
 from pilotcli.databases.embedded import EmbeddedServer, reset_servers
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MAIN = "from pilotcli.cli.main import main; main()"
 
 

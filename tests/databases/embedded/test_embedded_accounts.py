@@ -22,7 +22,7 @@ from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readab
 from pilotcli.databases.embedded.os_user import server_account
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def _ordinary_user() -> pwd.struct_passwd:
