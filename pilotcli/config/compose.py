@@ -16,6 +16,8 @@ __all__ = ["Source", "compose"]
 MAX_DEPTH = 100
 """Lists and mappings within one another; libyaml's own composer overflows the stack instead."""
 
+_TOO_DEEP = f"this is nested more than {MAX_DEPTH} levels deep"
+
 _HINTS = {
     "mapping values are not allowed": "Quote a value that holds ': ', and look at the indentation.",
     "did not find expected key": "Look at the indentation of this line and of those above.",
@@ -23,6 +25,7 @@ _HINTS = {
     "cannot start any token": "Quote a value that begins with one of @ ` % & * ! | > ' \".",
     "has no anchor above": "Quote a text that begins with *.",
     "found another document": "Take out the line `---`: a config is a single document.",
+    _TOO_DEEP: "Take out levels of brackets or indentation, or keep such data in another file.",
 }
 
 
@@ -58,9 +61,24 @@ def compose(text: str, file: str) -> Source | Problem | None:
     except yaml.reader.ReaderError as exc:
         return _unreadable(exc, text, file)
     except yaml.MarkedYAMLError as exc:
-        return _syntax_problem(exc, text, file)
+        return _too_deep(exc, text, file) or _syntax_problem(exc, text, file)
     except UnicodeError:
         return Problem("this is no text that can be written in UTF-8", file)
+
+
+def _too_deep(exc: yaml.MarkedYAMLError, text: str, file: str) -> Problem | None:
+    """The problem that the text before an error is nested too deep, or None when it is not.
+
+    The scanner reads ahead of the composer, and from PyYAML 6.0.4 on it has a limit of its own.
+    So it may fail, in its own words, before the composer sees how deep the text is.
+    """
+    mark = exc.problem_mark
+    if not isinstance(exc, yaml.scanner.ScannerError) or mark is None:
+        return None
+    if not text.startswith(("[", "{"), mark.index):
+        return None
+    before = compose(text[: mark.index], file)
+    return before if isinstance(before, Problem) and _TOO_DEEP in before.message else None
 
 
 @dataclass(slots=True)
@@ -85,7 +103,7 @@ class _Composer:
                 raise self._wrong(event, "this alias has no anchor above")
             return self.anchors[event.anchor]
         if depth > MAX_DEPTH:
-            raise self._wrong(event, f"this is nested more than {MAX_DEPTH} levels deep")
+            raise self._wrong(event, _TOO_DEEP)
         source = Source("scalar", None, self._mark(event), tag=event.tag)
         if event.anchor is not None:
             self.anchors[event.anchor] = source

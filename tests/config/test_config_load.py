@@ -278,10 +278,27 @@ def test_what_is_no_utf8(refused: Any) -> None:
     assert one.startswith("pilot.yaml:2:10: the config is not UTF-8 text\n    Save it as UTF-8")
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, "a: " + "{a: " * 2_000, "- " * 5_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        "{" * 200_000,
+        "a: " + "{a: " * 2_000,
+        "- " * 5_000,
+        "? " * 5_000,
+        "ä: " + "[" * 2_000 + "]" * 2_000,
+    ],
+)
 def test_a_deep_file_is_refused_not_crashed_on(refused: Any, text: str) -> None:
     [one] = refused(text)
-    assert "nested more than 100 levels deep" in one
+    assert ": this is no valid YAML: this is nested more than 100 levels deep\n    Take out" in one
+
+
+def test_a_mistake_after_many_brackets_is_not_called_deep(refused: Any) -> None:
+    [one] = refused('a: "' + "[" * 2_000)
+    assert "levels deep" not in one
+    [one] = refused("a: [" + "[], " * 200 + "@")
+    assert "Quote a value that begins with" in one
 
 
 def test_a_bomb_of_aliases_does_not_go_off(refused: Any) -> None:
