@@ -93,7 +93,7 @@ def test_values_come_back_as_they_were(
         assert all(map(same, expected or values, got)), got
 
 
-@pytest.mark.parametrize("missing", [None, pd.NA, pd.NaT, np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [None, pd.NA, pd.NaT, np.datetime64("NaT", "s")])
 def test_missing_values_are_null(manager: DataManager, missing: Any) -> None:
     manager.save_data_batch("t", [{"a": 1, "v": missing}, {"a": 2}])
     assert manager.read_all("t")["v"].isna().all()
