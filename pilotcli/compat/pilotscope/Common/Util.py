@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePullHandler import BasePullHandler
+from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import BasePushHandler
+
 __all__ = [
     "all_https",
     "deprecated",
@@ -93,9 +96,6 @@ def extract_anchor_handlers(
 
 
 def _kind(is_pull: bool) -> type:
-    from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePullHandler import BasePullHandler
-    from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import BasePushHandler
-
     return BasePullHandler if is_pull else BasePushHandler
 
 

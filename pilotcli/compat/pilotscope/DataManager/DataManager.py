@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.compat.pilotscope.DataManager.TableVisitedTracker import TableVisitedTracker
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotSysConfig import PilotSysConfig
+from pilotcli.compat.refused import Refused
+from pilotcli.storage.store import tables
 from pilotcli.storage.store.data_manager import DataManager as _Own
 
 if TYPE_CHECKING:
     import pandas
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["DataManager", "TableVisitedTracker"]
 
@@ -80,10 +82,48 @@ class DataManager(_Own):
             self._store.transaction(lambda cursor: _empty(cursor, table_name))
 
 
-def _empty(cursor: Any, table: str) -> None:
-    from pilotcli.storage.store.tables import quoted
+class TableVisitedTracker:
+    """How far the reader `""`, which is the default, has read the store's tables.
 
-    cursor.execute(f"TRUNCATE {quoted(table)} RESTART IDENTITY")
+    Made from a `DataManager`, whose store it reads, or, as PilotScope does it, from a controller:
+    then it reads the store of that controller's config.
+    """
+
+    data_visit_table = tables.VISITS
+    table_2_last_read_id = Refused(
+        "nothing is kept here, the store alone knows", "Use read_data_visit_id(table_name)."
+    )
+
+    def __init__(self, db_controller: Any) -> None:
+        is_manager = isinstance(db_controller, _Own)
+        self._manager = db_controller if is_manager else DataManager(db_controller.config)
+        self._store = self._manager._store
+
+    @property
+    def db_controller(self) -> Any:
+        """A controller on the store's database."""
+        return self._manager.db_controller
+
+    def read_data_visit_id(self, table_name: str) -> int | None:
+        """The key up to which the table was read; None before."""
+        return self._store.transaction(lambda cursor: tables.visit(cursor, table_name, ""))
+
+    def update_data_visit_id(self, table_name: str, cur_id: int) -> None:
+        """Set the key up to which the table counts as read."""
+
+        def update(cursor: Cursor) -> None:
+            tables.visit(cursor, table_name, "")
+            tables.set_visit(cursor, table_name, "", cur_id, None)
+
+        self._store.transaction(update)
+
+    def delete_visited_record(self, table: str) -> None:
+        """Forget that the table was read."""
+        self._store.transaction(lambda cursor: tables.forget_visits(cursor, table))
+
+
+def _empty(cursor: Any, table: str) -> None:
+    cursor.execute(f"TRUNCATE {tables.quoted(table)} RESTART IDENTITY")
 
 
 def _with_texts(frame: pandas.DataFrame) -> pandas.DataFrame:

@@ -20,6 +20,7 @@ from typing import IO, Any
 from pilotcli.common.errors import CapabilityError, UsageError
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum
+from pilotcli.workload import open_workload
 
 __all__ = ["BaseDataset"]
 
@@ -118,8 +119,6 @@ class BaseDataset:
         config.db = self.created_db_name
         controller = DBControllerFactory.get_db_controller(config)
         try:
-            from pilotcli.workload import open_workload
-
             session = controller.session()
             with open_workload([str(script)]) as workload:
                 for query in workload:
@@ -190,7 +189,5 @@ def _unpack(archive: IO[bytes], path: Path, what: str) -> None:
 
 
 def _statements(path: Path) -> list[str]:
-    from pilotcli.workload import open_workload
-
     with open_workload([str(path)]) as workload:
         return [query.sql for query in workload]
