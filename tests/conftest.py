@@ -17,7 +17,7 @@ from fuzzing import TIMES
 from project_folder import Project
 
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
 
 hypothesis.settings.register_profile("the same cases", derandomize=True)

@@ -16,7 +16,7 @@ import pilotcli
 from pilotcli.common.errors import PilotError
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, load_config
 from pilotcli.config.home import make_home
-from pilotcli.databases import connect_store, open_target
+from pilotcli.databases.opening import connect_store, open_target
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.plugins import check_plugins
 from pilotcli.steering.capabilities import Abilities, Capability, probe

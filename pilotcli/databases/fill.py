@@ -10,7 +10,8 @@ from pathlib import Path
 from pilotcli.common.errors import QueryError, UsageError, WorkloadError
 from pilotcli.common.records import Query
 from pilotcli.databases.session.connection import Server, connect
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.workload import open_workload
 
 __all__ = ["run_setup"]
 
@@ -74,8 +75,6 @@ def _is_done(
 
 
 def _run_files(session: PostgresSession, files: Sequence[Path]) -> None:
-    from pilotcli.workload import open_workload
-
     with contextlib.closing(open_workload([str(path) for path in files])) as queries:
         for query in queries:
             _run_one(session, query)

@@ -12,8 +12,8 @@ from psycopg2 import sql as compose
 from pilotcli.common.errors import DatabaseError, PilotError, StoreError, UsageError
 from pilotcli.config.home import shown_path
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
-from pilotcli.databases.changes import mend_stopped_server
-from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.changes.changes import mend_stopped_server
+from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.fill import run_setup
 from pilotcli.databases.knobs.server_control import EmbeddedPower
 from pilotcli.databases.session.connection import (
@@ -24,7 +24,7 @@ from pilotcli.databases.session.connection import (
 )
 from pilotcli.databases.target import PostgresTarget
 
-__all__ = ["DEFAULT_DATABASE", "acquire_server", "connect_to_store", "open_postgres"]
+__all__ = ["DEFAULT_DATABASE", "acquire_server", "connect_store", "open_target"]
 
 DEFAULT_DATABASE = "pilot"
 """The database of the embedded server when the config names none."""
@@ -35,11 +35,19 @@ _NOT_ALLOWED = "42501"
 Step = Callable[[str], None]
 
 
-def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresTarget:
-    """The PostgreSQL that `config` names, started and filled where it is the embedded one."""
+def open_target(config: PilotConfig, *, on_step: Step | None = None) -> PostgresTarget:
+    """The database under test, reachable when this returns; to be closed by the caller.
+
+    The embedded server is created, started and filled from `config.setup` as needed. `on_step`
+    gets a line about each step that takes a while, and about each warning.
+
+    Raises `DatabaseError` when the database cannot be reached, `StorageError` when the folder of
+    the embedded server cannot be used, `WorkloadError` when a setup file fails, `UsageError` when
+    the config does not allow it.
+    """
     config = _postgres(config)
     if not config.embedded:
-        target = PostgresTarget(config, _outside(config), name="", tell=on_step)
+        target = PostgresTarget(config, _outside(config), tell=on_step)
         _undo_left(target)
         return target
     embedded = acquire_server(config, on_step)
@@ -49,10 +57,13 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
         _provide(server, name, may_create=name == DEFAULT_DATABASE or bool(config.setup))
         if config.setup:
             run_setup(server, config.setup, on_step or _silent)
-        where = f"embedded in {shown_path(config.home)}"
-        power = EmbeddedPower(embedded)
         target = PostgresTarget(
-            config, server, name=where, release=embedded.release, power=power, tell=on_step
+            config,
+            server,
+            name=f"embedded in {shown_path(config.home)}",
+            release=embedded.release,
+            power=EmbeddedPower(embedded),
+            tell=on_step,
         )
         _undo_left(target)
         return target
@@ -62,18 +73,19 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
 
 
 def _undo_left(target: PostgresTarget) -> None:
-    """Undo what killed pilots have left. The target is usable without it, so a failure is told."""
+    """Undo what killed pilots have left. The target works without that: a failure is a warning."""
     try:
         target.undo_left()
     except PilotError as error:
         target.changes.warn(f"changes of an earlier pilot are not undone: {error.message}")
 
 
-def connect_to_store(config: PilotConfig, *, may_create: bool) -> Any:
-    """A psycopg2 connection to the store, in autocommit mode; its database is created if needed
-    and it `may_create`.
+def connect_store(config: PilotConfig, *, may_create: bool = True) -> Any:
+    """A new psycopg2 connection to the store's database, in autocommit mode.
 
-    Commits wait for the disk, also on the embedded server. Raises `StoreError`.
+    A missing database is created with `may_create`, unless `store.dsn` names it. Commits wait for
+    the disk, also on the embedded server. Raises `StoreError` when the database can be neither
+    reached nor created.
     """
     config = _postgres(config)
     settings = {"synchronous_commit": "on"}

@@ -89,9 +89,6 @@ class Target(Protocol):
         """Open a session whose statements end after `timeout_s` (None: never), and which keeps
         `max_rows` rows of a result (None: all)."""
 
-    def controller(self) -> BaseDBController:
-        """A new controller for drivers, with a session of its own."""
-
     def close(self) -> None:
         """Let go of the target; the embedded server stops if nobody else uses it."""
 

@@ -1,335 +1,29 @@
-"""PostgreSQL as a target: its sessions, and its errors as pilot's own."""
+"""PostgreSQL as a target: its sessions, its changes and its knobs."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import re
-import select
-import socket
-import time
-import weakref
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from io import RawIOBase
-from typing import TYPE_CHECKING, Any
 
-import psycopg2
+from pilotcli.common.errors import PilotError
+from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases.changes.changes import Changes
+from pilotcli.databases.changes.undo import Undone
+from pilotcli.databases.knobs.knobs import Knobs
+from pilotcli.databases.knobs.server_control import Power
+from pilotcli.databases.session.connection import Server
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.session.sessions import Sessions
 
-from pilotcli.common.errors import (
-    DatabaseError,
-    PilotError,
-    QueryCancelled,
-    QueryError,
-    QueryTimeout,
-)
-from pilotcli.common.records import CopyData
-from pilotcli.databases.protocols import BaseDBController, Rows
-from pilotcli.databases.session import watchdog
-from pilotcli.databases.session.connection import Server, connect, version_text
-from pilotcli.databases.session.libpq import Line
-
-if TYPE_CHECKING:
-    from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.changes import Undone
-    from pilotcli.databases.knobs.server_control import Power
-
-__all__ = ["PostgresSession", "PostgresTarget"]
-
-NOTICES_KEPT = 100_000
-_IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
-_IN_FAILED_TRANSACTION = 3
-
-_GAP = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|;)*")
-_COPY = re.compile(r"copy\b", re.IGNORECASE)
-
-# Codes after which the connection is of no use (PostgreSQL manual, appendix A).
-_LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
-# Command tags (PostgreSQL manual 55.7, CommandComplete) of statements without rows. A rollback may
-# take a new table back; the tag of CREATE TABLE AS is SELECT.
-_SCHEMA_TAGS = ("CREATE", "ALTER", "DROP", "SELECT", "ROLLBACK", "DO", "CALL", "IMPORT")
-_NO_ANSWER = "the server did not answer, so the connection was cut"
-_CHECK_INTERVAL = "client_connection_check_interval"
-_QUERY_CANCELED = "57014"
-
-
-class PostgresSession:
-    """One connection; implements `Session`.
-
-    `timeout_s` is what the server was told at the start, None for none.
-    """
-
-    schema_changes = 0
-    """Statements of this process after which names may stand for other things, so far."""
-
-    def __init__(self, connection: Any, where: str, timeout_s: float | None = None) -> None:
-        self._connection = connection
-        self._cursor: Any = connection.cursor()
-        self._where = where
-        self._timeout_s = timeout_s
-        self._cancel_asked = False
-        self._sql = ""
-        self._too_large: int | None = None
-        self._cut: str | None = None
-        """Why pilot itself has cut the connection: `time-out` or `cancel`."""
-        self.began = 0.0
-        self.line = Line(connection)
-
-    @property
-    def connection(self) -> Any:
-        """psycopg2's connection, in autocommit mode."""
-        return self._connection
-
-    def listen(self) -> None:
-        """Keep all notices from here on until they are taken; without it psycopg2 keeps 50."""
-        notices: deque[str] = deque(maxlen=NOTICES_KEPT)
-        self._connection.notices = notices
-
-    def take_notices(self) -> list[str]:
-        """The notices since the last call, oldest first; of very many the last 100,000."""
-        notices = list(self._connection.notices)
-        self._connection.notices.clear()
-        return notices
-
-    def execute(self, sql: str, copy: CopyData | None = None) -> Rows:
-        """Run `sql` as it stands and fetch all rows; see `Session.execute`."""
-        cursor = self._cursor
-        self._cancel_asked = False
-        self._sql = sql
-        self.began = began = time.monotonic()
-        try:
-            if "\0" in sql:  # the protocol ends a statement there, so the rest would be lost
-                raise QueryError("the statement holds a character with the code 0")
-            # A statement that begins with a letter other than c is no COPY: nothing to look up.
-            if copy is not None or (sql[:1] in _MAYBE_COPY and _is_copy(sql)):
-                return self._copy(sql, copy)
-            cursor.execute(sql)
-            self.began = 0.0  # all of the result is here; what is left is pilot's own work
-            description = cursor.description
-            if description is None:
-                if (cursor.statusmessage or "").startswith(_SCHEMA_TAGS):
-                    PostgresSession.schema_changes += 1
-                count = cursor.rowcount
-                return Rows((), count if count >= 0 else None)
-            rows = cursor.fetchall()
-            # What Rows(...) does, without the call in between: this is on every query's path.
-            return tuple.__new__(Rows, (rows, cursor.rowcount, description))
-        except psycopg2.Error as error:
-            if error.pgcode is None and not self._connection.closed and _is_empty(sql):
-                return Rows()
-            raise self._failure(error, time.monotonic() - began) from None
-        except (UnicodeError, OverflowError) as error:
-            raise QueryError(f"the text cannot be exchanged with the server: {error}") from None
-        except ValueError as error:
-            raise QueryError(f"a value of the result cannot be read: {error}") from None
-        finally:
-            self.began = 0.0
-
-    def overdue_at(self) -> float | None:
-        """See `watchdog.Watched`. A message of several statements has a time-out for each."""
-        if self._timeout_s is None:
-            return None
-        return self.began + self._timeout_s * (1 + self._sql.rstrip("; \n").count(";"))
-
-    def cut(self, *, timed_out: bool) -> None:
-        """See `watchdog.Watched`."""
-        self._cut = "time-out" if timed_out else "cancel"
-        self.line.cut()
-
-    def stop_too_large(self, grown_bytes: int) -> None:
-        """See `watchdog.Watched`."""
-        self._too_large = grown_bytes
-
-    def _copy(self, sql: str, copy: CopyData | None) -> Rows:
-        cursor = self._cursor
-        channel = _CopyChannel(copy)
-        try:
-            cursor.copy_expert(sql, channel)
-        finally:
-            channel.close()
-        count = cursor.rowcount
-        return Rows((), count if count >= 0 else None)
-
-    def explain(self, sql: str) -> dict[str, Any]:
-        """The planner's plan of `sql`: the dict that holds the key `Plan`."""
-        return plan_of(self.execute(f"EXPLAIN (FORMAT JSON) {sql}"))
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction block is open."""
-        return self._connection.get_transaction_status() in _IN_TRANSACTION
-
-    @property
-    def transaction_failed(self) -> bool:
-        """Whether the open block has failed."""
-        return bool(self._connection.get_transaction_status() == _IN_FAILED_TRANSACTION)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is gone."""
-        return bool(self._connection.closed)
-
-    @property
-    def was_hung_up(self) -> bool:
-        """Whether the server has ended the connection while nothing ran in it: what it says of that
-        waits to be read, or nothing more will come. Of an encrypted one nobody can tell."""
-        if self.closed:
-            return True
-        poll = select.poll()
-        poll.register(self._connection.fileno(), select.POLLIN)
-        if not poll.poll(0):
-            return False
-        with socket.socket(fileno=os.dup(self._connection.fileno())) as line:
-            try:
-                return line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) in (b"", b"E")
-            except OSError:
-                return True
-
-    def rollback(self) -> None:
-        """End an open transaction block; does nothing without one."""
-        if not self.closed and self.in_transaction:
-            self.execute("ROLLBACK")
-
-    def cancel(self) -> None:
-        """See `Session.cancel`; does nothing while nothing runs. Returns at once."""
-        self._cancel_asked = True
-        watchdog.cancel(self)
-
-    def close(self) -> None:
-        """Close the connection; safe to call twice."""
-        self._connection.close()
-
-    def _failure(self, error: psycopg2.Error, elapsed_s: float) -> DatabaseError | QueryError:
-        code = error.pgcode
-        message = _message(error)
-        if self._too_large is not None and code == _QUERY_CANCELED:
-            size_gib, self._too_large = self._too_large / (1 << 30), None
-            return QueryError(
-                f"cancelled: pilot has grown by {size_gib:.1f} GiB while its result came in",
-                sqlstate=code,
-                hint="With `collect.max_rows` further rows are counted and not kept.",
-            )
-        if code == _QUERY_CANCELED:
-            if self._cancel_asked:
-                return QueryCancelled(message, sqlstate=code)
-            if self._timeout_s is not None and elapsed_s >= self._timeout_s:
-                return QueryTimeout(
-                    f"ended after its time-out of {self._timeout_s:g} s", sqlstate=code
-                )
-            return QueryCancelled(message, sqlstate=code)
-        if self._cut is not None and self.closed:
-            self.close()
-            if self._cut == "cancel":
-                return QueryCancelled(f"cancelled; {_NO_ANSWER}")
-            return QueryTimeout(f"ended after its time-out of {self._timeout_s:g} s: {_NO_ANSWER}")
-        if self.closed or (code is not None and (code in _LOST or code.startswith("08"))):
-            self.close()
-            return DatabaseError(
-                f"the connection to {self._where} was lost: {message}",
-                hint="The server's log says why it ended the connection.",
-            )
-        hint = getattr(error.diag, "message_hint", None)
-        return QueryError(message, sqlstate=code, hint=hint)
-
-
-_MAYBE_COPY = frozenset("cC-/; \t\r\n\f\v")
-
-
-def _skip_gap(sql: str) -> int:
-    """Where the first statement begins, after white space, semicolons and comments."""
-    position = 0
-    while True:
-        found = _GAP.match(sql, position)
-        assert found is not None
-        position = found.end()
-        if not sql.startswith("/*", position):
-            return position
-        position = _comment_end(sql, position)
-
-
-def _comment_end(sql: str, position: int) -> int:
-    depth = 0
-    for mark in re.compile(r"/\*|\*/").finditer(sql, position):
-        depth += 1 if mark[0] == "/*" else -1
-        if depth == 0:
-            return mark.end()
-    return len(sql)
-
-
-def _is_copy(sql: str) -> bool:
-    return _COPY.match(sql, _skip_gap(sql)) is not None
-
-
-def _is_empty(sql: str) -> bool:
-    return _skip_gap(sql) == len(sql)
-
-
-def _message(error: psycopg2.Error) -> str:
-    primary = error.diag.message_primary
-    if primary is None:
-        return " ".join(str(error).split()) or type(error).__name__
-    detail = error.diag.message_detail
-    return f"{primary} ({detail})" if detail else str(primary)
-
-
-def plan_of(result: Rows) -> dict[str, Any]:
-    """The dict of an `EXPLAIN (FORMAT JSON)`."""
-    value = result.rows[0][0]
-    plan: dict[str, Any] = (json.loads(value) if isinstance(value, str) else value)[0]
-    return plan
-
-
-def _end_with_client(session: PostgresSession) -> None:
-    """Have the server end a statement whose client is gone: one of a pilot that was killed would
-    run on, and be in the way of undoing its knobs.
-
-    Servers before 14, and those of some systems, cannot (PostgreSQL manual 19.3.2).
-    """
-    with contextlib.suppress(QueryError):
-        session.execute(f"SET {_CHECK_INTERVAL} = '1s'")
-
-
-class _CopyChannel(RawIOBase):
-    """What COPY reads from, the slice of a file, or writes to, nowhere."""
-
-    def __init__(self, copy: CopyData | None) -> None:
-        super().__init__()
-        self._file = None
-        self._left = 0
-        if copy is not None:
-            self._file = copy.path.open("rb")
-            self._file.seek(copy.offset)
-            self._left = copy.size_bytes
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if self._file is None:
-            return b""
-        wanted = self._left if size < 0 else min(size, self._left)
-        data = self._file.read(wanted)
-        self._left -= len(data)
-        return data
-
-    def write(self, data: Any) -> int:
-        return len(data)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()
+__all__ = ["PostgresTarget"]
 
 
 class PostgresTarget:
     """A PostgreSQL, ready to be connected to; implements `Target`.
 
-    `release` is called once, when the target is closed. `power` is control over the server's
-    process, where pilot has it. `tell` hears what is undone when the target is opened and closed.
+    `name` says where the server is, None for its address. `release` is called once, when the
+    target is closed. `power` is control over the server's process, where pilot has it. `tell` gets
+    a line about each change that is undone when the target is opened and closed.
     """
 
     def __init__(
@@ -337,73 +31,37 @@ class PostgresTarget:
         config: PilotConfig,
         server: Server,
         *,
-        name: str,
+        name: str | None = None,
         release: Callable[[], None] | None = None,
         power: Power | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
-        from pilotcli.databases.changes import Changes
-        from pilotcli.databases.knobs.knobs import Knobs
-
         self.config = config
-        self.server = server
         self._release = release
-        self._sessions: weakref.WeakSet[PostgresSession] = weakref.WeakSet()
-        connection = connect(server)
-        try:
-            info = connection.info
-            self._version = version_text(connection)
-            where = f"at {server.where}" if release is None else name
-            self._description = f"PostgreSQL {self._version} {where}, database {info.dbname}"
-        finally:
-            connection.close()
+        settings = getattr(config, "session_settings", {})
+        self._sessions = Sessions(server, settings, name=name)
         self.changes = Changes(server, config.home, tell=tell, at_exit=self.close)
-        self.knobs = Knobs(self, power)
+        self.knobs = Knobs(self._sessions, self.changes, config.home, power)
 
     @property
     def description(self) -> str:
         """What and where it is, without secrets."""
-        return self._description
+        return self._sessions.description
 
     @property
     def server_version(self) -> str:
         """The server's version: `18.6`."""
-        return self._version
+        return self._sessions.version
 
     def session(
         self, *, timeout_s: float | None = None, max_rows: int | None = None
     ) -> PostgresSession:
         """Open a session; see `Target.session`."""
-        settings = dict(getattr(self.config, "session_settings", {}))
-        if timeout_s is not None:
-            settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
-        connection = connect(self.server, settings)
-        if max_rows is None:
-            session = PostgresSession(connection, self._description, timeout_s)
-        else:
-            from pilotcli.databases.session.streaming import StreamingSession
-
-            session = StreamingSession(connection, self._description, timeout_s, max_rows)
-        watchdog.watch(session)
-        if _CHECK_INTERVAL not in settings:
-            _end_with_client(session)
-        self._sessions.add(session)
-        return session
+        return self._sessions.open(timeout_s=timeout_s, max_rows=max_rows)
 
     def plain_session(self) -> PostgresSession:
         """Open a session with the server's own settings, without the config's."""
-        return PostgresSession(connect(self.server), self._description)
-
-    def close_sessions(self) -> None:
-        """Close all sessions of this target, which a restart of the server has ended anyway."""
-        for session in list(self._sessions):
-            session.close()
-
-    def controller(self) -> BaseDBController:
-        """A new controller for drivers, with sessions of its own."""
-        from pilotcli.databases.controller import PostgreSQLController
-
-        return PostgreSQLController(self.config, target=self)
+        return self._sessions.open_plain()
 
     def undo_left(self, *, elsewhere: bool = False) -> list[Undone]:
         """Undo changes that pilots have left on this server when they were killed; with

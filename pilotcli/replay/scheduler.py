@@ -23,7 +23,8 @@ from pilotcli.common.records import STOPPED, Query, QueryResult, QueryStatus, St
 from pilotcli.common.signals import Bus, Notice, QueryFinished, QueryStarted
 from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
-from pilotcli.databases import open_target
+from pilotcli.databases.controller import get_db_controller
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
 from pilotcli.events.base import Event
 from pilotcli.events.pretraining import PretrainingProgress
@@ -129,7 +130,7 @@ class PilotScheduler:
 
     def controller(self) -> BaseDBController:
         """A new controller for events."""
-        return self.target.controller()
+        return get_db_controller(self.config, target=self.target)
 
     def register_events(self, events: Event | Iterable[Event]) -> None:
         """Add events; they fire in this order. Raises `UsageError` for what is no event."""

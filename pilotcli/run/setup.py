@@ -14,7 +14,7 @@ from pilotcli.common.records import EventKind
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunFinished, Signal, StepStarted
 from pilotcli.config import RunConfig, choose_embedded
 from pilotcli.config.home import make_home
-from pilotcli.databases import open_target
+from pilotcli.databases.opening import open_target
 from pilotcli.events.model import PilotModel
 from pilotcli.events.pretraining import PretrainingProgress
 from pilotcli.events.schedule import Registered

@@ -17,7 +17,8 @@ from pilotcli.common.errors import CapabilityError, DatabaseError, PilotError, Q
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
-from pilotcli.databases.target import PostgresSession, PostgresTarget, plan_of
+from pilotcli.databases.session.session import PostgresSession, plan_of
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, load, provide
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Abilities:
         self.session = session
         self._config = config
         self._may_build = may_build
-        self._schema_changes = PostgresSession.schema_changes
+        self._schema_changes = session.schema_changes.count
 
     @property
     def planner(self) -> Planner | None:
@@ -145,9 +146,9 @@ class Abilities:
             self._catalog.forget()
 
     def schema_has_changed(self) -> bool:
-        """Whether any session of this process has changed the schema since this was asked last;
-        the catalog is read anew then."""
-        changes = PostgresSession.schema_changes
+        """Whether a session of the same target has changed the schema since the last call; the
+        catalog is read again then."""
+        changes = self.session.schema_changes.count
         if changes == self._schema_changes:
             return False
         self._schema_changes = changes

@@ -23,7 +23,7 @@ from pilotcli.workload import leading_keyword
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.databases.protocols import Target
-    from pilotcli.databases.target import PostgresSession
+    from pilotcli.databases.session.session import PostgresSession
     from pilotcli.steering.subplans import Catalog
 
 __all__ = ["PilotDataInteractor"]

@@ -33,7 +33,7 @@ from pilotcli.common.errors import (
 from pilotcli.common.records import Query, SteeringReport
 from pilotcli.common.redaction import redacted
 from pilotcli.databases.protocols import Rows
-from pilotcli.databases.target import PostgresSession, plan_of
+from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_settings, hint_text
 from pilotcli.steering.planner import Estimate, parse_report, rows_setting

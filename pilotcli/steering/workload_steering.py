@@ -20,7 +20,7 @@ from pilotcli.common.records import Index, Query, SteeringReport
 from pilotcli.config.model import SteeringSection
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.protocols import BaseDBController, Session, Target
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.handlers import (
     BasePushHandler,

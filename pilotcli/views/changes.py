@@ -11,7 +11,7 @@ from pilotcli.views.console import out
 from pilotcli.views.text import clean
 
 if TYPE_CHECKING:
-    from pilotcli.databases.changes import Change
+    from pilotcli.databases.changes.log import Change
     from pilotcli.databases.commands.undo import PendingChange
 
 __all__ = ["show_changes"]

@@ -19,7 +19,7 @@ from pilotcli.analysis.comparison import whole_s
 from pilotcli.analysis.plan_pair import plan_pair
 from pilotcli.analysis.plans import plan_changes, plan_shape, q_error, same_plan, tree_of
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))

@@ -22,7 +22,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
+from pilotcli.databases.opening import open_target
 target = open_target(PostgreSQLConfig(home=Path(sys.argv[1])))
 session = target.session()
 assert session.execute("SELECT 1").rows == [(1,)]

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from pilotcli.common.signals import Bus
 from pilotcli.config import PostgreSQLConfig, load_config
-from pilotcli.databases import open_target
+from pilotcli.databases.controller import get_db_controller
+from pilotcli.databases.opening import open_target
 from pilotcli.run.commands import RunRequest, run
 from pilotcli.views import make_view
 
@@ -64,7 +65,7 @@ def compare(queries: int, placement: str) -> None:
         statements = [f"SELECT v FROM point WHERE id = {1 + n % 1000}" for n in range(queries)]
         (folder / "points.sql").write_text(";\n".join(statements) + ";\n")
         target = open_target(PostgreSQLConfig(home=folder / ".pilot"))
-        controller = target.controller()
+        controller = get_db_controller(target.config, target=target)
         controller.execute("CREATE TABLE point (id int PRIMARY KEY, v int)")
         controller.execute("INSERT INTO point SELECT n, n FROM generate_series(1, 1000) AS n")
         controller.execute("VACUUM ANALYZE point")

@@ -23,8 +23,9 @@ from pathlib import Path
 from pilotcli.common.records import Query
 from pilotcli.common.signals import Bus
 from pilotcli.config import PostgreSQLConfig, load_config
-from pilotcli.databases import open_target
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.run.commands import RunRequest, run
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes

@@ -23,7 +23,7 @@ from psycopg2.extras import execute_values
 
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases import connect_store, open_target
+from pilotcli.databases.opening import connect_store, open_target
 from pilotcli.storage.journal import Journal
 from pilotcli.storage.store.data_manager import DataManager
 

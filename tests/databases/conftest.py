@@ -14,9 +14,10 @@ import pytest
 from tcp_server import TcpServer
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases import open_target
 from pilotcli.databases.embedded import reset_servers
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 _names = itertools.count(1)

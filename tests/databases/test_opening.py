@@ -13,7 +13,7 @@ from tcp_server import TcpServer
 
 from pilotcli.common.errors import DatabaseError, StoreError, UsageError, WorkloadError
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
-from pilotcli.databases import connect_store, open_target
+from pilotcli.databases.opening import connect_store, open_target
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.target import PostgresTarget
 

@@ -11,7 +11,7 @@ from tcp_server import TcpServer
 from pilotcli.common.errors import DatabaseError, PilotError, UsageError
 from pilotcli.config.model import DatabaseSection
 from pilotcli.config.pilot_config import PostgreSQLConfig, choose_embedded
-from pilotcli.databases import is_embedded, open_target
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
 
 
@@ -62,7 +62,7 @@ def test_single_arguments(tcp_server: TcpServer) -> None:
         db_user_pwd=TcpServer.password,
         db="forum",
     )
-    assert not is_embedded(config)
+    assert not config.embedded
     assert ask(open_target(config), "SELECT current_database()") == "forum"
 
 

@@ -9,8 +9,8 @@ import pytest
 from forum_demo import forum_config
 
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
 from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.opening import open_target
 from pilotcli.storage.store.data_manager import DataManager
 
 

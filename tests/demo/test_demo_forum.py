@@ -11,8 +11,8 @@ from forum_demo import ROOT, forum_config
 
 from pilotcli.common.records import Query
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.controller import PostgreSQLController, get_db_controller
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController
 from pilotcli.drivers.plans import PlanNode, plan_nodes
 from pilotcli.workload import open_workload
@@ -77,7 +77,7 @@ def test_every_server_gets_the_same_rows(
     else:
         config = forum_config(server_home, "forum_again")
     target = open_target(config)
-    other = target.controller()
+    other = get_db_controller(target.config, target=target)
     try:
         assert checksums(other) == checksums(controller)
     finally:

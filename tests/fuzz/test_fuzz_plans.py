@@ -14,9 +14,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pilotcli.common.errors import CheckpointError, PilotError, SteeringError, StorageError
-from pilotcli.databases.changes import ChangeLog
 from pilotcli.databases.changes.autoconf import FileAutoConf, _list_of
-from pilotcli.databases.changes.log import Entry, Owner
+from pilotcli.databases.changes.log import ChangeLog, Entry, Owner
 from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features, plan_nodes, worst_misestimate
 from pilotcli.steering.planner.messages import Report, parse_report

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pilotcli.common.errors import PilotError
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
+from pilotcli.databases.opening import open_target
 from pilotcli.steering.subplans import Catalog, NotAnalysable, analyse, observed_cardinalities
 from pilotcli.steering.subplans.analysis import read_key
 from pilotcli.steering.subplans.parsing import parse, to_sql

@@ -15,7 +15,7 @@ PROGRAM = """
 import resource, sys
 from pathlib import Path
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
+from pilotcli.databases.opening import open_target
 from pilotcli.common.errors import QueryError
 
 def peak():

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from pilotcli.common.errors import PilotError, SteeringError
 from pilotcli.common.records import Index, Query
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.changes import FileAutoConf
+from pilotcli.databases.changes.autoconf import FileAutoConf
+from pilotcli.databases.controller import get_db_controller
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes
@@ -102,7 +103,7 @@ def test_tables_and_indexes_of_a_controller(
     value: str,
 ) -> None:
     _, target, session = place
-    controller = target.controller()
+    controller = get_db_controller(target.config, target=target)
     try:
         assert not controller.exist_table(table)
         controller.create_table_if_absences(table, {column: value})
@@ -136,7 +137,7 @@ def test_tables_and_indexes_of_a_controller(
 def test_hints_of_a_controller(
     place: tuple[PostgreSQLConfig, Target, PostgresSession], unharmed: None, name: str, value: str
 ) -> None:
-    controller = place[1].controller()
+    controller = get_db_controller(place[1].config, target=place[1])
     try:
         with contextlib.suppress(PilotError):
             controller.set_hint(name, value)
@@ -153,7 +154,7 @@ def test_hints_of_a_controller(
 def test_knobs(
     place: tuple[PostgreSQLConfig, Target, PostgresSession], unharmed: None, name: str, value: str
 ) -> None:
-    controller = place[1].controller()
+    controller = get_db_controller(place[1].config, target=place[1])
     try:
         with pytest.raises(SteeringError):
             controller.set_knobs({name: value})

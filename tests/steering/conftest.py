@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 

@@ -10,8 +10,8 @@ import pytest
 
 from pilotcli.checks.doctor import Check, examine_all
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
 from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities, Capability, probe
 

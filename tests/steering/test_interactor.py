@@ -9,7 +9,9 @@ import pytest
 
 from pilotcli import Index, PilotDataInteractor, PostgreSQLConfig, ScanJoinMethodEnum
 from pilotcli.common.errors import QueryError, SteeringError, UsageError
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.controller import get_db_controller
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 
 JOIN = "SELECT o.day, count(*) AS n FROM orders o, lines l WHERE l.order_id = o.id GROUP BY o.day"
 
@@ -186,7 +188,7 @@ def test_several_at_once(interactor: PilotDataInteractor) -> None:
 def test_an_event_s_controller_is_used_and_left_open(
     shop_target: PostgresTarget, shop_config: PostgreSQLConfig
 ) -> None:
-    controller = shop_target.controller()
+    controller = get_db_controller(shop_target.config, target=shop_target)
     with PilotDataInteractor(shop_config, db_controller=controller) as interactor:
         interactor.pull_record()
         assert interactor.execute("SELECT 7").records.iloc[0, 0] == 7

@@ -11,7 +11,8 @@ import pytest
 from pilotcli.common.errors import CapabilityError, QueryError, QueryTimeout, SteeringError
 from pilotcli.common.records import Query
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes

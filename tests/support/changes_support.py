@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg2
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.controller import PostgreSQLController, get_db_controller
 from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 
 
@@ -55,7 +55,7 @@ class Bench:
         said: list[str] = []
         target = open_target(config or self.dsn_config(), on_step=said.append)
         assert isinstance(target, PostgresTarget)
-        controller = target.controller()
+        controller = get_db_controller(target.config, target=target)
         assert isinstance(controller, PostgreSQLController)
         return Pilot(target, controller, said)
 
@@ -104,9 +104,10 @@ class Bench:
         head = (
             "import os, signal, sys; from pathlib import Path\n"
             "from pilotcli import Index, PostgreSQLConfig\n"
-            "from pilotcli.databases import open_target\n"
+            "from pilotcli.databases.controller import get_db_controller\n"
+            "from pilotcli.databases.opening import open_target\n"
             "config = PostgreSQLConfig(dsn=sys.argv[1], home=Path(sys.argv[2]))\n"
-            "target = open_target(config); controller = target.controller()\n"
+            "target = open_target(config); controller = get_db_controller(config, target=target)\n"
         )
         dsn = str(self.dsn_config().dsn)
         done = subprocess.run(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pilotcli.databases.embedded.binaries import find_binaries
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import Report, parse_report, rows_setting
 
 __all__ = ["WHEEL", "Steered", "nodes", "pg_config_of", "postgres_bin", "shape"]

@@ -15,7 +15,7 @@ from pilotcli.compat.pilotscope.PilotEnum import (
     SparkSQLDataSourceEnum,
     TrainSwitchMode,
 )
-from pilotcli.databases import connect_store
+from pilotcli.databases.opening import DEFAULT_DATABASE, connect_store
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -194,8 +194,6 @@ def _database_of(config: own.PostgreSQLConfig) -> str | None:
     """The database that a config without a name for it leads to; None where only libpq knows."""
     from psycopg2 import ProgrammingError
     from psycopg2.extensions import parse_dsn
-
-    from pilotcli.databases.opening import DEFAULT_DATABASE
 
     if config.embedded:
         return DEFAULT_DATABASE

@@ -10,16 +10,15 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import CapabilityError, QueryError, StorageError
-
-if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["AutoConf", "FileAutoConf", "ServerAutoConf", "not_allowed", "system_identifier"]
 
@@ -189,8 +188,6 @@ def _list_of(text: str) -> Sequence[str]:
 def system_identifier(data_dir: Path) -> str | None:
     """Which cluster lies in `data_dir`: the first field of its control file, eight bytes in the
     machine's order (src/include/catalog/pg_control.h). None when it cannot be read."""
-    import struct
-
     try:
         with (data_dir / "global" / "pg_control").open("rb") as file:
             (number,) = struct.unpack("=Q", file.read(8))

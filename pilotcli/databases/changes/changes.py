@@ -22,7 +22,7 @@ from pilotcli.databases.changes.log import Book, Change, ChangeLog, Entry, Owner
 from pilotcli.databases.changes.objects import drop_indexes, make_extension, make_index
 from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
 from pilotcli.databases.session.connection import Server, connect
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["Changes", "mend_stopped_server", "session_to_undo"]
 

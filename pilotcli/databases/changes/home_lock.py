@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["Claim", "claim_indexes", "claim_settings"]
 

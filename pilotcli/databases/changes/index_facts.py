@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import SteeringError
-
-if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["IndexFacts", "read_facts", "statements_to_make"]
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import DatabaseError, QueryError, UsageError
 from pilotcli.databases.changes.index_facts import IndexFacts, read_facts
 from pilotcli.databases.changes.log import Book, Change, Entry
-
-if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["drop_indexes", "make_extension", "make_index", "run", "transaction"]
 

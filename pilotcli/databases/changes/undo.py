@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from psycopg2 import sql as compose
 
@@ -13,9 +13,7 @@ from pilotcli.databases.changes.autoconf import AutoConf, ServerAutoConf
 from pilotcli.databases.changes.index_facts import IndexFacts, read_facts, statements_to_make
 from pilotcli.databases.changes.log import Change, ChangeLog
 from pilotcli.databases.changes.objects import run, transaction
-
-if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["Undone", "undo_changes", "undo_settings"]
 

@@ -11,12 +11,11 @@ from urllib.parse import quote
 
 from pilotcli.common.errors import DatabaseError, UsageError
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.embedded import server_statuses
+from pilotcli.databases.embedded.admin import server_statuses
 from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.embedded.cluster import SUPERUSER
 from pilotcli.databases.embedded.folder import PORT
-from pilotcli.databases.opening import DEFAULT_DATABASE, acquire_server
+from pilotcli.databases.opening import DEFAULT_DATABASE, acquire_server, open_target
 
 __all__ = ["require_embedded", "run_psql", "server_url", "start_and_pin"]
 

@@ -9,9 +9,10 @@ from typing import Literal
 
 from pilotcli.common.errors import UsageError
 from pilotcli.config.pilot_config import PilotConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.changes import Change, ChangeLog, system_identifier
-from pilotcli.databases.embedded import reset_servers, server_statuses
+from pilotcli.databases.changes.autoconf import system_identifier
+from pilotcli.databases.changes.log import Change, ChangeLog
+from pilotcli.databases.embedded.admin import reset_servers, server_statuses
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 
 __all__ = [

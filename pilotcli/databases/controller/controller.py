@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg2 import sql as compose
 
+from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.controller.indexes import IndexMethods
 from pilotcli.databases.controller.server import ServerMethods
-from pilotcli.databases.protocols import BaseDBController
-from pilotcli.databases.target import plan_of
-
-if TYPE_CHECKING:
-    from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases.protocols import BaseDBController, Target
+from pilotcli.databases.session.session import plan_of
 
 __all__ = ["DBControllerFactory", "PostgreSQLController", "get_db_controller"]
 
@@ -68,9 +66,12 @@ class PostgreSQLController(ServerMethods, IndexMethods):
         self._run("SELECT set_config({}, {}, false)", compose.Literal(key), compose.Literal(text))
 
 
-def get_db_controller(config: PilotConfig, enable_simulate_index: bool = False) -> BaseDBController:
-    """A new controller for the database that `config` names."""
-    return PostgreSQLController(config, enable_simulate_index=enable_simulate_index)
+def get_db_controller(
+    config: PilotConfig, enable_simulate_index: bool = False, *, target: Target | None = None
+) -> BaseDBController:
+    """A new controller for the database that `config` names; with `target` on that, which it
+    leaves open."""
+    return PostgreSQLController(config, target=target, enable_simulate_index=enable_simulate_index)
 
 
 class DBControllerFactory:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import SteeringError
 from pilotcli.common.records import Index
 from pilotcli.common.suggestions import did_you_mean
+from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.controller.tables import TableMethods
 from pilotcli.databases.controller.what_if import WhatIf, create_statement, same_index
-
-if TYPE_CHECKING:
-    from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.protocols import Target
-    from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.protocols import Target
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["IndexMethods"]
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import DatabaseError, QueryError, UsageError
+from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController, Target
-from pilotcli.databases.target import PostgresSession, PostgresTarget
-
-if TYPE_CHECKING:
-    from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 
 __all__ = ["SessionsOfThreads"]
 
@@ -78,8 +78,6 @@ class SessionsOfThreads(BaseDBController):
 
     def target(self) -> PostgresTarget:
         """The database that this works with, opened if needed. Raises as `open_target` does."""
-        from pilotcli.databases import open_target
-
         with self._guard:
             if self._target is None:
                 self._target = open_target(self.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,7 +125,5 @@ def _type_of(value: object) -> str:
 
 def _value(value: object) -> compose.Literal[Any]:
     if isinstance(value, Mapping):
-        import json
-
         value = json.dumps(value)
     return compose.Literal(value)

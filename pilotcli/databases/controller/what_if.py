@@ -10,20 +10,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import QueryError
 from pilotcli.common.records import Index
-from pilotcli.databases.changes import Changes
+from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.objects import run
 from pilotcli.databases.controller.names import identifier
-from pilotcli.databases.target import plan_of
-
-if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession, plan_of
 
 __all__ = ["WhatIf", "create_statement", "hypopg_works", "same_index"]
 

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from psycopg2 import sql as compose
 
@@ -18,20 +17,20 @@ from pilotcli.common.errors import (
     QueryError,
     SteeringError,
 )
-from pilotcli.databases.changes import (
-    Change,
+from pilotcli.databases.changes.autoconf import (
     FileAutoConf,
     ServerAutoConf,
-    Undone,
     not_allowed,
     system_identifier,
 )
+from pilotcli.databases.changes.changes import Changes
+from pilotcli.databases.changes.log import Change
+from pilotcli.databases.changes.undo import Undone
 from pilotcli.databases.knobs.server_control import Power, find_local_power
 from pilotcli.databases.knobs.values import as_texts, require_known
 from pilotcli.databases.session.connection import backends_of_this_process
-
-if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.session.sessions import Sessions
 
 __all__ = ["Knobs"]
 
@@ -50,8 +49,12 @@ class Knobs:
     what uses them opens new ones.
     """
 
-    def __init__(self, target: PostgresTarget, power: Power | None) -> None:
-        self._target = target
+    def __init__(
+        self, sessions: Sessions, changes: Changes, home: Path, power: Power | None
+    ) -> None:
+        self._sessions = sessions
+        self._changes = changes
+        self._home = home
         self._power = power
         self._contexts: dict[str, str] = {}
         self._server: str | None = None
@@ -90,7 +93,7 @@ class Knobs:
                     if isinstance(error, DatabaseError):
                         raise _unreachable(settings, error) from error
                     raise
-            self._target.changes.settings_in_force()
+            self._changes.settings_in_force()
 
     def write(self, knobs: Mapping[str, object]) -> None:
         """Write these knobs, all or none, for the next `restart` or reload to put in force; also
@@ -109,9 +112,7 @@ class Knobs:
     def backup(self) -> None:
         """Make what the knobs are now that to which `recover` returns."""
         with self._guard:
-            self._backup = max(
-                (one.change_id for one in self._target.changes.settings()), default=0
-            )
+            self._backup = max((one.change_id for one in self._changes.settings()), default=0)
 
     def recover(self) -> None:
         """Undo the changes of knobs since `backup`, or all of this target's.
@@ -119,16 +120,16 @@ class Knobs:
         The server reloads its configuration; knobs that need a restart wait for the next one.
         """
         with self._guard:
-            changes = self._target.changes.settings(since=self._backup)
+            changes = self._changes.settings(since=self._backup)
             if not changes:
                 return
             if not self.is_running():
                 self._mended(changes)(self._power_of_stopped().data_dir)
                 return
             with self._session() as session:
-                outcomes = self._target.changes.undo_settings(ServerAutoConf(session), changes)
+                outcomes = self._changes.undo_settings(ServerAutoConf(session), changes)
                 self._reload(session)
-            self._target.changes.settled(outcomes)
+            self._changes.settled(outcomes)
 
     def restart(self) -> None:
         """Restart the server with what its configuration says.
@@ -159,7 +160,7 @@ class Knobs:
                 self._require_restart(session)
                 self._learn(session)
             self._power_of_stopped().shut_down()
-            self._target.close_sessions()
+            self._sessions.close()
 
     def is_running(self) -> bool:
         """Whether the server answers."""
@@ -215,7 +216,7 @@ class Knobs:
                 ends = at_end and self._power is not None and self._power.ends_with_this()
                 self._put_back_in_force(may_restart=not ends)
                 if not ends:
-                    self._target.changes.settled(outcomes)
+                    self._changes.settled(outcomes)
             return outcomes
 
     def _put_back_in_force(self, *, may_restart: bool) -> None:
@@ -228,7 +229,7 @@ class Knobs:
                 self._require_restart(session)
             except PilotError as error:
                 names = ", ".join(waiting)
-                self._target.changes.warn(
+                self._changes.warn(
                     f"set back, but in force only after a restart of the server: {names} "
                     f"({error.message})"
                 )
@@ -237,7 +238,7 @@ class Knobs:
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[PostgresSession]:
-        session = self._target.plain_session()
+        session = self._sessions.open_plain()
         try:
             yield session
         finally:
@@ -245,7 +246,7 @@ class Knobs:
 
     def _learn(self, session: PostgresSession) -> None:
         """Take down what must be known about a server that is shut down."""
-        self._server = self._target.changes.identity(session)
+        self._server = self._changes.identity(session)
         rows = session.execute("SELECT lower(name), context FROM pg_settings").rows
         self._contexts = dict(rows)
 
@@ -258,10 +259,9 @@ class Knobs:
         return any(self._contexts.get(name) == "postmaster" for name in settings)
 
     def _written(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:
-        changes = self._target.changes
-        server = changes.identity(session)
+        server = self._changes.identity(session)
         try:
-            return changes.write_settings(ServerAutoConf(session), server, settings)
+            return self._changes.write_settings(ServerAutoConf(session), server, settings)
         except QueryError as error:
             raise SteeringError(
                 f"the server refuses a knob: {error.message}", hint=error.hint
@@ -273,12 +273,12 @@ class Knobs:
         server = self._server or system_identifier(data_dir)
         if server is None:
             raise DatabaseError(f"{data_dir} is not a database cluster that can be read")
-        self._target.changes.write_settings(FileAutoConf(data_dir), server, settings)
+        self._changes.write_settings(FileAutoConf(data_dir), server, settings)
 
     def _require_restart(self, session: PostgresSession) -> None:
         """Raise unless the server can be restarted now, and nobody else is connected to it."""
         if self._power is None:
-            self._power = find_local_power(session, self._target.config.home)
+            self._power = find_local_power(session, self._home)
         self._power.require()
         # A pilot that has just ended, or was killed, leaves its server processes for a moment.
         give_up_at = time.monotonic() + _OTHERS_PATIENCE_S
@@ -308,7 +308,7 @@ class Knobs:
 
     def _act(self, start: Callable[[], None]) -> None:
         """Start the server, and blame knobs that it has not run with yet if it does not come up."""
-        suspects = self._target.changes.settings(unproven=True)
+        suspects = self._changes.settings(unproven=True)
         try:
             start()
         except DatabaseError as error:
@@ -320,8 +320,8 @@ class Knobs:
                 f"{error.message}"
             ) from error
         finally:
-            self._target.close_sessions()
-        self._target.changes.settings_in_force()
+            self._sessions.close()
+        self._changes.settings_in_force()
 
     def _comes_up(self) -> bool:
         return self._power is not None and self._power.is_running()
@@ -330,10 +330,10 @@ class Knobs:
         """What takes settings out of the files of a server that does not run."""
 
         def mend(data_dir: Path) -> None:
-            own = self._target.changes
-            wanted = own.settings(unproven=True) if changes is None else changes
+            wanted = self._changes.settings(unproven=True) if changes is None else changes
             settings = [one for one in wanted if one.kind == "setting"]
-            own.settled(own.undo_settings(FileAutoConf(data_dir), settings))
+            outcomes = self._changes.undo_settings(FileAutoConf(data_dir), settings)
+            self._changes.settled(outcomes)
 
         return mend
 
@@ -341,20 +341,20 @@ class Knobs:
         self, changes: Sequence[Change], restart: bool, session: PostgresSession
     ) -> None:
         """Undo what `set` has written and could not put in force."""
-        pending = {one.change_id for one in self._target.changes.settings()}
+        pending = {one.change_id for one in self._changes.settings()}
         still = [one for one in changes if one.change_id in pending]
         if not still:
             return
         if not restart:
-            outcomes = self._target.changes.undo_settings(ServerAutoConf(session), still)
+            outcomes = self._changes.undo_settings(ServerAutoConf(session), still)
             self._reload(session)
-            self._target.changes.settled(outcomes)
+            self._changes.settled(outcomes)
             return
         power = self._power_of_stopped()
         power.shut_down()
         self._mended(still)(power.data_dir)
         power.start(self._mended(still))
-        self._target.close_sessions()
+        self._sessions.close()
 
     def _reload(self, session: PostgresSession) -> None:
         """Have the server read its configuration, and wait until its sessions have."""

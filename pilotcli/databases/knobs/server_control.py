@@ -7,15 +7,13 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
-from pilotcli.databases.embedded import EmbeddedServer
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.os_user import Account, server_account
-
-if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.embedded.server import EmbeddedServer
+from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["EmbeddedPower", "LocalPower", "Power", "find_local_power"]
 

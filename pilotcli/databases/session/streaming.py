@@ -16,7 +16,7 @@ from psycopg2 import extensions
 
 from pilotcli.common.errors import CapabilityError
 from pilotcli.databases.session.libpq import library
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession, SchemaChanges
 
 __all__ = ["StreamingSession"]
 
@@ -58,8 +58,16 @@ class StreamingSession(PostgresSession):
     Raises `CapabilityError` where psycopg2's libpq cannot be reached.
     """
 
-    def __init__(self, connection: Any, where: str, timeout_s: float | None, max_rows: int) -> None:
-        super().__init__(connection, where, timeout_s)
+    def __init__(
+        self,
+        connection: Any,
+        where: str,
+        timeout_s: float | None,
+        schema_changes: SchemaChanges,
+        *,
+        max_rows: int,
+    ) -> None:
+        super().__init__(connection, where, timeout_s, schema_changes)
         found = library()
         if found is None:
             connection.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 from pilotcli.common.errors import CapabilityError, QueryError, StorageError
 from pilotcli.databases.embedded.folder_for_root import outside_folder
 from pilotcli.databases.embedded.os_user import Account, can_use, can_walk
-from pilotcli.databases.target import PostgresSession, plan_of
+from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.planner.building import build, find_built, find_pg_config, object_name
 from pilotcli.steering.planner.messages import parse_report
 from pilotcli.steering.planner.settings import rows_setting

@@ -16,7 +16,7 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 
 if TYPE_CHECKING:
-    from pilotcli.databases.target import PostgresSession
+    from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["EXPLAIN_LIMIT", "estimates_by_explain"]
 

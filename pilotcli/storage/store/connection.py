@@ -133,7 +133,7 @@ def _opened(config: PilotConfig, *, may_create: bool) -> Connection:
     import psycopg2
     from psycopg2 import extensions, extras
 
-    from pilotcli.databases import connect_store
+    from pilotcli.databases.opening import connect_store
 
     try:
         connection: Connection = connect_store(config, may_create=may_create)

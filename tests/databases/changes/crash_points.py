@@ -24,12 +24,13 @@ from typing import Any
 from pilotcli.common.errors import SteeringError
 from pilotcli.common.records import Index
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases import open_target
 from pilotcli.databases.changes.autoconf import FileAutoConf
 from pilotcli.databases.changes.log import ChangeLog
-from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.controller import PostgreSQLController, get_db_controller
 from pilotcli.databases.embedded import server as embedded
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 
 SCHEMA = """
 CREATE TABLE posts (id int PRIMARY KEY, score int, title text);
@@ -133,7 +134,7 @@ def killed_at(
         code = 1
         try:
             target = open_target(config)
-            controller = target.controller()
+            controller = get_db_controller(target.config, target=target)
             assert isinstance(controller, PostgreSQLController)
             Steps(step).install()
             action(controller)

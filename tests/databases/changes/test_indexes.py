@@ -12,7 +12,7 @@ from changes_support import Bench
 
 from pilotcli.common.errors import CapabilityError, QueryError, SteeringError, UsageError
 from pilotcli.common.records import Index
-from pilotcli.databases.changes import ChangeLog
+from pilotcli.databases.changes.log import ChangeLog
 
 STATE = """
 SELECT i.relname, pg_get_indexdef(i.oid), obj_description(i.oid, 'pg_class'), x.indisclustered,

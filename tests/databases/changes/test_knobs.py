@@ -13,10 +13,11 @@ from changes_support import Bench, Pilot
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, SteeringError
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.changes import ChangeLog, FileAutoConf, ServerAutoConf
-from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.changes.autoconf import FileAutoConf, ServerAutoConf
+from pilotcli.databases.changes.log import ChangeLog
+from pilotcli.databases.controller import PostgreSQLController, get_db_controller
 from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 
 
@@ -28,7 +29,7 @@ def alone(make_home: Callable[[], Path], postgres_bin: Path | None) -> Iterator[
     said: list[str] = []
     target = open_target(config, on_step=said.append)
     assert isinstance(target, PostgresTarget)
-    controller = target.controller()
+    controller = get_db_controller(target.config, target=target)
     assert isinstance(controller, PostgreSQLController)
     pilot = Pilot(target, controller, said)
     yield pilot
@@ -135,7 +136,7 @@ def test_pilotscopes_way(alone: Pilot) -> None:
     controller.shutdown()
     alone.close()
     again = open_target(alone.target.config)
-    other = again.controller()
+    other = get_db_controller(again.config, target=again)
     assert isinstance(other, PostgreSQLController)
     assert shown(other, "shared_buffers") == before
     other.close()
@@ -148,7 +149,7 @@ def test_a_shared_server_is_not_restarted(bench: Bench) -> None:
         "from pilotcli.common.errors import DatabaseError\n"
         "config = PostgreSQLConfig(home=Path(sys.argv[2]))\n"
         "config.postgres_bin = Path(os.environ['BIN']) if os.environ.get('BIN') else None\n"
-        "target = open_target(config); controller = target.controller()\n"
+        "target = open_target(config); controller = get_db_controller(config, target=target)\n"
         "try: controller.set_knobs({'shared_buffers': '40MB', 'work_mem': '9MB'})\n"
         "except DatabaseError as error: print(error.message)\n"
         "print(target.changes.own())\n",
@@ -166,7 +167,7 @@ def test_a_server_of_this_machine_by_its_pg_ctl(
         dsn = " ".join(f"{key}={value}" for key, value in params.items())
         config = PostgreSQLConfig(dsn=dsn, home=make_home())
         target = open_target(config)
-        controller = target.controller()
+        controller = get_db_controller(target.config, target=target)
         assert isinstance(controller, PostgreSQLController)
         before = shown(controller, "shared_buffers")
         if not Path(f"/proc/{server.pid}/exe").resolve().with_name("pg_ctl").exists():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from changes_support import Bench
 
-from pilotcli.databases.changes import ChangeLog
+from pilotcli.databases.changes.log import ChangeLog
 
 MAIN = "from pilotcli.cli.main import main; main()"
 
@@ -190,9 +190,11 @@ def test_reset_forgets_what_was_pending(make_home: Callable[[], Path]) -> None:
     home = make_home()
     code = (
         "import os, signal; from pathlib import Path; from pilotcli import PostgreSQLConfig\n"
-        "from pilotcli.databases import open_target\n"
+        "from pilotcli.databases.controller import get_db_controller\n"
+        "from pilotcli.databases.opening import open_target\n"
         f"target = open_target(PostgreSQLConfig(home=Path({str(home)!r})))\n"
-        "target.controller().set_knobs({'work_mem': '9MB'}); os.kill(os.getpid(), signal.SIGKILL)"
+        "get_db_controller(target.config, target=target).set_knobs({'work_mem': '9MB'})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL

@@ -10,7 +10,7 @@ from changes_support import Bench, Pilot
 
 from pilotcli.common.errors import QueryError, SteeringError
 from pilotcli.common.records import Index
-from pilotcli.databases.changes import ChangeLog
+from pilotcli.databases.changes.log import ChangeLog
 from pilotcli.databases.controller import (
     DBControllerFactory,
     PostgreSQLController,

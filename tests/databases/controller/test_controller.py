@@ -23,7 +23,7 @@ ODD = 'Odd "table" 100%'
 
 @pytest.fixture
 def controller(shared_target: PostgresTarget) -> Iterator[PostgreSQLController]:
-    controller = shared_target.controller()
+    controller = get_db_controller(shared_target.config, target=shared_target)
     assert isinstance(controller, PostgreSQLController)
     yield controller
     controller.reset()
@@ -187,7 +187,7 @@ def test_cancel_reaches_every_thread(
 
 
 def test_the_configs_timeout(shared_target: PostgresTarget) -> None:
-    controller = shared_target.controller()
+    controller = get_db_controller(shared_target.config, target=shared_target)
     before = shared_target.config.sql_execution_timeout
     shared_target.config.sql_execution_timeout = 0.05
     try:

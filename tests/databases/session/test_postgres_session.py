@@ -13,7 +13,8 @@ import pytest
 
 from pilotcli.common.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
 from pilotcli.common.records import CopyData
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 
 
 def test_rows_columns_and_count(session: PostgresSession) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from steered import Steered, pg_config_of
 
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, building, find_built, load, loading
 
 

@@ -13,8 +13,8 @@ from query_maker import QueryMaker
 from steered import WHEEL, Steered, postgres_bin
 
 from pilotcli.common.errors import QueryError
-from pilotcli.databases import open_target
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import Planner, Report, load
 from pilotcli.workload import open_workload
 

@@ -9,8 +9,9 @@ import pytest
 from forum_demo import forum_config
 
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases import open_target
-from pilotcli.databases.target import PostgresSession, PostgresTarget
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, load
 from pilotcli.steering.subplans import Catalog
 

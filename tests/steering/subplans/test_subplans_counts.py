@@ -12,7 +12,7 @@ from forum_queries import FORUM
 from random_joins import random_join
 
 from pilotcli.common.errors import SteeringError
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.subplans import (
     Catalog,
     NotAnalysable,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_joins import random_join
 
 from pilotcli.common.errors import CapabilityError
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.subplans import (
     Catalog,
     NotAnalysable,

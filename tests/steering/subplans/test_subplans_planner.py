@@ -6,7 +6,7 @@ import pytest
 from forum_queries import FORUM
 from random_joins import random_join
 
-from pilotcli.databases.target import PostgresSession
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import parse_report
 from pilotcli.steering.subplans import Catalog, analyse, estimates_by_explain
 

@@ -13,7 +13,7 @@ from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.refused import Refused
 from pilotcli.databases.controller import PostgreSQLController as _Own
 from pilotcli.databases.controller.what_if import same_index
-from pilotcli.databases.target import plan_of
+from pilotcli.databases.session.session import plan_of
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig

@@ -1,0 +1,78 @@
+"""The sessions of one target."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Mapping
+
+from pilotcli.common.errors import QueryError
+from pilotcli.databases.session import watchdog
+from pilotcli.databases.session.connection import Server, connect, version_text
+from pilotcli.databases.session.session import PostgresSession, SchemaChanges
+from pilotcli.databases.session.streaming import StreamingSession
+
+__all__ = ["Sessions"]
+
+_CHECK_INTERVAL = "client_connection_check_interval"
+
+
+class Sessions:
+    """Opens the sessions of one target, and closes them all when its server is restarted.
+
+    `settings` hold for every session. `name` says where the server is, None for its address.
+    Raises `DatabaseError` when the server cannot be reached.
+    """
+
+    def __init__(self, server: Server, settings: Mapping[str, str], *, name: str | None) -> None:
+        self.server = server
+        self.schema_changes = SchemaChanges()
+        self._settings = settings
+        self._open: weakref.WeakSet[PostgresSession] = weakref.WeakSet()
+        connection = connect(server)
+        try:
+            self.version = version_text(connection)
+            where = f"at {server.where}" if name is None else name
+            database = connection.info.dbname
+            self.description = f"PostgreSQL {self.version} {where}, database {database}"
+        finally:
+            connection.close()
+
+    def open(
+        self, *, timeout_s: float | None = None, max_rows: int | None = None
+    ) -> PostgresSession:
+        """Open a session; see `Target.session`."""
+        settings = dict(self._settings)
+        if timeout_s is not None:
+            settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
+        connection = connect(self.server, settings)
+        if max_rows is None:
+            session = PostgresSession(connection, self.description, timeout_s, self.schema_changes)
+        else:
+            session = StreamingSession(
+                connection, self.description, timeout_s, self.schema_changes, max_rows=max_rows
+            )
+        watchdog.watch(session)
+        if _CHECK_INTERVAL not in settings:
+            _end_with_client(session)
+        self._open.add(session)
+        return session
+
+    def open_plain(self) -> PostgresSession:
+        """Open a session with the server's own settings, without the config's."""
+        return PostgresSession(connect(self.server), self.description)
+
+    def close(self) -> None:
+        """Close all sessions that are open; a restart of the server has ended them anyway."""
+        for session in list(self._open):
+            session.close()
+
+
+def _end_with_client(session: PostgresSession) -> None:
+    """Have the server end a statement whose client is gone: one of a pilot that was killed would
+    run on, and be in the way of undoing its knobs.
+
+    Servers before 14, and those of some systems, cannot (PostgreSQL manual 19.3.2).
+    """
+    with contextlib.suppress(QueryError):
+        session.execute(f"SET {_CHECK_INTERVAL} = '1s'")
