@@ -17,9 +17,9 @@ from pilotcli.common.errors import PilotError
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, load_config
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import connect_store, open_target
-from pilotcli.databases.target import PostgresTarget
+from pilotcli.databases.protocols import Target
 from pilotcli.plugins import check_plugins
-from pilotcli.steering.capabilities import Abilities, Capability, probe
+from pilotcli.steering.capabilities import Abilities, Capability, abilities_of, probe
 from pilotcli.steering.planner import Missing
 from pilotcli.storage.journal import Journal
 from pilotcli.workload import open_workload
@@ -137,21 +137,16 @@ def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
         else:
             name = "store.dsn" if config.store.dsn else config.store.database
             yield Check("store", "ok", f"{name} can be written")
-        if isinstance(target, PostgresTarget):
-            yield from _capabilities(target, build)
+        yield from _capabilities(target, build)
     finally:
         target.close()
 
 
-def _capabilities(target: PostgresTarget, build: bool) -> Iterator[Check | Capability]:
-    session = target.session()
-    try:
-        able = Abilities(session, target.config, may_build=build)
+def _capabilities(target: Target, build: bool) -> Iterator[Check | Capability]:
+    with abilities_of(target, may_build=build) as able:
         if build:
             yield _build(able)
         yield from probe(able, target)
-    finally:
-        session.close()
 
 
 def _build(able: Abilities) -> Check:

@@ -16,6 +16,7 @@ from pilotcli.databases.changes.changes import mend_stopped_server
 from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.fill import run_setup
 from pilotcli.databases.knobs.server_control import EmbeddedPower
+from pilotcli.databases.protocols import Target
 from pilotcli.databases.session.connection import (
     Server,
     close_names,
@@ -24,7 +25,7 @@ from pilotcli.databases.session.connection import (
 )
 from pilotcli.databases.target import PostgresTarget
 
-__all__ = ["DEFAULT_DATABASE", "acquire_server", "connect_store", "open_target"]
+__all__ = ["DEFAULT_DATABASE", "acquire_server", "connect_store", "open_postgres", "open_target"]
 
 DEFAULT_DATABASE = "pilot"
 """The database of the embedded server when the config names none."""
@@ -35,7 +36,7 @@ _NOT_ALLOWED = "42501"
 Step = Callable[[str], None]
 
 
-def open_target(config: PilotConfig, *, on_step: Step | None = None) -> PostgresTarget:
+def open_target(config: PilotConfig, *, on_step: Step | None = None) -> Target:
     """The database under test, reachable when this returns; to be closed by the caller.
 
     The embedded server is created, started and filled from `config.setup` as needed. `on_step`
@@ -45,6 +46,11 @@ def open_target(config: PilotConfig, *, on_step: Step | None = None) -> Postgres
     the embedded server cannot be used, `WorkloadError` when a setup file fails, `UsageError` when
     the config does not allow it.
     """
+    return open_postgres(config, on_step)
+
+
+def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresTarget:
+    """See `open_target`; the PostgreSQL that `config` names."""
     config = _postgres(config)
     if not config.embedded:
         target = PostgresTarget(config, _outside(config), tell=on_step)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pilotcli.common.records import CopyData
 
-__all__ = ["BaseDBController", "Row", "Rows", "Session", "Target"]
+__all__ = ["BaseDBController", "Row", "Rows", "Session", "Target", "UndoesChanges"]
 
 Row = tuple[Any, ...]
 
@@ -91,6 +92,23 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Let go of the target; the embedded server stops if nobody else uses it."""
+
+
+@runtime_checkable
+class UndoesChanges(Protocol):
+    """A target that undoes what outlives a query: knobs, indexes, extensions.
+
+    A target need not do this. Ask for it with `isinstance(target, UndoesChanges)`.
+    """
+
+    def has_changes(self) -> bool:
+        """Whether something is changed through this target now, and not undone."""
+
+    def all_or_none(self) -> AbstractContextManager[None]:
+        """Undo what is changed through this target meanwhile if the body raises."""
+
+    def for_a_while(self) -> AbstractContextManager[None]:
+        """Undo what is changed through this target meanwhile, however the body ends."""
 
 
 class BaseDBController(ABC):

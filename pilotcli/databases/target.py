@@ -19,7 +19,7 @@ __all__ = ["PostgresTarget"]
 
 
 class PostgresTarget:
-    """A PostgreSQL, ready to be connected to; implements `Target`.
+    """A PostgreSQL, ready to be connected to; implements `Target` and `UndoesChanges`.
 
     `name` says where the server is, None for its address. `release` is called once, when the
     target is closed. `power` is control over the server's process, where pilot has it. `tell` gets
@@ -69,6 +69,10 @@ class PostgresTarget:
         left = self.changes.of_the_dead(elsewhere=elsewhere)
         return self.knobs.undo(left, lambda: self.changes.undo_left(left)) if left else []
 
+    def has_changes(self) -> bool:
+        """Whether something is changed through this target now, and not undone."""
+        return self.changes.has_begun and bool(self.changes.own())
+
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:
         """Undo what is changed through this target meanwhile if the body raises."""
@@ -107,8 +111,9 @@ class PostgresTarget:
 
     def _undo_own(self) -> Sequence[Undone]:
         try:
-            own = self.changes.own() if self.changes.has_begun else []
-            return self.knobs.undo(own, self.changes.undo, at_end=True) if own else ()
+            if not self.has_changes():
+                return ()
+            return self.knobs.undo(self.changes.own(), self.changes.undo, at_end=True)
         except PilotError as error:
             self.changes.warn(f"not undone: {error.message} (`pilot db undo` tries again)")
             return ()

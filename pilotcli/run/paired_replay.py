@@ -22,8 +22,7 @@ from pilotcli.common.errors import PilotError
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import Notice, PairFinished, StepStarted
 from pilotcli.config.model import RunSection
-from pilotcli.databases.protocols import Rows, Session
-from pilotcli.databases.target import PostgresTarget
+from pilotcli.databases.protocols import Rows, Session, UndoesChanges
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, transaction_units
 from pilotcli.replay.worker import Worker
@@ -217,7 +216,7 @@ class PairedReplay:
     def _changed(self, arm: _Arm, first_sql: str) -> Iterator[None]:
         """What the arm's handlers change in the database for a whole workload holds meanwhile."""
         target = arm.ready.target
-        if not (self._by_rounds and arm is self.driver and isinstance(target, PostgresTarget)):
+        if not (self._by_rounds and arm is self.driver and isinstance(target, UndoesChanges)):
             yield
             return
         with target.for_a_while():
@@ -280,9 +279,9 @@ class PairedReplay:
         self._bus.emit(self._so_far.told())
         self._told_at = time.monotonic()
         target = self.driver.ready.target
-        if self._warned or not self._shared or not isinstance(target, PostgresTarget):
+        if self._warned or not self._shared or not isinstance(target, UndoesChanges):
             return
-        if not self._by_rounds and target.changes.has_begun and target.changes.own():
+        if not self._by_rounds and target.has_changes():
             self._warned = True
             text = (
                 "an event has changed knobs or indexes of the database, which holds for the "

@@ -17,6 +17,7 @@ from pilotcli.common.errors import CapabilityError, DatabaseError, PilotError, Q
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
+from pilotcli.databases.protocols import Target
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, load, provide
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.steering.subplans import Catalog
 
-__all__ = ["Abilities", "Capability", "probe"]
+__all__ = ["Abilities", "Capability", "abilities_of", "probe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +177,24 @@ class Abilities:
         return CapabilityError(f"this server does not take {ability}: {found}", hint=remedy)
 
 
-def probe(able: Abilities, target: PostgresTarget) -> Iterator[Capability]:
-    """Every capability of a target's server, in the order of a driver's needs; `able` is that of
-    one of its sessions. Extensions that are created to find out are dropped with the target."""
+@contextlib.contextmanager
+def abilities_of(target: Target, *, may_build: bool = False) -> Iterator[Abilities]:
+    """The abilities of a session of `target`, which is open meanwhile. Raises `CapabilityError` for
+    a database that pilot does not steer."""
+    postgres = _postgres(target)
+    with contextlib.closing(postgres.session()) as session:
+        yield Abilities(session, postgres.config, may_build=may_build)
+
+
+def _postgres(target: Target) -> PostgresTarget:
+    if isinstance(target, PostgresTarget):
+        return target
+    raise CapabilityError(f"{target.description} cannot be steered")
+
+
+def probe(able: Abilities, target: Target) -> Iterator[Capability]:
+    """Every capability of a target's server, in the order of a driver's needs; `able` is from
+    `abilities_of`. Extensions that are created to find out are dropped with the target."""
     session = able.session
     planner = able.planner_or_why
     module = isinstance(planner, Planner)
@@ -214,7 +230,8 @@ def probe(able: Abilities, target: PostgresTarget) -> Iterator[Capability]:
         yield Capability("join order", "full", "the query rewritten to explicit joins")
         yield Capability("hint comments", "missing", "pg_hint_plan is not there", need)
 
-    knobs = target.knobs
+    postgres = _postgres(target)
+    knobs = postgres.knobs
     yield _may("knobs", "ALTER SYSTEM, undone at the end", knobs.why_fixed())
     yield _may("restart", "while nobody else is there", knobs.why_no_restart())
     yield _indexes(session)
@@ -227,7 +244,7 @@ def probe(able: Abilities, target: PostgresTarget) -> Iterator[Capability]:
             "real ones in a transaction that is rolled back, which locks their tables",
             "Without locks: install HypoPG on the server.",
         )
-    yield _buffercache(target)
+    yield _buffercache(postgres)
 
 
 def _may(what: str, how: str, why_not: PilotError | None) -> Capability:

@@ -248,7 +248,7 @@ def test_the_server_stops_with_the_target(home: Path) -> None:
     config = PostgreSQLConfig(home=home)
     target = open_target(config)
     assert isinstance(target, PostgresTarget)
-    conninfo = dict(target.server.params)
+    conninfo = target.session().connection.get_dsn_parameters()
     target.close()
     with pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(**conninfo)

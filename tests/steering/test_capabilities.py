@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.embedded import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
-from pilotcli.steering.capabilities import Abilities, Capability, probe
+from pilotcli.steering.capabilities import Capability, abilities_of, probe
 
 
 @pytest.fixture
@@ -36,14 +37,8 @@ def outside(shop_target: PostgresTarget, tmp_path: Path) -> Iterator[PostgreSQLC
 
 def told(config: PostgreSQLConfig, *, may_build: bool = False) -> dict[str, Capability]:
     target = open_target(config)
-    assert isinstance(target, PostgresTarget)
-    session = target.session()
-    try:
-        able = Abilities(session, config, may_build=may_build)
+    with contextlib.closing(target), abilities_of(target, may_build=may_build) as able:
         return {one.what: one for one in probe(able, target)}
-    finally:
-        session.close()
-        target.close()
 
 
 def test_the_embedded_server(shop_config: PostgreSQLConfig) -> None:

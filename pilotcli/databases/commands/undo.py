@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,7 @@ from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.changes.autoconf import system_identifier
 from pilotcli.databases.changes.log import Change, ChangeLog
 from pilotcli.databases.embedded.admin import reset_servers, server_statuses
-from pilotcli.databases.opening import open_target
-from pilotcli.databases.target import PostgresTarget
+from pilotcli.databases.opening import open_postgres
 
 __all__ = [
     "PendingChange",
@@ -45,17 +45,13 @@ def undo_pending(config: PilotConfig, tell: Callable[[str], None]) -> list[Pendi
     """Undo what ended pilots have left on the server of `config`, also those of other machines.
 
     `tell` hears what is done. Returns all changes that were pending before, those of other servers
-    included, with what they are now. Raises what `open_target` raises.
+    included, with what they are now. Raises what `open_postgres` raises.
     """
     before = pending_changes(config)
     if all(one.status == "in use" for one in before):
         return before
-    target = open_target(config, on_step=tell)
-    try:
-        if isinstance(target, PostgresTarget):
-            target.undo_left(elsewhere=True)
-    finally:
-        target.close()
+    with contextlib.closing(open_postgres(config, tell)) as target:
+        target.undo_left(elsewhere=True)
     now = {one.change.change_id for one in pending_changes(config)}
     return [
         one if one.change.change_id in now else PendingChange(one.change, "undone")

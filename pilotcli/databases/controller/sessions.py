@@ -9,7 +9,7 @@ from psycopg2 import sql as compose
 
 from pilotcli.common.errors import DatabaseError, QueryError, UsageError
 from pilotcli.config.pilot_config import PilotConfig
-from pilotcli.databases.opening import open_target
+from pilotcli.databases.opening import open_postgres
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
@@ -80,7 +80,7 @@ class SessionsOfThreads(BaseDBController):
         """The database that this works with, opened if needed. Raises as `open_target` does."""
         with self._guard:
             if self._target is None:
-                self._target = open_target(self.config)
+                self._target = open_postgres(self.config)
             target = self._target
         if not isinstance(target, PostgresTarget):
             raise UsageError(f"a PostgreSQL is needed, not {type(target).__name__}")
