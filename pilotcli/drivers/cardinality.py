@@ -40,6 +40,7 @@ from pilotcli.events.base import PeriodicModelUpdateEvent
 from pilotcli.events.model import CheckpointedModel, PilotModel
 from pilotcli.steering.handlers import CardPushHandler
 from pilotcli.steering.interactor import PilotDataInteractor
+from pilotcli.steering.subplans import analyse, observed_cardinalities
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
@@ -126,8 +127,6 @@ def subplans_of(interactor: PilotDataInteractor, sql: str) -> SubPlans:
 
     Raises `CapabilityError` for a query that cannot be analysed.
     """
-    from pilotcli.steering.subplans import analyse
-
     interactor.pull_subquery_card()
     cards = interactor.execute(sql).subquery_2_card or {}
     graph = analyse(sql, interactor.catalog)
@@ -229,8 +228,6 @@ def _observed(
 ) -> Iterable[tuple[str, float, float, Sequence[str]]]:
     """What one executed plan tells: sub-plan query, true rows, the logarithm of the planner's
     error, its parts."""
-    from pilotcli.steering.subplans import analyse, observed_cardinalities
-
     plan, sql = row.get("physical_plan"), row.get("sql")
     if row.get("status") != "ok" or not isinstance(plan, Mapping) or not isinstance(sql, str):
         return

@@ -29,6 +29,7 @@ from pilotcli.drivers.regression import FeatureRegressor
 from pilotcli.drivers.sampling import QuerySampler, read_catalog
 from pilotcli.events.base import PeriodicModelUpdateEvent, PretrainingModelEvent
 from pilotcli.events.model import CheckpointedModel, PilotModel
+from pilotcli.workload import open_workload
 
 if TYPE_CHECKING:
     import pandas
@@ -168,8 +169,6 @@ class LatencyPretraining(PretrainingModelEvent):
 
     def _validation_queries(self) -> list[str]:
         if self._validation is None:
-            from pilotcli.workload import open_workload
-
             path = None if self.validation is None else self.config.base / self.validation
             self._validation = [] if path is None else [q.sql for q in open_workload([path])]
         return self._validation

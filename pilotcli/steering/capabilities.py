@@ -21,10 +21,10 @@ from pilotcli.databases.protocols import Target
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, load, provide
+from pilotcli.steering.subplans import GraphCatalog
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
-    from pilotcli.steering.subplans import Catalog
 
 __all__ = ["Abilities", "Capability", "abilities_of", "probe"]
 
@@ -130,13 +130,11 @@ class Abilities:
         return bool(plain["Plan"][kind] == "Seq Scan" and steered["Plan"][kind] != "Seq Scan")
 
     @cached_property
-    def _catalog(self) -> Catalog:
-        from pilotcli.steering.subplans import Catalog
-
-        return Catalog(self.session)
+    def _catalog(self) -> GraphCatalog:
+        return GraphCatalog(self.session)
 
     @property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> GraphCatalog:
         """What the session's database says about its relations."""
         self.schema_has_changed()
         return self._catalog

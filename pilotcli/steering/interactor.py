@@ -18,13 +18,13 @@ from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import Steerer
+from pilotcli.steering.subplans import GraphCatalog
 from pilotcli.workload import leading_keyword
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.databases.protocols import Target
     from pilotcli.databases.session.session import PostgresSession
-    from pilotcli.steering.subplans import Catalog
 
 __all__ = ["PilotDataInteractor"]
 
@@ -214,7 +214,7 @@ class PilotDataInteractor:
         self.close()
 
     @property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> GraphCatalog:
         """What the database says about its relations, as the analysis of queries needs it."""
         session = self.db_controller.session()
         return self._abilities_of(session).catalog

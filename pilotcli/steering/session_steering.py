@@ -19,7 +19,6 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pilotcli.common.errors import (
     CapabilityError,
@@ -39,10 +38,14 @@ from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_setting
 from pilotcli.steering.planner import Estimate, parse_report, rows_setting
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.sql import literal, restored, set_all, shown
+from pilotcli.steering.subplans import (
+    QueryGraph,
+    analyse,
+    estimates_by_explain,
+    relation_names,
+    rewrite_join_order,
+)
 from pilotcli.workload import is_one_statement
-
-if TYPE_CHECKING:
-    from pilotcli.steering.subplans import QueryGraph
 
 __all__ = ["PLANNED", "Steerer"]
 
@@ -252,8 +255,6 @@ class Steerer:
         for hint in unmet:
             self._miss(message, "scan and join methods", hint)
         if pushes.order:
-            from pilotcli.steering.subplans import rewrite_join_order
-
             message.sql = rewrite_join_order(message.sql, pushes.order, self.abilities.catalog)
             one_by_one = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
             message.override(one_by_one, "the pushed join order")
@@ -264,8 +265,6 @@ class Steerer:
         self, query: Query, methods: Sequence[Method], message: _Message
     ) -> list[Method]:
         """The methods that are for relations of the query; the others are noted."""
-        from pilotcli.steering.subplans import relation_names
-
         known = relation_names(query.sql) if methods else None
         if known is None:
             return list(methods)
@@ -301,8 +300,6 @@ class Steerer:
         return " ".join(hints)
 
     def _graph(self, sql: str) -> QueryGraph:
-        from pilotcli.steering.subplans import analyse
-
         return analyse(sql, self.abilities.catalog)
 
     def _miss(self, message: _Message, ability: str, what: str) -> None:
@@ -458,8 +455,6 @@ class Steerer:
                 steered.plan_text = again.plan_text
                 session.take_notices()
             if pulls.subquery_cards and steered.cards is None and not steered.notes:
-                from pilotcli.steering.subplans import estimates_by_explain
-
                 graph = self._graph(query.sql)
                 found = estimates_by_explain(session, graph)
                 steered.cards = {str(graph.key(names)): rows for names, rows in found.items()}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pilotcli.common.errors import PilotError
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
-from pilotcli.steering.subplans import Catalog, NotAnalysable, analyse, observed_cardinalities
+from pilotcli.steering.subplans import GraphCatalog, NotAnalysable, analyse, observed_cardinalities
 from pilotcli.steering.subplans.analysis import read_key
 from pilotcli.steering.subplans.parsing import parse, to_sql
 
@@ -68,13 +68,13 @@ _texts = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def catalog(server_home: Path) -> Iterator[Catalog]:
+def catalog(server_home: Path) -> Iterator[GraphCatalog]:
     """The catalog of a database with three small tables."""
     target = open_target(PostgreSQLConfig(home=server_home))
     session = target.session(timeout_s=30)
     session.execute("CREATE TEMP TABLE a (x int, y text); CREATE TEMP TABLE b (x int, y text)")
     session.execute("CREATE TEMP TABLE c (x int PRIMARY KEY, y text)")
-    yield Catalog(session)
+    yield GraphCatalog(session)
     session.close()
     target.close()
 
@@ -96,7 +96,7 @@ _WITHOUT_FROM = "SELECT count(*) FROM a, b WHERE a.x = b.x AND a.y IN (SELECT a 
 @cases(500)
 @given(_texts)
 @example(_WITHOUT_FROM)
-def test_any_text_is_analysed_or_refused(catalog: Catalog, sql: str) -> None:
+def test_any_text_is_analysed_or_refused(catalog: GraphCatalog, sql: str) -> None:
     try:
         graph = analyse(sql, catalog)
         names = next(iter(graph.subsets()), None)
@@ -112,7 +112,7 @@ def test_any_text_is_analysed_or_refused(catalog: Catalog, sql: str) -> None:
 @cases(300)
 @given(_texts)
 @example(_WITHOUT_FROM)
-def test_any_key_is_read_or_refused(catalog: Catalog, key: str) -> None:
+def test_any_key_is_read_or_refused(catalog: GraphCatalog, key: str) -> None:
     try:
         read_key(key, catalog)
     except PilotError as error:
@@ -136,7 +136,7 @@ def test_any_key_is_read_or_refused(catalog: Catalog, key: str) -> None:
     ],
     ids=lambda sql: sql[:24],
 )
-def test_a_monster_is_analysed_or_refused(catalog: Catalog, sql: str) -> None:
+def test_a_monster_is_analysed_or_refused(catalog: GraphCatalog, sql: str) -> None:
     for ask in (lambda: analyse(sql, catalog), lambda: read_key(sql, catalog)):
         try:
             ask()
@@ -167,7 +167,7 @@ _nodes = st.recursive(
 @cases(400)
 @given(_nodes.map(lambda plan: {"Plan": plan}) | _nodes)
 def test_any_plan_shows_cardinalities_or_is_refused(
-    catalog: Catalog, plan: dict[str, object]
+    catalog: GraphCatalog, plan: dict[str, object]
 ) -> None:
     graph = analyse(_QUERIES[0], catalog)
     try:

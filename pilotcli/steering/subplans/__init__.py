@@ -1,21 +1,20 @@
 """A query's sub-plans, from its text: which there are, the SQL of each, and back.
 
 `analyse` takes a query apart as PostgreSQL's planner does. sqlglot, which reads the text, is
-imported by the first analysis.
+imported by the first analysis (`parsing`).
 """
 
 from __future__ import annotations
 
 from pilotcli.steering.subplans.actual_rows import observed_cardinalities
-from pilotcli.steering.subplans.analysis import analyse, relation_names
-from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.analysis import GraphCatalog, analyse, relation_names
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.explain import estimates_by_explain
 from pilotcli.steering.subplans.graph import QueryGraph
 from pilotcli.steering.subplans.join_order import rewrite_join_order
 
 __all__ = [
-    "Catalog",
+    "GraphCatalog",
     "NotAnalysable",
     "QueryGraph",
     "analyse",

@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
-from pilotcli.steering.subplans.catalog import GRAPHS_KEPT, Catalog
+from pilotcli.databases.protocols import Session
+from pilotcli.steering.subplans.block import make_blocks
+from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
+from pilotcli.steering.subplans.parsing import exp, parse, to_sql
+from pilotcli.steering.subplans.pull_up import NOT_FUNCTIONS
+from pilotcli.steering.subplans.scope import Scope, function_name
 
-if TYPE_CHECKING:
-    from sqlglot import exp
+__all__ = ["GraphCatalog", "analyse", "query_of", "read_key", "read_names", "relation_names"]
 
-__all__ = ["analyse", "query_of", "read_key", "read_names", "relation_names"]
+GRAPHS_KEPT = 4096
 
 
-def analyse(sql: str, catalog: Catalog) -> QueryGraph:
-    """The sub-plans of `sql`, one statement. A text that was analysed before is only looked up.
+class GraphCatalog(Catalog):
+    """A catalog that also keeps the graph of each query that was analysed with it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.graphs: dict[str, QueryGraph | NotAnalysable] = {}
+
+    def forget(self) -> None:
+        """Read everything again when it is next needed, and forget the graphs."""
+        super().forget()
+        self.graphs.clear()
+
+
+def analyse(sql: str, catalog: GraphCatalog) -> QueryGraph:
+    """Returns the sub-plans of `sql`, one statement; a known text is only looked up.
 
     Raises `NotAnalysable`, whose message says why.
     """
-    known = catalog.graphs.get(sql)
-    if known is None:
-        known = _analysed(sql, catalog)
-        if isinstance(known, NotAnalysable) and _is_stale_for(sql, catalog):
+    graph = catalog.graphs.get(sql)
+    if graph is None:
+        graph = _analyse(sql, catalog)
+        if isinstance(graph, NotAnalysable) and _is_stale_for(sql, catalog):
             catalog.forget()
-            known = _analysed(sql, catalog)
+            graph = _analyse(sql, catalog)
         if len(catalog.graphs) >= GRAPHS_KEPT:
             del catalog.graphs[next(iter(catalog.graphs))]
-        catalog.graphs[sql] = known
-    if isinstance(known, NotAnalysable):
-        raise known
-    return known
+        catalog.graphs[sql] = graph
+    if isinstance(graph, NotAnalysable):
+        raise graph
+    return graph
 
 
 def _is_stale_for(sql: str, catalog: Catalog) -> bool:
     """Whether another session has changed the schema so that `sql` can be analysed now."""
-    return not isinstance(_analysed(sql, Catalog(catalog.session)), NotAnalysable)
+    return not isinstance(_analyse(sql, Catalog(catalog.session)), NotAnalysable)
 
 
-def _analysed(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
-    from pilotcli.steering.subplans.block import make_blocks
-    from pilotcli.steering.subplans.parsing import parse
-    from pilotcli.steering.subplans.scope import Scope
-
+def _analyse(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
     try:
         tree = parse(sql)
         read_names(tree, catalog)
-        return QueryGraph(sql, catalog, make_blocks(query_of(tree), Scope(catalog)))
+        blocks = make_blocks(query_of(tree), Scope(catalog))
+        return QueryGraph(sql, blocks, partial(read_key, catalog=catalog))
     except NotAnalysable as error:
         return error
     except RecursionError:
@@ -54,33 +68,24 @@ def _analysed(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
 
 
 def read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
-    """The relations of a sub-plan's query and its canonical spelling. Raises `NotAnalysable`."""
+    """Returns the relations of a sub-plan's query and its canonical spelling.
+
+    Raises `NotAnalysable`.
+    """
     try:
-        return _read_key(key, catalog)
+        tree = parse(key)
+        read_names(tree, catalog)
+        blocks = make_blocks(tree, Scope(catalog), verbatim=True)
+        if not blocks:
+            raise NotAnalysable("a sub-plan's query has relations")
+        return blocks[0].names, blocks[0].key(blocks[0].names)
     except RecursionError:
         raise NotAnalysable("the sub-plan's query is nested too deeply") from None
 
 
-def _read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
-    from pilotcli.steering.subplans.block import make_blocks
-    from pilotcli.steering.subplans.parsing import parse
-    from pilotcli.steering.subplans.scope import Scope
-
-    tree = parse(key)
-    read_names(tree, catalog)
-    blocks = make_blocks(tree, Scope(catalog), verbatim=True)
-    if not blocks:
-        raise NotAnalysable("a sub-plan's query has relations")
-    return blocks[0].names, blocks[0].key(blocks[0].names)
-
-
 def relation_names(sql: str) -> frozenset[str] | None:
-    """The aliases, or else names, of all relations anywhere in a statement; None where its text
-    cannot be read."""
-    from sqlglot import exp
-
-    from pilotcli.steering.subplans.parsing import parse
-
+    """Returns the aliases, or else names, of all relations anywhere in a statement; None if its
+    text cannot be read."""
     try:
         tree = parse(sql)
     except (NotAnalysable, RecursionError):
@@ -90,9 +95,7 @@ def relation_names(sql: str) -> frozenset[str] | None:
 
 
 def query_of(tree: exp.Expression) -> exp.Expression:
-    """The query in a statement: that of an INSERT, otherwise the statement itself."""
-    from sqlglot import exp
-
+    """Returns the query in a statement: that of an INSERT, otherwise the statement itself."""
     if isinstance(tree, exp.Insert):
         query: exp.Expression | None = tree.args.get("expression")
         if query is None or isinstance(query, exp.Values):
@@ -106,12 +109,6 @@ def query_of(tree: exp.Expression) -> exp.Expression:
 
 def read_names(tree: exp.Expression, catalog: Catalog) -> None:
     """Read what the catalog knows about the tree's names at once."""
-    from sqlglot import exp
-
-    from pilotcli.steering.subplans.parsing import to_sql
-    from pilotcli.steering.subplans.pull_up import NOT_FUNCTIONS
-    from pilotcli.steering.subplans.scope import function_name
-
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
     tables, functions = set(), set()
     for node in tree.walk():

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sqlglot import exp
-
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.equivalences import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.from_clause import outputs, select_outputs
+from pilotcli.steering.subplans.from_clause import (
+    is_correlated,
+    nested,
+    outputs,
+    resolve,
+    resolve_parts,
+    select_outputs,
+    with_scope,
+)
 from pilotcli.steering.subplans.join_search import connected_sets
 from pilotcli.steering.subplans.joins import Node, Special, build, outer_joins, without_idle_joins
-from pilotcli.steering.subplans.parsing import quoted, to_sql
+from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
 from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
-from pilotcli.steering.subplans.scope import Cte, Entry, Scope, nested, resolve, resolve_parts
+from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
 
 __all__ = ["Block", "block_of", "edges_of", "make_blocks"]
@@ -192,9 +198,6 @@ def _changes_within(entry: Entry, domain: Domain, catalog: Catalog) -> bool:
 
 
 def _selects(query: exp.Expression, scope: Scope) -> list[tuple[exp.Expression, Scope]]:
-    from pilotcli.steering.subplans.from_clause import with_scope
-    from pilotcli.steering.subplans.scope import inner_query
-
     query = inner_query(query)
     if isinstance(query, exp.SetOperation):
         inner = with_scope(query, scope)
@@ -244,7 +247,7 @@ def _read_families(entry: Entry, catalog: Catalog) -> None:
     assert entry.query is not None
     assert entry.scope is not None
     recursive = entry.cte is not None and entry.cte.recursive
-    if recursive or entry.scope.is_correlated(entry.query):
+    if recursive or is_correlated(entry.query, entry.scope):
         return
     text = to_sql(resolve(entry.query, entry.scope))
     names = [name for name, _ in outputs(entry.query, entry.scope)]

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.protocols import Rows, Session
 from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.errors import NotAnalysable
 
-if TYPE_CHECKING:
-    from pilotcli.steering.subplans.graph import QueryGraph
-
 __all__ = ["Catalog", "Function", "Table"]
-
-GRAPHS_KEPT = 4096
 
 # How a type compares for equality: by the operator family that its default B-tree operator class
 # belongs to (types of one family are compared with each other: the integers, text and varchar), and
@@ -107,7 +102,6 @@ class Catalog:
     """
 
     session: Session
-    graphs: dict[str, QueryGraph | NotAnalysable] = field(default_factory=dict, repr=False)
     _tables: dict[str, Table] = field(default_factory=dict, repr=False)
     _functions: dict[str, Function] = field(default_factory=dict, repr=False)
     _outputs: dict[str, dict[str, str | None]] = field(default_factory=dict, repr=False)
@@ -123,7 +117,7 @@ class Catalog:
 
     def forget(self) -> None:
         """Read everything anew from here on."""
-        for kept in (self.graphs, self._tables, self._functions, self._outputs, self._types):
+        for kept in (self._tables, self._functions, self._outputs, self._types):
             kept.clear()
 
     def read(self, tables: Iterable[str], functions: Iterable[str]) -> None:

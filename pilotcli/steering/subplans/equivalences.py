@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sqlglot import exp
-
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
-from pilotcli.steering.subplans.parsing import to_sql
+from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import family_of, mask_of, restrictions_of
 from pilotcli.steering.subplans.pull_up import is_volatile
 

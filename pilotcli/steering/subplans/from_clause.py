@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlglot import exp
-
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.parsing import parse, quoted, to_sql
+from pilotcli.steering.subplans.parsing import exp, identifier, parse, quoted, to_sql
+from pilotcli.steering.subplans.predicates import conjuncts
 from pilotcli.steering.subplans.scope import (
     Cte,
     Entry,
     Names,
     Resolved,
     Scope,
-    conjuncts,
     inner_query,
-    resolve,
 )
 
 __all__ = [
@@ -25,14 +22,16 @@ __all__ = [
     "Leaf",
     "Qual",
     "Tree",
+    "is_correlated",
     "local_scope",
+    "nested",
     "outputs",
     "read_from",
+    "resolve",
+    "resolve_parts",
     "select_outputs",
     "with_scope",
 ]
-
-QUERIES = (exp.Select, exp.SetOperation, exp.Values)
 
 
 @dataclass(eq=False, slots=True)
@@ -206,7 +205,7 @@ class _Reader:
             return self.sub_query(node, alias or "*VALUES*", columns, self.outside)
         if isinstance(node, (exp.Subquery, exp.Lateral)):
             body = inner_query(node.this)
-            if isinstance(body, QUERIES):
+            if isinstance(body, (exp.Select, exp.SetOperation, exp.Values)):
                 lateral = isinstance(node, exp.Lateral)
                 scope = self.scope if lateral else self.outside
                 return self.sub_query(body, alias or "unnamed_subquery", columns, scope, lateral)
@@ -376,3 +375,135 @@ def _output_name(node: exp.Expression) -> str:
     if isinstance(node, exp.Func):
         return str(node.sql_name()).lower()
     return "?column?"
+
+
+# ---- Names ----
+
+
+def resolve(node: exp.Expression, scope: Scope) -> exp.Expression:
+    """A copy of an expression in which every name is that of a relation of the block."""
+
+    def visit(part: exp.Expression) -> exp.Expression:
+        if isinstance(part, exp.Column):
+            made, where = scope.column(part)
+            return _uncaptured(made(), scope, where)
+        if isinstance(part, (exp.Select, exp.SetOperation)):
+            return nested(part, scope)
+        if isinstance(part, exp.Table):
+            return table_reference(part, scope)
+        return part
+
+    return node.copy().transform(visit, copy=False)
+
+
+def _uncaptured(made: exp.Expression, scope: Scope, where: Scope) -> exp.Expression:
+    """`made`, found in the scope `where`, if it means the same within `scope`."""
+    inner: Scope | None = scope
+    while inner is not None and inner is not where:
+        for used in made.find_all(exp.Column):
+            if used.table and inner.entry(used.table) is not None:
+                raise NotAnalysable(
+                    f"a sub-query has a relation {used.table} of its own and uses another one of "
+                    "that name from outside"
+                )
+        inner = inner.parent
+    return made
+
+
+def nested(query: exp.Expression, scope: Scope) -> exp.Expression:
+    """A copy of a sub-query that stays what it is, its names resolved."""
+    made = query.copy()
+    if isinstance(made, exp.SetOperation):
+        scope = _with(made, scope)
+        for side in ("this", "expression"):
+            made.set(side, resolve(made.args[side], scope))
+        return made
+    scope = _with(made, scope)
+    resolve_parts(made, local_scope(made, scope))
+    return made
+
+
+def resolve_parts(query: exp.Expression, inner: Scope) -> None:
+    """Resolve the names in all clauses of a SELECT, in place; `inner` is what its FROM offers.
+
+    ORDER BY and DISTINCT ON know a plain name as one of the result's first (manual, SELECT).
+    """
+    shown = {one.alias_or_name for one in query.expressions}
+    for key, value in list(query.args.items()):
+        if key in ("with_", "locks"):
+            continue
+        values = value if isinstance(value, list) else [value]
+        new = []
+        for one in values:
+            if key in ("order", "distinct") and isinstance(one, exp.Expression):
+                _resolve_order(one, inner, shown)
+            elif isinstance(one, exp.Expression):
+                one = resolve(one, inner)
+            new.append(one)
+        query.set(key, new if isinstance(value, list) else new[0])
+
+
+def _resolve_order(clause: exp.Expression, inner: Scope, shown: set[str]) -> None:
+    on = clause.args.get("on")
+    for one in clause.expressions or (on.expressions if on is not None else ()):
+        body = one.this if isinstance(one, exp.Ordered) else one
+        if not (isinstance(body, exp.Column) and not body.table and body.name in shown):
+            body.replace(resolve(body, inner))
+
+
+def _with(query: exp.Expression, scope: Scope) -> Scope:
+    """The scope with the query's own WITH, whose queries are resolved in place."""
+    clause = query.args.get("with_")
+    if clause is None:
+        return scope
+    inner = with_scope(query, scope)
+    for cte in clause.expressions:
+        if not clause.args.get("recursive"):
+            cte.set("this", resolve(cte.this, inner))
+    for made in inner.ctes.values():
+        made.references = -1  # of a query that stays what it is, so that its text names it
+    return inner
+
+
+def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
+    """A relation in the FROM of a sub-query that stays what it is."""
+    if not isinstance(node.this, exp.Identifier):
+        return node
+    alias = node.alias or node.name
+    cte = scope.cte(node.name) if not node.args.get("db") else None
+    if cte is not None:
+        if cte.references < 0:
+            return node
+        if cte.recursive:
+            raise NotAnalysable(f"the recursive query {cte.name} is used within a sub-query")
+        made: exp.Expression = exp.Subquery(this=resolve(cte.query, cte.scope))
+        names = cte.columns
+        made.set(
+            "alias",
+            exp.TableAlias(this=identifier(alias), columns=[identifier(one) for one in names]),
+        )
+        return made
+    table = scope.catalog.table(to_sql(exp.Table(this=node.this, db=node.args.get("db"))))
+    if table is None:
+        raise NotAnalysable(f"there is no relation {node.sql()}")
+    known = parse(f"SELECT FROM {table.name}").args["from_"].this
+    for key in ("this", "db"):
+        node.set(key, known.args.get(key))
+    if alias != known.name and not node.alias:
+        node.set("alias", exp.TableAlias(this=identifier(alias)))
+    # The joins of a table in parentheses are part of it, and are visited with it.
+    return node
+
+
+def is_correlated(query: exp.Expression, scope: Scope) -> bool:
+    """Whether `query`, whose text belongs to `scope`, uses relations of a query around it."""
+    around: Scope | None = scope
+    while around is not None:
+        if around.items:
+            try:
+                resolve(query, Scope(scope.catalog, ctes=scope.all_ctes()))
+            except NotAnalysable:
+                return True
+            return False
+        around = around.parent
+    return False

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable
 
+from pilotcli.steering.subplans.block import Block
 from pilotcli.steering.subplans.errors import NotAnalysable
-
-if TYPE_CHECKING:
-    from pilotcli.steering.subplans.block import Block
-    from pilotcli.steering.subplans.catalog import Catalog
 
 __all__ = ["LIMIT", "QueryGraph"]
 
@@ -18,7 +13,6 @@ LIMIT = 10_000
 """The most sub-plans that are listed of one query."""
 
 
-@dataclass(eq=False)
 class QueryGraph:
     """The sub-plans of one query. Made by `analyse`.
 
@@ -29,10 +23,16 @@ class QueryGraph:
     names for different sub-plans have none of these.
     """
 
-    def __init__(self, sql: str, catalog: Catalog, blocks: Iterable[Block]) -> None:
+    def __init__(
+        self,
+        sql: str,
+        blocks: Iterable[Block],
+        read_key: Callable[[str], tuple[tuple[str, ...], str | None]],
+    ) -> None:
+        """`read_key` returns the relations and the canonical spelling of a sub-plan's query."""
         self.sql = sql
-        self.catalog = catalog
         self.blocks = tuple(blocks)
+        self._read_key = read_key
         self._keys: dict[frozenset[str], str | None] = {}
         self._names: dict[str, frozenset[str] | None] = {}
         self._subsets: dict[int, tuple[frozenset[str], ...]] = {}
@@ -100,10 +100,8 @@ class QueryGraph:
             return found
 
     def _recognise(self, key: str) -> frozenset[str] | None:
-        from pilotcli.steering.subplans.analysis import read_key
-
         try:
-            relations, canonical = read_key(key, self.catalog)
+            relations, canonical = self._read_key(key)
         except NotAnalysable:
             return None
         names = frozenset(relations)

@@ -7,18 +7,21 @@ names resolved, since sub-queries that the planner makes part of the query are w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotcli.common.errors import SteeringError
+from pilotcli.steering.subplans.analysis import query_of, read_names
+from pilotcli.steering.subplans.block import Block, block_of, edges_of
 from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.equivalences import Domain
 from pilotcli.steering.subplans.errors import NotAnalysable
-
-if TYPE_CHECKING:
-    from sqlglot import exp
-
-    from pilotcli.steering.subplans.block import Block
-    from pilotcli.steering.subplans.joins import Node, Outer
-    from pilotcli.steering.subplans.scope import Scope
+from pilotcli.steering.subplans.from_clause import resolve_parts, select_outputs
+from pilotcli.steering.subplans.join_search import search
+from pilotcli.steering.subplans.joins import Inner, Node, One, Outer
+from pilotcli.steering.subplans.parsing import exp, identifier, parse, to_sql
+from pilotcli.steering.subplans.pull_up import pull
+from pilotcli.steering.subplans.scope import Scope, inner_query
+from pilotcli.steering.subplans.subplan_sql import Writer
 
 __all__ = ["rewrite_join_order"]
 
@@ -32,14 +35,6 @@ def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
     order that names unknown relations or would change the result, `NotAnalysable` for a query that
     cannot be rewritten.
     """
-    from sqlglot import exp
-
-    from pilotcli.steering.subplans.analysis import query_of, read_names
-    from pilotcli.steering.subplans.block import block_of
-    from pilotcli.steering.subplans.parsing import parse, to_sql
-    from pilotcli.steering.subplans.pull_up import pull
-    from pilotcli.steering.subplans.scope import Scope, inner_query
-
     tree = parse(sql)
     read_names(tree, catalog)
     query = inner_query(query_of(tree))
@@ -58,12 +53,6 @@ def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
 
 def _with_from(query: exp.Expression, scope: Scope, text: str) -> exp.Expression:
     """The query with its names resolved, and the FROM and WHERE of `text`."""
-    from sqlglot import exp
-
-    from pilotcli.steering.subplans.from_clause import select_outputs
-    from pilotcli.steering.subplans.parsing import identifier, parse
-    from pilotcli.steering.subplans.scope import resolve_parts
-
     joined = parse(f"SELECT 1 {text}")
     made = query.copy()
     for key in ("from_", "joins", "laterals", "where", "expressions"):
@@ -82,10 +71,6 @@ def _with_from(query: exp.Expression, scope: Scope, text: str) -> exp.Expression
 
 class _Orderer:
     def __init__(self, block: Block) -> None:
-        from pilotcli.steering.subplans.block import edges_of
-        from pilotcli.steering.subplans.join_search import search
-        from pilotcli.steering.subplans.subplan_sql import Writer
-
         self.block = block
         self.writer = Writer(block.domain, block.sources, canonical=False)
         self.search = search((1 << len(block.names)) - 1, edges_of(block.domain), block.specials)
@@ -93,10 +78,8 @@ class _Orderer:
         self.movable = (1 << len(block.names)) - 1
         self.conditions(block.domain.node, block.domain)
 
-    def conditions(self, node: Node, domain: Any) -> None:
+    def conditions(self, node: Node, domain: Domain) -> None:
         """Collect the outer joins and their conditions, and leave out what EXISTS joins."""
-        from pilotcli.steering.subplans.joins import Inner, One
-
         if isinstance(node, One):
             return
         if isinstance(node, Inner):

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sqlglot import exp
-
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
-from pilotcli.steering.subplans.parsing import to_sql
+from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import (
     factored,
     forced_null,

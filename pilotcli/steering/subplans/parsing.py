@@ -7,15 +7,27 @@ fit. Here functions stay what they are called, and names are what PostgreSQL mak
 from __future__ import annotations
 
 import re
-from typing import Any, cast
-
-from sqlglot import exp
-from sqlglot.dialects.postgres import Postgres
-from sqlglot.errors import ErrorLevel, SqlglotError
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from pilotcli.steering.subplans.errors import NotAnalysable
 
-__all__ = ["column", "identifier", "parse", "quoted", "to_sql"]
+if TYPE_CHECKING:
+    from sqlglot import exp
+else:
+
+    class _Expressions:
+        """sqlglot's `exp`, imported when something of it is first used: that takes a while."""
+
+        def __getattr__(self, name: str) -> Any:
+            from sqlglot import exp as expressions
+
+            value = self.__dict__[name] = getattr(expressions, name)
+            return value
+
+    exp = _Expressions()
+
+__all__ = ["column", "exp", "identifier", "parse", "quoted", "to_sql"]
 
 _COMMANDS = re.compile(r"(?:SELECT|WITH|INSERT|UPDATE|DELETE|VALUES|TABLE)\b|\(", re.IGNORECASE)
 _GAP = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)+")
@@ -42,23 +54,24 @@ _RESERVED = frozenset(
 )
 
 
-_PostgresParser: Any = Postgres.Parser
+@cache
+def _dialect() -> Any:
+    """PostgreSQL's dialect with functions under their own names."""
+    from sqlglot.dialects.postgres import Postgres
 
+    base: Any = Postgres.Parser
+    kept = {"CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
 
-class _Parser(_PostgresParser):  # type: ignore[misc]
-    FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012 - sqlglot's own way
-    FUNCTION_PARSERS = {  # noqa: RUF012
-        name: parser
-        for name, parser in _PostgresParser.FUNCTION_PARSERS.items()
-        if name in {"CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
-    }
+    class OwnParser(base):  # type: ignore[misc]
+        FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012 - sqlglot's own way
+        FUNCTION_PARSERS = {  # noqa: RUF012
+            name: parser for name, parser in base.FUNCTION_PARSERS.items() if name in kept
+        }
 
+    class OwnDialect(Postgres):
+        Parser = OwnParser
 
-class _Dialect(Postgres):
-    Parser = _Parser
-
-
-_dialect = _Dialect()
+    return OwnDialect()
 
 
 def parse(sql: str) -> exp.Expression:
@@ -66,13 +79,15 @@ def parse(sql: str) -> exp.Expression:
 
     Raises `NotAnalysable` for what is no query, or has syntax that sqlglot does not know.
     """
+    from sqlglot.errors import SqlglotError
+
     gap = _GAP.match(sql)
     start = gap.end() if gap else 0
     if _COMMANDS.match(sql, start) is None:
         word = sql[start : start + 40].split(None, 1)[0] if sql[start:].strip() else "nothing"
         raise NotAnalysable(f"{word.upper()} is no statement that has sub-plans")
     try:
-        trees = [tree for tree in _dialect.parse(sql) if tree is not None]
+        trees = [tree for tree in _dialect().parse(sql) if tree is not None]
     except (SqlglotError, RecursionError) as error:
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotAnalysable(f"the query's text cannot be taken apart: {problem}") from None
@@ -94,7 +109,9 @@ def parse(sql: str) -> exp.Expression:
 
 def to_sql(tree: exp.Expression) -> str:
     """The SQL of a syntax tree, which is left as it is."""
-    generator = _dialect.generator(comments=False, unsupported_level=ErrorLevel.IGNORE)
+    from sqlglot.errors import ErrorLevel
+
+    generator = _dialect().generator(comments=False, unsupported_level=ErrorLevel.IGNORE)
     return str(generator.generate(tree, copy=False))
 
 

@@ -2,49 +2,65 @@
 
 from __future__ import annotations
 
-from sqlglot import exp
-
 from pilotcli.steering.subplans.catalog import Catalog
-from pilotcli.steering.subplans.parsing import to_sql
-from pilotcli.steering.subplans.scope import conjuncts, function_name
+from pilotcli.steering.subplans.parsing import exp, to_sql
+from pilotcli.steering.subplans.scope import function_name
 
-__all__ = ["canonical", "family_of", "forced_null", "mask_of", "spelled", "strict_mask"]
+__all__ = [
+    "canonical",
+    "conjuncts",
+    "family_of",
+    "forced_null",
+    "mask_of",
+    "spelled",
+    "strict_mask",
+]
 
-_FLIPPED: dict[type[exp.Expression], type[exp.Expression]] = {
-    exp.EQ: exp.EQ,
-    exp.NEQ: exp.NEQ,
-    exp.LT: exp.GT,
-    exp.GT: exp.LT,
-    exp.LTE: exp.GTE,
-    exp.GTE: exp.LTE,
-}
-_NEGATED: dict[type[exp.Expression], type[exp.Expression]] = {
-    exp.EQ: exp.NEQ,
-    exp.NEQ: exp.EQ,
-    exp.LT: exp.GTE,
-    exp.GTE: exp.LT,
-    exp.GT: exp.LTE,
-    exp.LTE: exp.GT,
-}
-_STRICT = (
-    exp.Add,
-    exp.Sub,
-    exp.Mul,
-    exp.Div,
-    exp.Mod,
-    exp.Neg,
-    exp.Like,
-    exp.ILike,
-    exp.DPipe,
-    exp.RegexpLike,
-    exp.RegexpILike,
-    exp.Cast,
-    exp.Paren,
-    exp.Extract,
-    exp.Collate,
-    exp.AtTimeZone,
+# By the names of sqlglot's classes: importing this module does not import sqlglot.
+_FLIPPED = {"EQ": "EQ", "NEQ": "NEQ", "LT": "GT", "GT": "LT", "LTE": "GTE", "GTE": "LTE"}
+_NEGATED = {"EQ": "NEQ", "NEQ": "EQ", "LT": "GTE", "GTE": "LT", "GT": "LTE", "LTE": "GT"}
+_STRICT = frozenset(
+    """Add Sub Mul Div Mod Neg Like ILike DPipe RegexpLike RegexpILike Cast Paren Extract Collate
+    AtTimeZone""".split()  # noqa: SIM905
 )
-_QUANTIFIED = (exp.Any, exp.All)
+
+
+def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
+    """The parts of a condition that must all hold, as PostgreSQL sees them."""
+    if node is None:
+        return []
+    if isinstance(node, exp.Paren):
+        return conjuncts(node.this)
+    if isinstance(node, exp.And):
+        parts = []
+        stack = [node]
+        while stack:
+            top: exp.Expression = stack.pop()
+            while isinstance(top, exp.Paren):
+                top = top.this
+            if isinstance(top, exp.And):
+                stack.extend((top.expression, top.this))
+            else:
+                parts.extend(conjuncts(top))
+        return parts
+    if isinstance(node, exp.Not):
+        inner = node.this
+        while isinstance(inner, exp.Paren):
+            inner = inner.this
+        if isinstance(inner, exp.Not):
+            return conjuncts(inner.this)
+        if isinstance(inner, exp.Or):
+            return conjuncts(exp.Not(this=inner.this.copy())) + conjuncts(
+                exp.Not(this=inner.expression.copy())
+            )
+        return [exp.Not(this=inner.copy())] if inner is not node.this else [node]
+    if isinstance(node, exp.Between) and not node.args.get("symmetric"):
+        low, high = node.args["low"], node.args["high"]
+        return [
+            exp.GTE(this=node.this.copy(), expression=low.copy()),
+            exp.LTE(this=node.this.copy(), expression=high.copy()),
+        ]
+    return [node]
 
 
 def spelled(condition: exp.Expression) -> list[exp.Expression]:
@@ -61,16 +77,16 @@ def canonical(node: exp.Expression) -> exp.Expression:
         inner = node.this
         while isinstance(inner, exp.Paren):
             inner = inner.this
-        negated = _NEGATED.get(type(inner))
-        if negated is not None and not isinstance(inner.expression, _QUANTIFIED):
-            return canonical(negated(this=inner.this, expression=inner.expression))
+        negated = _NEGATED.get(type(inner).__name__)
+        if negated is not None and not _is_quantified(inner.expression):
+            return canonical(_comparison(negated, inner.this, inner.expression))
         if isinstance(inner, exp.And):
             parts: list[exp.Expression] = [exp.Not(this=part) for part in conjuncts(inner)]
             return canonical(_either(parts))
         if isinstance(inner, exp.Is) and inner.args.get("negate"):
             return exp.Is(this=inner.this, expression=inner.expression)
         return exp.Not(this=canonical(inner)) if not isinstance(inner, exp.Or) else node
-    flipped = _FLIPPED.get(type(node))
+    flipped = _FLIPPED.get(type(node).__name__)
     if flipped is not None:
         return _ordered(node, flipped)
     if isinstance(node, exp.Or):
@@ -86,15 +102,24 @@ def canonical(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _ordered(node: exp.Expression, flipped: type[exp.Expression]) -> exp.Expression:
+def _comparison(name: str, left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    made: exp.Expression = getattr(exp, name)(this=left, expression=right)
+    return made
+
+
+def _is_quantified(node: exp.Expression) -> bool:
+    return isinstance(node, (exp.Any, exp.All))
+
+
+def _ordered(node: exp.Expression, flipped: str) -> exp.Expression:
     left, right = _bare(node.this), _bare(node.expression)
-    if isinstance(right, _QUANTIFIED):
+    if _is_quantified(right):
         return node
     left_mask, right_mask = mask_of(left), mask_of(right)
     swap = right_mask and (not left_mask or to_sql(right) < to_sql(left))
     if not swap:
         return type(node)(this=left, expression=right)
-    made = flipped(this=right, expression=left)
+    made = _comparison(flipped, right, left)
     made.meta["flipped"] = True
     return made
 
@@ -213,7 +238,7 @@ def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> 
         if node.args.get("query") is not None or not node.expressions:
             return 0
         return strict_mask(node.this, catalog, top=False)
-    if type(node) in _FLIPPED:
+    if type(node).__name__ in _FLIPPED:
         if isinstance(node.expression, exp.Any):
             inner = node.expression.this
             while isinstance(inner, exp.Paren):
@@ -225,7 +250,7 @@ def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> 
         return strict_mask(node.this, catalog, top=False) | strict_mask(
             node.expression, catalog, top=False
         )
-    if isinstance(node, _STRICT):
+    if type(node).__name__ in _STRICT:
         mask = 0
         for part in node.iter_expressions():
             mask |= strict_mask(part, catalog, top=False)

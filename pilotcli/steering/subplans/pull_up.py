@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlglot import exp
-
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import (
@@ -20,22 +18,23 @@ from pilotcli.steering.subplans.from_clause import (
     Leaf,
     Qual,
     Tree,
+    local_scope,
     outputs,
     read_from,
+    resolve,
     select_outputs,
     with_scope,
 )
-from pilotcli.steering.subplans.parsing import to_sql
+from pilotcli.steering.subplans.parsing import exp, to_sql
+from pilotcli.steering.subplans.predicates import conjuncts
 from pilotcli.steering.subplans.scope import (
     Cte,
     Entry,
     Resolved,
     Scope,
-    conjuncts,
     function_name,
     inner_query,
     own_nodes,
-    resolve,
 )
 
 __all__ = ["Pulled", "is_grouped", "is_volatile", "pull"]
@@ -239,8 +238,6 @@ def _any(
 
 def _outer_entries(node: exp.Expression, scope: Scope, until: Scope | None) -> set[Entry]:
     """The relations that `node` names: with `until`, those of it and the scopes around it."""
-    from pilotcli.steering.subplans.from_clause import local_scope
-
     found: set[Entry] = set()
     outer: list[Scope] = []
     around = scope if until is None else until

@@ -13,7 +13,7 @@ from pilotcli.databases.opening import open_target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, load
-from pilotcli.steering.subplans import Catalog
+from pilotcli.steering.subplans import GraphCatalog
 
 
 def opened(config: PostgreSQLConfig) -> Iterator[PostgresSession]:
@@ -33,9 +33,9 @@ def forum_session(server_home: Path) -> Iterator[PostgresSession]:
 
 
 @pytest.fixture(scope="session")
-def forum_catalog(forum_session: PostgresSession) -> Catalog:
+def forum_catalog(forum_session: PostgresSession) -> GraphCatalog:
     """The catalog of the forum's database."""
-    return Catalog(forum_session)
+    return GraphCatalog(forum_session)
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +48,9 @@ def small_session(server_home: Path) -> Iterator[PostgresSession]:
 
 
 @pytest.fixture(scope="session")
-def small(small_session: PostgresSession) -> Catalog:
+def small(small_session: PostgresSession) -> GraphCatalog:
     """The catalog of the small tables."""
-    return Catalog(small_session)
+    return GraphCatalog(small_session)
 
 
 @pytest.fixture(scope="session")

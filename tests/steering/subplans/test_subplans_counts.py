@@ -14,7 +14,7 @@ from random_joins import random_join
 from pilotcli.common.errors import SteeringError
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.subplans import (
-    Catalog,
+    GraphCatalog,
     NotAnalysable,
     analyse,
     observed_cardinalities,
@@ -45,7 +45,7 @@ def count(session: PostgresSession, key: str | None) -> float:
 
 
 def test_what_random_joins_show_is_what_their_keys_count(
-    small_session: PostgresSession, small: Catalog
+    small_session: PostgresSession, small: GraphCatalog
 ) -> None:
     compared = joins = 0
     for seed in range(80):
@@ -63,7 +63,7 @@ def test_what_random_joins_show_is_what_their_keys_count(
 
 @pytest.mark.parametrize("label", list(FORUM)[::7])
 def test_what_the_forum_shows_is_what_its_keys_count(
-    label: str, forum_session: PostgresSession, forum_catalog: Catalog
+    label: str, forum_session: PostgresSession, forum_catalog: GraphCatalog
 ) -> None:
     graph = analyse(FORUM[label], forum_catalog)
     seen = observed_cardinalities(executed(forum_session, FORUM[label]), graph)
@@ -73,7 +73,7 @@ def test_what_the_forum_shows_is_what_its_keys_count(
 
 
 def test_rows_that_a_limit_cuts_off_are_no_cardinality(
-    small_session: PostgresSession, small: Catalog
+    small_session: PostgresSession, small: GraphCatalog
 ) -> None:
     sql = "SELECT * FROM parts p JOIN makers m ON m.id = p.maker_id LIMIT 3"
     seen = observed_cardinalities(executed(small_session, sql), analyse(sql, small))
@@ -82,7 +82,7 @@ def test_rows_that_a_limit_cuts_off_are_no_cardinality(
 
 
 def test_the_inner_side_of_a_parameterised_loop_is_no_cardinality(
-    small_session: PostgresSession, small: Catalog
+    small_session: PostgresSession, small: GraphCatalog
 ) -> None:
     sql = "SELECT * FROM makers m JOIN parts p ON p.maker_id = m.id WHERE m.id < 4"
     settings = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
@@ -106,7 +106,7 @@ def joined_sets(node: dict[str, Any]) -> Iterator[frozenset[str]]:
 
 
 def test_a_rewritten_query_keeps_its_rows_and_takes_the_order(
-    small_session: PostgresSession, small: Catalog
+    small_session: PostgresSession, small: GraphCatalog
 ) -> None:
     pick, done = random.Random(1), 0
     for seed in range(120):
@@ -126,7 +126,7 @@ def test_a_rewritten_query_keeps_its_rows_and_takes_the_order(
 
 
 def test_the_planner_joins_in_the_order_given(
-    forum_session: PostgresSession, forum_catalog: Catalog
+    forum_session: PostgresSession, forum_catalog: GraphCatalog
 ) -> None:
     sql = FORUM["asker-and-answerer"]
     order = ["helper", "a", "q", "v", "asker"]
@@ -140,7 +140,7 @@ def test_the_planner_joins_in_the_order_given(
         assert frozenset({"helper", "a", "q"} if given is order else {"q", "v"}) in sets
 
 
-def test_an_order_that_would_change_the_result_is_refused(small: Catalog) -> None:
+def test_an_order_that_would_change_the_result_is_refused(small: GraphCatalog) -> None:
     sql = (
         "SELECT * FROM makers m LEFT JOIN parts p ON p.maker_id = m.id "
         "LEFT JOIN orders o ON o.buyer_id = m.id"

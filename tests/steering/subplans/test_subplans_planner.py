@@ -8,7 +8,7 @@ from random_joins import random_join
 
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import parse_report
-from pilotcli.steering.subplans import Catalog, analyse, estimates_by_explain
+from pilotcli.steering.subplans import GraphCatalog, analyse, estimates_by_explain
 
 pytestmark = pytest.mark.usefixtures("with_planner")
 
@@ -34,7 +34,7 @@ def reported(session: PostgresSession, sql: str) -> dict[frozenset[str], float]:
 
 @pytest.mark.parametrize("label", FORUM)
 def test_the_forums_sub_plans_are_the_planners(
-    label: str, forum_session: PostgresSession, forum_catalog: Catalog
+    label: str, forum_session: PostgresSession, forum_catalog: GraphCatalog
 ) -> None:
     graph = analyse(FORUM[label], forum_catalog)
     assert estimates_by_explain(forum_session, graph) == reported(forum_session, FORUM[label])
@@ -56,13 +56,13 @@ def test_the_forums_sub_plans_are_the_planners(
     ],
 )
 def test_a_join_has_the_planners_sub_plans(
-    sql: str, small_session: PostgresSession, small: Catalog
+    sql: str, small_session: PostgresSession, small: GraphCatalog
 ) -> None:
     assert estimates_by_explain(small_session, analyse(sql, small)) == reported(small_session, sql)
 
 
 def test_generated_joins_have_the_planners_sub_plans(
-    small_session: PostgresSession, small: Catalog
+    small_session: PostgresSession, small: GraphCatalog
 ) -> None:
     sets = agree = 0
     for seed in range(150):
