@@ -1,8 +1,7 @@
 """The event classes that drivers derive from, with PilotScope's documented signatures.
 
-An event says when it wants to be called by the class it derives from and what to do by the one
-method it implements. Which event is due, in which order, and what happens when one fails is the
-business of `pilotcli.events.runner`; an event never calls another.
+The base class of an event decides when it is called, its one method what it does. The order of
+events and the handling of failures are in `pilotcli.events.runner`; an event never calls another.
 """
 
 from __future__ import annotations
@@ -35,10 +34,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ModelUpdate:
-    """What came of an update or a training.
+    """The result of an update or a training.
 
-    `saved` is False when the driver returned None and the model that was there stays. `version`
-    is the checkpoint, or None where the model's own `save_model` keeps it.
+    - `model`: the model that the event updates or trains;
+    - `saved`: False when the driver returned None, which keeps the model as it is;
+    - `version`: the new checkpoint; None when the model's own `save_model` returned none.
     """
 
     model: PilotModel
@@ -49,8 +49,9 @@ class ModelUpdate:
 class Event(ABC):
     """The base of all events.
 
-    `resumed` is True while an event is called again that was running when its run was interrupted
-    or killed, and which `pilot run --resume` continues: what it did then may be half done.
+    - `config`: the database and folder settings of the run;
+    - `resumed`: True while `pilot run --resume` repeats a call that was running when its run was
+      interrupted or killed. That call may have done half of its work.
     """
 
     resumed: bool = False
@@ -64,25 +65,27 @@ class Event(ABC):
 class QueryFinishEvent(Event):
     """Called after every `interval_count` finished queries.
 
-    An event may change its `interval_count`; that counts from its next firing on.
+    An event may change its `interval_count`; the new value applies from its next firing on.
     """
 
     def __init__(self, config: PilotConfig, interval_count: int = 1) -> None:
-        """Refuse an `interval_count` that is no whole number from 1 on (`UsageError`)."""
+        """Raises `UsageError` for an `interval_count` that is not a whole number of 1 or more."""
         super().__init__(config)
         self.interval_count = _checked_interval(interval_count, type(self).__name__)
 
     @abstractmethod
     def process(self, db_controller: BaseDBController, data_manager: DataManager) -> Any:
-        """Called after every `interval_count` finished queries; what it returns is ignored.
+        """Called after every `interval_count` finished queries. The return value is ignored.
 
-        `db_controller` has a connection of its own, apart from the one that replays queries.
-        `data_manager` holds what was collected up to and with the query that just finished.
+        - `db_controller`: the run's database, over a connection that replays no queries;
+        - `data_manager`: the collected rows, including those of the query that just finished.
+
+        An exception is reported with its traceback and does not end the run.
         """
 
 
 class WorkloadBeforeEvent(Event):
-    """Called once, before the first query of a workload; never when not `enable`."""
+    """Called once, before the first query of a workload; never with `enable=False`."""
 
     def __init__(self, config: PilotConfig, enable: bool = True) -> None:
         super().__init__(config)
@@ -90,12 +93,15 @@ class WorkloadBeforeEvent(Event):
 
     @abstractmethod
     def process(self, db_controller: BaseDBController, data_manager: DataManager) -> Any:
-        """Called once, before the first query; what it returns is ignored."""
+        """Called once, before the first query, with the arguments of `QueryFinishEvent.process`.
+
+        The return value is ignored. An exception is reported and does not end the run.
+        """
 
 
 class PeriodicModelUpdateEvent(QueryFinishEvent):
-    """Updates a model after every `interval_count` finished queries, and once when the scheduler
-    is initialised if `execute_on_init`."""
+    """Updates a model after every `interval_count` finished queries; with `execute_on_init` also
+    once when the scheduler is initialised."""
 
     def __init__(
         self,
@@ -104,7 +110,7 @@ class PeriodicModelUpdateEvent(QueryFinishEvent):
         pilot_model: PilotModel | None = None,
         execute_on_init: bool = True,
     ) -> None:
-        """Refuse an `interval_count` that is no whole number from 1 on (`UsageError`)."""
+        """Raises `UsageError` for an `interval_count` that is not a whole number of 1 or more."""
         super().__init__(config, interval_count)
         self.pilot_model = pilot_model
         self.execute_on_init = execute_on_init
@@ -112,7 +118,7 @@ class PeriodicModelUpdateEvent(QueryFinishEvent):
     def process(
         self, db_controller: BaseDBController, data_manager: DataManager
     ) -> ModelUpdate | None:
-        """Ask for the updated model, set it and save it."""
+        """Call `custom_model_update`, then set and save the model that it returns."""
         updated = self.custom_model_update(self.pilot_model, db_controller, data_manager)
         return None if self.pilot_model is None else _adopt(self.pilot_model, updated)
 
@@ -123,18 +129,25 @@ class PeriodicModelUpdateEvent(QueryFinishEvent):
         db_controller: BaseDBController,
         data_manager: DataManager,
     ) -> Any:
-        """Return the updated user model, which is then set as `pilot_model.model` and saved.
+        """Return the updated user model; pilot sets it as `pilot_model.model` and saves it.
 
-        None keeps the model that was there, and nothing is saved.
+        - `pilot_model`: the model that the config names for this event, None without one;
+        - `db_controller`: the run's database, over a connection that replays no queries;
+        - `data_manager`: the collected rows, including those of the query that just finished.
+
+        None keeps the model as it is, and nothing is saved. An exception does the same; it is
+        reported and does not end the run.
         """
 
 
 class PretrainingModelEvent(Event):
     """Collects data and trains a model before the application starts.
 
-    Before each call of `iterative_data_collection` pilot sets `collected_rows` (rows that this
-    event has saved so far, also by an interrupted pretraining that is being continued) and
-    `collection_iteration` (calls that have been completed, counted likewise).
+    Before each call of `iterative_data_collection` pilot sets two attributes, which include the
+    work of an interrupted pretraining that is being continued:
+
+    - `collected_rows`: how many rows this event has saved;
+    - `collection_iteration`: how many of these calls have ended.
     """
 
     collected_rows: int = 0
@@ -158,8 +171,15 @@ class PretrainingModelEvent(Event):
     def iterative_data_collection(
         self, db_controller: BaseDBController, train_data_manager: DataManager
     ) -> tuple[Sequence[Mapping[str, Any]], bool]:
-        """Return `(rows, terminate)`: rows to save, as dicts of column to value, and whether the
-        collection is complete. Called until it is."""
+        """Return `(rows, terminate)`; called again until `terminate` is true.
+
+        - `rows`: a list of dicts, column to value; saved in `data_saving_table` before the next
+          call;
+        - `terminate`: whether the collection is complete.
+
+        `train_data_manager` holds the rows saved so far. An exception, or a value of another form,
+        ends this pretraining and is reported.
+        """
 
     @abstractmethod
     def custom_model_training(
@@ -168,29 +188,30 @@ class PretrainingModelEvent(Event):
         db_controller: BaseDBController,
         data_manager: DataManager,
     ) -> Any:
-        """Return the trained user model, which is then set as `bind_pilot_model.model` and saved.
+        """Return the trained user model; pilot sets it as `bind_pilot_model.model` and saves it.
 
-        None keeps the model that was there, and nothing is saved.
+        `data_manager` holds the collected rows, in the table `data_saving_table`. None keeps the
+        model as it is, and nothing is saved.
         """
 
     def training_argument(self) -> Any:
-        """What `custom_model_training` receives first."""
+        """Returns the first argument of `custom_model_training`."""
         return self.bind_pilot_model
 
     def train(self, db_controller: BaseDBController, data_manager: DataManager) -> ModelUpdate:
-        """Ask for the trained model, set it and save it."""
+        """Call `custom_model_training`, then set and save the model that it returns."""
         trained = self.custom_model_training(self.training_argument(), db_controller, data_manager)
         return _adopt(self.bind_pilot_model, trained)
 
 
 def _adopt(pilot_model: PilotModel, user_model: Any) -> ModelUpdate:
-    """Set and save `user_model`; a save that fails leaves the model as it was."""
+    """Set and save `user_model`; if saving fails, the model stays as it was."""
     if user_model is None:
         return ModelUpdate(pilot_model, saved=False)
     before = pilot_model.model
     pilot_model.model = user_model
     try:
-        saved = _saved(pilot_model)
+        saved = _save(pilot_model)
     except BaseException:
         pilot_model.model = before
         raise
@@ -198,8 +219,8 @@ def _adopt(pilot_model: PilotModel, user_model: Any) -> ModelUpdate:
     return ModelUpdate(pilot_model, saved=True, version=version)
 
 
-def _saved(pilot_model: PilotModel) -> Any:
-    """Save, and say which part of the model cannot be pickled where it is that."""
+def _save(pilot_model: PilotModel) -> Any:
+    """Save the model; if pickling fails, raise a `DriverError` that names the part at fault."""
     try:
         return pilot_model.save_model()
     except PilotError:
@@ -211,7 +232,7 @@ def _saved(pilot_model: PilotModel) -> Any:
         raise DriverError(
             f"the model {pilot_model.model_name!r} cannot be saved: pickle does not take {part} "
             f"({exc})",
-            hint="Leave it out: in the `__getstate__` of its class, or before it is returned.",
+            hint="Leave it out: in the `__getstate__` of its class, or before you return it.",
         ) from exc
 
 

@@ -1,8 +1,7 @@
-"""Calls of drivers' code that come back: in time, in this process, and when the user stops.
+"""Calls drivers' code with a time limit, and ends it when the user stops the run.
 
-Python cannot end a thread that does not want to. What can be done is done in this order: what the
-call runs in the database is cancelled, an exception is raised in its thread, and where neither
-ends it, it is left behind.
+Python cannot force a thread to end. pilot cancels the call's database query, raises an exception
+in its thread, and if neither ends the call, leaves the thread running in the background.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from pilotcli.common.errors import DriverError, Interrupted
 __all__ = ["EventCalls", "EventTimeout"]
 
 ENDS_WITHIN_S = 5.0
-"""How long a call that is ended may take to come back."""
+"""How long pilot waits for a call to return after it has tried to end it."""
 STOPS_WITHIN_S = 3.0
-"""How long an event may go on after the user has asked the run to stop."""
+"""How long an event may go on after the user stopped the run."""
 _LOOK_EVERY_S = 0.25
 
 T = TypeVar("T")
 
 
 class EventTimeout(DriverError):
-    """An event took longer than `events.timeout`. `where` is what it was doing."""
+    """An event took longer than `events.timeout`. `where`: the stack of its thread, as text."""
 
     def __init__(self, message: str, where: str = "") -> None:
         super().__init__(message)
@@ -39,14 +38,14 @@ class EventTimeout(DriverError):
 
 
 class _Ended(BaseException):
-    """Raised in the thread of a call that takes too long; no driver catches it by `Exception`."""
+    """Raised in the thread of a call to end it; `except Exception` does not catch it."""
 
 
 class EventCalls:
-    """Calls events: as they are, or with `timeout_s` in a thread of their own.
+    """Calls events directly, or with `timeout_s` (seconds) in a thread of their own.
 
-    One thread makes all calls, so that what an event keeps for its thread is there the next time.
-    `cancel` ends what events run in the database. Used by one thread at a time, but for
+    One thread makes all calls, so that thread-local values of an event are there in its next call.
+    `cancel` ends what events run in the database. Used by one thread at a time, except for
     `interrupt`.
     """
 
@@ -61,17 +60,16 @@ class EventCalls:
         self._stop_requested = stop_requested
         self._caller: _Caller | None = None
         self._left: dict[str, _Caller] = {}
-        """Callers whose call has been left behind, by the event's name."""
+        """By event: the thread that could not be ended."""
         self._direct: int | None = None
-        """The thread that is in an event's code, while it is one of pilot's own."""
+        """The thread of pilot's own that is in an event's code, None at other times."""
         self._stopping_since: float | None = None
 
     def call(self, name: str, function: Callable[[], T]) -> T:
         """Call `function` for the event `name`, and return what it returns.
 
-        Raises what it raises, `EventTimeout` when it takes too long, and `Interrupted` when the
-        user stops the run and it goes on nevertheless. A process that `function` has forked ends
-        where it comes back here.
+        Raises what `function` raises, `EventTimeout` if it takes too long, and `Interrupted` if it
+        goes on although the user stopped the run. A process that `function` forks ends here.
         """
         if self._timeout_s is None:
             self._direct = threading.get_ident()
@@ -83,7 +81,7 @@ class EventCalls:
                 self._direct = None
         left = self._left.get(name)
         if left is not None and left.is_alive():
-            raise EventTimeout("its last call has not come back yet, so it was not called")
+            raise EventTimeout("its last call has not returned yet, so it was not called")
         if self._caller is None:
             self._caller = _Caller()
             self._caller.start()
@@ -93,8 +91,8 @@ class EventCalls:
         return result
 
     def interrupt(self) -> None:
-        """Have an event that does not come back after a stop end with `Interrupted`. To be called
-        again and again from another thread, once the stop is requested."""
+        """End an event that does not return after a stop; `call` then raises `Interrupted`.
+        Another thread calls this repeatedly once the user has asked for a stop."""
         now = time.monotonic()
         if self._stopping_since is None:
             self._stopping_since = now
@@ -103,7 +101,7 @@ class EventCalls:
             _raise_in(self._direct, _Ended)
 
     def close(self) -> None:
-        """Let go of the thread; safe to call twice."""
+        """End the thread; safe to call twice."""
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.calls.put(None)
@@ -123,10 +121,10 @@ class EventCalls:
         return call.result
 
     def _end(self, name: str, caller: _Caller, call: _Call, *, stopped: bool) -> None:
-        """End the call; raises in any case."""
+        """End the call, and raise `Interrupted` or `EventTimeout`."""
         frame = sys._current_frames().get(caller.ident or 0)
         where = "".join(traceback.format_stack(frame)) if frame is not None else ""
-        # Whatever still comes of this thread, it makes no further call.
+        # This thread makes no further call, whether or not it ends.
         self._caller = None
         caller.calls.put(None)
         if caller.ident is not None:
@@ -136,15 +134,15 @@ class EventCalls:
             self._cancel()
         if stopped:
             raise Interrupted(f"stopped while {name} was running")
-        told = f"it took longer than {self._timeout_s:g} s (events.timeout)"
+        message = f"it took longer than {self._timeout_s:g} s (events.timeout)"
         if not call.done.is_set():
             self._left[name] = caller
-            told += ", could not be ended, and runs on in the background"
-        raise EventTimeout(told, where)
+            message += ", could not be ended, and runs on in the background"
+        raise EventTimeout(message, where)
 
 
 class _Call:
-    """One call, and what came of it."""
+    """One call, and its result or error."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
@@ -154,7 +152,7 @@ class _Call:
 
 
 class _Caller(threading.Thread):
-    """Makes calls until it is given None."""
+    """Makes the calls in its queue until it finds None there."""
 
     def __init__(self) -> None:
         super().__init__(name="pilot-events", daemon=True)
@@ -165,17 +163,17 @@ class _Caller(threading.Thread):
             while (call := self.calls.get()) is not None:
                 try:
                     call.result = _in_this_process(call.function)
-                except BaseException as error:  # noqa: BLE001 - raised again by who has asked
+                except BaseException as error:  # noqa: BLE001 - raised again in `_outcome`
                     call.error = error
                 finally:
                     call.done.set()
         except _Ended:
-            pass  # it came when its call had just ended
+            pass  # raised just after its call had ended
 
 
 def _in_this_process(function: Callable[[], T]) -> T:
-    """Call `function`; a process that it has forked, and that comes back, ends here: there is one
-    run, and it is the parent's."""
+    """Call `function`; a process that it forked and that returns ends here, since the run belongs
+    to the parent."""
     process = os.getpid()
     try:
         return function()
@@ -189,5 +187,5 @@ def _in_this_process(function: Callable[[], T]) -> T:
 
 
 def _raise_in(thread: int, error: type[BaseException]) -> None:
-    """Have `error` raised in a thread, as soon as it runs Python code."""
+    """Raise `error` in a thread as soon as it runs Python code."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))

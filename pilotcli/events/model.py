@@ -16,12 +16,14 @@ __all__ = ["CheckpointedModel", "PilotModel", "Provenance"]
 
 
 class PilotModel(ABC):
-    """A user's model and how it is saved and loaded.
+    """A user's model, and how it is saved and loaded.
 
-    `model` is the user's own object. A driver may set `metrics` before it returns from an update
-    or a training, to what the model reached (`{"mae_ms": 3.2}`): pilot shows the first and stores
-    all of them with the checkpoint. `trained_rows` likewise: the number of rows the model was
-    trained on.
+    - `model`: the user's own object;
+    - `metrics`: name to value, as `{"mae_ms": 3.2}`; pilot shows the first one and stores all of
+      them with the checkpoint;
+    - `trained_rows`: the number of rows that the model was trained on.
+
+    A driver may set `metrics` and `trained_rows` before it returns from an update or a training.
     """
 
     def __init__(self, model_name: str) -> None:
@@ -32,16 +34,19 @@ class PilotModel(ABC):
 
     @abstractmethod
     def save_model(self) -> Any:
-        """Save `self.model`. Called by pilot after each update and training."""
+        """Save `self.model`. Called after each update and training.
+
+        An exception makes the event fail; `self.model` then stays what it was before.
+        """
 
     @abstractmethod
     def load_model(self) -> Any:
-        """Load what `save_model` saved and assign it to `self.model`."""
+        """Load the model that `save_model` saved, and assign it to `self.model`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Which firing is at work, for the checkpoints that it saves."""
+    """The firing that saves a checkpoint: its event, the query before it, and its run."""
 
     event: str | None = None
     query_seq: int | None = None
@@ -49,10 +54,10 @@ class Provenance:
 
 
 class CheckpointedModel(PilotModel):
-    """A model whose every save is a new version under `.pilot/models/<model_name>/`.
+    """A model of which each save makes a new version under `.pilot/models/<model_name>/`.
 
-    A subclass says how to write itself into a folder (`dump`) and how to read itself back
-    (`restore`); versions, checksums, atomicity and rollback are pilot's.
+    A subclass writes its model into a folder (`dump`) and reads it back (`restore`). pilot adds
+    versions, checksums, atomic saves and rollback.
     """
 
     def __init__(self, model_name: str) -> None:
@@ -66,10 +71,10 @@ class CheckpointedModel(PilotModel):
 
     @abstractmethod
     def restore(self, folder: Path) -> None:
-        """Read what `dump` wrote into `folder` and assign it to `self.model`."""
+        """Read the files that `dump` wrote into `folder`, and assign the model to `self.model`."""
 
     def save_model(self) -> ModelVersion:
-        """Save a new version and make it the current one; raises `CheckpointError`."""
+        """Save a new version, make it the current one and return it. Raises `CheckpointError`."""
         return self.checkpoints.save(
             self.model_name,
             self.dump,
@@ -82,19 +87,17 @@ class CheckpointedModel(PilotModel):
         )
 
     def load_model(self, version: int | None = None) -> ModelVersion:
-        """Verify and restore `version` (None: the current one).
+        """Check and restore `version` (None: the current one), and return it.
 
         `restore` may run code that the files hold, as Python's pickle does. Raises
-        `CheckpointError` when the version is missing, its files are not what was saved, or it was
-        not saved in this home and `checkpoints` does not trust all that it has.
+        `CheckpointError` if the version is missing, its files have changed since they were saved,
+        or they were saved in another home and `checkpoints` does not trust those.
         """
-        store = self.checkpoints
-        found = store.current(self.model_name) if version is None else None
-        if version is not None:
-            found = store.get(self.model_name, version)
+        store, name = self.checkpoints, self.model_name
+        found = store.current(name) if version is None else store.get(name, version)
         if found is None:
             raise CheckpointError(
-                f"there is no checkpoint of the model {self.model_name!r} in {store.root}",
+                f"there is no checkpoint of the model {name!r} in {store.root}",
                 hint="Train it first: pilot pretrain, or a run with its events.",
             )
         store.verify(found)

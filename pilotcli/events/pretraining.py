@@ -1,11 +1,11 @@
-"""Pretraining: collecting rows until an event has enough, then training its model."""
+"""Pretraining: collect rows until the event has enough of them, then train its model."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol
 
 from pilotcli.common.errors import DriverError, Interrupted
@@ -26,8 +26,8 @@ __all__ = ["Pretraining", "PretrainingProgress", "PretrainingSteps", "ProgressLo
 
 @dataclass(frozen=True, slots=True)
 class PretrainingProgress:
-    """How far a pretraining has come: rows saved, iterations completed, and which of its two
-    steps are complete. What `pilot pretrain` continues from."""
+    """The state from which `pilot pretrain` continues: rows saved, calls of
+    `iterative_data_collection` that ended, and which of the two steps are complete."""
 
     rows: int = 0
     iterations: int = 0
@@ -37,28 +37,28 @@ class PretrainingProgress:
 
 @dataclass(frozen=True, slots=True)
 class PretrainingSteps:
-    """Which steps of a pretraining to take, beyond what the event itself enables."""
+    """Which steps to take, of those that the event enables."""
 
     collect: bool = True
     train: bool = True
 
 
 class ProgressLog(Protocol):
-    """Where the progress of pretrainings is kept.
+    """Records the progress of pretrainings.
 
-    `token` names the run and no other, also of another folder or machine.
+    `token` identifies the run, also among those of other folders and machines.
     """
 
     token: str
 
     def is_own(self, token: str) -> bool:
-        """Whether the token is that of a run that is kept here."""
+        """Whether the token belongs to a run recorded here."""
 
     def mark_of(self, event: str) -> str:
-        """The name under which a pretraining event marks how far its collection is."""
+        """Returns the name of the mark that keeps an event's collection progress."""
 
     def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
-        """Keep how far a pretraining has come."""
+        """Record the progress of a pretraining."""
 
 
 class Pretraining:
@@ -88,12 +88,13 @@ class Pretraining:
         progress: PretrainingProgress,
         steps: PretrainingSteps,
     ) -> ModelUpdate | None:
-        """Collect and train, from `progress` on; what came of the training, None without one.
+        """Collect and train, from `progress` on. Returns the result of the training, None without
+        one.
 
         Raises what the event raises, `DriverError` for a batch of another form, `StoreError`, and
         `Interrupted` when a stop is requested.
         """
-        # Written before the first row, so that an older pretraining's state is not gone on from.
+        # Before the first row, so that nothing continues from the state of an older pretraining.
         self._keep_progress(name, event.data_saving_table, progress)
         if event.enable_collection and steps.collect and not progress.collected:
             progress = self._collect(name, event, progress)
@@ -107,17 +108,13 @@ class Pretraining:
         )
         elapsed_s = time.perf_counter() - started
         self._bus.emit(TrainingFinished(name, model.model_name, elapsed_s))
-        trained = PretrainingProgress(
-            progress.rows, progress.iterations, progress.collected, trained=True
-        )
-        self._keep_progress(name, event.data_saving_table, trained)
+        self._keep_progress(name, event.data_saving_table, replace(progress, trained=True))
         return update
 
     def _collect(
         self, name: str, event: PretrainingModelEvent, progress: PretrainingProgress
     ) -> PretrainingProgress:
-        """Call the event until it says that its collection is complete; each batch is saved
-        before the next call."""
+        """Call the event until its collection is complete; save each batch before the next call."""
         table = event.data_saving_table
         progress = self._saved_progress(name, table, progress)
         started = time.perf_counter()
@@ -134,8 +131,7 @@ class Pretraining:
             progress = PretrainingProgress(
                 progress.rows + len(rows), progress.iterations + 1, collected=terminate
             )
-            mark = self._mark_of(name, progress)
-            self._data_manager.save_data_batch(table, rows, mark=mark)
+            self._data_manager.save_data_batch(table, rows, mark=self._mark_of(name, progress))
             self._keep_progress(name, table, progress)
             elapsed_s = time.perf_counter() - started
             self._bus.emit(
@@ -148,8 +144,8 @@ class Pretraining:
         return progress
 
     def _mark_of(self, name: str, progress: PretrainingProgress) -> tuple[str, str] | None:
-        """What is saved with a batch: a kill right after it must not have the batch collected
-        again."""
+        """Returns the mark saved with a batch, so that the batch is not collected again if pilot
+        is killed right after saving it."""
         if self._log is None:
             return None
         return self._log.mark_of(name), json.dumps([self._log.token, *astuple(progress)])
@@ -157,17 +153,17 @@ class Pretraining:
     def _saved_progress(
         self, name: str, table: str, progress: PretrainingProgress
     ) -> PretrainingProgress:
-        """`progress`, or that of the batch after it, which was saved when its run was killed."""
+        """Returns `progress`, or that of the batch after it, if the run was killed after saving
+        that batch."""
         if self._log is None:
             return progress
         text = self._data_manager.mark(table, self._log.mark_of(name))
         if text is None:
             return progress
         token, *saved = json.loads(text)
-        found = PretrainingProgress(*saved)
-        if found.iterations != progress.iterations + 1 or not self._log.is_own(token):
-            return progress
-        return found
+        later = PretrainingProgress(*saved)
+        is_next = later.iterations == progress.iterations + 1 and self._log.is_own(token)
+        return later if is_next else progress
 
     def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
         if self._log is not None:
@@ -175,7 +171,7 @@ class Pretraining:
 
 
 def _checked_batch(returned: Any, name: str) -> tuple[Sequence[Mapping[str, Any]], bool]:
-    """What `iterative_data_collection` must return, or a `DriverError` that says so."""
+    """Returns rows and `terminate`; raises `DriverError` for a value of another form."""
     try:
         rows, terminate = returned
         rows = list(rows)

@@ -1,8 +1,7 @@
-"""Which event is due, in which order, and what its firing came to.
+"""Fires events: one at a time, in the order in which they were registered.
 
-Events fire one at a time, in the order in which they were registered. One that raises is recorded
-with its traceback and stops neither the others nor the run. All counting is here, so that counts
-are exact whatever a driver does to its own attributes.
+An event that raises is recorded with its traceback; the other events and the run go on. The runner
+does all counting, so that counts are exact whatever a driver does to its own attributes.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ import heapq
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol
 
 from pilotcli.common.errors import Interrupted, PilotError, UsageError
-from pilotcli.common.records import EventKind, FiringOutcome, FiringReason, ModelVersion
+from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved
 from pilotcli.common.suggestions import sentences
@@ -25,7 +25,6 @@ from pilotcli.databases.protocols import BaseDBController
 from pilotcli.events.base import (
     Event,
     ModelUpdate,
-    PeriodicModelUpdateEvent,
     PretrainingModelEvent,
     QueryFinishEvent,
     WorkloadBeforeEvent,
@@ -38,26 +37,22 @@ from pilotcli.events.pretraining import (
     PretrainingSteps,
     ProgressLog,
 )
-from pilotcli.events.schedule import Registered, describe, kind_of
+from pilotcli.events.schedule import Registered, describe, fires_once_for, kind_of
 from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = [
-    "EventLog",
-    "EventRunner",
-    "PastFirings",
-]
+__all__ = ["EventLog", "EventRunner", "PastFirings"]
 
 CountMode = Literal["finished", "successful"]
 
 
 @dataclass(frozen=True, slots=True)
 class PastFirings:
-    """What the events of a run have come to that is continued.
+    """The firings of a run that is being continued.
 
     - `fired`: for each event, how many of its firings have ended;
-    - `once`: event and reason of those of which there is one a run;
-    - `failures`: those that failed;
-    - `counted`: for each event, the queries that it has counted since it fired last;
+    - `once`: event and reason of the ended firings that come once in a run;
+    - `failures`: the failed firings;
+    - `counted`: returns how many queries an event has counted since its last firing;
     - `begun`: the firing that was running: event, reason, query.
     """
 
@@ -69,23 +64,22 @@ class PastFirings:
 
 
 class EventLog(ProgressLog, Protocol):
-    """Where firings are kept. The journal is one; without one nothing is kept."""
+    """Records firings, as the journal does."""
 
     def begin_firing(self, event: str, reason: str, after_query: int) -> None:
-        """Keep that an event is about to be called."""
+        """Record that an event is about to be called."""
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
-        """Keep a firing, and with it the counters that it has set: for an event, the query after
-        which its count began anew."""
+        """Record a firing. `counters`: for an event, the query after which its count restarts."""
 
     def add_model(self, version: ModelVersion) -> None:
-        """Keep a checkpoint."""
+        """Record a checkpoint."""
 
 
 class EventRunner:
-    """Holds the events of one scheduler and fires what is due.
+    """Holds the events of one scheduler and fires those that are due.
 
-    Not safe for use by several threads at once: the scheduler serialises its calls.
+    Used by one thread at a time: the scheduler serialises its calls.
     """
 
     def __init__(
@@ -117,21 +111,22 @@ class EventRunner:
         self._workload_begun = False
         self._names: set[str] = set()
         self._counted = 0
-        """Queries that the events have counted."""
+        """How many queries the events have counted."""
         self._by_interval: list[tuple[Registered, QueryFinishEvent]] = []
         self._due: list[tuple[int, int]] = []
-        """A heap: at which count an event is due next, and its place among those by interval. So
+        """A heap: the count at which an event is due next, and its place in `_by_interval`. So
         events that are not due cost nothing, however many there are."""
         self._once: frozenset[tuple[str, str]] = frozenset()
-        """What fires once and has: event and reason."""
+        """Event and reason of the ended firings that come once in a run."""
         self._interrupted: tuple[str, str, int] | None = None
 
     def register(self, event: Event, name: str | None = None) -> Registered:
-        """Add `event` behind those that are there. Raises `UsageError` for what is no event."""
+        """Add `event` after the others. Raises `UsageError` for anything else, a name that is
+        taken, or an event that did not call its base class's `__init__`."""
         kind = kind_of(event)
         free = name or _free_name(type(event).__name__, self._names)
         registered = Registered(free, event, kind)
-        describe(registered)  # refuses one that its base class was never told of
+        describe(registered)  # for the errors that it raises
         if registered.name in self._names:
             raise UsageError(
                 f"two events are named {registered.name!r}", hint="Give one of them another name."
@@ -145,8 +140,8 @@ class EventRunner:
         return registered
 
     def restore(self, past: PastFirings) -> None:
-        """Go on from where the events of a run were; call it after all are registered."""
-        failed = Counter(one.event for one in past.failures)
+        """Continue from the firings of an earlier part of the run. Call it after `register`."""
+        failed = Counter(failure.event for failure in past.failures)
         for registered in self.events:
             registered.fired = past.fired.get(registered.name, 0)
             registered.failed = failed[registered.name]
@@ -161,52 +156,37 @@ class EventRunner:
         self._interrupted = past.begun
 
     def fire_due(self, after_query: int) -> None:
-        """Fire what is due: on a run that is continued, what was after its last query and had not
-        ended."""
+        """Fire the events that are due. In a continued run these are the ones after its last query
+        that had not ended."""
         while self._due and self._due[0][0] <= self._counted:
             _, place = heapq.heappop(self._due)
             registered, event = self._by_interval[place]
             try:
-                self._fire(registered, "interval", after_query, self._processing(registered, event))
+                self._process(registered, "interval", after_query)
             finally:
-                # Its firing may have changed its interval.
+                # The event may have changed its interval.
                 following = self._counted + max(1, event.interval_count)
                 heapq.heappush(self._due, (following, place))
 
     def on_init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
-        """Fire what fires before the application starts: pretraining, then updates on init."""
-        for registered in self.events:
+        """Fire what is due before the application starts: pretraining, then updates on init."""
+        for registered in self._to_fire_once("pretraining"):
             begun = (progress or {}).get(registered.name, PretrainingProgress())
-            complete = begun.collected and begun.trained
-            if self.has_fired(registered, "pretraining"):
-                continue
-            if registered.kind is EventKind.PRETRAINING and not complete:
+            if not (begun.collected and begun.trained):
                 self.pretrain(registered, begun)
-        for registered in self.events:
-            event = registered.event
-            if (
-                isinstance(event, PeriodicModelUpdateEvent)
-                and event.execute_on_init
-                and not self.has_fired(registered, "init")
-            ):
-                self._fire(registered, "init", 0, self._processing(registered, event))
+        for registered in self._to_fire_once("init"):
+            self._process(registered, "init", 0)
 
     def before_workload(self) -> None:
-        """Fire the enabled `WorkloadBeforeEvent`s, the first time that this is called."""
+        """Fire the enabled `WorkloadBeforeEvent`s on the first call."""
         if self._workload_begun:
             return
         self._workload_begun = True
-        for registered in self.events:
-            event = registered.event
-            if (
-                isinstance(event, WorkloadBeforeEvent)
-                and event.enable
-                and not self.has_fired(registered, "workload_before")
-            ):
-                self._fire(registered, "workload_before", 0, self._processing(registered, event))
+        for registered in self._to_fire_once("workload_before"):
+            self._process(registered, "workload_before", 0)
 
     def query_finished(self, ok: bool, after_query: int) -> None:
-        """Count one finished query, the `after_query`th, and fire what is due after it."""
+        """Count one finished query, the run's `after_query`th, and fire the events due after it."""
         if not ok and self._count == "successful":
             return
         self._counted += 1
@@ -221,36 +201,37 @@ class EventRunner:
         """Collect and train with one pretraining event, from `progress` on."""
         event = registered.event
         if not isinstance(event, PretrainingModelEvent):
-            raise UsageError(f"{registered.name} is no pretraining event")
-        begun, wanted = progress or PretrainingProgress(), steps or PretrainingSteps()
-        self._fire(
-            registered,
-            "pretraining",
-            0,
-            lambda: self._pretraining.run(registered.name, event, begun, wanted),
-        )
+            raise UsageError(f"{registered.name} is not a pretraining event")
+        begun, steps = progress or PretrainingProgress(), steps or PretrainingSteps()
+        call = partial(self._pretraining.run, registered.name, event, begun, steps)
+        self._fire(registered, "pretraining", 0, call)
 
     def has_fired(self, registered: Registered, reason: FiringReason) -> bool:
-        """Whether this firing, of which there is one a run, has ended in an earlier part of it."""
+        """Whether this firing, which comes once in a run, ended in an earlier part of the run."""
         return (registered.name, reason) in self._once
 
-    def _processing(
-        self, registered: Registered, event: QueryFinishEvent | WorkloadBeforeEvent
-    ) -> Callable[[], ModelUpdate | None]:
-        def process() -> ModelUpdate | None:
-            returned = event.process(self._db_controller, self._data_manager)
-            return returned if isinstance(returned, ModelUpdate) else None
+    def _to_fire_once(self, reason: FiringReason) -> Iterator[Registered]:
+        for registered in self.events:
+            if fires_once_for(registered.event, reason) and not self.has_fired(registered, reason):
+                yield registered
 
-        return lambda: self.calls.call(registered.name, process)
+    def _process(self, registered: Registered, reason: FiringReason, after_query: int) -> None:
+        """Fire an event that has a method `process`."""
+        event = registered.event
+        assert isinstance(event, (QueryFinishEvent, WorkloadBeforeEvent))
+        process = partial(event.process, self._db_controller, self._data_manager)
+        self._fire(
+            registered, reason, after_query, lambda: self.calls.call(registered.name, process)
+        )
 
     def _fire(
         self,
         registered: Registered,
         reason: FiringReason,
         after_query: int,
-        call: Callable[[], ModelUpdate | None],
+        call: Callable[[], Any],
     ) -> None:
-        """Call one event and record what became of it; only `Interrupted` passes through."""
+        """Call one event and record the outcome. Raises `Interrupted` only."""
         name, kind = registered.name, registered.kind
         resumed = self._interrupted == (name, reason, after_query)
         registered.event.resumed = resumed
@@ -269,9 +250,8 @@ class EventRunner:
                 firing = f"{self._log.token} {name} {reason} {after_query}"
                 self._data_manager.begin_firing(firing, resumed=resumed)
             update = call()
-            # What it has saved by and by counts as its own failure, not as somebody else's.
-            self._data_manager.flush()
-            if update is not None:
+            self._data_manager.flush()  # a failure to write the event's rows is its own failure
+            if isinstance(update, ModelUpdate):
                 outcome = self._report(registered, update, after_query)
         except Interrupted:
             raise
@@ -279,10 +259,10 @@ class EventRunner:
             if self._stop_requested():
                 raise Interrupted(f"stopped while {registered.name} was running") from exc
             outcome = "failed"
-            error, trace = _told(exc)
+            error, trace = _describe(exc)
         duration_s = time.perf_counter() - started
         registered.event.resumed = False
-        with contextlib.suppress(EventTimeout):  # the session is another one by then
+        with contextlib.suppress(EventTimeout):  # the session has been replaced
             self.calls.call("", self._db_controller.reset)
         self.firings += 1
         registered.fired += 1
@@ -330,16 +310,16 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _told(exc: BaseException) -> tuple[str, str]:
-    """One line for the user and the whole traceback, from the driver's own frame on."""
+def _describe(exc: BaseException) -> tuple[str, str]:
+    """Returns one line for the user, and the traceback from the driver's own frame on."""
     text = sentences(str(exc).strip(), exc.hint if isinstance(exc, PilotError) else None)
     line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, SystemExit):
         line = f"it called sys.exit({exc.code!r})"
     if isinstance(exc, EventTimeout):
         return redacted(text), redacted(exc.where)
-    own = exc.__traceback__
-    while own is not None and own.tb_frame.f_globals.get("__name__") in _OWN_MODULES:
-        own = own.tb_next
-    trace = "".join(traceback.format_exception(type(exc), exc, own or exc.__traceback__))
+    frame = exc.__traceback__
+    while frame is not None and frame.tb_frame.f_globals.get("__name__") in _OWN_MODULES:
+        frame = frame.tb_next
+    trace = "".join(traceback.format_exception(type(exc), exc, frame or exc.__traceback__))
     return redacted(line), redacted(trace)

@@ -1,4 +1,4 @@
-"""When events fire, without firing any: their kinds, in words, and as the plan of a run."""
+"""When events fire: their kinds, a description in words, and the plan of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pilotcli.events.base import (
 )
 from pilotcli.events.model import PilotModel
 
-__all__ = ["Registered", "describe", "firing_plan", "firings_in", "kind_of"]
+__all__ = ["Registered", "describe", "fires_once_for", "firing_plan", "firings_in", "kind_of"]
 
 
 @dataclass(slots=True)
@@ -42,16 +42,13 @@ class Registered:
 
 
 def kind_of(event: Event | type[Event]) -> EventKind:
-    """Which of the four kinds an event, or a class of events, is.
-
-    Raises `UsageError` for anything else.
-    """
+    """Returns the kind of an event or an event class. Raises `UsageError` for anything else."""
     cls = event if isinstance(event, type) else type(event)
     for base, kind in _KINDS:
         if issubclass(cls, base):
             return kind
     raise UsageError(
-        f"{cls.__name__} is no event",
+        f"{cls.__name__} is not an event",
         hint="An event derives from " + ", ".join(base.__name__ for base, _ in _KINDS) + ".",
     )
 
@@ -65,12 +62,12 @@ _KINDS: tuple[tuple[type[Event], EventKind], ...] = (
 
 
 def describe(registered: Registered) -> EventInfo:
-    """When the event fires, in words.
+    """Returns when the event fires, in words.
 
-    Raises `UsageError` for an event whose base class was never initialised.
+    Raises `UsageError` for an event that did not call its base class's `__init__`.
     """
     try:
-        return _described(registered)
+        return _describe(registered)
     except AttributeError as exc:
         raise UsageError(
             f"the event {registered.name!r} is not complete: {exc}",
@@ -78,7 +75,7 @@ def describe(registered: Registered) -> EventInfo:
         ) from exc
 
 
-def _described(registered: Registered) -> EventInfo:
+def _describe(registered: Registered) -> EventInfo:
     event = registered.event
     fires = "before the first query"
     if isinstance(event, QueryFinishEvent):
@@ -106,27 +103,31 @@ def _described(registered: Registered) -> EventInfo:
     )
 
 
+def fires_once_for(event: Event, reason: FiringReason) -> bool:
+    """Whether the event fires for `reason`, one that comes once in a run."""
+    if reason == "pretraining":
+        return isinstance(event, PretrainingModelEvent)
+    if reason == "init":
+        return isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init
+    return isinstance(event, WorkloadBeforeEvent) and event.enable
+
+
 def firing_plan(
     events: Sequence[Registered], queries: int
 ) -> Iterator[tuple[FiringReason, int, str]]:
-    """Every firing of a run over `queries` queries in its order: why, after how many finished
-    queries, and which event. No event is called."""
-    for registered in events:
-        if registered.kind is EventKind.PRETRAINING:
-            yield "pretraining", 0, registered.name
-    for registered in events:
-        event = registered.event
-        if isinstance(event, PeriodicModelUpdateEvent) and event.execute_on_init:
-            yield "init", 0, registered.name
-    for registered in events:
-        event = registered.event
-        if isinstance(event, WorkloadBeforeEvent) and event.enable and queries:
-            yield "workload_before", 0, registered.name
-    # The next firing of each event, in the events' order: what is not due costs nothing.
+    """Yields each firing of a run over `queries` queries, in order: its reason, the number of
+    queries finished before it, and the event's name. Calls no event."""
+    reasons: tuple[FiringReason, ...] = ("pretraining", "init", "workload_before")
+    for reason in reasons if queries else reasons[:2]:
+        for registered in events:
+            if fires_once_for(registered.event, reason):
+                yield reason, 0, registered.name
+    # The next firing of each event by interval, in a heap.
     due = [
-        (one.event.interval_count, place)
-        for place, one in enumerate(events)
-        if isinstance(one.event, QueryFinishEvent) and one.event.interval_count <= queries
+        (registered.event.interval_count, place)
+        for place, registered in enumerate(events)
+        if isinstance(registered.event, QueryFinishEvent)
+        and registered.event.interval_count <= queries
     ]
     intervals = {place: interval for interval, place in due}
     heapq.heapify(due)
@@ -141,11 +142,11 @@ def firing_plan(
 
 
 def firings_in(events: Sequence[Registered], queries: int) -> int:
-    """How many firings `firing_plan` tells of, without going through them."""
+    """Returns the number of firings that `firing_plan` yields, without going through them."""
     at_intervals = sum(
-        queries // one.event.interval_count
-        for one in events
-        if isinstance(one.event, QueryFinishEvent)
+        queries // registered.event.interval_count
+        for registered in events
+        if isinstance(registered.event, QueryFinishEvent)
     )
     others = sum(why != "interval" for why, _, _ in firing_plan(events, min(queries, 1)))
     return at_intervals + others

@@ -351,7 +351,7 @@ def test_an_interval_below_one_is_refused(interval: Any) -> None:
 
 
 def test_what_is_no_event_is_refused(scheduler: PilotScheduler) -> None:
-    with pytest.raises(UsageError, match="str is no event"):
+    with pytest.raises(UsageError, match="str is not an event"):
         scheduler.register_events(["Finish"])  # type: ignore[list-item]
 
 

@@ -181,7 +181,7 @@ def test_an_event_that_cannot_be_ended_is_left_behind(
     assert errors == [
         "it took longer than 0.3 s (events.timeout), could not be ended, and runs on in the "
         "background",
-        "its last call has not come back yet, so it was not called",
+        "its last call has not returned yet, so it was not called",
     ]
 
 
