@@ -6,9 +6,10 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 __all__ = [
+    "EPOCH_S",
     "CopyData",
     "EventKind",
     "FiringOutcome",
@@ -22,6 +23,7 @@ __all__ = [
     "QueryStatus",
     "RunStatus",
     "SteeringReport",
+    "Stored",
     "no_queries",
 ]
 
@@ -89,6 +91,9 @@ class Query(NamedTuple):
     copy: CopyData | None = None
 
 
+EPOCH_S = "s since 1970-01-01 UTC"
+"""The unit of a moment in exports."""
+
 STOPPED = "cancelled: the run was stopped"
 """The error of a query that the user's stop has cancelled: it runs again when the run goes on."""
 
@@ -112,10 +117,34 @@ class SteeringReport:
     native: str | None = None
 
 
+class Stored(NamedTuple):
+    """How the journal stores a field of `QueryResult`, and how exports describe it.
+
+    - `type`: the SQL type of its column, without a default;
+    - `unit`: of its values, as in docs/export.md;
+    - `since`: the format of the journal (`SCHEMA_VERSION`) that first has it;
+    - `packed`: place and `struct` code in the packed record of the run's tail. Fields without one
+      are in the JSON record, in their order: a new one comes last and has none;
+    - `usually`: the value that most results have, for a field without a default in Python;
+    - `json`: whether its text is JSON;
+    - `table`: `queries` for what all results of a query share.
+    """
+
+    type: str
+    unit: str = ""
+    since: int = 1
+    packed: tuple[int, str] | None = None
+    usually: object = None
+    json: bool = False
+    table: str = "results"
+
+
 class QueryResult(NamedTuple):
-    """What became of one query: one for each execution, whatever its end.
+    """The outcome of one execution of a query, however it ended.
 
     A named tuple, and not a dataclass, because one is made for each query: it costs a third.
+    This is the only declaration of its fields: the journal's columns, the run's tail and the
+    exports follow from it.
 
     - `elapsed_s`: seconds on the client from sending the statement to having all of its rows;
       also set for time-outs and errors (the time until then). Excludes `inference_s` and
@@ -125,34 +154,34 @@ class QueryResult(NamedTuple):
     - `collection_s`: seconds spent to pull data about the query besides running it (`EXPLAIN`).
     - `round`: 1 for the first replay of the workload, 2 for the second, ...; 0 is warm-up.
     - `started_at`: seconds since the epoch.
-    - `steering`: what became of the pushes; None where nothing was pushed.
+    - `steering`: which pushes were applied or ignored; None where nothing was pushed.
     - `attempts`: how often it was sent: again, when the connection was lost while it ran.
-    - `planning_s`, `execution_s`: the server's own times, None where it was not asked or does not
-      tell; both are within `elapsed_s`.
+    - `planning_s`, `execution_s`: seconds as the server measured them, within `elapsed_s`; None
+      where the server was not asked or does not measure them.
     - `steering_s`: seconds that pilot needed to turn the handlers' answers into the message.
-    - `answer`: a digest of the rows, in no order, where they are to be compared; else None.
+    - `answer`: a digest of the rows, in no order, where they are compared; else None.
     """
 
-    seq: int
-    label: str
-    status: QueryStatus
-    started_at: float
-    elapsed_s: float
-    row_count: int | None = None
-    error: str | None = None
-    sqlstate: str | None = None
-    inference_s: float = 0.0
-    collection_s: float = 0.0
-    round: int = 1
-    worker: int = 0
-    file: str | None = None
-    line: int | None = None
-    steering: SteeringReport | None = None
-    attempts: int = 1
-    planning_s: float | None = None
-    execution_s: float | None = None
-    steering_s: float = 0.0
-    answer: str | None = None
+    seq: Annotated[int, Stored("INTEGER NOT NULL", packed=(0, "q"))]
+    label: Annotated[str, Stored("TEXT NOT NULL", table="queries")]
+    status: Annotated[QueryStatus, Stored("TEXT NOT NULL", usually="ok")]
+    started_at: Annotated[float, Stored("REAL NOT NULL", EPOCH_S, packed=(3, "d"))]
+    elapsed_s: Annotated[float, Stored("REAL NOT NULL", "s", packed=(4, "d"))]
+    row_count: Annotated[int | None, Stored("INTEGER", "rows", packed=(5, "q"))] = None
+    error: Annotated[str | None, Stored("TEXT")] = None
+    sqlstate: Annotated[str | None, Stored("TEXT")] = None
+    inference_s: Annotated[float, Stored("REAL NOT NULL", "s")] = 0.0
+    collection_s: Annotated[float, Stored("REAL NOT NULL", "s")] = 0.0
+    round: Annotated[int, Stored("INTEGER NOT NULL", packed=(1, "i"))] = 1
+    worker: Annotated[int, Stored("INTEGER NOT NULL", packed=(2, "i"))] = 0
+    file: Annotated[str | None, Stored("TEXT", table="queries")] = None
+    line: Annotated[int | None, Stored("INTEGER", table="queries")] = None
+    steering: Annotated[SteeringReport | None, Stored("TEXT", json=True, since=2)] = None
+    attempts: Annotated[int, Stored("INTEGER NOT NULL", since=3)] = 1
+    planning_s: Annotated[float | None, Stored("REAL", "s", since=5)] = None
+    execution_s: Annotated[float | None, Stored("REAL", "s", since=5)] = None
+    steering_s: Annotated[float, Stored("REAL NOT NULL", "s", since=5)] = 0.0
+    answer: Annotated[str | None, Stored("TEXT", since=5)] = None
 
     @property
     def ok(self) -> bool:

@@ -385,32 +385,25 @@ class PilotScheduler:
         if error is not None:
             message = error.message
             sqlstate = error.sqlstate if isinstance(error, QueryError) else None
-        # A QueryResult by what its constructor does, without the call in between: one for each
-        # query, at less than half of the cost.
-        result = tuple.__new__(
-            QueryResult,
-            (
-                query.seq,
-                query.label,
-                status,
-                started_at,
-                elapsed_s,
-                rows.row_count,
-                message,
-                sqlstate,
-                inference_s,
-                collection_s,
-                round,
-                worker,
-                query.file,
-                query.line,
-                report,
-                1,
-                planning_s,
-                execution_s,
-                steering_s,
-                None,
-            ),
+        result = QueryResult(
+            query.seq,
+            query.label,
+            status,
+            started_at,
+            elapsed_s,
+            row_count=rows.row_count,
+            error=message,
+            sqlstate=sqlstate,
+            inference_s=inference_s,
+            collection_s=collection_s,
+            round=round,
+            worker=worker,
+            file=query.file,
+            line=query.line,
+            steering=report,
+            planning_s=planning_s,
+            execution_s=execution_s,
+            steering_s=steering_s,
         )
         return result, rows, error, pulled
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal
 
-from pilotcli.common.records import ModelVersion, QueryResult
+from pilotcli.common.records import EPOCH_S, ModelVersion, QueryResult, Stored
 from pilotcli.storage.journal import FiringRecord, JournalReader, RunRecord
+from pilotcli.storage.journal.rows import RESULT_FIELDS
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Kind", "Row", "Table"]
 
@@ -47,8 +48,15 @@ class Table:
         return ((SCHEMA_VERSION, run_id, *row) for row in self.read(journal, run_id))
 
 
-_S, _EPOCH = "s", "s since 1970-01-01 UTC"
 _FIRST = (Column("schema_version", "integer"), Column("run_id", "integer"))
+
+
+_KINDS: dict[str, Kind] = {"INTEGER": "integer", "REAL": "number", "TEXT": "text"}
+
+
+def _column(name: str, field: Stored) -> Column:
+    kind = "json" if field.json else _KINDS[field.type.split()[0]]
+    return Column(name, kind, "NOT NULL" not in field.type, field.unit)
 
 
 def _runs(journal: JournalReader, run_id: int) -> Iterator[Row]:
@@ -137,8 +145,8 @@ _ALL = (
             Column("config_text", "text"),
             Column("database", "text"),
             Column("options", "json"),
-            Column("started_at", "number", unit=_EPOCH),
-            Column("finished_at", "number", optional=True, unit=_EPOCH),
+            Column("started_at", "number", unit=EPOCH_S),
+            Column("finished_at", "number", optional=True, unit=EPOCH_S),
             Column("status", "text"),
             Column("exit_code", "integer", optional=True),
             Column("summary", "json"),
@@ -151,26 +159,7 @@ _ALL = (
         "results",
         (
             *_FIRST,
-            Column("seq", "integer"),
-            Column("label", "text"),
-            Column("status", "text"),
-            Column("started_at", "number", unit=_EPOCH),
-            Column("elapsed_s", "number", unit=_S),
-            Column("row_count", "integer", optional=True, unit="rows"),
-            Column("error", "text", optional=True),
-            Column("sqlstate", "text", optional=True),
-            Column("inference_s", "number", unit=_S),
-            Column("collection_s", "number", unit=_S),
-            Column("round", "integer"),
-            Column("worker", "integer"),
-            Column("file", "text", optional=True),
-            Column("line", "integer", optional=True),
-            Column("steering", "json", optional=True),
-            Column("attempts", "integer"),
-            Column("planning_s", "number", optional=True, unit=_S),
-            Column("execution_s", "number", optional=True, unit=_S),
-            Column("steering_s", "number", unit=_S),
-            Column("answer", "text", optional=True),
+            *(_column(name, field) for name, field in RESULT_FIELDS.items()),
         ),
         _results,
     ),
@@ -197,9 +186,9 @@ _ALL = (
             Column("reason", "text"),
             Column("after_query", "integer"),
             Column("outcome", "text"),
-            Column("duration_s", "number", unit=_S),
+            Column("duration_s", "number", unit="s"),
             Column("fired", "integer"),
-            Column("fired_at", "number", unit=_EPOCH),
+            Column("fired_at", "number", unit=EPOCH_S),
             Column("error", "text", optional=True),
             Column("traceback", "text", optional=True),
         ),
@@ -212,7 +201,7 @@ _ALL = (
             Column("model", "text"),
             Column("version", "integer"),
             Column("path", "text"),
-            Column("created_at", "number", unit=_EPOCH),
+            Column("created_at", "number", unit=EPOCH_S),
             Column("size_bytes", "integer", unit="bytes"),
             Column("sha256", "text"),
             Column("event", "text", optional=True),

@@ -17,7 +17,7 @@ from pilotcli.config import RunConfig, load_config, shown_config
 from pilotcli.events.runner import PastFirings
 from pilotcli.run.request import Asked
 from pilotcli.storage.journal import FiringRecord, Journal, PastRun, RunKind, RunRecord
-from pilotcli.storage.journal.writer import text_in_journal
+from pilotcli.storage.journal.rows import text_in_journal
 
 __all__ = [
     "asked_again",

@@ -32,6 +32,12 @@ from pilotcli.storage.journal.records import (
     RunStatistics,
     TimelinePart,
 )
+from pilotcli.storage.journal.rows import (
+    FIRING_COLUMNS,
+    RESULT_FIELDS,
+    default_sql,
+    steering_report,
+)
 from pilotcli.storage.journal.schema import connect, journal_errors
 from pilotcli.storage.journal.summary import (
     SAVE_AFTER,
@@ -56,19 +62,8 @@ _RUN_COLUMNS = (
     "run_id, kind, workload, config_path, config_text, database, options, started_at, "
     "finished_at, status, exit_code, summary, host, pid, pid_start"
 )
-_LATER_COLUMNS = {
-    "steering": "NULL",
-    "attempts": "1",
-    "planning_s": "NULL",
-    "execution_s": "NULL",
-    "steering_s": "0",
-    "answer": "NULL",
-}
-"""Columns of results that older journals do not have, and what stands for them."""
 _STEERING = QueryResult._fields.index("steering")
-_FIRING_COLUMNS = (
-    "event, kind, reason, after_query, outcome, duration_s, fired, fired_at, error, traceback"
-)
+_FIRINGS = f"SELECT {', '.join(FIRING_COLUMNS)} FROM"
 
 
 class JournalReader:
@@ -184,19 +179,22 @@ class JournalReader:
         only those that are asked for are joined with their texts."""
         # A journal of an older pilot that cannot be written to is read as it is.
         known = self._columns("results")
-        later = ", ".join(
-            name if name in known else default for name, default in _LATER_COLUMNS.items()
+        columns = ", ".join(
+            f"{'chosen' if field.table == 'results' else 'queries'}.{name}"
+            if field.table == "queries" or name in known
+            else default_sql(name)
+            for name, field in RESULT_FIELDS.items()
         )
         rows = self._each(
-            "SELECT chosen.seq, label, status, started_at, elapsed_s, row_count, error, sqlstate, "  # noqa: S608
-            f"inference_s, collection_s, round, worker, file, line, {later} "
-            f"FROM ({chosen}) AS chosen "
+            f"SELECT {columns} FROM ({chosen}) AS chosen "  # noqa: S608
             "JOIN queries ON queries.run_id = chosen.run_id AND queries.seq = chosen.seq "
             f"ORDER BY {order}",
             *arguments,
         )
         return (
-            QueryResult._make((*row[:_STEERING], _steering(row[_STEERING]), *row[_STEERING + 1 :]))
+            QueryResult._make(
+                (*row[:_STEERING], steering_report(row[_STEERING]), *row[_STEERING + 1 :])
+            )
             for row in rows
         )
 
@@ -246,7 +244,7 @@ class JournalReader:
     def each_firing(self, run_id: int) -> Iterator[FiringRecord]:
         """The same, one at a time."""
         rows = self._each(
-            f"SELECT {_FIRING_COLUMNS} FROM firings WHERE run_id = ? ORDER BY firing_id",  # noqa: S608
+            f"{_FIRINGS} firings WHERE run_id = ? ORDER BY firing_id",
             run_id,
         )
         return (_firing(row) for row in rows)
@@ -256,7 +254,7 @@ class JournalReader:
         with so many `failures` of each."""
         told: dict[str, list[FiringRecord]] = {}
         for row in self._all(
-            f"SELECT {_FIRING_COLUMNS} FROM (SELECT *, row_number() OVER "  # noqa: S608
+            f"{_FIRINGS} (SELECT *, row_number() OVER "  # noqa: S608
             "(PARTITION BY event ORDER BY firing_id) AS place FROM firings "
             "WHERE run_id = ? AND outcome = 'failed') WHERE place <= ? ORDER BY firing_id",
             run_id,
@@ -308,7 +306,7 @@ class JournalReader:
         rows = self._each(
             "SELECT steering FROM results WHERE run_id = ? AND steering IS NOT NULL", run_id
         )
-        return (report for row in rows if (report := _steering(row[0])) is not None)
+        return (report for row in rows if (report := steering_report(row[0])) is not None)
 
     def elapsed_s(self, run_id: int) -> float:
         """Seconds from the first query to the last of each part of a run, summed: without the
@@ -426,17 +424,6 @@ class JournalReader:
             # the journal is closed by then.
             for row in self._connection.execute(sql, arguments):  # noqa: UP028
                 yield row
-
-
-def _steering(told: str | None) -> SteeringReport | None:
-    if told is None:
-        return None
-    read = json.loads(told)
-    return SteeringReport(
-        tuple(read.get("applied", ())),
-        tuple((what, why) for what, why in read.get("ignored", ())),
-        read.get("native"),
-    )
 
 
 def _firing(row: tuple[Any, ...]) -> FiringRecord:

@@ -11,14 +11,14 @@ from pathlib import Path
 from pilotcli.common.errors import StorageError
 from pilotcli.common.processes import is_running
 from pilotcli.storage.journal import write_ahead as tails
-from pilotcli.storage.journal.schema import FILE_NAME, connect, journal_errors
-from pilotcli.storage.journal.write_ahead import Record, read_tail
-from pilotcli.storage.journal.writer import (
+from pilotcli.storage.journal.rows import (
     FIRING_COLUMNS,
     OTHER_COLUMNS,
     QUERY_COLUMNS,
     USUAL_COLUMNS,
 )
+from pilotcli.storage.journal.schema import FILE_NAME, connect, journal_errors
+from pilotcli.storage.journal.write_ahead import Record, read_tail
 
 __all__ = ["recover"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pilotcli.common.errors import StorageError
 from pilotcli.config.home import create_private, make_home
+from pilotcli.storage.journal.rows import OTHER_COLUMNS, RESULT_FIELDS, USUAL_COLUMNS, column_sql
 
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
 
 FILE_NAME = "journal.db"
-SCHEMA_VERSION = 5
 BUSY_TIMEOUT_S = 10.0
 
 # The two tables that grow with a run declare no reference to it: the check would be made for
@@ -55,23 +55,7 @@ CREATE TABLE queries (
 CREATE TABLE results (
     run_id INTEGER NOT NULL,
     result INTEGER NOT NULL, -- counts from 1 in each run, in the order in which queries ended
-    seq INTEGER NOT NULL,
-    round INTEGER NOT NULL,
-    worker INTEGER NOT NULL,
-    status TEXT NOT NULL DEFAULT 'ok',
-    started_at REAL NOT NULL,
-    elapsed_s REAL NOT NULL,
-    row_count INTEGER,
-    error TEXT,
-    sqlstate TEXT,
-    inference_s REAL NOT NULL DEFAULT 0,
-    collection_s REAL NOT NULL DEFAULT 0,
-    steering TEXT, -- JSON: applied, ignored, native
-    attempts INTEGER NOT NULL DEFAULT 1,
-    planning_s REAL,
-    execution_s REAL,
-    steering_s REAL NOT NULL DEFAULT 0,
-    answer TEXT, -- a digest of the rows
+    {results},
     PRIMARY KEY (run_id, result)
 ) WITHOUT ROWID;
 CREATE INDEX results_failed ON results (run_id) WHERE status <> 'ok';
@@ -168,22 +152,20 @@ CREATE TABLE plans ( -- of a query that was asked for its plan: the first, and e
     PRIMARY KEY (run_id, seq, round)
 ) WITHOUT ROWID
 """
-TABLES += f"{RESUMING};{SUMMARIES};{PLANS}"
+_RESULTS = ",\n    ".join(map(column_sql, (*USUAL_COLUMNS[1:], *OTHER_COLUMNS)))
+TABLES = ";".join((TABLES.replace("{results}", _RESULTS), RESUMING, SUMMARIES, PLANS))
 
 UPGRADES = {
-    1: "ALTER TABLE results ADD COLUMN steering TEXT",
     2: "ALTER TABLE runs ADD COLUMN request TEXT NOT NULL DEFAULT '{}';"
-    "ALTER TABLE runs ADD COLUMN workload_digest TEXT;"
-    "ALTER TABLE results ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;" + RESUMING,
+    "ALTER TABLE runs ADD COLUMN workload_digest TEXT;" + RESUMING,
     3: SUMMARIES,
-    4: "ALTER TABLE runs ADD COLUMN paired_with INTEGER;"
-    "ALTER TABLE runs ADD COLUMN arm TEXT;"
-    "ALTER TABLE results ADD COLUMN planning_s REAL;"
-    "ALTER TABLE results ADD COLUMN execution_s REAL;"
-    "ALTER TABLE results ADD COLUMN steering_s REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE results ADD COLUMN answer TEXT;" + PLANS,
+    4: "ALTER TABLE runs ADD COLUMN paired_with INTEGER;ALTER TABLE runs ADD COLUMN arm TEXT;"
+    + PLANS,
 }
-"""By version: what makes a file of that version one of the next."""
+"""By format: what makes a file of that format one of the next, besides new columns of results."""
+SCHEMA_VERSION = max(
+    *(field.since for field in RESULT_FIELDS.values()), *(before + 1 for before in UPGRADES)
+)
 
 # SQLite result codes (https://www.sqlite.org/rescode.html).
 _PERM, _BUSY, _LOCKED, _READONLY, _CORRUPT = 3, 5, 6, 8, 11
@@ -283,18 +265,26 @@ def _create_tables(connection: sqlite3.Connection, path: Path) -> None:
     try:
         version = _version_of(connection)  # another pilot may have been faster
         if version == 0:
-            for statement in TABLES.split(";"):
-                connection.execute(statement)
+            statements = TABLES
         else:
-            for before in range(version, SCHEMA_VERSION):
-                for statement in UPGRADES[before].split(";"):
-                    connection.execute(statement)
+            statements = ";".join(map(_upgrade, range(version, SCHEMA_VERSION)))
+        for statement in statements.split(";"):
+            connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _upgrade(before: int) -> str:
+    columns = [
+        f"ALTER TABLE results ADD COLUMN {column_sql(name)}"
+        for name, field in RESULT_FIELDS.items()
+        if field.since == before + 1
+    ]
+    return ";".join([*columns, UPGRADES.get(before, "")])
 
 
 def _version_of(connection: sqlite3.Connection) -> int:

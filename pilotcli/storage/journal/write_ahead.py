@@ -23,11 +23,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pilotcli.common.errors import StorageError
+from pilotcli.storage.journal.rows import RESULT_FIELDS, USUAL_COLUMNS
 
 __all__ = ["Record", "Tail", "read_tail", "tail_path"]
 
 _HEAD = struct.Struct("<IcI")
-_USUAL = struct.Struct("<qqiiddq")
+_USUAL = struct.Struct(
+    "<q" + "".join(code for _, code in sorted(f.packed for f in RESULT_FIELDS.values() if f.packed))
+)
+_NULLABLE = [
+    place
+    for place, name in enumerate(USUAL_COLUMNS)
+    if place and "NOT NULL" not in RESULT_FIELDS[name].type
+]
+"""Places of packed values that may be None, which is packed as -1."""
 _QUERY = struct.Struct("<qqq")
 _NONE = -1
 _END = bytes(_HEAD.size)
@@ -74,23 +83,15 @@ class Tail:
                 hint=f"{what} of {path.parent}.",
             ) from error
 
-    def usual(
-        self,
-        number: int,
-        seq: int,
-        round: int,
-        worker: int,
-        started_at: float,
-        elapsed_s: float,
-        row_count: int | None,
-        query: tuple[Any, ...] | None,
-    ) -> bool:
-        """A result that ended well and has nothing special; `query` when its text is new.
+    def usual(self, values: tuple[Any, ...], query: tuple[Any, ...] | None) -> bool:
+        """Keep a usual result, by its `USUAL_COLUMNS`; and its `query` when its text is new.
 
-        As all that writes: whether there was room for it.
+        As all that writes, returns whether there was room for it.
         """
-        count = _NONE if row_count is None else row_count
-        content = _USUAL.pack(number, seq, round, worker, started_at, elapsed_s, count)
+        try:
+            content = _USUAL.pack(*values)
+        except struct.error:
+            content = _USUAL.pack(*(_NONE if value is None else value for value in values))
         data = _HEAD.pack(len(content), USUAL, zlib.crc32(content)) + content
         return self._write(data if query is None else _query(*query) + data)
 
@@ -159,8 +160,10 @@ def read_tail(path: Path) -> Iterator[Record]:
             if head == _END or len(content) != size or zlib.crc32(content) != checksum:
                 return
             if kind == USUAL:
-                *values, count = _USUAL.unpack(content)
-                yield Record(kind, (*values, None if count == _NONE else count))
+                values = list(_USUAL.unpack(content))
+                for place in _NULLABLE:
+                    values[place] = None if values[place] == _NONE else values[place]
+                yield Record(kind, tuple(values))
             elif kind == QUERY:
                 yield Record(kind, _query_of(content))
             else:

@@ -8,24 +8,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.records import (
-    ModelVersion,
-    Query,
-    QueryResult,
-    QueryStatus,
-    RunStatus,
-    SteeringReport,
-)
+from pilotcli.common.records import ModelVersion, Query, QueryResult, QueryStatus, RunStatus
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.records import Arm
+from pilotcli.storage.journal.rows import (
+    FIRING_COLUMNS,
+    OTHER_COLUMNS,
+    QUERY_COLUMNS,
+    USUAL_COLUMNS,
+    other_values,
+    query_row,
+    storable,
+    usual_values,
+)
 from pilotcli.storage.journal.schema import journal_errors
 from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summary
 from pilotcli.storage.journal.write_ahead import Tail, tail_path
@@ -33,47 +35,12 @@ from pilotcli.storage.journal.write_ahead import Tail, tail_path
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = [
-    "FIRING_COLUMNS",
-    "OTHER_COLUMNS",
-    "QUERY_COLUMNS",
-    "USUAL_COLUMNS",
-    "RunJournal",
-    "text_in_journal",
-]
+__all__ = ["RunJournal"]
 
-MAX_SQL_CHARS = 1_000_000
 BATCH_ROWS = 1000
 BATCH_AGE_S = 0.2
 LARGE_SQL_CHARS = 65_536
 
-QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
-USUAL_COLUMNS = ("result", "seq", "round", "worker", "started_at", "elapsed_s", "row_count")
-OTHER_COLUMNS = (
-    "status",
-    "error",
-    "sqlstate",
-    "inference_s",
-    "collection_s",
-    "steering",
-    "attempts",
-    "planning_s",
-    "execution_s",
-    "steering_s",
-    "answer",
-)
-FIRING_COLUMNS = (
-    "event",
-    "kind",
-    "reason",
-    "after_query",
-    "outcome",
-    "duration_s",
-    "fired",
-    "fired_at",
-    "error",
-    "traceback",
-)
 _Row = tuple[tuple[Any, ...], "tuple[Any, ...] | None", "tuple[Any, ...] | None"]
 """A result that waits: what every one has, what few have, its query where its text is new."""
 
@@ -153,23 +120,15 @@ class RunJournal:
         waiting, stored, seq = self._waiting, self._stored, query.seq
         with self._adding:
             self._numbered += 1
-            usual = (
-                self._numbered,
-                seq,
-                result.round,
-                result.worker,
-                result.started_at,
-                result.elapsed_s,
-                result.row_count,
-            )
-            others = None if _is_usual(result) else _others(result)
-            told = None if seq < len(stored) and stored[seq] else _query_row(query)
-            row = (usual, others, told)
+            usual = (self._numbered, *usual_values(result))
+            others = other_values(result)
+            new_query = None if seq < len(stored) and stored[seq] else query_row(query)
+            row = (usual, others, new_query)
             waiting.append(row)
             kept = len(query.sql) <= LARGE_SQL_CHARS and (
-                self._tail.usual(*usual, told)
+                self._tail.usual(usual, new_query)
                 if others is None
-                else self._tail.add(tails.OTHER, usual + others, told)
+                else self._tail.add(tails.OTHER, usual + others, new_query)
             )
         # The caller writes, between two queries: to leave it to a thread costs the replay more,
         # by the interpreter lock that goes to and fro.
@@ -253,7 +212,7 @@ class RunJournal:
     def add_plan(self, seq: int, round: int, plan: str) -> None:
         """Record the plan (JSON, an object with the key `Plan`) that a query had in that round; 0
         for one that was taken apart from the rounds, with actual rows."""
-        row = (self.run_id, seq, round, _storable(plan))
+        row = (self.run_id, seq, round, storable(plan))
         self._commit(
             lambda: self._connection.execute(
                 "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?)", row
@@ -466,59 +425,3 @@ class RunJournal:
                 if seq >= len(stored):
                     stored.extend(bytes(seq + BATCH_ROWS - len(stored)))
                 stored[seq] = 1
-
-
-def text_in_journal(sql: str) -> str:
-    """A statement's text as the journal keeps it: cut, and storable."""
-    return _storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS])
-
-
-def _query_row(query: Query) -> tuple[Any, ...]:
-    sql = query.sql
-    return (
-        query.seq,
-        _storable(query.label).replace("\0", "\\0"),
-        query.file,
-        query.line,
-        query.command,
-        text_in_journal(sql),
-        len(sql),
-    )
-
-
-def _is_usual(result: QueryResult) -> bool:
-    return (
-        result.status == "ok"
-        and not (result.inference_s or result.collection_s)
-        and result.steering is None
-        and result.attempts == 1
-        and result.planning_s is None
-        and not result.steering_s
-        and result.answer is None
-    )
-
-
-def _others(result: QueryResult) -> tuple[Any, ...]:
-    return (
-        result.status,
-        None if result.error is None else _storable(result.error),
-        result.sqlstate,
-        result.inference_s,
-        result.collection_s,
-        None if result.steering is None else _storable(_steering(result.steering)),
-        result.attempts,
-        result.planning_s,
-        result.execution_s,
-        result.steering_s,
-        result.answer,
-    )
-
-
-def _steering(report: SteeringReport) -> str:
-    told = asdict(report)
-    return json.dumps({key: value for key, value in told.items() if value})
-
-
-def _storable(text: str) -> str:
-    """`text` with bytes that were no valid UTF-8 written out, since SQLite takes only that."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,147 @@
+"""The rows of the journal's tables: their columns, and how records become rows.
+
+All about results follows from the declaration of `QueryResult`. Most results are usual: they ended
+well and have nothing special. Their rows have few columns, the others keep their defaults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from operator import itemgetter
+from typing import Any, get_type_hints
+
+from pilotcli.common.records import Query, QueryResult, SteeringReport, Stored
+
+__all__ = [
+    "FIRING_COLUMNS",
+    "OTHER_COLUMNS",
+    "QUERY_COLUMNS",
+    "RESULT_FIELDS",
+    "USUAL_COLUMNS",
+    "column_sql",
+    "default_sql",
+    "other_values",
+    "query_row",
+    "steering_report",
+    "storable",
+    "text_in_journal",
+    "usual_values",
+]
+
+MAX_SQL_CHARS = 1_000_000
+
+RESULT_FIELDS: dict[str, Stored] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_type_hints(QueryResult, include_extras=True).items()
+}
+"""How each field of a result is stored, in their order."""
+
+_PACKED = sorted((field.packed[0], name) for name, field in RESULT_FIELDS.items() if field.packed)
+_USUAL = [name for _, name in _PACKED]
+USUAL_COLUMNS = ("result", *_USUAL)
+OTHER_COLUMNS = tuple(
+    name for name, field in RESULT_FIELDS.items() if field.table == "results" and not field.packed
+)
+QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
+FIRING_COLUMNS = (
+    "event",
+    "kind",
+    "reason",
+    "after_query",
+    "outcome",
+    "duration_s",
+    "fired",
+    "fired_at",
+    "error",
+    "traceback",
+)
+
+
+def _usually(name: str) -> object:
+    return QueryResult._field_defaults.get(name, RESULT_FIELDS[name].usually)
+
+
+def default_sql(name: str) -> str:
+    """The value in SQL that a result's column has where none is given."""
+    usually = None if name in _USUAL else _usually(name)
+    return "NULL" if usually is None else repr(usually)
+
+
+def column_sql(name: str) -> str:
+    """The definition of a result's column in SQL."""
+    default = default_sql(name)
+    return f"{name} {RESULT_FIELDS[name].type}" + (
+        "" if default == "NULL" else f" DEFAULT {default}"
+    )
+
+
+def _getter(names: Sequence[str]) -> Callable[[QueryResult], tuple[Any, ...]]:
+    return itemgetter(*map(QueryResult._fields.index, names))
+
+
+usual_values = _getter(_USUAL)
+"""The values of a result in `USUAL_COLUMNS`, without its number."""
+
+_others = _getter(OTHER_COLUMNS)
+_USUALLY = tuple(map(_usually, OTHER_COLUMNS))
+
+
+def other_values(result: QueryResult) -> tuple[Any, ...] | None:
+    """The values of a result in `OTHER_COLUMNS`; None for a usual one, where all are defaults."""
+    values = _others(result)
+    if values == _USUALLY:
+        return None
+    encoded = list(values)
+    for place, encode in _ENCODED:
+        if encoded[place] is not None:
+            encoded[place] = encode(encoded[place])
+    return tuple(encoded)
+
+
+def query_row(query: Query) -> tuple[Any, ...]:
+    """The values of a query in `QUERY_COLUMNS`."""
+    sql = query.sql
+    return (
+        query.seq,
+        storable(query.label).replace("\0", "\\0"),
+        query.file,
+        query.line,
+        query.command,
+        text_in_journal(sql),
+        len(sql),
+    )
+
+
+def text_in_journal(sql: str) -> str:
+    """A statement's text as the journal keeps it: cut, and storable."""
+    return storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS])
+
+
+def storable(text: str) -> str:
+    """`text` with bytes that are no valid UTF-8 written out, since SQLite takes only that."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _steering_text(report: SteeringReport) -> str:
+    return storable(json.dumps({key: value for key, value in asdict(report).items() if value}))
+
+
+def steering_report(text: str | None) -> SteeringReport | None:
+    """The report whose text the journal has."""
+    if text is None:
+        return None
+    report = json.loads(text)
+    return SteeringReport(
+        tuple(report.get("applied", ())),
+        tuple((push, reason) for push, reason in report.get("ignored", ())),
+        report.get("native"),
+    )
+
+
+_ENCODED = [
+    (place, _steering_text if RESULT_FIELDS[name].json else storable)
+    for place, name in enumerate(OTHER_COLUMNS)
+    if RESULT_FIELDS[name].type.startswith("TEXT")
+]
