@@ -24,7 +24,9 @@ class ConfigFormat(str, enum.Enum):
 
 @app.command()
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Check the config and its classes, and build them; every problem is told at once.
+    """Check the config and its classes; report all problems at once.
+
+    Models and events are built, as a run builds them.
 
     \b
     Examples:
@@ -56,7 +58,9 @@ def show(
         ConfigFormat, typer.Option("--format", help="YAML or JSON.")
     ] = ConfigFormat.yaml,
 ) -> None:
-    """Print the config as it is used: defaults, variables and overrides in, secrets masked.
+    """Print the config as pilot uses it.
+
+    Defaults, variables and overrides are filled in. Secrets are masked.
 
     \b
     Examples:

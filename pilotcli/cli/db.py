@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Look after the embedded PostgreSQL.", no_args_is_help=True, rich_markup_mode=None
+    help="Manage the embedded PostgreSQL.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -30,9 +30,9 @@ def _loaded(config: Path | None, overrides: list[str] | None) -> PostgreSQLConfi
 
 @app.command()
 def start(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Start the embedded server and keep it up until `pilot db stop`; prints its URL.
+    """Start the embedded server, keep it running, print its URL.
 
-    Without this, it runs for as long as a pilot uses it.
+    It runs until `pilot db stop`. Without this command it runs only while a pilot uses it.
 
     \b
     Examples:
@@ -47,7 +47,9 @@ def start(config: ConfigOption = None, set_: SetOption = None) -> None:
 
 @app.command()
 def stop(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Stop the embedded server; while other pilots use it, the last of them stops it.
+    """Stop the embedded server.
+
+    If other pilots use it, the last of them stops it.
 
     \b
     Example:
@@ -63,9 +65,10 @@ def stop(config: ConfigOption = None, set_: SetOption = None) -> None:
 def status(
     config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
 ) -> None:
-    """Show whether the embedded server runs, where its data is and who uses it.
+    """Show if the embedded server runs, its data folder and users.
 
-    Starts nothing. Ends with 0 also when it is stopped; `--format json` has `running`.
+    This starts nothing. The exit code is 0 even if the server is stopped; programs can look at
+    `running` in `--format json`.
 
     \b
     Examples:
@@ -80,7 +83,7 @@ def status(
 
 @app.command()
 def url(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Print the URL of the running embedded server, for psql and other programs.
+    """Print the running server's URL, for psql and other programs.
 
     \b
     Example:
@@ -96,14 +99,14 @@ def url(config: ConfigOption = None, set_: SetOption = None) -> None:
 def psql(
     arguments: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
-        typer.Argument(metavar="[-- ARGUMENT...]", help="Handed to psql.", show_default=False),
+        typer.Argument(metavar="[-- ARGUMENT...]", help="Passed to psql.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Open psql on the embedded server, which is started if it does not run.
+    """Open psql on the embedded server, and start the server if needed.
 
-    What follows `--` goes to psql. Ends with psql's exit code.
+    What follows `--` goes to psql. The exit code is psql's.
 
     \b
     Examples:
@@ -118,13 +121,13 @@ def psql(
 
 @app.command()
 def undo(
-    list_: Annotated[bool, typer.Option("--list", help="Only show what is pending.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Only list what is pending.")] = False,
     forget: Annotated[
         Optional[list[int]],  # noqa: UP045
         typer.Option(
             "--forget",
             metavar="N",
-            help="Take change N out of the log and leave it as it is. May be repeated.",
+            help="Remove change N from the log and undo nothing. Can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -132,11 +135,12 @@ def undo(
     set_: SetOption = None,
     format: FormatOption = ListFormat.table,
 ) -> None:
-    """Undo what pilots that were killed have left changed: knobs, indexes, extensions.
+    """Undo what killed pilots left: knobs, indexes, extensions.
 
-    Every run undoes its own changes when it ends, and what killed ones have left when it begins;
-    this does it without a run, for the embedded server and for those of `database.dsn` alike.
-    Changes of pilots that run are theirs to undo. Ends with 1 when something could not be undone.
+    A run undoes its own changes when it ends. When it starts, it undoes the changes of killed
+    pilots. This command does that without a run, on the embedded server or the one of
+    `database.dsn`. It leaves the changes of running pilots alone. The exit code is 1 if something
+    could not be undone.
 
     \b
     Examples:
@@ -166,10 +170,10 @@ def reset(
     set_: SetOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete the embedded server's data: the target's tables and the collected data.
+    """Delete all data of the embedded server, collected data too.
 
-    The journal and the checkpoints stay. Refused while another pilot uses the server. Asks
-    first; any answer but yes deletes nothing and ends with 130.
+    The journal and the checkpoints stay. pilot refuses while another pilot uses the server. It
+    asks first: any answer except yes deletes nothing, and the exit code is 130.
 
     \b
     Examples:

@@ -19,11 +19,11 @@ def doctor(
     ] = False,
     format: FormatOption = ListFormat.table,
 ) -> None:
-    """Check the machine, the config, the database and the store, and say what to do.
+    """Check machine, config, database and store; say what to fix.
 
-    The list at the end says what the database can do for a driver, and how it is done there:
-    `full`, `coarse` (less finely, or with more work), or `missing`. The exit code is that of the
-    first problem, 0 when there is none.
+    The list at the end shows what this database can do for a driver: `full`, `coarse` (less
+    precise, or more work for the server), or `missing`. It also shows how pilot does it. The exit
+    code is that of the first problem, or 0.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ from pilotcli.cli.options import ConfigOption, EventsOption, FormatOption, ListF
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Show the config's events, and when they fire.",
+    help="Show the events of the config, and when they fire.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -21,7 +21,7 @@ app = typer.Typer(
 def list_(
     config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
 ) -> None:
-    """List the config's events: name, kind, when each fires, its model, its class and file.
+    """List the events: name, kind, when they fire, model, class.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def plan(
     events: EventsOption = None,
     format: FormatOption = ListFormat.table,
 ) -> None:
-    """Say which event fires after which query, without a database.
+    """Show which event fires after which query. Uses no database.
 
     \b
     Examples:

@@ -14,10 +14,10 @@ __all__ = ["init"]
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="Where to write; created when missing.", show_default="here")
+        Path, typer.Argument(help="Where to write. Created if missing.", show_default="here")
     ] = Path(),
 ) -> None:
-    """Write a config, an event file, a schema and queries to start from.
+    """Write a first project: config, events, schema and queries.
 
     \b
     Examples:

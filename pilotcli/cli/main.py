@@ -20,7 +20,7 @@ DEFECT_EXIT_CODE = 70
 app = typer.Typer(
     name="pilot",
     help="Replay SQL workloads against a real database while learned drivers watch and steer it.",
-    epilog="--debug, anywhere, shows the traceback of an error. "
+    epilog="Add --debug to any command to see the traceback of an error. "
     "Start with: pilot init demo && cd demo && pilot run",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="Look after the checkpoints of models.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Manage model checkpoints.", no_args_is_help=True, rich_markup_mode=None)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 
@@ -25,7 +23,7 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 def list_(
     config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
 ) -> None:
-    """List all models, each with its current checkpoint.
+    """List all models with their current checkpoints.
 
     \b
     Examples:
@@ -46,13 +44,13 @@ def show(
     name: _Name,
     version: Annotated[
         Optional[int],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
-        typer.Option("--version", metavar="N", help="Only this version, with all of its files."),
+        typer.Option("--version", metavar="N", help="Show only this version, with all its files."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     format: FormatOption = ListFormat.table,
 ) -> None:
-    """Show the checkpoints of a model, oldest first; a star marks the current one.
+    """Show a model's checkpoints, oldest first. A star marks the current one.
 
     \b
     Examples:
@@ -77,17 +75,17 @@ def trust(
     name: _Name,
     version: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--version", metavar="N", help="Only this version (default: all of them)."),
+        typer.Option("--version", metavar="N", help="Trust only this version. Default: all."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Take checkpoints that this home has not saved for its own from here on.
+    """Trust checkpoints that this home did not save.
 
-    To load a model runs code that its files may hold: most are Python pickles. So a run refuses
-    checkpoints that were copied in, changed, or saved by a pilot that did not seal them yet.
-    Trust only those whose maker you know. Files are compared with their checksums first; nothing
-    is loaded.
+    Loading a model can run code in its files: most of them are Python pickles. So a run refuses
+    checkpoints that were copied in or changed, or that an old pilot saved without a seal. Trust
+    only checkpoints whose maker you know: this home then loads them like its own. This command
+    compares the files with their checksums. It loads nothing.
 
     \b
     Examples:
@@ -109,15 +107,16 @@ def rollback(
     to: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            "--to", metavar="N", help="The version to go back to (default: the one before)."
+            "--to", metavar="N", help="The version to go back to. Default: the one before."
         ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Make an older checkpoint of a model the current one, which the next run loads.
+    """Make an older checkpoint of a model the current one.
 
-    Its files are compared with their checksums first. Newer checkpoints stay.
+    The next run loads it. pilot compares its files with their checksums first. Newer checkpoints
+    stay.
 
     \b
     Examples:
@@ -133,16 +132,16 @@ def rollback(
 
 @app.command()
 def prune(
-    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many stay.")],
+    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many to keep.")],
     name: Annotated[
         Optional[str],  # noqa: UP045
         typer.Argument(metavar="[NAME]", help="The model's name.", show_default=False),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All models.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Prune all models.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Remove a model's oldest checkpoints; the current one always stays.
+    """Remove a model's oldest checkpoints. The current one always stays.
 
     \b
     Examples:

@@ -41,7 +41,7 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        help="The config (default: pilot.yaml in the current folder, if there is one).",
+        help="The config file. Default: pilot.yaml in the current folder, if it exists.",
         show_default=False,
     ),
 ]
@@ -51,7 +51,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a key of the config: --set run.workers=4. May be repeated.",
+        help="Override a key of the config: --set run.workers=4. Can be repeated.",
         show_default=False,
     ),
 ]
@@ -61,13 +61,13 @@ EventsOption = Annotated[
     typer.Option(
         "--events",
         metavar="NAMES",
-        help="Use only these events of the config, separated by commas.",
+        help="Use only these events of the config. Separate names with commas.",
         show_default=False,
     ),
 ]
 
 FormatOption = Annotated[
-    ListFormat, typer.Option("--format", help="A table for people or JSON for programs.")
+    ListFormat, typer.Option("--format", help="Print a table for people, or JSON for programs.")
 ]
 
 FailIf = Annotated[
@@ -75,8 +75,8 @@ FailIf = Annotated[
     typer.Option(
         "--fail-if",
         metavar="CONDITION",
-        help="Exit with 5 where it holds beyond the noise: 'total.slowdown > 5%', "
-        "'any.slowdown > 50%', results.differ. May be repeated.",
+        help="Exit with code 5 if this holds beyond the noise: 'total.slowdown > 5%', "
+        "'any.slowdown > 50%', results.differ. Can be repeated.",
         show_default=False,
     ),
 ]

@@ -19,7 +19,7 @@ JUnitOption = Annotated[
     typer.Option(
         "--junit",
         metavar="FILE",
-        help="Write queries and events as cases of JUnit's XML.",
+        help="Write queries and events as test cases in JUnit XML.",
         show_default=False,
     ),
 ]
@@ -28,7 +28,7 @@ SummaryOption = Annotated[
     typer.Option(
         "--summary",
         metavar="FILE",
-        help="Write a summary in Markdown, for a CI's job page.",
+        help="Write a summary in Markdown, for the page of a CI job.",
         show_default=False,
     ),
 ]

@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 __all__ = ["pretrain", "run"]
 
 Format = Annotated[
-    OutputFormat, typer.Option("--format", help="How the run is shown; auto: live in a terminal.")
+    OutputFormat, typer.Option("--format", help="auto: live in a terminal, else plain lines.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the last line.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every query and every firing.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only failures and the last line.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every query and firing.")]
 Resume = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
     typer.Option(
         "--resume",
         metavar="[RUN]",
-        help="Continue an interrupted run: the one of that number, or the newest.",
+        help="Continue an interrupted run: the one with this number, or the newest.",
         show_default=False,
     ),
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Resume although workload or config have changed."),
+    typer.Option("--force", help="Resume even if the workload or the config has changed."),
 ]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (also: NO_COLOR=1).")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Use no colours (like NO_COLOR=1).")]
 Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Load checkpoints that this home has not saved, too: to load one runs code that its "
-        "files may hold.",
+        help="Also load checkpoints that this home did not save. Loading one can run code in its "
+        "files.",
     ),
 ]
 QUERIES_SHOWN = 10
@@ -69,31 +69,31 @@ def run(
         Count, typer.Option("--repeat", "--rounds", help="Replay the workload N times.")
     ] = None,
     warmup: Annotated[
-        Count, typer.Option(help="Replay it N times before, without events and results.")
+        Count, typer.Option(help="First replay it N times without events and results.")
     ] = None,
     shuffle: Annotated[
         Optional[bool],  # noqa: UP045
         typer.Option("--shuffle/--no-shuffle", help="Replay in random order.", show_default=False),
     ] = None,
     seed: Annotated[Count, typer.Option(help="Seed of the random order.")] = None,
-    limit: Annotated[Count, typer.Option(help="Only the first N queries.")] = None,
+    limit: Annotated[Count, typer.Option(help="Replay only the first N queries.")] = None,
     timeout: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(metavar="TIME", help="Time-out of a query: 30s, 500ms, 5min or seconds."),
+        typer.Option(metavar="TIME", help="Time-out of each query: 30s, 500ms, 5min, or seconds."),
     ] = None,
     reconnect: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(metavar="TIME", help="How long to wait for a server that has gone away."),
+        typer.Option(metavar="TIME", help="How long to wait for a lost server."),
     ] = None,
     workers: Annotated[Count, typer.Option(help="Connections that replay at once.")] = None,
     max_failures: Annotated[
-        Count, typer.Option(help="Queries that may fail before the exit code is 1.")
+        Count, typer.Option(help="Number of queries that may fail before the exit code is 1.")
     ] = None,
     fail_fast: Annotated[
         Optional[bool],  # noqa: UP045
         typer.Option(
             "--fail-fast/--no-fail-fast",
-            help="Stop at the first failure that decides the exit code.",
+            help="Stop at the first failure that makes the run fail.",
             show_default=False,
         ),
     ] = None,
@@ -101,20 +101,20 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option(
             metavar="WHEN",
-            help="auto: not again what was completed before; always; never.",
+            help="always, never, or auto: skip a pretraining that was completed before.",
             show_default=False,
         ),
     ] = None,
     resume: Resume = None,
     force: Force = False,
     events: EventsOption = None,
-    no_events: Annotated[bool, typer.Option("--no-events", help="Use no event.")] = False,
+    no_events: Annotated[bool, typer.Option("--no-events", help="Use no events.")] = False,
     no_handlers: Annotated[
-        bool, typer.Option("--no-handlers", help="Use no handler: every query as it stands.")
+        bool, typer.Option("--no-handlers", help="Use no handlers: send each query as written.")
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check config, classes and workload; touch no database."),
+        typer.Option("--dry-run", help="Check config, classes and workload. Use no database."),
     ] = False,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -122,7 +122,7 @@ def run(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write the results too, as .jsonl, .csv or .parquet.",
+            help="Also write the results, as .jsonl, .csv or .parquet.",
             show_default=False,
         ),
     ] = None,
@@ -131,14 +131,14 @@ def run(
         typer.Option(
             "--against",
             metavar="WHAT",
-            help="Run each query with the driver and without, in turns, and compare: native, or "
-            "another config. 3 rounds and 1 warm-up unless told otherwise.",
+            help="Run each query in turns with the driver and with WHAT, and compare. WHAT: native "
+            "(no driver), or another config. Default: 3 rounds after 1 warm-up round.",
             show_default=False,
         ),
     ] = None,
     learn: Annotated[
         Count,
-        typer.Option(help="With --against: rounds in which the driver learns alone, before."),
+        typer.Option(help="With --against: first let the driver learn alone for N rounds."),
     ] = None,
     fail_if: FailIf = None,
     report: Annotated[
@@ -146,7 +146,7 @@ def run(
         typer.Option(
             "--report",
             metavar="FILE",
-            help="Write the run, compared with its baseline, as one HTML page.",
+            help="Write the run as one HTML page, compared with its baseline.",
             show_default=False,
         ),
     ] = None,
@@ -154,7 +154,7 @@ def run(
     summary: SummaryOption = None,
     mlflow: MLflowOption = None,
     plans: Annotated[
-        bool, typer.Option("--plans", help="Keep the queries' plans (pilot runs diff).")
+        bool, typer.Option("--plans", help="Keep the plans of queries, for `pilot runs diff`.")
     ] = False,
     trust: Trust = False,
     format: Format = OutputFormat.auto,
@@ -164,9 +164,10 @@ def run(
 ) -> None:
     """Replay a SQL workload while events fire.
 
-    Exit codes: 0 all well; 1 queries failed beyond --max-failures, or gave other rows than the
-    baseline; 2 usage, config or workload; 3 an event failed; 4 the database could not be reached;
-    5 a --fail-if holds; 130 interrupted.
+    Exit codes: 0: all is well. 1: too many queries failed (--max-failures), or a query gave other
+    rows than the baseline. 2: the command, the config, the workload or a file has an error. 3: an
+    event, a handler or a model failed. 4: the database could not be reached, or was lost. 5: a
+    --fail-if condition holds. 130: interrupted.
 
     \b
     Examples:
@@ -309,11 +310,11 @@ def pretrain(
     set_: SetOption = None,
     events: EventsOption = None,
     no_collect: Annotated[
-        bool, typer.Option("--no-collect", help="Train on the rows that are there.")
+        bool, typer.Option("--no-collect", help="Only train, on the rows collected before.")
     ] = False,
-    no_train: Annotated[bool, typer.Option("--no-train", help="Only collect.")] = False,
+    no_train: Annotated[bool, typer.Option("--no-train", help="Only collect rows.")] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Remove the rows collected before, and begin anew.")
+        bool, typer.Option("--fresh", help="Remove the rows collected before, and start again.")
     ] = False,
     resume: Resume = None,
     force: Force = False,
@@ -323,9 +324,9 @@ def pretrain(
     verbose: Verbose = False,
     no_color: NoColor = False,
 ) -> None:
-    """Run the pretraining events alone: collect rows, then train and save the models.
+    """Run only the pretraining: collect rows, train, save models.
 
-    What an interrupted pretraining collected is kept, and the next one continues behind it.
+    Rows that an interrupted pretraining collected are kept. The next call collects the rest.
 
     \b
     Examples:

@@ -44,25 +44,25 @@ class CompareSort(str, Enum):
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="A", help="The run in question: its number, or FOLDER:NUMBER in another home."
+        metavar="A", help="The run to judge: its number, or FOLDER:NUMBER in another home."
     ),
 ]
 BaselineArgument = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
     typer.Argument(
         metavar="[B]",
-        help="What it is compared with. Default: the run with which it took turns.",
+        help="The run to compare it with. Default: the other run of its pair (--against).",
         show_default=False,
     ),
 ]
 
-app = typer.Typer(help="Look at past runs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Show and compare past runs.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
 def list_(
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, help="Only the newest runs.")
+        int, typer.Option("--limit", metavar="N", min=1, help="List only the newest N runs.")
     ] = 20,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -93,13 +93,13 @@ def list_(
 def show(
     run: Annotated[
         Optional[int],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
-        typer.Argument(metavar="[RUN]", help="Its number (default: the newest run)."),
+        typer.Argument(metavar="[RUN]", help="The run's number. Default: the newest run."),
     ] = None,
     slowest: Annotated[
-        int, typer.Option("--slowest", metavar="N", min=0, help="How many of the slowest queries.")
+        int, typer.Option("--slowest", metavar="N", min=0, help="Show the N slowest queries.")
     ] = 5,
     failed: Annotated[
-        bool, typer.Option("--failed", help="The queries that failed, instead of the slowest.")
+        bool, typer.Option("--failed", help="Show the queries that failed, instead of the slowest.")
     ] = False,
     junit: JUnitOption = None,
     summary: SummaryOption = None,
@@ -107,7 +107,7 @@ def show(
     set_: SetOption = None,
     format: FormatOption = ListFormat.table,
 ) -> None:
-    """Show one run: how it ended, latencies, events, models, and its slowest or failed queries.
+    """Show one run: its end, latencies, events, models, queries.
 
     \b
     Examples:
@@ -176,19 +176,18 @@ def compare(
     ] = 20,
     sort: Annotated[
         Optional[CompareSort],  # noqa: UP045
-        typer.Option(
-            "--sort", help="Another order than the worst regressions first.", show_default=False
-        ),
+        typer.Option("--sort", help="Order. Default: worst regressions first.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     format: Annotated[
-        CompareFormat, typer.Option("--format", help="How the comparison is written.")
+        CompareFormat, typer.Option("--format", help="How to write the comparison.")
     ] = CompareFormat.table,
 ) -> None:
-    """Compare two runs: which queries are faster, which slower, and what is noise.
+    """Compare two runs: faster queries, slower queries, noise.
 
-    Queries are matched by their text. Exit codes: 0; 2 usage; 5 a --fail-if holds.
+    Queries are matched by their text. Exit codes: 0: all is well. 2: usage. 5: a --fail-if
+    condition holds.
 
     \b
     Examples:
@@ -228,15 +227,16 @@ def diff(
     run: RunArgument,
     baseline: BaselineArgument = None,
     query: Annotated[
-        str, typer.Option("--query", metavar="QUERY", help="The query: its number in A, or label.")
+        str, typer.Option("--query", metavar="QUERY", help="The query's number in A, or its label.")
     ] = "1",
     config: ConfigOption = None,
     set_: SetOption = None,
     format: FormatOption = ListFormat.table,
 ) -> None:
-    """Show the plans of one query in two runs next to each other, and what differs in them.
+    """Show how one query's plans in two runs differ.
 
-    Plans are kept by `pilot run --plans`, and by every paired run, with actual rows.
+    The plans are shown side by side. `pilot run --plans` keeps plans; a paired run always does,
+    with actual rows.
 
     \b
     Examples:
@@ -255,25 +255,27 @@ def diff(
 def report(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="Its number, or FOLDER:NUMBER in another home."),
+        typer.Argument(metavar="RUN", help="The run's number, or FOLDER:NUMBER in another home."),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="The page to write, as .html."),
+        typer.Option("--output", "-o", metavar="FILE", help="The .html file to write."),
     ],
     against: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             "--against",
             metavar="RUN",
-            help="Compare it with this run. Default: the one with which it took turns, if any.",
+            help="Compare it with this run. Default: the other run of its pair, if any.",
             show_default=False,
         ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Write a run, or a comparison of two, as one HTML page that needs nothing besides itself.
+    """Write a run, or a comparison of two, as one HTML page.
+
+    The page needs no other files.
 
     \b
     Examples:
@@ -297,7 +299,7 @@ def export(
         Optional[str],  # noqa: UP045
         typer.Argument(
             metavar="[RUN]",
-            help="Its number, or FOLDER:NUMBER in another home (default: the newest run).",
+            help="The run's number, or FOLDER:NUMBER in another home. Default: the newest run.",
             show_default=False,
         ),
     ] = None,
@@ -307,7 +309,7 @@ def export(
             "--output",
             "-o",
             metavar="FILE",
-            help="One table, as .parquet, .csv or .jsonl; or FOLDER/ for all tables.",
+            help="A .parquet, .csv or .jsonl file for one table, or FOLDER/ for all tables.",
             show_default=False,
         ),
     ] = None,
@@ -316,8 +318,8 @@ def export(
         typer.Option(
             "--table",
             metavar="TABLE",
-            help="Which one: results, queries, firings, models, plans or runs. Default: results "
-            "in a file, all of them in a folder.",
+            help="Which table: results, queries, firings, models, plans or runs. Default: results "
+            "for a file, all tables for a folder.",
             show_default=False,
         ),
     ] = None,
@@ -325,7 +327,7 @@ def export(
         Optional[ExportFormat],  # noqa: UP045
         typer.Option(
             "--format",
-            help="The format of the files in a folder: parquet, unless told otherwise.",
+            help="The format of the files in a folder. Default: parquet.",
             show_default=False,
         ),
     ] = None,
@@ -333,7 +335,9 @@ def export(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Write a run as tables for other tools, by a schema that has a version (docs/export.md).
+    """Write a run as tables for other tools.
+
+    The tables have a versioned schema; docs/export.md describes it.
 
     \b
     Examples:
