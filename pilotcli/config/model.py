@@ -56,139 +56,142 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSection:
-    """`database:` the target. Without `dsn` and without PGHOST, PGSERVICE or the like in the
-    environment it is the embedded PostgreSQL under `home`."""
+    """`database:` the database under test (the target). Without `dsn`, and without PGHOST,
+    PGHOSTADDR, PGSERVICE or PGDATABASE in the environment, it is the embedded PostgreSQL under
+    `home`."""
 
     dsn: str | None = _key(None, "string", secret=True)
-    """A libpq connection string or URL of the target; a password is better kept in ~/.pgpass."""
+    """A libpq connection string or URL of the target. Better keep its password in ~/.pgpass."""
     embedded: bool | None = _key(None, "boolean")
-    """true: the embedded server, whatever the environment says; false: never; unset: embedded
-    when neither `dsn` nor a libpq variable (PGHOST, PGHOSTADDR, PGSERVICE, PGDATABASE) is set."""
+    """`true`: use the embedded server, whatever `dsn` and the environment say. `false`: never use
+    it. Unset: use it if neither `dsn` nor PGHOST, PGHOSTADDR, PGSERVICE or PGDATABASE is set."""
     name: str | None = _key(None, "string")
-    """The database to use on the embedded server (default `pilot`). It is created when it is
-    missing only if `setup` is given; a name that does not exist is an error otherwise."""
+    """The database to use, also with a `dsn`. Default on the embedded server: `pilot`. A missing
+    database is an error, except on the embedded server: pilot creates `pilot` there, and any
+    database with a `setup`."""
     postgres_bin: Path | None = _key(None, "path")
-    """A folder with another PostgreSQL's `initdb` and `postgres`, for the embedded server."""
+    """A folder with `initdb` and `postgres` of another PostgreSQL, for the embedded server."""
     settings: Mapping[str, str] = _key(_empty(), "settings")
-    """Server settings of the embedded server, applied when it starts (`shared_buffers: 1GB`)."""
+    """Settings of the embedded server, applied when it starts (`shared_buffers: 1GB`)."""
     session: Mapping[str, str] = _key(_empty(), "settings")
     """Settings of each session that replays queries (`work_mem: 64MB`)."""
     setup: tuple[Path, ...] = _key((), "paths")
-    """SQL files that fill the embedded database, run once, all in one transaction."""
+    """SQL files that fill the embedded database. They run once, all in one transaction."""
     connect_timeout: float = _key(10.0, "duration")
     """Seconds to wait for a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSection:
-    """`store:` where collected data is kept. By default a database beside the target."""
+    """`store:` the database for collected data. By default it is on the target's server."""
 
     dsn: str | None = _key(None, "string", secret=True)
     """A libpq connection string or URL of another server for the store."""
     database: str = _key("pilot_data", "string")
-    """The store's database on the target's server; created when missing. Unused with `dsn`."""
+    """The store's database on the target's server, created if missing. Not used with `dsn`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSection:
-    """`run:` how the workload is replayed; each has an option of `pilot run` of the same name."""
+    """`run:` how to replay the workload. `pilot run` has an option of the same name for each key
+    but `answers`."""
 
     timeout: float | None = _key(None, "duration")
-    """Seconds (or `500ms`, `30s`, `5min`) after which the server ends a query."""
+    """The time after which the server ends a query."""
     reconnect: float = _key(60.0, "duration")
-    """Seconds to wait for a server that has gone away, before the run ends with exit code 4."""
+    """How long to wait for a lost server before the run ends with exit code 4."""
     repeat: int = _key(1, "integer", least=1)
-    """How many times the workload is replayed."""
+    """How many times to replay the workload."""
     warmup: int = _key(0, "integer", least=0)
-    """How many times the workload is replayed before, without events, collection or results."""
+    """How many times to replay the workload first, without events, collection or results."""
     shuffle: bool = _key(False, "boolean")
-    """Replay in random order, another one each round; BEGIN ... COMMIT blocks stay whole."""
+    """Replay in random order, a new one each round. BEGIN ... COMMIT blocks stay whole."""
     seed: int = _key(0, "integer")
     """Seed of the random order."""
     limit: int | None = _key(None, "integer", least=1)
     """Replay only the first queries of the workload."""
     workers: int = _key(1, "integer", least=1, most=1000)
-    """Connections that replay at the same time."""
+    """How many connections replay at the same time."""
     max_failures: int = _key(0, "integer", least=0)
-    """How many queries may fail, time-outs and what others have cancelled included, before the run
-    counts as failed (exit code 1)."""
+    """How many queries may fail before the run counts as failed (exit code 1). Time-outs count, and
+    so do queries that somebody else cancelled."""
     fail_fast: bool = _key(False, "boolean")
-    """Stop at the first query beyond `max_failures`, and at the first event that fails."""
+    """Stop when more than `max_failures` queries have failed, or when an event fails."""
     pretraining: Literal["auto", "always", "never"] = _key(
         "auto", "choice", choices=("auto", "always", "never")
     )
-    """auto: a pretraining that was completed in this `home` with the same class and arguments,
-    and whose model could be loaded, is not repeated; always; never."""
+    """`auto`: skip a pretraining that this `home` has completed with the same class and arguments,
+    if its model could be loaded. `always`: run it again. `never`: skip it."""
     learn: int = _key(0, "integer", least=0)
-    """Of a paired run (`--against`): how many times the driver replays the workload alone before
-    anything is compared, while its events fire. What a driver learns meanwhile would count as noise
-    in the rounds behind."""
+    """In a paired run (`--against`): how many rounds the driver replays alone first, with its
+    events, before pilot compares. Otherwise what the driver learns would look like noise."""
     plans: bool = _key(False, "boolean")
-    """Keep each query's plan in the journal: the first, and each that is another one than before,
-    with the server's own times. Where neither the planner module nor auto_explain is there, each
-    query costs an EXPLAIN more, outside of its time."""
+    """Keep the plans of queries in the journal, with the server's own times: the first plan of
+    each query, and each plan that differs from the one before. Without the planner module and
+    auto_explain, each query costs an extra EXPLAIN, which is not part of its time."""
     answers: bool = _key(False, "boolean")
-    """Keep a digest of each result's rows in the journal, so that runs can be compared by their
-    answers; made outside of a query's time. A paired run (`--against`) always does both."""
+    """Keep a digest of each result's rows in the journal, to compare the answers of runs. It is
+    not part of a query's time. A paired run (`--against`) always keeps plans and digests."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectSection:
-    """`collect:` what is stored about each query, in a table of the store."""
+    """`collect:` what to store about each query, in a table of the store."""
 
     table: str | None = _key(None, "string")
-    """The table; one row a query, with the columns of what is asked for below. Only `max_rows` can
-    stand without it."""
+    """The table. It gets one row per query: `label`, `sql`, `status`, and the columns that you
+    choose below. Only `max_rows` can be set without it."""
     max_rows: int | None = _key(None, "integer", least=0)
-    """Rows of a result beyond so many are counted and not kept, so that a result of any size can
-    be replayed; each query costs some 50 microseconds more. Unset: all are kept until the next
-    query, and one whose result makes pilot grow by more than 4 GiB (half of the machine's memory,
-    if that is less) is cancelled and recorded as an error."""
+    """How many rows of a result to keep. pilot only counts the others, so a result can have any
+    size. Each query costs about 50 microseconds more. Unset: pilot keeps all rows until the next
+    query. It cancels a query whose result needs more than 4 GiB (or half of the machine's memory,
+    if that is less), and records an error."""
     execution_time: bool = _key(True, "boolean")
-    """`execution_time`: seconds, as measured by pilot (send to last row)."""
+    """`execution_time`: seconds from sending the query to its last row, as pilot measured them."""
     physical_plan: bool = _key(False, "boolean")
-    """`physical_plan`: the plan as JSON text; from the query's own execution where the planner
-    module or auto_explain is there, else by one EXPLAIN after the query."""
+    """`physical_plan`: the plan as JSON. With the planner module or auto_explain it comes from the
+    query's own execution, otherwise from one EXPLAIN after the query."""
     actual_rows: bool = _key(False, "boolean")
-    """Actual rows and loops in `physical_plan`. The server counts them, which costs time; where
-    it cannot tell, the plan is without them."""
+    """Add actual rows and loops to `physical_plan`. Counting them costs the server time. If it
+    cannot report them, the plan comes without them."""
     estimated_cost: bool = _key(False, "boolean")
     """`estimated_cost`: the planner's total cost."""
     records: bool = _key(False, "boolean")
-    """`records`: the rows as JSON text."""
+    """`records`: the rows as JSON."""
     server_times: bool = _key(False, "boolean")
-    """`planning_time` and `server_execution_time`: seconds, as the server measured them; null
-    where it does not tell."""
+    """`planning_time` and `server_execution_time`: seconds that the server measured; null if it
+    does not report them."""
     subquery_cards: bool = _key(False, "boolean")
-    """`subquery_2_card`: the planner's rows for every sub-plan query, as JSON text."""
+    """`subquery_2_card`: the planner's row estimate for each sub-plan query, as JSON."""
     buffercache: bool = _key(False, "boolean")
-    """`buffercache`: the number of cached blocks of each relation, as JSON text; one more question
-    to the server a query."""
+    """`buffercache`: the number of cached blocks of each relation, as JSON. Each query costs one
+    more request to the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompatSection:
-    """`compat:` drivers that were written for PilotScope."""
+    """`compat:` for drivers that were written for PilotScope."""
 
     pilotscope: Literal["installed", "ours"] = _key(
         "installed", "choice", choices=("installed", "ours")
     )
-    """What `import pilotscope` means in a driver: installed: PilotScope itself where it is
-    installed, else pilot's own modules of these names; ours: these in any case."""
+    """What `import pilotscope` gives a driver. `installed`: PilotScope if it is installed,
+    otherwise pilot's own modules of the same names. `ours`: always pilot's own modules."""
 
 
 @dataclass(frozen=True, slots=True)
 class SteeringSection:
-    """`steering:` what happens where handlers ask for more than can be done."""
+    """`steering:` what to do if a handler fails, or asks for something that is not possible."""
 
     on_missing: Literal["error", "skip"] = _key("error", "choice", choices=("error", "skip"))
-    """What the server cannot do: error: the query does not run, and is recorded as a
-    `steering_error`; skip: it runs without, which is recorded."""
+    """If the server lacks the ability that a handler needs. `error`: the query does not run, and
+    its status is `steering_error`. `skip`: it runs without that push, and the journal says so."""
     on_error: Literal["error", "native"] = _key("error", "choice", choices=("error", "native"))
-    """A handler that fails, or asks for what the server refuses: error: the query does not run,
-    and is recorded as a `steering_error`; native: it runs unsteered, which is recorded."""
+    """If a handler fails, or the server refuses what it asks for. `error`: the query does not run,
+    and its status is `steering_error`. `native`: it runs unsteered, and the journal says so."""
     planner: Literal["auto", "never"] = _key("auto", "choice", choices=("auto", "never"))
-    """The planner module: auto: built and loaded where it is needed and can be; never."""
+    """The planner module. `auto`: build and load it where it is needed and possible. `never`: do
+    not use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +202,20 @@ class ModelSpec:
     class_path: str
     """`class:` the model, as `package.module.Class` or `path/to/file.py:Class`."""
     args: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Arguments of its constructor; `model_name` is the key unless given."""
+    """Arguments of its constructor. `model_name` is the model's key by default."""
     load: bool | Literal["auto"] | int = "auto"
-    """auto: load the newest checkpoint if there is one; true: it must exist (a model with its own
-    `load_model` is loaded by it); false: begin anew; a number: that version."""
+    """`auto`: load the current checkpoint, if there is one. `true`: it must exist; a model that
+    saves itself is loaded by its own `load_model`. `false`: start without one. A number: load that
+    version."""
     keep: int | None = None
-    """How many checkpoints to keep; the newest stay. Unset: all."""
+    """How many of the newest checkpoints to keep. Unset: all."""
     trust: bool = False
-    """true: also load checkpoints that this home has not saved; to load one runs code that its
-    files may hold."""
+    """`true`: also load checkpoints that this home did not save. Loading one can run code in its
+    files."""
     on_regression: Literal["keep", "rollback"] = "keep"
-    """rollback: when the queries behind an update are measurably slower than the same ones were
-    before it, the version before it is brought back. For models that pilot checkpoints; only
-    queries that run more than once can tell (`run.repeat`)."""
+    """`rollback`: if queries become measurably slower after an update, the version before the
+    update comes back. pilot must save the model's checkpoints, and the queries must run more than
+    once (`run.repeat`). `keep`: the new version stays."""
     mark: Mark | None = None
     class_mark: Mark | None = None
     arg_marks: Mapping[str, Mark] = field(default_factory=dict)
@@ -222,15 +226,15 @@ class EventSpec:
     """One entry of `events:`, in the order in which events fire."""
 
     name: str
-    """Unique; by default the class's name, numbered from the second on (`Collect`, `Collect-2`)."""
+    """A unique name. Default: the class's name, with a number from the second on (`Collect-2`)."""
     class_path: str
     """`class:` the event, as `package.module.Class` or `path/to/file.py:Class`."""
     args: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Arguments of its constructor, besides `config` and the model."""
+    """Arguments of its constructor, except `config` and the model."""
     model: str | None = None
-    """The model of the `models:` section that is passed as `pilot_model` or `bind_pilot_model`."""
+    """A model of the `models:` section, passed as `pilot_model` or `bind_pilot_model`."""
     enabled: bool = True
-    """false: the event is listed and never built."""
+    """`false`: the event is listed, but it is not built and never fires."""
     mark: Mark | None = None
     class_mark: Mark | None = None
     model_mark: Mark | None = None
@@ -260,28 +264,29 @@ class RunConfig:
     base: Path = field(default_factory=Path)
     """The folder that relative paths are relative to; importable for class paths."""
     home: Path = field(default_factory=lambda: Path(".pilot"))
-    """Where pilot keeps server, journal and checkpoints (default: `.pilot` of the current
-    folder)."""
+    """The folder for server, journal and checkpoints. Default: `.pilot` in the current folder."""
     database: DatabaseSection = field(default_factory=DatabaseSection)
     store: StoreSection = field(default_factory=StoreSection)
     run: RunSection = field(default_factory=RunSection)
     workload: tuple[str, ...] = ()
-    """The workload that `pilot run` replays when none is named."""
+    """The workload that `pilot run` replays if its command line names none."""
     collect: CollectSection | None = None
     models: tuple[ModelSpec, ...] = ()
-    """The models, each by its name."""
+    """The models, by their names."""
     events: tuple[EventSpec, ...] = ()
-    """The events, a list in the order in which they fire."""
+    """The list of events. Events that are due at the same time fire in this order."""
     count: Literal["finished", "successful"] = "finished"
-    """`events.count`: which queries events count: all that ended, or those that ended `ok`."""
+    """`events.count`: which queries events count. `finished`: all that ended. `successful`: only
+    those that ended `ok`."""
     event_timeout: float | None = None
-    """`events.timeout`: how long one call of an event may take. One that takes longer is ended, and
-    its firing has failed; where nothing ends it, it is left behind, and does not fire again while
-    it runs. Of a pretraining, this holds for each step of the collection and for the training."""
+    """`events.timeout`: how long one call of an event may take. pilot ends a longer call, and its
+    firing has failed. If the call cannot be ended, pilot goes on without it, and the event does not
+    fire while that call runs. In a pretraining the limit holds for each step of the collection, and
+    for the training."""
     steering: SteeringSection = field(default_factory=SteeringSection)
     compat: CompatSection = field(default_factory=CompatSection)
     handlers: tuple[HandlerSpec, ...] = ()
-    """Push handlers, a list in the order in which they are asked."""
+    """The list of push handlers. pilot asks them in this order."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """Passwords in connection strings, arguments with a secret's name, and values that came from
     environment variables with one; never shown."""
