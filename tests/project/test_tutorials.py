@@ -1,0 +1,60 @@
+"""The tutorials in docs/: their files and commands work as they stand, and print what is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCK = re.compile(r"([^\n]*)\n\n```(\w+)\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"`(\w+\.(?:py|yaml))`[^`]*:\Z")
+
+
+def run(commands: str, folder: Path) -> str:
+    """What the commands of a block print, and behind it the folder in which they end."""
+    done = subprocess.run(
+        ["bash", "-e", "-c", f"{commands}pwd"],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, f"{commands}{done.stdout}"
+    return done.stdout
+
+
+def without_figures(text: str) -> str:
+    return re.sub(r"\d+(\.\d+)?( (µs|ms|s|B|kB)\b)?", "N", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "title"), [("events.md", "a pretraining event")])
+def test_a_tutorial_does_what_it_says(page: str, title: str, tmp_path: Path) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    _, heading, rest = text.partition(f"\n## Tutorial: {title}\n")
+    tutorial = rest.partition("\n## ")[0]
+    assert heading
+    folder, printed, shown = tmp_path, "", 0
+    for before, language, block in BLOCK.findall(tutorial):
+        if language == "sh":
+            *lines, last = run(block, folder).splitlines()
+            printed, folder = "\n".join(lines), Path(last)
+        elif language == "text":
+            for line in block.splitlines():
+                assert without_figures(line) in without_figures(printed), printed
+                shown += 1
+        else:
+            name = FILE.search(before)
+            assert name, f"no file is named above this block: {before}"
+            file = folder / name[1]
+            known = f"{file.read_text()}\n\n" if "Add to" in before else ""
+            file.write_text(known + block)
+    assert shown
