@@ -36,7 +36,9 @@ def without_figures(text: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "title"), [("events.md", "a pretraining event")])
+@pytest.mark.parametrize(
+    ("page", "title"), [("events.md", "a pretraining event"), ("steering.md", "a handler")]
+)
 def test_a_tutorial_does_what_it_says(page: str, title: str, tmp_path: Path) -> None:
     text = (DOCS / page).read_text("utf-8")
     _, heading, rest = text.partition(f"\n## Tutorial: {title}\n")
