@@ -1,4 +1,4 @@
-"""Checkpoints: saves that are killed or fail, and bytes that have changed."""
+"""Checkpoints: killed saves, failed saves, changed bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events that do what events must not: the next query is as if they had not."""
+"""Events that do what they must not: the next query does not notice."""
 
 from __future__ import annotations
 

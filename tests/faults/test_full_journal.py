@@ -1,4 +1,4 @@
-"""The disk of journal and checkpoints is full in mid-run: what was shown is kept, and goes on."""
+"""A full disk for journal and checkpoints: what was shown is kept, and the run can go on."""
 
 from __future__ import annotations
 

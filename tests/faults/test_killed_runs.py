@@ -1,4 +1,4 @@
-"""A run that is killed at any moment, and resumed, comes to what it would have come to."""
+"""A run that is killed at any moment and resumed has the results of an undisturbed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that are lost in mid-run: what runs again, what does not, and what is told."""
+"""Connections lost during a run: what runs again, what does not, and what pilot reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that do not answer, and statements that do not end: a run goes on, or says why not.
+"""Servers that do not answer, statements that do not end: the run goes on or says why not.
 
 None of these tests looks at a clock: without what they test, they would not end.
 """

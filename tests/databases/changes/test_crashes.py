@@ -1,4 +1,4 @@
-"""A pilot may be killed at any step: the next one undoes all that it had changed."""
+"""A pilot is killed at any step: the next one undoes all of its changes to the server."""
 
 from __future__ import annotations
 
