@@ -1,5 +1,5 @@
--- Questions that the people who run a forum ask of its database (see forum_schema.sql).
--- Each statement is one query of the workload; the comment above it is its label.
+-- Questions about a forum, asked by the people who run it. forum_schema.sql makes the data.
+-- Each statement is one query of the workload. The comment `-- name:` above it is its label.
 
 
 -- Who writes, and from where

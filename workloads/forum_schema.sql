@@ -1,17 +1,17 @@
--- The data of a question-and-answer forum, generated inside the server: the demo's database.
+-- The demo's database: a question-and-answer forum. The server generates the data itself.
 --
--- Everything follows from row numbers and hash functions, so every server gets the same rows.
+-- All data comes from row numbers and hash functions, so every server gets the same rows.
 -- Counters are true: a post's score is the sum of its votes, a user's reputation comes from
--- the posts, a tag's post_count counts post_tags.
+-- the posts, and a tag's post_count counts post_tags.
 --
--- The data is skewed and correlated on purpose, as a real forum's is, and in ways that a planner
--- that multiplies selectivities and assumes uniform keys cannot see:
---   * a few users write most posts, comments and votes, and hold the reputation and the badges;
---   * a few posts of each season draw most votes, comments, views, answers and links;
---   * answers have no views of their own, and only questions have tags;
---   * tags come and go with the seasons, and prefer a language;
---   * the city gives the country, and the country nearly gives the language of posts;
---   * votes and comments come soon after the post.
+-- The data is skewed and correlated on purpose, as in a real forum. A planner that multiplies
+-- selectivities and assumes uniform keys cannot see how:
+--   * A few users write most posts, comments and votes, and have most reputation and badges.
+--   * A few posts of each season get most votes, comments, views, answers and links.
+--   * Answers have no views of their own, and only questions have tags.
+--   * Tags come and go with the seasons, and prefer a language.
+--   * The city determines the country. The country nearly determines the language of posts.
+--   * Votes and comments come soon after the post.
 --
 -- Runs in one transaction, on PostgreSQL 13 or newer.
 
@@ -94,8 +94,8 @@ CREATE TABLE links (
     created_at timestamp NOT NULL
 );
 
--- Autovacuum would set visibility bits some time during the first runs, and change plans under
--- whoever compares them; nothing is ever updated here that it would be needed for.
+-- Autovacuum would set visibility bits at some time during the first runs. That would change plans
+-- while you compare them. These tables do not need it, because nothing updates them.
 ALTER TABLE users SET (autovacuum_enabled = off);
 ALTER TABLE posts SET (autovacuum_enabled = off);
 ALTER TABLE comments SET (autovacuum_enabled = off);
@@ -105,37 +105,38 @@ ALTER TABLE tags SET (autovacuum_enabled = off);
 ALTER TABLE post_tags SET (autovacuum_enabled = off);
 ALTER TABLE links SET (autovacuum_enabled = off);
 
--- Building blocks, dropped at the end. Only +, -, * and / on floating-point numbers, which are
--- exact by IEEE 754 everywhere; power() and ln() may differ between C libraries.
+-- Helper functions, dropped at the end. They use only +, -, * and / on floating-point numbers: by
+-- IEEE 754 these give the same result everywhere. power() and ln() can differ between C libraries.
 
--- A number in [0, 1) that depends on n and seed only.
+-- Returns a number in [0, 1) that depends only on n and seed.
 CREATE FUNCTION forum_random(n bigint, seed integer) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS 'SELECT (hashint8extended(n, seed) & 4503599627370495)::double precision
         / 4503599627370496.0';
 
--- Turns a uniform number into one that is mostly small: half of all lie below 1/8.
+-- Turns a uniform number into a mostly small one: half of the results are below 1/8.
 CREATE FUNCTION forum_cube(x double precision) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS 'SELECT x * x * x';
 
--- The post with the given rank of popularity (0 is the highest, of 2,000) in a season (0 to 29).
--- 7919 and 2000 have no common divisor, so that ranks are spread over the season's posts.
+-- Returns the post with a given rank of popularity (0 to 1999, 0 is the highest) in a season (0 to
+-- 29). 7919 and 2000 have no common divisor, so the ranks are spread over the season's posts.
 CREATE FUNCTION forum_post(season integer, rank integer) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS 'SELECT season * 2000 + (rank * 7919) % 2000 + 1';
 
--- The moment at which a share (0 to 1) of the forum's ten years has gone by.
+-- Returns the time at which a share (0 to 1) of the forum's ten years is over.
 CREATE FUNCTION forum_moment(share double precision) RETURNS timestamp
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS 'SELECT timestamp ''2015-01-01'' + floor(share * 315532800.0) * interval ''1 second''';
 
--- A user who has registered by then; the first ones are by far the most active.
+-- Returns a user who is registered after that share of the ten years. The first users are by far the
+-- most active.
 CREATE FUNCTION forum_member(share double precision, x double precision) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS 'SELECT floor((1000.0 + 19000.0 * share) * x)::integer + 1';
 
--- Where a user lives: a row of forum_cities.
+-- Returns where a user lives: a row of forum_cities.
 CREATE FUNCTION forum_city(user_id integer) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS 'SELECT floor(24 * forum_random(user_id, 11) * forum_random(user_id, 12))::integer';
@@ -200,7 +201,8 @@ WITH numbered AS (
            n / 60000.0::double precision AS share
     FROM generate_series(1, 60000) AS n
 ), post AS (
-    -- Two in five are questions; an answer goes to a popular question of this season or the last.
+    -- Two in five posts are questions. An answer is for a popular question of this season or the
+    -- last.
     SELECT n, rank, share,
            CASE WHEN rank % 5 < 2 THEN 'question' ELSE 'answer' END AS kind,
            CASE WHEN rank % 5 >= 2 THEN
@@ -249,8 +251,8 @@ ORDER BY post.n;
 
 ANALYZE posts;
 
--- Five tags at most for a question, one of each fifth of the tags; which tags are in use moves on
--- with the seasons, and each language has its own favourites.
+-- A question has at most five tags, one from each fifth of the tags. The tags in use change with
+-- the seasons, and each language has its favourite tags.
 INSERT INTO post_tags
 SELECT id, 5 * ((season * 2 + favourite + floor(60 * forum_cube(u))::integer) % 60) + slot
 FROM (
@@ -275,7 +277,7 @@ LEFT JOIN (SELECT tag_id, count(*)::integer AS posts FROM post_tags GROUP BY tag
     ON used.tag_id = n
 ORDER BY n;
 
--- Links lead from any question to popular ones of the same season or an earlier one.
+-- A link leads from any question to a popular one of the same season or an earlier one.
 INSERT INTO links
 SELECT n, post_id, related_post_id,
        CASE WHEN forum_random(n, 74) < 40.0 / (rank + 1) THEN 'duplicate' ELSE 'linked' END,
@@ -292,7 +294,7 @@ FROM (
     ) AS drawn
 ) AS link;
 
--- Badges follow activity, gold ones most of all.
+-- Active users get most badges, above all the gold ones.
 INSERT INTO badges
 SELECT n, CASE class WHEN 'gold' THEN forum_member(share, forum_cube(forum_random(n, 83)) / 20)
                      WHEN 'silver' THEN forum_member(share, forum_cube(forum_random(n, 83)) / 3)

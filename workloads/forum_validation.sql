@@ -1,5 +1,5 @@
--- More questions of the same kind as forum.sql's, kept apart from them: the demo's latency model is
--- measured on these and never trained on them, so that its versions can be compared.
+-- More questions like those in forum.sql. The demo measures all versions of its latency model on
+-- these queries and trains no version on them, so that you can compare the versions.
 
 -- name: portuguese-readers
 SELECT u.city, count(DISTINCT v.id) AS votes, count(DISTINCT p.id) AS posts

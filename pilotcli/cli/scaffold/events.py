@@ -1,7 +1,7 @@
-"""The events of this folder: classes that pilot calls between queries.
+"""The events of this folder: pilot calls these classes between queries.
 
-Change them and run again. What an event may be: QueryFinishEvent, WorkloadBeforeEvent,
-PeriodicModelUpdateEvent, PretrainingModelEvent.
+Change them and run again. An event derives from QueryFinishEvent, WorkloadBeforeEvent,
+PeriodicModelUpdateEvent or PretrainingModelEvent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pilotcli import CheckpointedModel, PeriodicModelUpdateEvent, QueryFinishEve
 
 
 class SlowestQuery(QueryFinishEvent):
-    """Says which of the queries since the last time was the slowest."""
+    """Prints the slowest query since the last firing."""
 
     def process(self, db_controller: Any, data_manager: Any) -> None:
         new = data_manager.read_update("observed")
@@ -24,7 +24,7 @@ class SlowestQuery(QueryFinishEvent):
 
 
 class Speed(CheckpointedModel):
-    """How many seconds a unit of the planner's cost takes here; the smallest model there is."""
+    """A very small model: how many seconds one unit of the planner's cost takes."""
 
     def dump(self, folder: Path) -> None:
         (folder / "speed.json").write_text(json.dumps(self.model))
@@ -34,13 +34,13 @@ class Speed(CheckpointedModel):
 
 
 class LearnSpeed(PeriodicModelUpdateEvent):
-    """Learns `Speed` again from all that has been collected."""
+    """Trains `Speed` again on all collected rows."""
 
     def custom_model_update(self, pilot_model: Any, db_controller: Any, data_manager: Any) -> Any:
         seen = data_manager.read_all("observed")
         seen = seen[seen["status"] == "ok"]
         if seen.empty:
-            return None  # nothing to learn from: the model stays as it is
+            return None  # there is nothing to learn from: keep the old model
         seconds_per_cost = float((seen["execution_time"] / seen["estimated_cost"]).median())
         errors = (seen["execution_time"] - seconds_per_cost * seen["estimated_cost"]).abs()
         pilot_model.metrics = {"error_ms": float(errors.median() * 1000)}

@@ -1,4 +1,4 @@
--- A line `-- name:` above a query names it.
+-- A comment line `-- name:` above a query gives it a name.
 
 -- name: orders_a_day
 SELECT day, count(*), sum(amount) FROM orders GROUP BY day ORDER BY day;
