@@ -94,7 +94,7 @@ class StoreSection:
 @dataclass(frozen=True, slots=True)
 class RunSection:
     """`run:` how to replay the workload. `pilot run` has an option of the same name for each key
-    but `answers`."""
+    except `answers`."""
 
     timeout: float | None = _key(None, "duration")
     """The time after which the server ends a query."""
