@@ -126,7 +126,7 @@ class RunJournal:
             row = (usual, others, new_query)
             waiting.append(row)
             kept = len(query.sql) <= LARGE_SQL_CHARS and (
-                self._tail.usual(usual, new_query)
+                self._tail.add_usual(usual, new_query)
                 if others is None
                 else self._tail.add(tails.OTHER, usual + others, new_query)
             )

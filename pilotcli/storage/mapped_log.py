@@ -1,0 +1,96 @@
+"""Files of records that survive a kill: mapped into memory, so that to keep a record is a copy.
+
+A file has its size from the start, and the kernel keeps what was copied into it when the process
+is killed. A power cut may take the last moments.
+
+A record is its length, its kind and a checksum, then its content. Zeros end the file.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["MappedLog", "RecordFormat", "json_content"]
+
+SIZE_BYTES = 1 << 20
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+
+
+class RecordFormat:
+    """How the records of a file are framed; their kind has `kind_bytes` bytes."""
+
+    def __init__(self, kind_bytes: int) -> None:
+        self._head = struct.Struct(f"<I{kind_bytes}sI")
+        self.end = bytes(self._head.size)
+
+    def record(self, content: bytes, kind: bytes = b"") -> bytes:
+        """A record with that content, which must not be empty."""
+        return self._head.pack(len(content), kind, zlib.crc32(content)) + content
+
+    def read(self, path: Path) -> Iterator[tuple[bytes, bytes]]:
+        """Yield kind and content of the records in a file, in the order in which they were
+        written, up to the first incomplete record. Raises `OSError` when it cannot be read."""
+        with path.open("rb") as file:
+            while len(head := file.read(self._head.size)) == self._head.size:
+                size, kind, checksum = self._head.unpack(head)
+                content = file.read(size)
+                if not size or len(content) != size or zlib.crc32(content) != checksum:
+                    return
+                yield kind, content
+
+
+class MappedLog:
+    """One file, made empty for at least `size_bytes` bytes of records; raises `OSError`.
+
+    Not safe for several threads at once: its owner has the lock.
+    """
+
+    def __init__(self, path: Path, format: RecordFormat, size_bytes: int = 0) -> None:
+        self.path = path
+        self._end = format.end
+        self._at = 0
+        self._room = max(SIZE_BYTES - len(self._end), size_bytes)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            # The room is taken now: a full disk must not be met by a copy into memory.
+            os.posix_fallocate(file, 0, self._room + len(self._end))
+            self._map = mmap.mmap(file, self._room + len(self._end))
+        finally:
+            os.close(file)
+
+    def append(self, data: bytes) -> bool:
+        """Add records; returns whether there was room for them."""
+        end = self._at + len(data)
+        if end > self._room:
+            return False
+        self._map[self._at : end + len(self._end)] = data + self._end
+        self._at = end
+        return True
+
+    def fits(self, size_bytes: int) -> bool:
+        """Whether the empty file has room for records of that size."""
+        return size_bytes <= self._room
+
+    def clear(self) -> None:
+        """Forget all records."""
+        self._at = 0
+        self._map[: len(self._end)] = self._end
+
+    def close(self, *, remove: bool) -> None:
+        """Close the file, and `remove` it when nothing in it is needed; safe to call twice."""
+        if self._map.closed:
+            return
+        if remove:
+            self.path.unlink(missing_ok=True)
+        self._map.close()
+
+
+def json_content(values: object) -> bytes:
+    """The content of a record that holds `values` as JSON."""
+    return _encode(values).encode("ascii")
