@@ -31,6 +31,7 @@ from pilotcli.storage.journal.rows import (
 from pilotcli.storage.journal.schema import journal_errors
 from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summary
 from pilotcli.storage.journal.write_ahead import Tail, tail_path
+from pilotcli.storage.writer_thread import WriterThread
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,14 +90,10 @@ class RunJournal:
         self._summary = summary or RunSummary()
         """Of what is committed; guarded by the lock of writing."""
         self._adding = threading.Lock()
-        self._write_lock = threading.Lock()
-        self._wake = threading.Event()
-        self._closing = False
-        self._error: StorageError | None = None
-        self._thread = threading.Thread(
-            target=self._write_regularly, name=f"journal-{run_id}", daemon=True
+        self._background = WriterThread(
+            self._write_waiting, name=f"journal-{run_id}", every_s=BATCH_AGE_S
         )
-        self._thread.start()
+        self._background.start()
 
     def __enter__(self) -> Self:
         return self
@@ -115,8 +112,8 @@ class RunJournal:
         Raises `StorageError` when this result, or one before it, cannot be kept; then this one is
         not in the journal, and never will be.
         """
-        if self._error is not None:
-            self._raise_error()
+        if self._background.error is not None:
+            self._background.raise_error()
         waiting, stored, seq = self._waiting, self._stored, query.seq
         with self._adding:
             self._numbered += 1
@@ -138,7 +135,9 @@ class RunJournal:
             except StorageError as error:
                 if not kept and self._take_back(row):
                     raise
-                self._error = error  # this result is kept, in the tail: the next call raises
+                self._background.error = (
+                    error  # this result is kept, in the tail: the next call raises
+                )
 
     def add_warmed(self, round: int, seq: int) -> None:
         """Record that a query of the warm-up round `round` (from 0) has ended."""
@@ -158,8 +157,8 @@ class RunJournal:
 
     def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
         """Record a firing and the counters that it has set, with all results before it."""
-        if self._error is not None:
-            self._raise_error()
+        if self._background.error is not None:
+            self._background.raise_error()
         row = (
             signal.event,
             signal.kind.value,
@@ -273,13 +272,12 @@ class RunJournal:
 
         Raises `StorageError` when something could not be written, saying where it is then.
         """
-        if self._closing:
+        if self._background.ended:
             return
-        self._closing = True
-        self._wake.set()
-        self._thread.join()
+        self._background.end()
+        self._background.join()
         try:
-            self._error = None
+            self._background.error = None
             self._commit(None)
         except StorageError as error:
             raise StorageError(f"{error.message}; {self._left()}", hint=error.hint) from error
@@ -290,7 +288,7 @@ class RunJournal:
     def _take_back(self, row: _Row) -> bool:
         """Forget a result that neither the tail nor the journal has; False when the thread has
         written it meanwhile."""
-        with self._write_lock, self._adding:
+        with self._background.writing, self._adding:
             for at in range(len(self._waiting) - 1, -1, -1):
                 if self._waiting[at] is row:
                     del self._waiting[at]
@@ -306,27 +304,14 @@ class RunJournal:
             "it with the next pilot"
         )
 
-    def _write_regularly(self) -> None:
-        while not self._closing:
-            self._wake.wait(BATCH_AGE_S)
-            self._wake.clear()
-            waits = self._waiting or self._firings or self._warmed or self._begun is not None
-            if not waits or self._error is not None:
-                continue
-            try:
-                self._commit(None)
-            except StorageError as error:
-                self._error = error
-
-    def _raise_error(self) -> None:
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+    def _write_waiting(self) -> None:
+        if self._waiting or self._firings or self._warmed or self._begun is not None:
+            self._commit(None)
 
     def _commit(self, write: Callable[[], object] | None) -> None:
         """Write the waiting results and firings, then what `write` does, in one transaction."""
-        self._raise_error()
-        with self._write_lock:
+        self._background.raise_error()
+        with self._background.writing:
             # Firings first: those taken here then have all of their results among those taken.
             begun, warmed = self._begun, self._warmed[:]
             firings = self._firings[:]

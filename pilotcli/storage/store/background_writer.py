@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from pilotcli.common.errors import StoreError
 from pilotcli.storage.store.connection import StoreUnreachableError
 from pilotcli.storage.store.unsaved_rows import WaitingRows
+from pilotcli.storage.writer_thread import WriterThread
 
 __all__ = ["Appender"]
 
@@ -40,11 +40,12 @@ class Appender:
         self._kept_rows: Counter[str] = Counter()
         """How many of the waiting rows of each table are in a file too."""
         self._lock = threading.Lock()
-        self._saving = threading.Lock()
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._closed = False
-        self._error: StoreError | None = None
+        self._background = WriterThread(
+            self._save_waiting,
+            name="store-append",
+            every_s=BATCH_AGE_S,
+            retried=(StoreUnreachableError,),
+        )
 
     def keep_in(self, kept: WaitingRows) -> None:
         """Keep rows that have a number in `kept` until the store has them."""
@@ -63,7 +64,7 @@ class Appender:
         before it. Raises what an earlier save in the background raised; the row is taken even
         so."""
         with self._lock:
-            if self._closed:
+            if self._background.ended:
                 raise StoreError("this DataManager was closed")
             if number is not None:
                 self._last = number
@@ -73,22 +74,18 @@ class Appender:
                 self._kept_rows[table] += self._kept is not None
             self._waiting.setdefault(table, []).append(row)
             self._count += 1
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._save_regularly, name="store-append", daemon=True
-                )
-                self._thread.start()
+            self._background.start()
         if self._count >= BATCH_ROWS:
-            self._wake.set()
+            self._background.wake()
             if self._count >= WAITING_ROWS:
                 self.flush()
-        self._raise_error()
+        self._background.raise_error()
 
     def flush(self) -> None:
         """Save all rows taken so far. Raises `StoreError` when that fails, now or before."""
-        if self._count or self._saving.locked():
+        if self._count or self._background.writing.locked():
             self._save_waiting()
-        self._raise_error()
+        self._background.raise_error()
 
     def close(self) -> None:
         """Save what is left and end the thread; safe to call twice.
@@ -97,11 +94,8 @@ class Appender:
         and how many are lost.
         """
         with self._lock:
-            self._closed = True
-            thread = self._thread
-        self._wake.set()
-        if thread is not None:
-            thread.join()
+            self._background.end()
+        self._background.join()
         try:
             self.flush()
             if self._kept is not None:
@@ -127,17 +121,10 @@ class Appender:
             told.append(f"{lost} rows are lost")
         return "; ".join(told)
 
-    def _save_regularly(self) -> None:
-        while not self._closed:
-            self._wake.wait(BATCH_AGE_S)
-            self._wake.clear()
-            with suppress(StoreUnreachableError):
-                self._save_waiting()
-
     def _save_waiting(self) -> None:
         """Save what waits. Raises `StoreUnreachableError`; the rows wait on then."""
         # The lock also makes flush() wait for a save that the thread has begun.
-        with self._saving:
+        with self._background.writing:
             with self._lock:
                 taken, self._waiting, self._count = self._waiting, {}, 0
                 kept, self._kept_rows = self._kept_rows, Counter()
@@ -167,9 +154,4 @@ class Appender:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver's row raises is told later
             message = f"{len(rows)} rows for the table {table!r} are lost: {error}"
-            self._error = StoreError(message, hint=getattr(error, "hint", None))
-
-    def _raise_error(self) -> None:
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+            self._background.error = StoreError(message, hint=getattr(error, "hint", None))

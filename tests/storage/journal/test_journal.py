@@ -378,7 +378,7 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(journal: Journal)
     run._connection.execute(f"PRAGMA max_page_count = {pages}")
     for seq in range(1, 500):
         run.add_result(query(seq, "SELECT '" + "x" * 1000 + "'"), result(seq))
-    while run._error is None:
+    while run._background.error is None:
         threading.Event().wait(0.01)
     with pytest.raises(StorageError, match="full"):
         run.add_result(query(501), result(501))

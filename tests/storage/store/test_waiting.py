@@ -54,7 +54,7 @@ def test_a_row_is_taken_also_by_the_call_that_tells_of_rows_refused_before(tmp_p
     store.back = True
     appender = Appender(store.save)
     appender.keep_in(WaitingRows(tmp_path, 1))
-    appender._error = StoreError("1 rows for the table 'refused' are lost")
+    appender._background.error = StoreError("1 rows for the table 'refused' are lost")
     with pytest.raises(StoreError, match="are lost"):
         appended(appender, 1)
     appender.close()
