@@ -138,7 +138,8 @@ class Appender:
             finally:
                 self._put_back(taken, kept)
             if self._kept is not None:
-                self._kept.forget(file)
+                with self._lock:
+                    self._kept.forget(file)
 
     def _put_back(self, taken: dict[str, list[Row]], kept: Counter[str]) -> None:
         with self._lock:
