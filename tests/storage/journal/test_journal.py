@@ -22,6 +22,7 @@ from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult,
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal.reader import JournalReader
+from pilotcli.storage.journal.write_ahead import read_tail
 from pilotcli.storage.journal.writer import BATCH_ROWS
 
 
@@ -411,6 +412,46 @@ def test_a_call_that_raises_has_not_kept_its_result(journal: Journal) -> None:
     run.close()
     assert taken >= 100
     assert journal.counts(run.run_id) == {"ok": taken}
+
+
+def test_a_result_that_could_not_be_kept_leaves_its_number_to_the_next(journal: Journal) -> None:
+    run = start(journal)
+    run.add_result(query(1), result(1))
+    run.flush()
+    pages = run._connection.execute("PRAGMA page_count").fetchone()[0]
+    run._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageError, match="full"):
+        run.add_result(query(2, "SELECT '" + "x" * 2_000_000 + "'"), result(2))
+    run._connection.execute("PRAGMA max_page_count = 100000")
+    run.add_result(query(3), result(3))
+    run.finish("interrupted", 130, {})
+    run.close()
+    again, past = journal.resume_run(run.run_id)
+    again.close()
+    assert past.results == 2
+
+
+def test_what_comes_in_during_a_write_stays_in_the_tail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pilotcli.storage.journal.writer.BATCH_AGE_S", 3600.0)
+    with Journal.open(tmp_path) as journal, start(journal) as run:
+        late = iter([2])
+
+        def at_commit(statement: str) -> None:
+            if statement == "COMMIT":
+                for seq in late:
+                    run.add_result(query(seq), result(seq))
+
+        run.add_result(query(1), result(1))
+        run._connection.set_trace_callback(at_commit)
+        run.flush()
+        assert journal.counts(run.run_id) == {"ok": 1}
+        kept = [record.values[:2] for record in read_tail(tmp_path / "run-1.tail")]
+        assert (2, 2) in kept
+        run.flush()
+        assert not list(read_tail(tmp_path / "run-1.tail"))
+        assert journal.counts(run.run_id) == {"ok": 2}
 
 
 def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -84,3 +84,26 @@ def test_rows_that_cannot_be_saved_are_told_as_waiting_or_lost(tmp_path: Path) -
         appender.close()
     appender.close()
     assert len(WaitingRows(tmp_path, 1).left()) == 2
+
+
+def test_rows_taken_during_a_failed_save_come_after_those_it_puts_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pilotcli.storage.store.background_writer.BATCH_AGE_S", 3600.0)
+    store = Away()
+
+    def save(table: str, rows: list[Mapping[str, Any]], last: int | None) -> None:
+        if not store.back:
+            appended(appender, 3)
+        store.save(table, rows, last)
+
+    appender = Appender(save)
+    appender.keep_in(WaitingRows(tmp_path, 1))
+    appended(appender, 1)
+    appended(appender, 2)
+    with pytest.raises(StoreUnreachableError):
+        appender.flush()
+    assert [one.number for one in WaitingRows(tmp_path, 1).left()] == [1, 2, 3]
+    store.back = True
+    appender.close()
+    assert [row["n"] for row in store.rows] == [1, 2, 3]
