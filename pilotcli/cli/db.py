@@ -160,7 +160,7 @@ def undo(
         return
     outcomes = undo_pending(loaded, err)
     show_changes(outcomes, format.value)
-    if any(one.status in ("left", "unknown") for one in outcomes):
+    if any(one.status == "left" for one in outcomes):
         raise typer.Exit(1)
 
 

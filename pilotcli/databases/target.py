@@ -63,10 +63,9 @@ class PostgresTarget:
         """Open a session with the server's own settings, without the config's."""
         return self._sessions.open_plain()
 
-    def undo_left(self, *, elsewhere: bool = False) -> list[Undone]:
-        """Undo changes that pilots have left on this server when they were killed; with
-        `elsewhere` also those of pilots on other machines. Raises `DatabaseError`."""
-        left = self.changes.of_the_dead(elsewhere=elsewhere)
+    def undo_left(self) -> list[Undone]:
+        """Undo changes that killed pilots have left on this server. Raises `DatabaseError`."""
+        left = self.changes.of_the_dead()
         return self.knobs.undo(left, lambda: self.changes.undo_left(left)) if left else []
 
     def has_changes(self) -> bool:
@@ -103,11 +102,14 @@ class PostgresTarget:
         try:
             undone = self._undo_own()
         finally:
-            self.changes.end()
+            self.changes.release_claims()
             release, self._release = self._release, None
-            if release is not None:
-                release()
-            self.changes.settled(undone)
+            try:
+                if release is not None:
+                    release()
+                self.changes.settled(undone)
+            finally:
+                self.changes.end()
 
     def _undo_own(self) -> Sequence[Undone]:
         try:

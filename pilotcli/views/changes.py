@@ -29,13 +29,7 @@ def show_changes(changes: Sequence[PendingChange], format: str) -> None:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.made_at))
         out(f"{change.change_id:>4}  {one.status:<8}  {clean(_what(change))}")
         database = f", database {change.database}" if change.database else ""
-        out(f"      {made} by {_owner(one)}, {clean(change.place)}{database}")
-
-
-def _owner(one: PendingChange) -> str:
-    owner = one.change.owner
-    where = f" on {owner.host}" if one.status == "unknown" else ""
-    return f"process {owner.pid}{where}"
+        out(f"      {made} by process {change.owner.pid}, {clean(change.place)}{database}")
 
 
 def _what(change: Change) -> str:

@@ -77,15 +77,6 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_as_killed(home: Path) -> None:
-    import sqlite3
-
-    connection = sqlite3.connect(home / "journal.db")
-    connection.execute("UPDATE runs SET pid_start = 'another' WHERE run_id = 2")
-    connection.commit()
-    connection.close()
-
-
 def test_models_are_listed(home: Path) -> None:
     header, line = told(home, "models", "list").splitlines()
     assert header.split()[:3] == ["MODEL", "VERSIONS", "VERSION"]
@@ -135,7 +126,6 @@ def test_what_cannot_be_done_is_told(home: Path, arguments: tuple[str, ...], mes
 
 
 def test_runs_are_listed_newest_first(home: Path) -> None:
-    run_as_killed(home)
     header, second, first = told(home, "runs", "list").splitlines()
     assert header.split()[:4] == ["RUN", "STARTED", "TOOK", "STATUS"]
     assert re.search(r"^ *2 .* killed +20 +1 +run +forum.sql$", second)

@@ -90,7 +90,7 @@ class Bench:
 
     def forget_owner(self, change_id: int) -> None:
         """Make a change look like one of a pilot that was killed."""
-        self.rewrite_log(f"UPDATE changes SET pid_start = '?' WHERE change_id = {change_id}")
+        self.rewrite_log(f"UPDATE changes SET token = 'gone' WHERE change_id = {change_id}")
 
     def rewrite_log(self, statement: str) -> None:
         """Change the log of changes itself."""

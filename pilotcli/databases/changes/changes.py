@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.common.liveness import Hold
 from pilotcli.databases.changes.autoconf import (
     AutoConf,
     FileAutoConf,
@@ -58,7 +59,8 @@ class Changes:
         self._claim = claim_settings(home, self._connect_by_name)
         self._index_claims: dict[str, Claim] = {}
         self._at_exit = at_exit
-        self._begun = False
+        self._life: Hold | None = None
+        """Held from the first change to the end."""
 
     def make_index(self, session: PostgresSession, name: str, statement: str) -> int:
         """See `objects.make_index`. Raises `CapabilityError` while a pilot of another home changes
@@ -163,24 +165,22 @@ class Changes:
             return []
         return self._undone(changes)
 
-    def of_the_dead(self, *, elsewhere: bool = False) -> list[Change]:
-        """Changes of this server whose pilots have ended without undoing them.
-
-        With `elsewhere` also those of pilots on other machines, of which nobody here can tell.
-        """
-        if not any(self._is_left(one, elsewhere) for one in self.log.pending()):
+    def of_the_dead(self) -> list[Change]:
+        """Changes of this server whose pilots have ended without undoing them."""
+        self.log.remove_left_locks()
+        if not any(map(self.log.is_left, self.log.pending())):
             return []
         with contextlib.closing(self._connect(None)) as session:
             server = self.identity(session)
-        return [one for one in self.log.pending(server) if self._is_left(one, elsewhere)]
+        return list(filter(self.log.is_left, self.log.pending(server)))
 
     def undo_left(self, changes: Sequence[Change]) -> list[Undone]:
         """Undo changes that `of_the_dead` has found; settings are left to be acted on."""
         try:
             return self._undone(changes)
         finally:
-            if not self._begun:
-                self._release()
+            if not self.has_begun:
+                self.release_claims()
 
     def told(self, outcomes: Sequence[Undone]) -> list[Undone]:
         """Tell of these outcomes, and return them."""
@@ -207,13 +207,15 @@ class Changes:
     @property
     def has_begun(self) -> bool:
         """Whether this target has made changes."""
-        return self._begun
+        return self._life is not None
 
     def end(self) -> None:
         """No more changes come from this target, and all are undone that can be."""
-        self._release()
-        if self._begun:
-            self._begun = False
+        self.release_claims()
+        with self._guard:
+            life, self._life = self._life, None
+        if life is not None:
+            life.release()
             atexit.unregister(self._exit)
 
     def _undone(self, changes: Sequence[Change]) -> list[Undone]:
@@ -249,23 +251,21 @@ class Changes:
         with self._guard:
             return [self._claim, *self._index_claims.values()]
 
-    def _release(self) -> None:
+    def release_claims(self) -> None:
+        """Let pilots of other homes change the server's settings and indexes."""
         for claim in self._claims():
             claim.release()
 
     def _connect_by_name(self, database: str) -> PostgresSession:
         return session_to_undo(self._server, database or None)
 
-    def _is_left(self, change: Change, elsewhere: bool) -> bool:
-        return change.owner.is_dead or (elsewhere and not change.owner.on_this_machine)
-
     def _settings(self, changes: Sequence[Change]) -> list[Change]:
         return [one for one in changes if one.kind == "setting"]
 
     def _begin(self) -> None:
         with self._guard:
-            if not self._begun:
-                self._begun = True
+            if self._life is None:
+                self._life = self.log.hold(self.owner)
                 atexit.register(self._exit)
 
     def _exit(self) -> None:
@@ -333,7 +333,7 @@ def mend_stopped_server(home: Path, tell: Tell | None = None) -> Callable[[Path]
 
     def mend(data_dir: Path) -> None:
         log = ChangeLog(home)
-        left = [one for one in log.pending() if one.kind == "setting" and one.owner.is_dead]
+        left = [one for one in log.pending() if one.kind == "setting" and log.is_left(one)]
         server = system_identifier(data_dir) if left else None
         here = [one for one in left if one.server == server]
         if not here:

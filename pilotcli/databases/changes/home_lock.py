@@ -10,13 +10,14 @@ with its pilot, however that ends.
 from __future__ import annotations
 
 import contextlib
-import platform
 import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.common.liveness import this_process
+from pilotcli.config.home import make_home
 from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["Claim", "claim_indexes", "claim_settings"]
@@ -58,9 +59,8 @@ class Claim:
     def __init__(
         self, home: Path, number: int, what: str, open_session: Callable[[], PostgresSession]
     ) -> None:
-        name = f"{platform.node()}:{home.absolute()}".encode("utf-8", "surrogateescape")
         self._class = number
-        self._home = zlib.crc32(name) % 0x7FFF_FFFF + 1
+        self._home_folder = home
         self._what = what
         self._open_session = open_session
         self._session: PostgresSession | None = None
@@ -89,13 +89,14 @@ class Claim:
                 session.close()
 
     def _taken(self) -> PostgresSession:
+        home = _number_of(self._home_folder)
         session = self._open_session()
         try:
             session.execute(f"SELECT pg_advisory_lock({self._class}, {_GATE})")
             others = session.execute(
                 "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted "  # noqa: S608
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-                f"AND classid = {self._class} AND objid NOT IN ({_GATE}, {self._home}) "
+                f"AND classid = {self._class} AND objid NOT IN ({_GATE}, {home}) "
                 "AND objsubid = 2 LIMIT 1"
             ).rows
             if others:
@@ -105,13 +106,25 @@ class Claim:
                     hint="It undoes them when it ends; begin when it has.",
                 )
             session.execute(
-                f"SELECT pg_advisory_lock_shared({self._class}, {self._home}), "
+                f"SELECT pg_advisory_lock_shared({self._class}, {home}), "
                 f"pg_advisory_unlock({self._class}, {_GATE})"
             )
         except BaseException:
             session.close()
             raise
         return session
+
+
+def _number_of(home: Path) -> int:
+    """A number for the folder `home`: the same in all containers that share it on one machine,
+    another for a copy of it, and on another machine."""
+    try:
+        machine = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        machine, _ = this_process()
+    info = make_home(home).stat()
+    name = f"{machine}:{info.st_dev}:{info.st_ino}"
+    return zlib.crc32(name.encode("utf-8", "surrogateescape")) % 0x7FFF_FFFF + 1
 
 
 def _is_alive(session: PostgresSession) -> bool:

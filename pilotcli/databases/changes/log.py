@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.processes import is_running, start_of
+from pilotcli.common.liveness import Hold, hold, is_held, remove_unheld, this_process
 from pilotcli.config.home import create_private, make_home
 
 if TYPE_CHECKING:
@@ -66,34 +64,22 @@ CREATE TABLE IF NOT EXISTS changes (
 
 _COLUMNS = (
     "change_id, server, place, database_oid, database, kind, name, detail, state, lock,"
-    " host, pid, pid_start, token, made_at"
+    " host, pid, token, made_at"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who makes changes: one target of one process. `token` tells the targets apart."""
+    """Who makes changes: one target of one process. `token` says which; the others are shown."""
 
     host: str
     pid: int
-    pid_start: str
     token: str
 
     @classmethod
     def new(cls) -> Owner:
         """An owner in this process."""
-        pid = os.getpid()
-        return cls(socket.gethostname(), pid, start_of(pid), secrets.token_hex(8))
-
-    @property
-    def on_this_machine(self) -> bool:
-        """Whether it can be told if the process still runs."""
-        return self.host == socket.gethostname()
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether it is known that the process has ended."""
-        return self.on_this_machine and not is_running(self.pid, self.pid_start)
+        return cls(*this_process(), secrets.token_hex(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +125,22 @@ class ChangeLog:
     def __init__(self, home: Path) -> None:
         self.path = home / FILE_NAME
         self._home = home
+
+    def hold(self, owner: Owner) -> Hold | None:
+        """The lock that says that `owner` lives; it is held while changes are pending."""
+        make_home(self._home)
+        return hold(self._lock_path(owner))
+
+    def is_left(self, change: Change) -> bool:
+        """Whether the owner of `change` has ended without undoing it."""
+        return not is_held(self._lock_path(change.owner))
+
+    def remove_left_locks(self) -> None:
+        """Remove the locks of owners that were killed."""
+        remove_unheld(self._home.glob("changes-*.lock"))
+
+    def _lock_path(self, owner: Owner) -> Path:
+        return self._home / f"changes-{owner.token}.lock"
 
     def pending(self, server: str | None = None, token: str | None = None) -> list[Change]:
         """What is not undone, in the order in which it was made; creates no file."""
@@ -231,7 +233,8 @@ class _Pen:
         for entry in entries:
             now = time.time()
             told = (server, place, *database, entry.kind, entry.name)
-            whose = (owner.host, owner.pid, owner.pid_start, owner.token)
+            # pid_start is of older pilots, which looked for the process.
+            whose = (owner.host, owner.pid, "", owner.token)
             cursor = self._connection.execute(
                 "INSERT INTO changes (server, place, database_oid, database, kind, name, detail,"
                 " lock, host, pid, pid_start, token, made_at)"

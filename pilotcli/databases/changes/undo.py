@@ -151,7 +151,7 @@ def _undo_in(
 
 
 def _undo_object(session: PostgresSession, log: ChangeLog, change: Change) -> Undone:
-    with _settled(session, change):
+    with _settled(session, log, change):
         # Another pilot may have been quicker: it held the lock until now.
         known = {one.change_id: one for one in log.pending(change.server)}
         if change.change_id not in known:
@@ -169,10 +169,10 @@ def _undo_object(session: PostgresSession, log: ChangeLog, change: Change) -> Un
 
 
 @contextlib.contextmanager
-def _settled(session: PostgresSession, change: Change) -> Iterator[None]:
+def _settled(session: PostgresSession, log: ChangeLog, change: Change) -> Iterator[None]:
     """A transaction in which nobody else makes or undoes this change any more."""
     high, low = change.lock >> 32, change.lock & 0xFFFFFFFF
-    if change.owner.is_dead:
+    if log.is_left(change):
         run(session, _END_LEFT_BEHIND, compose.Literal(high), compose.Literal(low))
     with transaction(session, change.lock):
         yield

@@ -28,21 +28,22 @@ __all__ = [
 class PendingChange:
     """A change that is in the log.
 
-    `status`: `in use`, its pilot runs and undoes it itself; `left`, its pilot has ended; `unknown`,
-    its pilot ran on another machine; `undone`, it was undone now.
+    `status`: `in use`, its pilot runs and undoes it itself; `left`, its pilot has ended; `undone`,
+    it was undone now.
     """
 
     change: Change
-    status: Literal["in use", "left", "unknown", "undone"]
+    status: Literal["in use", "left", "undone"]
 
 
 def pending_changes(config: PilotConfig) -> list[PendingChange]:
     """What is in the log of `config.home`, oldest first; opens no database."""
-    return [PendingChange(one, _status(one)) for one in ChangeLog(config.home).pending()]
+    log = ChangeLog(config.home)
+    return [PendingChange(one, "left" if log.is_left(one) else "in use") for one in log.pending()]
 
 
 def undo_pending(config: PilotConfig, tell: Callable[[str], None]) -> list[PendingChange]:
-    """Undo what ended pilots have left on the server of `config`, also those of other machines.
+    """Undo what ended pilots have left on the server of `config`.
 
     `tell` hears what is done. Returns all changes that were pending before, those of other servers
     included, with what they are now. Raises what `open_postgres` raises.
@@ -51,7 +52,7 @@ def undo_pending(config: PilotConfig, tell: Callable[[str], None]) -> list[Pendi
     if all(one.status == "in use" for one in before):
         return before
     with contextlib.closing(open_postgres(config, tell)) as target:
-        target.undo_left(elsewhere=True)
+        target.undo_left()
     now = {one.change.change_id for one in pending_changes(config)}
     return [
         one if one.change.change_id in now else PendingChange(one.change, "undone")
@@ -88,9 +89,3 @@ def reset_and_forget(home: Path) -> list[Path]:
     if log_of_gone:
         log.forget(log_of_gone)
     return deleted
-
-
-def _status(change: Change) -> Literal["in use", "left", "unknown"]:
-    if not change.owner.on_this_machine:
-        return "unknown"
-    return "left" if change.owner.is_dead else "in use"

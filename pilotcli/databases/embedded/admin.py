@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.databases.embedded.folder import Place
-from pilotcli.databases.embedded.locks import open_lock, try_lock
 from pilotcli.databases.embedded.process import running_pid, stop
 
 __all__ = ["ServerStatus", "Stopped", "reset_servers", "server_statuses", "stop_servers"]
@@ -128,7 +128,7 @@ def _places(home: Path) -> list[Place]:
             if folder.name.isdigit() and folder.is_dir()
         ]
         for place in found:
-            os.close(open_lock(place.users_lock))
+            close_lock(open_lock(place.users_lock))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -146,7 +146,7 @@ def _alone(place: Place) -> Iterator[bool]:
     try:
         yield try_lock(descriptor, fcntl.LOCK_EX)
     finally:
-        os.close(descriptor)
+        close_lock(descriptor)
 
 
 def _status(place: Place) -> ServerStatus:
@@ -182,7 +182,7 @@ def _users(place: Place) -> tuple[int, ...]:
         fields = line.split()
         if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
             pids.add(int(fields[4]))
-    return tuple(sorted(pids))
+    return tuple(sorted(pids - {0}))  # 0: a process of another container
 
 
 def _size_bytes(folder: Path) -> int:

@@ -26,9 +26,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.config.home import create_private, is_own_home, make_home
 from pilotcli.databases.embedded.folder_for_root import link_outside
-from pilotcli.databases.embedded.locks import open_lock, try_lock
 from pilotcli.databases.embedded.os_user import Account, can_walk, server_account
 
 __all__ = ["PORT", "Place", "State", "make_place"]
@@ -110,7 +110,7 @@ class Place:
                 time.sleep(0.005)
             yield
         finally:
-            os.close(descriptor)
+            close_lock(descriptor)
 
     def socket_dir(self, account: Account) -> Path:
         """A folder for the socket that only `account` (and root) can enter; created if needed.
@@ -144,7 +144,7 @@ def make_place(home: Path, major: int) -> Place:
     link = home / "pg" / str(major)
     try:
         place = Place(_made(home, link), major)
-        os.close(open_lock(place.folder / "mutex.lock"))
+        close_lock(open_lock(place.folder / "mutex.lock"))
     except OSError as error:
         raise StorageError(
             f"the folder {link} cannot be used: {os.strerror(error.errno or 0)}",

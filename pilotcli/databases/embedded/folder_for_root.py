@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
-from pilotcli.databases.embedded.locks import open_lock, try_lock
+from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.databases.embedded.os_user import Account, can_walk
 
 __all__ = ["link_outside", "outside_folder"]
@@ -89,7 +89,7 @@ def link_outside(link: Path, account: Account) -> None:
         except FileExistsError:  # another pilot was quicker
             shutil.rmtree(new)
     finally:
-        os.close(lock)
+        close_lock(lock)
 
 
 def _delete_orphan(folder: Path) -> None:
@@ -103,4 +103,4 @@ def _delete_orphan(folder: Path) -> None:
             if try_lock(users, fcntl.LOCK_EX):
                 shutil.rmtree(folder)
         finally:
-            os.close(users)
+            close_lock(users)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, PilotError
+from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
 from pilotcli.databases.embedded.cluster import SUPERUSER, configure, ensure_cluster
 from pilotcli.databases.embedded.folder import PORT, Place, State, make_place
-from pilotcli.databases.embedded.locks import open_lock, try_lock
 from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid, start, stop, wait_until_ready
 
@@ -94,7 +94,7 @@ class EmbeddedServer:
                     share.share()
                 except BaseException:
                     if not share.users:
-                        os.close(share.lock)
+                        close_lock(share.lock)
                     raise
             share.users += 1
             if share.users == 1:
@@ -303,7 +303,7 @@ def _leave(share: _Share) -> None:
                 if state is not None:
                     place.forget_socket_dir(Path(state.socket_dir))
     finally:
-        os.close(share.lock)
+        close_lock(share.lock)
 
 
 @atexit.register

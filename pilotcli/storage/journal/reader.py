@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import platform
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -14,7 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.processes import is_running
 from pilotcli.common.records import (
     EventKind,
     ModelVersion,
@@ -38,6 +36,7 @@ from pilotcli.storage.journal.rows import (
     default_sql,
     steering_report,
 )
+from pilotcli.storage.journal.run_lock import is_alive
 from pilotcli.storage.journal.schema import connect, journal_errors
 from pilotcli.storage.journal.summary import (
     SAVE_AFTER,
@@ -60,7 +59,7 @@ log = logging.getLogger(__name__)
 
 _RUN_COLUMNS = (
     "run_id, kind, workload, config_path, config_text, database, options, started_at, "
-    "finished_at, status, exit_code, summary, host, pid, pid_start"
+    "finished_at, status, exit_code, summary"
 )
 _STEERING = QueryResult._fields.index("steering")
 _FIRINGS = f"SELECT {', '.join(FIRING_COLUMNS)} FROM"
@@ -94,7 +93,7 @@ class JournalReader:
             f"SELECT {self._run_columns()} FROM runs ORDER BY run_id DESC LIMIT ?",  # noqa: S608
             -1 if limit is None else limit,
         )
-        return [_run(row) for row in rows]
+        return [_run(row, self.path.parent) for row in rows]
 
     def run(self, run_id: int | None = None) -> RunRecord:
         """The run `run_id`, or the newest. Raises `StorageError` when there is none."""
@@ -105,7 +104,7 @@ class JournalReader:
             *(() if run_id is None else (run_id,)),
         )
         if rows:
-            return _run(rows[0])
+            return _run(rows[0], self.path.parent)
         if run_id is None:
             raise StorageError(
                 f"there are no runs in {self.path.parent} yet", hint="Begin one: pilot run WORKLOAD"
@@ -430,9 +429,7 @@ def _firing(row: tuple[Any, ...]) -> FiringRecord:
     return FiringRecord(row[0], EventKind(row[1]), *row[2:])
 
 
-def _run(row: tuple[Any, ...]) -> RunRecord:
-    status, (host, pid, pid_start) = row[9], row[12:15]
-    # Nothing is known about the processes of another machine that shares the folder.
-    alive = status == "running" and (host != platform.node() or is_running(pid, pid_start))
-    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive, *row[15:]]
+def _run(row: tuple[Any, ...], home: Path) -> RunRecord:
+    alive = row[9] == "running" and is_alive(home, row[0])
+    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive, *row[12:]]
     return RunRecord(*values)

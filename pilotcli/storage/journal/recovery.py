@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import platform
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.processes import is_running
 from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.rows import (
     FIRING_COLUMNS,
@@ -17,6 +15,7 @@ from pilotcli.storage.journal.rows import (
     QUERY_COLUMNS,
     USUAL_COLUMNS,
 )
+from pilotcli.storage.journal.run_lock import is_alive, remove_left_locks
 from pilotcli.storage.journal.schema import FILE_NAME, connect, journal_errors
 from pilotcli.storage.journal.write_ahead import Record, read_tail
 
@@ -38,16 +37,15 @@ def recover(home: Path) -> None:
             _recover(home, int(number), path)
         except (StorageError, OSError) as error:
             log.warning("the end of run %s is still in %s: %s", number, path, error)
+    remove_left_locks(home)
 
 
 def _recover(home: Path, run_id: int, path: Path) -> None:
     with closing(connect(home)) as connection, journal_errors(home / FILE_NAME):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            found = connection.execute(
-                "SELECT host, pid, pid_start FROM runs WHERE run_id = ?", (run_id,)
-            ).fetchone()
-            if found is None or found[0] != platform.node() or is_running(*found[1:]):
+            found = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            if found is None or is_alive(home, run_id):
                 return
             for record in read_tail(path):
                 _take(connection, run_id, record)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -11,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pilotcli.common.errors import StorageError
-from pilotcli.common.processes import is_running, start_of
+from pilotcli.common.liveness import this_process
 from pilotcli.common.records import STOPPED
+from pilotcli.storage.journal.run_lock import lock_run
 from pilotcli.storage.journal.schema import connect, journal_errors
 from pilotcli.storage.journal.summary import read_summary
 from pilotcli.storage.journal.writer import RunJournal
@@ -95,14 +93,16 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
     `StorageError` when its process still runs.
     """
     connection = connect(path.parent)
+    lock = None
     try:
         with journal_errors(path):
             connection.execute("BEGIN IMMEDIATE")
             try:
-                status, host, pid, pid_start = connection.execute(
-                    "SELECT status, host, pid, pid_start FROM runs WHERE run_id = ?", (run_id,)
+                status, host, pid = connection.execute(
+                    "SELECT status, host, pid FROM runs WHERE run_id = ?", (run_id,)
                 ).fetchone()
-                _refuse_running(run_id, status, host, pid, pid_start)
+                where = "" if host == this_process()[0] else f" on {host}"
+                lock = lock_run(path.parent, run_id, f"process {pid}{where}")
                 stopped = (
                     "FROM results WHERE run_id = ?1 AND status <> 'ok' AND status = 'cancelled' "
                     "AND error = ?2"
@@ -118,8 +118,8 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
                 summary = read_summary(connection, run_id)
                 connection.execute(
                     "UPDATE runs SET status = 'running', finished_at = NULL, exit_code = NULL, "
-                    "host = ?, pid = ?, pid_start = ? WHERE run_id = ?",
-                    (platform.node(), os.getpid(), start_of(os.getpid()), run_id),
+                    "host = ?, pid = ?, pid_start = '' WHERE run_id = ?",
+                    (*this_process(), run_id),
                 )
                 connection.execute(
                     "INSERT INTO resumes VALUES (?, ?, ?, ?)",
@@ -133,6 +133,7 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
             connection,
             path,
             run_id,
+            lock,
             results=past.results,
             firings=past.firings,
             stored=past.texts,
@@ -140,20 +141,7 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
         )
     except BaseException:
         connection.close()
+        if lock is not None:
+            lock.release()
         raise
     return journal, past
-
-
-def _refuse_running(run_id: int, status: str, host: str, pid: int, pid_start: str) -> None:
-    if status != "running":
-        return
-    if host != platform.node():
-        raise StorageError(
-            f"run {run_id} was started on the machine {host}, and may still run there",
-            hint="Resume it on that machine.",
-        )
-    if is_running(pid, pid_start):
-        raise StorageError(
-            f"run {run_id} is still running (process {pid})",
-            hint="Wait for it, or end it with Ctrl-C in its terminal.",
-        )

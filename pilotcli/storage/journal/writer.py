@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.liveness import Hold
 from pilotcli.common.records import ModelVersion, Query, QueryResult, QueryStatus, RunStatus
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import write_ahead as tails
@@ -59,7 +60,7 @@ class RunJournal:
 
     What could not be written stays in the list and is tried again with the next write. An error
     of the thread is raised by the next call as `StorageError`, and again by `close` as long as
-    anything is unwritten.
+    anything is unwritten. `lock` says that the run is alive; `close` releases it.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class RunJournal:
         connection: sqlite3.Connection,
         path: Path,
         run_id: int,
+        lock: Hold,
         *,
         results: int = 0,
         firings: int = 0,
@@ -76,6 +78,7 @@ class RunJournal:
         self.run_id = run_id
         self.path = path
         self._connection = connection
+        self._lock = lock
         self._tail = Tail(tail_path(path.parent, run_id))
         self._waiting: list[_Row] = []
         self._firings: list[tuple[tuple[object, ...], Mapping[str, int]]] = []
@@ -284,6 +287,7 @@ class RunJournal:
         finally:
             self._tail.close(remove=not (self._waiting or self._firings))
             self._connection.close()
+            self._lock.release()
 
     def _take_back(self, row: _Row) -> bool:
         """Forget a result that neither the tail nor the journal has; False when the thread has

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.processes import is_running, start_of
 from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
@@ -268,13 +267,27 @@ def test_a_journal_of_a_newer_pilot_is_left_alone(tmp_path: Path) -> None:
             opening(tmp_path)
 
 
-def test_a_process_that_has_ended_and_was_not_fetched_is_not_running() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        start = start_of(child.pid)
-        assert is_running(child.pid, start)
-        child.kill()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert not is_running(child.pid, start)
+def test_a_run_is_alive_for_as_long_as_its_writer_is_open(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        run = start(journal)
+        assert journal.run(1).alive
+        with pytest.raises(StorageError, match=f"run 1 is still running .process {os.getpid()}.$"):
+            journal.resume_run(1)
+        run.close()
+        assert not journal.run(1).alive
+        again, _ = journal.resume_run(1)
+        assert journal.run(1).alive
+        again.close()
+    assert list(tmp_path.glob("*.lock")) == []
+
+
+def test_the_next_start_removes_the_lock_of_a_killed_run(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        start(journal).close()
+    (tmp_path / "run-1.lock").touch()
+    with Journal.open(tmp_path) as journal:
+        assert not journal.run(1).alive
+    assert list(tmp_path.glob("*.lock")) == []
 
 
 def test_a_reader_that_is_left_halfway_may_outlive_the_journal(tmp_path: Path) -> None:
@@ -344,9 +357,6 @@ def test_a_tail_is_taken_over_once_and_up_to_where_it_is_whole(tmp_path: Path) -
         run._waiting.clear()
         written = tail.read_bytes().rstrip(b"\0") + bytes(9)
         run.close()
-        connection = sqlite3.connect(tmp_path / "journal.db")
-        connection.execute("UPDATE runs SET pid = 0, pid_start = 'long ago'")
-        connection.commit()
         cut = len(written) - 20
         flipped = written[:cut] + bytes([written[cut] ^ 1]) + written[cut + 1 :]
         for damaged in (written[:cut], flipped, written, written):
@@ -355,7 +365,6 @@ def test_a_tail_is_taken_over_once_and_up_to_where_it_is_whole(tmp_path: Path) -
                 found = [one.seq for one in again.results(1)]
                 assert found == ([1, 2] if damaged != written else [1, 2, 3])
             assert not tail.exists()
-        connection.close()
 
 
 def test_a_full_disk_is_told_and_nothing_forgotten(journal: Journal) -> None:

@@ -1,0 +1,182 @@
+"""Whether somebody is alive: whoever lives holds a lock on a file of its own.
+
+The lock is that of flock(2). It belongs to the open file, so the system releases it when its
+process ends, however that ends: also for a process in another container that shares the folder, and
+for one that is dead and was not fetched by its parent (a zombie). Numbers of processes and names of
+machines say none of this; they are for messages.
+
+The holder locks for itself alone (exclusive); who only looks shares the lock for a moment. A file
+that nobody holds means nothing: it is what a killed process has left, and the next one removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import platform
+import stat
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from pilotcli.common.errors import StorageError
+
+__all__ = [
+    "Hold",
+    "close_lock",
+    "hold",
+    "is_held",
+    "open_lock",
+    "remove_unheld",
+    "this_process",
+    "try_lock",
+]
+
+_LOOK_S = 0.001
+_open: set[int] = set()
+"""This process's locks, which a process forked from it must not keep alive."""
+
+
+class Hold:
+    """A lock that this process holds until `release`, or until it ends."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._pid = os.getpid()
+
+    def release(self) -> None:
+        """Remove the file and release the lock; safe to call twice, does nothing after a fork."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0 or self._pid != os.getpid():
+            return
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+        close_lock(descriptor)
+
+
+def hold(path: Path) -> Hold | None:
+    """Lock the file `path`, which is created; None when somebody else holds it.
+
+    Raises `StorageError` when the file cannot be created or opened.
+    """
+    while True:
+        try:
+            descriptor = open_lock(path)
+        except OSError as error:
+            raise StorageError(
+                f"the lock {path} cannot be taken: {error.strerror}",
+                hint=f"Make {path.parent} writable, or delete the file if it is not pilot's.",
+            ) from error
+        if not _took(descriptor):
+            close_lock(descriptor)
+            return None
+        if _is_at(descriptor, path):
+            return Hold(path, descriptor)
+        close_lock(descriptor)  # it was removed before it was locked
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock `path`; True also where this user may not find out."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    try:
+        return not try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def remove_unheld(paths: Iterable[Path]) -> None:
+    """Remove those of the locks `paths` that nobody holds, where this user may."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                # Shared: who wants to hold it meanwhile waits, and finds the file gone.
+                if try_lock(descriptor, fcntl.LOCK_SH) and _is_at(descriptor, path):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def open_lock(path: Path) -> int:
+    """A descriptor to lock `path` with; `close_lock` closes it. The file is created for its owner
+    alone, and for the folder's group where that may write there. No symbolic link is followed.
+
+    Programs that are started, and processes that are forked, do not get the descriptor.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_EXCL, 0o600)
+    except FileExistsError:
+        descriptor = os.open(path, flags, 0o600)
+    else:
+        _share_with_folder(descriptor, path.parent)
+    _open.add(descriptor)
+    return descriptor
+
+
+def close_lock(descriptor: int) -> None:
+    """Close a descriptor of `open_lock`, which releases its lock."""
+    _open.discard(descriptor)
+    os.close(descriptor)
+
+
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Take a lock of `fcntl.LOCK_EX` or `LOCK_SH` kind without waiting; False when it is held."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def this_process() -> tuple[str, int]:
+    """The machine's name and this process's number, for messages."""
+    return platform.node(), os.getpid()
+
+
+def _took(descriptor: int) -> bool:
+    while not try_lock(descriptor, fcntl.LOCK_EX):
+        if not try_lock(descriptor, fcntl.LOCK_SH):
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # somebody only looks
+        time.sleep(_LOOK_S)
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at `path`."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return os.path.samestat(found, os.fstat(descriptor))
+
+
+def _share_with_folder(descriptor: int, folder: Path) -> None:
+    """Let a new file belong to whom its folder belongs to, as far as this user may."""
+    info = folder.stat()
+    if os.geteuid() == 0:
+        os.fchown(descriptor, info.st_uid, info.st_gid)
+    if info.st_mode & stat.S_IWGRP:
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, -1, info.st_gid)
+            os.fchmod(descriptor, 0o660)
+
+
+def _close_in_child() -> None:
+    for descriptor in _open:
+        os.close(descriptor)
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
