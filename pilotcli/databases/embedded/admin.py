@@ -71,7 +71,7 @@ def stop_servers(home: Path) -> list[Stopped]:
             place.pin_file.unlink(missing_ok=True)
             pid = running_pid(place.data_dir)
             with _alone(place) as alone:
-                if pid is not None and alone:
+                if alone:
                     stop(place, pid)
                 users = () if alone else _users(place)
             outcomes.append(Stopped(_version(place), pid is not None, alone, users))
@@ -93,9 +93,7 @@ def reset_servers(home: Path) -> list[Path]:
                     f"the embedded server in {place.folder} is in use (process {users})",
                     hint="Wait until that pilot has ended, or end it.",
                 )
-            pid = running_pid(place.data_dir)
-            if pid is not None:
-                stop(place, pid)
+            stop(place, running_pid(place.data_dir))
             if place.data_dir.exists():
                 _delete(place)
                 deleted.append(place.data_dir)
@@ -108,7 +106,7 @@ def _delete(place: Place) -> None:
     old = place.folder / f"data.old-{secrets.token_hex(4)}"
     try:
         place.data_dir.rename(old)
-        for name in ("state.json", "pinned", "server.log", "server.log.old"):
+        for name in ("state.json", "pinned", "server.log", "server.log.old", "server.lock"):
             (place.folder / name).unlink(missing_ok=True)
         if state is not None:
             place.forget_socket_dir(Path(state.socket_dir))

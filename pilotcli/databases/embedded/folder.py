@@ -7,6 +7,7 @@
     pinned        there while `pilot db start` keeps the server up
     mutex.lock    held while one pilot starts or stops the server
     users.lock    held, shared, by every process that uses the server
+    server.lock   held by the server itself
 
 Where root's server could not reach the folder, `<home>/pg/<major>` is a link to a folder outside.
 """
@@ -76,6 +77,11 @@ class Place:
     def users_lock(self) -> Path:
         """Locked, shared, by every process that uses the server."""
         return self.folder / "users.lock"
+
+    @property
+    def server_lock(self) -> Path:
+        """Held by the server, and by each of its processes that outlives it."""
+        return self.folder / "server.lock"
 
     def read_state(self) -> State | None:
         """How the server was started last; None when that is not known."""

@@ -1,8 +1,9 @@
-"""Starts and stops the server process of a cluster, and tells whether it runs."""
+"""Starts and stops the server process of a cluster, and says whether it runs."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.common.liveness import close_lock, is_held, open_lock, try_lock
 from pilotcli.config.home import create_private
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
@@ -46,7 +48,11 @@ def running_pid(data_dir: Path) -> int | None:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a dead child of this process would look alive
     if Path("/proc/self/cwd").exists():
-        return pid if _works_in(pid, data_dir) else None
+        if _works_in(pid, data_dir):
+            return pid
+        # The file may have the number that a server has in its own container.
+        inner = [one for one in _working_in(data_dir) if _number_inside(one) == pid]
+        return inner[0] if inner else None
     try:
         os.kill(pid, 0)
     except OSError:
@@ -61,6 +67,23 @@ def _works_in(pid: int, folder: Path) -> bool:
         return False
 
 
+def _working_in(folder: Path) -> list[int]:
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+    except OSError:
+        return []
+    return [pid for pid in pids if _works_in(pid, folder)]
+
+
+def _number_inside(pid: int) -> int | None:
+    """The number of a process in its own PID namespace (proc_pid_status(5), NSpid)."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    return None
+
+
 def start(place: Place, binaries: Binaries, account: Account) -> int:
     """Start the server and wait until it takes connections; returns its process id.
 
@@ -72,13 +95,19 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
     program = binaries.program("postgres")
     try:
         create_private(place.log_file)  # the server's errors quote statements
-        with place.log_file.open("ab") as log:
-            process = subprocess.Popen(
-                [str(program), "-D", str(place.data_dir)],
-                **run_as(account, program),
-                stdout=log,
-                stderr=log,
-            )
+        lock = open_lock(place.server_lock)
+        try:
+            try_lock(lock, fcntl.LOCK_EX)
+            with place.log_file.open("ab") as log:
+                process = subprocess.Popen(
+                    [str(program), "-D", str(place.data_dir)],
+                    **run_as(account, program),
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[lock],
+                )
+        finally:
+            close_lock(lock)
     except OSError as error:
         raise StorageError(
             f"the server cannot be started in {place.folder}: {error.strerror}",
@@ -103,7 +132,7 @@ def wait_until_ready(place: Place, pid: int, log_start: int | None = None) -> No
     began = time.monotonic()
     while True:
         lines = _pid_file(place.data_dir)
-        ours = bool(lines) and lines[0].strip() == str(pid)
+        ours = running_pid(place.data_dir) == pid
         if ours and len(lines) > 7 and lines[7].strip() == "ready":
             return
         with contextlib.suppress(ChildProcessError):
@@ -162,16 +191,17 @@ def _rotate_log(log_file: Path) -> int:
 
 
 def _clear_remains(place: Place) -> None:
-    """Make way for a start after a server was killed.
+    """Remove what a killed server has left, so that the next one can start.
 
-    PostgreSQL does this itself, except when the process id in its lock files belongs to another
-    program by now. Backends that have outlived their server are ended first: they work on the
-    same files.
+    PostgreSQL does this itself, except where the process id in its lock files is that of another
+    program now. Backends that have outlived their server are ended first: they work on the same
+    files. Needs the place's mutex, and that no server runs here. Raises `DatabaseError` when one
+    runs in another container.
     """
-    if not _pid_file(place.data_dir):
+    if not _pid_file(place.data_dir) and not is_held(place.server_lock):
         return
     give_up_at = time.monotonic() + _STOP_PATIENCE_S
-    while orphans := [pid for pid in _all_pids() if _works_in(pid, place.data_dir)]:
+    while orphans := _working_in(place.data_dir):
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGQUIT)
@@ -181,6 +211,11 @@ def _clear_remains(place: Place) -> None:
                 hint="End them with `kill -9`, then start again.",
             )
         time.sleep(0.02)
+    if is_held(place.server_lock):
+        raise DatabaseError(
+            f"the server in {place.folder} runs in another container",
+            hint="Stop it there, or use another folder with `home:`.",
+        )
     state = place.read_state()
     if Path("/proc/self/cwd").exists() and state is not None:
         for path in (
@@ -190,18 +225,15 @@ def _clear_remains(place: Place) -> None:
             path.unlink(missing_ok=True)
 
 
-def _all_pids() -> list[int]:
-    try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
-    except OSError:
-        return []
-
-
-def stop(place: Place, pid: int) -> None:
+def stop(place: Place, pid: int | None) -> None:
     """Stop the server: roll back what is open, write a checkpoint, end (a fast shutdown).
 
-    Needs the place's mutex. Raises `DatabaseError` when it does not end within a minute.
+    Without a process id, remove what a killed server has left. Needs the place's mutex. Raises
+    `DatabaseError` when the server does not end within a minute, or runs in another container.
     """
+    if pid is None:
+        _clear_remains(place)
+        return
     try:
         os.kill(pid, signal.SIGINT)
     except ProcessLookupError:

@@ -260,8 +260,7 @@ def _running(
             return state
         _refuse_if_used(share, state, settings)
         step("restarting PostgreSQL with the config's settings")
-    if pid is not None:
-        stop(place, pid)
+    stop(place, pid)
     account = server_account(place.data_dir)
     binaries = readable_for(binaries, account)
     if not place.data_dir.exists():

@@ -12,6 +12,7 @@ from typing import Protocol
 from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.os_user import Account, server_account
+from pilotcli.databases.embedded.process import running_pid
 from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.session.session import PostgresSession
 
@@ -175,8 +176,9 @@ def find_local_power(session: PostgresSession, home: Path) -> LocalPower:
         raise _cannot(f"it runs on {host}")
     data_dir = Path(shown)
     try:
-        pid = int((data_dir / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
-        if not Path(f"/proc/{pid}/cwd").samefile(data_dir):
+        (data_dir / "postmaster.pid").stat()
+        pid = running_pid(data_dir)
+        if pid is None:
             raise _cannot("its process is not one of this machine")
         owner = server_account(data_dir)
         if os.geteuid() not in (0, data_dir.stat().st_uid):

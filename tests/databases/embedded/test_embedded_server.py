@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import psycopg2
 import pytest
 
 from pilotcli.common.errors import DatabaseError, StorageError, UsageError
+from pilotcli.common.liveness import is_held
 from pilotcli.databases.embedded import (
     EmbeddedServer,
     reset_servers,
@@ -291,6 +294,52 @@ def test_stop_and_reset_leave_a_used_server_alone(home: Path, holder: Callable[[
     assert pid_in(home) == other.server_pid
     other.let_go()
     assert pid_in(home) is None
+
+
+PINNED = """
+import sys
+from pathlib import Path
+from pilotcli.databases.embedded import EmbeddedServer
+with EmbeddedServer.acquire(Path(sys.argv[1])) as server:
+    server.pin()
+print("pinned", flush=True)
+sys.stdin.readline()
+"""
+BESIDE = """
+import sys
+from pathlib import Path
+from pilotcli.common.errors import DatabaseError
+from pilotcli.databases.embedded import EmbeddedServer, reset_servers, stop_servers
+for work in (EmbeddedServer.acquire, reset_servers, stop_servers):
+    try:
+        work(Path(sys.argv[1]))
+    except DatabaseError as error:
+        print(error.message[error.message.index("runs"):])
+"""
+
+
+def test_a_server_of_another_container_is_left_alone(home: Path) -> None:
+    unshare = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], check=False).returncode:
+        pytest.skip("this user may not make a PID namespace")
+    command = [*unshare, sys.executable, "-c", PINNED, str(home)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "pinned\n"
+        beside = [*unshare, sys.executable, "-c", BESIDE, str(home)]
+        done = subprocess.run(beside, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.stdout.splitlines() == ["runs in another container"] * 3, done.stderr
+        (lock,) = home.glob("pg/*/server.lock")
+        assert is_held(lock)
+        with EmbeddedServer.acquire(home) as server:  # its processes are seen from here
+            assert server_statuses(home)[0].pid == server.pid is not None
+        other.kill()  # and with it the namespace, the server too
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+    with EmbeddedServer.acquire(home) as server:
+        assert server.pid is not None
+    assert stop_servers(home)[0].stopped
 
 
 def test_reset_deletes_the_data_and_nothing_else(home: Path) -> None:
