@@ -298,7 +298,7 @@ class Reader:
         if not colon:
             module, _, name = text.rpartition(".")
         if not module or not name.isidentifier():
-            self._problems.add(f"{what}: {text!r} is no path of a class", keys["class"], hint=hint)
+            self._problems.add(f"{what}: {text!r} is not a class path", keys["class"], hint=hint)
             return None
         if keys["class"].overridden and (module.endswith(".py") or "/" in module):
             return f"{Path(self._cwd, module)}:{name}"

@@ -1,4 +1,4 @@
-"""From the class paths of a config to models and events, checked before anything runs."""
+"""Imports the classes of a config, checks their arguments, and makes models and events of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pilotcli.events.base import Event
 from pilotcli.events.model import PilotModel
 from pilotcli.plugins.aliases import install
 from pilotcli.plugins.checks import Spec, argument_problems, load_class, noun_of
-from pilotcli.plugins.importing import told
+from pilotcli.plugins.importing import describe_error
 from pilotcli.plugins.signatures import Signature
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.steering.handlers import BasePushHandler
@@ -27,7 +27,7 @@ __all__ = ["BuiltEvent", "Plugins", "check_plugins"]
 
 @dataclass(frozen=True, slots=True)
 class BuiltEvent:
-    """An event and the entry of the config that it was built from."""
+    """An event, and the entry of the config that it was made from."""
 
     spec: EventSpec
     event: Event
@@ -35,7 +35,7 @@ class BuiltEvent:
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """The classes of a config, each found and known to take its arguments."""
+    """The classes of a config, imported and with checked arguments."""
 
     base: Path
     models: Mapping[str, tuple[ModelSpec, type[PilotModel]]]
@@ -44,47 +44,50 @@ class Plugins:
     secrets: frozenset[str] = frozenset()
 
     def build_models(self) -> dict[str, PilotModel]:
-        """A new model for each entry of `models:`, by its key. Raises `PluginError`."""
+        """Returns a new model for each entry of `models:`, by name. Raises `PluginError`."""
         built = {}
         for name, (spec, cls) in self.models.items():
             arguments = dict(spec.args)
             parameter = Signature(cls).first("model_name", arguments)
             if parameter is not None:
                 arguments.setdefault(parameter, name)
-            built[name] = self._built(spec, cls, arguments)
+            built[name] = self._build(spec, cls, arguments)
         return built
 
     def build_events(
         self, config: PilotConfig, models: Mapping[str, PilotModel]
     ) -> tuple[BuiltEvent, ...]:
-        """A new event for each enabled entry of `events:`, in its order. Raises `PluginError`."""
+        """Returns a new event for each enabled entry of `events:`, in order.
+
+        Raises `PluginError`.
+        """
         return tuple(
-            BuiltEvent(spec, self._built(spec, cls, _arguments(spec, cls, config, models)))
+            BuiltEvent(spec, self._build(spec, cls, _arguments(spec, cls, config, models)))
             for spec, cls in self.events
         )
 
     def build_handlers(
         self, config: PilotConfig, models: Mapping[str, PilotModel]
     ) -> tuple[BasePushHandler, ...]:
-        """A new handler for each entry of `handlers:`, in its order. Raises `PluginError`."""
+        """Returns a new handler for each entry of `handlers:`, in order. Raises `PluginError`."""
         return tuple(
-            self._built(spec, cls, _arguments(spec, cls, config, models))
+            self._build(spec, cls, _arguments(spec, cls, config, models))
             for spec, cls in self.handlers
         )
 
     def scheduler(self) -> type[PilotScheduler]:
-        """The scheduler that the drivers' classes expect: their config, their controller and their
-        data manager are what comes with it."""
-        wanted = [cls.scheduler for _, cls in self.events]
-        wanted += [cls.scheduler for _, cls in self.handlers]
-        path = next((one for one in wanted if one is not None), None)
+        """Returns the scheduler class that the events and handlers expect. The kinds of config,
+        controller and data manager that they get depend on it."""
+        paths = [cls.scheduler for _, cls in self.events]
+        paths += [cls.scheduler for _, cls in self.handlers]
+        path = next((path for path in paths if path is not None), None)
         if path is None:
             return PilotScheduler
         module, _, name = path.partition(":")
-        found: type[PilotScheduler] = getattr(importlib.import_module(module), name)
-        return found
+        scheduler: type[PilotScheduler] = getattr(importlib.import_module(module), name)
+        return scheduler
 
-    def _built(self, spec: Spec, cls: type[Any], arguments: Mapping[str, Any]) -> Any:
+    def _build(self, spec: Spec, cls: type[Any], arguments: Mapping[str, Any]) -> Any:
         what = f"the {noun_of(spec)} {spec.name!r}"
         try:
             return Signature(cls).call(cls, arguments)
@@ -92,13 +95,13 @@ class Plugins:
             text = str(problem_at(spec.mark, f"{what}: {self._masked(exc.message, spec)}"))
             raise PluginError(text, hint=exc.hint) from exc
         except (Exception, SystemExit) as exc:
-            why = self._masked(told(exc, [self.base]), spec)
+            why = self._masked(describe_error(exc, [self.base]), spec)
             message = f"{what} cannot be built, {cls.__name__}() raised {why}"
             text = str(problem_at(spec.mark, message))
             raise PluginError(text, hint="--debug shows the traceback.") from exc
 
     def _masked(self, text: str, spec: Spec) -> str:
-        """What a constructor says, without the secrets that it was given."""
+        """Returns a constructor's message without the secrets among its arguments."""
         return str(masked(text, secrets=self.secrets | secrets_in(spec.args)))
 
 
@@ -108,7 +111,7 @@ def _arguments(
     config: PilotConfig,
     models: Mapping[str, PilotModel],
 ) -> dict[str, Any]:
-    """What an event's or a handler's constructor is given."""
+    """Returns the arguments for the constructor of an event or a handler."""
     signature = Signature(cls)
     arguments = dict(spec.args)
     parameter = signature.first("config", arguments)
@@ -121,13 +124,13 @@ def _arguments(
 
 
 def check_plugins(config: RunConfig) -> Plugins:
-    """Import every class that `config` names and check its arguments; events that are not enabled
-    are left out. Raises `ConfigError` with all that is wrong, the first exception as its cause."""
+    """Import the classes that `config` names, without those of disabled events, and check their
+    arguments. Raises `ConfigError` with all problems; its cause is the first exception."""
     install(before_installed=config.compat.pilotscope == "ours")
     problems: list[Problem] = []
     causes: list[BaseException] = []
 
-    def checked(spec: Spec) -> type[Any] | None:
+    def check(spec: Spec) -> type[Any] | None:
         try:
             cls = load_class(spec, config.base)
         except PilotError as exc:
@@ -138,12 +141,12 @@ def check_plugins(config: RunConfig) -> Plugins:
         problems.extend(argument_problems(spec, cls))
         return cls
 
-    models = [(one, checked(one)) for one in config.models]
-    events = [(one, checked(one)) for one in config.events if one.enabled]
-    handlers = [(one, checked(one)) for one in config.handlers]
+    models = [(spec, check(spec)) for spec in config.models]
+    events = [(spec, check(spec)) for spec in config.events if spec.enabled]
+    handlers = [(spec, check(spec)) for spec in config.handlers]
     if problems:
-        ordered = sorted(problems, key=lambda one: (one.line is None, one.line, one.column))
-        raise ConfigError(ordered) from next(iter(causes), None)
+        problems.sort(key=lambda problem: (problem.line is None, problem.line, problem.column))
+        raise ConfigError(problems) from next(iter(causes), None)
     return Plugins(
         config.base,
         {spec.name: (spec, cls) for spec, cls in models if cls is not None},

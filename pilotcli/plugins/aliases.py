@@ -1,4 +1,4 @@
-"""`pilotscope`, found as `pilotcli.compat.pilotscope`, for drivers that were written for it."""
+"""Makes `import pilotscope` find `pilotcli.compat.pilotscope`, for drivers of PilotScope."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-__all__ = ["install", "told", "which"]
+__all__ = ["choice", "install", "which"]
 
 _NAME = "pilotscope"
 _HOME = f"pilotcli.compat.{_NAME}"
@@ -49,7 +49,7 @@ class _Aliases(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # The module is complete; importlib has put the alias's spec into it.
+        # The module is complete; importlib has replaced its spec by the alias's.
         module.__spec__ = self._specs.pop(module.__name__)
 
 
@@ -59,16 +59,17 @@ _aliases = _Aliases()
 def install(*, before_installed: bool = False) -> None:
     """Make `pilotscope` importable; safe to call again.
 
-    A real one that is installed is taken first, unless `before_installed`.
+    An installed PilotScope goes first, unless `before_installed`.
     """
     _aliases.before_installed = before_installed
     if _aliases not in sys.meta_path:
-        # Before the others, which would find the modules of this package once more as files.
+        # First, since the other finders would load this package's modules a second time.
         sys.meta_path.insert(0, _aliases)
 
 
-def told() -> str | None:
-    """Which of the two is used, where a driver has imported `pilotscope` and both are there."""
+def choice() -> str | None:
+    """Returns which `pilotscope` a driver has imported, in words, if there are two to choose from;
+    otherwise None."""
     if _NAME not in sys.modules or PathFinder.find_spec(_NAME) is None:
         return None
     if which() == "ours":
@@ -77,7 +78,7 @@ def told() -> str | None:
 
 
 def which() -> str:
-    """Which `pilotscope` a driver gets that imports it now: `ours`, `installed` or `none`."""
+    """Returns which `pilotscope` an import finds now: `ours`, `installed` or `none`."""
     known = sys.modules.get(_NAME)
     if known is not None:
         return "ours" if known.__name__ == _HOME else "installed"

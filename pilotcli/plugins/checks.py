@@ -1,4 +1,4 @@
-"""What can be wrong with a class that a config names, and with the arguments that it gives."""
+"""Checks the classes that a config names, and the arguments that it gives them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ _BASES: dict[type[Any], tuple[type[Any], str]] = {
     EventSpec: (Event, "event"),
     HandlerSpec: (BasePushHandler, "handler"),
 }
-
-
 _DERIVE: dict[type[Any], str] = {
     PilotModel: "A model derives from CheckpointedModel or PilotModel.",
     BasePushHandler: "A push handler derives from HintPushHandler, CardPushHandler, "
@@ -39,36 +37,35 @@ _DERIVE: dict[type[Any], str] = {
 
 
 def noun_of(spec: Spec) -> str:
-    """`event`, `model` or `handler`."""
+    """Returns `event`, `model` or `handler`."""
     return _BASES[type(spec)][1]
 
 
 def load_class(spec: Spec, base: Path) -> type[Any]:
-    """The class of `spec`, imported and known to be of its kind. Raises `PluginError`."""
+    """Returns the class of `spec`, imported and of the right kind. Raises `PluginError`."""
     expected, noun = _BASES[type(spec)]
     cls = load_object(spec.class_path, base)
     if not isinstance(cls, type):
         what = "a function" if inspect.isroutine(cls) else f"a {type(cls).__name__}"
         raise PluginError(
-            f"{spec.class_path} is {what}, no class", hint=f"Name the class of the {noun}."
+            f"{spec.class_path} is {what}, not a class", hint=f"Name the class of the {noun}."
         )
     if expected is Event:
         kind_of(cls)
     elif not issubclass(cls, expected):
-        hint = _DERIVE[expected]
-        raise PluginError(f"{cls.__name__} is no {noun}", hint=hint)
+        raise PluginError(f"{cls.__name__} is not a {noun}", hint=_DERIVE[expected])
     if inspect.isabstract(cls):
         missing = sorted(getattr(cls, "__abstractmethods__", ()))
         methods = "method" if len(missing) == 1 else "methods"
         raise PluginError(
             f"{cls.__name__} is abstract: it lacks the {methods} {', '.join(missing)}",
-            hint=f"Implement {'it' if len(missing) == 1 else 'them'}, or name a subclass that has.",
+            hint=f"Implement the {methods}, or name a subclass that does.",
         )
     return cls
 
 
 def argument_problems(spec: Spec, cls: type[Any]) -> Iterator[Problem]:
-    """What is wrong with the arguments of `spec`, each at its place."""
+    """Yields the problems of the arguments of `spec`, each with its place in the config."""
     signature = Signature(cls)
     name = cls.__name__
     what = f"the {noun_of(spec)} {spec.name!r}"
@@ -76,42 +73,39 @@ def argument_problems(spec: Spec, cls: type[Any]) -> Iterator[Problem]:
     def problem(mark: Mark | None, message: str, hint: str) -> Problem:
         return problem_at(mark or spec.class_mark or spec.mark, f"{what}: {message}", hint)
 
-    by_pilot = {signature.first(_passed_first(spec), spec.args)}
+    first = "model_name" if isinstance(spec, ModelSpec) else "config"
+    by_pilot = {signature.first(first, spec.args)}
     if not isinstance(spec, ModelSpec):
         parameter = signature.model(cls)
         by_pilot.add(parameter)
-        given = [one for one in MODEL_PARAMETERS if one in spec.args and one == parameter]
+        given = parameter if parameter in MODEL_PARAMETERS and parameter in spec.args else None
         if spec.model is not None and parameter is None:
             hint = "Take `model:` out, or give its constructor a parameter pilot_model."
             yield problem(spec.model_mark, f"{name} takes no model", hint)
         elif spec.model is not None and given:
             hint = f"Take it out: `model: {spec.model}` gives it."
-            yield problem(spec.arg_marks.get(given[0]), f"{given[0]} is given twice", hint)
+            yield problem(spec.arg_marks.get(given), f"{given} is given twice", hint)
         elif spec.model is None and not given and parameter and signature.requires(parameter):
             hint = "Name one of the `models:` section: model: my_model"
             yield problem(spec.mark, f"{name} needs a model", hint)
-        elif spec.model is None and given and isinstance(spec.args[given[0]], str):
-            hint = f"Write model: {spec.args[given[0]]} beside `args:`."
-            mark = spec.arg_marks.get(given[0])
-            yield problem(mark, f"{given[0]} must be a model, not its name", hint)
-    for one in spec.args:
-        if one not in signature.named and not signature.takes_any:
+        elif spec.model is None and given and isinstance(spec.args[given], str):
+            hint = f"Write model: {spec.args[given]} beside `args:`."
+            yield problem(spec.arg_marks.get(given), f"{given} must be a model, not its name", hint)
+    for argument in spec.args:
+        if argument not in signature.named and not signature.takes_any:
             settable = [known for known in signature.named if known not in by_pilot]
-            hint = did_you_mean(one, settable, listed="It takes")
-            yield problem(spec.arg_marks.get(one), f"{name} takes no argument {one!r}", hint)
-    for one in signature.named:
-        if one not in spec.args and one not in by_pilot and signature.requires(one):
-            hint = f"Give it under args: {{{one}: ...}}"
-            yield problem(spec.mark, f"{name} needs the argument {one!r}", hint)
+            hint = did_you_mean(argument, settable, listed="It takes")
+            mark = spec.arg_marks.get(argument)
+            yield problem(mark, f"{name} takes no argument {argument!r}", hint)
+    for parameter in signature.named:
+        if not (parameter in spec.args or parameter in by_pilot) and signature.requires(parameter):
+            hint = f"Give it under args: {{{parameter}: ...}}"
+            yield problem(spec.mark, f"{name} needs the argument {parameter!r}", hint)
     interval = spec.args.get("interval_count", 1)
     if issubclass(cls, QueryFinishEvent) and not _is_count(interval):
         message = f"interval_count must be a whole number from 1 on, not {interval!r}"
         hint = "An event fires after every interval_count finished queries."
         yield problem(spec.arg_marks.get("interval_count"), message, hint)
-
-
-def _passed_first(spec: Spec) -> str:
-    return "model_name" if isinstance(spec, ModelSpec) else "config"
 
 
 def _is_count(value: Any) -> bool:

@@ -1,12 +1,11 @@
-"""From a class path to its class.
+"""Imports the class that a class path names.
 
-`package.module.Class` (or `package.module:Class`) is imported. A module or package of that name
-in the config's folder or the current one is meant before an installed one, except before one of
-Python's own. Nothing else in these folders takes the place of another module: they stand last in
-`sys.path`, so a `yaml.py` of the user's does not break pilot.
+`package.module.Class` (or `package.module:Class`): a module in the config's folder or the current
+folder is preferred to an installed one, but not to one of Python's standard library. Both folders
+are at the end of `sys.path`, so that a `yaml.py` of the user does not break pilot.
 
-`path/to/file.py:Class` is loaded from that file, under a module name that stays the same when the
-config's folder is moved, so that what was pickled can be loaded there.
+`path/to/file.py:Class`: the file is loaded under a module name that stays the same when the
+config's folder is moved, so that pickled objects can be loaded there.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -26,25 +26,25 @@ from typing import Any
 from pilotcli.common.errors import PluginError
 from pilotcli.common.suggestions import did_you_mean
 
-__all__ = ["load_object", "told"]
+__all__ = ["describe_error", "load_object"]
 
 _STAMP = "__pilot_stamp__"
 
 
 def load_object(class_path: str, base: Path) -> Any:
-    """What `class_path` names, relative to `base`. Raises `PluginError`."""
+    """Returns the object that `class_path` names, relative to `base`. Raises `PluginError`."""
     module_path, colon, name = class_path.rpartition(":")
     if not colon:
         module_path, _, name = class_path.rpartition(".")
     if not module_path or not name.isidentifier():
         raise PluginError(
-            f"{class_path!r} is no path of a class",
+            f"{class_path!r} is not a class path",
             hint="Write package.module.Class or path/to/file.py:Class.",
         )
     folders = list(dict.fromkeys([base.absolute(), Path.cwd()]))
     _append_to_path(folders)
     if module_path.endswith(".py") or "/" in module_path:
-        # Unlike Path's, this leaves a ~ before the name of no user: that file does not exist.
+        # Unlike `Path.expanduser`, this does not raise for a ~ before an unknown user.
         module = _file_module(Path(base, os.path.expanduser(module_path)), base)  # noqa: PTH111
     else:
         module = _named_module(module_path, folders)
@@ -52,8 +52,8 @@ def load_object(class_path: str, base: Path) -> Any:
         return getattr(module, name)
     except AttributeError:
         names = [
-            one
-            for one, value in vars(module).items()
+            known
+            for known, value in vars(module).items()
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         hint = did_you_mean(name, names, listed="It has")
@@ -64,7 +64,7 @@ def load_object(class_path: str, base: Path) -> Any:
 
 
 def _append_to_path(folders: Sequence[Path]) -> None:
-    """Make folders importable, behind everything else and for good: a driver may import more of
+    """Add folders to the end of `sys.path`, and leave them there: a driver may import more from
     its folder while it runs."""
     for folder in folders:
         if str(folder) not in sys.path:
@@ -91,7 +91,7 @@ def _named_module(name: str, folders: Sequence[Path]) -> ModuleType:
 
 
 def _prefer_own(top: str, folders: Sequence[Path]) -> None:
-    """Import the top-level module `top` from the user's folders, where it is there."""
+    """Import the top-level module `top` from the user's folders, if they have it."""
     spec = _own_spec(top, folders)
     if spec is None or spec.origin is None or spec.loader is None:
         return
@@ -108,13 +108,14 @@ def _prefer_own(top: str, folders: Sequence[Path]) -> None:
                 f"the name {top!r} is taken by {_file_of(known) or 'another module'}",
                 hint=f"Name the file instead: {Path(spec.origin).name}:Class",
             )
-        for name in [one for one in sys.modules if one == top or one.startswith(f"{top}.")]:
-            del sys.modules[name]
+        for name in list(sys.modules):
+            if name == top or name.startswith(f"{top}."):
+                del sys.modules[name]
     _execute(top, spec, stamp)
 
 
 def _own_spec(top: str, folders: Sequence[Path]) -> ModuleSpec | None:
-    """Where the user's own module `top` is; a folder without `__init__.py` is no module here."""
+    """Finds the user's own module `top`; a folder without `__init__.py` is not taken as one."""
     if top in sys.stdlib_module_names or top == "pilotcli":
         return None
     spec = PathFinder.find_spec(top, [str(folder) for folder in folders])
@@ -134,7 +135,7 @@ def _file_of(module: ModuleType) -> Path | None:
 def _file_module(path: Path, base: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
-        siblings = [one.name for one in path.parent.glob("*.py")]
+        siblings = [file.name for file in path.parent.glob("*.py")]
         raise PluginError(
             f"there is no file {path}",
             hint=did_you_mean(path.name, siblings, listed="That folder has"),
@@ -146,7 +147,7 @@ def _file_module(path: Path, base: Path) -> ModuleType:
         return known
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise PluginError(f"{path} is no Python file", hint="Its name must end in .py.")
+        raise PluginError(f"{path} is not a Python file", hint="Its name must end in .py.")
     _append_to_path([path.parent])
     try:
         return _execute(name, spec, stamp)
@@ -155,17 +156,17 @@ def _file_module(path: Path, base: Path) -> ModuleType:
 
 
 def _module_name(path: Path, base: Path) -> str:
-    """One name for one file, so that what it defines is the same class however it is named."""
+    """Returns the module name of a file: always the same, however the class path is written."""
     try:
         place = path.relative_to(base).as_posix()
     except ValueError:
         place = str(path)
-    stem = "".join(one if one.isalnum() and one.isascii() else "_" for one in path.stem)
+    stem = re.sub(r"[^a-zA-Z0-9]", "_", path.stem)
     return f"pilot_file_{stem}_{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
-    """Changes when the file does, or when another file bears its module's name."""
+    """Returns a value that changes with the file, and differs from another file's."""
     state = path.stat()
     return (str(path.resolve()), state.st_mtime_ns, state.st_size)
 
@@ -190,12 +191,12 @@ def _import_failure(what: str, exc: BaseException, folders: Sequence[Path]) -> P
     hint = "--debug shows the traceback."
     if isinstance(exc, ModuleNotFoundError) and exc.name is not None:
         hint = f"Install {exc.name!r} into the environment that pilot runs in ({sys.prefix})."
-    return PluginError(f"{what} cannot be imported: {told(exc, folders)}", hint=hint)
+    return PluginError(f"{what} cannot be imported: {describe_error(exc, folders)}", hint=hint)
 
 
-def told(exc: BaseException, folders: Sequence[Path] = ()) -> str:
-    """An exception in one line, with the place in the user's code where it was raised: the
-    innermost within `folders`, or else the innermost outside of pilot and of Python's importing."""
+def describe_error(exc: BaseException, folders: Sequence[Path] = ()) -> str:
+    """Returns an exception in one line, with the innermost place within `folders`, or else the
+    innermost place outside of pilot and of Python's import system."""
     text = " ".join(str(exc).split())
     line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, SyntaxError) and exc.filename is not None:
@@ -206,7 +207,7 @@ def told(exc: BaseException, folders: Sequence[Path] = ()) -> str:
         for frame in traceback.extract_tb(exc.__traceback__)
         if not frame.filename.startswith(ours) and "importlib" not in frame.filename
     ]
-    near = [frame for frame in frames if any(_within(frame.filename, one) for one in folders)]
+    near = [frame for frame in frames if any(_within(frame.filename, folder) for folder in folders)]
     place = (near or frames)[-1:]
     return f"{line} ({place[0].filename}:{place[0].lineno})" if place else line
 

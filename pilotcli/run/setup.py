@@ -85,7 +85,7 @@ def prepared(
         # From here on drivers' code runs: their modules, their constructors, their events.
         stack.enter_context(driver_output(bus))
         plugins = check_plugins(config)
-        if (which := aliases.told()) is not None:
+        if (which := aliases.choice()) is not None:
             bus.emit(Notice("info", which))
         journal = Journal.open(make_home(keep_in or config.home))
         stack.enter_context(contextlib.closing(journal))

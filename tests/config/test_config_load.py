@@ -187,7 +187,7 @@ workload: {}
         "pilot.yaml:6:16: run.pretraining cannot be 'allways'\n    Did you mean 'always'?",
         "pilot.yaml:7:11: database must be a mapping of keys, not a list",
         "pilot.yaml:8:10: collect.table is missing",
-        "pilot.yaml:10:14: the model 'a': 'nodots' is no path of a class\n"
+        "pilot.yaml:10:14: the model 'a': 'nodots' is not a class path\n"
         "    Write class: package.module.Class or class: path/to/file.py:Class",
         "pilot.yaml:11:7: the model 'b' has no key 'clas'\n    Did you mean 'class'?",
         "pilot.yaml:12:25: load must be auto, true, false or the number of a version, not 'soon'",

@@ -65,7 +65,7 @@ def test_a_value_of_any_length_is_quoted_in_part(tmp_path: Path) -> None:
         load_config(None, (f"models.run=={'9' * 50_000}",), environ={}, cwd=tmp_path)
     (problem, *_) = refused.value.problems
     assert len(problem.message) < 3_000
-    assert problem.message.endswith("is no path of a class")
+    assert problem.message.endswith("is not a class path")
 
 
 @cases(400)

@@ -338,7 +338,7 @@ handlers:
 """)
     assert [one.partition("\n")[0] for one in problems] == [
         "pilot.yaml:3:12: the handler 'Hints': Hints takes no argument 'deep'",
-        "pilot.yaml:4:5: the handler 'Count': Count is no handler",
+        "pilot.yaml:4:5: the handler 'Count': Count is not a handler",
     ]
 
 

@@ -168,24 +168,24 @@ def test_such_files_do_not_break_the_command(user: Any) -> None:
         ("nowhere.Count", "there is no module 'nowhere'", "config's folder"),
         ("mine.inner.Count", "there is no module 'mine.inner'", "config's folder"),
         ("os.path.nothing", "os.path has no class 'nothing'", "It has: "),
-        ("mine.py:helper", "mine.py:helper is a function, no class", "Name "),
-        ("mine.py:number", "mine.py:number is a int, no class", "Name "),
-        ("mine.py:Model", "Model is no event", "An event derives from "),
-        ("collections.OrderedDict", "OrderedDict is no event", "An event derives from"),
-        ("pilotcli.events.base.Event", "Event is no event", "An event derives from"),
+        ("mine.py:helper", "mine.py:helper is a function, not a class", "Name "),
+        ("mine.py:number", "mine.py:number is a int, not a class", "Name "),
+        ("mine.py:Model", "Model is not an event", "An event derives from "),
+        ("collections.OrderedDict", "OrderedDict is not an event", "An event derives from"),
+        ("pilotcli.events.base.Event", "Event is not an event", "An event derives from"),
         (
             "pilotcli.QueryFinishEvent",
             "QueryFinishEvent is abstract: it lacks the method process",
-            "Implement it, or name a subclass that has.",
+            "Implement the method, or name a subclass that does.",
         ),
         (
             "mine.py:Half",
             "Half is abstract: it lacks the methods custom_model_training, "
             "iterative_data_collection",
-            "Implement them",
+            "Implement the methods",
         ),
         ("folder.d:Count", "there is no module 'folder'", "config's folder"),
-        ("./mine.txt:Count", "{folder}/mine.txt is no Python file", ".py"),
+        ("./mine.txt:Count", "{folder}/mine.txt is not a Python file", ".py"),
     ],
 )
 def test_what_is_no_event(user: Any, path: str, message: str, hint: str) -> None:
@@ -211,10 +211,10 @@ models:
   c: {class: mine.py:Modell}
 """)
     assert problems == [
-        "pilot.yaml:2:6: the model 'a': Count is no model\n"
+        "pilot.yaml:2:6: the model 'a': Count is not a model\n"
         "    A model derives from CheckpointedModel or PilotModel.",
         "pilot.yaml:3:6: the model 'b': Bare is abstract: it lacks the methods dump, restore\n"
-        "    Implement them, or name a subclass that has.",
+        "    Implement the methods, or name a subclass that does.",
         "pilot.yaml:4:14: the model 'c': mine.py has no class 'Modell'\n    Did you mean 'Model'?",
     ]
 
@@ -278,7 +278,7 @@ models:
         "pilot.yaml:2:5: the event 'Nothing': mine.py has no class 'Nothing'",
         "pilot.yaml:3:5: the event 'Takes': Takes needs the argument 'depth'",
         "pilot.yaml:4:12: the event 'Takes': Takes takes no argument 'dept'",
-        "pilot.yaml:6:6: the model 'm': Takes is no model",
+        "pilot.yaml:6:6: the model 'm': Takes is not a model",
     ]
 
 

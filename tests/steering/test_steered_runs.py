@@ -172,7 +172,7 @@ def test_a_class_that_is_no_handler_is_refused_before_the_run(steered: Project) 
     steered.config("handlers: ['drivers.py:Nothing']")
     done = steered.command("run", "w.sql")
     assert done.returncode == 2
-    assert "Nothing is no handler" in done.stderr
+    assert "Nothing is not a handler" in done.stderr
 
 
 def test_several_workers_are_steered_alike(steered: Project) -> None:
