@@ -1,21 +1,19 @@
-"""A driver that corrects the planner's cardinalities by what queries turned out to return.
+"""Corrects the planner's cardinalities by the rows that queries really returned.
 
-Three pieces that belong together, and an example of a driver that steers:
+Three classes, and an example of a driver that steers:
 
-- `CardinalityModel` holds what was learned and keeps its versions;
-- `CorrectedCardinalities` is asked before each query, and pushes the corrected rows of its
-  sub-plans;
-- `CardinalityUpdate` learns from the plans that ran, which the config collects with actual rows.
+- `CardinalityModel` holds the corrections and keeps their versions;
+- `CorrectedCardinalities` pushes the corrected rows of a query's sub-plans before it runs;
+- `CardinalityUpdate` learns from executed plans, which the config collects with actual rows.
 
-What was seen is remembered: the same sub-plan query gets the rows that it had. For others the
-planner's estimate is multiplied by learned factors, one for each relation with its predicates and
-one for each pair of joined relations. The factors are what a ridge regression makes of the
-logarithms of the errors seen so far, so that a predicate that misled the planner in one query is
-corrected in all others that have it.
+A sub-plan query that ran before gets its true rows. For others the planner's estimate is multiplied
+by learned factors: one for each relation with its predicates, and one for each pair of joined
+relations. A ridge regression on the logarithms of the errors gives the factors, so that a predicate
+that misled the planner in one query is corrected in all others with that predicate.
 
-How good a version is, is measured before it learns: `q_error` is the geometric mean of the factors
-by which its corrected rows and the true ones differ, over the sub-plans that ran since the version
-before; `planner_q_error` is the same for the planner's own rows.
+The metrics are measured before a version learns: `q_error` is the geometric mean of the factors
+between its corrected rows and the true rows, over the sub-plans that ran since the last version;
+`planner_q_error` is the same for the planner's own rows.
 """
 
 from __future__ import annotations
@@ -60,7 +58,7 @@ _FILE = "corrections.json"
 _REMEMBERED = 100_000
 _RIDGE = 0.3
 _LEAST_FACTOR = math.log(1.2)
-"""Factors nearer to 1 are noise, and are not pushed."""
+"""Factors closer to 1 are noise, and are not pushed."""
 
 Names = frozenset[str]
 
@@ -73,21 +71,24 @@ class SubPlans:
     rows: Mapping[Names, float]
 
     def parts(self, names: Names) -> list[str]:
-        """What a sub-plan's error is made of: its relations and its joined pairs, as keys."""
-        single = [self.keys[one] for name in names if (one := frozenset((name,))) in self.keys]
-        pairs = map(frozenset, combinations(sorted(names), 2))
-        return single + [self.keys[pair] for pair in pairs if pair in self.keys]
+        """Returns the keys of the sub-plan's relations and joined pairs, which cause its error."""
+        sets = [*((name,) for name in names), *combinations(sorted(names), 2)]
+        return [self.keys[part] for part in map(frozenset, sets) if part in self.keys]
 
 
 @dataclass(slots=True)
 class Corrections:
-    """What was learned: true rows by sub-plan query, and the logarithm of each part's factor."""
+    """The learned corrections.
+
+    - `known`: true rows, by sub-plan query;
+    - `factors`: the logarithm of a part's factor, by the part's key (see `SubPlans.parts`).
+    """
 
     known: dict[str, float] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
 
     def corrected(self, plans: SubPlans) -> dict[str, float]:
-        """The rows to push for a query, by sub-plan query; nothing where nothing was learned."""
+        """Returns the rows to push, by sub-plan query, for those that have a correction."""
         pushed = {}
         for names, estimate in plans.rows.items():
             key = plans.keys[names]
@@ -100,32 +101,34 @@ class Corrections:
         return pushed
 
     def log_factor(self, parts: Iterable[str]) -> float:
-        """The logarithm of what an estimate is multiplied by; 0 where nothing is worth a push."""
+        """Returns the logarithm of an estimate's factor; 0 if it is not worth a push."""
         factor = math.fsum(self.factors.get(part, 0.0) for part in parts)
         return max(-20.0, min(20.0, factor)) if abs(factor) > _LEAST_FACTOR else 0.0
 
 
 class CardinalityModel(CheckpointedModel):
-    """Corrects cardinalities; `model` is a `Corrections`, None while nothing was learned."""
+    """Keeps corrections of cardinalities; `model` is a `Corrections`, None before the first."""
 
     def dump(self, folder: Path) -> None:
-        """Write what was learned into `folder`, as one JSON file."""
-        told = {"known": self.model.known, "factors": self.model.factors}
-        (folder / _FILE).write_text(json.dumps(told), encoding="utf-8")
+        """Write the corrections into `folder`, as one JSON file."""
+        stored = {"known": self.model.known, "factors": self.model.factors}
+        (folder / _FILE).write_text(json.dumps(stored), encoding="utf-8")
 
     def restore(self, folder: Path) -> None:
-        """Read it back; raises `CheckpointError`."""
+        """Read the corrections from `folder`. Raises `CheckpointError`."""
         try:
-            told = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-            self.model = Corrections(dict(told["known"]), dict(told["factors"]))
+            stored = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            self.model = Corrections(dict(stored["known"]), dict(stored["factors"]))
         except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise CheckpointError(f"{folder / _FILE} is no file of corrections: {exc}") from exc
+            message = f"{folder / _FILE} is not a file of corrections: {exc}"
+            raise CheckpointError(message) from exc
 
 
 def subplans_of(interactor: PilotDataInteractor, sql: str) -> SubPlans:
-    """The sub-plans of `sql` and the planner's own rows for them; the query does not run.
+    """Returns the sub-plans of `sql` and the planner's own rows for them. The query does not run.
 
-    Raises `CapabilityError` for a query that cannot be analysed.
+    Raises `CapabilityError` for a query that cannot be analysed, `QueryError` for one that the
+    server refuses.
     """
     interactor.pull_subquery_card()
     cards = interactor.execute(sql).subquery_2_card or {}
@@ -135,28 +138,28 @@ def subplans_of(interactor: PilotDataInteractor, sql: str) -> SubPlans:
 
 
 class CorrectedCardinalities(CardPushHandler):
-    """Pushes corrected cardinalities for each query whose sub-plans the model knows about."""
+    """Pushes corrected cardinalities for each query with sub-plans that the model corrects."""
 
     def __init__(self, config: PilotConfig, pilot_model: PilotModel) -> None:
         super().__init__(config)
         self.pilot_model = pilot_model
-        self._subplans = lru_cache(maxsize=4096)(self._looked_up)
+        self._subplans = lru_cache(maxsize=4096)(self._read_subplans)
 
     def acquire_injected_data(self, sql: str) -> Mapping[str, float] | None:
-        """The corrected rows, by sub-plan query; None while nothing was learned."""
-        learned = self.pilot_model.model
-        if not isinstance(learned, Corrections):
+        """Return the corrected rows, by sub-plan query; None before the first update."""
+        corrections = self.pilot_model.model
+        if not isinstance(corrections, Corrections):
             return None
         plans = self._subplans(sql)
-        return None if plans is None else learned.corrected(plans)
+        return None if plans is None else corrections.corrected(plans)
 
-    def _looked_up(self, sql: str) -> SubPlans | None:
+    def _read_subplans(self, sql: str) -> SubPlans | None:
         if self.interactor is None:
-            raise DriverError("CorrectedCardinalities is registered with no scheduler")
+            raise DriverError("CorrectedCardinalities is not registered with a scheduler")
         try:
             return subplans_of(self.interactor, sql)
         except (CapabilityError, QueryError, UsageError):
-            return None  # no query with sub-plans: it runs as it stands
+            return None  # not a query with sub-plans: it runs unchanged
 
 
 class CardinalityUpdate(PeriodicModelUpdateEvent):
@@ -177,7 +180,7 @@ class CardinalityUpdate(PeriodicModelUpdateEvent):
         super().__init__(config, interval_count, pilot_model, execute_on_init)
         self.table = table
         self._seen: dict[str, tuple[float, Sequence[str]]] = {}
-        """By sub-plan query: the logarithm of the planner's error, and its parts."""
+        """By sub-plan query: the logarithm of the planner's error, and the sub-plan's parts."""
 
     def custom_model_update(
         self,
@@ -185,7 +188,10 @@ class CardinalityUpdate(PeriodicModelUpdateEvent):
         db_controller: BaseDBController,
         data_manager: DataManager,
     ) -> Corrections | None:
-        """What was learned so far and from the new rows; None where there are none."""
+        """Return the corrections, including those from new rows; None without new rows.
+
+        Raises `DriverError` if the config names no model for the event.
+        """
         if pilot_model is None:
             raise DriverError(
                 "CardinalityUpdate has no model to update",
@@ -198,7 +204,7 @@ class CardinalityUpdate(PeriodicModelUpdateEvent):
         planner_errors: list[float] = []
         errors: list[float] = []
         for row in frame.to_dict("records"):
-            for key, rows, error, parts in _observed(interactor, row):
+            for key, rows, error, parts in _observe(interactor, row):
                 planner_errors.append(abs(error))
                 if key in before.known:
                     errors.append(abs(math.log(max(rows, 1.0) / max(before.known[key], 1.0))))
@@ -210,24 +216,24 @@ class CardinalityUpdate(PeriodicModelUpdateEvent):
             return None
         pilot_model.trained_rows = len(self._seen)
         pilot_model.metrics = {
-            "q_error": _factor(errors),
-            "planner_q_error": _factor(planner_errors),
+            "q_error": _mean_factor(errors),
+            "planner_q_error": _mean_factor(planner_errors),
             "sub_plans": float(len(self._seen)),
         }
         kept = dict(list(known.items())[-_REMEMBERED:])
-        return Corrections(kept, _fitted(self._seen.values()))
+        return Corrections(kept, _fit(self._seen.values()))
 
 
-def _factor(errors: Sequence[float]) -> float:
-    """The geometric mean of the factors whose absolute logarithms are `errors`."""
+def _mean_factor(errors: Sequence[float]) -> float:
+    """Returns the geometric mean of the factors whose absolute logarithms are `errors`."""
     return math.exp(math.fsum(errors) / len(errors))
 
 
-def _observed(
+def _observe(
     interactor: PilotDataInteractor, row: Mapping[Any, Any]
 ) -> Iterable[tuple[str, float, float, Sequence[str]]]:
-    """What one executed plan tells: sub-plan query, true rows, the logarithm of the planner's
-    error, its parts."""
+    """Yields for each sub-plan of an executed plan: its query, its true rows, the logarithm of the
+    planner's error, and its parts."""
     plan, sql = row.get("physical_plan"), row.get("sql")
     if row.get("status") != "ok" or not isinstance(plan, Mapping) or not isinstance(sql, str):
         return
@@ -242,14 +248,14 @@ def _observed(
             yield plans.keys[names], rows, error, plans.parts(names)
 
 
-def _fitted(seen: Iterable[tuple[float, Sequence[str]]]) -> dict[str, float]:
-    """The factors (as logarithms) that explain the errors best: ridge regression."""
+def _fit(seen: Iterable[tuple[float, Sequence[str]]]) -> dict[str, float]:
+    """Returns the factors (as logarithms) that fit the errors best, by ridge regression."""
     import numpy as np
 
     rows = list(seen)
     names = sorted({part for _, parts in rows for part in parts})
     place = {name: at for at, name in enumerate(names)}
-    # The normal equations, since parts are few beside the rows that they come from.
+    # The normal equations, since there are far fewer parts than rows.
     gram = np.eye(len(names)) * _RIDGE
     target = np.zeros(len(names))
     for error, parts in rows:

@@ -1,4 +1,4 @@
-"""Events that look on: table statistics before a workload, plans and slow queries during it."""
+"""Events that observe: table statistics before a workload, plans and slow queries during it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _SUMMARY = ("joins", "relations", "conditions", "bottomed", "blind_loops")
 class AnalyzeTables(WorkloadBeforeEvent):
     """Runs `ANALYZE` on tables whose statistics are missing or old, before the first query.
 
-    Old means that more rows than `stale_share` (0.1: a tenth of the table) changed since. Only
-    tables of the `search_path`; those that the role may not analyze are passed over by the server,
-    with a warning.
+    Old means that more than a share of `stale_share` (0.1: a tenth) of the table's rows changed
+    since. Only tables of the `search_path` count. The server skips tables that the role may not
+    analyze, with a warning. Raises `UsageError` for a negative `stale_share`.
     """
 
     def __init__(self, config: PilotConfig, enable: bool = True, stale_share: float = 0.1) -> None:
@@ -44,7 +44,7 @@ class AnalyzeTables(WorkloadBeforeEvent):
         self.stale_share = float(stale_share)
 
     def process(self, db_controller: BaseDBController, data_manager: DataManager) -> list[str]:
-        """Analyze what is stale; returns the tables' names."""
+        """Analyze the tables with missing or old statistics, and return their names."""
         query = _STALE_TABLES.format(share=self.stale_share)
         tables = [row[0] for row in db_controller.execute(query, fetch=True)]
         for table in tables:
@@ -57,10 +57,11 @@ class AnalyzeTables(WorkloadBeforeEvent):
 class PlanRecorder(QueryFinishEvent):
     """Keeps a summary of each query's plan beside its time, as plain columns for SQL.
 
-    Reads what the config's `collect:` section put into `table` (with `physical_plan: true`) and
-    adds one row a query to `into`: `label`, `status`, `execution_time` (seconds), `cost`, `rows`
-    (both estimates), `root` (the plan's first node), and the numbers `joins`, `relations`,
-    `conditions`, `bottomed`, `blind_loops` of `pilotcli.drivers.plans.plan_features`.
+    Reads the rows that the config's `collect:` section puts into `table` (with `physical_plan:
+    true`), and adds one row per query to `into`: `label`, `status`, `execution_time` (seconds),
+    `cost`, `rows` (both estimates), `root` (the plan's first node), and the numbers `joins`,
+    `relations`, `conditions`, `bottomed`, `blind_loops` of
+    `pilotcli.drivers.plans.plan_features`. Raises `UsageError` if `table` and `into` are the same.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class PlanRecorder(QueryFinishEvent):
         self.into = into
 
     def process(self, db_controller: BaseDBController, data_manager: DataManager) -> int:
-        """Summarise the queries that came since the last time; returns how many."""
+        """Summarise the queries since the last call, and return their number."""
         new = data_manager.read_update(self.table, reader=f"{type(self).__name__}/{self.into}")
         rows = [self._summary(row) for row in new.to_dict("records")]
         data_manager.save_data_batch(self.into, rows)
@@ -98,10 +99,10 @@ class PlanRecorder(QueryFinishEvent):
 class SlowQueryReport(QueryFinishEvent):
     """Prints one line about the slowest of the last `interval_count` queries.
 
-    Reads `table` of the config's `collect:` section. If that query took no longer than
-    `analyze_limit_s` seconds, it is run again under `EXPLAIN ANALYZE`, and the line names the node
-    whose row estimate is furthest off. 0 never runs a query again. Only queries that begin with
-    SELECT or WITH are, and in a read-only transaction, so that none changes data a second time.
+    Reads `table` of the config's `collect:` section. A query of `analyze_limit_s` seconds or less
+    runs again under `EXPLAIN ANALYZE`, and the line names the node whose row estimate is furthest
+    off; with 0 no query runs again. Only queries that begin with SELECT or WITH run again, in a
+    read-only transaction, so that none changes data a second time.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class SlowQueryReport(QueryFinishEvent):
         self.analyze_limit_s = analyze_limit_s
 
     def process(self, db_controller: BaseDBController, data_manager: DataManager) -> str | None:
-        """Print the line, and return it; None when no query came to its end."""
+        """Print the line, and return it; None if no query was successful."""
         new = data_manager.read_update(self.table, reader=f"{type(self).__name__}/{self.table}")
         rows = new.to_dict("records")
         times = {
@@ -130,9 +131,9 @@ class SlowQueryReport(QueryFinishEvent):
         number = max(times, key=times.__getitem__)
         sql, label, seconds = rows[number].get("sql"), rows[number].get("label"), times[number]
         line = f"slowest of {len(times)}: {label}, {seconds:.3g} s"
-        found = self._misestimate(db_controller, str(sql), seconds)
-        if found is not None:
-            line += f"; {found.what} returned {found.actual:,.0f} rows, not {found.estimated:,.0f}"
+        worst = self._misestimate(db_controller, str(sql), seconds)
+        if worst is not None:
+            line += f"; {worst.what} returned {worst.actual:,.0f} rows, not {worst.estimated:,.0f}"
         print(line)  # noqa: T201 - how a driver speaks to the user
         return line
 
@@ -146,4 +147,4 @@ class SlowQueryReport(QueryFinishEvent):
         try:
             return worst_misestimate(db_controller.explain_execution_plan(sql))
         except QueryError:
-            return None  # it is too slow this time, or it writes
+            return None  # it was too slow this time, or it writes

@@ -1,8 +1,8 @@
-"""Plan trees as numbers: what a small model can learn from `EXPLAIN (FORMAT JSON)`.
+"""Plans as numbers that a small model can learn from.
 
-Everything here takes plans as they come: a key that is missing counts as nothing, and what is no
-plan at all has no nodes and no features. Node and key names are those of PostgreSQL's
-`EXPLAIN (FORMAT JSON)` (manual: "EXPLAIN" and "Using EXPLAIN").
+Nothing here raises for a damaged plan: a missing key counts as 0, and a value that is not a plan
+has no nodes and no features. Node and key names are those of PostgreSQL's `EXPLAIN (FORMAT JSON)`
+(manual: "EXPLAIN" and "Using EXPLAIN").
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONDITIONS = ("Filter", "Index Cond", "Hash Cond", "Merge Cond", "Join Filter",
 
 
 class PlanNode(NamedTuple):
-    """One node of a plan, how deep it stands (the root is 0), and the nodes below it."""
+    """One node of a plan, its depth (0 for the root), and its child nodes."""
 
     node: Mapping[str, Any]
     depth: int
@@ -30,9 +30,9 @@ class PlanNode(NamedTuple):
 
 
 class Misestimate(NamedTuple):
-    """A node whose row estimate is off, by `factor` (at least 1) in one direction or the other.
+    """A node whose row estimate is wrong by `factor` (at least 1), too high or too low.
 
-    `estimated` and `actual` are rows for each execution of the node.
+    `estimated` and `actual` are rows per execution of the node; `what` is its type and relation.
     """
 
     what: str
@@ -42,10 +42,10 @@ class Misestimate(NamedTuple):
 
 
 def plan_nodes(plan: object) -> Iterator[PlanNode]:
-    """The nodes of `plan`, each before its children.
+    """Yields the nodes of `plan`, each before its children.
 
-    `plan` is the dict that holds the key `Plan`, a node, either as JSON text, or a list of one of
-    these as the server returns it. Anything else has no nodes.
+    `plan` is a dict with the key `Plan`, a node, one of these as JSON text, or a list with one of
+    these, as the server returns it. Anything else has no nodes.
     """
     pending = [(root, 0) for root in _roots(plan)]
     while pending:
@@ -61,21 +61,20 @@ def plan_nodes(plan: object) -> Iterator[PlanNode]:
 
 
 def plan_features(plan: object) -> dict[str, float]:
-    """Describe `plan` by named numbers, all of them 0 or larger; a name that is absent means 0.
+    """Returns named numbers that describe `plan`, all of them positive; a missing name means 0.
 
-    Rows, costs and sizes are as `log10(1 + x)`, because they span many orders of magnitude.
+    Rows, costs and sizes are given as `log10(1 + x)`, since they span many orders of magnitude.
 
     - `cost`, `startup_cost`, `rows`, `width`: of the root;
-    - `nodes`, `depth`, `joins`, `relations`, `conditions`, `workers`: how large the plan is;
+    - `nodes`, `depth`, `joins`, `relations`, `conditions`, `workers`: the size of the plan;
       `conditions` counts the terms of all predicates;
-    - `bottomed`: nodes estimated at one row, the planner's least. Estimates go no lower however
-      many predicates they multiply, and are often far too low there;
-    - `inner_cost`, `loops`: over all nested loops, the cost of the inner side and the number of
-      times it is expected to run;
+    - `bottomed`: nodes estimated at one row, the planner's minimum. Such estimates are often far
+      too low, since further predicates do not lower them;
+    - `inner_cost`, `loops`: over all nested loops, the cost of the inner side and the expected
+      number of its executions;
     - `blind_loops`, `blind_rescans`: nested loops that expect at most five outer rows, and those
-      of them whose inner side is not looked up by an index: an outer side that is larger than
-      expected makes these slow;
-    - `count:X`, `rows:X`, for each node type X: how many, and the sum of their rows;
+      of them whose inner side uses no index: more outer rows than expected make these slow;
+    - `count:X`, `rows:X`, for each node type X: the number of nodes, and the sum of their rows;
     - `scan:T`, for each relation T: how often it is read.
     """
     features: defaultdict[str, float] = defaultdict(float)
@@ -110,11 +109,11 @@ def plan_features(plan: object) -> dict[str, float]:
 
 
 def worst_misestimate(plan: object) -> Misestimate | None:
-    """The node whose row estimate is furthest from what `EXPLAIN ANALYZE` counted.
+    """Returns the node whose row estimate is furthest from the rows that `EXPLAIN ANALYZE` counted.
 
-    Of nodes that are equally far off it is the deepest, where the error begins. A node that
-    returned no row counts as one row, so that the factor is finite; nodes that never ran are left
-    out. None for a plan that was not executed.
+    Of equally wrong nodes it is the deepest, where the error begins. A node without rows counts
+    as one row, so that the factor is finite; nodes that never ran are left out. None for a plan
+    that was not executed.
     """
     worst: Misestimate | None = None
     for node, _, _ in plan_nodes(plan):
@@ -123,7 +122,7 @@ def worst_misestimate(plan: object) -> Misestimate | None:
         estimated, actual = _number(node, "Plan Rows"), _number(node, "Actual Rows")
         least, most = sorted((max(estimated, 1.0), max(actual, 1.0)))
         factor = most / least
-        if worst is None or factor >= worst.factor:  # of equals the deepest, where it begins
+        if worst is None or factor >= worst.factor:
             what = str(node.get("Node Type", "?"))
             relation = node.get("Relation Name")
             what = f"{what} on {relation}" if isinstance(relation, str) else what
@@ -145,7 +144,7 @@ def _roots(plan: object) -> list[Mapping[str, Any]]:
 
 
 def _number(node: Mapping[str, Any], key: str) -> float:
-    """A number of 0 or larger; 0 for what is none."""
+    """Returns a number of 0 or more; 0 for any other value."""
     value = node.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return 0.0
@@ -161,7 +160,7 @@ def _log(value: float) -> float:
 
 
 def _terms(condition: object) -> int:
-    """How many predicates a condition combines; its text is the server's own, fully bracketed."""
+    """Returns the number of predicates in a condition, which is the server's text with brackets."""
     if not isinstance(condition, str) or not condition:
         return 0
     return 1 + condition.count(" AND ") + condition.count(" OR ")

@@ -1,14 +1,16 @@
 """A regression for few rows and many features, on numpy alone.
 
-The average of two kernel ridge regressions on standardised features: a linear one, which goes on
-beyond what was seen, and one with a Gaussian kernel added, which bends. Each chooses its noise,
-and the second its length scale, by the leave-one-out error, which has a closed form for kernel
-ridge regression (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 5.4.2).
+The average of two kernel ridge regressions on standardised features: a linear one, which
+extrapolates, and one with a Gaussian kernel added, which is not linear. The noise, and the length
+scale of the second one, are those with the smallest leave-one-out error, which has a closed form
+for kernel ridge regression (Rasmussen and Williams, "Gaussian Processes for Machine Learning",
+5.4.2).
 """
 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureRegressor"]
 
-_NOISES = (0.3, 1.0, 3.0, 10.0)  # no smaller ones: few rows would be learnt by heart
+_NOISES = (0.3, 1.0, 3.0, 10.0)  # smaller ones would overfit few rows
 # The Gaussian kernel's length scale (0: without it), and the weight of the linear kernel.
 _LINEAR = ((0.0, 1.0),)
 _CURVED = tuple((length, linear) for length in (0.5, 1.0, 2.0, 4.0) for linear in (0.0, 0.3, 1.0))
-_CLIP = 4.0  # standard deviations: a feature far outside of what was seen counts as this
+_CLIP = 4.0  # in standard deviations: features are cut off there
 _FORMAT = 1
 
 
@@ -42,7 +44,7 @@ class _Part(NamedTuple):
     linear: float
     weights: Array
     residuals: Array
-    """What each training row would be off by, had it been left out."""
+    """The error for each training row if it is left out of the training."""
 
 
 class FeatureRegressor:
@@ -74,16 +76,17 @@ class FeatureRegressor:
     def fit(
         cls, features: Sequence[Mapping[str, float]], targets: Sequence[float]
     ) -> FeatureRegressor:
-        """Fit to rows of features and their targets; takes time cubic in the number of rows.
+        """Returns a regression from rows of features to targets, one number per row.
 
-        Raises ValueError for fewer than two rows, or rows without a feature in common.
+        Takes time cubic in the number of rows. Raises ValueError for fewer than two rows, or rows
+        without a common feature.
         """
         import numpy as np
 
         seen = Counter(name for row in features for name in row)
         names = sorted(name for name, rows in seen.items() if rows > 1)
         if not names:
-            raise ValueError(f"{len(features)} rows have no feature in common to learn from")
+            raise ValueError(f"{len(features)} rows have no common feature to learn from")
         raw = _matrix(features, names)
         centre, spread = raw.mean(axis=0), raw.std(axis=0)
         spread[spread == 0] = 1.0
@@ -94,29 +97,29 @@ class FeatureRegressor:
 
     @property
     def left_out_errors(self) -> Array:
-        """Absolute errors for the training rows, each predicted from all others."""
+        """The absolute error for each training row, predicted from all other rows."""
         import numpy as np
 
         residuals: Array = np.abs(np.mean([part.residuals for part in self._parts], axis=0))
         return residuals
 
     def predict(self, features: Sequence[Mapping[str, float]]) -> Array:
-        """The prediction for each row; at most 1 outside the range of the training targets."""
+        """Returns one prediction per row, at most 1 outside the range of the training targets."""
         import numpy as np
 
         raw = _matrix(features, self.names)
-        asked = np.clip((raw - self._centre) / self._spread, -_CLIP, _CLIP)
+        points = np.clip((raw - self._centre) / self._spread, -_CLIP, _CLIP)
         mean = float(self._targets.mean())
-        found = [
-            _kernel(asked, self._points, part.length, part.linear) @ part.weights
+        offsets = [
+            _kernel(points, self._points, part.length, part.linear) @ part.weights
             for part in self._parts
         ]
         low, high = self._targets.min() - 1.0, self._targets.max() + 1.0
-        predictions: Array = np.clip(mean + np.mean(found, axis=0), low, high)
+        predictions: Array = np.clip(mean + np.mean(offsets, axis=0), low, high)
         return predictions
 
     def save(self, path: Path) -> None:
-        """Write all of it to `path`, an `.npz` file without pickled objects."""
+        """Write the regression to `path`, an `.npz` file without pickled objects."""
         import numpy as np
 
         about = {
@@ -138,9 +141,7 @@ class FeatureRegressor:
 
     @classmethod
     def load(cls, path: Path) -> FeatureRegressor:
-        """Read what `save` wrote; raises `CheckpointError` when it is something else."""
-        import zipfile
-
+        """Returns the regression in a file of `save`. Raises `CheckpointError` for other files."""
         import numpy as np
 
         unreadable = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
@@ -173,21 +174,21 @@ def _matrix(features: Sequence[Mapping[str, float]], names: Sequence[str]) -> Ar
 
 
 def _kernel(left: Array, right: Array, length: float, linear: float) -> Array:
-    """How alike each row of `left` is to each of `right`; scaled by the number of features."""
+    """Returns the similarity of each row of `left` to each of `right`."""
     import numpy as np
 
     products = left @ right.T / left.shape[1]
-    alike: Array = linear * products
+    similarity: Array = linear * products
     if length:
         own = (left**2).sum(axis=1) / left.shape[1]
         other = (right**2).sum(axis=1) / left.shape[1]
         squares = np.maximum(own[:, None] + other[None, :] - 2.0 * products, 0.0)
-        alike = alike + np.exp(-squares / (2.0 * length**2))
-    return alike
+        similarity = similarity + np.exp(-squares / (2.0 * length**2))
+    return similarity
 
 
 def _fit_part(points: Array, targets: Array, kernels: Sequence[tuple[float, float]]) -> _Part:
-    """The kernel and noise with the smallest mean absolute leave-one-out error."""
+    """Returns the fit of kernel and noise with the smallest mean absolute leave-one-out error."""
     import numpy as np
 
     best: _Part | None = None
@@ -195,10 +196,10 @@ def _fit_part(points: Array, targets: Array, kernels: Sequence[tuple[float, floa
     for length, linear in kernels:
         values, vectors = np.linalg.eigh(_kernel(points, points, length, linear))
         values = np.maximum(values, 0.0)
-        turned = vectors.T @ (targets - targets.mean())
+        rotated = vectors.T @ (targets - targets.mean())
         for noise in _NOISES:
             inverse = 1.0 / (values + noise)
-            weights = vectors @ (inverse * turned)
+            weights = vectors @ (inverse * rotated)
             residuals = weights / (vectors**2 @ inverse)
             error = float(np.abs(residuals).mean())
             if error < least:

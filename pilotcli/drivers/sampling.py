@@ -1,8 +1,8 @@
-"""Random queries over a database that nobody described: its tables, its foreign keys, its values.
+"""Random queries over any database, made from its tables, foreign keys and values.
 
-A sampler reads some rows of each table. A query joins tables along foreign keys, and takes its
-predicates from one sampled row a table, so that predicates over correlated columns meet rows as
-often as the data lets them (as in the generator of Kipf et al., "Learned Cardinalities", 2019).
+The sampler reads some rows of each table. A query joins tables along foreign keys. Its predicates
+on a table come from one sampled row, so that predicates on correlated columns are met together (as
+in the generator of Kipf et al., "Learned Cardinalities", 2019).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _VALUES = frozenset("SBE")  # strings, booleans, enums
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column by its quoted name, and its `pg_type.typcategory`."""
+    """A column: its quoted name, and its `pg_type.typcategory`."""
 
     name: str
     category: str
@@ -52,7 +52,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class SampledTable:
-    """A table by its quoted name, its columns, and rows of it as text (None is NULL)."""
+    """A table: its quoted name, its columns, and sampled rows as text (None is NULL)."""
 
     name: str
     columns: tuple[Column, ...]
@@ -61,7 +61,7 @@ class SampledTable:
 
 @dataclass(frozen=True, slots=True)
 class JoinEdge:
-    """Two columns that hold the same key: tables by their place in the catalog."""
+    """Two columns with the same key; `left` and `right` are places in the catalog's tables."""
 
     left: int
     left_column: str
@@ -77,10 +77,10 @@ class _Catalog:
 
 
 def read_catalog(db_controller: BaseDBController, *, rows: int = 200, seed: int = 0) -> _Catalog:
-    """Read the tables of the `search_path` that may be read, their foreign keys, and about `rows`
-    rows of each.
+    """Returns the readable tables of the `search_path`, their foreign keys, and about `rows` rows
+    of each table.
 
-    Two columns that refer to the same key are joined with each other as well. Raises what
+    Two columns that refer to the same key can be joined with each other too. Raises what
     `db_controller.execute` raises.
     """
     shapes: dict[str, tuple[str, float, list[Column]]] = {}
@@ -94,9 +94,9 @@ def read_catalog(db_controller: BaseDBController, *, rows: int = 200, seed: int 
         for name, tuples, columns in shapes.values()
     )
     links = [
-        (place[one], column, place[other], key)
-        for one, column, other, key in db_controller.execute(_FOREIGN_KEYS, fetch=True)
-        if one in place and other in place
+        (place[table], column, place[target], key)
+        for table, column, target, key in db_controller.execute(_FOREIGN_KEYS, fetch=True)
+        if table in place and target in place
     ]
     edges = [JoinEdge(*link) for link in links]
     edges += [
@@ -128,7 +128,7 @@ def _sample(
 
 
 class QuerySampler:
-    """Draws counting queries from a catalog; the same seed draws the same queries."""
+    """Makes random `SELECT count(*)` queries; the same seed makes the same queries."""
 
     def __init__(self, catalog: _Catalog, *, max_joins: int = 4, seed: int = 0) -> None:
         self._catalog = catalog
@@ -136,14 +136,13 @@ class QuerySampler:
         self._max_joins = max_joins
         self._random = random.Random(seed)
 
-    def draw(self) -> str | None:
-        """The next query; None when no table has rows."""
+    def sample(self) -> str | None:
+        """Returns the next query; None if no table has rows."""
         if not self._usable:
             return None
-        chance = self._random
-        used = [chance.choice(self._usable)]
+        used = [self._random.choice(self._usable)]
         conditions: list[str] = []
-        for _ in range(chance.randint(0, self._max_joins)):
+        for _ in range(self._random.randint(0, self._max_joins)):
             joined = self._join(used)
             if joined is None:
                 break
@@ -157,20 +156,20 @@ class QuerySampler:
         return f"SELECT count(*) FROM {tables}{where}"  # noqa: S608 - quoted by the server
 
     def _join(self, used: Sequence[int]) -> tuple[int, str] | None:
-        """A table to join to those used, and the condition."""
+        """Returns a table to join with those in `used`, and the condition; None without one."""
         ways = []
         for edge in self._catalog.edges:
             left, right = (edge.left, edge.left_column), (edge.right, edge.right_column)
-            for (one, key), (other, other_key) in ((left, right), (right, left)):
-                if other in self._usable:
-                    ways += [(n, key, other, other_key) for n, t in enumerate(used) if t == one]
+            for (old, key), (new, new_key) in ((left, right), (right, left)):
+                if new in self._usable:
+                    ways += [(n, key, new, new_key) for n, t in enumerate(used) if t == old]
         if not ways:
             return None
-        number, key, table, other_key = self._random.choice(ways)
-        return table, f"t{number}.{key} = t{len(used)}.{other_key}"
+        number, key, table, new_key = self._random.choice(ways)
+        return table, f"t{number}.{key} = t{len(used)}.{new_key}"
 
     def _predicates(self, number: int, place: int) -> list[str]:
-        """Up to four predicates that one sampled row meets; none for a third of the tables."""
+        """Returns up to four predicates that one sampled row meets; none in a third of cases."""
         table = self._catalog.tables[place]
         chance = self._random
         wanted = chance.choice((0, 0, 1, 2, 3, 4))
