@@ -1,13 +1,13 @@
-"""What the server at hand can do for a driver, found out by what it does, not by what it claims.
+"""Finds out what a server can do for a driver, by trying.
 
 A row in a catalog does not prove that an extension works, and a setting that can be set does not
-prove that a library is loaded: each probe steers an EXPLAIN and looks at the plan.
+prove that a library is loaded. So each probe steers an EXPLAIN and reads the plan.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,8 +33,9 @@ __all__ = ["Abilities", "Capability", "abilities_of", "probe"]
 class Capability:
     """One thing that a driver may ask for.
 
-    `state`: `full`, `coarse` (done, but less finely than asked, or by more work), or `missing`.
-    `how` says how it is done here, or why it cannot be; `remedy` what more would need.
+    - `state`: `full`, `coarse` (less precise than asked for, or slower), or `missing`;
+    - `how`: how the server does it, or why it cannot;
+    - `remedy`: what would improve it.
     """
 
     what: str
@@ -44,10 +45,10 @@ class Capability:
 
 
 class Abilities:
-    """What one session can do, each found out when it is first asked for.
+    """What one session can do; each ability is probed when it is first read.
 
-    The session must not be inside a transaction block then. The planner module is built where it
-    is missing for the embedded server, and for others with `may_build`.
+    The session must not be in a transaction at that time. A missing planner module is built for the
+    embedded server, and with `may_build` for other servers too.
     """
 
     def __init__(
@@ -60,18 +61,18 @@ class Abilities:
 
     @property
     def planner(self) -> Planner | None:
-        """The planner module, loaded into the session and seen to work; None without it."""
-        found = self.planner_or_why
-        return found if isinstance(found, Planner) else None
+        """The planner module, loaded into the session and tested; None without it."""
+        planner = self.planner_or_why
+        return planner if isinstance(planner, Planner) else None
 
     @cached_property
     def planner_or_why(self) -> Planner | Missing:
-        """The planner module, or why it is not there."""
+        """The planner module, or why it is missing."""
         config = self._config
         if config.planner == "never":
             return Missing(
                 "the planner module is switched off",
-                "Take `steering.planner: never` out of the config.",
+                "Remove `steering.planner: never` from the config.",
             )
         return load(
             self.session,
@@ -81,8 +82,8 @@ class Abilities:
         )
 
     def build_planner(self) -> Path:
-        """The planner module's object for the session's server, built if need be; raises as
-        `planner.provide`."""
+        """Returns the planner module's file for the session's server, and builds it if it is
+        missing. Raises as `planner.provide`."""
         return provide(
             self.session, cache=self._config.home / "planner", pg_config=self._pg_config()
         )
@@ -98,7 +99,7 @@ class Abilities:
 
     @cached_property
     def auto_explain(self) -> bool:
-        """Whether auto_explain tells of a query's plan and time in this session."""
+        """Whether auto_explain reports a query's plan and time in this session."""
         session = self.session
         for library in ("auto_explain", "$libdir/plugins/auto_explain"):
             with contextlib.suppress(QueryError):
@@ -116,7 +117,7 @@ class Abilities:
 
     @cached_property
     def hint_plan(self) -> bool:
-        """Whether pg_hint_plan obeys a hint in front of a message such as pilot sends."""
+        """Whether pg_hint_plan obeys a hint in front of a message as pilot sends it."""
         with contextlib.suppress(QueryError):
             self.session.execute("LOAD 'pg_hint_plan'")
         text = "SET LOCAL enable_seqscan = 'on'; EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_class AS c"
@@ -135,18 +136,18 @@ class Abilities:
 
     @property
     def catalog(self) -> GraphCatalog:
-        """What the session's database says about its relations."""
+        """The facts about the relations of the session's database."""
         self.schema_has_changed()
         return self._catalog
 
     def forget_schema(self) -> None:
-        """Read the catalog anew when it is next needed: names may mean something else."""
+        """Read the catalog again when it is next needed, since names may mean something else."""
         if "_catalog" in self.__dict__:
             self._catalog.forget()
 
     def schema_has_changed(self) -> bool:
         """Whether a session of the same target has changed the schema since the last call; the
-        catalog is read again then."""
+        catalog is then read again."""
         changes = self.session.schema_changes.count
         if changes == self._schema_changes:
             return False
@@ -155,30 +156,31 @@ class Abilities:
         return True
 
     def missing(self, ability: str) -> CapabilityError:
-        """The error for something that this session cannot do."""
+        """Returns the error for something that this session cannot do."""
         why = self.planner_or_why
-        remedies: Mapping[str, tuple[str, str]] = {
-            "pushed cardinalities": (
-                why.reason if isinstance(why, Missing) else "",
-                why.remedy if isinstance(why, Missing) else "",
-            ),
+        reasons = {
+            "pushed cardinalities": (why.reason, why.remedy)
+            if isinstance(why, Missing)
+            else ("", ""),
             "hint comments": (
-                "pg_hint_plan is not at work in this session",
+                "pg_hint_plan does not work in this session",
                 "Install pg_hint_plan on the server, or push hints as settings.",
             ),
             "scan and join methods": (
-                "no setting of the planner stands for it, and pg_hint_plan is not there",
+                "the planner has no setting for it, and pg_hint_plan is missing",
                 "Install pg_hint_plan on the server.",
             ),
         }
-        found, remedy = remedies[ability]
-        return CapabilityError(f"this server does not take {ability}: {found}", hint=remedy)
+        reason, remedy = reasons[ability]
+        return CapabilityError(f"this server does not take {ability}: {reason}", hint=remedy)
 
 
 @contextlib.contextmanager
 def abilities_of(target: Target, *, may_build: bool = False) -> Iterator[Abilities]:
-    """The abilities of a session of `target`, which is open meanwhile. Raises `CapabilityError` for
-    a database that pilot does not steer."""
+    """Yields the abilities of a new session of `target`.
+
+    Raises `CapabilityError` for a database that pilot does not steer.
+    """
     postgres = _postgres(target)
     with contextlib.closing(postgres.session()) as session:
         yield Abilities(session, postgres.config, may_build=may_build)
@@ -191,8 +193,10 @@ def _postgres(target: Target) -> PostgresTarget:
 
 
 def probe(able: Abilities, target: Target) -> Iterator[Capability]:
-    """Every capability of a target's server, in the order of a driver's needs; `able` is from
-    `abilities_of`. Extensions that are created to find out are dropped with the target."""
+    """Yields the capabilities of a target's server; `able` is from `abilities_of`.
+
+    Extensions that a probe creates are dropped when the target is closed.
+    """
     session = able.session
     planner = able.planner_or_why
     module = isinstance(planner, Planner)
@@ -204,7 +208,9 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     elif able.auto_explain:
         yield Capability("plan and time", "full", "from the query's one execution: auto_explain")
     else:
-        yield Capability("plan and time", "coarse", "a second EXPLAIN; time from here", remedy)
+        yield Capability(
+            "plan and time", "coarse", "a second EXPLAIN; time from the client", remedy
+        )
     if module:
         yield Capability("sub-plan cardinalities", "full", "from one planning: planner module")
         yield Capability("pushed cardinalities", "full", "relations and joins: planner module")
@@ -226,12 +232,12 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
             "scan and join methods", "coarse", "settings, for the whole query", f"Finer: {need}"
         )
         yield Capability("join order", "full", "the query rewritten to explicit joins")
-        yield Capability("hint comments", "missing", "pg_hint_plan is not there", need)
+        yield Capability("hint comments", "missing", "pg_hint_plan is missing", need)
 
     postgres = _postgres(target)
     knobs = postgres.knobs
-    yield _may("knobs", "ALTER SYSTEM, undone at the end", knobs.why_fixed())
-    yield _may("restart", "while nobody else is there", knobs.why_no_restart())
+    yield _unless("knobs", "ALTER SYSTEM, undone at the end", knobs.why_fixed())
+    yield _unless("restart", "while nobody else is connected", knobs.why_no_restart())
     yield _indexes(session)
     if hypopg_works(session):
         yield Capability("what-if indexes", "full", "HypoPG")
@@ -239,13 +245,13 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
         yield Capability(
             "what-if indexes",
             "coarse",
-            "real ones in a transaction that is rolled back, which locks their tables",
+            "real ones, in a transaction that locks their tables and is rolled back",
             "Without locks: install HypoPG on the server.",
         )
     yield _buffercache(postgres)
 
 
-def _may(what: str, how: str, why_not: PilotError | None) -> Capability:
+def _unless(what: str, how: str, why_not: PilotError | None) -> Capability:
     if why_not is None:
         return Capability(what, "full", how)
     return Capability(what, "missing", why_not.message, why_not.hint or "")

@@ -1,11 +1,10 @@
-"""Push handlers: what drivers derive from to put something into the database for each query.
+"""Push handlers: the classes that drivers derive from to steer each query.
 
-A subclass implements `acquire_injected_data(sql)`; what that returns goes into the database for
-this query and no other. Names and returned forms are those that PilotScope documents. `None` means
-that the handler has nothing to say for the query.
+A subclass implements `acquire_injected_data(sql)`. What it returns applies to this query alone;
+None changes nothing. Names and returned forms are those that PilotScope documents.
 
-Knobs and indexes outlive a query: handlers of theirs are asked once a workload, before its first
-query, and what they changed is undone when the run ends.
+Handlers for knobs and indexes are called once per workload, before its first query; their changes
+are undone when the run ends.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ class BasePushHandler(ABC):
     """The base of all push handlers; derive from one of those below."""
 
     interactor: PilotDataInteractor | None = None
-    """To look into the database with before deciding: set by the scheduler that the handler is
-    registered with, on the run's database and over a connection of its own."""
+    """Reads from the run's database, over a connection of its own; set by the scheduler that the
+    handler is registered with."""
     scheduler: ClassVar[str | None] = None
     """The scheduler of a run with such handlers, as `module:Class`; None for pilot's own."""
 
@@ -50,19 +49,19 @@ class BasePushHandler(ABC):
 
     @abstractmethod
     def acquire_injected_data(self, sql: str) -> Any:
-        """What to put into the database for `sql`; None for nothing.
+        """Return what to push for `sql`, in the form that the class documents; None for nothing.
 
-        Called before the query is sent. What it raises, or returns in another form than the class
-        documents, gives the query the status `steering_error`.
+        Called before the query is sent. An exception, or a value of another form, gives the query
+        the status `steering_error`.
         """
 
 
 class QueryPushHandler(BasePushHandler):
-    """A handler that is asked before every query."""
+    """A handler that is called before every query."""
 
     @abstractmethod
     def put(self, data: Any, pushes: Pushes) -> None:
-        """Add what was returned to `pushes`. Raises `SteeringError` for a wrong form."""
+        """Add the returned `data` to `pushes`. Raises `SteeringError` for a wrong form."""
 
 
 class HintPushHandler(QueryPushHandler):
@@ -76,7 +75,7 @@ class HintPushHandler(QueryPushHandler):
 class CardPushHandler(QueryPushHandler):
     """Cardinalities for one query: `{sub-plan query as SQL: rows}`.
 
-    Keys are those that `pull_subquery_card` gives, in any equivalent spelling.
+    Keys are the sub-plan queries of `pull_subquery_card`, in any equivalent spelling.
     """
 
     def put(self, data: Mapping[str, float] | None, pushes: Pushes) -> None:
@@ -85,7 +84,7 @@ class CardPushHandler(QueryPushHandler):
 
 
 class CommentPushHandler(QueryPushHandler):
-    """A comment in front of one query, as text: pg_hint_plan's hints, mostly."""
+    """A comment in front of one query, as text: usually pg_hint_plan's hints."""
 
     def put(self, data: str | None, pushes: Pushes) -> None:
         """See `Pushes.add_comment`."""
@@ -110,7 +109,7 @@ class JoinOrderPushHandler(QueryPushHandler):
 
 
 class WorkloadPushHandler(BasePushHandler):
-    """A handler that is asked once a workload, with the first query's text."""
+    """A handler that is called once per workload, with the first query's text."""
 
 
 class KnobPushHandler(WorkloadPushHandler):
@@ -123,8 +122,8 @@ class KnobPushHandler(WorkloadPushHandler):
 class IndexPushHandler(WorkloadPushHandler):
     """Indexes for the whole workload: a list of `Index`.
 
-    `drop_other` takes away all other indexes of the database that are there for speed alone: none
-    behind a constraint, no unique one.
+    `drop_other` drops the other indexes of the database that only serve speed: no unique index and
+    none of a constraint.
     """
 
     drop_other: bool = False
@@ -135,4 +134,4 @@ class IndexPushHandler(WorkloadPushHandler):
 
     @abstractmethod
     def acquire_injected_data(self, sql: str) -> Sequence[Index] | None:
-        """The indexes to make; None for none."""
+        """Return the indexes to create; None for none."""

@@ -1,4 +1,4 @@
-"""`PilotDataInteractor`: push and pull by hand, a query at a time, as PilotScope documents it."""
+"""`PilotDataInteractor`: push and pull for single queries, as PilotScope documents it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pilotcli.databases.protocols import BaseDBController
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes, Steered
-from pilotcli.steering.session_steering import Steerer
+from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.subplans import GraphCatalog
 from pilotcli.workload import leading_keyword
 
@@ -30,7 +30,7 @@ __all__ = ["PilotDataInteractor"]
 
 
 class PilotDataInteractor:
-    """Puts things into the database and takes things out, around single queries.
+    """Steers single queries (push), and reads plans, times and estimates of them (pull).
 
         interactor = PilotDataInteractor(config)
         interactor.push_hint({"enable_nestloop": "off"})
@@ -38,17 +38,19 @@ class PilotDataInteractor:
         interactor.pull_execution_time()
         data = interactor.execute("SELECT ...")
 
-    Pushes and pulls gather until `execute`, which forgets them afterwards unless told not to. A
-    query is run if its records or its time are pulled, or nothing at all; otherwise it is planned
-    only. Everything raises what it raises elsewhere in pilot: `SteeringError` for a push of a
-    wrong form or one that the server refuses, `CapabilityError` for what this server cannot do,
-    `QueryError` (`QueryTimeout`, `QueryCancelled`) for a query that failed, `DatabaseError` for a
-    lost connection.
+    Pushes and pulls apply to the next `execute`, which then forgets them by default. The query runs
+    if its records or its time are pulled, or nothing at all; otherwise it is only planned.
 
-    `db_controller` may be used beside it; pushed knobs and indexes go through it and are undone
-    when the interactor is closed, or, with a `target` or a controller of somebody else's, when that
-    target is. With `enable_simulate_index` indexes are what-if ones. An event
-    gives the controller that it was given: `PilotDataInteractor(config, db_controller=...)`.
+    - `config`: the database to connect to;
+    - `enable_simulate_index`: pushed indexes are what-if indexes;
+    - `db_controller`: the controller to use, as an event gets one; without it, one is made from
+      `config` and the open database `target`.
+
+    Pushed knobs and indexes are undone when the interactor is closed, or with a given `target` or
+    `db_controller`, when that is closed. Raises `SteeringError` for a push of a wrong form or one
+    that the server refuses, `CapabilityError` for what this server cannot do, `QueryError`
+    (`QueryTimeout`, `QueryCancelled`) for a query that failed, `DatabaseError` for a lost
+    connection.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class PilotDataInteractor:
             raise UsageError(f"an interactor needs a PostgreSQL, not {type(db_controller)}")
         self.db_controller = db_controller
         self._simulated = enable_simulate_index
-        self._steerers: WeakKeyDictionary[PostgresSession, Steerer] = WeakKeyDictionary()
+        self._steerers: WeakKeyDictionary[PostgresSession, SessionSteering] = WeakKeyDictionary()
         self._abilities: WeakKeyDictionary[PostgresSession, Abilities] = WeakKeyDictionary()
         self._guard = threading.Lock()
         self._pushes = Pushes()
@@ -83,22 +85,20 @@ class PilotDataInteractor:
         self._pushes.add_hints(key_2_value_for_hint)
 
     def push_knob(self, key_2_value_for_knob: Mapping[str, object]) -> None:
-        """Server settings; the server is reloaded or restarted before the next query.
-
-        They hold until the interactor is closed.
-        """
+        """Server settings, until the interactor is closed. The server is reloaded or restarted
+        before the next query."""
         self._knobs.update(key_2_value_for_knob)
 
     def push_card(
         self, subquery_2_value: Mapping[str, float], enable_parameterized_subquery: bool = False
     ) -> None:
-        """The rows that the planner shall assume, by sub-plan query (SQL)."""
+        """The rows that the planner should assume, by sub-plan query (SQL)."""
         _refuse_parameterized(enable_parameterized_subquery)
         self._pushes.add_cards(subquery_2_value)
 
     def push_index(self, indexes: Sequence[Index], drop_other: bool = True) -> None:
-        """Indexes that exist from the next query on; `drop_other` takes the others away that are
-        there for speed alone. All of it holds until the interactor is closed."""
+        """Indexes, from the next query until the interactor is closed. `drop_other` drops the other
+        indexes that only serve speed."""
         self._indexes = (tuple(indexes), drop_other)
 
     def push_pg_hint_comment(self, pg_hint_comment: str) -> None:
@@ -108,16 +108,16 @@ class PilotDataInteractor:
     def push_scan_method(
         self, methods: ScanJoinMethodEnum | Method | Sequence[Method], *names: str
     ) -> None:
-        """Scan methods: `(ScanJoinMethodEnum.SEQ, "p")`, a list of such pairs, or method and names
-        apart: `ScanJoinMethodEnum.INDEX, "p", "posts_by_owner"`."""
+        """Scan methods: `(ScanJoinMethodEnum.SEQ, "p")`, a list of such pairs, or a method and
+        names as separate arguments: `ScanJoinMethodEnum.INDEX, "p", "posts_by_owner"`."""
         self._pushes.add_methods((methods, " ".join(names)) if names else methods)
 
     def push_join_method(
         self, methods: ScanJoinMethodEnum | Method | Sequence[Method], *names: str
     ) -> None:
-        """Join methods: `(ScanJoinMethodEnum.HASHJOIN, "p u")`, a list, or method and names apart:
-        `ScanJoinMethodEnum.HASHJOIN, "p", "u"`."""
-        self._pushes.add_methods((methods, " ".join(names)) if names else methods)
+        """Join methods, in the forms of `push_scan_method`: `(ScanJoinMethodEnum.HASHJOIN, "p u")`,
+        or `ScanJoinMethodEnum.HASHJOIN, "p", "u"`."""
+        self.push_scan_method(methods, *names)
 
     def push_join_order(self, order: JoinOrder | str) -> None:
         """The order of the joins: `["p", "u", "c"]` joins p and u first, then c."""
@@ -132,7 +132,7 @@ class PilotDataInteractor:
         self._pulls = replace(self._pulls, physical_plan=True)
 
     def pull_execution_time(self) -> None:
-        """Seconds that the query took, as the server measured them where it can tell."""
+        """The query's seconds, measured by the server if it can, otherwise by the client."""
         self._pulls = replace(self._pulls, execution_time=True)
 
     def pull_estimated_cost(self) -> None:
@@ -149,22 +149,18 @@ class PilotDataInteractor:
         self._pulls = replace(self._pulls, buffercache=True)
 
     def execute(self, sql: str, is_reset: bool = True) -> PilotTransData:
-        """Carry out the pushes, run or plan `sql`, and return what was pulled.
+        """Apply the pushes, run or plan `sql`, and return what was pulled.
 
-        `is_reset` forgets pushes and pulls afterwards, also when the query fails.
+        `is_reset` forgets pushes and pulls afterwards, also if the query fails. For the errors see
+        the class.
         """
-        try:
-            self._outlasting()
-            return self._one(sql)
-        finally:
-            if is_reset:
-                self.reset()
+        return self.execute_batch([sql], is_reset)[0]
 
     def execute_batch(self, sqls: Sequence[str], is_reset: bool = True) -> list[PilotTransData]:
-        """Run all `sqls`, one after the other, with the same pushes and pulls."""
+        """Run all `sqls` one after the other, with the same pushes and pulls."""
         try:
-            self._outlasting()
-            return [self._one(sql) for sql in sqls]
+            self._push_for_all()
+            return [self._run(sql) for sql in sqls]
         finally:
             if is_reset:
                 self.reset()
@@ -172,33 +168,33 @@ class PilotDataInteractor:
     def execute_parallel(
         self, sqls: Sequence[str], parallel_num: int = 10, is_reset: bool = True
     ) -> list[PilotTransData]:
-        """Run `sqls` over `parallel_num` connections at once; results in the order of `sqls`.
+        """Run `sqls` over `parallel_num` connections at once; returns results in their order.
 
-        The first error is raised once all have ended. Raises `UsageError` with what-if indexes,
-        which belong to one connection.
+        Raises the first error when all have ended, and `UsageError` with what-if indexes, which
+        belong to one connection.
         """
         if self._simulated:
             raise UsageError("what-if indexes belong to one connection: use execute_batch")
         try:
-            self._outlasting()
+            self._push_for_all()
             if not sqls:
                 return []
             with ThreadPoolExecutor(max_workers=max(1, min(len(sqls), parallel_num))) as pool:
-                return list(pool.map(self._one, sqls))
+                return list(pool.map(self._run, sqls))
         finally:
             if is_reset:
                 self.reset()
 
     def reset(self) -> None:
-        """Forget pushes and pulls, and leave the connection as it was when new."""
+        """Forget pushes and pulls, and give the connection back its first state."""
         self._forget()
         self.db_controller.reset()
         with self._guard:
             self._steerers.clear()
 
     def close(self) -> None:
-        """Undo what outlived the queries, and close the connections; a controller that was given
-        stays open. A later call opens new ones."""
+        """Undo pushed knobs and indexes, and close the connections; a given controller stays open.
+        A later call opens new connections."""
         if self._owns_controller:
             self.db_controller.close()
 
@@ -215,7 +211,7 @@ class PilotDataInteractor:
 
     @property
     def catalog(self) -> GraphCatalog:
-        """What the database says about its relations, as the analysis of queries needs it."""
+        """The facts about the database's relations that the analysis of queries needs."""
         session = self.db_controller.session()
         return self._abilities_of(session).catalog
 
@@ -233,20 +229,20 @@ class PilotDataInteractor:
         self._knobs = {}
         self._indexes = None
 
-    def _outlasting(self) -> None:
-        """Knobs and indexes, before the first query that they are for."""
+    def _push_for_all(self) -> None:
+        """Apply the knobs and indexes, before the first query."""
         knobs, self._knobs = self._knobs, {}
         if knobs:
             self.db_controller.set_knobs(knobs)
-        wanted, self._indexes = self._indexes, None
-        if wanted is not None:
-            indexes, drop_other = wanted
+        pushed, self._indexes = self._indexes, None
+        if pushed is not None:
+            indexes, drop_other = pushed
             if drop_other:
                 self.db_controller.drop_all_indexes()
             for index in indexes:
                 self.db_controller.create_index(index)
 
-    def _one(self, sql: str) -> PilotTransData:
+    def _run(self, sql: str) -> PilotTransData:
         query = Query(seq=1, label="query", sql=sql, command=leading_keyword(sql))
         execute = self._records or self._pulls.execution_time or not self._pulls
         steerer = self._steerer()  # before what-if indexes may open a transaction
@@ -256,13 +252,13 @@ class PilotDataInteractor:
             raise steered.error
         return self._data(sql, steered)
 
-    def _steerer(self) -> Steerer:
+    def _steerer(self) -> SessionSteering:
         session = self.db_controller.session()
         abilities = self._abilities_of(session)
         with self._guard:
             steerer = self._steerers.get(session)
             if steerer is None or steerer.pulls != self._pulls:
-                steerer = Steerer(
+                steerer = SessionSteering(
                     session,
                     abilities,
                     self._pulls,
@@ -281,8 +277,8 @@ class PilotDataInteractor:
             rows = steered.rows
             data.records = pandas.DataFrame.from_records(rows.rows, columns=rows.columns)
         if pulls.execution_time:
-            told = steered.execution_s
-            data.execution_time = told if told is not None else steered.elapsed_s
+            measured = steered.execution_s
+            data.execution_time = steered.elapsed_s if measured is None else measured
             data.planning_time = steered.planning_s
         if pulls.physical_plan:
             data.physical_plan = steered.plan
@@ -293,9 +289,9 @@ class PilotDataInteractor:
         return data
 
 
-def _refuse_parameterized(wanted: bool) -> None:
-    if wanted:
+def _refuse_parameterized(enabled: bool) -> None:
+    if enabled:
         raise UsageError(
-            "sub-plan queries with parameters are not offered: enable_parameterized_subquery=True",
-            hint="Without it, every sub-plan has its key as a query of its own.",
+            "enable_parameterized_subquery=True: sub-plan queries have no parameters here",
+            hint="Leave it out: every sub-plan has a query without parameters.",
         )

@@ -1,8 +1,8 @@
 """Scan methods, join methods and join orders, as drivers write them and as a server takes them.
 
-The names are those of pg_hint_plan's hints, which PilotScope's drivers use. A server without
-pg_hint_plan has settings for its whole planner instead: there a method holds for every relation
-of the query, which is coarser than what was asked for.
+The names are those of pg_hint_plan's hints, which PilotScope's drivers use. Without pg_hint_plan
+they become settings of the planner, which are coarser: a method then applies to every relation of
+the query.
 """
 
 from __future__ import annotations
@@ -52,12 +52,11 @@ class ScanJoinMethodEnum(enum.Enum):
 
 
 Method = tuple[ScanJoinMethodEnum, str]
-"""A method and what it is for: a relation's name, or the names of joined relations with blanks
-in between (`"p u"`)."""
+"""A method and the name of its relation, or the names of joined relations: `"p u"`."""
 
 JoinOrder = Sequence[Any]
-"""Relations in the order in which they are joined: `["p", "u", "c"]` joins p and u first; a pair
-inside says which side they come from: `[["p", "u"], ["c", "v"]]`."""
+"""Relations in the order of their joins: `["p", "u", "c"]` joins p and u first,
+`[["p", "u"], ["c", "v"]]` joins two joins."""
 
 _SCANS = {
     "SeqScan": "enable_seqscan",
@@ -76,7 +75,7 @@ _HINT_PART = re.compile(r"[^*/]*\Z")
 
 
 def methods_of(given: Any) -> list[Method]:
-    """What a handler returned as a list of methods; a single pair stands for itself.
+    """Returns a handler's value, one method or a list of methods, as a list.
 
     Raises `SteeringError` for anything else.
     """
@@ -89,7 +88,7 @@ def methods_of(given: Any) -> list[Method]:
 
 
 def _is_pairs(given: tuple[Any, ...]) -> bool:
-    return all(isinstance(one, (tuple, list)) for one in given)
+    return all(isinstance(part, (tuple, list)) for part in given)
 
 
 def _method(pair: Any) -> Method:
@@ -102,7 +101,7 @@ def _method(pair: Any) -> Method:
     except ValueError:
         raise SteeringError(
             f"there is no scan or join method {value!r}",
-            hint=f"There are: {', '.join(one.value for one in ScanJoinMethodEnum)}.",
+            hint=f"There are: {', '.join(known.value for known in ScanJoinMethodEnum)}.",
         ) from None
     text = str(names)
     if not _HINT_PART.match(text) or not text.strip():
@@ -111,7 +110,7 @@ def _method(pair: Any) -> Method:
 
 
 def order_of(given: Any) -> JoinOrder:
-    """A join order as nested lists: from such a list, or from the text of a Leading hint,
+    """Returns a join order as nested lists, from such lists or the text of a Leading hint,
     `((p u) c)` or `p u c`. Raises `SteeringError` for anything else."""
     if isinstance(given, str):
         given = _read_order(given)
@@ -123,7 +122,7 @@ def order_of(given: Any) -> JoinOrder:
 def _is_order(given: Any) -> bool:
     if not isinstance(given, (list, tuple)) or len(given) < 2:
         return False
-    return all(bool(one) if isinstance(one, str) else _is_order(one) for one in given)
+    return all(bool(part) if isinstance(part, str) else _is_order(part) for part in given)
 
 
 def _read_order(text: str) -> list[Any]:
@@ -146,7 +145,7 @@ def _read_order(text: str) -> list[Any]:
 
 
 def hint_text(methods: Iterable[Method], order: JoinOrder | None) -> str:
-    """pg_hint_plan's hints, without the comment's marks."""
+    """Returns pg_hint_plan's hints, without the marks of the comment."""
     parts = [f"{method.value}({names})" for method, names in methods]
     if order:
         parts.append(f"Leading({_leading(order)})")
@@ -156,8 +155,8 @@ def hint_text(methods: Iterable[Method], order: JoinOrder | None) -> str:
 def _leading(order: JoinOrder) -> str:
     if isinstance(order, str):
         return order
-    if len(order) == 2 or any(not isinstance(one, str) for one in order):
-        return "(" + " ".join(_leading(one) for one in order) + ")"
+    if len(order) == 2 or any(not isinstance(part, str) for part in order):
+        return "(" + " ".join(map(_leading, order)) + ")"
     text = order[0]
     for name in order[1:]:
         text = f"({text} {name})"
@@ -165,10 +164,10 @@ def _leading(order: JoinOrder) -> str:
 
 
 def coarse_settings(methods: Sequence[Method]) -> tuple[dict[str, str], list[str]]:
-    """Planner settings that come nearest to `methods`, and the methods that none stands for.
+    """Returns the planner settings closest to `methods`, and the hints that have no setting.
 
-    Of scans and of joins, those that are asked for stay on and the others go off, for the whole
-    query; `No...` turns its method off.
+    The scan and join methods that are asked for stay on and the others go off, for the whole
+    query. `No...` turns its method off.
     """
     settings: dict[str, str] = {}
     unmet: list[str] = []
@@ -181,7 +180,7 @@ def coarse_settings(methods: Sequence[Method]) -> tuple[dict[str, str], list[str
                 settings[setting] = "off"
         if wanted:
             settings.update((family[name], "on") for name in wanted)
-    # An index-only scan is an index scan to the planner's settings.
+    # enable_indexonlyscan has no effect without enable_indexscan.
     if settings.get("enable_indexonlyscan") == "on":
         settings["enable_indexscan"] = "on"
     for method, names in methods:

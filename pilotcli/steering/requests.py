@@ -1,4 +1,4 @@
-"""What is put into the database for one query, what is taken out, and what came of it."""
+"""What is pushed and pulled for one query, and its result."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["Pulls", "Pushes", "Steered"]
 
 @dataclass(slots=True)
 class Pushes:
-    """What is put into the database for one query.
+    """What is pushed for one query.
 
     - `hints`: planner settings that hold for this query alone, name to value;
-    - `cards`: sub-plan query (SQL) to the rows that the planner shall assume;
-    - `comment`: text of a comment in front of the query (pg_hint_plan's hints, mostly);
+    - `cards`: sub-plan query (SQL) to the rows that the planner should assume;
+    - `comment`: a comment in front of the query, usually pg_hint_plan's hints;
     - `methods`, `order`: scan and join methods, and the order of joins.
 
-    The `add_...` methods take what a handler returned and raise `SteeringError` for anything of
-    another form. What comes later wins.
+    The `add_...` methods take what a handler returned, and raise `SteeringError` for a wrong form.
+    A later value replaces an earlier one.
     """
 
     hints: dict[str, str] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class Pushes:
             text = ("on" if value else "off") if isinstance(value, bool) else str(value)
             if not name or "\0" in name or "\0" in text:
                 raise SteeringError(f"a hint is a setting and its value, not {name!r}: {text!r}")
-            if name not in self.hints:  # to the server, names have no case
-                for same in [one for one in self.hints if one.lower() == name.lower()]:
+            if name not in self.hints:  # the server ignores the case of names
+                for same in [known for known in self.hints if known.lower() == name.lower()]:
                     del self.hints[same]
             self.hints[name] = text
 
@@ -68,7 +68,7 @@ class Pushes:
         elif text:
             text = f"+ {text} "
         if "*/" in text or "/*" in text or "\0" in text:
-            raise SteeringError(f"the comment ends before its end: {given!r}")
+            raise SteeringError(f"the comment contains the end of a comment: {given!r}")
         self.comment += f"/*{text}*/" if text else ""
 
     def add_methods(self, given: Any) -> None:
@@ -92,7 +92,7 @@ def _mapping(given: Any, what: str, form: str) -> Mapping[str, Any]:
         raise SteeringError(f"{what} are a mapping {form}, not {type(given).__name__}")
     for key in given:
         if not isinstance(key, str):
-            raise SteeringError(f"{what} are a mapping {form}: the key {key!r} is no text")
+            raise SteeringError(f"{what} are a mapping {form}: the key {key!r} is not a text")
     return given
 
 
@@ -108,7 +108,7 @@ def _rows(key: str, value: Any) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pulls:
-    """What is taken out about each query besides its rows.
+    """What is pulled for each query besides its rows.
 
     - `execution_time`: planning and execution as the server measured them;
     - `physical_plan`: the executed plan; `actual_rows`: with actual rows and loops in it;
@@ -134,12 +134,15 @@ class Pulls:
 
 @dataclass(slots=True)
 class Steered:
-    """One query after its steering: its rows, the error that it ended with, what was pulled.
+    """The result of one query: its rows, its error, and what was pulled. Times are in seconds.
 
-    `elapsed_s` is the client's time from the message to its last row, `collection_s` what pulling
-    cost besides, `steering_s` what it took to make the message of the pushes. `plan_text` is the
-    plan as JSON, an object with the key `Plan`. `execution_s` and `planning_s` are the server's,
-    None where it did not tell.
+    - `elapsed_s`: from sending the message to its last row, as the client measured it;
+    - `steering_s`: to make the message from the pushes; `collection_s`: for further pulls;
+    - `planning_s`, `execution_s`: as the server measured them; None if it did not report them;
+    - `plan_text`: the plan as JSON, an object with the key `Plan`;
+    - `cards`: the planner's rows, by sub-plan query; `buffercache`: cached blocks, by relation;
+    - `report`: the pushes that were applied and those that were not;
+    - `notes`: what could not be pulled, and why, for the user.
     """
 
     rows: Rows = field(default_factory=Rows)
@@ -154,11 +157,10 @@ class Steered:
     buffercache: dict[str, int] | None = None
     report: SteeringReport | None = None
     notes: Sequence[str] = ()
-    """What could not be pulled, and why; for the user."""
 
     @property
     def plan(self) -> dict[str, Any] | None:
-        """The plan as a dict, read anew each time."""
+        """The plan as a dict, parsed on each access."""
         if self.plan_text is None:
             return None
         plan: dict[str, Any] = json.loads(self.plan_text)

@@ -1,15 +1,15 @@
-"""One session, steered: a query's pushes become one message to the server, its pulls come back.
+"""Steers the queries of one session: sends them with what is pushed, and reads what is pulled.
 
-Three ways to send a query (`_sent`), by what the server allows:
+There are three ways to send a query with settings:
 
-- A plain query goes with its settings in one message, `SET LOCAL ...; /* hints */ SELECT ...`. The
-  server runs such a message in a transaction of its own (PostgreSQL manual 55.2.2.1), so that
-  nothing is left afterwards.
-- Inside the workload's own transaction the settings are made at a savepoint, so that one that the
-  server refuses does not break the block, and are brought back after the query, but for those that
-  the query itself has set (`set_config`).
-- Commands that must not run in a transaction (`VACUUM`) get settings of the session, brought back
-  after the query.
+- A plain query and its settings are one message, `SET LOCAL ...; /* hints */ SELECT ...`. The
+  server runs such a message in a transaction of its own (PostgreSQL manual 55.2.2.1), so that the
+  settings end with it.
+- Inside the workload's own transaction the settings are made at a savepoint, so that a setting that
+  the server refuses does not break the transaction. After the query they get their old values
+  back, except those that the query itself has set (`set_config`).
+- A command that must not run in a transaction (`VACUUM`) gets settings of the session, which get
+  their old values back after it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from pilotcli.common.errors import (
     CapabilityError,
@@ -34,79 +33,33 @@ from pilotcli.common.redaction import redacted
 from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.capabilities import Abilities
-from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_settings, hint_text
-from pilotcli.steering.planner import Estimate, parse_report, rows_setting
+from pilotcli.steering.message import Message, MessageWriter
+from pilotcli.steering.planner import REPORT_SETTING, Estimate, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
-from pilotcli.steering.sql import literal, restored, set_all, shown
-from pilotcli.steering.subplans import (
-    QueryGraph,
-    analyse,
-    estimates_by_explain,
-    relation_names,
-    rewrite_join_order,
-)
+from pilotcli.steering.sql import restore_settings, show_settings
+from pilotcli.steering.subplans import estimates_by_explain
 from pilotcli.workload import is_one_statement
 
-__all__ = ["PLANNED", "Steerer"]
+__all__ = ["PLANNED", "SessionSteering", "read_auto_explain"]
 
 PLANNED = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"})
 """Commands that the planner plans: EXPLAIN takes them, and they may run in a transaction."""
 
-ROWS_SETTING = "pilot_planner.rows"
-_MESSAGES_KEPT = 1024
-_WITH_NUMBERS = frozenset({ScanJoinMethodEnum.PARALLEL, ScanJoinMethodEnum.ROW})
-"""Methods that name more than relations."""
+_CHANGE_NAMES = frozenset({"SET", "RESET", "DISCARD"})
+"""Commands after which a name may mean something else in their session."""
 _SAVEPOINT = "pilot_steering"
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 
 
-@dataclass(slots=True)
-class _Message:
-    """A query as it is sent, and what was made of its pushes.
+class SessionSteering:
+    """Sends the queries of one session with what is pushed, and reads what is pulled.
 
-    `rows` is the planner module's setting, `cards` the keys behind its entries.
-    """
+    - `abilities`: what the session can do;
+    - `pulls`: what is pulled for each query;
+    - `skip_missing`: note a push that the server cannot do, instead of an error for the query;
+    - `buffercache`: returns the cached blocks of each relation.
 
-    sql: str
-    settings: dict[str, str] = field(default_factory=dict)
-    comment: str = ""
-    rows: str = ""
-    cards: tuple[str, ...] = ()
-    applied: list[str] = field(default_factory=list)
-    ignored: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def steers(self) -> bool:
-        """Whether anything is put into the database."""
-        return bool(self.settings or self.comment or self.rows)
-
-    def prefix(self, scope: str = "LOCAL ") -> str:
-        """The settings as statements."""
-        settings = set_all(tuple(self.settings.items()), scope)
-        if not self.rows:
-            return settings
-        return f"{settings}SET {scope}{ROWS_SETTING} = {literal(self.rows)}; "
-
-    def override(self, settings: Mapping[str, str], by: str) -> None:
-        """Make settings that go before hints; a hint that says otherwise is not applied."""
-        for name, hint in list(self.settings.items()):
-            value = settings.get(name.lower(), hint)
-            if hint != value:
-                del self.settings[name]
-                self.applied.remove(f"{name} = {hint}")
-                self.ignored.append((f"{name} = {hint}", f"{by} sets it to {value}"))
-        self.settings.update(settings)
-
-    def names(self) -> list[str]:
-        """The settings' names."""
-        return [*self.settings, ROWS_SETTING] if self.rows else list(self.settings)
-
-
-class Steerer:
-    """Sends the queries of one session with what is pushed, and takes out what is pulled.
-
-    `pulls` is what is wanted of each query; the session is told once. `buffercache` tells the
-    cached blocks of each relation. Used by one thread.
+    Used by one thread.
     """
 
     def __init__(
@@ -121,47 +74,46 @@ class Steerer:
         self.session = session
         self.abilities = abilities
         self.pulls = pulls
-        self._skip_missing = skip_missing
+        self._writer = MessageWriter(abilities, skip_missing=skip_missing)
         self._buffercache = buffercache
-        self._messages: dict[tuple[object, ...], _Message] = {}
         session.listen()
         self._prepare()
 
     def run(
         self, query: Query, pushes: Pushes | None, *, execute: bool = True, pull: bool = True
     ) -> Steered:
-        """Send `query` with `pushes`, and pull what is wanted. Never raises for the query: its
-        error is in what comes back, a `SteeringError` or `CapabilityError` where it did not run.
+        """Send `query` with `pushes`, and return its result with what was pulled.
 
-        Without `execute` the query is planned and not run; without `pull` nothing is asked about
-        it besides.
+        Without `execute` the query is planned and not run; without `pull` no further questions are
+        sent to the server. Never raises for the query: its error is in the result, a
+        `SteeringError` or `CapabilityError` if the query was not sent.
         """
         steered = Steered()
         if not execute and not _is_planned(query):
             what = query.command or "this"
             steered.notes = (
-                f"not run: the planner makes no plan of a statement like {what}, or of several "
-                "in one (pull_record() runs it)",
+                f"not run: there is no plan of a statement like {what}, or of several in one "
+                "(pull_record() runs it)",
             )
             return steered
-        message = _Message(query.sql)
+        message = Message(query.sql)
         if pushes:
             began = time.perf_counter()
             try:
-                message = self._composed(query, pushes)
+                message = self._writer.write(query, pushes)
             except (SteeringError, CapabilityError) as exc:
                 steered.error = exc
                 return steered
             finally:
                 steered.steering_s = time.perf_counter() - began
         self._send(query, message, steered, execute)
-        if query.command in _NAMES_MEAN_OTHERS:
+        if query.command in _CHANGE_NAMES:
             self.abilities.forget_schema()
-            self._messages.clear()
+            self._writer.forget()
         if isinstance(steered.error, SteeringError) or self.session.closed:
             return steered
         if message.steers or message.ignored or self._reports:
-            self._take_in(query, message, steered)
+            self._read_notices(query, message, steered)
         if pull and self.pulls and _is_planned(query):
             began = time.perf_counter()
             self._pull(query, message, steered)
@@ -169,23 +121,23 @@ class Steerer:
         return steered
 
     def _prepare(self) -> None:
-        """Tell the session what to report about every query from here on."""
+        """Have the session report about every query from here on."""
         pulls = self.pulls
         self._reports = False
-        wanted = [
+        reported = [
             word
-            for word, asked in (
+            for word, pulled in (
                 ("plan", pulls.plan),
                 ("actual", pulls.actual_rows),
                 ("time", pulls.execution_time),
                 ("rows", pulls.subquery_cards),
             )
-            if asked
+            if pulled
         ]
-        if not wanted:
+        if not reported:
             return
         if self.abilities.planner is not None:
-            self._set({"pilot_planner.report": ",".join(wanted)})
+            self._set({REPORT_SETTING: ",".join(reported)})
             self._reports = True
         elif (pulls.plan or pulls.execution_time) and self.abilities.auto_explain:
             self._set(
@@ -200,121 +152,15 @@ class Steerer:
             self._reports = True
 
     def _set(self, settings: Mapping[str, str]) -> None:
-        self.session.execute(restored(list(settings), list(settings.values()), ""))
+        self.session.execute(restore_settings(list(settings), list(settings.values()), ""))
 
-    def _composed(self, query: Query, pushes: Pushes) -> _Message:
-        """As `_message`; one that was composed lately is used again."""
-        if self.abilities.schema_has_changed():
-            self._messages.clear()
-        key = (query.sql, pushes.comment, *pushes.hints.items(), *pushes.cards.items())
-        if pushes.methods or pushes.order:
-            return self._message(query, pushes)
-        message = self._messages.get(key)
-        if message is None:
-            message = self._message(query, pushes)
-            if len(self._messages) >= _MESSAGES_KEPT:
-                del self._messages[next(iter(self._messages))]
-            self._messages[key] = message
-        return message
-
-    def _message(self, query: Query, pushes: Pushes) -> _Message:
-        """What to send for `query`. Raises `SteeringError`, and `CapabilityError` for what this
-        server cannot do."""
-        message = _Message(query.sql, settings=dict(pushes.hints), comment=pushes.comment)
-        message.applied.extend(f"{name} = {value}" for name, value in pushes.hints.items())
-        hints = ""
-        if pushes.comment.startswith("/*+"):
-            if self.abilities.hint_plan:
-                message.applied.append(pushes.comment)
-            else:
-                self._miss(message, "hint comments", pushes.comment)
-                message.comment = ""
-        if pushes.methods or pushes.order:
-            hints = self._add_methods(query, pushes, message)
-        if pushes.cards:
-            hints += self._add_cards(query, pushes.cards, message)
-        if hints:
-            if "*/" in hints or "/*" in hints:  # in a relation's name, of a handler or the query
-                raise SteeringError(f"the hints end before their end: {hints!r}")
-            # pg_hint_plan reads the first comment of hints only.
-            given = message.comment[3:-2] if message.comment else ""
-            message.comment = f"/*+{given} {hints}*/"
-        return message
-
-    def _add_methods(self, query: Query, pushes: Pushes, message: _Message) -> str:
-        text = hint_text(pushes.methods, pushes.order)
-        if self.abilities.hint_plan:
-            message.applied.append(text)
-            return text
-        methods = self._of_the_query(query, pushes.methods, message)
-        settings, unmet = coarse_settings(methods)
-        message.override(settings, "a pushed method")
-        message.applied.extend(
-            f"{name} = {value} (for the whole query)" for name, value in settings.items()
-        )
-        for hint in unmet:
-            self._miss(message, "scan and join methods", hint)
-        if pushes.order:
-            message.sql = rewrite_join_order(message.sql, pushes.order, self.abilities.catalog)
-            one_by_one = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
-            message.override(one_by_one, "the pushed join order")
-            message.applied.append(hint_text((), pushes.order))
-        return ""
-
-    def _of_the_query(
-        self, query: Query, methods: Sequence[Method], message: _Message
-    ) -> list[Method]:
-        """The methods that are for relations of the query; the others are noted."""
-        known = relation_names(query.sql) if methods else None
-        if known is None:
-            return list(methods)
-        kept = []
-        for method, names in methods:
-            strange = [one for one in names.split() if one.strip('"') not in known]
-            if strange and method not in _WITH_NUMBERS:
-                why = f"the query has no relation {', '.join(strange)}"
-                message.ignored.append((f"{method.value}({names})", why))
-            else:
-                kept.append((method, names))
-        return kept
-
-    def _add_cards(self, query: Query, cards: Mapping[str, float], message: _Message) -> str:
-        graph = self._graph(query.sql)
-        entries = [(_names_of(graph, key), rows) for key, rows in cards.items()]
-        planner = self.abilities.planner
-        if planner is not None:
-            message.rows = rows_setting(entries)
-            message.cards = tuple(cards)
-            return ""
-        if not self.abilities.hint_plan:
-            for key in cards:
-                self._miss(message, "pushed cardinalities", key)
-            return ""
-        hints = []
-        for (names, rows), key in zip(entries, cards, strict=True):
-            if len(names) > 1:
-                hints.append(f"Rows({' '.join(sorted(names))} #{max(1, round(rows))})")
-                message.applied.append(key)
-            else:
-                message.ignored.append((key, "pg_hint_plan sets the rows of joins only"))
-        return " ".join(hints)
-
-    def _graph(self, sql: str) -> QueryGraph:
-        return analyse(sql, self.abilities.catalog)
-
-    def _miss(self, message: _Message, ability: str, what: str) -> None:
-        error = self.abilities.missing(ability)
-        if not self._skip_missing:
-            raise error
-        message.ignored.append((what, error.message))
-
-    def _send(self, query: Query, message: _Message, steered: Steered, execute: bool) -> None:
+    def _send(self, query: Query, message: Message, steered: Steered, execute: bool) -> None:
         explain = "" if execute else "EXPLAIN (FORMAT JSON) "
         if self._reports:
-            self.session.take_notices()  # what was told about pilot's own questions since
+            self.session.take_notices()  # those about pilot's own questions
         began = time.perf_counter()
         try:
-            rows = self._sent(query, message, explain)
+            rows = self._execute(query, message, explain)
         except SteeringError as exc:
             steered.error = exc
             return
@@ -328,50 +174,49 @@ class Steerer:
         else:
             steered.plan_text = json.dumps(plan_of(rows))
 
-    def _sent(self, query: Query, message: _Message, explain: str) -> Rows:
-        """The rows of the query; a `SteeringError` when the server refuses a setting."""
+    def _execute(self, query: Query, message: Message, explain: str) -> Rows:
+        """Returns the rows of the query. Raises `SteeringError` if the server refuses a setting."""
         session = self.session
         if not message.steers:
             return session.execute(explain + message.sql, query.copy)
-        in_transaction = session.in_transaction
-        if in_transaction or not _is_planned(query):
-            return self._bracketed(query, message, explain, in_transaction)
-        prefix = message.prefix()
+        if session.in_transaction or not _is_planned(query):
+            return self._execute_between(query, message, explain)
         try:
-            return session.execute(f"{message.comment}{prefix}{explain}{message.sql}")
+            return session.execute(f"{message.comment}{message.prefix()}{explain}{message.sql}")
         except (QueryTimeout, QueryCancelled):
             raise
         except QueryError:
-            self._check(message)
+            self._check_settings(message)
             raise
 
-    def _check(self, message: _Message) -> None:
-        """Raise `SteeringError` if it is a setting that the server refuses."""
+    def _check_settings(self, message: Message) -> None:
+        """Raise `SteeringError` if the server refuses a setting."""
         try:
             self.session.execute(f"BEGIN; {message.prefix()}ROLLBACK")
         except QueryError as refused:
             self.session.rollback()
-            raise _refused(refused) from None
+            raise _refusal(refused) from None
 
-    def _bracketed(
-        self, query: Query, message: _Message, explain: str, in_transaction: bool
-    ) -> Rows:
-        session = self.session
-        names = message.names()
+    def _execute_between(self, query: Query, message: Message, explain: str) -> Rows:
+        """Send the settings, the query, and the old values of the settings one after the other."""
+        session, names = self.session, message.names()
+        in_transaction = session.in_transaction
         scope = "LOCAL " if in_transaction else ""
         if session.transaction_failed:
             return session.execute(message.sql)
-        before: Sequence[str | None] = session.execute(shown(names)).rows[0] if names else ()
+        before: Sequence[str | None] = (
+            session.execute(show_settings(names)).rows[0] if names else ()
+        )
         pushed: Sequence[str | None] = ()
         if names:
-            prefix = message.prefix(scope)
             begin, end = (
-                (f"SAVEPOINT {_SAVEPOINT}; ", f"RELEASE SAVEPOINT {_SAVEPOINT}")
+                (f"SAVEPOINT {_SAVEPOINT}; ", f"RELEASE SAVEPOINT {_SAVEPOINT}; ")
                 if in_transaction
-                else ("BEGIN; ", "COMMIT")
+                else ("BEGIN; ", "COMMIT; ")
             )
+            settings = f"{begin}{message.prefix(scope)}{end}{show_settings(names)}"
             try:
-                pushed = session.execute(f"{begin}{prefix}{end}; {shown(names)}").rows[0]
+                pushed = session.execute(settings).rows[0]
             except QueryError as refused:
                 if in_transaction:
                     session.execute(
@@ -379,22 +224,21 @@ class Steerer:
                     )
                 else:
                     session.rollback()
-                raise _refused(refused) from None
+                raise _refusal(refused) from None
         try:
             return session.execute(f"{message.comment}{explain}{message.sql}", query.copy)
         finally:
-            # A transaction that failed or ended has taken its settings with it.
+            # The settings of a transaction that failed or ended are gone with it.
             lives = not session.closed and not session.transaction_failed
             if names and lives and session.in_transaction == in_transaction:
-                session.execute(restored(names, before, scope, pushed))
+                session.execute(restore_settings(names, before, scope, pushed))
 
-    def _take_in(self, query: Query, message: _Message, steered: Steered) -> None:
-        """Read what the server said besides the rows."""
+    def _read_notices(self, query: Query, message: Message, steered: Steered) -> None:
+        """Read the reports that the server sent beside the rows."""
         notices = self.session.take_notices()
         applied = [redacted(what) for what in message.applied]
         ignored = [(redacted(what), redacted(why)) for what, why in message.ignored]
-        # The module is asked for only where it is at work: to look for it now might break into a
-        # transaction of the workload.
+        # Only a module that is in use: looking for it now might disturb a transaction.
         if message.rows or (self._reports and self.abilities.planner is not None):
             report = parse_report(notices)
             steered.planning_s = _seconds(report.planning_ms)
@@ -408,15 +252,15 @@ class Steerer:
             ignored.extend(
                 (message.cards[at], reason) for at, reason in report.ignored if at in pushed
             )
-            told = {*report.applied, *(at for at, _ in report.ignored)}
+            reported = {*report.applied, *(at for at, _ in report.ignored)}
             if steered.error is None:
                 ignored.extend(
-                    (key, "the planner did not come to it")
+                    (key, "the planner did not consider it")
                     for at, key in enumerate(message.cards)
-                    if at not in told
+                    if at not in reported
                 )
         elif self._reports:
-            found = auto_explained(notices)
+            found = read_auto_explain(notices)
             if found is not None and _is_planned(query):
                 steered.execution_s, steered.plan_text = found
         if message.steers or ignored:
@@ -424,28 +268,27 @@ class Steerer:
 
     def _name_cards(self, query: Query, estimates: Sequence[Estimate], steered: Steered) -> None:
         try:
-            graph = self._graph(query.sql)
+            graph = self._writer.graph(query.sql)
         except PilotError as exc:
             steered.notes = (*steered.notes, f"no sub-plan cardinalities: {exc.message}")
             return
         cards: dict[str, float] = {}
-        # Where blocks have relations of the same names, a key is that of the outermost.
-        for one in sorted(estimates, key=lambda estimate: estimate.block):
-            key = graph.key(one.names)
+        # A set of names that several blocks have means the outermost of them.
+        for estimate in sorted(estimates, key=lambda estimate: estimate.block):
+            key = graph.key(estimate.names)
             if key is not None:
-                cards.setdefault(key, one.rows)
+                cards.setdefault(key, estimate.rows)
         steered.cards = cards
 
-    def _pull(self, query: Query, message: _Message, steered: Steered) -> None:
-        """What the execution did not bring by itself, one question to the server each."""
+    def _pull(self, query: Query, message: Message, steered: Steered) -> None:
+        """Ask the server for what the execution did not report, one question each."""
         session, pulls = self.session, self.pulls
         if session.closed or session.transaction_failed:
             return
         if self._reports and steered.error is None and steered.plan_text is None and pulls.plan:
             self._prepare()  # the workload has reset the session's settings
         try:
-            # Of a query that ran into its time-out the plan is worth a question; one that failed by
-            # itself has none that explains it.
+            # The plan explains why a query timed out; it does not explain other errors.
             failed = steered.error is not None and not isinstance(steered.error, QueryTimeout)
             if pulls.plan and steered.plan_text is None and not failed:
                 again = Steered()
@@ -455,9 +298,9 @@ class Steerer:
                 steered.plan_text = again.plan_text
                 session.take_notices()
             if pulls.subquery_cards and steered.cards is None and not steered.notes:
-                graph = self._graph(query.sql)
-                found = estimates_by_explain(session, graph)
-                steered.cards = {str(graph.key(names)): rows for names, rows in found.items()}
+                graph = self._writer.graph(query.sql)
+                estimates = estimates_by_explain(session, graph)
+                steered.cards = {str(graph.key(names)): rows for names, rows in estimates.items()}
         except (QueryError, DatabaseError, CapabilityError, SteeringError) as exc:
             steered.notes = (*steered.notes, exc.message)
         if pulls.buffercache:
@@ -470,17 +313,13 @@ class Steerer:
             steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
 
 
-_NAMES_MEAN_OTHERS = frozenset({"SET", "RESET", "DISCARD"})
-"""Commands after which a name may stand for something else in their session alone."""
-
-
 def _is_planned(query: Query) -> bool:
-    """Whether EXPLAIN takes the query as it stands, which would run a second statement in it."""
+    """Whether EXPLAIN can take the query: one statement, since EXPLAIN would run a second one."""
     return query.command in PLANNED and is_one_statement(query.sql)
 
 
-def auto_explained(notices: Sequence[str]) -> tuple[float, str] | None:
-    """Seconds and plan of the last statement that auto_explain tells of, None without one."""
+def read_auto_explain(notices: Sequence[str]) -> tuple[float, str] | None:
+    """Returns seconds and plan (JSON) of the last statement in auto_explain's messages, or None."""
     for notice in reversed(notices):
         found = _AUTO_EXPLAIN.search(notice)
         if found is not None:
@@ -488,21 +327,11 @@ def auto_explained(notices: Sequence[str]) -> tuple[float, str] | None:
                 plan_text = json.dumps({"Plan": json.loads(found[2])["Plan"]}, allow_nan=False)
                 return float(found[1]) / 1000, plan_text
             except (ValueError, KeyError, RecursionError):
-                continue  # a message that a function of the workload's has raised
+                continue  # raised by a function of the workload
     return None
 
 
-def _names_of(graph: QueryGraph, key: str) -> frozenset[str]:
-    names = graph.names_of(key)
-    if names is None:
-        raise SteeringError(
-            f"this is no sub-plan query of the query: {key}",
-            hint="`pull_subquery_card` gives the sub-plan queries that a query has.",
-        )
-    return names
-
-
-def _refused(error: QueryError) -> SteeringError:
+def _refusal(error: QueryError) -> SteeringError:
     return SteeringError(f"the server refuses a pushed setting: {error.message}", hint=error.hint)
 
 

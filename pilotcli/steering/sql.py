@@ -1,4 +1,4 @@
-"""The SQL that steers: settings in front of a query, quoted."""
+"""SQL for settings: to set, show and restore them, with names and values quoted."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 
 from pilotcli.common.errors import SteeringError
 
-__all__ = ["literal", "restored", "set_all", "shown"]
+__all__ = ["literal", "restore_settings", "set_all", "show_settings"]
 
 _LISTS = frozenset({"search_path", "datestyle", "temp_tablespaces", "local_preload_libraries"})
-"""Settings that are lists: SET takes their parts one by one."""
+"""Settings that are lists: SET takes their parts as separate values."""
 
 Settings = tuple[tuple[str, str], ...]
 
 
 def literal(text: str) -> str:
-    """`text` as a string constant, whatever `standard_conforming_strings` says."""
+    """Returns `text` as a string constant, valid with any `standard_conforming_strings`."""
     quoted = text.replace("'", "''")
     if "\\" not in quoted:
         return f"'{quoted}'"
@@ -24,15 +24,15 @@ def literal(text: str) -> str:
 
 
 def _name(setting: str) -> str:
-    """A setting's name as SQL: each part between the dots quoted, so that no text leaves it."""
+    """Returns a setting's name as SQL, each part between the dots in quotes."""
     if "\0" in setting or not setting.strip():
-        raise SteeringError(f"{setting!r} is no name of a setting")
+        raise SteeringError(f"{setting!r} is not the name of a setting")
     return ".".join('"' + part.replace('"', '""') + '"' for part in setting.split("."))
 
 
 @functools.lru_cache(maxsize=1024)
 def set_all(settings: Settings, scope: str = "LOCAL ") -> str:
-    """`SET LOCAL "enable_nestloop" = 'off'; ...` with a blank at the end, or nothing.
+    """Returns `SET LOCAL "enable_nestloop" = 'off'; ` for each setting.
 
     `scope` is `LOCAL ` for the transaction and empty for the session.
     """
@@ -44,32 +44,33 @@ def set_all(settings: Settings, scope: str = "LOCAL ") -> str:
 def _value(name: str, value: str) -> str:
     if name.lower() not in _LISTS:
         return literal(value)
-    return ", ".join(literal(one.strip().strip('"')) for one in value.split(","))
+    return ", ".join(literal(part.strip().strip('"')) for part in value.split(","))
 
 
-def shown(names: Iterable[str]) -> str:
-    """A statement that tells what settings are; null for one that is not known."""
+def show_settings(names: Iterable[str]) -> str:
+    """Returns a statement for the values of settings; an unknown one is null."""
     return f"SELECT {', '.join(map(_current, names))}"
 
 
-def restored(
+def restore_settings(
     names: Sequence[str],
     values: Sequence[str | None],
     scope: str,
     pushed: Sequence[str | None] | None = None,
 ) -> str:
-    """A statement that brings settings to `values` as the server shows them; None is empty.
+    """Returns a statement that gives settings the `values` that the server showed before.
 
-    One that is not as `pushed` any more was set by the query itself, and stays so.
+    None means empty. A setting that does not have its `pushed` value any more was set by the query
+    itself, and stays as it is.
     """
     local = "true" if scope else "false"
     calls = []
     for at, (name, value) in enumerate(zip(names, values, strict=True)):
-        wanted = literal(value or "")
+        new = literal(value or "")
         if pushed is not None:
             now, then = _current(name), literal(pushed[at] or "")
-            wanted = f"CASE coalesce({now}, '') WHEN {then} THEN {wanted} ELSE {now} END"
-        calls.append(f"set_config({literal(name)}, {wanted}, {local})")
+            new = f"CASE coalesce({now}, '') WHEN {then} THEN {new} ELSE {now} END"
+        calls.append(f"set_config({literal(name)}, {new}, {local})")
     return f"SELECT {', '.join(calls)}"
 
 

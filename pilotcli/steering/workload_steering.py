@@ -1,4 +1,4 @@
-"""Steering a workload: handlers asked for each query, sessions that carry out what they say."""
+"""Steers a workload: calls the handlers for each query, and sends it with what they return."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pilotcli.steering.handlers import (
 )
 from pilotcli.steering.interactor import PilotDataInteractor
 from pilotcli.steering.requests import Pulls, Pushes, Steered
-from pilotcli.steering.session_steering import Steerer
+from pilotcli.steering.session_steering import SessionSteering
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
@@ -42,31 +42,26 @@ __all__ = ["Steering"]
 
 
 class Steering:
-    """Asks push handlers about each query, and has a session do what they say.
+    """Calls push handlers for each query, and sends the query with what they return.
 
-    `pulls` is what is taken out about each query of the sessions that are opened from then on.
-    Safe for several threads, each with a session of its own; handlers are asked by one at a time.
+    `pulls`: what is pulled for each query, in sessions that are opened afterwards. Safe for several
+    threads, each with its own session; one thread at a time calls handlers.
     """
 
-    def __init__(
-        self,
-        config: PilotConfig,
-        target: Target,
-        options: SteeringSection,
-    ) -> None:
+    def __init__(self, config: PilotConfig, target: Target, options: SteeringSection) -> None:
         self.pulls = Pulls()
         self._target = target
         self._interactor: PilotDataInteractor | None = None
         self._config = config
         self._skip_missing = options.on_missing == "skip"
         self._native_on_error = options.on_error == "native"
-        self._asking = threading.Lock()
+        self._calling = threading.Lock()
         self._handlers: list[QueryPushHandler] = []
         self._workload_handlers: list[KnobPushHandler | IndexPushHandler] = []
-        self._steerers: WeakKeyDictionary[Session, Steerer] = WeakKeyDictionary()
+        self._steerers: WeakKeyDictionary[Session, SessionSteering] = WeakKeyDictionary()
 
     def register(self, handlers: Any) -> None:
-        """Add push handlers, which are asked in this order. Raises `UsageError` for others."""
+        """Add push handlers; they are called in this order. Raises `UsageError` for others."""
         for handler in handlers if isinstance(handlers, Iterable) else [handlers]:
             if isinstance(handler, BasePushHandler):
                 handler.interactor = self._own_interactor()
@@ -76,7 +71,7 @@ class Steering:
                 self._workload_handlers.append(handler)
             else:
                 raise UsageError(
-                    f"{type(handler).__name__} is no push handler",
+                    f"{type(handler).__name__} is not a push handler",
                     hint="Derive from HintPushHandler, CardPushHandler, KnobPushHandler, "
                     "IndexPushHandler, CommentPushHandler or ScanJoinMethodPushHandler.",
                 )
@@ -92,28 +87,28 @@ class Steering:
             self._interactor.close()
 
     def __bool__(self) -> bool:
-        """Whether there is anything to do: without it, queries are best sent as they stand."""
+        """Whether there is anything to push or pull."""
         return bool(self._handlers or self._workload_handlers or self.pulls)
 
     def open(self, session: Session) -> None:
-        """Make a new session ready to be steered, before it is used for anything else.
+        """Prepare a new session for steering, before it is used for anything else.
 
-        Raises `CapabilityError` where a handler is for what its server cannot do at all, unless
-        what is missing shall be skipped.
+        Raises `CapabilityError` if the server cannot do at all what a handler is for, unless the
+        config says to skip that.
         """
         if not isinstance(session, PostgresSession):
             raise CapabilityError(f"a {type(session).__name__} cannot be steered")
         abilities = Abilities(session, self._config)
-        if any(isinstance(one, CardPushHandler) for one in self._handlers):
+        if any(isinstance(handler, CardPushHandler) for handler in self._handlers):
             able = abilities.planner is not None or abilities.hint_plan
             if not able and not self._skip_missing:
                 raise abilities.missing("pushed cardinalities")
         if any(
-            isinstance(one, (CommentPushHandler, ScanJoinMethodPushHandler))
-            for one in self._handlers
+            isinstance(handler, (CommentPushHandler, ScanJoinMethodPushHandler))
+            for handler in self._handlers
         ):
-            _ = abilities.hint_plan  # found out now: later the session may be in a transaction
-        self._steerers[session] = Steerer(
+            _ = abilities.hint_plan  # probed now: later the session may be in a transaction
+        self._steerers[session] = SessionSteering(
             session,
             abilities,
             self.pulls,
@@ -123,65 +118,69 @@ class Steering:
 
     @property
     def for_workload(self) -> bool:
-        """Whether a handler is to be asked once for the whole workload."""
+        """Whether a handler is called once for the whole workload."""
         return bool(self._workload_handlers)
 
     def before_workload(self, controller: BaseDBController, first_sql: str) -> list[str]:
-        """Carry out what knob and index handlers want for the whole workload; what was done, in
-        words. What the server cannot do, and a handler that fails, are passed over where the
-        config says so, with all that they have done. Raises `DriverError` when one fails, and
-        `CapabilityError`."""
+        """Apply what knob and index handlers return for the whole workload; returns the changes in
+        words.
+
+        If the config says so, a handler that fails or asks for what the server cannot do is
+        skipped, and all that it changed is undone. Otherwise raises `DriverError` or
+        `CapabilityError`.
+        """
         done: list[str] = []
         if not self._workload_handlers:
             return done
         if not isinstance(controller, PostgreSQLController):
-            raise CapabilityError("knobs and indexes are pushed into a PostgreSQL only")
+            raise CapabilityError("knobs and indexes can be pushed into PostgreSQL only")
         for handler in self._workload_handlers:
             name = type(handler).__name__
             try:
                 with controller.target().all_or_none():
-                    wanted = _asked(handler, first_sql)
+                    data = _call_handler(handler, first_sql)
                     if isinstance(handler, KnobPushHandler):
-                        done.extend(_knobs_set(controller, wanted))
+                        done.extend(_set_knobs(controller, data))
                     else:
-                        done.extend(_indexes_made(controller, wanted, handler.drop_other))
+                        done.extend(_create_indexes(controller, data, handler.drop_other))
             except CapabilityError as exc:
                 if not self._skip_missing:
                     raise CapabilityError(f"{name}: {exc.message}", hint=exc.hint) from exc
                 done.append(f"nothing by {name}: {exc.message}")
             except DriverError as exc:
-                told = exc.message if exc.message.startswith(f"{name}: ") else f"{name}: {exc}"
+                named = exc.message.startswith(f"{name}: ")
+                message = exc.message if named else f"{name}: {exc}"
                 if not self._native_on_error:
-                    raise type(exc)(told, hint=exc.hint) from exc
-                done.append(f"nothing by {told}")
+                    raise type(exc)(message, hint=exc.hint) from exc
+                done.append(f"nothing by {message}")
         return done
 
     def run(self, session: Session, query: Query, *, pull: bool = True) -> tuple[Steered, float]:
-        """Run `query` in a session that was opened here, with what the handlers say about it.
+        """Run `query` in a session that was opened here, with what the handlers return for it.
 
-        Without `pull` nothing is asked of the server besides. The second value is how long the
-        handlers took, in seconds. Never raises for the query.
+        Returns the result and how long the handlers took, in seconds. Without `pull` no further
+        questions are sent to the server. Never raises for the query.
         """
         steerer = self._steerers[session]
         if not self._handlers or query.command in _UNSTEERED:
             return steerer.run(query, None, pull=pull), 0.0
         began = time.perf_counter()
         try:
-            with self._asking:
-                pushes = self._decided(query.sql)
+            with self._calling:
+                pushes = self._call_handlers(query.sql)
         except DriverError as exc:
             inference_s = time.perf_counter() - began
-            return self._failed(steerer, query, Steered(error=exc), pull), inference_s
+            return self._run_native(steerer, query, Steered(error=exc), pull), inference_s
         inference_s = time.perf_counter() - began
         steered = steerer.run(query, pushes, pull=pull)
         if isinstance(steered.error, (SteeringError, CapabilityError)):
-            steered = self._failed(steerer, query, steered, pull)
+            steered = self._run_native(steerer, query, steered, pull)
         return steered, inference_s
 
-    def _decided(self, sql: str) -> Pushes:
+    def _call_handlers(self, sql: str) -> Pushes:
         pushes = Pushes()
         for handler in self._handlers:
-            data = _asked(handler, sql)
+            data = _call_handler(handler, sql)
             try:
                 handler.put(data, pushes)
             except SteeringError as exc:
@@ -189,53 +188,54 @@ class Steering:
                 raise SteeringError(f"{name}: {exc.message}", hint=exc.hint) from exc
         return pushes
 
-    def _failed(self, steerer: Steerer, query: Query, steered: Steered, pull: bool) -> Steered:
+    def _run_native(
+        self, steerer: SessionSteering, query: Query, steered: Steered, pull: bool
+    ) -> Steered:
         if not self._native_on_error or steerer.session.closed:
             return steered
         assert steered.error is not None
-        again = steerer.run(query, None, pull=pull)
-        before = again.report or SteeringReport()
-        again.report = replace(before, native=steered.error.message)
-        return again
+        native = steerer.run(query, None, pull=pull)
+        native.report = replace(native.report or SteeringReport(), native=steered.error.message)
+        return native
 
 
 _UNSTEERED = frozenset(
     {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "RESET"}
     | {"PREPARE", "DEALLOCATE", "DISCARD", "COPY", "LISTEN", "UNLISTEN", "NOTIFY", "SHOW", "LOAD"}
 )
-"""Commands about the session or its transaction: no handler is asked about them."""
+"""Commands about the session or its transaction: no handler is called for them."""
 
 
-def _knobs_set(controller: PostgreSQLController, wanted: Any) -> list[str]:
-    if not wanted:
+def _set_knobs(controller: PostgreSQLController, knobs: Any) -> list[str]:
+    if not knobs:
         return []
-    controller.set_knobs(wanted)
-    return [f"{name} = {value}" for name, value in wanted.items()]
+    controller.set_knobs(knobs)
+    return [f"{name} = {value}" for name, value in knobs.items()]
 
 
-def _indexes_made(
-    controller: PostgreSQLController, wanted: Sequence[Index] | None, drop_other: bool
+def _create_indexes(
+    controller: PostgreSQLController, indexes: Sequence[Index] | None, drop_other: bool
 ) -> list[str]:
-    if wanted is None:
+    if indexes is None:
         return []
     if drop_other:
         controller.drop_all_indexes()
     done = []
-    for index in wanted:
+    for index in indexes:
         controller.create_index(index)
         done.append(f"index on {index.table} ({', '.join(index.columns)})")
     return done
 
 
-def _asked(handler: BasePushHandler, sql: str) -> Any:
+def _call_handler(handler: BasePushHandler, sql: str) -> Any:
+    name = type(handler).__name__
     try:
         return handler.acquire_injected_data(sql)
     except PilotError as exc:
-        raise DriverError(f"{type(handler).__name__}: {exc.message}", hint=exc.hint) from exc
+        raise DriverError(f"{name}: {exc.message}", hint=exc.hint) from exc
     except SystemExit as exc:
-        name = type(handler).__name__
         raise DriverError(f"{name}: it called sys.exit({exc.code!r})") from exc
-    except KeyboardInterrupt as exc:  # its own: Ctrl-C is heard elsewhere
-        raise DriverError(f"{type(handler).__name__}: it raised KeyboardInterrupt") from exc
+    except KeyboardInterrupt as exc:  # raised by the handler: Ctrl-C is handled elsewhere
+        raise DriverError(f"{name}: it raised KeyboardInterrupt") from exc
     except Exception as exc:
-        raise DriverError(f"{type(handler).__name__}: {type(exc).__name__}: {exc}") from exc
+        raise DriverError(f"{name}: {type(exc).__name__}: {exc}") from exc

@@ -29,7 +29,7 @@ from pilotcli.databases.target import PostgresTarget
 from pilotcli.run.commands import RunRequest, run
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.session_steering import Steerer
+from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.views import make_view
 
 ROUNDS = 5
@@ -103,7 +103,7 @@ def measure_joins(target: PostgresTarget, queries: int) -> dict[str, list[float]
     )
     session = target.session()
     pulls = Pulls(subquery_cards=True)
-    steerer = Steerer(session, Abilities(session, target.config), pulls, skip_missing=False)
+    steerer = SessionSteering(session, Abilities(session, target.config), pulls, skip_missing=False)
     pulled = steerer.run(Query(1, "join", join, command="SELECT"), None, execute=False)
     session.close()
     assert pulled.cards is not None
@@ -147,7 +147,7 @@ def steered(
     target: PostgresTarget, statements: list[str], pulls: Pulls, pushes: Pushes | None
 ) -> float:
     session = target.session()
-    steerer = Steerer(session, Abilities(session, target.config), pulls, skip_missing=False)
+    steerer = SessionSteering(session, Abilities(session, target.config), pulls, skip_missing=False)
     queries = [Query(n, "q", sql, command="SELECT") for n, sql in enumerate(statements)]
     started = time.perf_counter()
     for query in queries:

@@ -15,7 +15,7 @@ from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features
 from pilotcli.plugins.importing import load_object
 from pilotcli.steering.planner.messages import Report, parse_report
-from pilotcli.steering.session_steering import auto_explained
+from pilotcli.steering.session_steering import read_auto_explain
 from pilotcli.workload import open_workload
 
 
@@ -76,8 +76,8 @@ def test_forged_notices_are_passed_over() -> None:
         'INFO:  pilot_planner 1 {"ignored":[1]}',
     ]
     assert parse_report(forged) == Report()
-    assert auto_explained(['duration: 1 ms  plan:\n{"Query Text": "x"}']) is None
-    assert auto_explained(['1.2.3 ms  plan:\n{"Plan": {}}']) is None
+    assert read_auto_explain(['duration: 1 ms  plan:\n{"Query Text": "x"}']) is None
+    assert read_auto_explain(['1.2.3 ms  plan:\n{"Plan": {}}']) is None
 
 
 def test_numbers_that_no_float_holds() -> None:

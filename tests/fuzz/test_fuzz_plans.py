@@ -19,7 +19,7 @@ from pilotcli.databases.changes.log import ChangeLog, Entry, Owner
 from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features, plan_nodes, worst_misestimate
 from pilotcli.steering.planner.messages import Report, parse_report
-from pilotcli.steering.session_steering import auto_explained
+from pilotcli.steering.session_steering import read_auto_explain
 from pilotcli.steering.subplans.explain import _told
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.checkpoints.manifest import read_manifest
@@ -100,7 +100,7 @@ def test_any_notices_are_read_or_passed_over(notices: list[str]) -> None:
     for one in report.estimates:
         assert isinstance(one.rows, float)
         assert one.pushed is None or isinstance(one.pushed, float)
-    found = auto_explained(notices)
+    found = read_auto_explain(notices)
     if found is not None:
         assert found[0] >= 0
         assert set(json.loads(found[1])) == {"Plan"}

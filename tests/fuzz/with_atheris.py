@@ -26,7 +26,7 @@ with atheris.instrument_imports(include=["pilotcli", "yaml"]):
     from pilotcli.config import load_config, shown_config
     from pilotcli.drivers.plans import plan_features, worst_misestimate
     from pilotcli.steering.planner.messages import parse_report
-    from pilotcli.steering.session_steering import auto_explained
+    from pilotcli.steering.session_steering import read_auto_explain
     from pilotcli.steering.subplans.explain import _told
     from pilotcli.workload import iter_statements, open_workload
 
@@ -90,7 +90,7 @@ def notices(data: bytes) -> None:
     told = [text, *(word.decode() + text for word in MESSAGES)]
     report = parse_report(told)
     assert all(isinstance(one.rows, float) for one in report.estimates)
-    found = auto_explained(told)
+    found = read_auto_explain(told)
     assert found is None or set(json.loads(found[1])) == {"Plan"}
     with suppress(PilotError):
         _told(told)

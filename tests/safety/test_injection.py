@@ -26,7 +26,7 @@ from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.session_steering import Steerer
+from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.storage.store.data_manager import DataManager
 
 SIGNS = "ab'\"`;-/*\\%${}()#=,:? \n\r\t\x0b\x85é😀\u2028\u202e"
@@ -242,7 +242,7 @@ def test_what_handlers_push(
     abilities = Abilities(session, config)
     # As with pg_hint_plan: the comments are sent, and this server reads over them.
     abilities.__dict__["hint_plan"] = with_hints
-    steerer = Steerer(session, abilities, Pulls(), skip_missing=True)
+    steerer = SessionSteering(session, abilities, Pulls(), skip_missing=True)
     # Of another table: that an injected DROP is rolled back must not hide it.
     query = Query(1, "q", "SELECT 1 FROM pg_am AS c WHERE amname = 'heap'", command="SELECT")
 

@@ -16,7 +16,7 @@ from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.session_steering import Steerer
+from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.workload import leading_keyword
 
 JOIN = "SELECT count(*) FROM orders o JOIN lines l ON l.order_id = o.id WHERE o.total < 500"
@@ -31,8 +31,8 @@ def setting(session: PostgresSession, name: str) -> Any:
 
 
 @pytest.fixture
-def steerer(shop: PostgresSession, shop_config: PostgreSQLConfig) -> Steerer:
-    return Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
+def steerer(shop: PostgresSession, shop_config: PostgreSQLConfig) -> SessionSteering:
+    return SessionSteering(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
 
 
 def hints(**settings: object) -> Pushes:
@@ -41,7 +41,7 @@ def hints(**settings: object) -> Pushes:
     return pushes
 
 
-def test_a_hint_holds_for_its_query_alone(steerer: Steerer) -> None:
+def test_a_hint_holds_for_its_query_alone(steerer: SessionSteering) -> None:
     before = setting(steerer.session, "work_mem")
     steered = steerer.run(query("SELECT current_setting('work_mem')"), hints(work_mem="7MB"))
     assert steered.error is None
@@ -53,7 +53,7 @@ def test_a_hint_holds_for_its_query_alone(steerer: Steerer) -> None:
 
 
 def test_the_plan_follows_the_hint(shop: PostgresSession, shop_config: PostgreSQLConfig) -> None:
-    steerer = Steerer(
+    steerer = SessionSteering(
         shop, Abilities(shop, shop_config), Pulls(physical_plan=True), skip_missing=False
     )
     for off, kept in (
@@ -84,7 +84,7 @@ def _nodes(plan: dict[str, Any]) -> set[str]:
     ],
 )
 def test_what_the_server_refuses_is_a_steering_error(
-    steerer: Steerer, pushed: dict[str, str], said: str
+    steerer: SessionSteering, pushed: dict[str, str], said: str
 ) -> None:
     steered = steerer.run(query("SELECT 1"), hints(**pushed))
     assert isinstance(steered.error, SteeringError)
@@ -93,14 +93,14 @@ def test_what_the_server_refuses_is_a_steering_error(
     assert not steerer.session.in_transaction
 
 
-def test_a_query_s_own_error_is_its_own(steerer: Steerer) -> None:
+def test_a_query_s_own_error_is_its_own(steerer: SessionSteering) -> None:
     steered = steerer.run(query("SELECT 1 / (id - id) FROM lines"), hints(work_mem="8MB"))
     assert type(steered.error) is QueryError
     assert "division by zero" in steered.error.message
     assert setting(steerer.session, "work_mem") != "8MB"
 
 
-def test_a_setting_that_the_query_itself_names_wrongly_is_its_own(steerer: Steerer) -> None:
+def test_a_setting_that_the_query_itself_names_wrongly_is_its_own(steerer: SessionSteering) -> None:
     steered = steerer.run(
         query("SELECT set_config('no_such_setting', '1', false)"), hints(work_mem="8MB")
     )
@@ -109,13 +109,13 @@ def test_a_setting_that_the_query_itself_names_wrongly_is_its_own(steerer: Steer
 
 def test_a_time_out_is_a_time_out(shop_target: Any, shop_config: PostgreSQLConfig) -> None:
     session = shop_target.session(timeout_s=0.1)
-    steerer = Steerer(session, Abilities(session, shop_config), Pulls(), skip_missing=False)
+    steerer = SessionSteering(session, Abilities(session, shop_config), Pulls(), skip_missing=False)
     steered = steerer.run(query("SELECT pg_sleep(30)"), hints(work_mem="8MB"))
     assert isinstance(steered.error, QueryTimeout)
     session.close()
 
 
-def test_inside_a_transaction_of_the_workload(steerer: Steerer) -> None:
+def test_inside_a_transaction_of_the_workload(steerer: SessionSteering) -> None:
     session = steerer.session
     before = setting(session, "work_mem")
     show = query("SELECT current_setting('work_mem')")
@@ -133,7 +133,9 @@ def test_inside_a_transaction_of_the_workload(steerer: Steerer) -> None:
 
 
 @pytest.mark.parametrize("own", ["LOCAL", "SESSION"])
-def test_a_pushed_setting_that_the_query_itself_sets_stays_set(steerer: Steerer, own: str) -> None:
+def test_a_pushed_setting_that_the_query_itself_sets_stays_set(
+    steerer: SessionSteering, own: str
+) -> None:
     session = steerer.session
     before = setting(session, "work_mem")
     steerer.run(query("BEGIN"), None)
@@ -147,7 +149,7 @@ def test_a_pushed_setting_that_the_query_itself_sets_stays_set(steerer: Steerer,
     assert setting(session, "work_mem") == ("9MB" if own == "SESSION" else before)
 
 
-def test_a_pushed_setting_that_a_block_of_code_sets_stays_set(steerer: Steerer) -> None:
+def test_a_pushed_setting_that_a_block_of_code_sets_stays_set(steerer: SessionSteering) -> None:
     sets = query("DO $$ BEGIN PERFORM set_config('work_mem', '9MB', false); END $$")
     before = setting(steerer.session, "jit")
     assert steerer.run(sets, hints(work_mem="7MB", jit="off")).error is None
@@ -158,7 +160,7 @@ def test_a_pushed_setting_that_a_block_of_code_sets_stays_set(steerer: Steerer) 
 def test_what_later_settings_have_overridden_is_not_called_applied(
     shop: PostgresSession, shop_config: PostgreSQLConfig
 ) -> None:
-    steerer = Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
+    steerer = SessionSteering(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
     if steerer.abilities.hint_plan:
         pytest.skip("pg_hint_plan is there, and takes methods itself")
     pushes = hints(Enable_HashJoin="on", join_collapse_limit=8, Work_Mem="7MB", jit="off")
@@ -179,7 +181,7 @@ def test_what_later_settings_have_overridden_is_not_called_applied(
     )
 
 
-def test_a_failed_transaction_stays_failed(steerer: Steerer) -> None:
+def test_a_failed_transaction_stays_failed(steerer: SessionSteering) -> None:
     steerer.run(query("BEGIN"), None)
     steerer.run(query("SELECT 1 / 0"), hints(work_mem="7MB"))
     assert steerer.session.transaction_failed
@@ -189,7 +191,7 @@ def test_a_failed_transaction_stays_failed(steerer: Steerer) -> None:
     steerer.run(query("ROLLBACK"), None)
 
 
-def test_a_command_that_must_not_run_in_a_transaction(steerer: Steerer) -> None:
+def test_a_command_that_must_not_run_in_a_transaction(steerer: SessionSteering) -> None:
     session = steerer.session
     before = setting(session, "maintenance_work_mem")
     steered = steerer.run(query("VACUUM lines"), hints(maintenance_work_mem="9MB"))
@@ -200,7 +202,7 @@ def test_a_command_that_must_not_run_in_a_transaction(steerer: Steerer) -> None:
     assert setting(session, "maintenance_work_mem") == before
 
 
-def test_a_list_is_taken_as_a_list(steerer: Steerer) -> None:
+def test_a_list_is_taken_as_a_list(steerer: SessionSteering) -> None:
     pushed = hints(search_path="pg_catalog, public")
     steered = steerer.run(query("SELECT array_length(current_schemas(false), 1)"), pushed)
     assert steered.rows.rows == [(2,)]
@@ -210,7 +212,7 @@ def test_methods_for_relations_that_are_not_there_are_noted(
     shop: PostgresSession, shop_config: PostgreSQLConfig
 ) -> None:
     sql = "SELECT count(*) FROM orders AS S WHERE EXISTS (SELECT FROM lines AS i)"
-    steerer = Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
+    steerer = SessionSteering(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
     if steerer.abilities.hint_plan:
         pytest.skip("pg_hint_plan is there, and takes methods itself")
     pushes = Pushes()
@@ -226,7 +228,7 @@ def test_methods_for_relations_that_are_not_there_are_noted(
 
 
 def test_methods_by_settings(shop: PostgresSession, shop_config: PostgreSQLConfig) -> None:
-    steerer = Steerer(
+    steerer = SessionSteering(
         shop, Abilities(shop, shop_config), Pulls(physical_plan=True), skip_missing=False
     )
     if steerer.abilities.hint_plan:
@@ -245,7 +247,7 @@ def test_methods_by_settings(shop: PostgresSession, shop_config: PostgreSQLConfi
 def test_what_is_missing_can_be_skipped(
     shop: PostgresSession, shop_config: PostgreSQLConfig
 ) -> None:
-    steerer = Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=True)
+    steerer = SessionSteering(shop, Abilities(shop, shop_config), Pulls(), skip_missing=True)
     if steerer.abilities.hint_plan:
         pytest.skip("pg_hint_plan is there: nothing is missing")
     pushes = Pushes()
@@ -258,7 +260,7 @@ def test_what_is_missing_can_be_skipped(
     assert "pg_hint_plan" in why
 
 
-def test_a_plain_comment_goes_with_the_query(steerer: Steerer) -> None:
+def test_a_plain_comment_goes_with_the_query(steerer: SessionSteering) -> None:
     pushes = Pushes()
     pushes.add_comment("/* from a driver */")
     shown = query("SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()")
@@ -272,7 +274,7 @@ THREE = (
 )
 
 
-def cards_of(steerer: Steerer, sql: str) -> dict[str, float]:
+def cards_of(steerer: SessionSteering, sql: str) -> dict[str, float]:
     steered = steerer.run(query(sql), None, execute=False)
     assert steered.error is None
     assert steered.notes == ()
@@ -280,15 +282,15 @@ def cards_of(steerer: Steerer, sql: str) -> dict[str, float]:
     return steered.cards
 
 
-def pulling(shop: PostgresSession, config: PostgreSQLConfig, planner: str) -> Steerer:
+def pulling(shop: PostgresSession, config: PostgreSQLConfig, planner: str) -> SessionSteering:
     config = copy.copy(config)
     config.planner = planner  # type: ignore[assignment]
     pulls = Pulls(subquery_cards=True, physical_plan=True)
-    return Steerer(shop, Abilities(shop, config), pulls, skip_missing=False)
+    return SessionSteering(shop, Abilities(shop, config), pulls, skip_missing=False)
 
 
 @pytest.fixture
-def with_module(shop: PostgresSession, shop_config: PostgreSQLConfig) -> Steerer:
+def with_module(shop: PostgresSession, shop_config: PostgreSQLConfig) -> SessionSteering:
     steerer = pulling(shop, shop_config, "auto")
     if steerer.abilities.planner is None:
         pytest.skip(f"no planner module: {steerer.abilities.planner_or_why}")
@@ -296,7 +298,7 @@ def with_module(shop: PostgresSession, shop_config: PostgreSQLConfig) -> Steerer
 
 
 def test_pulled_cardinalities_are_the_same_with_and_without_the_module(
-    with_module: Steerer, shop: PostgresSession, shop_config: PostgreSQLConfig
+    with_module: SessionSteering, shop: PostgresSession, shop_config: PostgreSQLConfig
 ) -> None:
     found = cards_of(with_module, THREE)
     assert len(found) == 6
@@ -328,7 +330,7 @@ def test_a_changed_schema_is_read_anew(
         shop.execute("ALTER TABLE shops DROP COLUMN IF EXISTS late, DROP COLUMN IF EXISTS later")
 
 
-def test_pushed_cardinalities_change_the_plan(with_module: Steerer) -> None:
+def test_pushed_cardinalities_change_the_plan(with_module: SessionSteering) -> None:
     keys = sorted(cards_of(with_module, THREE), key=len)
     before = with_module.run(query(THREE), None)
     pushes = Pushes()
@@ -353,7 +355,7 @@ def test_pushed_cardinalities_change_the_plan(with_module: Steerer) -> None:
     ],
 )
 def test_a_cardinality_for_what_is_no_sub_plan_is_a_steering_error(
-    with_module: Steerer, key: str
+    with_module: SessionSteering, key: str
 ) -> None:
     pushes = Pushes()
     pushes.add_cards({key: 10})

@@ -9,7 +9,7 @@ import pytest
 from pilotcli.common.errors import SteeringError
 from pilotcli.steering.methods import ScanJoinMethodEnum, coarse_settings, hint_text, order_of
 from pilotcli.steering.requests import Pushes
-from pilotcli.steering.sql import literal, restored, set_all
+from pilotcli.steering.sql import literal, restore_settings, set_all
 
 
 def test_hints_are_settings_and_their_values() -> None:
@@ -136,4 +136,4 @@ def test_texts_are_quoted() -> None:
         "SET LOCAL \"work_mem\" = '64MB'; SET LOCAL \"a\".\"b\" = 'x''; DROP'; "
     )
     assert set_all((("search_path", "a, b"),), "") == ("SET \"search_path\" = 'a', 'b'; ")
-    assert restored(["a"], [None], "LOCAL ") == "SELECT set_config('a', '', true)"
+    assert restore_settings(["a"], [None], "LOCAL ") == "SELECT set_config('a', '', true)"

@@ -1,8 +1,8 @@
 """The planner module: row estimates into and out of the planner of an unmodified PostgreSQL.
 
 `pilot_planner.c` is compiled against the server's headers and loaded into a session with LOAD. Its
-settings and messages are described at its head; here is what finds, builds and loads it, and what
-writes the settings and reads the messages.
+head describes its settings and messages. The modules here find, build and load it, write its
+settings and read its messages.
 """
 
 from __future__ import annotations
@@ -10,11 +10,7 @@ from __future__ import annotations
 from pilotcli.steering.planner.building import build, find_built, find_pg_config
 from pilotcli.steering.planner.loading import Missing, Planner, load, provide
 from pilotcli.steering.planner.messages import Estimate, Report, parse_report
-from pilotcli.steering.planner.settings import (
-    REPORT_SETTING,
-    ROWS_SETTING,
-    rows_setting,
-)
+from pilotcli.steering.planner.settings import REPORT_SETTING, ROWS_SETTING, rows_setting
 
 __all__ = [
     "REPORT_SETTING",

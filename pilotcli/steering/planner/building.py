@@ -1,4 +1,4 @@
-"""Compiles the planner module, once for each version of the server and of the source."""
+"""Compiles the planner module, once for each version of the server and the source."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["SOURCE", "build", "find_built", "find_pg_config", "object_name"]
 
 SOURCE = Path(__file__).with_name("pilot_planner.c")
 PREBUILT = Path(__file__).with_name("prebuilt")
-"""Where a wheel brings objects along."""
+"""The folder of the compiled files in a wheel."""
 
 _FLAGS = (
     *("-O2", "-fPIC", "-shared", "-D_GNU_SOURCE"),
     *("-fwrapv", "-fno-strict-aliasing"),  # as PostgreSQL itself is built
 )
 _PLACES = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/usr/local/pgsql/bin")
-_PATIENCE_S = 120.0
+_COMPILE_TIMEOUT_S = 120.0
 _SHOWN_LINES = 8
 
 
@@ -39,20 +39,20 @@ def _source_hash() -> str:
 
 
 def object_name(version: str) -> str:
-    """The file name of the object for a server's version (`18.6`), this machine and source."""
+    """Returns the compiled file's name for a server version (`18.6`), this machine and source."""
     return f"pilot_planner-{version}-{platform.machine()}-{_source_hash()}.so"
 
 
 def find_built(version: str, cache: Path) -> Path | None:
-    """An object for the server's `version` from `cache`, or from the installed package."""
+    """Returns the compiled file for a server version, from `cache` or the installed package."""
     name = object_name(version)
-    return next((one for one in (cache / name, PREBUILT / name) if one.is_file()), None)
+    return next((file for file in (cache / name, PREBUILT / name) if file.is_file()), None)
 
 
 def find_pg_config(version: str) -> Path | None:
-    """The `pg_config` of an installation of the same major version; None if there is none.
+    """Returns the `pg_config` of an installation of the same major version; None without one.
 
-    Looked for where pilot's own PostgreSQL is, where distributions put theirs, and on the PATH.
+    Searches pilot's own PostgreSQL, the folders that distributions use, and the PATH.
     """
     major = version.split(".")[0]
     folders = [Path(place.format(major)) for place in _PLACES]
@@ -72,16 +72,16 @@ def find_pg_config(version: str) -> Path | None:
 
 
 def build(pg_config: Path, cache: Path) -> Path:
-    """The object for the server whose `pg_config` this is; compiled unless `cache` has it.
+    """Returns the compiled file for the server of `pg_config`; compiles it unless `cache` has it.
 
     Several processes may build at once: each compiles its own file and moves it into place.
-    Raises `CapabilityError` when a compiler or the server's headers are missing or the compiler
-    fails, `StorageError` when `cache` cannot be written.
+    Raises `CapabilityError` if the compiler or the server's headers are missing or the compiler
+    fails, `StorageError` if `cache` cannot be written.
     """
     version = _version(pg_config)
     if version is None:
         raise CapabilityError(
-            f"{pg_config} does not run or is no PostgreSQL's",
+            f"{pg_config} does not run or is not PostgreSQL's",
             hint="It comes with PostgreSQL's development files (Debian: postgresql-server-dev-NN).",
         )
     built = cache / object_name(version)
@@ -92,7 +92,7 @@ def build(pg_config: Path, cache: Path) -> Path:
     try:
         if not cache.is_dir():
             cache.mkdir(parents=True, exist_ok=True)
-            cache.chmod(0o755)  # the server's user reads from it, as far as it can come here
+            cache.chmod(0o755)  # for the server's user to read from
         descriptor, name = tempfile.mkstemp(prefix=".building-", suffix=".so", dir=cache)
     except OSError as error:
         raise StorageError(
@@ -122,13 +122,13 @@ def _compile(command: list[str], version: str) -> None:
             text=True,
             errors="replace",
             check=False,
-            timeout=_PATIENCE_S,
+            timeout=_COMPILE_TIMEOUT_S,
         )
-        said, failed = done.stdout, done.returncode != 0
+        output, failed = done.stdout, done.returncode != 0
     except (OSError, subprocess.TimeoutExpired) as error:
-        said, failed = str(error), True
+        output, failed = str(error), True
     if failed:
-        last = "\n".join(said.strip().splitlines()[-_SHOWN_LINES:])
+        last = "\n".join(output.strip().splitlines()[-_SHOWN_LINES:])
         raise CapabilityError(
             f"the planner module does not compile for PostgreSQL {version}:\n{last}",
             hint=f"The command was: {shlex.join(command)}",
@@ -136,14 +136,14 @@ def _compile(command: list[str], version: str) -> None:
 
 
 def _linking() -> tuple[str, ...]:
-    # The server's own functions are found when it loads the object.
+    # The server resolves its own functions when it loads the file.
     return ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
 
 
 def _compiler(pg_config: Path) -> list[str]:
-    wanted = [os.environ.get("CC", ""), _ask(pg_config, "--cc") or "", "cc", "gcc", "clang"]
-    for one in wanted:
-        command = shlex.split(one)
+    compilers = [os.environ.get("CC", ""), _ask(pg_config, "--cc") or "", "cc", "gcc", "clang"]
+    for compiler in compilers:
+        command = shlex.split(compiler)
         if command and shutil.which(command[0]) is not None:
             return command
     raise CapabilityError(
@@ -153,10 +153,12 @@ def _compiler(pg_config: Path) -> list[str]:
 
 
 def _headers(pg_config: Path, version: str) -> Path:
-    told = _ask(pg_config, "--includedir-server")
+    folder_named = _ask(pg_config, "--includedir-server")
     near = pg_config.resolve().parent.parent / "include"
-    # An installation that was moved may still tell where it was built.
-    candidates = [*([Path(told)] if told else []), near / "server", near / "postgresql" / "server"]
+    # pg_config of an installation that was moved may name the old place.
+    candidates = [near / "server", near / "postgresql" / "server"]
+    if folder_named:
+        candidates.insert(0, Path(folder_named))
     for folder in candidates:
         if (folder / "postgres.h").is_file():
             return folder

@@ -1,4 +1,4 @@
-"""Loads the planner module into a session, and proves that it works there."""
+"""Loads the planner module into a session, and tests that it works there."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ _PROBE = "EXPLAIN (FORMAT JSON) SELECT 1 FROM generate_series(1, 2) AS pilot_pro
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """The module, loaded in a session and shown to work there.
+    """The module, loaded into a session and tested there.
 
-    `library` is what LOAD takes, None where the server loads the module by itself.
+    `library`: the argument of LOAD; None if the server loads the module by itself.
     """
 
     library: str | None
 
     @property
     def statement(self) -> str | None:
-        """What loads it into another session of the same role and server, as a statement."""
+        """The statement that loads it into another session of the same role and server."""
         return None if self.library is None else f"LOAD {_literal(self.library)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why the module is not there, and what would bring it."""
+    """Why the module is missing, and how to get it."""
 
     reason: str
     remedy: str
@@ -59,15 +59,15 @@ class Missing:
 def load(
     session: PostgresSession, *, cache: Path, pg_config: Path | None, may_build: bool
 ) -> Planner | Missing:
-    """Load the module into `session`, which is not in a transaction.
+    """Load the module into `session`, which must not be in a transaction.
 
-    Tried in this order: whether it is loaded already, what an administrator has installed, an
-    object from `cache` or the package, and with `may_build` one compiled with `pg_config` (None:
-    that of an installation of the same major version). Each must prove that it works. Raises as
-    `Session.execute` does when the connection is lost.
+    Tries, in this order, a module that is loaded already, one that an administrator has installed,
+    a compiled file from `cache` or the package, and with `may_build` one compiled with `pg_config`
+    (None: that of an installation of the same major version). Each is tested. Raises as
+    `Session.execute` does for a lost connection.
     """
     if _is_loaded(session):
-        return Planner(None) if _works(session) else _broken("what the server has loaded")
+        return Planner(None) if _works(session) else _broken("the module that the server loads")
     refusal = _try(session, INSTALLED)
     if refusal is None:
         return Planner(INSTALLED)
@@ -77,8 +77,8 @@ def load(
     if session.connection.get_parameter_status("is_superuser") != "on":
         role = session.connection.get_parameter_status("session_authorization")
         return Missing(
-            f"the role {role!r} is no superuser, so the server loads only what an administrator "
-            f"has installed, and there: {refusal.message}",
+            f"the role {role!r} is not a superuser, so the server loads only what an administrator "
+            f"has installed, and that fails: {refusal.message}",
             _install_advice(version, find_built(version, cache)),
         )
     if (elsewhere := _elsewhere(session)) is not None:
@@ -91,27 +91,27 @@ def load(
                 "Run `pilot doctor --build`.",
             )
         if library is None:
-            library = _built(version, cache, pg_config)
+            library = _build(version, cache, pg_config)
         return _load_file(session, library)
     except (CapabilityError, StorageError) as error:
-        return Missing(error.message, error.hint or "Run `pilot doctor` for more.")
+        return Missing(error.message, error.hint or "Run `pilot doctor` for details.")
 
 
 def provide(session: PostgresSession, *, cache: Path, pg_config: Path | None) -> Path:
-    """The module's object for the session's server, built if need be, whether or not the session
-    may load it.
+    """Returns the compiled file for the session's server, whether or not the session may load it;
+    builds it if it is missing.
 
-    Raises `CapabilityError` where it cannot be built here, `StorageError` when `cache` cannot be
+    Raises `CapabilityError` if it cannot be built here, `StorageError` if `cache` cannot be
     written.
     """
     version = str(session.connection.get_parameter_status("server_version")).split()[0]
     if (elsewhere := _elsewhere(session)) is not None:
         raise CapabilityError(f"not built: {elsewhere}", hint=_install_advice(version))
-    return find_built(version, cache) or _built(version, cache, pg_config)
+    return find_built(version, cache) or _build(version, cache, pg_config)
 
 
 def _elsewhere(session: PostgresSession) -> str | None:
-    """Where the server runs, if that is another machine."""
+    """Returns a message if the server runs on another machine."""
     host = session.connection.info.host or ""
     if host.startswith("/") or host in _LOCAL:
         return None
@@ -129,7 +129,7 @@ def _install_advice(version: str, built: Path | None = None) -> str:
     )
 
 
-def _built(version: str, cache: Path, pg_config: Path | None) -> Path:
+def _build(version: str, cache: Path, pg_config: Path | None) -> Path:
     found = pg_config or find_pg_config(version)
     if found is None:
         major = version.split(".")[0]
@@ -142,25 +142,25 @@ def _built(version: str, cache: Path, pg_config: Path | None) -> Path:
 
 
 def _load_file(session: PostgresSession, library: Path) -> Planner | Missing:
-    """Load an object of ours from where the server's user can read it."""
+    """Load one of pilot's files, from a place where the server's user can read it."""
     account = _server_account(session)
     if account is not None and not _readable(library, account):
         library = _copy_outside(library, account)
     refusal = _try(session, str(library.resolve()))
     if refusal is None:
         return Planner(str(library.resolve()))
-    remedy = "Build it anew: delete the file and run `pilot doctor --build`."
+    remedy = "Build it again: delete the file and run `pilot doctor --build`."
     if refusal.sqlstate in _NOT_THERE:
         version = str(session.connection.get_parameter_status("server_version")).split()[0]
         remedy = (
-            "The server's user must be able to read it, and be on this machine. "
+            "Make it readable for the server's user, and run pilot on the server's machine. "
             + _install_advice(version)
         )
     return Missing(f"the server does not load {library}: {refusal.message}", remedy)
 
 
 def _server_account(session: PostgresSession) -> Account | None:
-    """Whom the server runs as; None where that is not to be seen."""
+    """Returns the operating system user of the server; None if it cannot be seen."""
     with suppress(QueryError, OSError, KeyError):
         folder = str(session.execute("SHOW data_directory").rows[0][0])
         owner = pwd.getpwuid(Path(folder).stat().st_uid)
@@ -173,7 +173,7 @@ def _readable(library: Path, account: Account) -> bool:
 
 
 def _copy_outside(library: Path, account: Account) -> Path:
-    """A copy of `library` where `account` can read it, as root makes them for the server."""
+    """Returns a copy of `library` that `account` can read; root makes one for the server."""
     if os.geteuid() != 0:
         return library
     copy = outside_folder(account, "planner") / library.name
@@ -194,19 +194,19 @@ def _copy_outside(library: Path, account: Account) -> Path:
 
 
 def _try(session: PostgresSession, library: str) -> QueryError | None:
-    """Load `library`; why it was refused or does not work, None if it works."""
+    """Load `library`; returns the error if it is refused or does not work."""
     try:
         session.execute(f"LOAD {_literal(library)}")
         if _works(session):
             return None
     except QueryError as error:
         return error
-    return QueryError(f"{library} is loaded, but what it pushes is not in the plan")
+    return QueryError(f"{library} is loaded, but pushed rows do not appear in the plan")
 
 
 def _broken(what: str) -> Missing:
     return Missing(
-        f"{what} takes pilot_planner's settings, but what is pushed is not in the plan",
+        f"{what} takes pilot_planner's settings, but pushed rows do not appear in the plan",
         "Have an administrator install the module of this version of pilot.",
     )
 
@@ -217,7 +217,7 @@ def _is_loaded(session: PostgresSession) -> bool:
 
 
 def _works(session: PostgresSession) -> bool:
-    """Whether a pushed number shows in a plan, and is told to be applied."""
+    """Whether a pushed number appears in a plan, and is reported as applied."""
     rows = _literal(rows_setting([(("pilot_probe",), _PROBE_ROWS)]))
     with _notices(session) as notices:
         plan = plan_of(session.execute(f"SET LOCAL pilot_planner.rows = {rows}; {_PROBE}"))
@@ -227,12 +227,12 @@ def _works(session: PostgresSession) -> bool:
 
 @contextmanager
 def _notices(session: PostgresSession) -> Iterator[list[str]]:
-    """What the server tells meanwhile, kept from those who listen otherwise."""
+    """Keeps the server's messages for the caller alone."""
     before = session.connection.notices
-    heard: list[str] = []
-    session.connection.notices = heard
+    notices: list[str] = []
+    session.connection.notices = notices
     try:
-        yield heard
+        yield notices
     finally:
         session.connection.notices = before
 

@@ -1,4 +1,4 @@
-"""What the planner module sends back, as data."""
+"""Reads the messages of the planner module."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SHORT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How many rows the planner expects from a set of relations.
+    """The number of rows that the planner expects from a set of relations.
 
     - `block`: the query block, 1 for the outermost;
     - `names`: the relations, by alias (`p`, `p#2`);
-    - `rows`: the planner's own estimate, which follows from what was pushed for smaller sets;
-    - `pushed`: what was used instead, None if nothing was pushed.
+    - `rows`: the planner's own estimate, which depends on the rows pushed for smaller sets;
+    - `pushed`: the rows used instead, None if nothing was pushed.
     """
 
     block: int
@@ -35,14 +35,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the module told about one statement; what was not asked for is empty or None.
+    """The module's report about one statement; a part that was not requested is empty or None.
 
     - `applied`: numbers of the pushed entries, from 0, that took effect;
     - `ignored`: number and reason of the others;
     - `planning_ms`, `execution_ms`: as the server measured them; `planning_ms` is None for a
       plan that was made earlier;
     - `plan_text`: the plan that ran, as JSON, an object with the key `Plan`, as in
-      `EXPLAIN (FORMAT JSON)`; `plan` is what it says, read when it is asked for.
+      `EXPLAIN (FORMAT JSON)`.
     """
 
     applied: tuple[int, ...] = ()
@@ -54,7 +54,7 @@ class Report:
 
     @property
     def plan(self) -> dict[str, Any] | None:
-        """The plan as a dict, read anew each time."""
+        """The plan as a dict, parsed on each access."""
         if self.plan_text is None:
             return None
         plan: dict[str, Any] = json.loads(self.plan_text)
@@ -68,7 +68,7 @@ def _read_short(text: str) -> dict[str, Any]:
 
 
 def _read(text: str) -> dict[str, Any]:
-    # What became of the pushes is mostly what it was for other queries: nothing was ignored.
+    # Most reports about pushes are the same for many queries: nothing was ignored.
     if len(text) < _SHORT and text.startswith('{"applied":'):
         return _read_short(text)
     read: dict[str, Any] = json.loads(text)
@@ -76,19 +76,19 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def parse_report(notices: Iterable[str]) -> Report:
-    """The report in the `notices` that a statement left; others among them are passed over.
+    """Returns the report among the `notices` of a statement; other notices are skipped.
 
-    Where several statements have left some, the first one's count.
+    Of the messages of several statements, those of the first one count.
     """
     found: dict[str, Any] = {}
     for notice in notices:
         at = notice.find(_HEAD, 0, 64)
         if at >= 0:
             try:
-                told = _told(notice, at)
+                message = _parse_message(notice, at)
             except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
-                continue  # raised by a function of the workload's, not by the module
-            for key, value in told.items():
+                continue  # raised by a function of the workload, not by the module
+            for key, value in message.items():
                 found.setdefault(key, value)
     return Report(
         found.get("applied", ()),
@@ -100,35 +100,35 @@ def parse_report(notices: Iterable[str]) -> Report:
     )
 
 
-def _told(notice: str, at: int) -> dict[str, Any]:
-    """One message of the module, which begins at `at`; whatever has the wrong form raises."""
-    # The plan is the last key of its message, behind numbers alone: it is passed on as it stands,
-    # since most plans are stored and not looked at.
+def _parse_message(notice: str, at: int) -> dict[str, Any]:
+    """Returns the message of the module that begins at `at`; raises for a wrong form."""
+    # The plan is the last key of its message, after numbers only. It stays text, since most plans
+    # are stored without being read.
     text, plan = notice[at + len(_HEAD) - 1 :], notice.find(_PLAN, at, at + _PLAN_BEFORE)
     if plan >= 0:
         text = notice[at + len(_HEAD) - 1 : plan].rstrip(",") + "}"
     read = _read(text)
-    told: dict[str, Any] = {
+    message: dict[str, Any] = {
         "applied": tuple(map(operator.index, read.get("applied", ()))),
         "ignored": tuple(
             [(operator.index(number), str(reason)) for number, reason in read.get("ignored", ())]
         ),
-        "estimates": tuple([_estimate(one) for one in read.get("estimates", ())]),
+        "estimates": tuple([_estimate(part) for part in read.get("estimates", ())]),
     }
-    told = {key: value for key, value in told.items() if key in read}
+    message = {key: value for key, value in message.items() if key in read}
     for key in ("planning_ms", "execution_ms"):
         if read.get(key) is not None:
-            told[key] = read[key] / 1
+            message[key] = read[key] / 1
     if plan >= 0:
-        told["plan"] = notice[plan + len(_PLAN) : notice.rindex("}")]
-    return told
+        message["plan"] = notice[plan + len(_PLAN) : notice.rindex("}")]
+    return message
 
 
-def _estimate(one: Mapping[str, Any]) -> Estimate:
-    pushed = one["pushed"]
+def _estimate(read: Mapping[str, Any]) -> Estimate:
+    pushed = read["pushed"]
     return Estimate(
-        operator.index(one["block"]),
-        frozenset(map(str, one["names"])),
-        one["rows"] / 1,
+        operator.index(read["block"]),
+        frozenset(map(str, read["names"])),
+        read["rows"] / 1,
         None if pushed is None else pushed / 1,
     )

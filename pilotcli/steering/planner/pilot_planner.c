@@ -1,48 +1,47 @@
 /*
  * pilot_planner.c
- *	  Pushes row estimates into PostgreSQL's planner, and reports what it thought.
+ *	  Pushes row estimates into PostgreSQL's planner, and reports the planner's own estimates.
  *
- * Loaded with LOAD into a session of an unmodified PostgreSQL 13 to 18. With its two settings
- * empty it does nothing. It acts on the statements that the client sends, not on those that run
- * inside functions, and it never changes what a query returns, only how.
+ * LOAD loads it into a session of an unmodified PostgreSQL 13 to 18. It does nothing while its two
+ * settings are empty. It acts on the statements that the client sends, not on those that run
+ * inside functions. It changes the plan of a query, never its result.
  *
  * pilot_planner.rows
  *		'"p"=120; "p","u"=35.5': the rows that a set of relations of one query block returns.
  *		Relations are named by alias, always in double quotes (a double quote is doubled, and so
- *		is a # that belongs to the alias). Of several relations of one block with the same alias,
- *		which pulled-up sub-queries bring about, the second in the order of the range table is
- *		"p#2", the third "p#3". An entry holds in the outermost block that has all its names, and
- *		in each if several stand side by side. Rows are held between 1 and 1e100.
+ *		is a # that belongs to the alias). Pulled-up sub-queries may give one block several
+ *		relations with the same alias: the second in the order of the range table is "p#2", the
+ *		third "p#3". An entry applies to the outermost block that has all its names, and to each
+ *		of several such blocks at the same depth. Rows are limited to 1 to 1e100.
  *
  * pilot_planner.report
- *		A list of what to send back:
+ *		A list of what to report:
  *		rows	the estimate for every base relation and join that the planner considered
  *		plan	the plan that ran, as in EXPLAIN (FORMAT JSON)
- *		actual	with the rows and loops of each node
- *		timing	with the times of each node too
+ *		actual	the plan with the actual rows and loops of each node
+ *		timing	the plan with the times of each node too
  *		time	planning and execution time
  *
- * The answer comes as messages of level INFO, which always reach the client, with the text
- * "pilot_planner 1 " and a JSON object. One comes after planning if there are entries in
- * pilot_planner.rows or "rows" is asked for, one at the end of the execution if anything else is
- * asked for. Keys:
+ * Reports are messages of level INFO, which always reach the client: the text "pilot_planner 1 "
+ * and a JSON object. One comes after planning if pilot_planner.rows has entries or "rows" is in
+ * pilot_planner.report, one at the end of the execution if anything else is in it. Keys:
  *
  *		applied			numbers of the entries of pilot_planner.rows (from 0) that took effect
  *		ignored			[number, reason] of the others
  *		estimates		[{"block": 1, "names": ["p", "u"], "rows": 40, "pushed": 35.5 or null}];
  *						block 1 is the outermost; "rows" is the planner's own estimate, which
- *						follows from what was pushed for smaller sets
+ *						depends on the rows pushed for smaller sets
  *		planning_ms		time in the planner; absent if the plan was made earlier
  *		execution_ms	time in the executor (start, run and finish)
  *		plan			{"Plan": {...}}
  *
- * How it works. When the first base relation of a block gets its paths, the sizes of all are
- * known and no join is planned yet: there the base relations get their rows, and the paths that
- * were costed with other numbers are made anew, index scans so that they fetch what they return.
- * A join relation gets its rows at the first pair
- * of relations that it can be made from: the paths made so far are dropped, and the planner adds
- * them again. Partitions share the factor by which their parent changed. What is pushed for a join
- * also tells how many rows an inner index scan returns in each loop.
+ * How it works. When the first base relation of a block gets its paths, the sizes of all base
+ * relations are known and no join is planned yet. At that point the base relations get their rows,
+ * and paths with costs for other rows are made again; index scans fetch as many rows as they
+ * return. A join relation gets its rows at the first pair of relations that it can be made from:
+ * the paths made so far are dropped, and the planner adds them again. The rows of partitions change
+ * by the same factor as those of their parent. The rows pushed for a join also give the rows of an
+ * inner index scan in each loop.
  */
 #include "postgres.h"
 
@@ -103,7 +102,7 @@ typedef struct Entry
 
 /*
  * All of pilot_planner.rows in one chunk of memory, which PostgreSQL frees: the header, the
- * entries, the places of the names (from the beginning of the chunk), the names.
+ * entries, the offsets of the names from the start of the chunk, the names.
  */
 typedef struct Pushed
 {
@@ -128,13 +127,13 @@ static bool active = false;		/* whether any setting is set */
 typedef struct Subset
 {
 	Relids		relids;			/* base relations only */
-	int			entry;			/* what is pushed; -1 for nothing */
+	int			entry;			/* the pushed entry; -1 for none */
 	bool		seen;			/* whether the planner has considered it */
-	bool		is_partition;	/* stands for partitions, not for relations of the query */
+	bool		is_partition;	/* of partitions, not of relations of the query */
 	double		own;			/* the planner's estimate */
-	double		target;			/* the estimate to be used instead */
+	double		target;			/* the estimate to use instead */
 	double		factor;			/* target / own */
-	int			n_scaled;		/* how many of the relation's ParamPathInfos follow target */
+	int			n_scaled;		/* how many of the relation's ParamPathInfos are scaled */
 	struct Subset *next;
 } Subset;
 
@@ -163,7 +162,7 @@ typedef struct SubsetSlot
 typedef struct IndexCost
 {
 	IndexOptInfo *index;
-	bool		table_is_pushed;	/* for the table itself, not only for joins */
+	bool		table_is_pushed;	/* rows of the table itself, not only of joins */
 	amcostestimate_function original;
 	struct IndexCost *next;
 } IndexCost;
@@ -176,10 +175,10 @@ typedef struct Block
 	bool		has_joins_pushed;
 	bool		has_bases_pushed;
 	int			n_names;
-	char	  **names;			/* by range table index; NULL for what has no name */
+	char	  **names;			/* by range table index; NULL without a name */
 	double	   *factors;		/* by range table index; of base relations */
 	subsets_hash *table;
-	Subset	   *first;			/* in the order in which they came up */
+	Subset	   *first;			/* in the order in which the planner considered them */
 	Subset	   *last;
 	struct Block *next;
 } Block;
@@ -191,9 +190,9 @@ typedef struct Planning
 	int			report;
 	bool	   *applied;		/* by entry */
 	const char **reasons;		/* by entry; why it was not applied */
-	int		   *weights;		/* by entry; how much the reason tells */
+	int		   *weights;		/* by entry; how specific the reason is */
 	Block	   *blocks;
-	Block	   *latest;			/* the one looked up last */
+	Block	   *latest;			/* the last one looked up */
 	IndexCost  *index_costs;
 	bool		in_rebuild;
 } Planning;
@@ -206,7 +205,7 @@ typedef struct Execution
 {
 	QueryDesc  *query;
 	int			report;
-	bool		tells_planning;
+	bool		sends_planning;
 	double		planning_ms;
 	instr_time	spent;
 	struct Execution *next;
@@ -216,13 +215,13 @@ typedef struct Execution
 static Execution *executions = NULL;	/* of the client's statements; several with cursors */
 
 /*
- * What the last planning leaves to the executions that follow it: several, if rules add to the
- * statement. A plan may be copied before it runs, so it is known by its place in the message.
+ * Facts of the last planning for the executions that follow it: several, if rules add to the
+ * statement. A plan may be copied before it runs, so it is identified by its place in the message.
  */
 static struct
 {
 	TimestampTz message;		/* when the client's message came */
-	bool		is_told;		/* whether planning_ms has been sent */
+	bool		is_sent;		/* whether planning_ms has been sent */
 	int			location;
 	int			length;
 	double		planning_ms;
@@ -282,8 +281,8 @@ refuse_rows(int entry, const char *problem)
 }
 
 /*
- * Read pilot_planner.rows into `chunk`; with NULL, only count what there is to store.
- * Returns false, with the reason told, for a text that cannot be read.
+ * Read pilot_planner.rows into `chunk`; with NULL, only count entries, names and bytes.
+ * Returns false, and sets the error detail, for a text of a wrong form.
  */
 static bool
 read_rows(const char *text, Pushed *chunk, int *n_entries, int *n_names, Size *n_chars)
@@ -341,7 +340,7 @@ read_rows(const char *text, Pushed *chunk, int *n_entries, int *n_names, Size *n
 		at = skip_space(at + 1);
 		if (*at == '-')
 			return refuse_rows(entry, "has a negative number of rows");
-		/* strtod alone would also take hexadecimal numbers, infinity and "nan". */
+		/* strtod alone also takes hexadecimal numbers, infinity and "nan". */
 		if ((*at < '0' || *at > '9') && *at != '.')
 			return refuse_rows(entry, "has no number of rows");
 		errno = 0;
@@ -479,7 +478,7 @@ relids_of_jointree(const Query *query)
 #endif
 }
 
-/* The name of an alias' `nth` relation, as pilot_planner.rows has it. */
+/* The name of the `nth` relation with an alias, as in pilot_planner.rows. */
 static char *
 written_name(const char *alias, int nth)
 {
@@ -497,7 +496,7 @@ written_name(const char *alias, int nth)
 	return name.data;
 }
 
-/* The names of the relations `members` of the range table; an array as long as that, plus one. */
+/* The names of the relations `members`, in an array by range table index. */
 static char **
 make_names(List *rtable, Relids members)
 {
@@ -528,7 +527,7 @@ find_name(char **names, int n_names, const char *name)
 	return 0;
 }
 
-/* Whether `query`, in the state in which it is, has all relations of an entry. */
+/* Whether `query`, in its present state, has all relations of an entry. */
 static bool
 has_names(const Query *query, const Entry *entry)
 {
@@ -542,8 +541,8 @@ has_names(const Query *query, const Entry *entry)
 }
 
 /*
- * Whether a root is the second planning of the query around it, which the planner tries for
- * min() and max() (planagg.c): the same relations, with a limit of one row.
+ * Whether a root is a second planning of the query around it, which the planner tries for min()
+ * and max() (planagg.c): the same relations, with a limit of one row.
  */
 static bool
 is_copy_of_parent(PlannerInfo *root)
@@ -593,7 +592,7 @@ find_subset(Block *block, Relids relids)
 	return slot == NULL ? NULL : slot->subset;
 }
 
-/* Remember why an entry is not applied, unless there is a better reason already. */
+/* Keep why an entry is not applied, unless a more specific reason is known. */
 static void
 set_reason(int entry, int weight, const char *reason)
 {
@@ -604,7 +603,7 @@ set_reason(int entry, int weight, const char *reason)
 	}
 }
 
-/* Find the relations that an entry means in `block`; `removed` are those not planned. */
+/* Find the relations of an entry in `block`; `removed` are those that are not planned. */
 static void
 resolve_entry(Block *block, int number, Relids removed)
 {
@@ -621,7 +620,7 @@ resolve_entry(Block *block, int number, Relids removed)
 
 		if (rti == 0)
 		{
-			/* The block that comes nearest tells best what is wrong. */
+			/* The reason from the block with the most of the names is the most specific. */
 			set_reason(number, 1 + Min(i, 1000),
 					   psprintf("no query block has all of its relations: %s is missing", name));
 			return;
@@ -657,7 +656,7 @@ resolve_entry(Block *block, int number, Relids removed)
 		block->has_joins_pushed = true;
 }
 
-/* Whether the conditions that an index scan looks up are all that there are on its table. */
+/* Whether an index scan looks up all conditions on its table. */
 static bool
 looks_up_everything(const IndexPath *path)
 {
@@ -682,7 +681,7 @@ looks_up_everything(const IndexPath *path)
 	return true;
 }
 
-/* Whether an index scan looks up one arm of an OR, which tells little about the whole. */
+/* Whether an index scan looks up one arm of an OR; its rows say little about all arms. */
 static bool
 looks_up_an_arm(const IndexPath *path)
 {
@@ -701,9 +700,9 @@ looks_up_an_arm(const IndexPath *path)
 }
 
 /*
- * Cost an index scan so that it agrees with the rows that it is to return: it fetches no less than
- * these, and just these if it looks up all conditions on its table. Otherwise the planner would
- * expect a thousand rows, and still cost the scan as if it fetched ten.
+ * Make the cost of an index scan match the rows that it returns: it fetches at least these, and
+ * exactly these if it looks up all conditions on its table. Otherwise the planner would expect a
+ * thousand rows, and compute the cost of fetching ten.
  */
 static void
 cost_index_as_pushed(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup,
@@ -718,7 +717,7 @@ cost_index_as_pushed(PlannerInfo *root, IndexPath *path, double loop_count, Cost
 
 	while (cost != NULL && cost->index != path->indexinfo)
 		cost = cost->next;
-	/* Another module may have made a copy of the index. */
+	/* Another module may have copied the index. */
 	original = cost != NULL ? cost->original :
 		GetIndexAmRoutineByAmId(path->indexinfo->relam, false)->amcostestimate;
 	original(root, path, loop_count, startup, total, selectivity, correlation, pages);
@@ -759,7 +758,7 @@ steer_index_costs(RelOptInfo *rel, bool is_pushed)
 	}
 }
 
-/* Give a base relation and its partitions the rows that are pushed for it. */
+/* Give a base relation and its partitions the rows pushed for it. */
 static void
 push_base(Block *block, Subset *subset)
 {
@@ -787,7 +786,7 @@ push_base(Block *block, Subset *subset)
 	}
 }
 
-/* By how much the rows of a base relation, or of the parent of a partition, have changed. */
+/* The factor by which the rows of a base relation, or of a partition's parent, changed. */
 static double
 base_factor(const Block *block, const RelOptInfo *rel)
 {
@@ -796,7 +795,7 @@ base_factor(const Block *block, const RelOptInfo *rel)
 	return block->factors[rel->relid];
 }
 
-/* Begin a block: the sizes of its base relations are known, and no join is planned. */
+/* Start a block: the sizes of its base relations are known, and no join is planned. */
 static Block *
 make_block(PlannerInfo *root)
 {
@@ -876,7 +875,7 @@ find_block(PlannerInfo *root)
  * ------------------------------------------------------------------------------------------
  */
 
-/* The base relations among `relids`; from 16 on these tell outer joins too. A copy if `*mine`. */
+/* The base relations among `relids`, which hold outer joins too from 16 on. A copy if `*mine`. */
 static Relids
 base_relids(PlannerInfo *root, Relids relids, bool *mine)
 {
@@ -894,8 +893,8 @@ base_relids(PlannerInfo *root, Relids relids, bool *mine)
 }
 
 /*
- * How many rows one loop over `rel` returns, by what is pushed for its join with the relations
- * `outer` that the loop runs over; 0 if that is not known.
+ * The rows of `rel` in one loop over the relations `outer`, from the rows pushed for their join;
+ * 0 if nothing is pushed for it.
  */
 static double
 rows_per_loop(Block *block, RelOptInfo *rel, Relids outer)
@@ -918,7 +917,7 @@ rows_per_loop(Block *block, RelOptInfo *rel, Relids outer)
 	{
 		SpecialJoinInfo *special = lfirst(cell);
 
-		/* Of semi and anti joins the rows do not tell how many there are to look at. */
+		/* The rows of a semi or anti join do not say how many inner rows are read. */
 		if (special->jointype != JOIN_LEFT && bms_overlap(whole, special->syn_lefthand) &&
 			bms_overlap(whole, special->syn_righthand))
 			return 0;
@@ -930,8 +929,8 @@ rows_per_loop(Block *block, RelOptInfo *rel, Relids outer)
 }
 
 /*
- * Let the estimates for parameterized paths of a base relation follow what is pushed for it and
- * for its joins. Returns whether any has changed.
+ * Set the estimates of a base relation's parameterized paths from the rows pushed for it and for
+ * its joins. Returns whether any estimate changed.
  */
 static bool
 push_parameterized(Block *block, RelOptInfo *rel, double factor)
@@ -947,7 +946,7 @@ push_parameterized(Block *block, RelOptInfo *rel, double factor)
 		if (rows == 0)
 			rows = info->ppi_rows * factor;
 		rows = Min(Max(rows, 1.0), rel->rows);
-		/* Of an inheritance parent it is 0: its paths add up those of the children. */
+		/* 0 for an inheritance parent: its paths add up those of the children. */
 		if (info->ppi_rows > 0 && info->ppi_rows != rows)
 		{
 			info->ppi_rows = rows;
@@ -958,7 +957,7 @@ push_parameterized(Block *block, RelOptInfo *rel, double factor)
 }
 
 /*
- * Let the estimates for parameterized paths of a join, from the number `from` on, follow its own.
+ * Scale the estimates of a join's parameterized paths, from the number `from` on, by its factor.
  */
 static void
 scale_parameterized(RelOptInfo *rel, int from, double factor)
@@ -971,7 +970,7 @@ scale_parameterized(RelOptInfo *rel, int from, double factor)
 	}
 }
 
-/* Those of `paths` that only a foreign data wrapper or another module can make. */
+/* The ones among `paths` that only a foreign data wrapper or another module can make. */
 static List *
 foreign_paths(List *paths, double factor)
 {
@@ -1006,7 +1005,7 @@ remake_table_paths(PlannerInfo *root, RelOptInfo *rel, double factor)
 
 	drop_paths(rel, factor);
 #if PG_VERSION_NUM >= 180000
-	/* WHERE CURRENT OF needs a scan by tuple id, and no other will do. */
+	/* WHERE CURRENT OF works only with a scan by tuple id. */
 	if (create_tidscan_paths(root, rel))
 		return;
 #endif
@@ -1025,7 +1024,7 @@ remake_table_paths(PlannerInfo *root, RelOptInfo *rel, double factor)
 #endif
 }
 
-/* Correct the rows of paths that cannot be made again from here. */
+/* Correct the rows of paths that this module cannot make again. */
 static void
 correct_rows(RelOptInfo *rel, double factor)
 {
@@ -1067,9 +1066,9 @@ steer_base(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		rte->relkind != RELKIND_FOREIGN_TABLE)
 	{
 		/*
-		 * Later tables already got their paths by the new estimates: their own, and those of the
-		 * relations that parameterized paths would loop over. Only the new estimates of their
-		 * parameterized paths came too late.
+		 * The paths of later tables were made with the new estimates of the table and of the
+		 * relations that parameterized paths loop over. Only the new estimates of the parameterized
+		 * paths themselves came too late.
 		 */
 		if (first || changed)
 			remake_table_paths(root, rel, factor);
@@ -1105,9 +1104,9 @@ find_join(Block *block, Relids relids)
 }
 
 /*
- * The subset for a join relation; NULL if there is nothing to be done about it.
+ * The subset of a join relation; NULL if there is nothing to change.
  *
- * Under GEQO the same join comes up many times, as a new RelOptInfo each time.
+ * Under GEQO the planner considers the same join many times, each time as a new RelOptInfo.
  */
 static Subset *
 subset_of_join(Block *block, RelOptInfo *joinrel)
@@ -1149,7 +1148,7 @@ subset_of_join(Block *block, RelOptInfo *joinrel)
 	return subset;
 }
 
-/* Drop those paths whose estimate is of the number `from` or after in `ppilist`. */
+/* Drop the paths whose ParamPathInfo has the number `from` or a later one in `ppilist`. */
 static List *
 without_new_parameters(List *paths, List *ppilist, int from)
 {
@@ -1179,7 +1178,7 @@ steer_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptI
 
 	if (subset == NULL || subset->entry < 0)
 		return;
-	/* It holds also where the planner's own estimate is the same. */
+	/* Applied, also if the planner's own estimate is the same. */
 	if (!subset->is_partition)
 		planning->applied[subset->entry] = true;
 	if (joinrel->rows != subset->target)
@@ -1308,7 +1307,7 @@ add_estimates(StringInfo out)
 	int			number = 1;
 	ListCell   *cell;
 
-	/* The list has the latest first; what is planned first may be a sub-query. */
+	/* The latest block is first in the list; a sub-query may be planned before its outer block. */
 	for (Block *block = planning->blocks; block != NULL; block = block->next)
 	{
 		if (block->is_copy)
@@ -1384,7 +1383,7 @@ end_planning(PlannedStmt *result, double planning_ms)
 	last_planned.location = result->stmt_location;
 	last_planned.length = result->stmt_len;
 	last_planned.planning_ms = planning_ms;
-	last_planned.is_told = answers;
+	last_planned.is_sent = answers;
 	if (answers)
 	{
 		MemoryContext before = MemoryContextSwitchTo(planning->context);
@@ -1489,7 +1488,7 @@ find_execution(const QueryDesc *query)
 	return execution;
 }
 
-/* Called when the memory of an execution goes, at its end or after an error. */
+/* Called when the memory of an execution is freed, at its end or after an error. */
 static void
 forget_execution(void *argument)
 {
@@ -1501,7 +1500,7 @@ forget_execution(void *argument)
 		*at = (*at)->next;
 }
 
-/* A plan made before the settings were made took no notice of them. */
+/* A plan made before the settings does not use them. */
 static void
 tell_plan_was_there(void)
 {
@@ -1557,7 +1556,7 @@ start_reported(QueryDesc *query, int flags)
 	execution = MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(Execution));
 	execution->query = query;
 	execution->report = report;
-	execution->tells_planning = was_planned && !last_planned.is_told;
+	execution->sends_planning = was_planned && !last_planned.is_sent;
 	execution->planning_ms = last_planned.planning_ms;
 	execution->spent = spent;
 	execution->next = executions;
@@ -1584,7 +1583,7 @@ executor_start_hook(QueryDesc *query, int flags)
 #define RUN_ARGUMENTS query, direction, count, once
 #endif
 
-/* What a statement runs is not the client's: functions, triggers. */
+/* Statements inside functions and triggers are not the client's. */
 static pg_noinline void
 run_nested(RUN_PARAMETERS)
 {
@@ -1657,7 +1656,7 @@ executor_finish_hook(QueryDesc *query)
 	INSTR_TIME_ACCUM_DIFF(execution->spent, ended, began);
 }
 
-/* Appends JSON without the line ends and indents, which stand between its tokens only. */
+/* Append JSON without line ends and indents, which occur only between its tokens. */
 static void
 add_compact(StringInfo out, const char *json, int length)
 {
@@ -1691,7 +1690,7 @@ add_plan(StringInfo out, const Execution *execution)
 	ExplainBeginOutput(state);
 	ExplainPrintPlan(state, execution->query);
 	ExplainEndOutput(state);
-	/* It is a list of one member that has no braces of its own: make it an object. */
+	/* A list of one member without braces: make it an object. */
 	while (state->str->len > 0 && state->str->data[state->str->len - 1] != ']')
 		state->str->len--;
 	state->str->data[0] = '{';
@@ -1714,7 +1713,7 @@ executor_end_hook(QueryDesc *query)
 		begin_message(&out);
 		if (execution->report & REPORT_TIME)
 		{
-			if (execution->tells_planning)
+			if (execution->sends_planning)
 			{
 				add_key(&out, "planning_ms");
 				appendStringInfo(&out, "%.6f", execution->planning_ms);
@@ -1733,7 +1732,7 @@ executor_end_hook(QueryDesc *query)
 		standard_ExecutorEnd(query);
 }
 
-/* ---- Utility statements: what they run is not the client's, but for those that carry a query */
+/* ---- Utility statements: only those that contain a query run a statement of the client ---- */
 
 #if PG_VERSION_NUM >= 140000
 #define UTILITY_PARAMETERS PlannedStmt *statement, const char *text, bool read_only, \

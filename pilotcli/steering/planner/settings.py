@@ -1,4 +1,4 @@
-"""The module's settings (described at the head of `pilot_planner.c`), and the text of one."""
+"""The names of the module's settings, which `pilot_planner.c` describes, and the text of one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPORT_SETTING = "pilot_planner.report"
 
 
 def rows_setting(entries: Sequence[tuple[Collection[str], float]]) -> str:
-    """The value of `pilot_planner.rows` for `entries`, each the relations and their rows.
+    """Returns the value of `pilot_planner.rows` for `entries`: relations and their rows.
 
     A relation is named by its alias, as `p` or `p#2` (a `#` in the alias itself is doubled).
     Within a statement the text must be quoted as a literal. Raises `DriverError` for rows that
@@ -24,7 +24,7 @@ def rows_setting(entries: Sequence[tuple[Collection[str], float]]) -> str:
     """
     return ";".join(
         [
-            # The usual number first: this is on every steered query's path.
+            # The usual type first, for speed: every steered query comes here.
             f"{_names(tuple(names))}={rows!r}"
             if type(rows) is float and 0.0 <= rows < math.inf
             else f"{_names(tuple(names))}={_checked(names, rows)!r}"

@@ -1,7 +1,7 @@
-"""A query's sub-plans, from its text: which there are, the SQL of each, and back.
+"""Finds the sub-plans of a query from its text, and the SQL of each.
 
-`analyse` takes a query apart as PostgreSQL's planner does. sqlglot, which reads the text, is
-imported by the first analysis (`parsing`).
+`analyse` reads a query as PostgreSQL's planner does. The first analysis imports sqlglot, which
+parses the text (`parsing`).
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def _aliases(root: dict[str, Any], graph: QueryGraph) -> dict[str, str]:
                 continue
             numbers = [at for at, name in enumerate(block.names) if _alias(name) == alias]
             expected = [alias, *(f"{alias}_{number}" for number in range(1, count))]
-            found = [one for one in shown if one == alias or _parent(one) == alias]
+            found = [scan for scan in shown if alias in (scan, _parent(scan))]
             # Others of that alias are of sub-queries that are no blocks of the graph.
             if len(found) <= count and (count == 1 or sorted(found) == sorted(expected)):
                 aliases.update(zip(expected, (block.names[at] for at in numbers), strict=True))
@@ -179,10 +179,10 @@ class _Reader:
         divided = bool(node.get("Parallel Aware"))
         if "Alias" in node:
             own.add(node["Alias"])
-        for one in inputs:
-            named |= one.named
-            own |= one.own
-            divided = divided or one.divided
+        for part in inputs:
+            named |= part.named
+            own |= part.own
+            divided = divided or part.divided
         return _Seen(names, divided, frozenset(named), frozenset(own))
 
     def _mentioned(self, node: dict[str, Any]) -> Iterator[str]:
@@ -232,7 +232,7 @@ class _Reader:
             self.read(outer, complete=outer_complete, report=report),
             self.read(inner, complete=inner_complete, report=report),
         ]
-        left, right = (one.names for one in seen)
+        left, right = (part.names for part in seen)
         return self._seen(node, seen, left | right if left and right else None)
 
     def _other(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:

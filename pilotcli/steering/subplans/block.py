@@ -131,10 +131,10 @@ def _nullable(node: Node) -> int:
 def edges_of(domain: Domain) -> list[int]:
     """The sets of relations that conditions connect."""
     masks: list[int] = []
-    for one in domain.all():
-        masks.extend(clause.needs for clause in one.clauses)
-        masks.extend(known.mask for known in one.equivalences)
-        for outer in one.inside:
+    for part in domain.all():
+        masks.extend(clause.needs for clause in part.clauses)
+        masks.extend(known.mask for known in part.equivalences)
+        for outer in part.inside:
             masks.extend(clause.needs for clause in outer.clauses)
     return [mask for mask in masks if mask & (mask - 1)]
 
@@ -179,11 +179,11 @@ def _changes_within(entry: Entry, domain: Domain, catalog: Catalog) -> bool:
         return False
     bit = 1 << entry.number
     used: set[str] = set()
-    for one in domain.all():
-        nodes = [clause.node for clause in one.clauses if clause.mask == bit]
+    for part in domain.all():
+        nodes = [clause.node for clause in part.clauses if clause.mask == bit]
         used.update(column.name for node in nodes for column in node.find_all(exp.Column))
-        texts = [derived.text for derived in one.derived if derived.mask == bit]
-        for known in one.equivalences:
+        texts = [derived.text for derived in part.derived if derived.mask == bit]
+        for known in part.equivalences:
             own = [member.text for member in known.members if member.mask == bit]
             if known.constants or len(own) > 1:
                 texts.extend(own)
@@ -269,7 +269,7 @@ def _used_outside(pulled: Pulled) -> int:
     try:
         for _, output in select_outputs(query, pulled.scope):
             mask |= mask_of(output())
-        query.set("expressions", [one for one in query.expressions if not one.is_star])
+        query.set("expressions", [column for column in query.expressions if not column.is_star])
         resolve_parts(query, pulled.scope)
     except NotAnalysable:
         return -1

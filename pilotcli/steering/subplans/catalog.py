@@ -1,4 +1,4 @@
-"""What the server's catalog says about the names in a query, read once and kept."""
+"""Reads the facts about the names in a query from the server's catalog, and keeps them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 
 __all__ = ["Catalog", "Function", "Table"]
 
-# How a type compares for equality: by the operator family that its default B-tree operator class
-# belongs to (types of one family are compared with each other: the integers, text and varchar), and
-# by its collation. None: by none, so that no equality follows from others.
+# How a type compares for equality: the operator family of its default B-tree operator class (types
+# of one family can be compared with each other: the integers, text and varchar), and its collation.
+# None for a type without one: no equality follows from others.
 _FAMILY = """
     (WITH RECURSIVE base (oid) AS (
         SELECT {type}::oid UNION ALL
@@ -71,10 +71,10 @@ SELECT {family} FROM (
 class Table:
     """A relation of the catalog.
 
-    - `name`: as SQL, with its schema where it is not on the search path;
-    - `columns`: in order, each with the way in which it compares (None: nothing follows from it);
-    - `unique`: sets of columns of which no two rows have the same values;
-    - `view`: the query behind a view that PostgreSQL may take apart, else None.
+    - `name`: as SQL, with its schema if that is not on the search path;
+    - `columns`: in order, each with its operator family and collation, or None;
+    - `unique`: sets of columns with a unique index;
+    - `view`: the query of a view that PostgreSQL may inline, otherwise None.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What all functions of a name have in common, on the safe side."""
+    """The properties of all functions with a name; if they differ, the cautious ones."""
 
     strict: bool = False
     volatile: bool = True
@@ -98,7 +98,7 @@ class Function:
 class Catalog:
     """The catalog of one session's database. Used by the session's thread.
 
-    What was read is kept: after a change of the schema, take a new one or call `forget`.
+    Call `forget` after a change of the schema, or make a new catalog.
     """
 
     session: Session
@@ -116,12 +116,12 @@ class Catalog:
         return self._version
 
     def forget(self) -> None:
-        """Read everything anew from here on."""
+        """Read everything again when it is next needed."""
         for kept in (self._tables, self._functions, self._outputs, self._types):
             kept.clear()
 
     def read(self, tables: Iterable[str], functions: Iterable[str]) -> None:
-        """Read what is not known yet of tables (as SQL) and functions, in one round trip each."""
+        """Read the tables (as SQL) and functions not known yet, in one round trip each."""
         new_tables = sorted(set(tables) - self._tables.keys())
         if new_tables:
             names = ", ".join(f"({literal(name)})" for name in new_tables)
@@ -131,7 +131,7 @@ class Catalog:
                 self._tables[name] = Table(
                     shown,
                     dict(zip(columns, families, strict=True)),
-                    tuple(frozenset(one.split("\1")) for one in unique),
+                    tuple(frozenset(names.split("\1")) for names in unique),
                     view if kind == "v" and not barrier else None,
                 )
         new_functions = sorted(set(functions) - self._functions.keys())
@@ -143,19 +143,19 @@ class Catalog:
                 self._functions[name] = Function(*facts)
 
     def table(self, name: str) -> Table | None:
-        """The relation that `name` (as SQL) stands for, None if there is none."""
+        """Returns the relation called `name` (as SQL), or None."""
         if name not in self._tables:
             self.read([name], ())
         return self._tables.get(name)
 
     def function(self, name: str) -> Function:
-        """What is known of functions called `name`, in lower case."""
+        """Returns the properties of the functions called `name`, in lower case."""
         if name not in self._functions:
             self.read((), [name])
         return self._functions[name]
 
     def outputs(self, source: str) -> dict[str, str | None]:
-        """The columns of `source`, something that stands in FROM on its own. It is not run."""
+        """Returns the columns of `source`, the text of an item of FROM, without running it."""
         known = self._outputs.get(source)
         if known is None:
             found = self._execute(f"SELECT * FROM {source} LIMIT 0").description or ()  # noqa: S608
@@ -167,7 +167,7 @@ class Catalog:
         return known
 
     def type_family(self, type_name: str) -> str | None:
-        """How values of a type (as SQL) compare; None if that is not known."""
+        """Returns the operator family and collation of a type (as SQL), or None."""
         if type_name not in self._types:
             row = self._rows(f"SELECT to_regtype({literal(type_name)})::oid::int8")[0]
             self._types[type_name] = self._families([row[0]])[0] if row[0] is not None else None
@@ -187,6 +187,6 @@ class Catalog:
             return self.session.execute(sql)
         except QueryError as error:
             raise NotAnalysable(
-                f"the catalog does not tell about the query's relations: {error.message}",
+                f"the catalog cannot be read for the query's relations: {error.message}",
                 hint=error.hint,
             ) from error

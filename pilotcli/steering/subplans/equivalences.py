@@ -1,8 +1,8 @@
-"""Join domains: which conditions hold together, and the equalities that follow from others.
+"""Join domains: the conditions that hold together, and the equalities that follow from them.
 
-After equivclass.c: columns that are equal to each other form a class, and equality of any two of
-its members follows; where a member is a constant, every member equals it. What holds on the inner
-side of an outer join is a domain of its own.
+As in equivclass.c, expressions that are equal to each other form a class: any two members are
+equal, and if a member is a constant, every member equals it. The conditions on the inner side of an
+outer join are a domain of their own.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An equality of two members that the query states, its sides in the query's order."""
+    """An equality of two members that the query contains, its sides in the query's order."""
 
-    one: str
-    other: str
+    left: str
+    right: str
     mask: int
     order: int
 
@@ -60,8 +60,8 @@ class Equivalence:
 
 @dataclass(eq=False, slots=True)
 class Derived:
-    """A condition that follows from one over the relations of `unless`, where not all of those
-    are there. One that makes a column a constant names the two."""
+    """A condition that follows from a condition over the relations `unless`; it is used in sets
+    without some of these. `member` and `value`: a column and the constant that it equals."""
 
     text: str
     mask: int
@@ -73,9 +73,9 @@ class Derived:
 
 @dataclass(eq=False, slots=True)
 class Domain:
-    """What holds for the rows of `node` before any outer join around it adds nulls.
+    """The conditions on the rows of `node`, before an outer join around it adds nulls.
 
-    `inside` holds the domains on the inner sides of the outer joins within, by join.
+    `inside`: by outer join in `node`, the domains on its inner sides.
     """
 
     node: Node
@@ -85,7 +85,7 @@ class Domain:
     inside: dict[Outer, list[Domain]] = field(default_factory=dict)
 
     def all(self) -> Iterator[Domain]:
-        """This domain and all within."""
+        """Yields this domain and all domains in it."""
         yield self
         for domains in self.inside.values():
             for domain in domains:
@@ -93,7 +93,7 @@ class Domain:
 
 
 def domain_of(node: Node, catalog: Catalog) -> Domain:
-    """The domain of a tree of joins, whose special joins are known."""
+    """Returns the domain of a tree of joins with known special joins."""
     domain = Domain(node)
     _gather(node, domain, catalog)
     _classify(domain, catalog)
@@ -123,7 +123,7 @@ def _gather(node: Node, domain: Domain, catalog: Catalog) -> None:
 
 
 def _needs(clause: Clause, node: Inner | Outer) -> int:
-    """The relations that must be joined before a clause of `node` can be tested."""
+    """Returns the relations that must be joined before a clause of `node` can be tested."""
     needs = clause.mask
     if isinstance(node, Outer) and node.kind != "semi":
         special = node.special
@@ -160,30 +160,30 @@ def _outer_joins(node: Node) -> Iterator[Outer]:
 
 
 def _classify(domain: Domain, catalog: Catalog) -> None:
-    """Take the equalities out of the domain's clauses and make classes of them."""
+    """Move the equalities of the domain's clauses into classes."""
     classes: list[Equivalence] = []
     rest = []
-    for clause in sorted(domain.clauses, key=lambda one: one.order):
+    for clause in sorted(domain.clauses, key=lambda clause: clause.order):
         pair = _equality(clause, catalog)
         if pair is None:
             rest.append(clause)
             continue
         known = [_class_with(text, classes) for text, _ in pair]
-        one = known[0] or known[1]
-        if one is None:
-            one = Equivalence([Member(*side) for side in pair], clause.order)
-            classes.append(one)
+        joined = known[0] or known[1]
+        if joined is None:
+            joined = Equivalence([Member(*side) for side in pair], clause.order)
+            classes.append(joined)
         elif known[1] is None:
-            one.members.append(Member(*pair[1]))
+            joined.members.append(Member(*pair[1]))
         elif known[0] is None:
-            one.members.append(Member(*pair[0]))
-        elif known[1] is not one:
-            one.members.extend(known[1].members)
-            one.links.extend(known[1].links)
-            one.order = min(one.order, known[1].order)
+            joined.members.append(Member(*pair[0]))
+        elif known[1] is not joined:
+            joined.members.extend(known[1].members)
+            joined.links.extend(known[1].links)
+            joined.order = min(joined.order, known[1].order)
             classes.remove(known[1])
         if all(mask for _, mask in pair):
-            one.links.append(Link(pair[0][0], pair[1][0], clause.mask, clause.order))
+            joined.links.append(Link(pair[0][0], pair[1][0], clause.mask, clause.order))
     domain.clauses = rest
     domain.equivalences = classes
 
@@ -196,8 +196,8 @@ def _class_with(text: str, classes: list[Equivalence]) -> Equivalence | None:
 
 
 def _equality(clause: Clause, catalog: Catalog) -> list[tuple[str, int]] | None:
-    """The two sides of a clause from which others follow: the text of each with how it compares,
-    since the same literal may be of two types."""
+    """Returns the sides of an equality that may join a class: the text of each, with its operator
+    family for a constant, since the same literal may have two types."""
     node = clause.node
     if not isinstance(node, exp.EQ) or not clause.mask or clause.needs != clause.mask:
         return None
@@ -223,18 +223,18 @@ def _has_query(node: exp.Expression) -> bool:
     return node.find(exp.Query) is not None
 
 
-# ---- What follows besides ----
+# ---- Further derived conditions ----
 
 
 def derive(domain: Domain) -> None:
-    """Add what follows besides from the conditions of a block, whose outermost domain this is."""
+    """Add further derived conditions to the outermost domain of a block."""
     domains = list(domain.all())
-    for one in domains:
-        for clause in one.clauses:
+    for part in domains:
+        for clause in part.clauses:
             if clause.needs == clause.mask:
                 for bit, node in restrictions_of(clause.node, clause.mask):
-                    one.derived.append(Derived(to_sql(node), bit, clause.mask, clause.order))
-        for outer, inside in one.inside.items():
+                    part.derived.append(Derived(to_sql(node), bit, clause.mask, clause.order))
+        for outer, inside in part.inside.items():
             for clause in outer.clauses if outer.kind != "full" else ():
                 for bit, node in restrictions_of(clause.node, clause.mask):
                     if bit & outer.right.mask:
@@ -244,8 +244,8 @@ def derive(domain: Domain) -> None:
 
 
 def _derive_constants(domains: list[Domain]) -> None:
-    """Where the outer side of an outer join's equality is a constant, so is the inner side, and
-    what equals that."""
+    """If the outer side of an outer join's equality is a constant, the inner side and its equals
+    are that constant too."""
     values: dict[str, set[str]] = {}
     for domain in domains:
         for known in domain.equivalences:
@@ -253,21 +253,21 @@ def _derive_constants(domains: list[Domain]) -> None:
                 if member.mask:
                     values.setdefault(member.text, set()).update(known.constants)
     links = [
-        (clause, one, other, inside[0])
+        (clause, source, target, inside[0])
         for domain in domains
         for outer, inside in domain.inside.items()
         if outer.kind != "full"
         for clause in outer.clauses
         if isinstance(clause.node, exp.EQ)
-        for one, other in _sides(clause, outer)
+        for source, target in _sides(clause, outer)
     ]
     changed = True
     while changed:
         changed = False
-        for clause, one, other, inside in links:
-            for value in sorted(values.get(one.text, set()) - values.get(other.text, set())):
+        for clause, source, target, inside in links:
+            for value in sorted(values.get(source.text, set()) - values.get(target.text, set())):
                 changed = True
-                for member in _equal_members(other, inside):
+                for member in _equal_members(target, inside):
                     values.setdefault(member.text, set()).add(value)
                     text = f"{member.text} = {value}"
                     inside.derived.append(
@@ -277,17 +277,17 @@ def _derive_constants(domains: list[Domain]) -> None:
 
 def _equal_members(member: Member, domain: Domain) -> list[Member]:
     for known in domain.equivalences:
-        if any(one.text == member.text for one in known.members):
-            return [one for one in known.members if one.mask]
+        if any(equal.text == member.text for equal in known.members):
+            return [equal for equal in known.members if equal.mask]
     return [member]
 
 
 def _sides(clause: Clause, outer: Outer) -> Iterator[tuple[Member, Member]]:
-    """The sides of an outer join's equality, the outer one first."""
+    """Yields the sides of an outer join's equality, the outer one first."""
     node = clause.node
-    for one, other in ((node.this, node.args["expression"]), (node.args["expression"], node.this)):
-        mask, inner = mask_of(one), mask_of(other)
-        family = one.meta.get("family")
+    for side, other in ((node.this, node.args["expression"]), (node.args["expression"], node.this)):
+        mask, inner = mask_of(side), mask_of(other)
+        family = side.meta.get("family")
         if (
             mask
             and inner
@@ -296,4 +296,4 @@ def _sides(clause: Clause, outer: Outer) -> Iterator[tuple[Member, Member]]:
             and family is not None
             and family == other.meta.get("family")
         ):
-            yield Member(to_sql(one), mask), Member(to_sql(other), inner)
+            yield Member(to_sql(side), mask), Member(to_sql(other), inner)

@@ -1,4 +1,4 @@
-"""The error of a query whose sub-plans cannot be told."""
+"""The error for a query that cannot be analysed."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ __all__ = ["NotAnalysable"]
 
 
 class NotAnalysable(CapabilityError):
-    """The sub-plans of a query cannot be told from its text; the message says why."""
+    """The sub-plans of a query cannot be found from its text; the message says why."""

@@ -1,7 +1,7 @@
 """The planner's estimates for sub-plans on a server without the planner module.
 
-Each sub-plan's query is planned on its own, all of them in one round trip: a DO block runs EXPLAIN
-for one after the other and sends the rows back as one message.
+Each sub-plan's query is planned alone, all of them in one round trip: a DO block runs EXPLAIN for
+each query and sends the estimates back as one message.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["EXPLAIN_LIMIT", "estimates_by_explain"]
 
 EXPLAIN_LIMIT = 2_000
-"""The most sub-plans that are planned one by one, unless more are asked for."""
+"""The most sub-plans that are planned by default."""
 
 _HEAD = "pilot_subplans "
 _DONE = "PIL0T"
 
-# A parallel plan's rows are those of one worker; more joins than the limits would be planned in
-# the order of the text. Settings are local to the block, which is undone at its end by an error of
-# our own, so that they do not last in a transaction of the workload.
+# The rows of a parallel plan are those of one worker. With more joins than the limits the order of
+# the text would decide. The block ends with an error of its own, which undoes its settings, so that
+# they do not last in a transaction of the workload.
 _BLOCK = """DO $pilot_block$
 DECLARE
     query text;
@@ -61,40 +61,40 @@ def estimates_by_explain(
     subsets: Iterable[frozenset[str]] | None = None,
     limit: int = EXPLAIN_LIMIT,
 ) -> dict[frozenset[str], float]:
-    """The rows that the planner expects from each sub-plan (all, or those of `subsets`).
+    """Returns the rows that the planner expects from each sub-plan (all, or those of `subsets`).
 
-    Costs one round trip and one planning for each sub-plan. Leaves no settings and no failed
+    Costs one round trip, and one planning for each sub-plan. Leaves no settings and no failed
     transaction behind. Raises `NotAnalysable` for more than `limit` sub-plans, and otherwise as
     `Session.execute` does.
     """
-    wanted = list(graph.subsets(limit) if subsets is None else subsets)
-    if len(wanted) > limit:
-        raise NotAnalysable(f"{len(wanted)} sub-plans are more than the {limit} to be planned")
-    if not wanted:
+    subplans = list(graph.subsets(limit) if subsets is None else subsets)
+    if len(subplans) > limit:
+        raise NotAnalysable(f"{len(subplans)} sub-plans are more than the limit of {limit}")
+    if not subplans:
         return {}
-    queries = ", ".join(literal(graph.planned_query(names)) for names in wanted)
-    heard: list[str] = []
+    queries = ", ".join(literal(graph.planned_query(names)) for names in subplans)
+    notices: list[str] = []
     before = session.connection.notices
-    session.connection.notices = heard
+    session.connection.notices = notices
     try:
         session.execute(_BLOCK.format(queries=queries, done=_DONE, head=_HEAD))
     finally:
         session.connection.notices = before
-    told = _told(heard)
-    if told["failure"] is not None:
-        raise QueryError(f"a sub-plan's query cannot be planned: {told['failure']}")
-    return {names: float(rows) for names, rows in zip(wanted, told["rows"], strict=True)}
+    report = _read_report(notices)
+    if report["failure"] is not None:
+        raise QueryError(f"a sub-plan's query cannot be planned: {report['failure']}")
+    return {names: float(rows) for names, rows in zip(subplans, report["rows"], strict=True)}
 
 
-def _told(notices: Iterable[str]) -> dict[str, Any]:
+def _read_report(notices: Iterable[str]) -> dict[str, Any]:
     for notice in notices:
         at = notice.find(_HEAD)
         if at < 0:
             continue
         try:
-            told: dict[str, Any] = json.loads(notice[at + len(_HEAD) :])
-            if told["failure"] is not None or isinstance(told["rows"], list):
-                return told
+            report: dict[str, Any] = json.loads(notice[at + len(_HEAD) :])
+            if report["failure"] is not None or isinstance(report["rows"], list):
+                return report
         except (ValueError, KeyError, TypeError, RecursionError):
             continue  # raised by a function of the query, not by the block
     raise QueryError("the server did not send the sub-plans' estimates")

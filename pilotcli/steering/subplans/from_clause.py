@@ -1,4 +1,8 @@
-"""FROM as PostgreSQL's parser reads it: a tree of joins over the entries of a range table."""
+"""Reads FROM as PostgreSQL's parser does, and resolves the names in a query.
+
+FROM becomes a tree of joins over the entries of a range table. Reading a sub-query in FROM needs
+its columns, and these need the FROM of that sub-query: so both are in this module.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +40,14 @@ __all__ = [
 
 @dataclass(eq=False, slots=True)
 class Qual:
-    """A condition: its text and scope, or for one that has parts of two, what makes it."""
+    """A condition: its text and scope, or a function that makes it from parts of two scopes."""
 
     node: exp.Expression | None = None
     scope: Scope | None = None
     make: Resolved | None = None
 
     def resolved(self) -> exp.Expression:
-        """The condition with its names resolved."""
+        """Returns the condition with its names resolved."""
         if self.make is not None:
             return self.make()
         assert self.node is not None
@@ -80,7 +84,7 @@ Tree = Leaf | Group | Join
 
 
 def with_scope(query: exp.Expression, scope: Scope) -> Scope:
-    """The scope with the names that the query's WITH defines."""
+    """Returns the scope with the names that the query's WITH defines."""
     clause = query.args.get("with_")
     if clause is None:
         return scope
@@ -99,9 +103,9 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
             cte.alias,
             body,
             Scope(scope.catalog, scope, ctes=dict(inner.ctes)),
-            recursive and any(one.name == cte.alias for one in body.find_all(exp.Table)),
+            recursive and any(part.name == cte.alias for part in body.find_all(exp.Table)),
             cte.args.get("materialized"),
-            tuple(one.name for one in cte.args["alias"].columns),
+            tuple(part.name for part in cte.args["alias"].columns),
             used.count(cte.alias),
         )
         if made.recursive:
@@ -110,8 +114,8 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
 
 
 def local_scope(query: exp.Expression, scope: Scope) -> Scope:
-    """The scope of a sub-query that stays what it is."""
-    names = frozenset(one.alias for one in query.expressions if isinstance(one, exp.Alias))
+    """Returns the scope of a sub-query that stays a sub-query."""
+    names = frozenset(column.alias for column in query.expressions if isinstance(column, exp.Alias))
     inner = Scope(scope.catalog, scope, aliases=names)
     read_from(query, inner, [])
     for item in inner.items:
@@ -121,7 +125,7 @@ def local_scope(query: exp.Expression, scope: Scope) -> Scope:
 
 
 def read_from(query: exp.Expression, scope: Scope, range_table: list[Entry]) -> Group:
-    """The joins of the query's FROM. Its names go into `scope`, its entries into `range_table`."""
+    """Returns the joins of FROM; adds its names to `scope` and its entries to `range_table`."""
     reader = _Reader(scope, range_table)
     group = Group([])
     clause = query.args.get("from_")
@@ -158,7 +162,7 @@ class _Reader:
         self.scope.items.append(names)
 
     def item(self, node: exp.Expression) -> tuple[Tree, Names]:
-        """One item of FROM with the joins that are bound to it."""
+        """Returns one item of FROM with the joins that belong to it."""
         if isinstance(node, (exp.Subquery, exp.Paren)) and isinstance(
             node.this, (exp.Table, exp.Subquery, exp.Lateral)
         ):
@@ -174,7 +178,7 @@ class _Reader:
         return tree, names
 
     def join(self, left: Tree, names: Names, join: exp.Expression) -> tuple[Tree, Names]:
-        """`left` joined with what `join` says."""
+        """Returns the join of `left` with the relation of `join`."""
         self.scope.items.append(names)  # a lateral item sees it
         right, right_names = self.item(join.this)
         self.scope.items.pop()
@@ -195,7 +199,7 @@ class _Reader:
         return Join(side, left, right, quals), both
 
     def entry(self, node: exp.Expression) -> Entry:
-        """The range table's entry for one relation."""
+        """Returns the range table's entry for a relation."""
         alias_node = node.args.get("alias")
         columns = tuple(one.name for one in alias_node.columns) if alias_node else ()
         alias = node.alias
@@ -213,7 +217,7 @@ class _Reader:
 
     @property
     def outside(self) -> Scope:
-        """What a sub-query in FROM sees: the query around this one, not its neighbours."""
+        """The scope of a sub-query in FROM: the query around this one, not its neighbours."""
         return Scope(self.scope.catalog, self.scope.parent, ctes=self.scope.ctes)
 
     def table(self, node: exp.Expression, alias: str, columns: tuple[str, ...]) -> Entry:
@@ -294,7 +298,7 @@ def _column_list(columns: tuple[str, ...]) -> str:
 
 
 def _renamed(known: dict[str, str | None], columns: tuple[str, ...]) -> dict[str, str | None]:
-    """The columns of a relation, the first ones under new names."""
+    """Returns the columns of a relation, the first ones with new names."""
     renamed: dict[str, str | None] = {}
     for at, (name, family) in enumerate(known.items()):
         renamed.setdefault(columns[at] if at < len(columns) else name, family)
@@ -302,8 +306,8 @@ def _renamed(known: dict[str, str | None], columns: tuple[str, ...]) -> dict[str
 
 
 def _join_alias(node: exp.Expression, names: Names) -> Entry:
-    """A join in parentheses with an alias, which hides the relations in it."""
-    columns = tuple(one.name for one in node.args["alias"].columns)
+    """Returns a join in parentheses with an alias, which hides the relations in it."""
+    columns = tuple(column.name for column in node.args["alias"].columns)
     made = Entry(node.alias, outputs={})
     assert made.outputs is not None
     for at, (name, output) in enumerate(names.star()):
@@ -312,55 +316,55 @@ def _join_alias(node: exp.Expression, names: Names) -> Entry:
 
 
 def _merge(name: str, left: Names, right: Names, both: Names, side: str) -> Qual:
-    """The condition of one column of USING; the merged column goes into `both`."""
+    """Returns the condition of a column of USING, and adds the merged column to `both`."""
     sides = []
     for names in (left, right):
         found = names.find(name)
         if len(found) != 1:
-            raise NotAnalysable(f"the column {name} of USING is not one of each side")
+            raise NotAnalysable(f"the column {name} of USING is not in both sides")
         sides.append(found[0])
-    one, other = sides
+    first, second = sides
     if side == "full":
-        both.merged[name] = lambda: exp.Coalesce(this=one(), expressions=[other()])
+        both.merged[name] = lambda: exp.Coalesce(this=first(), expressions=[second()])
     else:
-        both.merged[name] = other if side == "right" else one
-    return Qual(make=lambda: exp.EQ(this=one(), expression=other()))
+        both.merged[name] = second if side == "right" else first
+    return Qual(make=lambda: exp.EQ(this=first(), expression=second()))
 
 
 def outputs(query: exp.Expression, scope: Scope) -> list[tuple[str, Resolved]]:
-    """The columns that a query returns: name, and what stands for it within the query."""
+    """Returns the columns of a query's result: name, and expression within the query."""
     query = inner_query(query)
     if isinstance(query, exp.SetOperation):
         return outputs(query.this, with_scope(query, scope))
     if isinstance(query, exp.Values):
         first = query.expressions[0].expressions
         return [
-            (f"column{at + 1}", lambda one=one: resolve(one, scope))  # type: ignore[misc]
-            for at, one in enumerate(first)
+            (f"column{at + 1}", lambda value=value: resolve(value, scope))  # type: ignore[misc]
+            for at, value in enumerate(first)
         ]
     return select_outputs(query, local_scope(query, with_scope(query, scope)))
 
 
 def select_outputs(query: exp.Expression, inner: Scope) -> list[tuple[str, Resolved]]:
-    """The same for a SELECT whose FROM has been read into `inner`."""
+    """Returns the same for a SELECT whose FROM has been read into `inner`."""
     found: list[tuple[str, Resolved]] = []
-    for one in query.expressions:
-        if isinstance(one, exp.Star):
+    for column in query.expressions:
+        if isinstance(column, exp.Star):
             for names in inner.items:
                 found.extend(names.star())
-        elif isinstance(one, exp.Column) and isinstance(one.this, exp.Star):
-            entry = inner.entry(one.table)
+        elif isinstance(column, exp.Column) and isinstance(column.this, exp.Star):
+            entry = inner.entry(column.table)
             if entry is None:
-                raise NotAnalysable(f"{one.table}.* is of no relation in FROM")
+                raise NotAnalysable(f"{column.table}.* does not name a relation in FROM")
             found.extend(Names({entry.alias: entry}).star())
         else:
-            body = one.this if isinstance(one, exp.Alias) else one
-            found.append((_output_name(one), lambda body=body: resolve(body, inner)))  # type: ignore[misc]
+            body = column.this if isinstance(column, exp.Alias) else column
+            found.append((_output_name(column), lambda body=body: resolve(body, inner)))  # type: ignore[misc]
     return found
 
 
 def _output_name(node: exp.Expression) -> str:
-    """The name that PostgreSQL gives to a column of a result (manual, SELECT)."""
+    """Returns the name that PostgreSQL gives a column of a result (manual, SELECT)."""
     if isinstance(node, (exp.Alias, exp.Column)):
         return str(node.alias_or_name)
     if isinstance(node, (exp.Window, exp.Filter, exp.WithinGroup, exp.Paren)):
@@ -381,7 +385,7 @@ def _output_name(node: exp.Expression) -> str:
 
 
 def resolve(node: exp.Expression, scope: Scope) -> exp.Expression:
-    """A copy of an expression in which every name is that of a relation of the block."""
+    """Returns a copy of an expression in which each column names a relation of the block."""
 
     def visit(part: exp.Expression) -> exp.Expression:
         if isinstance(part, exp.Column):
@@ -397,7 +401,7 @@ def resolve(node: exp.Expression, scope: Scope) -> exp.Expression:
 
 
 def _uncaptured(made: exp.Expression, scope: Scope, where: Scope) -> exp.Expression:
-    """`made`, found in the scope `where`, if it means the same within `scope`."""
+    """Returns `made`, found in the scope `where`; raises if it means something else in `scope`."""
     inner: Scope | None = scope
     while inner is not None and inner is not where:
         for used in made.find_all(exp.Column):
@@ -411,7 +415,7 @@ def _uncaptured(made: exp.Expression, scope: Scope, where: Scope) -> exp.Express
 
 
 def nested(query: exp.Expression, scope: Scope) -> exp.Expression:
-    """A copy of a sub-query that stays what it is, its names resolved."""
+    """Returns a copy of a sub-query that stays a sub-query, its names resolved."""
     made = query.copy()
     if isinstance(made, exp.SetOperation):
         scope = _with(made, scope)
@@ -424,35 +428,35 @@ def nested(query: exp.Expression, scope: Scope) -> exp.Expression:
 
 
 def resolve_parts(query: exp.Expression, inner: Scope) -> None:
-    """Resolve the names in all clauses of a SELECT, in place; `inner` is what its FROM offers.
+    """Resolve the names in all clauses of a SELECT in place; `inner`: the scope of its FROM.
 
-    ORDER BY and DISTINCT ON know a plain name as one of the result's first (manual, SELECT).
+    In ORDER BY and DISTINCT ON a plain name means a column of the result first (manual, SELECT).
     """
-    shown = {one.alias_or_name for one in query.expressions}
+    shown = {part.alias_or_name for part in query.expressions}
     for key, value in list(query.args.items()):
         if key in ("with_", "locks"):
             continue
         values = value if isinstance(value, list) else [value]
         new = []
-        for one in values:
-            if key in ("order", "distinct") and isinstance(one, exp.Expression):
-                _resolve_order(one, inner, shown)
-            elif isinstance(one, exp.Expression):
-                one = resolve(one, inner)
-            new.append(one)
+        for part in values:
+            if key in ("order", "distinct") and isinstance(part, exp.Expression):
+                _resolve_order(part, inner, shown)
+            elif isinstance(part, exp.Expression):
+                part = resolve(part, inner)
+            new.append(part)
         query.set(key, new if isinstance(value, list) else new[0])
 
 
 def _resolve_order(clause: exp.Expression, inner: Scope, shown: set[str]) -> None:
     on = clause.args.get("on")
-    for one in clause.expressions or (on.expressions if on is not None else ()):
-        body = one.this if isinstance(one, exp.Ordered) else one
+    for key in clause.expressions or (on.expressions if on is not None else ()):
+        body = key.this if isinstance(key, exp.Ordered) else key
         if not (isinstance(body, exp.Column) and not body.table and body.name in shown):
             body.replace(resolve(body, inner))
 
 
 def _with(query: exp.Expression, scope: Scope) -> Scope:
-    """The scope with the query's own WITH, whose queries are resolved in place."""
+    """Returns the scope with the query's own WITH, whose queries are resolved in place."""
     clause = query.args.get("with_")
     if clause is None:
         return scope
@@ -461,12 +465,12 @@ def _with(query: exp.Expression, scope: Scope) -> Scope:
         if not clause.args.get("recursive"):
             cte.set("this", resolve(cte.this, inner))
     for made in inner.ctes.values():
-        made.references = -1  # of a query that stays what it is, so that its text names it
+        made.references = -1  # the query stays a sub-query, and its text uses the name
     return inner
 
 
 def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
-    """A relation in the FROM of a sub-query that stays what it is."""
+    """Returns a relation in the FROM of a sub-query that stays a sub-query."""
     if not isinstance(node.this, exp.Identifier):
         return node
     alias = node.alias or node.name
@@ -480,7 +484,9 @@ def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
         names = cte.columns
         made.set(
             "alias",
-            exp.TableAlias(this=identifier(alias), columns=[identifier(one) for one in names]),
+            exp.TableAlias(
+                this=identifier(alias), columns=[identifier(column) for column in names]
+            ),
         )
         return made
     table = scope.catalog.table(to_sql(exp.Table(this=node.this, db=node.args.get("db"))))

@@ -1,4 +1,4 @@
-"""A query's sub-plans: which there are, what each is called, and its query."""
+"""The sub-plans of a query: their names and their queries."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 __all__ = ["LIMIT", "QueryGraph"]
 
 LIMIT = 10_000
-"""The most sub-plans that are listed of one query."""
+"""The most sub-plans that are listed for a query block."""
 
 
 class QueryGraph:
     """The sub-plans of one query. Made by `analyse`.
 
-    A sub-plan is a set of relations of one query block. A relation's name is its alias; of several
-    in a block with the same alias (sub-queries that become part of the query around them bring
-    such about) the second in the planner's range table is `alias#2`. Where blocks have sets of
-    the same names, the outermost block's is meant; two blocks side by side that have the same
-    names for different sub-plans have none of these.
+    A sub-plan is a set of relations of one query block. A relation's name is its alias. A sub-query
+    that becomes part of the query around it may bring a second relation with the same alias: in
+    the planner's range table it is `alias#2`. If several blocks have relations with the same names,
+    the names mean the outermost block; two blocks at the same depth with the same names for
+    different sub-plans have none of these.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class QueryGraph:
         return tuple(dict.fromkeys(name for block in self.blocks for name in block.names))
 
     def subsets(self, limit: int = LIMIT) -> tuple[frozenset[str], ...]:
-        """The sub-plans that the planner considers, single relations first.
+        """Returns the sub-plans that the planner considers, single relations first.
 
-        Raises `NotAnalysable` where there are more than `limit` in a block.
+        Raises `NotAnalysable` if a block has more than `limit`.
         """
         found = self._subsets.get(limit)
         if found is None:
@@ -60,17 +60,17 @@ class QueryGraph:
         return found
 
     def block_of(self, names: Collection[str]) -> Block | None:
-        """The outermost block that has all of these relations, None if none has."""
+        """Returns the outermost block that has all of these relations, or None."""
         for block in self.blocks:
             if block.has(names):
                 return block
         return None
 
     def key(self, names: frozenset[str]) -> str | None:
-        """The sub-plan's query in its canonical spelling: `SELECT COUNT(*) FROM ... WHERE ...`.
+        """Returns the sub-plan's query in canonical spelling: `SELECT COUNT(*) FROM ... WHERE ...`.
 
-        The count is the sub-plan's cardinality. The same sub-plan has the same text however the
-        query is spelled. None for what is no sub-plan that can stand on its own.
+        Its count is the sub-plan's cardinality. The same sub-plan has the same text however the
+        query is spelled. None for a set of relations that cannot be queried alone.
         """
         try:
             return self._keys[names]
@@ -83,16 +83,19 @@ class QueryGraph:
             return key
 
     def planned_query(self, names: frozenset[str]) -> str:
-        """The sub-plan's query such that the planner estimates it as it does within the whole:
-        relations and conditions in the query's own order. Raises `NotAnalysable` for none."""
+        """Returns the sub-plan's query for EXPLAIN, with relations and conditions in the query's
+        own order, so that it gets the same estimate as in the whole query.
+
+        Raises `NotAnalysable` for a set of relations that is not a sub-plan.
+        """
         block = self.block_of(names)
         if block is None or self.key(names) is None:
-            raise NotAnalysable(f"{', '.join(sorted(names))} is no sub-plan of the query")
+            raise NotAnalysable(f"{', '.join(sorted(names))} is not a sub-plan of the query")
         return block.query(names)
 
     def names_of(self, key: str) -> frozenset[str] | None:
-        """The relations of the sub-plan whose query `key` is, in any equivalent spelling: another
-        order, JOIN or comma, flipped comparisons. None if it is no sub-plan of this query."""
+        """Returns the relations of the sub-plan with the query `key`, in any equivalent spelling:
+        another order, JOIN or comma, flipped comparisons. None for other queries."""
         try:
             return self._names[key]
         except KeyError:
@@ -108,7 +111,7 @@ class QueryGraph:
         return names if canonical is not None and self.key(names) == canonical else None
 
     def _is_ambiguous(self, names: frozenset[str], block: Block) -> bool:
-        """Whether a block as far out has another sub-plan of these names."""
+        """Whether another block at the same depth has a different sub-plan of these names."""
         return any(
             other.depth == block.depth and other.has(names) and other.key(names) != block.key(names)
             for other in self.blocks

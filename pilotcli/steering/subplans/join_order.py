@@ -178,15 +178,15 @@ class _Orderer:
     def leaf(self, bit: int) -> tuple[int, str]:
         return bit, self.block.sources[bit.bit_length() - 1].text
 
-    def may_join(self, one: int, other: int) -> bool:
+    def may_join(self, left: int, right: int) -> bool:
         """Whether the join is allowed, without rows being made unique for it."""
         depends = 0
         for at, source in enumerate(self.block.sources):
-            if other >> at & 1:
-                depends |= source.depends & ~other
-        if depends & ~one or not self.search.is_legal(one, other):
+            if right >> at & 1:
+                depends |= source.depends & ~right
+        if depends & ~left or not self.search.is_legal(left, right):
             return False
-        return len(self.matching(one, other)) <= 1
+        return len(self.matching(left, right)) <= 1
 
     def matching(self, one: int, other: int) -> list[tuple[Outer, str]]:
         found = []

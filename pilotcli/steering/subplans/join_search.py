@@ -132,27 +132,27 @@ class Search:
     def _bushy(
         self, small: dict[int, None], large: dict[int, None], found: dict[int, None]
     ) -> None:
-        for one in small:
-            if not self._has_clauses(one) and not self._is_restricted(one):
+        for left in small:
+            if not self._has_clauses(left) and not self._is_restricted(left):
                 continue
-            for other in large:
+            for right in large:
                 self.tried += 1
                 if self.tried > self.limit * _PAIRS_PER_SET:
                     _check(self.limit + 1, self.limit)
-                if not one & other and (one | other) not in found and self._belong(one, other):
-                    self._join(one, other, found)
+                if not left & right and (left | right) not in found and self._belong(left, right):
+                    self._join(left, right, found)
 
-    def _join(self, one: int, other: int, found: dict[int, None]) -> None:
-        joined = one | other
-        if joined not in found and self.is_legal(one, other):
+    def _join(self, left: int, right: int, found: dict[int, None]) -> None:
+        joined = left | right
+        if joined not in found and self.is_legal(left, right):
             found[joined] = None
-            self.around[joined] = self.around[one] | self.around[other]
+            self.around[joined] = self.around[left] | self.around[right]
 
     def _has_clauses(self, members: int) -> bool:
         return bool(self.around[members] & ~members)
 
-    def _belong(self, one: int, other: int) -> bool:
-        return bool(self.around[one] & other) or self._must_be_joined(one, other)
+    def _belong(self, left: int, right: int) -> bool:
+        return bool(self.around[left] & right) or self._must_be_joined(left, right)
 
     def _is_restricted(self, members: int) -> bool:
         """Whether a special join may need a join without conditions to come about."""

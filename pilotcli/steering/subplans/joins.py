@@ -121,7 +121,7 @@ def build(tree: Tree, entries: Sequence[Entry], catalog: Catalog) -> tuple[Node,
     specials: list[Special] = []
     _special_joins(node, specials)
     node = _without_unique_semi_joins(node, entries)
-    kept = {one.special for one in outer_joins(node)}
+    kept = {outer.special for outer in outer_joins(node)}
     return node, [special for special in specials if special in kept]
 
 
@@ -213,13 +213,13 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
     equated = set()
     for clause in clauses:
         if isinstance(clause.node, exp.EQ):
-            for one, other in (
+            for side, other in (
                 (clause.node.this, clause.node.expression),
                 (clause.node.expression, clause.node.this),
             ):
-                is_inner = isinstance(one, exp.Column) and mask_of(one) == right and one.table
+                is_inner = isinstance(side, exp.Column) and mask_of(side) == right and side.table
                 if is_inner and not mask_of(other) & right:
-                    equated.add(one.name)
+                    equated.add(side.name)
     return any(unique <= equated for unique in table.unique)
 
 
@@ -314,9 +314,11 @@ def _lateral_clauses(node: Node, inside: int) -> list[Clause]:
 
 def _move_inwards(join: Outer) -> None:
     """Conditions on the inner side alone are met there before the join."""
-    inner = [one for one in join.clauses if one.mask and not one.mask & ~join.right.mask]
+    inner = [
+        clause for clause in join.clauses if clause.mask and not clause.mask & ~join.right.mask
+    ]
     if inner:
-        join.clauses = [one for one in join.clauses if one not in inner]
+        join.clauses = [clause for clause in join.clauses if clause not in inner]
         join.right = Inner([join.right], inner)
 
 

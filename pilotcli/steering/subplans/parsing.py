@@ -1,7 +1,8 @@
-"""SQL text to a syntax tree and back, by sqlglot, in PostgreSQL's own terms.
+"""Parses SQL with sqlglot, and writes SQL from a syntax tree.
 
-sqlglot translates between dialects: it knows functions by their meaning and writes them as it sees
-fit. Here functions stay what they are called, and names are what PostgreSQL makes of them.
+sqlglot translates between dialects, and may give a function another name. Here functions keep their
+names, and identifiers have the spelling of PostgreSQL's catalog. All other modules take `exp` from
+here: importing them does not import sqlglot.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _COMMANDS = re.compile(r"(?:SELECT|WITH|INSERT|UPDATE|DELETE|VALUES|TABLE)\b|\("
 _GAP = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)+")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 
-# Words that stand for themselves only in quotes, as a relation or a column (manual, appendix C).
+# Words that need quotes as the name of a relation or a column (manual, appendix C).
 _RESERVED = frozenset(
     """all analyse analyze and any array as asc asymmetric authorization between bigint binary
     bit boolean both case cast char character check coalesce collate collation column
@@ -75,9 +76,9 @@ def _dialect() -> Any:
 
 
 def parse(sql: str) -> exp.Expression:
-    """The syntax tree of the one statement in `sql`, its names in the spelling of the catalog.
+    """Returns the syntax tree of the one statement in `sql`, names in the catalog's spelling.
 
-    Raises `NotAnalysable` for what is no query, or has syntax that sqlglot does not know.
+    Raises `NotAnalysable` for a statement that is not a query, or that sqlglot cannot parse.
     """
     from sqlglot.errors import SqlglotError
 
@@ -85,14 +86,14 @@ def parse(sql: str) -> exp.Expression:
     start = gap.end() if gap else 0
     if _COMMANDS.match(sql, start) is None:
         word = sql[start : start + 40].split(None, 1)[0] if sql[start:].strip() else "nothing"
-        raise NotAnalysable(f"{word.upper()} is no statement that has sub-plans")
+        raise NotAnalysable(f"{word.upper()} is not a statement with sub-plans")
     try:
         trees = [tree for tree in _dialect().parse(sql) if tree is not None]
     except (SqlglotError, RecursionError) as error:
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NotAnalysable(f"the query's text cannot be taken apart: {problem}") from None
+        raise NotAnalysable(f"sqlglot cannot parse the query: {problem}") from None
     if len(trees) != 1:
-        raise NotAnalysable(f"there are {len(trees)} statements where one is expected")
+        raise NotAnalysable(f"there are {len(trees)} statements, and one is expected")
     tree: Any = trees[0]
     for node in tree.walk():
         if isinstance(node, exp.Identifier):
@@ -102,13 +103,13 @@ def parse(sql: str) -> exp.Expression:
                 node.set("this", name)
             node.set("quoted", not _is_plain(name))
         elif isinstance(node, exp.Command):
-            raise NotAnalysable("the query's text cannot be taken apart by sqlglot")
+            raise NotAnalysable("sqlglot cannot parse the query")
         node.comments = None
     return cast(exp.Expression, tree)
 
 
 def to_sql(tree: exp.Expression) -> str:
-    """The SQL of a syntax tree, which is left as it is."""
+    """Returns the SQL of a syntax tree."""
     from sqlglot.errors import ErrorLevel
 
     generator = _dialect().generator(comments=False, unsupported_level=ErrorLevel.IGNORE)
@@ -116,17 +117,17 @@ def to_sql(tree: exp.Expression) -> str:
 
 
 def quoted(name: str) -> str:
-    """`name` as SQL, in quotes where it needs them."""
+    """Returns `name` as SQL, in quotes if it needs them."""
     return name if _is_plain(name) else '"' + name.replace('"', '""') + '"'
 
 
 def identifier(name: str) -> exp.Identifier:
-    """`name` as a node."""
+    """Returns `name` as a node."""
     return exp.Identifier(this=name, quoted=not _is_plain(name))
 
 
 def column(relation: str, name: str, bit: int | None) -> exp.Column:
-    """A column of a relation; `bit` is the relation's number, None for one outside of the block."""
+    """Returns a column; `bit`: its relation's number, None for a relation outside of the block."""
     made = exp.Column(this=identifier(name), table=identifier(relation))
     made.meta["bit"] = bit
     return made

@@ -92,7 +92,7 @@ def canonical(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Or):
         return _sorted_or(node)
     if isinstance(node, exp.In) and node.expressions:
-        values = {to_sql(one): one for one in node.expressions}
+        values = {to_sql(value): value for value in node.expressions}
         if len(node.expressions) == 1:
             return canonical(exp.EQ(this=node.this, expression=node.expressions[0]))
         if len(values) == len(node.expressions):

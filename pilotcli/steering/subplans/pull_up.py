@@ -57,7 +57,9 @@ class Pulled:
 
 def pull(query: exp.Expression, scope: Scope) -> Pulled:
     """Read the block of `query`, which is a SELECT, UPDATE or DELETE."""
-    aliases = frozenset(one.alias for one in query.expressions if isinstance(one, exp.Alias))
+    aliases = frozenset(
+        column.alias for column in query.expressions if isinstance(column, exp.Alias)
+    )
     inner = Scope(scope.catalog, with_scope(query, scope), aliases=aliases)
     block = Pulled(Group([]), [], inner, query)
     tree = read_from(query, inner, block.entries)
@@ -246,17 +248,17 @@ def _outer_entries(node: exp.Expression, scope: Scope, until: Scope | None) -> s
         around = around.parent  # type: ignore[assignment]
 
     def visit(part: exp.Expression, inside: Scope) -> None:
-        for one in part.walk(prune=lambda n: n is not part and isinstance(n, exp.Query)):
-            if isinstance(one, exp.Column):
-                if isinstance(one.this, exp.Star):
+        for child in part.walk(prune=lambda n: n is not part and isinstance(n, exp.Query)):
+            if isinstance(child, exp.Column):
+                if isinstance(child.this, exp.Star):
                     continue
-                _, where = inside.column(one)
+                _, where = inside.column(child)
                 if where in outer:
-                    found.update(_candidates(one, where))
-            elif one is not part and isinstance(one, exp.Select):
-                visit(one, local_scope(one, with_scope(one, inside)))
-            elif one is not part and isinstance(one, exp.SetOperation):
-                visit(one, with_scope(one, inside))
+                    found.update(_candidates(child, where))
+            elif child is not part and isinstance(child, exp.Select):
+                visit(child, local_scope(child, with_scope(child, inside)))
+            elif child is not part and isinstance(child, exp.SetOperation):
+                visit(child, with_scope(child, inside))
 
     if isinstance(node, exp.Select):
         visit(node, local_scope(node, with_scope(node, scope)))
@@ -380,13 +382,13 @@ def _is_simple(query: exp.Expression, catalog: Catalog) -> bool:
     if any(query.args.get(key) for key in (*blocked, "windows")):
         return False
     return not _has_special_functions(query, catalog) and not any(
-        is_volatile(one, catalog) for one in query.expressions
+        is_volatile(column, catalog) for column in query.expressions
     )
 
 
 def _has_special_functions(query: exp.Expression, catalog: Catalog) -> bool:
     """Whether what the query returns has aggregates, window or set-returning functions."""
-    return any(is_grouped(one, catalog) for one in query.expressions)
+    return any(is_grouped(column, catalog) for column in query.expressions)
 
 
 def is_grouped(node: exp.Expression, catalog: Catalog) -> bool:

@@ -1,4 +1,4 @@
-"""What the names in a query stand for: relations, columns, common table expressions."""
+"""The meaning of the names in a query: relations, columns, common table expressions."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Resolved = Callable[[], "exp.Expression"]
 class Entry:
     """One entry of a query's range table.
 
-    A base relation has a `number` and a `name` once its block is complete, and `columns`. Of one
-    that was pulled up, `outputs` says what stands for its columns. `query` is the sub-query behind
-    it, `scope` where its text stands.
+    A base relation has `columns`, and a `number` and a `name` once its block is complete. For a
+    pulled-up sub-query `outputs` gives the expressions of its columns. `query` is the text of a
+    sub-query, `scope` the names that this text can use.
     """
 
     alias: str
@@ -50,7 +50,7 @@ class Entry:
     name: str = ""
 
     def output(self, name: str) -> exp.Expression:
-        """What stands for the column `name`."""
+        """Returns the expression of the column `name`."""
         if self.outputs is not None:
             made = self.outputs.get(name)
             if made is None:
@@ -65,23 +65,23 @@ class Entry:
         return made_column
 
     def row(self) -> exp.Expression:
-        """What stands for the whole row."""
+        """Returns the expression of the whole row."""
         if self.outputs is not None:
             raise NotAnalysable(
-                f"the whole row of {self.alias}, a sub-query, is used: its parts are not told apart"
+                f"the whole row of {self.alias}, a sub-query, is used, which is not supported"
             )
         node = exp.Column(this=identifier(self.alias if self.local else self.name))
         node.meta["bit"] = None if self.local else self.number
         return node
 
     def column_names(self) -> list[str]:
-        """Its columns in order."""
+        """Returns its columns in order."""
         return list(self.columns if self.outputs is None else self.outputs)
 
 
 @dataclass(eq=False, slots=True)
 class Cte:
-    """A common table expression: its query, and where its names are looked up."""
+    """A common table expression: its query, and the scope of the names in it."""
 
     name: str
     query: exp.Expression
@@ -100,7 +100,7 @@ class Names:
     merged: dict[str, Resolved] = field(default_factory=dict)
 
     def find(self, name: str) -> list[Resolved]:
-        """What an unqualified column may be."""
+        """Returns the possible meanings of an unqualified column."""
         if name in self.merged:
             return [self.merged[name]]
         return [
@@ -110,7 +110,7 @@ class Names:
         ]
 
     def star(self) -> Iterator[tuple[str, Resolved]]:
-        """All columns, as `*` lists them."""
+        """Yields all columns, in the order of `*`."""
         yield from self.merged.items()
         for entry in self.entries.values():
             for name in entry.column_names():
@@ -129,11 +129,11 @@ class Scope:
     aliases: frozenset[str] = frozenset()
 
     def within(self, items: list[Names]) -> Scope:
-        """The same scope with fewer items: what an ON clause sees."""
+        """Returns the scope of an ON clause: the same with fewer items."""
         return Scope(self.catalog, self.parent, items, self.ctes)
 
     def cte(self, name: str) -> Cte | None:
-        """The common table expression called `name`, None if there is none."""
+        """Returns the common table expression `name`, or None."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.ctes:
@@ -142,14 +142,14 @@ class Scope:
         return None
 
     def entry(self, alias: str) -> Entry | None:
-        """The relation of this scope called `alias`."""
+        """Returns the relation of this scope with the alias, or None."""
         for names in self.items:
             if alias in names.entries:
                 return names.entries[alias]
         return None
 
     def all_ctes(self) -> dict[str, Cte]:
-        """The common table expressions that can be named here."""
+        """Returns the common table expressions that can be used here."""
         found: dict[str, Cte] = {}
         scope: Scope | None = self
         while scope is not None:
@@ -158,7 +158,7 @@ class Scope:
         return found
 
     def column(self, node: exp.Column) -> tuple[Resolved, Scope]:
-        """What a column stands for, and the scope in which it was found."""
+        """Returns the expression of a column, and the scope in which it was found."""
         name, relation = node.name, node.table
         scope: Scope | None = self
         while scope is not None:
@@ -169,7 +169,7 @@ class Scope:
                         return entry.row, scope
                     return lambda entry=entry: entry.output(name), scope
             else:
-                found = [one for names in scope.items for one in names.find(name)]
+                found = [output for names in scope.items for output in names.find(name)]
                 if len(found) > 1:
                     raise NotAnalysable(f"the column {name} may be one of several relations")
                 if found:
@@ -185,19 +185,19 @@ class Scope:
 
 
 def inner_query(node: exp.Expression) -> exp.Expression:
-    """The query within parentheses."""
+    """Returns the query inside parentheses."""
     while isinstance(node, (exp.Subquery, exp.Paren)) and not node.args.get("joins"):
         node = node.this
     return node
 
 
 def own_nodes(node: exp.Expression) -> Iterator[Any]:
-    """The nodes of an expression without those of sub-queries in it."""
+    """Yields the nodes of an expression without those of its sub-queries."""
     return node.walk(prune=lambda part: isinstance(part, (exp.Select, exp.SetOperation)))
 
 
 def function_name(node: Any) -> str | None:
-    """The name of a function that is called by name, in lower case."""
+    """Returns the name of a function call, in lower case; None for other nodes."""
     if isinstance(node, exp.Anonymous):
         return str(node.name).lower()
     return None

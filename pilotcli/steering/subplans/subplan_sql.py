@@ -1,11 +1,12 @@
-"""Sub-plan queries as SQL: a set of relations of a block, with all that holds for them.
+"""Writes sub-plan queries: a set of relations of a block, with all conditions on them.
 
-Two spellings of the same query: the canonical one, in which everything is sorted, and one that
-keeps the order of the block, which the planner's estimates depend on a little.
+There are two spellings of the same query: a canonical one, in which everything is sorted, and one
+in the order of the block, since that order changes the planner's estimates a little.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,7 +20,7 @@ __all__ = ["Source", "Writer"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How a relation stands in FROM; `depends` are the relations that a lateral one uses."""
+    """A relation's text in FROM; `depends`: the relations that a lateral one uses."""
 
     name: str
     text: str
@@ -28,7 +29,7 @@ class Source:
 
 @dataclass(eq=False, slots=True)
 class _Item:
-    """An item of FROM: relations, and what is joined to them otherwise than by an inner join."""
+    """An item of FROM: relations with their outer joins."""
 
     mask: int
     name: str
@@ -57,14 +58,13 @@ class Writer:
         self._canonical = canonical
 
     def write(self, relations: int) -> str:
-        """`FROM ... WHERE ...` for the relations of a bit mask."""
+        """Returns `FROM ... WHERE ...` for the relations of a bit mask."""
         select = _Select()
         self._fill(select, self._domain, relations)
         return self._text(select)
 
     def conditions(self, domain: Domain, relations: int, more: Sequence[Clause] = ()) -> str:
-        """All that holds in `domain` for `relations`, and `more`, joined by AND; empty if nothing
-        does."""
+        """Returns the conditions of `domain` on `relations` and those of `more`, joined by AND."""
         select = _Select()
         self._fill(select, domain, relations)
         select.conditions.extend((clause.order, clause.text) for clause in more)
@@ -72,7 +72,7 @@ class Writer:
         return self._conditions(found) if found else ""
 
     def _fill(self, select: _Select, domain: Domain, relations: int) -> None:
-        """Add what `domain` holds for `relations` to `select`."""
+        """Add the conditions of `domain` on `relations` to `select`."""
         self._collect(domain.node, domain, select, relations)
         for clause in domain.clauses:
             if not clause.needs & ~relations and (clause.mask or clause.needs or relations):
@@ -131,7 +131,7 @@ class Writer:
             (clause.order, clause.text) for clause in node.clauses if not clause.mask & ~relations
         )
         if node.kind == "anti":
-            select.antis.append((min((one.order for one in node.clauses), default=0), inner))
+            select.antis.append((min((clause.order for clause in node.clauses), default=0), inner))
             return
         self._attach(node, select, at, inner, relations)
         select.mask |= right
@@ -139,7 +139,7 @@ class Writer:
     def _attach(
         self, node: Outer, select: _Select, at: int, inner: _Select, relations: int
     ) -> None:
-        """Join `inner` to what stands in `select` from the place `at` on."""
+        """Join `inner` to the items of `select` from the place `at` on."""
         mine = select.items[at:]
         if self._canonical:
             used = 0
@@ -169,13 +169,13 @@ class Writer:
             left, right = (self._side(inner) for _, inner in sides)
             if self._canonical and right.name < left.name:
                 left, right = right, left
-            conditions = [(one.order, one.text) for one in node.clauses]
+            conditions = [(clause.order, clause.text) for clause in node.clauses]
             text = f"{left.text} FULL JOIN {right.text} ON {self._conditions(conditions)}"
             select.items.append(_Item(left.mask | right.mask, left.name, text, single=False))
             select.mask |= left.mask | right.mask
 
     def _side(self, inner: _Select) -> _Item:
-        """One side of a full join, with its own conditions in it."""
+        """Returns one side of a full join, with its own conditions."""
         items = self._sorted(inner.items)
         mask = inner.mask
         conditions = self._all_conditions(inner)
@@ -210,15 +210,17 @@ class Writer:
     def _equal(
         self, known: Equivalence, constants: list[str], select: _Select, relations: int
     ) -> None:
-        members = [one for one in known.members if one.mask and not one.mask & ~relations]
+        members = [
+            member for member in known.members if member.mask and not member.mask & ~relations
+        ]
         for member in members:
             for value in constants:
                 _place(select, member.mask).conditions.append(
                     (known.order, f"{member.text} = {value}")
                 )
         if self._canonical:
-            members.sort(key=lambda one: one.text)
-            places = [(one.text, _place(select, one.mask)) for one in members]
+            members.sort(key=lambda member: member.text)
+            places = [(member.text, _place(select, member.mask)) for member in members]
             self._chain(known.order, places, select, linked=bool(constants))
         else:
             self._as_stated(known, members, select, relations, linked=bool(constants))
@@ -232,15 +234,15 @@ class Writer:
         *,
         linked: bool,
     ) -> None:
-        """Equate the members that belong to `select` one after the other, then those of each
-        EXISTS within, from the last of them on. With `linked`, only from query to query: the
-        members equal a constant, and yet EXISTS is about the row outside."""
+        """Equate the members in `select` one after the other, then those in each EXISTS inside it,
+        starting from the last of them. With `linked`, the members equal a constant, and only
+        members of different queries are equated, since EXISTS depends on the row outside."""
         outside = last
         for text, place in members:
             if place is select:
                 if last and (not linked or last == outside):
-                    one, other = sorted((last, text))
-                    select.conditions.append((order, f"{one} = {other}"))
+                    low, high = sorted((last, text))
+                    select.conditions.append((order, f"{low} = {high}"))
                 last = text
         for semi in select.semis:
             self._chain(order, members, semi, last, linked=linked)
@@ -254,32 +256,32 @@ class Writer:
         *,
         linked: bool,
     ) -> None:
-        """The equalities that give the planner the class with its members in the same order: it
-        takes the first ones that fit. Those in EXISTS are stated as in the query, if possible."""
-        outside = [one for one in members if _place(select, one.mask) is select]
+        """Add equalities that give the planner the members of the class in the same order, since it
+        uses the first ones that fit. Those in EXISTS are written as in the query, if possible."""
+        outside = [member for member in members if _place(select, member.mask) is select]
         if not linked:
-            for one, other in pairwise(outside):
-                select.conditions.append((known.order, f"{one.text} = {other.text}"))
+            for left, right in pairwise(outside):
+                select.conditions.append((known.order, f"{left.text} = {right.text}"))
         stated = set()
         for link in known.links:
             place = _place(select, link.mask)
             if place is not select and not link.mask & ~relations:
-                place.conditions.append((link.order, f"{link.one} = {link.other}"))
-                stated |= {link.one, link.other}
+                place.conditions.append((link.order, f"{link.left} = {link.right}"))
+                stated |= {link.left, link.right}
         for member in members:
             if member not in outside and member.text not in stated and outside:
                 place = _place(select, member.mask)
                 place.conditions.append((known.order, f"{outside[0].text} = {member.text}"))
 
     def _sorted(self, items: list[_Item]) -> list[_Item]:
-        """Items in the order in which they stand: a lateral one after what it uses."""
+        """Returns the items in their order in FROM: a lateral one after the relations it uses."""
         if self._canonical:
             items = sorted(items, key=lambda item: item.name)
         if not any(item.depends for item in items):
             return items
         done, waiting, seen = [], list(items), 0
         while waiting:
-            ready = next((one for one in waiting if not one.depends & ~seen), waiting[0])
+            ready = next((item for item in waiting if not item.depends & ~seen), waiting[0])
             waiting.remove(ready)
             done.append(ready)
             seen |= ready.mask
@@ -303,13 +305,13 @@ class Writer:
         ordered = (
             sorted({text for _, text in conditions})
             if self._canonical
-            else [text for _, text in sorted(conditions, key=lambda one: one[0])]
+            else [text for _, text in sorted(conditions, key=operator.itemgetter(0))]
         )
         return " AND ".join(_closed(text) for text in ordered) or "TRUE"
 
 
 def _place(select: _Select, mask: int) -> _Select:
-    """The query to which a condition over `mask` belongs: the innermost EXISTS that it is about."""
+    """Returns the query that a condition on `mask` belongs to: the innermost EXISTS it mentions."""
     for semi in select.semis:
         if semi.mask & mask:
             return _place(semi, mask)

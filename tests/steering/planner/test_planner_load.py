@@ -128,7 +128,7 @@ def test_an_ordinary_role_needs_an_administrator(
 ) -> None:
     missing = load(ordinary, cache=cache, pg_config=None, may_build=True)
     assert isinstance(missing, Missing)
-    assert f"{role!r} is no superuser" in missing.reason
+    assert f"{role!r} is not a superuser" in missing.reason
     assert "plugins/pilot_planner" in missing.reason
     assert 'plugins/pilot_planner.so"' in missing.remedy
     assert not ordinary.in_transaction

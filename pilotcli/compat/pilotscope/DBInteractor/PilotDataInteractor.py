@@ -50,9 +50,9 @@ class PilotDataInteractor(_Own):
     def _reset(self) -> None:
         self.reset()
 
-    def _one(self, sql: str) -> PilotTransData | None:  # type: ignore[override]
+    def _run(self, sql: str) -> PilotTransData | None:  # type: ignore[override]
         try:
-            return PilotTransData.of(super()._one(sql))
+            return PilotTransData.of(super()._run(sql))
         except QueryTimeout as error:
             log.warning("no data about a query: %s", error.message)
             return None
