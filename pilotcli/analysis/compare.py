@@ -42,11 +42,11 @@ from pilotcli.analysis.statistics import (
 )
 from pilotcli.common.errors import UsageError
 from pilotcli.common.records import STOPPED, EventKind, QueryResult
+from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
 
 __all__ = [
     "LEAST_EFFECT",
-    "NOT_COMPARED",
     "compare",
     "effect_of",
     "verdict_of",
@@ -61,11 +61,6 @@ TIMEOUT_FACTOR = 2.0
 """PAR2: a time-out counts as twice its limit (penalised average runtime, as in the SAT and
 algorithm-selection competitions)."""
 LEAST_TIME_S = 1e-7
-NOT_COMPARED = frozenset(
-    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "RESET"}
-    | {"PREPARE", "DEALLOCATE", "DISCARD", "LISTEN", "UNLISTEN", "NOTIFY", "SHOW", "LOAD"}
-)
-"""Commands about the session or its transaction: no driver makes them faster."""
 
 _TRAINING = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
 
@@ -128,7 +123,7 @@ def compare(
 def _read(journal: JournalReader, run_id: int | None) -> _Run:
     record = journal.run(run_id)
     queries = {
-        one.seq: one for one in journal.queries(record.run_id) if one.command not in NOT_COMPARED
+        one.seq: one for one in journal.queries(record.run_id) if command_of(one.command).compared
     }
     run = _Run(record, queries)
     for result in journal.results(record.run_id):

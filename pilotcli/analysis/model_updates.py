@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from pilotcli.analysis.compare import LEAST_EFFECT, NOT_COMPARED, SAME_WITHIN, whole_time_s
+from pilotcli.analysis.compare import LEAST_EFFECT, SAME_WITHIN, whole_time_s
 from pilotcli.analysis.statistics import CONFIDENCE, LEAST_QUERIES
 from pilotcli.common.records import EventKind, QueryResult
+from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import FiringRecord, JournalReader
 
 __all__ = ["MOST_RESULTS", "UpdateEffect", "update_effects"]
@@ -55,7 +56,7 @@ def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
     ]
     if not firings or journal.statistics(run_id).total > MOST_RESULTS:
         return []
-    skipped = {one.seq for one in journal.queries(run_id) if one.command in NOT_COMPARED}
+    skipped = {one.seq for one in journal.queries(run_id) if not command_of(one.command).compared}
     results = _timed(journal, run_id, skipped)
     baseline = _baseline(journal, run_id, skipped)
     saved: dict[tuple[str | None, int | None], list[str]] = {}

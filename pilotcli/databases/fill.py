@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import QueryError, UsageError, WorkloadError
 from pilotcli.common.records import Query
+from pilotcli.common.sql_commands import block_step, command_of
 from pilotcli.databases.session.connection import Server, connect
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.workload import open_workload
@@ -16,7 +17,6 @@ from pilotcli.workload import open_workload
 __all__ = ["run_setup"]
 
 _LOCK = 7_209_554_318  # any number; two pilots that fill the same database meet at it
-_TRANSACTION_COMMANDS = frozenset({"ABORT", "BEGIN", "COMMIT", "END", "ROLLBACK", "START"})
 
 _TABLE = """
 CREATE SCHEMA IF NOT EXISTS pilot;
@@ -81,7 +81,8 @@ def _run_files(session: PostgresSession, files: Sequence[Path]) -> None:
 
 
 def _run_one(session: PostgresSession, query: Query) -> None:
-    if query.command in _TRANSACTION_COMMANDS:
+    step = block_step(query.command, query.sql)
+    if step.begins or step.ends or command_of(query.command).in_block == "never":
         raise WorkloadError(
             f"{query.command} in a setup file, which runs as one transaction",
             file=query.file,

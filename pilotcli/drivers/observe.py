@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import QueryError, UsageError
+from pilotcli.common.sql_commands import command_of, leading_keyword, may_write
 from pilotcli.drivers.plans import Misestimate, plan_features, worst_misestimate
 from pilotcli.events.base import QueryFinishEvent, WorkloadBeforeEvent
 
@@ -25,7 +25,6 @@ WHERE pg_table_is_visible(relid)
 ORDER BY 1
 """
 
-_READS = re.compile(r"[\s(]*(select|with)\b", re.IGNORECASE)
 _SUMMARY = ("joins", "relations", "conditions", "bottomed", "blind_loops")
 
 
@@ -101,8 +100,8 @@ class SlowQueryReport(QueryFinishEvent):
 
     Reads `table` of the config's `collect:` section. A query of `analyze_limit_s` seconds or less
     runs again under `EXPLAIN ANALYZE`, and the line names the node whose row estimate is furthest
-    off; with 0 no query runs again. Only queries that begin with SELECT or WITH run again, in a
-    read-only transaction, so that none changes data a second time.
+    off; with 0 no query runs again. Only queries that read run again, in a read-only transaction,
+    so that none changes data a second time.
     """
 
     def __init__(
@@ -140,7 +139,7 @@ class SlowQueryReport(QueryFinishEvent):
     def _misestimate(
         self, db_controller: BaseDBController, sql: str, seconds: float
     ) -> Misestimate | None:
-        if seconds > self.analyze_limit_s or not _READS.match(sql):
+        if seconds > self.analyze_limit_s or not _only_reads(sql):
             return None
         db_controller.set_hint("statement_timeout", round(self.analyze_limit_s * 3000))
         db_controller.set_hint("default_transaction_read_only", True)
@@ -148,3 +147,8 @@ class SlowQueryReport(QueryFinishEvent):
             return worst_misestimate(db_controller.explain_execution_plan(sql))
         except QueryError:
             return None  # it was too slow this time, or it writes
+
+
+def _only_reads(sql: str) -> bool:
+    command = leading_keyword(sql)
+    return command_of(command).planned and not may_write(command, sql)

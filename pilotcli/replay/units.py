@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.common.records import Query
+from pilotcli.common.sql_commands import block_step, command_of, leading_keyword, may_write
 
 __all__ = [
     "KEPT",
-    "WRITES",
     "Begun",
     "Effects",
     "Progress",
@@ -28,9 +28,6 @@ __all__ = [
 
 KEPT = 10_000
 """Statements that are kept to make a session anew; of more than that, memory would be the price."""
-READS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"})
-BLOCK_BEGINS = frozenset({"BEGIN", "START"})
-BLOCK_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE"})
 
 
 def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
@@ -40,7 +37,7 @@ def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
     """
     block: list[Query] = []
     for query in queries:
-        if not block and query.command not in BLOCK_BEGINS:
+        if not block and not block_step(query.command, query.sql).begins:
             yield (query,)
             continue
         block.append(query)
@@ -52,15 +49,9 @@ def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
 
 
 def ends_block(query: Query) -> bool:
-    """Whether `query` ends the block that is open, and begins no other."""
-    if query.command not in BLOCK_ENDS:
-        return False
-    words = query.sql.upper().replace(";", " ").split()
-    if query.command == "PREPARE":
-        return words[1:2] == ["TRANSACTION"]
-    if query.command == "ROLLBACK" and "TO" in words[1:3]:
-        return False
-    return not ("CHAIN" in words and "NO" not in words)
+    """Returns whether `query` ends the block that is open, and begins no other."""
+    step = block_step(query.command, query.sql)
+    return step.ends and not step.begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +99,8 @@ def left_units(
 
 
 def may_have_taken_effect(unit: Sequence[Query]) -> Query | None:
-    """The query with which the unit goes on, if it may have changed something when its run was
-    killed: a statement outside of a block, or the end of one."""
+    """Returns the query with which the unit goes on, if it may have changed something when its run
+    was killed: a statement that writes outside of a block, or the commit of one."""
     again = unit.again if isinstance(unit, Begun) else 0
     settings: list[Query] = []
     block: list[Query] = []
@@ -117,9 +108,10 @@ def may_have_taken_effect(unit: Sequence[Query]) -> Query | None:
         remember(query, settings, block)
     query = unit[again]
     if block:
-        return query if ends_block(query) and query.command in ("COMMIT", "END") else None
-    harmless = READS | _OF_THE_SESSION | BLOCK_BEGINS | BLOCK_ENDS
-    return None if query.command in harmless else query
+        changes = block_step(query.command, query.sql).keeps
+    else:
+        changes = may_write(query.command, query.sql)
+    return query if changes else None
 
 
 class Effects:
@@ -144,27 +136,18 @@ class Effects:
             self._temporary.add(made[1].lower())
             return False
         if command == "PREPARE" and (prepared := _PREPARED.match(sql)):
-            self._prepared[prepared[1].lower()] = bool(WRITES.search(prepared[2]))
+            text = prepared[2]
+            self._prepared[prepared[1].lower()] = may_write(leading_keyword(text), text)
             return False
         if command == "EXECUTE":
             name = _NAME.search(sql[len("EXECUTE") :])
             return name is None or self._prepared.get(name[0].lower(), True)
-        if command in READS:
-            return bool(WRITES.search(sql))
-        if command in _OF_THE_SESSION | BLOCK_BEGINS | BLOCK_ENDS | _HARMLESS:
+        if not may_write(command, sql):
             return False
         target = _TARGET.match(sql)
         return target is None or target[1].lower() not in self._temporary
 
 
-_HARMLESS = frozenset(
-    {"SAVEPOINT", "RELEASE", "DECLARE", "FETCH", "MOVE", "CLOSE", "UNLISTEN", "LOCK"}
-)
-WRITES = re.compile(
-    r"\b(insert|update|delete|merge|into|nextval|setval|call|lo_\w+|dblink\w*|pg_advisory\w*)\b",
-    re.IGNORECASE,
-)
-"""Words of a statement that looks as if it only read and may write."""
 _NAME = re.compile(r"[\w$]+")
 _TEMPORARY = re.compile(
     r"\s*create\s+(?:local\s+|global\s+)?temp(?:orary)?\s+(?:table|view|sequence)\s+"
@@ -187,18 +170,17 @@ def remember(query: Query, settings: list[Query], block: list[Query]) -> None:
     Of a block, or of settings, that are very long only the first are kept: then `len` of the list
     is `KEPT`, and the session cannot be made anew.
     """
-    if block or query.command in BLOCK_BEGINS:
+    step = block_step(query.command, query.sql)
+    if block and step.ends:
+        if step.keeps:
+            settings.extend(one for one in block if command_of(one.command).effect == "session")
+        # The block that AND CHAIN begins has the characteristics of the one before.
+        del block[1 if step.begins else 0 :]
+    elif block or step.begins:
         if len(block) < KEPT:
             block.append(query)
-        if len(block) > 1 and ends_block(query):
-            if query.command in ("COMMIT", "END"):
-                settings.extend(one for one in block if one.command in _OF_THE_SESSION)
-            block.clear()
-    elif query.command in _OF_THE_SESSION and len(settings) < KEPT:
+    elif command_of(query.command).effect == "session" and len(settings) < KEPT:
         settings.append(query)
-
-
-_OF_THE_SESSION = frozenset({"SET", "RESET", "DISCARD", "PREPARE", "DEALLOCATE", "LOAD", "LISTEN"})
 
 
 class Shared(Iterator[Sequence[Query]]):

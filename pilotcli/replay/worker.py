@@ -10,17 +10,19 @@ from collections.abc import Sequence
 from pilotcli.common.errors import DatabaseError, Interrupted, PilotError, QueryError
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import Notice
+from pilotcli.common.sql_commands import block_step, may_repeat, words_where
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session
 from pilotcli.replay.scheduler import Answer, PilotScheduler
-from pilotcli.replay.units import KEPT, WRITES, ends_block, remember
+from pilotcli.replay.units import KEPT, ends_block, remember
 
 __all__ = ["Worker"]
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 _BLOCK_LOST = DatabaseError("not run: the connection was lost inside its transaction block")
-_READS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW"})
+_LEAVES_NO_STATE = words_where(lambda command: command.effect in ("nothing", "database"))
+"""Commands after which a session, outside of a block, is as it was."""
 
 
 class Worker:
@@ -29,8 +31,8 @@ class Worker:
     When the connection is lost, the server is waited for up to `run.reconnect`. The new session
     gets the settings that the workload has made in the old one, and the statements of an open
     block, which the server has rolled back. The statement that was lost runs again if it only
-    reads, or ran inside such a block; else nobody knows whether it took effect, and its error
-    stands.
+    reads, changes its session alone, or ran inside such a block; else nobody knows whether it took
+    effect, and its error stands.
     """
 
     def __init__(
@@ -108,9 +110,10 @@ class Worker:
         """Remember what a new session would need after this query."""
         if self._open().closed:
             # The block, if there was one, is gone with the connection.
-            self._block_lost = bool(self._block) and not ends_block(query)
+            begun = self._block or block_step(query.command, query.sql).begins
+            self._block_lost = bool(begun) and not ends_block(query)
             self._block.clear()
-        elif self._block or query.command not in _READS:
+        elif self._block or query.command not in _LEAVES_NO_STATE:
             remember(query, self._settings, self._block)
             if self._block and not self._open().in_transaction:
                 self._block.clear()
@@ -133,9 +136,10 @@ class Worker:
         if self._stop.is_set():
             return None
         if self._block:
-            repeat = not ends_block(query) and len(self._block) < KEPT
+            ends = block_step(query.command, query.sql).ends
+            repeat = not ends and len(self._block) < KEPT
         else:
-            repeat = query.command in _READS and not WRITES.search(query.sql)
+            repeat = may_repeat(query.command, query.sql)
         return self._ready() if repeat else None
 
     def _reconnect(self) -> None:

@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pilotcli.analysis.compare import NOT_COMPARED
 from pilotcli.analysis.comparison import Answers
 from pilotcli.analysis.result_digest import answer_of, comparable, is_undetermined, same_rows
 from pilotcli.common.errors import PilotError
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import Notice, PairFinished, StepStarted
+from pilotcli.common.sql_commands import command_of
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Rows, Session, UndoesChanges
 from pilotcli.replay.tally import Tally
@@ -243,7 +243,7 @@ class PairedReplay:
         result = arm.worker.run(query, round, answer)
         if other is None:
             halves[query.seq] = _Half(result, answer)
-        elif query.command not in NOT_COMPARED:
+        elif command_of(query.command).compared:
             both = (result, other.result) if arm is self.driver else (other.result, result)
             self._add(query, *both, answer)
 

@@ -30,6 +30,7 @@ from pilotcli.common.errors import (
 )
 from pilotcli.common.records import Query, SteeringReport
 from pilotcli.common.redaction import redacted
+from pilotcli.common.sql_commands import command_of
 from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.capabilities import Abilities
@@ -40,10 +41,7 @@ from pilotcli.steering.sql import restore_settings, show_settings
 from pilotcli.steering.subplans import estimates_by_explain
 from pilotcli.workload import is_one_statement
 
-__all__ = ["PLANNED", "SessionSteering", "read_auto_explain"]
-
-PLANNED = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"})
-"""Commands that the planner plans: EXPLAIN takes them, and they may run in a transaction."""
+__all__ = ["SessionSteering", "read_auto_explain"]
 
 _CHANGE_NAMES = frozenset({"SET", "RESET", "DISCARD"})
 """Commands after which a name may mean something else in their session."""
@@ -107,7 +105,7 @@ class SessionSteering:
             finally:
                 steered.steering_s = time.perf_counter() - began
         self._send(query, message, steered, execute)
-        if query.command in _CHANGE_NAMES:
+        if command_of(query.command).changes_settings:  # a search_path, by which names are found
             self.abilities.forget_schema()
             self._writer.forget()
         if isinstance(steered.error, SteeringError) or self.session.closed:
@@ -315,7 +313,7 @@ class SessionSteering:
 
 def _is_planned(query: Query) -> bool:
     """Whether EXPLAIN can take the query: one statement, since EXPLAIN would run a second one."""
-    return query.command in PLANNED and is_one_statement(query.sql)
+    return command_of(query.command).planned and is_one_statement(query.sql)
 
 
 def read_auto_explain(notices: Sequence[str]) -> tuple[float, str] | None:

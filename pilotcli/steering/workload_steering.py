@@ -17,6 +17,7 @@ from pilotcli.common.errors import (
     UsageError,
 )
 from pilotcli.common.records import Index, Query, SteeringReport
+from pilotcli.common.sql_commands import command_of
 from pilotcli.config.model import SteeringSection
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.protocols import BaseDBController, Session, Target
@@ -162,7 +163,7 @@ class Steering:
         questions are sent to the server. Never raises for the query.
         """
         steerer = self._steerers[session]
-        if not self._handlers or query.command in _UNSTEERED:
+        if not self._handlers or not command_of(query.command).steered:
             return steerer.run(query, None, pull=pull), 0.0
         began = time.perf_counter()
         try:
@@ -197,13 +198,6 @@ class Steering:
         native = steerer.run(query, None, pull=pull)
         native.report = replace(native.report or SteeringReport(), native=steered.error.message)
         return native
-
-
-_UNSTEERED = frozenset(
-    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "RESET"}
-    | {"PREPARE", "DEALLOCATE", "DISCARD", "COPY", "LISTEN", "UNLISTEN", "NOTIFY", "SHOW", "LOAD"}
-)
-"""Commands about the session or its transaction: no handler is called for them."""
 
 
 def _set_knobs(controller: PostgreSQLController, knobs: Any) -> list[str]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from pilotcli.workload.psql.lex import leading_keyword
+from pilotcli.common.sql_commands import leading_keyword
 from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import is_one_statement, iter_statements
 from pilotcli.workload.workload import Workload, open_workload

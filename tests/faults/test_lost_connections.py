@@ -47,23 +47,44 @@ def statuses(project: Project) -> list[tuple[str, int]]:
         return [(one.status, one.attempts) for one in journal.results(journal.run().run_id)]
 
 
-def test_a_read_runs_again(falling: Project) -> None:
-    falling.write("w.sql", "SELECT 1; SELECT 'falls', pg_sleep(1); SELECT 3;")
+@pytest.mark.parametrize("explain", ["", "EXPLAIN ANALYZE "])
+def test_a_read_runs_again(falling: Project, explain: str) -> None:
+    falling.write("w.sql", f"SELECT 1; {explain}SELECT 'falls', pg_sleep(1); SELECT 3;")
     finished = falling.run("w.sql")
     assert (finished.exit_code, finished.ok) == (0, 3), finished
     assert statuses(falling) == [("ok", 1), ("ok", 2), ("ok", 1)]
     assert any("connected again" in one.text for one in falling.heard(Notice))  # type: ignore[attr-defined]
 
 
-def test_what_may_have_written_does_not(falling: Project) -> None:
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "INSERT INTO kept SELECT 2 FROM (SELECT 'falls', pg_sleep(1)) AS f",
+        "WITH f AS (INSERT INTO kept SELECT 2 RETURNING n) SELECT 'falls', pg_sleep(1) FROM f",
+        "SELECT 'falls', nextval('numbers'), pg_sleep(1)",
+        "EXPLAIN ANALYZE INSERT INTO kept SELECT 2 FROM (SELECT 'falls', pg_sleep(1)) AS f",
+    ],
+)
+def test_what_may_have_written_does_not(falling: Project, lost: str) -> None:
     falling.write(
         "w.sql",
-        "CREATE TABLE kept AS SELECT 1 AS n;"
-        "INSERT INTO kept SELECT 2 FROM (SELECT 'falls', pg_sleep(1)) AS f;"
-        "SELECT count(*) FROM kept; DROP TABLE kept;",
+        f"CREATE TABLE kept AS SELECT 1 AS n; CREATE SEQUENCE numbers; {lost}; SELECT 4;"
+        "DROP TABLE kept; DROP SEQUENCE numbers;",
     )
     falling.run("w.sql")
-    assert statuses(falling) == [("ok", 1), ("error", 1), ("ok", 1), ("ok", 1)]
+    assert statuses(falling) == [("ok", 1)] * 2 + [("error", 1)] + [("ok", 1)] * 3
+
+
+def test_what_was_committed_before_the_rest_of_its_chain_does_not(falling: Project) -> None:
+    falling.write(
+        "w.sql",
+        "CREATE TABLE kept AS SELECT 1 AS n; BEGIN; INSERT INTO kept VALUES (2); COMMIT AND CHAIN;"
+        "INSERT INTO kept SELECT 3 FROM (SELECT 'falls', pg_sleep(1)) AS f; COMMIT;"
+        "SELECT 1 / (count(*) = 3)::int FROM kept; DROP TABLE kept;",
+    )
+    finished = falling.run("w.sql")
+    assert (finished.exit_code, finished.ok) == (0, 8), list(statuses(falling))
+    assert statuses(falling)[4] == ("ok", 2)
 
 
 def test_a_block_is_rolled_back_and_so_runs_again_with_the_settings_before_it(

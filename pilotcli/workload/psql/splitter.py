@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from pilotcli.common.sql_commands import leading_keyword
 from pilotcli.workload.psql import lex
 from pilotcli.workload.psql.copy import CopySlice, is_copy_from_stdin, read_copy_data
 from pilotcli.workload.psql.scanner import MetaCommand, Scanner, Variables
@@ -139,10 +140,10 @@ class Splitter(Scanner):
         return self._build(text, line, None, False)
 
     def _build(self, text: str, line: int, name: str | None, joined: bool) -> Statement | None:
-        command = lex.leading_keyword(text)
+        command = leading_keyword(text)
         if not command and not text.strip(" \t\n\r\f\v;"):
             return None
-        if command.lower() in lex.WATCHED:
+        if command in lex.WATCHED:
             self._strings.observe(command, text, self._line_here())
         copy = None
         if joined and any(is_copy_from_stdin(part[0]) for part in _PARTS.finditer(text)):

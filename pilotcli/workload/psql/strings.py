@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pilotcli.common.sql_commands import block_step, command_of
+
 __all__ = ["StringsMode"]
 
 _SET = re.compile(
@@ -11,11 +13,6 @@ _SET = re.compile(
     r"'?\s*(on|off|true|false|yes|no|1|0|default)\b"
 )
 _RESET = re.compile(r"(?is)\s*(?:reset\s+(?:standard_conforming_strings|all)|discard\s+all)\b")
-_BEGIN = re.compile(r"(?is)\s*(?:begin|start\s+transaction)\b")
-_COMMIT = re.compile(r"(?is)\s*(?:commit|end)\b(?!\s+prepared)")
-_ROLLBACK = re.compile(
-    r"(?is)\s*(?:rollback|abort)\b(?!\s+prepared|(?:\s+(?:work|transaction))?\s+to\b)"
-)
 
 
 class StringsMode:
@@ -44,15 +41,13 @@ class StringsMode:
     def observe(self, command: str, sql: str, line: int) -> None:
         """Take note of a statement that ends on `line` and may change the setting."""
         now = self.standard
-        if command in ("SET", "RESET", "DISCARD"):
+        if command_of(command).changes_settings:
             self._observe_setting(sql)
-        elif _BEGIN.match(sql):
-            if self._at_begin is None:
-                self._at_begin = self._at_commit = now
-        elif self._at_begin is not None and _COMMIT.match(sql):
-            self._end(self._at_commit)
-        elif self._at_begin is not None and _ROLLBACK.match(sql):
-            self._end(self._at_begin)
+        step = block_step(command, sql)
+        if step.ends and self._at_begin is not None:
+            self._end(self._at_commit if step.keeps else self._at_begin)
+        if step.begins and self._at_begin is None:
+            self._at_begin = self._at_commit = self.standard
         if self.standard != now:
             self._before_line = (now, line)
 
