@@ -43,8 +43,6 @@ from pilotcli.workload import is_one_statement
 
 __all__ = ["SessionSteering", "read_auto_explain"]
 
-_CHANGE_NAMES = frozenset({"SET", "RESET", "DISCARD"})
-"""Commands after which a name may mean something else in their session."""
 _SAVEPOINT = "pilot_steering"
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 

@@ -145,7 +145,7 @@ def test_ctrl_c_once_stops_in_order(project: Project) -> None:
     running = started(project, *words)
     wait_for(running, '"seq":2', "query_started")
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "interrupted" in out
     rows = [json.loads(line) for line in (project.folder / "r.jsonl").read_text().splitlines()]
@@ -171,7 +171,7 @@ def test_ctrl_c_ends_an_event_s_query(project: Project) -> None:
     running = started(project, "run", "w.sql")
     wait_for(running, "sleeping")
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=20)
+    running.communicate(timeout=60)
     assert running.returncode == 130
 
 
@@ -197,7 +197,7 @@ def test_ctrl_c_twice_ends_at_once(project: Project) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         running.wait(timeout=1)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=10)
+    running.communicate(timeout=60)
     assert running.returncode == 130
     with project.journal() as journal:
         assert [one.status for one in journal.results(1)] == ["ok"]

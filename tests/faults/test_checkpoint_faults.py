@@ -72,10 +72,10 @@ import os, pathlib, signal, sys, threading
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 store = CheckpointStore(pathlib.Path(sys.argv[1]))
-store.versions("m")
-threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()
 while True:
     store.save("m", lambda folder: (folder / "part").write_text("x" * 50_000), model_class="x")
+    if threading.active_count() == 1:  # after its first save it is killed at any moment
+        threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()
     store.prune("m", 5)
 """
 
@@ -204,7 +204,7 @@ def test_savers_that_are_killed_at_random_moments_leave_whole_versions(
     record_property("tried", tried)
     newest = store.save("m", lambda folder: (folder / "part").write_text("last"), model_class="x")
     assert store.current("m") == newest
-    assert newest.version > tried  # they have saved, before they were killed
+    assert newest.version > tried  # each has saved at least once
     assert left_behind(store) == set()
 
 

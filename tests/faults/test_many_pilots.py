@@ -121,7 +121,7 @@ def test_of_pilots_that_resume_a_run_at_the_same_moment_one_does(project: Projec
     # The one that goes on does so until all others have been refused.
     held = "SELECT pg_advisory_lock(31), pg_advisory_unlock(31)"
     project.write("w.sql", f"SELECT 1; {held}; SELECT 3;")
-    project.config("run: {timeout: 20s}")
+    project.config("run: {timeout: 2min}")
     with closing(psycopg2.connect(project.dsn)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(31)")
         with at_second_query(project.folder, "w.sql") as first:

@@ -125,7 +125,7 @@ def test_a_lock_that_is_not_given_and_a_long_sleep_end_by_the_time_out(project: 
         cursor.execute("CREATE TABLE held (n int)")
         holder.commit()
         cursor.execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
-        project.config("run: {timeout: 300ms, max_failures: 5}")
+        project.config("run: {timeout: 1s, max_failures: 5}")
         project.write("w.sql", "SELECT count(*) FROM held; SELECT pg_sleep(100); SELECT 3;")
         project.run("w.sql")
         holder.rollback()

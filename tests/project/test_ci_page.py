@@ -63,7 +63,7 @@ def run_steps(project: Project) -> dict[str, int]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=600,
             check=False,
         )
         codes[step["name"]] = done.returncode

@@ -510,7 +510,7 @@ def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> N
                 process.send_signal(2)
                 break
         rest = process.stdout.read()
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
     assert '"interrupted"' in rest and "baseline: interrupted" not in rest
     with project.journal() as journal:
         assert journal.run(1).status == journal.run(2).status == "interrupted"
@@ -553,7 +553,7 @@ def test_a_paired_run_that_ends_in_its_warm_up_is_shown_alone(project: Project) 
                 process.send_signal(2)
                 break
         process.stdout.read()
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
     shown = project.command("runs", "show", "1")
     assert shown.returncode == 0, shown.stderr
     assert "interrupted" in shown.stdout

@@ -104,8 +104,8 @@ def test_a_run_is_told_and_journalled(project: Project) -> None:
         ("SELECT 1/0; SELECT 1", (), 1, "failed"),
         ("SELECT 1/0; SELECT 1", ("run.max_failures=1",), 0, "finished"),
         ("SELECT 1/0; SELECT 1/0; SELECT 1", ("run.fail_fast=true",), 1, "failed"),
-        ("SELECT pg_sleep(30); SELECT 1", ("run.timeout=50ms",), 1, "failed"),
-        ("SET statement_timeout = '50ms'; SELECT pg_sleep(30); SELECT 1", (), 1, "failed"),
+        ("SELECT pg_sleep(30); SELECT 1", ("run.timeout=300ms",), 1, "failed"),
+        ("SET statement_timeout = '300ms'; SELECT pg_sleep(30); SELECT 1", (), 1, "failed"),
     ],
 )
 def test_exit_codes_of_queries(
@@ -120,12 +120,12 @@ def test_exit_codes_of_queries(
 
 def test_a_time_out_is_a_row(project: Project) -> None:
     project.write("w.sql", "SELECT pg_sleep(30);\nSELECT 1;")
-    finished = project.run("w.sql", sets=("run.timeout=50ms",))
+    finished = project.run("w.sql", sets=("run.timeout=300ms",))
     assert (finished.timeouts, finished.ok) == (1, 1)
     with project.journal() as journal:
         first, second = journal.results(finished.run_id)
     assert (first.status, first.sqlstate, second.status) == ("timeout", "57014", "ok")
-    assert first.elapsed_s >= 0.05
+    assert first.elapsed_s >= 0.3
 
 
 def test_a_failed_event_decides_the_exit_code(project: Project) -> None:
@@ -307,7 +307,10 @@ def test_collected_rows_have_what_was_asked_for(project: Project) -> None:
     assert rows[0]["physical_plan"]["Plan"]["Node Type"] == "Result"
     assert rows[0]["estimated_cost"] == rows[0]["physical_plan"]["Plan"]["Total Cost"]
     assert rows[0]["records"] == [[1, "y"]]
-    assert 0 < rows[0]["execution_time"] < 10
+    with project.journal() as journal:
+        elapsed_s = journal.run(finished.run_id).elapsed_s
+    assert elapsed_s is not None
+    assert 0 < rows[0]["execution_time"] < elapsed_s
 
 
 def test_an_event_sees_the_query_that_just_finished(project: Project) -> None:

@@ -68,7 +68,7 @@ class PsqlRecorder:
             check=False,
             env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8"},
         )
-        if not self._done.wait(10):
+        if not self._done.wait(60):
             raise AssertionError(f"psql did not connect: {self.last.stderr!r}")
         return self._sent
 

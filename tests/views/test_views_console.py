@@ -187,7 +187,7 @@ except BrokenPipeError:
     os.close(writer)
     assert os.read(reader, 10) == b"x" * 10
     os.close(reader)
-    _, noise = process.communicate(timeout=30)
+    _, noise = process.communicate(timeout=60)
     assert (process.returncode, noise) == (42, "")
 
 

@@ -332,7 +332,7 @@ def test_the_thread_paints_and_ends(make: Any, terminal: Any) -> None:
     with LiveView(console=console, refresh_hz=1000) as view:
         view(make.started())
         view(DriverOutput("word"))
-        assert written.wait(10)
+        assert written.wait(60)
     assert not [one for one in threading.enumerate() if one.name == "pilot-live"]
 
 
@@ -349,7 +349,7 @@ def test_a_view_that_cannot_paint_does_not_stop_the_run(
         monkeypatch.setattr("pilotcli.views.live.frame", broken)
         bus = Bus(view)
         bus.emit(make.started())
-        assert failed.wait(10)
+        assert failed.wait(60)
         bus.emit(make.finished(1))
         assert view.state.done == 1
     assert "the live view failed" in caplog.text

@@ -25,7 +25,7 @@ def test_killed_at_every_step(
         [sys.executable, str(SCRIPT), str(make_home()), str(postgres_bin or ""), action],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3000,
         check=False,
     )
     assert done.returncode == 0, done.stderr

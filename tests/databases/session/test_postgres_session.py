@@ -77,8 +77,8 @@ def test_what_cannot_be_encoded_is_an_error(session: PostgresSession) -> None:
 
 
 def test_a_timeout(shared_target: PostgresTarget) -> None:
-    session = shared_target.session(timeout_s=0.05)
-    with pytest.raises(QueryTimeout, match=r"0\.05 s") as caught:
+    session = shared_target.session(timeout_s=0.3)
+    with pytest.raises(QueryTimeout, match=r"0\.3 s") as caught:
         session.execute("SELECT pg_sleep(10)")
     assert caught.value.sqlstate == "57014"
     assert session.execute("SELECT 1").rows == [(1,)]
@@ -86,7 +86,7 @@ def test_a_timeout(shared_target: PostgresTarget) -> None:
 
 
 def test_reset_all_of_a_workload_keeps_the_timeout(shared_target: PostgresTarget) -> None:
-    session = shared_target.session(timeout_s=0.05)
+    session = shared_target.session(timeout_s=0.3)
     session.execute("RESET ALL")
     with pytest.raises(QueryTimeout):
         session.execute("SELECT pg_sleep(10)")
@@ -113,7 +113,7 @@ def _cancel_when_busy(watcher: PostgresSession, pid: int, session: PostgresSessi
 
 
 def _wait_until_busy(watcher: PostgresSession, pid: int) -> None:
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + 60
     busy = f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {pid}"
     while watcher.execute(busy).rows != [(True,)]:
         assert time.monotonic() < give_up_at

@@ -88,7 +88,7 @@ def test_notices_arrive_with_their_statement(target: Target) -> None:
 def test_a_time_out_and_a_lost_connection_are_what_they_are(target: Target) -> None:
     from pilotcli.common.errors import QueryTimeout
 
-    session, other = target.session(timeout_s=0.2, max_rows=1), target.session()
+    session, other = target.session(timeout_s=0.5, max_rows=1), target.session()
     with pytest.raises(QueryTimeout):
         session.execute("SELECT pg_sleep(100)")
     ((pid,),) = session.execute("SELECT pg_backend_pid()").rows

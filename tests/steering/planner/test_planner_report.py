@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from steered import Steered, nodes
@@ -95,15 +96,17 @@ def test_nothing_is_told_unasked(steered: Steered) -> None:
 def test_times_and_plan_come_from_the_one_execution(steered: Steered) -> None:
     steered.session.execute("CREATE TEMP SEQUENCE calls")
     sql = "SELECT nextval('calls'), p.id FROM posts p WHERE p.id <= 10"
+    began_s = time.perf_counter()
     rows, report = steered.run(sql, report="plan,actual,time")
+    round_trip_ms = (time.perf_counter() - began_s) * 1000
     assert [row[0] for row in rows] == list(range(1, 11))  # run once, and not before
     assert report.plan is not None
     assert report.plan["Plan"]["Actual Rows"] == 10
     assert "Actual Total Time" not in report.plan["Plan"]
     assert report.planning_ms is not None
     assert report.execution_ms is not None
-    assert 0 < report.planning_ms < 1000
-    assert 0 < report.execution_ms < 1000
+    assert report.planning_ms > 0 and report.execution_ms > 0
+    assert report.planning_ms + report.execution_ms < round_trip_ms
 
 
 def test_the_plan_is_the_one_that_explain_shows(steered: Steered) -> None:
@@ -118,9 +121,11 @@ def test_the_plan_is_the_one_that_explain_shows(steered: Steered) -> None:
 
 
 def test_execution_time_is_that_of_the_server(steered: Steered) -> None:
+    began_s = time.perf_counter()
     _, report = steered.run("SELECT pg_sleep(0.05)", report="time")
+    round_trip_ms = (time.perf_counter() - began_s) * 1000
     assert report.execution_ms is not None
-    assert 50 <= report.execution_ms < 500
+    assert 50 <= report.execution_ms < round_trip_ms
 
 
 def test_planning_time_is_told_with_the_estimates(steered: Steered) -> None:
