@@ -20,9 +20,16 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
 
-hypothesis.settings.register_profile("the same cases", derandomize=True)
-if not TIMES:
-    hypothesis.settings.load_profile("the same cases")
+hypothesis.settings.register_profile(
+    "any machine, the same cases",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+    derandomize=not TIMES,
+)
+hypothesis.settings.load_profile("any machine, the same cases")
 
 _numbers = itertools.count(1)
 _faults = FaultTable()

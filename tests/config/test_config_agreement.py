@@ -71,7 +71,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(configs)
 def test_schema_and_loader_agree(folder: Path, config: dict[str, Any]) -> None:
     (folder / "pilot.yaml").write_text(yaml.safe_dump(config), "utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotcli.common.errors import ConfigError
@@ -145,7 +145,7 @@ def _without_places(config: RunConfig) -> RunConfig:
     )
 
 
-fuzz = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzz = settings(max_examples=300)
 
 
 @fuzz

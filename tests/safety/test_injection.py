@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pilotcli.common.errors import PilotError, SteeringError
@@ -47,9 +47,7 @@ ATTACKS = [
 TEXTS = st.sampled_from(ATTACKS) | st.text(SIGNS, min_size=1, max_size=15)
 COLUMNS = TEXTS.filter(lambda name: name.strip() != "" and name != "pilot_id")
 TABLES = COLUMNS.map(lambda name: "t" + name.replace(".", "_"))
-EXAMPLES = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+EXAMPLES = settings(max_examples=150)
 
 _numbers = itertools.count(1)
 
@@ -170,7 +168,7 @@ def test_knobs(
         controller.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     values=st.lists(st.text(SIGNS, max_size=20), min_size=1, max_size=4),
     rest=st.sampled_from(["", "port = 1\n", "# a comment\n"]),

@@ -17,15 +17,8 @@ TIMES = int(os.environ.get("FUZZ_TIMES", "0"))
 
 
 def cases(count: int) -> settings:
-    """So many cases of a test; none is too slow by itself, for a machine may be busy."""
-    checks = [
-        HealthCheck.too_slow,
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.data_too_large,
-        HealthCheck.large_base_example,
-    ]
-    most = count * max(1, TIMES)
-    return settings(max_examples=most, deadline=None, suppress_health_check=checks)
+    """So many cases of a test, of any size."""
+    return settings(max_examples=count * max(1, TIMES), suppress_health_check=list(HealthCheck))
 
 
 _short_texts = st.text(max_size=12) | st.sampled_from(

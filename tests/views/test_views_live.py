@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from emulator import Terminal
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from signal_maker import Make
@@ -436,7 +436,7 @@ signals_ = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(signals_, max_size=30),
     st.sampled_from([60, 80, 200]) | st.integers(1, 220),
@@ -453,9 +453,7 @@ def test_a_frame_fits_whatever_happened(sent: list[Any], columns: int, rows: int
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100)
 @given(
     st.lists(st.lists(signals_, max_size=6), max_size=8),
     st.sampled_from([60, 80, 200]),

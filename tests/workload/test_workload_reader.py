@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotcli.common.errors import WorkloadError
@@ -318,9 +318,7 @@ def test_the_public_names() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["sql", "txt", "csv", "jsonl", "sql.gz", "csv.gz"])
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_file_raises_anything_but_a_workload_error(
     tmp_path: Path, suffix: str, data: st.DataObject

@@ -198,7 +198,7 @@ CONDITIONS = [
 FLIPPED = {"=": "=", "<": ">", ">=": "<=", "<>": "!="}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     froms=st.permutations(FROMS),
     conditions=st.permutations(CONDITIONS),

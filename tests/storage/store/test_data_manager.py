@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotcli.common.errors import StoreError
@@ -398,9 +398,7 @@ columns = st.one_of(
 )
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80)
 @given(values=columns)
 def test_any_values_come_back(manager: DataManager, values: list[Any]) -> None:
     manager.remove_table_and_tracker("h")
@@ -417,9 +415,7 @@ zones = st.integers(-12, 12).map(lambda hours: dt.timezone(dt.timedelta(hours=ho
 span = dt.timedelta(days=90_000)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 @given(
     values=st.lists(moments, min_size=1)
     | st.lists(st.builds(lambda one, zone: one.replace(tzinfo=zone), moments, zones), min_size=1)

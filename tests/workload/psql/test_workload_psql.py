@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from psql_recorder import PsqlRecorder
 
@@ -125,9 +125,7 @@ SCRIPTS = st.lists(
 ).map("".join)
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400)
 @given(script=SCRIPTS)
 def test_any_script_is_cut_as_psql_cuts_it(
     script: str, psql: PsqlRecorder, tmp_path_factory: pytest.TempPathFactory
@@ -147,7 +145,7 @@ def test_any_script_is_cut_as_psql_cuts_it(
         assert same(mine, theirs), (mine, theirs)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(script=SCRIPTS, chunk=st.integers(1, 40))
 def test_where_the_text_is_cut_into_pieces_does_not_matter(script: str, chunk: int) -> None:
     def read(size: int) -> object:
@@ -159,7 +157,7 @@ def test_where_the_text_is_cut_into_pieces_does_not_matter(script: str, chunk: i
     assert read(chunk) == read(1 << 18)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     text=st.one_of(
         st.binary(max_size=80),
