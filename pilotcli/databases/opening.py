@@ -15,7 +15,6 @@ from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
 from pilotcli.databases.changes.changes import mend_stopped_server
 from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.fill import run_setup
-from pilotcli.databases.knobs.server_control import EmbeddedPower
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.session.connection import (
     Server,
@@ -68,7 +67,7 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
             server,
             name=f"embedded in {shown_path(config.home)}",
             release=embedded.release,
-            power=EmbeddedPower(embedded),
+            control=embedded,
             tell=on_step,
         )
         _undo_left(target)

@@ -10,7 +10,7 @@ from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.undo import Undone
 from pilotcli.databases.knobs.knobs import Knobs
-from pilotcli.databases.knobs.server_control import Power
+from pilotcli.databases.knobs.server_control import ServerControl
 from pilotcli.databases.session.connection import Server
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.session.sessions import Sessions
@@ -22,7 +22,7 @@ class PostgresTarget:
     """A PostgreSQL, ready to be connected to; implements `Target` and `UndoesChanges`.
 
     `name` says where the server is, None for its address. `release` is called once, when the
-    target is closed. `power` is control over the server's process, where pilot has it. `tell` gets
+    target is closed. `control` is that over the server's process, where pilot has it. `tell` gets
     a line about each change that is undone when the target is opened and closed.
     """
 
@@ -33,7 +33,7 @@ class PostgresTarget:
         *,
         name: str | None = None,
         release: Callable[[], None] | None = None,
-        power: Power | None = None,
+        control: ServerControl | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config
@@ -41,7 +41,7 @@ class PostgresTarget:
         settings = getattr(config, "session_settings", {})
         self._sessions = Sessions(server, settings, name=name)
         self.changes = Changes(server, config.home, tell=tell, at_exit=self.close)
-        self.knobs = Knobs(self._sessions, self.changes, config.home, power)
+        self.knobs = Knobs(self._sessions, self.changes, config.home, control)
 
     @property
     def description(self) -> str:

@@ -98,7 +98,8 @@ class Changes:
                 Entry("setting", name, {"old": before.get(name), "new": value})
                 for name, value in settings.items()
             ]
-            changes = pen.plan(entries, owner=self.owner, server=server, place=self._server.where)
+            book = Book(self.log, self.owner, server, self._server.where)
+            changes = pen.plan(book, entries)
         try:
             for change in changes:
                 conf.write(change.name, change.detail["new"])

@@ -178,19 +178,6 @@ class ChangeLog:
                 hint="It says what pilot has to undo on your servers; do not delete it lightly.",
             ) from error
 
-    def plan(
-        self,
-        entries: Sequence[Entry],
-        *,
-        owner: Owner,
-        server: str,
-        place: str,
-        database: tuple[int, str] = (0, ""),
-    ) -> list[Change]:
-        """Write changes that are about to be made in one go."""
-        with self.writing() as pen:
-            return pen.plan(entries, owner=owner, server=server, place=place, database=database)
-
     def update(
         self, change_id: int, *, detail: Mapping[str, Any] | None = None, state: ChangeState
     ) -> None:
@@ -219,32 +206,21 @@ class _Pen:
         )
         return [_change(row, self._path) for row in rows]
 
-    def plan(
-        self,
-        entries: Sequence[Entry],
-        *,
-        owner: Owner,
-        server: str,
-        place: str,
-        database: tuple[int, str] = (0, ""),
-    ) -> list[Change]:
-        lock = secrets.randbits(62)
+    def plan(self, book: Book, entries: Sequence[Entry]) -> list[Change]:
+        lock, owner = secrets.randbits(62), book.owner
         made = []
         for entry in entries:
-            now = time.time()
-            told = (server, place, *database, entry.kind, entry.name)
-            # pid_start is of older pilots, which looked for the process.
-            whose = (owner.host, owner.pid, "", owner.token)
+            now, detail = time.time(), dict(entry.detail)
+            what = (book.server, book.place, *book.database, entry.kind, entry.name)
             cursor = self._connection.execute(
                 "INSERT INTO changes (server, place, database_oid, database, kind, name, detail,"
                 " lock, host, pid, pid_start, token, made_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*told, json.dumps(dict(entry.detail)), lock, *whose, now),
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)",  # pid_start is of older pilots
+                (*what, json.dumps(detail), lock, owner.host, owner.pid, owner.token, now),
             )
             number = cursor.lastrowid
             assert number is not None
-            detail = dict(entry.detail)
-            made.append(Change(number, *told, detail, "planned", lock, owner, now))
+            made.append(Change(number, *what, detail, "planned", lock, owner, now))
         return made
 
     def update(
@@ -307,20 +283,18 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """The log as one target writes it: whose entries, and about which server and database."""
+    """The log as one target writes it: whose entries, and about which server and database.
+
+    `database` is its number and its name, or 0 and no name for the whole server.
+    """
 
     log: ChangeLog
     owner: Owner
     server: str
     place: str
-    database: tuple[int, str]
+    database: tuple[int, str] = (0, "")
 
     def plan(self, entries: Sequence[Entry]) -> list[Change]:
-        """Write changes to the database that are about to be made in one transaction."""
-        return self.log.plan(
-            entries,
-            owner=self.owner,
-            server=self.server,
-            place=self.place,
-            database=self.database,
-        )
+        """Write changes that are about to be made in one transaction."""
+        with self.log.writing() as pen:
+            return pen.plan(self, entries)

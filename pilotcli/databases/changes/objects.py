@@ -125,13 +125,7 @@ def _share_extension(book: Book, name: str, oid: int) -> None:
         ]
         if not makers or any(one.owner.token == book.owner.token for one in makers):
             return
-        (change,) = pen.plan(
-            [Entry("extension made", name, {"oid": oid})],
-            owner=book.owner,
-            server=book.server,
-            place=book.place,
-            database=book.database,
-        )
+        (change,) = pen.plan(book, [Entry("extension made", name, {"oid": oid})])
         pen.update(change.change_id, state="done")
 
 

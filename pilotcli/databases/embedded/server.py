@@ -49,7 +49,7 @@ class _Share:
 
 
 class EmbeddedServer:
-    """A running embedded server, and this process's claim to it.
+    """A running embedded server, and this process's claim to it; implements `ServerControl`.
 
     `acquire` makes one; `release` gives it back. It runs for as long as any process holds it, or
     until `pilot db stop` when `pilot db start` has pinned it.
@@ -117,16 +117,6 @@ class EmbeddedServer:
         return self._state.socket_dir
 
     @property
-    def port(self) -> int:
-        """The number in the socket's name."""
-        return PORT
-
-    @property
-    def user(self) -> str:
-        """The superuser that pilot connects as."""
-        return SUPERUSER
-
-    @property
     def data_dir(self) -> Path:
         """The cluster."""
         return self.place.data_dir
@@ -141,16 +131,19 @@ class EmbeddedServer:
         """The server's process id; None when it does not run any more."""
         return running_pid(self.data_dir)
 
+    def is_running(self) -> bool:
+        """Whether the server's process is there."""
+        return self.pid is not None
+
     def conninfo(self, dbname: str) -> dict[str, str]:
         """libpq's parameters to connect to the database `dbname`."""
-        return {"host": self.host, "port": str(self.port), "user": self.user, "dbname": dbname}
+        return {"host": self.host, "port": str(PORT), "user": SUPERUSER, "dbname": dbname}
 
     def pin(self) -> None:
         """Keep the server up when nobody uses it, until `pilot db stop`."""
         with self.place.mutex():
             self.place.pin_file.touch(mode=0o600)
 
-    @property
     def ends_with_this(self) -> bool:
         """Whether the server stops as this is released, as far as can be known before."""
         with _guard:
@@ -185,10 +178,10 @@ class EmbeddedServer:
 
     def start(self, after_failure: Mend) -> None:
         """Start the server unless it runs; as `restart` does it."""
-        if self.pid is None:
+        if not self.is_running():
             self.restart(after_failure)
 
-    def require_alone(self) -> None:
+    def require(self) -> None:
         """Raise `DatabaseError` when another process uses the server."""
         with self._alone():
             pass

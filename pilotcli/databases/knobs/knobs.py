@@ -26,7 +26,7 @@ from pilotcli.databases.changes.autoconf import (
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.log import Change
 from pilotcli.databases.changes.undo import Undone
-from pilotcli.databases.knobs.server_control import Power, find_local_power
+from pilotcli.databases.knobs.server_control import ServerControl, find_local_server
 from pilotcli.databases.knobs.values import as_texts, require_known
 from pilotcli.databases.session.connection import backends_of_this_process
 from pilotcli.databases.session.session import PostgresSession
@@ -50,12 +50,12 @@ class Knobs:
     """
 
     def __init__(
-        self, sessions: Sessions, changes: Changes, home: Path, power: Power | None
+        self, sessions: Sessions, changes: Changes, home: Path, control: ServerControl | None
     ) -> None:
         self._sessions = sessions
         self._changes = changes
         self._home = home
-        self._power = power
+        self._control = control
         self._contexts: dict[str, str] = {}
         self._server: str | None = None
         self._backup = 0
@@ -124,7 +124,7 @@ class Knobs:
             if not changes:
                 return
             if not self.is_running():
-                self._mended(changes)(self._power_of_stopped().data_dir)
+                self._mended(changes)(self._required_control().data_dir)
                 return
             with self._session() as session:
                 outcomes = self._changes.undo_settings(ServerAutoConf(session), changes)
@@ -159,12 +159,12 @@ class Knobs:
             with self._session() as session:
                 self._require_restart(session)
                 self._learn(session)
-            self._power_of_stopped().shut_down()
+            self._required_control().shut_down()
             self._sessions.close()
 
     def is_running(self) -> bool:
         """Whether the server answers."""
-        if self._power is not None and not self._power.is_running():
+        if self._control is not None and not self._control.is_running():
             return False
         try:
             with self._session():
@@ -209,11 +209,11 @@ class Knobs:
         stays in the log, to be `settled` once it has stopped.
         """
         with self._guard:
-            if self._power is not None and not self._power.is_running():
-                self._power.start(self._mended(changes))
+            if self._control is not None and not self._control.is_running():
+                self._control.start(self._mended(changes))
             outcomes = work()
             if any(one.change.kind == "setting" for one in outcomes):
-                ends = at_end and self._power is not None and self._power.ends_with_this()
+                ends = at_end and self._control is not None and self._control.ends_with_this()
                 self._put_back_in_force(may_restart=not ends)
                 if not ends:
                     self._changes.settled(outcomes)
@@ -269,7 +269,7 @@ class Knobs:
 
     def _write_to_file(self, settings: Mapping[str, str]) -> None:
         require_known(settings, self._contexts)
-        data_dir = self._power_of_stopped().data_dir
+        data_dir = self._required_control().data_dir
         server = self._server or system_identifier(data_dir)
         if server is None:
             raise DatabaseError(f"{data_dir} is not a database cluster that can be read")
@@ -277,9 +277,9 @@ class Knobs:
 
     def _require_restart(self, session: PostgresSession) -> None:
         """Raise unless the server can be restarted now, and nobody else is connected to it."""
-        if self._power is None:
-            self._power = find_local_power(session, self._home)
-        self._power.require()
+        if self._control is None:
+            self._control = find_local_server(session, self._home)
+        self._control.require()
         # A pilot that has just ended, or was killed, leaves its server processes for a moment.
         give_up_at = time.monotonic() + _OTHERS_PATIENCE_S
         while others := _others(session):
@@ -291,20 +291,20 @@ class Knobs:
                 hint="Wait until they have ended, or choose knobs that need no restart.",
             )
 
-    def _power_of_stopped(self) -> Power:
-        if self._power is None:
+    def _required_control(self) -> ServerControl:
+        if self._control is None:
             raise CapabilityError(
                 "the server does not run, and pilot does not know how to start it"
             )
-        return self._power
+        return self._control
 
     def _restart(self) -> None:
-        power = self._power_of_stopped()
-        self._act(lambda: power.restart(self._mended()))
+        control = self._required_control()
+        self._act(lambda: control.restart(self._mended()))
 
     def _start(self) -> None:
-        power = self._power_of_stopped()
-        self._act(lambda: power.start(self._mended()))
+        control = self._required_control()
+        self._act(lambda: control.start(self._mended()))
 
     def _act(self, start: Callable[[], None]) -> None:
         """Start the server, and blame knobs that it has not run with yet if it does not come up."""
@@ -324,7 +324,7 @@ class Knobs:
         self._changes.settings_in_force()
 
     def _comes_up(self) -> bool:
-        return self._power is not None and self._power.is_running()
+        return self._control is not None and self._control.is_running()
 
     def _mended(self, changes: Sequence[Change] | None = None) -> Callable[[Path], None]:
         """What takes settings out of the files of a server that does not run."""
@@ -350,10 +350,10 @@ class Knobs:
             self._reload(session)
             self._changes.settled(outcomes)
             return
-        power = self._power_of_stopped()
-        power.shut_down()
-        self._mended(still)(power.data_dir)
-        power.start(self._mended(still))
+        control = self._required_control()
+        control.shut_down()
+        self._mended(still)(control.data_dir)
+        control.start(self._mended(still))
         self._sessions.close()
 
     def _reload(self, session: PostgresSession) -> None:

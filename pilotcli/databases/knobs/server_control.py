@@ -13,17 +13,16 @@ from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.os_user import Account, server_account
 from pilotcli.databases.embedded.process import running_pid
-from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["EmbeddedPower", "LocalPower", "Power", "find_local_power"]
+__all__ = ["LocalServer", "ServerControl", "find_local_server"]
 
 Mend = Callable[[Path], None]
 _PATIENCE_S = 120
 
 
-class Power(Protocol):
-    """Control over a server's process.
+class ServerControl(Protocol):
+    """Control over a server's process: that of the embedded server, or of one of this machine.
 
     `mend` gets the data directory of a server that did not come up, to bring its configuration
     into order; it is started once more then, and the error is raised all the same.
@@ -52,44 +51,8 @@ class Power(Protocol):
         """Whether the server stops when this target is closed."""
 
 
-class EmbeddedPower:
-    """Over the embedded server; implements `Power`."""
-
-    def __init__(self, server: EmbeddedServer) -> None:
-        self._server = server
-
-    @property
-    def data_dir(self) -> Path:
-        """The cluster."""
-        return self._server.data_dir
-
-    def require(self) -> None:
-        """See `Power.require`."""
-        self._server.require_alone()
-
-    def restart(self, mend: Mend) -> None:
-        """See `Power.restart`."""
-        self._server.restart(mend)
-
-    def shut_down(self) -> None:
-        """See `Power.shut_down`."""
-        self._server.shut_down()
-
-    def start(self, mend: Mend) -> None:
-        """See `Power.start`."""
-        self._server.start(mend)
-
-    def is_running(self) -> bool:
-        """See `Power.is_running`."""
-        return self._server.pid is not None
-
-    def ends_with_this(self) -> bool:
-        """See `Power.ends_with_this`."""
-        return self._server.ends_with_this
-
-
-class LocalPower:
-    """Over a server of this machine, by its own `pg_ctl`; implements `Power`."""
+class LocalServer:
+    """A server of this machine, by its own `pg_ctl`; implements `ServerControl`."""
 
     def __init__(self, data_dir: Path, pg_ctl: Path, account: Account, log_file: Path) -> None:
         self._data_dir = data_dir
@@ -106,7 +69,7 @@ class LocalPower:
         """Nothing to ask here: who is connected is asked of the server itself."""
 
     def restart(self, mend: Mend) -> None:
-        """See `Power.restart`. The server keeps the arguments that it was started with."""
+        """See `ServerControl.restart`. The server keeps the arguments that it was started with."""
         began = self._log_size()
         # Without a running server this starts one, also with the arguments of the last.
         if self._run("restart") == 0:
@@ -122,17 +85,17 @@ class LocalPower:
         )
 
     def shut_down(self) -> None:
-        """See `Power.shut_down`."""
+        """See `ServerControl.shut_down`."""
         if self.is_running() and self._run("stop") != 0:
             raise DatabaseError(f"the server in {self._data_dir} does not stop")
 
     def start(self, mend: Mend) -> None:
-        """See `Power.start`."""
+        """See `ServerControl.start`."""
         if not self.is_running():
             self.restart(mend)
 
     def is_running(self) -> bool:
-        """See `Power.is_running`."""
+        """See `ServerControl.is_running`."""
         return self._run("status") == 0
 
     def ends_with_this(self) -> bool:
@@ -163,7 +126,7 @@ class LocalPower:
         return "\n".join(f"    {line}" for line in lines[-12:])
 
 
-def find_local_power(session: PostgresSession, home: Path) -> LocalPower:
+def find_local_server(session: PostgresSession, home: Path) -> LocalServer:
     """Control over the server that `session` is connected to, if it is one of this machine that
     the user of this process owns. Raises `CapabilityError` that says why not, and what to do."""
     parameters = session.connection.get_dsn_parameters()
@@ -192,7 +155,7 @@ def find_local_power(session: PostgresSession, home: Path) -> LocalPower:
     pg_ctl = program.with_name("pg_ctl")
     if not os.access(pg_ctl, os.X_OK):
         raise _cannot(f"there is no pg_ctl beside {program}")
-    return LocalPower(data_dir, pg_ctl, owner, _log_of(pid, home))
+    return LocalServer(data_dir, pg_ctl, owner, _log_of(pid, home))
 
 
 def _log_of(pid: int, home: Path) -> Path:
