@@ -38,8 +38,7 @@ class PostgresTarget:
     ) -> None:
         self.config = config
         self._release = release
-        settings = getattr(config, "session_settings", {})
-        self._sessions = Sessions(server, settings, name=name)
+        self._sessions = Sessions(server, config, name=name)
         self.changes = Changes(server, config.home, tell=tell, at_exit=self.close)
         self.knobs = Knobs(self._sessions, self.changes, config.home, control)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Mapping
 
 from pilotcli.common.errors import QueryError
+from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.session import watchdog
 from pilotcli.databases.session.connection import Server, connect, version_text
 from pilotcli.databases.session.session import PostgresSession, SchemaChanges
@@ -20,14 +20,15 @@ _CHECK_INTERVAL = "client_connection_check_interval"
 class Sessions:
     """Opens the sessions of one target, and closes them all when its server is restarted.
 
-    `settings` hold for every session. `name` says where the server is, None for its address.
+    The config's settings for sessions hold for each one that is opened. `name` says where the
+    server is, None for its address.
     Raises `DatabaseError` when the server cannot be reached.
     """
 
-    def __init__(self, server: Server, settings: Mapping[str, str], *, name: str | None) -> None:
+    def __init__(self, server: Server, config: PilotConfig, *, name: str | None) -> None:
         self.server = server
         self.schema_changes = SchemaChanges()
-        self._settings = settings
+        self._config = config
         self._open: weakref.WeakSet[PostgresSession] = weakref.WeakSet()
         connection = connect(server)
         try:
@@ -42,7 +43,7 @@ class Sessions:
         self, *, timeout_s: float | None = None, max_rows: int | None = None
     ) -> PostgresSession:
         """Open a session; see `Target.session`."""
-        settings = dict(self._settings)
+        settings = dict(getattr(self._config, "session_settings", {}))
         if timeout_s is not None:
             settings["statement_timeout"] = f"{max(1, round(timeout_s * 1000))}ms"
         connection = connect(self.server, settings)
