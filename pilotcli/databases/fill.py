@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS pilot.setup (
 def run_setup(server: Server, files: Sequence[Path], step: Callable[[str], None]) -> None:
     """Run `files` in the server's database unless that was done before.
 
-    What was run is recorded in the table `pilot.setup` of the database, in the same transaction.
-    When a file has changed since, `step` is told, and nothing runs.
+    The table `pilot.setup` of the database records what was run, in the same transaction. When a
+    file has changed since, nothing runs, and `step` gets a warning.
 
     Raises `WorkloadError` with file and line of a statement that fails, `UsageError` for a file
     that cannot be read; nothing of the setup is kept then.
@@ -42,7 +42,7 @@ def run_setup(server: Server, files: Sequence[Path], step: Callable[[str], None]
     with contextlib.closing(session):
         if _is_done(session, sums, step):
             return
-        # Locked before the transaction begins: only a new one is sure to see the other's work.
+        # Locked first: only a transaction that begins then is sure to see the other pilot's work.
         session.execute(f"SELECT pg_advisory_lock({_LOCK})")
         session.execute("BEGIN")
         if _is_done(session, sums, step):
@@ -69,7 +69,7 @@ def _is_done(
         changed = [name for name, digest in sums if digest not in known]
         step(
             f"the setup has changed since the database was filled ({', '.join(changed) or 'order'})"
-            ": the database is used as it is; `pilot db reset` deletes it, to be filled anew"
+            ": the database is used as it is; `pilot db reset` deletes it, to be filled again"
         )
     return True
 
@@ -77,17 +77,17 @@ def _is_done(
 def _run_files(session: PostgresSession, files: Sequence[Path]) -> None:
     with contextlib.closing(open_workload([str(path) for path in files])) as queries:
         for query in queries:
-            _run_one(session, query)
+            _run_query(session, query)
 
 
-def _run_one(session: PostgresSession, query: Query) -> None:
+def _run_query(session: PostgresSession, query: Query) -> None:
     step = block_step(query.command, query.sql)
     if step.begins or step.ends or command_of(query.command).in_block == "never":
         raise WorkloadError(
             f"{query.command} in a setup file, which runs as one transaction",
             file=query.file,
             line=query.line,
-            hint="Take it out.",
+            hint="Remove it.",
         )
     try:
         session.execute(query.sql, query.copy)

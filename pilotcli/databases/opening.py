@@ -52,7 +52,7 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
     """See `open_target`; the PostgreSQL that `config` names."""
     config = _postgres(config)
     if not config.embedded:
-        target = PostgresTarget(config, _outside(config), tell=on_step)
+        target = PostgresTarget(config, _outside(config), report_line=on_step)
         _undo_left(target)
         return target
     embedded = acquire_server(config, on_step)
@@ -68,7 +68,7 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
             name=f"embedded in {shown_path(config.home)}",
             release=embedded.release,
             control=embedded,
-            tell=on_step,
+            report_line=on_step,
         )
         _undo_left(target)
         return target

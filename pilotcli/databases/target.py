@@ -22,8 +22,8 @@ class PostgresTarget:
     """A PostgreSQL, ready to be connected to; implements `Target` and `UndoesChanges`.
 
     `name` says where the server is, None for its address. `release` is called once, when the
-    target is closed. `control` is that over the server's process, where pilot has it. `tell` gets
-    a line about each change that is undone when the target is opened and closed.
+    target is closed. `control` is that over the server's process, where pilot has it. `report_line`
+    gets a line about each change that is undone when the target is opened and closed.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class PostgresTarget:
         name: str | None = None,
         release: Callable[[], None] | None = None,
         control: ServerControl | None = None,
-        tell: Callable[[str], None] | None = None,
+        report_line: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config
         self._release = release
         self._sessions = Sessions(server, config, name=name)
-        self.changes = Changes(server, config.home, tell=tell, at_exit=self.close)
+        self.changes = Changes(server, config.home, report_line=report_line, at_exit=self.close)
         self.knobs = Knobs(self._sessions, self.changes, config.home, control)
 
     @property
@@ -74,7 +74,7 @@ class PostgresTarget:
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:
         """Undo what is changed through this target meanwhile if the body raises."""
-        last = max((one.change_id for one in self.changes.own()), default=0)
+        last = max((change.change_id for change in self.changes.own()), default=0)
         try:
             yield
         except BaseException:
@@ -85,7 +85,7 @@ class PostgresTarget:
     @contextlib.contextmanager
     def for_a_while(self) -> Iterator[None]:
         """Undo what is changed through this target meanwhile, however the body ends."""
-        last = max((one.change_id for one in self.changes.own()), default=0)
+        last = max((change.change_id for change in self.changes.own()), default=0)
         try:
             yield
         finally:
@@ -95,7 +95,7 @@ class PostgresTarget:
     def close(self) -> None:
         """Undo what was changed through this target, and let go of it; safe to call twice.
 
-        What cannot be undone is told, and stays in the log for the next start.
+        What cannot be undone is reported, and stays in the log for the next start.
         """
         undone: Sequence[Undone] = ()
         try:

@@ -30,14 +30,15 @@ __all__ = ["Changes", "mend_stopped_server", "session_to_undo"]
 UNDOING = "pilot undo"
 """The name of sessions that undo, by which they know each other."""
 
-Tell = Callable[[str], None]
+ReportLine = Callable[[str], None]
 
 
 class Changes:
     """What one target has changed beyond its queries; undone when the target is closed.
 
     Every change is in the log of the home folder before it is made. Safe for several threads.
-    `tell` hears what was undone, and what could not be; without it, the latter is a warning.
+    `report_line` gets a line about each change that is undone, or cannot be; without it, the latter
+    is a Python warning.
     `at_exit` is called when the process ends before `end`.
     """
 
@@ -46,13 +47,13 @@ class Changes:
         server: Server,
         home: Path,
         *,
-        tell: Tell | None = None,
+        report_line: ReportLine | None = None,
         at_exit: Callable[[], None],
     ) -> None:
         self.log = ChangeLog(home)
         self.owner = Owner.new()
         self._server = server
-        self._tell = tell
+        self._report_line = report_line
         self._guard = threading.RLock()
         self._books: dict[str, Book] = {}
         self._home = home
@@ -83,7 +84,7 @@ class Changes:
     def write_settings(
         self, conf: AutoConf, server: str, settings: Mapping[str, str | None]
     ) -> list[Change]:
-        """Write `settings` with ALTER SYSTEM, all or none; None takes one out.
+        """Write `settings` with ALTER SYSTEM, all or none; None removes a setting.
 
         `server` is the cluster's system identifier. The server has still to act on them. Raises
         `QueryError` when the server refuses one, `CapabilityError` when it takes none, or a pilot
@@ -130,9 +131,9 @@ class Changes:
         """This target's changes of settings after the one numbered `since`; with `unproven` those
         that the server was not seen to run with."""
         return [
-            one
-            for one in self._settings(self.log.pending(token=self.owner.token))
-            if one.change_id > since and not (unproven and one.state == "in force")
+            change
+            for change in self._settings(self.log.pending(token=self.owner.token))
+            if change.change_id > since and not (unproven and change.state == "in force")
         ]
 
     def undo_settings(self, conf: AutoConf, changes: Sequence[Change]) -> list[Undone]:
@@ -143,9 +144,9 @@ class Changes:
     def settled(self, outcomes: Sequence[Undone]) -> None:
         """Forget changes of settings on whose undoing the server has acted."""
         settled = [
-            one.change.change_id
-            for one in outcomes
-            if one.change.kind == "setting" and one.outcome != "left"
+            outcome.change.change_id
+            for outcome in outcomes
+            if outcome.change.kind == "setting" and outcome.outcome != "left"
         ]
         if settled:
             self.log.forget(settled)
@@ -153,18 +154,18 @@ class Changes:
     def own(self, *, since: int = 0) -> list[Change]:
         """This target's changes after the one numbered `since` that are not undone."""
         own = self.log.pending(token=self.owner.token)
-        return [one for one in own if one.change_id > since]
+        return [change for change in own if change.change_id > since]
 
     def keep(self) -> None:
         """Let all that was changed so far stay as it is."""
-        self.log.forget([one.change_id for one in self.own()])
+        self.log.forget([change.change_id for change in self.own()])
 
     def undo(self, *, since: int = 0) -> list[Undone]:
         """Undo what this target has changed after `since`; settings are left to be acted on."""
         changes = self.own(since=since)
         if not changes:
             return []
-        return self._undone(changes)
+        return self._undo(changes)
 
     def of_the_dead(self) -> list[Change]:
         """Changes of this server whose pilots have ended without undoing them."""
@@ -178,31 +179,31 @@ class Changes:
     def undo_left(self, changes: Sequence[Change]) -> list[Undone]:
         """Undo changes that `of_the_dead` has found; settings are left to be acted on."""
         try:
-            return self._undone(changes)
+            return self._undo(changes)
         finally:
             if not self.has_begun:
                 self.release_claims()
 
-    def told(self, outcomes: Sequence[Undone]) -> list[Undone]:
-        """Tell of these outcomes, and return them."""
-        for one in outcomes:
-            if not one.text:
+    def report(self, outcomes: Sequence[Undone]) -> list[Undone]:
+        """Report these outcomes, and return them."""
+        for outcome in outcomes:
+            if not outcome.text:
                 continue
-            if one.outcome == "left":
-                self.warn(f"not undone, {one.text} (`pilot db undo` tries again)")
-            elif self._tell is not None:
-                self._tell(f"undone: {one.text}")
+            if outcome.outcome == "left":
+                self.warn(f"not undone, {outcome.text} (`pilot db undo` tries again)")
+            elif self._report_line is not None:
+                self._report_line(f"undone: {outcome.text}")
         return list(outcomes)
 
     def warn(self, text: str) -> None:
-        """Tell of something that the user has to see."""
-        if self._tell is not None:
-            self._tell(text)
+        """Report something that the user has to see."""
+        if self._report_line is not None:
+            self._report_line(text)
         else:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def identity(self, session: PostgresSession) -> str:
-        """The system identifier of the session's server, or where it is, if it does not tell."""
+        """The system identifier of the session's server, or where it is, if it does not say."""
         return self._book(session).server
 
     @property
@@ -219,10 +220,12 @@ class Changes:
             life.release()
             atexit.unregister(self._exit)
 
-    def _undone(self, changes: Sequence[Change]) -> list[Undone]:
+    def _undo(self, changes: Sequence[Change]) -> list[Undone]:
         """Undo `changes`, but for those that a pilot of another home has something on top of: what
         it brings back must be undone after it."""
-        refusals = {claim: _refusal(claim) for claim in {self._claim_for(one) for one in changes}}
+        refusals = {
+            claim: _refusal(claim) for claim in {self._claim_for(change) for change in changes}
+        }
         refused: list[Undone] = []
         ours: list[Change] = []
         for change in changes:
@@ -231,7 +234,7 @@ class Changes:
             else:
                 ours.append(change)
         found = undo_changes(self.log, self._connect, ours) if ours else []
-        return self.told([*refused, *found])
+        return self.report([*refused, *found])
 
     def _claim_for(self, change: Change) -> Claim | None:
         """What is to be held while `change` is undone."""
@@ -261,7 +264,7 @@ class Changes:
         return session_to_undo(self._server, database or None)
 
     def _settings(self, changes: Sequence[Change]) -> list[Change]:
-        return [one for one in changes if one.kind == "setting"]
+        return [change for change in changes if change.kind == "setting"]
 
     def _begin(self) -> None:
         with self._guard:
@@ -328,21 +331,25 @@ def session_to_undo(server: Server, database: str | None) -> PostgresSession:
     raise AssertionError("there is at least one name to try")
 
 
-def mend_stopped_server(home: Path, tell: Tell | None = None) -> Callable[[Path], None]:
-    """What undoes, in the files of a server that does not run, the settings that pilots of `home`
-    have left there when they were killed. Such a setting may keep the server from starting."""
+def mend_stopped_server(
+    home: Path, report_line: ReportLine | None = None
+) -> Callable[[Path], None]:
+    """A function that undoes, in the files of a server that does not run, the settings that killed
+    pilots of `home` have left there. Such a setting may keep the server from starting."""
 
     def mend(data_dir: Path) -> None:
         log = ChangeLog(home)
-        left = [one for one in log.pending() if one.kind == "setting" and log.is_left(one)]
+        left = [
+            change for change in log.pending() if change.kind == "setting" and log.is_left(change)
+        ]
         server = system_identifier(data_dir) if left else None
-        here = [one for one in left if one.server == server]
+        here = [change for change in left if change.server == server]
         if not here:
             return
         outcomes = undo_settings(log, FileAutoConf(data_dir), here)
-        log.forget([one.change.change_id for one in outcomes])
-        for one in outcomes:
-            if tell is not None and one.text:
-                tell(f"undone: {one.text}")
+        log.forget([outcome.change.change_id for outcome in outcomes])
+        for outcome in outcomes:
+            if report_line is not None and outcome.text:
+                report_line(f"undone: {outcome.text}")
 
     return mend

@@ -45,7 +45,7 @@ class IndexFacts:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> IndexFacts:
         """The facts that `as_json` has written."""
-        parts = tuple(cls.from_json(one) for one in data["partitions"])
+        parts = tuple(cls.from_json(partition) for partition in data["partitions"])
         return cls(**{**data, "extensions": tuple(data["extensions"]), "partitions": parts})
 
     @property
@@ -99,18 +99,18 @@ def read_facts(session: PostgresSession, oid: int) -> IndexFacts:
         **facts,
         statistics={str(number): target for number, target in statistics.items()},
         extensions=tuple(extensions),
-        partitions=tuple(read_facts(session, one) for one in partitions),
+        partitions=tuple(read_facts(session, partition) for partition in partitions),
     )
 
 
 def statements_to_make(facts: IndexFacts) -> Iterator[compose.Composable]:
-    """The statements that make the index anew, for one transaction."""
+    """The statements that make the index again, for one transaction."""
     yield compose.SQL("SET LOCAL default_tablespace = {}").format(compose.Literal(facts.tablespace))
     yield compose.SQL(facts.definition)
-    for one in facts.partitions:
-        yield from statements_to_make(one)
+    for partition in facts.partitions:
+        yield from statements_to_make(partition)
         yield compose.SQL("ALTER INDEX {} ATTACH PARTITION {}").format(
-            facts.qualified, one.qualified
+            facts.qualified, partition.qualified
         )
     index, table = facts.qualified, compose.Identifier(facts.table_schema, facts.table)
     if facts.comment is not None:

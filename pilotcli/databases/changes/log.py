@@ -238,7 +238,7 @@ class _Pen:
 
     def forget(self, change_ids: Sequence[int]) -> None:
         self._connection.executemany(
-            "DELETE FROM changes WHERE change_id = ?", [(one,) for one in change_ids]
+            "DELETE FROM changes WHERE change_id = ?", [(number,) for number in change_ids]
         )
 
 

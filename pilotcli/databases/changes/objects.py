@@ -2,7 +2,7 @@
 
 A change is made in one transaction that holds the advisory lock of its entry in the log. The
 number (oid) of what was made is written to the log before the commit. So at whatever moment pilot
-is killed, log and database together tell what happened; and whoever undoes it takes the same lock
+is killed, log and database together show what happened. Whoever undoes it takes the same lock
 first, and ends the server process that a killed pilot may have left behind.
 """
 
@@ -69,23 +69,23 @@ def drop_indexes(session: PostgresSession, book: Book, oids: Sequence[int]) -> N
     _require_no_transaction(session)
     facts = _facts_of(session, oids)
     made = {
-        one.detail.get("oid"): one
-        for one in book.log.pending(book.server, book.owner.token)
-        if one.kind == "index made" and one.database_oid == book.database[0]
+        change.detail.get("oid"): change
+        for change in book.log.pending(book.server, book.owner.token)
+        if change.kind == "index made" and change.database_oid == book.database[0]
     }
     if not facts:
         return
-    foreign = [one for one in facts if one.oid not in made]
+    foreign = [index for index in facts if index.oid not in made]
     changes = book.plan(
-        [Entry("index dropped", one.name, {"facts": one.as_json()}) for one in foreign]
+        [Entry("index dropped", index.name, {"facts": index.as_json()}) for index in foreign]
     )
     lock = changes[0].lock if changes else made[facts[0].oid].lock
     with _forgotten_if_refused(book, changes), transaction(session, lock):
-        names = compose.SQL(", ").join(one.qualified for one in facts)
+        names = compose.SQL(", ").join(index.qualified for index in facts)
         run(session, "DROP INDEX {}", names)
     for change in changes:
         book.log.update(change.change_id, state="done")
-    book.log.forget([made[one.oid].change_id for one in facts if one.oid in made])
+    book.log.forget([made[index.oid].change_id for index in facts if index.oid in made])
 
 
 def make_extension(session: PostgresSession, book: Book, name: str) -> None:
@@ -117,13 +117,13 @@ def _extension(session: PostgresSession, name: str) -> int | None:
 def _share_extension(book: Book, name: str, oid: int) -> None:
     with book.log.writing() as pen:
         makers = [
-            one
-            for one in pen.pending(book.server)
-            if one.kind == "extension made"
-            and one.database_oid == book.database[0]
-            and one.detail.get("oid") == oid
+            change
+            for change in pen.pending(book.server)
+            if change.kind == "extension made"
+            and change.database_oid == book.database[0]
+            and change.detail.get("oid") == oid
         ]
-        if not makers or any(one.owner.token == book.owner.token for one in makers):
+        if not makers or any(change.owner.token == book.owner.token for change in makers):
             return
         (change,) = pen.plan(book, [Entry("extension made", name, {"oid": oid})])
         pen.update(change.change_id, state="done")
@@ -151,5 +151,5 @@ def _forgotten_if_refused(book: Book, changes: Sequence[Change]) -> Iterator[Non
     try:
         yield
     except QueryError:
-        book.log.forget([one.change_id for one in changes])
+        book.log.forget([change.change_id for change in changes])
         raise

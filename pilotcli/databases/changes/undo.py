@@ -1,4 +1,4 @@
-"""Undoes what the log has, from whatever point its maker came to; doing it twice does no harm."""
+"""Undoes what the log has, however far its maker got; doing it twice does no harm."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Undone(NamedTuple):
     """What became of undoing one change.
 
     `undone`: it was; `gone`: there was nothing to undo any more; `left`: it could not be undone
-    and stays in the log. `text` says it in words, and is empty where another one says it.
+    and stays in the log. `text` says it in words; it is empty where another outcome's text does.
     """
 
     change: Change
@@ -38,15 +38,17 @@ def undo_settings(log: ChangeLog, conf: AutoConf, changes: Sequence[Change]) -> 
 
     The changes stay in the log, to be forgotten once the server has acted on it. A setting that a
     later change of another pilot has overwritten is not touched: that change gets the value to
-    bring back, and this one is forgotten. Raises `CapabilityError` where the role may not.
+    bring back, and the first one is forgotten. Raises `CapabilityError` where the role may not.
     """
     outcomes: list[Undone] = []
-    wanted = {one.change_id for one in changes}
+    wanted = {change.change_id for change in changes}
     # The log is locked meanwhile, so that nobody reads a value that is about to be undone.
     with log.writing() as pen:
-        for server, name in sorted({(one.server, one.name) for one in changes}):
+        for server, name in sorted({(change.server, change.name) for change in changes}):
             chain = [
-                one for one in pen.pending(server) if one.kind == "setting" and one.name == name
+                change
+                for change in pen.pending(server)
+                if change.kind == "setting" and change.name == name
             ]
             for first, last in reversed(_runs(chain, wanted)):
                 old = chain[first].detail["old"]
@@ -54,9 +56,9 @@ def undo_settings(log: ChangeLog, conf: AutoConf, changes: Sequence[Change]) -> 
                 if last + 1 < len(chain) and chain[last + 1].change_id not in wanted:
                     later = chain[last + 1]
                     pen.update(later.change_id, detail={**later.detail, "old": old})
-                    pen.forget([one.change_id for one in run_of_changes])
+                    pen.forget([change.change_id for change in run_of_changes])
                     text = f"{name}: another pilot has changed it since"
-                    outcomes += [Undone(one, "gone", text) for one in run_of_changes]
+                    outcomes += [Undone(change, "gone", text) for change in run_of_changes]
                 else:
                     outcomes += _bring_back(conf, run_of_changes, old)
     return outcomes
@@ -65,8 +67,8 @@ def undo_settings(log: ChangeLog, conf: AutoConf, changes: Sequence[Change]) -> 
 def _runs(chain: Sequence[Change], wanted: Collection[int]) -> list[tuple[int, int]]:
     """The first and last places of changes to be undone that follow each other."""
     found: list[tuple[int, int]] = []
-    for at, one in enumerate(chain):
-        if one.change_id not in wanted:
+    for at, change in enumerate(chain):
+        if change.change_id not in wanted:
             continue
         if found and found[-1][1] == at - 1:
             found[-1] = (found[-1][0], at)
@@ -76,11 +78,11 @@ def _runs(chain: Sequence[Change], wanted: Collection[int]) -> list[tuple[int, i
 
 
 def _bring_back(conf: AutoConf, changes: Sequence[Change], old: str | None) -> list[Undone]:
-    """Undo changes of one setting, of which the last says what it is now."""
+    """Undo changes of one setting; the last says what its value is now."""
     name, now = changes[0].name, conf.read().get(changes[0].name)
     outcome: Literal["undone", "gone", "left"] = "undone"
-    made = {one.detail["new"] for one in changes if one.state != "planned"}
-    if now != old and now not in made and all(one.state != "planned" for one in changes):
+    made = {change.detail["new"] for change in changes if change.state != "planned"}
+    if now != old and now not in made and all(change.state != "planned" for change in changes):
         outcome, text = "gone", f"{name} was changed by somebody else; it is left as it is"
     else:
         text = f"{name} is set back to {'its default' if old is None else old}"
@@ -89,22 +91,23 @@ def _bring_back(conf: AutoConf, changes: Sequence[Change], old: str | None) -> l
                 conf.write(name, old)
         except QueryError as error:
             outcome, text = "left", f"{name} cannot be set back: {error.message}"
-    # One setting is one thing to tell of.
-    told = [Undone(one, outcome, "") for one in changes[:-1]]
-    return [*told, Undone(changes[-1], outcome, text)]
+    # Several changes of a setting make one line.
+    silent = [Undone(change, outcome, "") for change in changes[:-1]]
+    return [*silent, Undone(changes[-1], outcome, text)]
 
 
 def undo_changes(
     log: ChangeLog, connect_to: Callable[[str | None], PostgresSession], changes: Sequence[Change]
 ) -> list[Undone]:
-    """Undo changes of one server, newest first; settings are left to be acted on and forgotten.
+    """Undo changes of one server, newest first. Undone settings stay in the log, for the caller to
+    put in force and forget.
 
     `connect_to` opens a session on a database, None for any. Raises `DatabaseError` when there is
     no session to be had at all.
     """
     outcomes: list[Undone] = []
-    settings = [one for one in changes if one.kind == "setting"]
-    objects = [one for one in changes if one.kind != "setting"]
+    settings = [change for change in changes if change.kind == "setting"]
+    objects = [change for change in changes if change.kind != "setting"]
     with contextlib.closing(connect_to(None)) as session:
         names: dict[int, str] = dict(
             session.execute("SELECT oid::int8, datname::text FROM pg_database").rows
@@ -113,13 +116,13 @@ def undo_changes(
             outcomes += _attempted(
                 settings, lambda: undo_settings(log, ServerAutoConf(session), settings)
             )
-    for oid in {one.database_oid for one in objects}:
-        here = [one for one in objects if one.database_oid == oid]
+    for oid in {change.database_oid for change in objects}:
+        here = [change for change in objects if change.database_oid == oid]
         if oid not in names:
-            log.forget([one.change_id for one in here])
+            log.forget([change.change_id for change in here])
             outcomes += [
-                Undone(one, "gone", f"{one.name}: the database {one.database} was dropped")
-                for one in here
+                Undone(change, "gone", f"{change.name}: the database {change.database} was dropped")
+                for change in here
             ]
             continue
         outcomes += _attempted(here, lambda: _undo_in(log, connect_to, names[oid], here))  # noqa: B023
@@ -130,7 +133,7 @@ def _attempted(changes: Sequence[Change], work: Callable[[], list[Undone]]) -> l
     try:
         return work()
     except PilotError as error:
-        return [Undone(one, "left", f"{one.name}: {error.message}") for one in changes]
+        return [Undone(change, "left", f"{change.name}: {error.message}") for change in changes]
 
 
 def _undo_in(
@@ -142,7 +145,7 @@ def _undo_in(
     outcomes = []
     with contextlib.closing(connect_to(database)) as session:
         session.execute(f"SET search_path = pg_catalog; SET lock_timeout = '{LOCK_TIMEOUT}'")
-        for change in sorted(changes, key=lambda one: -one.change_id):
+        for change in sorted(changes, key=lambda change: -change.change_id):
             try:
                 outcomes.append(_undo_object(session, log, change))
             except (QueryError, SteeringError) as error:
@@ -153,7 +156,7 @@ def _undo_in(
 def _undo_object(session: PostgresSession, log: ChangeLog, change: Change) -> Undone:
     with _settled(session, log, change):
         # Another pilot may have been quicker: it held the lock until now.
-        known = {one.change_id: one for one in log.pending(change.server)}
+        known = {other.change_id: other for other in log.pending(change.server)}
         if change.change_id not in known:
             return Undone(change, "gone", f"{change.name}: it is undone already")
         change = known[change.change_id]
@@ -206,9 +209,9 @@ def _undo_made_index(
         # Another pilot may have dropped it for a while: it need not come back.
         log.forget(
             [
-                one.change_id
-                for one in pending
-                if one.kind == "index dropped" and one.detail["facts"]["oid"] == oid
+                change.change_id
+                for change in pending
+                if change.kind == "index dropped" and change.detail["facts"]["oid"] == oid
             ]
         )
         return Undone(change, "gone", f"the index {change.name} is gone")
@@ -239,10 +242,10 @@ def _undo_dropped_index(
     for statement in statements_to_make(facts):
         session.execute(statement.as_string(session.connection))
     ((made,),) = run(session, "SELECT {}::regclass::oid::int8", compose.Literal(index))
-    for one in pending:
-        # It was another pilot's own: that one drops it in its turn.
-        if one.kind == "index made" and one.detail.get("oid") == facts.oid:
-            log.update(one.change_id, detail={**one.detail, "oid": made}, state="done")
+    for change in pending:
+        # Another pilot had made it, and will drop it.
+        if change.kind == "index made" and change.detail.get("oid") == facts.oid:
+            log.update(change.change_id, detail={**change.detail, "oid": made}, state="done")
     if facts.has_expressions:
         # The statistics about its expressions went with the index.
         session.execute(f"ANALYZE {table}")
@@ -267,12 +270,12 @@ def _compared(session: PostgresSession, change: Change, facts: IndexFacts, other
 def _undo_extension(session: PostgresSession, change: Change, pending: Sequence[Change]) -> Undone:
     oid = change.detail.get("oid")
     sharing = [
-        one
-        for one in pending
-        if one.kind == "extension made"
-        and one.change_id != change.change_id
-        and one.database_oid == change.database_oid
-        and one.detail.get("oid") == oid
+        other
+        for other in pending
+        if other.kind == "extension made"
+        and other.change_id != change.change_id
+        and other.database_oid == change.database_oid
+        and other.detail.get("oid") == oid
     ]
     if oid is None or sharing:
         return Undone(change, "gone", f"the extension {change.name} need not be dropped")

@@ -39,31 +39,34 @@ class PendingChange:
 def pending_changes(config: PilotConfig) -> list[PendingChange]:
     """What is in the log of `config.home`, oldest first; opens no database."""
     log = ChangeLog(config.home)
-    return [PendingChange(one, "left" if log.is_left(one) else "in use") for one in log.pending()]
+    return [
+        PendingChange(change, "left" if log.is_left(change) else "in use")
+        for change in log.pending()
+    ]
 
 
-def undo_pending(config: PilotConfig, tell: Callable[[str], None]) -> list[PendingChange]:
+def undo_pending(config: PilotConfig, report_line: Callable[[str], None]) -> list[PendingChange]:
     """Undo what ended pilots have left on the server of `config`.
 
-    `tell` hears what is done. Returns all changes that were pending before, those of other servers
-    included, with what they are now. Raises what `open_postgres` raises.
+    `report_line` gets a line about each. Returns all changes that were pending before, also those
+    of other servers, with what they are now. Raises what `open_postgres` raises.
     """
     before = pending_changes(config)
-    if all(one.status == "in use" for one in before):
+    if all(entry.status == "in use" for entry in before):
         return before
-    with contextlib.closing(open_postgres(config, tell)) as target:
+    with contextlib.closing(open_postgres(config, report_line)) as target:
         target.undo_left()
-    now = {one.change.change_id for one in pending_changes(config)}
+    now = {entry.change.change_id for entry in pending_changes(config)}
     return [
-        one if one.change.change_id in now else PendingChange(one.change, "undone")
-        for one in before
+        entry if entry.change.change_id in now else PendingChange(entry.change, "undone")
+        for entry in before
     ]
 
 
 def forget_changes(config: PilotConfig, numbers: Sequence[int]) -> list[PendingChange]:
     """Take changes out of the log without undoing them. Raises `UsageError` for a number that is
     not there, or whose pilot still runs."""
-    known = {one.change.change_id: one for one in pending_changes(config)}
+    known = {entry.change.change_id: entry for entry in pending_changes(config)}
     for number in numbers:
         if number not in known:
             raise UsageError(
@@ -81,11 +84,13 @@ def forget_changes(config: PilotConfig, numbers: Sequence[int]) -> list[PendingC
 
 def reset_and_forget(home: Path) -> list[Path]:
     """Delete the clusters under `home`, as `reset_servers` does, and what was pending in them."""
-    before = {one.data_dir: system_identifier(one.data_dir) for one in server_statuses(home)}
+    before = {
+        status.data_dir: system_identifier(status.data_dir) for status in server_statuses(home)
+    }
     deleted = reset_servers(home)
     gone = {before.get(data_dir) for data_dir in deleted}
     log = ChangeLog(home)
-    log_of_gone = [one.change_id for one in log.pending() if one.server in gone]
+    log_of_gone = [change.change_id for change in log.pending() if change.server in gone]
     if log_of_gone:
         log.forget(log_of_gone)
     return deleted

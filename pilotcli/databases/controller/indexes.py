@@ -95,7 +95,11 @@ class IndexMethods(TableMethods):
             if not self._what_if.remove(index):
                 raise SteeringError(f"there is no what-if index {_shown(index)}")
             return
-        found = [one for one in self._existing(index.table) if same_index(one.described, index)]
+        found = [
+            existing
+            for existing in self._existing(index.table)
+            if same_index(existing.described, index)
+        ]
         if not found:
             raise SteeringError(
                 f"there is no index {_shown(index)} to drop",
@@ -112,7 +116,7 @@ class IndexMethods(TableMethods):
         if self._what_if is not None:
             self._what_if.clear()
             return
-        oids = [one.oid for one in self._existing(None) if not one.means_more]
+        oids = [existing.oid for existing in self._existing(None) if not existing.means_more]
         self.target().changes.drop_indexes(self.session(), oids)
 
     def get_all_indexes(self) -> list[Index]:
@@ -122,13 +126,13 @@ class IndexMethods(TableMethods):
         """
         if self._what_if is not None:
             return list(self._what_if.indexes)
-        return [one.described for one in self._existing(None)]
+        return [existing.described for existing in self._existing(None)]
 
     def get_existed_indexes(self, table_name: str) -> list[Index]:
         """The indexes of a table, as `get_all_indexes` gives them."""
         if self._what_if is not None:
-            return [one for one in self._what_if.indexes if one.table == table_name]
-        return [one.described for one in self._existing(table_name)]
+            return [index for index in self._what_if.indexes if index.table == table_name]
+        return [existing.described for existing in self._existing(table_name)]
 
     def get_index_number(self, table_name: str) -> int:
         """How many indexes a table has, those behind constraints not counted."""
@@ -140,14 +144,14 @@ class IndexMethods(TableMethods):
         Raises `SteeringError` when there is no such index.
         """
         if self._what_if is not None:
-            found = [one for one in self._what_if.indexes if same_index(one, index)]
+            found = [known for known in self._what_if.indexes if same_index(known, index)]
             if found:
                 return self._what_if.size_bytes(self.session(), found[0])
         else:
             sizes = [
-                one.size_bytes
-                for one in self._existing(index.table)
-                if same_index(one.described, index)
+                existing.size_bytes
+                for existing in self._existing(index.table)
+                if same_index(existing.described, index)
             ]
             if sizes:
                 return sizes[0]
@@ -168,7 +172,7 @@ class IndexMethods(TableMethods):
         """The size in bytes of all indexes on the tables of `get_all_table_names`."""
         tables = self.get_all_table_names()
         if self._what_if is not None:
-            tables = sorted({one.table for one in self._what_if.indexes})
+            tables = sorted({index.table for index in self._what_if.indexes})
         return sum(map(self.get_table_indexes_byte, tables))
 
     @contextlib.contextmanager

@@ -30,7 +30,7 @@ class ServerMethods(SessionsOfThreads):
     def set_knobs(self, key_2_value_for_knob: Mapping[str, object]) -> None:
         """Set knobs, all or none, and return when the server runs with them.
 
-        It is restarted where one of them needs that, and all sessions are opened anew. A server
+        It is restarted where one of them needs that, and all sessions are opened again. A server
         that does not start with them is brought back with the old ones, and the error says which
         they were. Numbers without a unit are in the knob's own (PostgreSQL manual 20.1.1).
         """
@@ -92,7 +92,7 @@ class ServerMethods(SessionsOfThreads):
 
 def _no_cache(error: PilotError) -> CapabilityError:
     return CapabilityError(
-        f"this server does not tell what its cache holds: {error.message}",
+        f"this server does not show what its cache holds: {error.message}",
         hint="Have an administrator run CREATE EXTENSION pg_buffercache, and grant pg_monitor to "
         "the role.",
     )

@@ -108,8 +108,8 @@ class SessionsOfThreads(BaseDBController):
 
     def _forget_ended_threads(self) -> None:
         with self._guard:
-            ended = [one for one, thread in self._sessions.items() if not thread.is_alive()]
-            gone = [one for one in self._sessions if one.closed]
+            ended = [session for session, thread in self._sessions.items() if not thread.is_alive()]
+            gone = [session for session in self._sessions if session.closed]
             for session in {*ended, *gone}:
                 del self._sessions[session]
         for session in ended:

@@ -1,8 +1,8 @@
 """What-if indexes: the planner sees indexes that are not there.
 
-With HypoPG they are hypothetical: each session is told of them, and none is built. Without it they
+With HypoPG they are hypothetical: each session learns of them, and none is built. Without it they
 are real for a moment: made in a transaction around an `EXPLAIN`, and rolled back. Writers of the
-table wait for as long as that takes, and each `EXPLAIN` builds them anew.
+table wait for as long as that takes, and each `EXPLAIN` builds them again.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def create_statement(index: Index) -> compose.Composable:
     )
 
 
-def same_index(one: Index, wanted: Index) -> bool:
-    """Whether `one` is what `wanted` names: by its name, or without one by its columns."""
-    if one.table != wanted.table:
+def same_index(index: Index, wanted: Index) -> bool:
+    """Whether `index` is what `wanted` names: by its name, or without a name by its columns."""
+    if index.table != wanted.table:
         return False
     if wanted.index_name is not None:
-        return one.index_name == wanted.index_name
-    return tuple(one.columns) == tuple(wanted.columns)
+        return index.index_name == wanted.index_name
+    return tuple(index.columns) == tuple(wanted.columns)
 
 
 class WhatIf:
@@ -71,8 +71,8 @@ class WhatIf:
     def remove(self, index: Index) -> bool:
         """Take the first one away that `index` names; False when there is none."""
         with self._guard:
-            for at, one in enumerate(self._indexes):
-                if same_index(one, index):
+            for at, known in enumerate(self._indexes):
+                if same_index(known, index):
                     self._indexes = self._indexes[:at] + self._indexes[at + 1 :]
                     return True
         return False

@@ -1,4 +1,4 @@
-"""Looks after the embedded servers of a folder: `pilot db status`, `stop` and `reset`.
+"""Manages the embedded servers of a folder: `pilot db status`, `stop` and `reset`.
 
 None of this needs the server's programs, so it works for every major version that left a cluster.
 """
@@ -29,7 +29,7 @@ class ServerStatus:
     - `version`: as it was started last, or its major version when it never was;
     - `pid`: of the running server, None when it does not run;
     - `pinned`: whether it stays up without a user;
-    - `users`: process ids of the pilots that use it, as far as the system tells;
+    - `users`: process ids of the pilots that use it, as far as the system shows them;
     - `size_bytes`: of the cluster on disk.
     """
 
@@ -46,8 +46,8 @@ class ServerStatus:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What became of one server. `users` are the pilots that keep it up, when `stopped` is false
-    though it was to be stopped."""
+    """What became of a server that was to be stopped. `users` are the pilots that keep it up, where
+    `stopped` is false."""
 
     version: str
     was_running: bool
@@ -63,7 +63,7 @@ def server_statuses(home: Path) -> list[ServerStatus]:
 def stop_servers(home: Path) -> list[Stopped]:
     """Stop the servers under `home`, and unpin them.
 
-    One that another process uses goes on until that one has ended.
+    A server that another process uses runs on until that process has ended.
     """
     outcomes = []
     for place in _places(home):
@@ -82,7 +82,7 @@ def reset_servers(home: Path) -> list[Path]:
     """Delete the clusters under `home`, target and store alike; returns the deleted folders.
 
     The journal and the checkpoints stay. Raises `DatabaseError` when another process uses one of
-    them (those before it are deleted by then), `StorageError` when files cannot be deleted.
+    them (those before it are deleted already), `StorageError` when files cannot be deleted.
     """
     deleted = []
     for place in _places(home):

@@ -118,7 +118,9 @@ def readable_for(binaries: Binaries, account: Account) -> Binaries:
 
 
 def _can_run(folder: Path, account: Account) -> bool:
-    return can_walk(folder, account) and all(can_use(folder / one, account, 5) for one in _NEEDED)
+    return can_walk(folder, account) and all(
+        can_use(folder / program, account, 5) for program in _NEEDED
+    )
 
 
 def _copy(package: Path, copy: Path) -> None:

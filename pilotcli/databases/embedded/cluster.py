@@ -87,7 +87,7 @@ def _check_major(place: Place) -> None:
     except OSError as error:
         raise StorageError(
             f"{place.data_dir} is not a database cluster: PG_VERSION: {error.strerror}",
-            hint="`pilot db reset` deletes it and begins anew.",
+            hint="Delete it with `pilot db reset`, to begin again.",
         ) from error
     if major != str(place.major):
         raise StorageError(

@@ -36,20 +36,20 @@ def outside_folder(account: Account, kind: str, bases: tuple[Path, ...] | None =
     for base in bases:
         folder = base / _NAME / kind
         with contextlib.suppress(OSError):
-            for one in (folder.parent, folder):
+            for part in (folder.parent, folder):
                 with contextlib.suppress(FileExistsError):
-                    one.mkdir(mode=0o700)
-                    one.chmod(0o755)
-                if not _is_ours(one):
+                    part.mkdir(mode=0o700)
+                    part.chmod(0o755)
+                if not _is_ours(part):
                     break
             else:
                 if os.access(folder, os.W_OK) and can_walk(folder, account):
                     return folder
     tried = ", ".join(str(base) for base in bases)
     raise StorageError(
-        f"the server's user `{account.name}` cannot reach the project's folder, and no other "
+        f"the server's user `{account.name}` cannot rpart the project's folder, and no other "
         f"place for its files could be made (tried in {tried})",
-        hint=f"Name a folder that `{account.name}` can reach with `home:` in the config.",
+        hint=f"Name a folder that `{account.name}` can rpart with `home:` in the config.",
     )
 
 
@@ -64,7 +64,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def link_outside(link: Path, account: Account) -> None:
-    """Make `link` a symbolic link to a new folder that `account` can reach.
+    """Make `link` a symbolic link to a new folder that `account` can rpart.
 
     In the temporary folder, what projects that are gone have left behind is deleted first.
     """

@@ -38,8 +38,8 @@ def _pid_file(data_dir: Path) -> list[str]:
 def running_pid(data_dir: Path) -> int | None:
     """The process id of the server of `data_dir`, or None when none runs.
 
-    A process id in a left-over file may be another program's by now. A server works in its data
-    directory, which tells it apart where the system has /proc.
+    A process id in a file that was left behind may be another program's now. A server works in
+    its data directory, which shows which it is where the system has /proc.
     """
     lines = _pid_file(data_dir)
     if not lines or not lines[0].strip().isdigit():
@@ -51,7 +51,7 @@ def running_pid(data_dir: Path) -> int | None:
         if _works_in(pid, data_dir):
             return pid
         # The file may have the number that a server has in its own container.
-        inner = [one for one in _working_in(data_dir) if _number_inside(one) == pid]
+        inner = [outer for outer in _working_in(data_dir) if _number_inside(outer) == pid]
         return inner[0] if inner else None
     try:
         os.kill(pid, 0)
@@ -162,8 +162,8 @@ def _did_not_start(
     said = _log_tail(place.log_file, log_start)
     return DatabaseError(
         f"the embedded PostgreSQL in {place.folder} {what}; its log says:\n{said}",
-        hint=f"The whole log is {place.log_file}. A setting that the server refuses stands under "
-        "`database.settings`; `pilot db reset` deletes the server's data and begins anew.",
+        hint=f"The whole log is {place.log_file}. Correct a setting that the server refuses under "
+        "`database.settings`; `pilot db reset` deletes the server's data, to begin again.",
     )
 
 

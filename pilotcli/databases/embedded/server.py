@@ -51,8 +51,8 @@ class _Share:
 class EmbeddedServer:
     """A running embedded server, and this process's claim to it; implements `ServerControl`.
 
-    `acquire` makes one; `release` gives it back. It runs for as long as any process holds it, or
-    until `pilot db stop` when `pilot db start` has pinned it.
+    `acquire` makes one; `release` gives it back. The server runs for as long as a
+    process holds it, or until `pilot db stop` when `pilot db start` has pinned it.
     """
 
     def __init__(self, share: _Share, state: State, binaries: Binaries) -> None:
@@ -73,9 +73,9 @@ class EmbeddedServer:
     ) -> EmbeddedServer:
         """The server under `home`; created and started when it does not run.
 
-        `on_step` hears what takes a while, in words. `settings` are the server's; a server that
-        runs with others is started anew, unless somebody else uses it. `mend` gets the data
-        directory whenever the server is about to be started, to bring its files into order.
+        `on_step` gets a line about each step that takes a while. `settings` are the server's; a
+        server that runs with others is restarted, unless somebody else uses it. `mend` gets the
+        data directory whenever the server is about to be started, to bring its files into order.
 
         Raises `UsageError` for a `postgres_bin` that does not work, `StorageError` for a folder
         that does not, and `DatabaseError` when the server does not start.
@@ -211,7 +211,7 @@ class EmbeddedServer:
         start(self.place, readable_for(self._binaries, account), account)
 
     def release(self) -> None:
-        """Give the server back; the last one out stops it. Safe to call twice."""
+        """Give the server back; the last user stops it. Safe to call twice."""
         with _guard:
             if self._released or self._share.pid != os.getpid():
                 return

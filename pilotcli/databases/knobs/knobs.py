@@ -112,7 +112,7 @@ class Knobs:
     def backup(self) -> None:
         """Make what the knobs are now that to which `recover` returns."""
         with self._guard:
-            self._backup = max((one.change_id for one in self._changes.settings()), default=0)
+            self._backup = max((change.change_id for change in self._changes.settings()), default=0)
 
     def recover(self) -> None:
         """Undo the changes of knobs since `backup`, or all of this target's.
@@ -212,7 +212,7 @@ class Knobs:
             if self._control is not None and not self._control.is_running():
                 self._control.start(self._mended(changes))
             outcomes = work()
-            if any(one.change.kind == "setting" for one in outcomes):
+            if any(outcome.change.kind == "setting" for outcome in outcomes):
                 ends = at_end and self._control is not None and self._control.ends_with_this()
                 self._put_back_in_force(may_restart=not ends)
                 if not ends:
@@ -314,7 +314,7 @@ class Knobs:
         except DatabaseError as error:
             if not suspects or not self._comes_up():
                 raise
-            shown = ", ".join(f"{one.name} = {one.detail['new']}" for one in suspects)
+            shown = ", ".join(f"{change.name} = {change.detail['new']}" for change in suspects)
             raise SteeringError(
                 f"the server does not start with {shown}; it runs with the old values again.\n"
                 f"{error.message}"
@@ -331,7 +331,7 @@ class Knobs:
 
         def mend(data_dir: Path) -> None:
             wanted = self._changes.settings(unproven=True) if changes is None else changes
-            settings = [one for one in wanted if one.kind == "setting"]
+            settings = [change for change in wanted if change.kind == "setting"]
             outcomes = self._changes.undo_settings(FileAutoConf(data_dir), settings)
             self._changes.settled(outcomes)
 
@@ -341,8 +341,8 @@ class Knobs:
         self, changes: Sequence[Change], restart: bool, session: PostgresSession
     ) -> None:
         """Undo what `set` has written and could not put in force."""
-        pending = {one.change_id for one in self._changes.settings()}
-        still = [one for one in changes if one.change_id in pending]
+        pending = {change.change_id for change in self._changes.settings()}
+        still = [change for change in changes if change.change_id in pending]
         if not still:
             return
         if not restart:

@@ -1,8 +1,8 @@
 """Opens connections to PostgreSQL, and says in plain words why one could not be opened.
 
 libpq reports a failed connection as text alone, without an SQLSTATE. Its own, English wording is
-looked at for what happens on this side (PostgreSQL manual 32.1); what the server says is looked
-at last, and where its language is another one, its words are passed on.
+searched for what happens on this side (PostgreSQL manual 32.1). What the server says comes
+last, and where the server speaks another language, its words are passed on.
 """
 
 from __future__ import annotations
@@ -141,10 +141,10 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
 
 
 def _keep_secret(server: Server, *passwords: str | None) -> None:
-    """Show `passwords` nowhere, unless they stand in the open as well: a role `postgres` with the
+    """Show `passwords` nowhere, unless they are shown anyway: a role `postgres` with the
     password `postgres`."""
     named = " ".join(value for key, value in server.params.items() if "password" not in key)
-    keep_secret(one for one in passwords if one and one not in named)
+    keep_secret(password for password in passwords if password and password not in named)
 
 
 _opened: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -154,7 +154,7 @@ _opened_guard = threading.Lock()
 def backends_of_this_process() -> set[int]:
     """The process ids of the servers' ends of all connections that `connect` has opened."""
     with _opened_guard:
-        return {one.info.backend_pid for one in _opened if not one.closed}
+        return {connection.info.backend_pid for connection in _opened if not connection.closed}
 
 
 _NOTICED = {
@@ -199,7 +199,7 @@ def _set(connection: Connection, settings: Mapping[str, str]) -> None:
         raise UsageError(
             f"the server refuses the setting {key} = {value}: "
             f"{error.diag.message_primary or str(error).strip()}",
-            hint="Settings of a session stand under `database.session`.",
+            hint="Correct it under `database.session`.",
         ) from None
 
 
@@ -228,9 +228,9 @@ def list_databases(server: Server) -> list[str] | None:
 
 def close_names(name: str, names: list[str]) -> str:
     """A sentence that names the databases most like `name`, or all of few."""
-    own = [one for one in names if not one.startswith("template")]
+    own = [other for other in names if not other.startswith("template")]
     near = difflib.get_close_matches(name, own, n=3) or own[:8]
-    return f"There are: {', '.join(near)}." if near else "There is no other one."
+    return f"There are: {', '.join(near)}." if near else "There is no other."
 
 
 _NO_ANSWER = (
@@ -254,11 +254,11 @@ def _explained(server: Server, error: Exception) -> DatabaseError:
     if "definition of service" in text or "service file" in text:
         return DatabaseError(
             f"the connection service is unknown: {reason}",
-            hint="Services stand in ~/.pg_service.conf or in the file that PGSERVICEFILE names.",
+            hint="Add it to ~/.pg_service.conf or to the file that PGSERVICEFILE names.",
         )
     # A server that answers may have the same words for something else: a library that is missing.
-    if "FATAL:" not in text and any(one in text for one in _NO_ANSWER):
-        named = next(one for one in _NO_ANSWER if one in text)
+    if "FATAL:" not in text and any(phrase in text for phrase in _NO_ANSWER):
+        named = next(phrase for phrase in _NO_ANSWER if phrase in text)
         return DatabaseError(
             f"{at} does not answer: {named}",
             hint=server.start_hint or "Check host and port, and that the server runs.",
@@ -309,7 +309,7 @@ _FORGIVEN_OIDS = (
     *(1182, 1115, 1185, 1187),  # arrays of them
     *(114, 3802, 199, 3807),  # json, jsonb and their arrays
 )
-"""Types of which PostgreSQL has values that Python's types cannot hold: the year 294276 or 44 BC,
+"""Types with values that Python's types cannot hold: the year 294276 or 44 BC,
 an interval of a million years, an integer of 5,000 digits (src/include/catalog/pg_type.dat).
 Ranges read their bounds through these."""
 

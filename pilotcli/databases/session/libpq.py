@@ -65,7 +65,7 @@ class Line:
         self._cancel = None
         if self._library is not None:
             self._cancel = self._library.PQgetCancel(connection.pgconn_ptr)
-        # A number of its own for the same socket: the connection's may be another file's by then.
+        # A number of its own for the same socket: the connection's may later be another file's.
         self._socket = os.dup(connection.fileno())
 
     def cancel(self) -> None:
@@ -79,7 +79,7 @@ class Line:
         )
 
     def cut(self) -> None:
-        """Shut the socket: whoever waits for the server is told that the connection is lost."""
+        """Shut the socket: whoever waits for the server gets the error of a lost connection."""
         with contextlib.suppress(OSError):
             shared = socket.socket(fileno=os.dup(self._socket))
             try:

@@ -172,8 +172,8 @@ class PostgresSession:
 
     @property
     def was_hung_up(self) -> bool:
-        """Whether the server has ended the connection while nothing ran in it: what it says of that
-        waits to be read, or nothing more will come. Of an encrypted one nobody can tell."""
+        """Whether the server has ended the connection while nothing ran in it: its message about
+        that waits to be read, or nothing more will come. Not to be known where it is encrypted."""
         if self.closed:
             return True
         poll = select.poll()

@@ -94,7 +94,7 @@ class _Failure(psycopg2.Error):
 
 
 class _Cursor:
-    """What `PostgresSession` uses of a cursor. Of several statements, the last one's result."""
+    """What `PostgresSession` uses of a cursor. It has the result of the last statement sent."""
 
     def __init__(self, connection: Any, libpq: Any, max_rows: int) -> None:
         self._connection = connection
@@ -156,7 +156,7 @@ class _Cursor:
         elif status != _EMPTY:
             fields = (_STATE, _PRIMARY, _DETAIL, _HINT)
             code, message, detail, hint = (
-                _text(libpq.PQresultErrorField(taken, ord(one))) for one in fields
+                _text(libpq.PQresultErrorField(taken, ord(field))) for field in fields
             )
             return self._lost() if message is None else _Failure(code, message, detail, hint)
         return None
