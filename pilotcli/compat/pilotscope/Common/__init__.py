@@ -1,3 +1,1 @@
 """`pilotscope.Common`: names as in PilotScope."""
-
-from __future__ import annotations

@@ -44,33 +44,21 @@ class SparkSQLTypeEnum(PilotEnum):
     Float = "FloatType"
 
 
-class _Refused:
+class SparkSQLController:
+    """Refused: raises `CapabilityError` when it is made, as all classes below."""
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         _refuse()
 
 
-class SparkSQLController(_Refused):
-    """Refused: raises `CapabilityError` when it is made, as all others here."""
-
-
-class SparkEngine(_Refused):
-    """A session and its data source."""
-
-
-class SparkIO(_Refused):
-    """A data source."""
-
-
-class SparkTable(_Refused):
-    """A table."""
-
-
-class SparkColumn(_Refused):
-    """A column."""
+SparkEngine = SparkSQLController
+SparkIO = SparkSQLController
+SparkTable = SparkSQLController
+SparkColumn = SparkSQLController
 
 
 def sparkSessionFromConfig(spark_config: SparkConfig) -> NoReturn:
-    """Refused likewise."""
+    """Refused: raises `CapabilityError`."""
     _refuse()
 
 

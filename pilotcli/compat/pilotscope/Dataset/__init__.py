@@ -1,3 +1,1 @@
 """`pilotscope.Dataset`: names as in PilotScope."""
-
-from __future__ import annotations

@@ -1,3 +1,1 @@
 """`pilotscope.Exception`: names as in PilotScope."""
-
-from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Pull handlers: what is to be known of a query, as objects.
+"""Pull handlers: each stands for one thing to be known about a query.
 
-pilot pulls through the interactor and the scheduler, which know by the server how each is done;
-these say which one is meant, and what column of a row it becomes.
+The interactor and the scheduler do the pulling. A handler says what is pulled, and in which column
+of a row it is stored.
 """
 
 from __future__ import annotations
@@ -27,10 +27,16 @@ __all__ = [
 
 
 class BasePullHandler(BaseAnchorHandler):
-    """The base of pull handlers. `column` is the field of `PilotTransData`, and the column of a
-    row unless `stored_as` is another name for that."""
+    """The base of pull handlers.
+
+    `column` is the field of `PilotTransData`, and the column of a row unless `stored_as` names
+    another. `question` is the controller's method that answers, which takes the query where
+    `asks_about_query`.
+    """
 
     column: ClassVar[str | None] = None
+    question: ClassVar[str | None] = None
+    asks_about_query: ClassVar[bool] = True
     stored_as: ClassVar[str | None] = None
     fetch_method = FetchMethod.OUTER
     """Whether the query itself brings it (`INNER`) or a controller can be asked apart."""
@@ -50,14 +56,13 @@ class BasePullHandler(BaseAnchorHandler):
         """
         if self.fetch_method is not FetchMethod.OUTER or self.column is None:
             return
-        found = self.asked(db_controller, sql, pilot_comment)
+        found = None
+        if self.question is not None:
+            arguments = (sql, pilot_comment) if self.asks_about_query else ()
+            found = getattr(db_controller, self.question)(*arguments)
         for data in (anchor_data, fill_data):
             if data is not None:
                 setattr(data, self.column, found)
-
-    def asked(self, db_controller: Any, sql: str, comment: str) -> Any:
-        """What the controller says."""
-        return None
 
     def prepare_data_for_writing(
         self, column_2_value: dict[str, Any], data: PilotTransData
@@ -78,14 +83,11 @@ class RecordPullHandler(BasePullHandler):
 
 
 class LogicalPlanPullHandler(BasePullHandler):
-    """The logical plan, which a PostgreSQL does not tell: the physical one stands for it."""
+    """The logical plan. PostgreSQL shows none: the physical plan takes its place."""
 
     anchor = AnchorEnum.LOGICAL_PLAN_PULL_ANCHOR
     column = "logical_plan"
-
-    def asked(self, db_controller: Any, sql: str, comment: str) -> Any:
-        """The plan, a dict with the key `Plan`."""
-        return db_controller.explain_logical_plan(sql, comment)
+    question = "explain_logical_plan"
 
 
 class PhysicalPlanPullHandler(BasePullHandler):
@@ -93,10 +95,7 @@ class PhysicalPlanPullHandler(BasePullHandler):
 
     anchor = AnchorEnum.PHYSICAL_PLAN_PULL_ANCHOR
     column = "physical_plan"
-
-    def asked(self, db_controller: Any, sql: str, comment: str) -> Any:
-        """The plan, a dict with the key `Plan`."""
-        return db_controller.explain_physical_plan(sql, comment)
+    question = "explain_physical_plan"
 
 
 class BuffercachePullHandler(BasePullHandler):
@@ -104,10 +103,8 @@ class BuffercachePullHandler(BasePullHandler):
 
     anchor = AnchorEnum.BUFFERCACHE_PULL_ANCHOR
     column = "buffercache"
-
-    def asked(self, db_controller: Any, sql: str, comment: str) -> Any:
-        """Relation to number of blocks."""
-        return db_controller.get_buffercache()
+    question = "get_buffercache"
+    asks_about_query = False
 
 
 class EstimatedCostPullHandler(BasePullHandler):
@@ -115,10 +112,7 @@ class EstimatedCostPullHandler(BasePullHandler):
 
     anchor = AnchorEnum.ESTIMATED_COST_PULL_ANCHOR
     column = "estimated_cost"
-
-    def asked(self, db_controller: Any, sql: str, comment: str) -> Any:
-        """The cost in the planner's units."""
-        return db_controller.get_estimated_cost(sql, comment)
+    question = "get_estimated_cost"
 
 
 class ExecutionTimePullHandler(BasePullHandler):

@@ -7,7 +7,7 @@ is not derived from pushes what it was made with.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pilotcli.common.errors import CapabilityError
 from pilotcli.common.records import Index
@@ -36,11 +36,14 @@ class BasePushHandler(BaseAnchorHandler, own.BasePushHandler):
     scheduler = "pilotcli.compat.pilotscope.PilotScheduler:PilotScheduler"
     trigger_level = PushHandlerTriggerLevelEnum.QUERY
     have_been_triggered = False
-    """Whether one for the whole workload has been asked."""
+    """Whether a handler for the whole workload was called."""
+    given: ClassVar[str] = ""
+    """The attribute with what the handler was made with."""
 
     def acquire_injected_data(self, sql: str) -> Any:
-        """What to push for `sql`; None for nothing. Drivers override this."""
-        return None
+        """What to push for `sql`; None for nothing. Drivers override this; else it is what the
+        handler was made with."""
+        return getattr(self, self.given) if self.given else None
 
     def exec_commands_before_sql(self, db_controller: Any) -> None:
         """Refused: pilot itself carries out what is pushed. Raises `CapabilityError`."""
@@ -58,6 +61,7 @@ class CardPushHandler(BasePushHandler, own.CardPushHandler):
     """
 
     anchor = AnchorEnum.CARD_PUSH_ANCHOR
+    given = "subquery_2_card"
 
     def __init__(
         self,
@@ -68,10 +72,6 @@ class CardPushHandler(BasePushHandler, own.CardPushHandler):
         super().__init__(config)
         self.subquery_2_card = subquery_2_card
         self.enable_parameterized_subquery = enable_parameterized_subquery
-
-    def acquire_injected_data(self, sql: str) -> Any:
-        """Sub-plan query to rows; `subquery_2_card` unless a driver overrides this."""
-        return self.subquery_2_card
 
     def put(self, data: Mapping[str, Any] | None, pushes: Pushes) -> None:
         """See `Pushes.add_cards`."""
@@ -84,14 +84,11 @@ class HintPushHandler(BasePushHandler, own.HintPushHandler):
     """pilot's own."""
 
     anchor = AnchorEnum.HINT_PUSH_ANCHOR
+    given = "key_2_value_for_hint"
 
     def __init__(self, config: Any, key_2_value_for_hint: Mapping[str, Any] | None = None) -> None:
         super().__init__(config)
         self.key_2_value_for_hint = key_2_value_for_hint
-
-    def acquire_injected_data(self, sql: str) -> Any:
-        """Setting to value; `key_2_value_for_hint` unless a driver overrides this."""
-        return self.key_2_value_for_hint
 
 
 class CommentPushHandler(BasePushHandler, own.CommentPushHandler):
@@ -126,21 +123,19 @@ class KnobPushHandler(BasePushHandler, own.KnobPushHandler):
     """pilot's own."""
 
     anchor = AnchorEnum.KNOB_PUSH_ANCHOR
+    given = "key_2_value_for_knob"
     trigger_level = PushHandlerTriggerLevelEnum.WORKLOAD
 
     def __init__(self, config: Any, key_2_value_for_knob: Mapping[str, Any] | None = None) -> None:
         super().__init__(config)
         self.key_2_value_for_knob = key_2_value_for_knob
 
-    def acquire_injected_data(self, sql: str) -> Any:
-        """Knob to value; `key_2_value_for_knob` unless a driver overrides this."""
-        return self.key_2_value_for_knob
-
 
 class IndexPushHandler(BasePushHandler, own.IndexPushHandler):
     """pilot's own. As in PilotScope, the other indexes go unless `drop_other` is False."""
 
     anchor = AnchorEnum.INDEX_PUSH_ANCHOR
+    given = "indexes"
     trigger_level = PushHandlerTriggerLevelEnum.WORKLOAD
     trigger_type = PushHandlerTriggerLevelEnum.WORKLOAD
 
@@ -150,10 +145,6 @@ class IndexPushHandler(BasePushHandler, own.IndexPushHandler):
         super().__init__(config)
         self.indexes = indexes
         self.drop_other = drop_other
-
-    def acquire_injected_data(self, sql: str) -> Any:
-        """A list of `Index`; `indexes` unless a driver overrides this."""
-        return self.indexes
 
 
 def _rows(value: Any) -> Any:

@@ -13,26 +13,9 @@ __all__ = [
     "PostgreSQLSubQueryCardPullHandler",
 ]
 
-
-class PostgreSQLRecordPullHandler(base.RecordPullHandler):
-    """The rows of a query."""
-
-
-class PostgreSQLPhysicalPlanPullHandler(base.PhysicalPlanPullHandler):
-    """The plan."""
-
-
-class PostgreSQLEstimatedCostPullHandler(base.EstimatedCostPullHandler):
-    """The planner's cost."""
-
-
-class PostgreSQLBuffercachePullHandler(base.BuffercachePullHandler):
-    """The cached blocks of each relation."""
-
-
-class PostgreSQLExecutionTimePullHandler(base.ExecutionTimePullHandler):
-    """The time that the query took."""
-
-
-class PostgreSQLSubQueryCardPullHandler(base.SubQueryCardPullHandler):
-    """The planner's rows for each sub-plan query."""
+PostgreSQLRecordPullHandler = base.RecordPullHandler
+PostgreSQLPhysicalPlanPullHandler = base.PhysicalPlanPullHandler
+PostgreSQLEstimatedCostPullHandler = base.EstimatedCostPullHandler
+PostgreSQLBuffercachePullHandler = base.BuffercachePullHandler
+PostgreSQLExecutionTimePullHandler = base.ExecutionTimePullHandler
+PostgreSQLSubQueryCardPullHandler = base.SubQueryCardPullHandler

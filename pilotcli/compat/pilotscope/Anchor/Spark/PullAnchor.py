@@ -19,7 +19,7 @@ __all__ = [
 
 
 class SparkAnchorMixin:
-    """Refused, with all that derive from it: raises `CapabilityError`."""
+    """Refused, as all handlers here: raises `CapabilityError` when it is made."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         raise CapabilityError(
@@ -28,29 +28,10 @@ class SparkAnchorMixin:
         )
 
 
-class SparkRecordPullAnchorHandler(SparkAnchorMixin):
-    """The rows of a query."""
-
-
-class SparkLogicalPlanPullHandler(SparkAnchorMixin):
-    """The logical plan."""
-
-
-class SparkPhysicalPlanPullHandler(SparkAnchorMixin):
-    """The physical plan."""
-
-
-class SparkEstimatedCostPullHandler(SparkAnchorMixin):
-    """The planner's cost."""
-
-
-class SparkBuffercachePullHandler(SparkAnchorMixin):
-    """The cached blocks of each relation."""
-
-
-class SparkExecutionTimePullHandler(SparkAnchorMixin):
-    """The time that the query took."""
-
-
-class SparkSubQueryCardPullHandler(SparkAnchorMixin):
-    """The planner's rows for each sub-plan query."""
+SparkRecordPullAnchorHandler = SparkAnchorMixin
+SparkLogicalPlanPullHandler = SparkAnchorMixin
+SparkPhysicalPlanPullHandler = SparkAnchorMixin
+SparkEstimatedCostPullHandler = SparkAnchorMixin
+SparkBuffercachePullHandler = SparkAnchorMixin
+SparkExecutionTimePullHandler = SparkAnchorMixin
+SparkSubQueryCardPullHandler = SparkAnchorMixin
