@@ -105,7 +105,7 @@ def _built(config: RunConfig) -> tuple[Registered, ...]:
         config_class = plugins.scheduler().config_class
         pilot_config = config_class.from_run_config(config, embedded=embedded)
         built = plugins.build_events(pilot_config, plugins.build_models())
-    return tuple(Registered(one.spec.name, one.event, kind_of(one.event)) for one in built)
+    return tuple(Registered(event.spec.name, event.event, kind_of(event.event)) for event in built)
 
 
 def _source(cls: type) -> str | None:

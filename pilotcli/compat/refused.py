@@ -8,9 +8,9 @@ __all__ = ["Refused"]
 
 
 class Refused:
-    """Stands for an attribute: to read it from an object raises `CapabilityError`, which says why.
+    """An attribute that is refused: reading it from an object raises `CapabilityError`.
 
-    A driver may set it nevertheless; then it is the driver's own.
+    A driver may still set it; then it is the driver's own.
     """
 
     def __init__(self, message: str, hint: str) -> None:

@@ -28,8 +28,8 @@ def _module() -> Any:
 
 
 def engine_of(controller: PostgreSQLController, *, echo: bool) -> Any:
-    """An engine on the controller's database, in autocommit mode. Each of its connections is one of
-    its own, apart from the controller's sessions, with the same time-out."""
+    """An engine on the controller's database, in autocommit mode. Each of its connections is
+    apart from the controller's sessions, with the same time-out."""
     module = _module()
 
     def connection() -> Any:

@@ -149,8 +149,8 @@ class SparkConfig(PilotConfig):
         """
         if datasource_type is not SparkSQLDataSourceEnum.POSTGRESQL:
             raise NotImplementedError(f"there is no data source {datasource_type!r}")
-        told = [datasource_conn_info[key] for key in ("host", "db", "user", "pwd")]
-        self.use_postgresql_datasource(datasource_type, *told)
+        values = [datasource_conn_info[key] for key in ("host", "db", "user", "pwd")]
+        self.use_postgresql_datasource(datasource_type, *values)
         self.jdbc = datasource_conn_info.get("jdbc") or self.jdbc
         return self
 

@@ -51,7 +51,7 @@ class PilotScheduler(_Own):
     @property
     def events(self) -> list[Event]:
         """The events that are registered, in their order."""
-        return [one.event for one in self.event_runner.events]
+        return [registered.event for registered in self.event_runner.events]
 
     @property
     def table_name_for_store_data(self) -> str | None:
@@ -63,8 +63,8 @@ class PilotScheduler(_Own):
         return PostgreSQLController(self.config, target=self.target)
 
     def execute(self, sql: str) -> Records | None:  # type: ignore[override]
-        """Run a query with all that is registered; its rows as a DataFrame, which is made when it
-        is looked at."""
+        """Run a query with all that is registered; its rows as a DataFrame, made when it is
+        first used."""
         try:
             return Records(self.run(sql))
         except QueryTimeout as error:
@@ -77,7 +77,7 @@ class PilotScheduler(_Own):
         Raises `RuntimeError` for two of one class.
         """
         listed = list(handlers) if isinstance(handlers, (list, tuple)) else [handlers]
-        if len({type(one) for one in listed}) != len(listed):
+        if len({type(handler) for handler in listed}) != len(listed):
             raise RuntimeError("two handlers of one class cannot be registered")
         super().register_custom_handlers(listed)
         self.user_tasks += listed

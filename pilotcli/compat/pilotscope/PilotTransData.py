@@ -16,7 +16,7 @@ class PilotTransData(records.PilotTransData):
     """pilot's own, to which drivers may add further attributes.
 
     `parser_time`, `http_time`, `anchor_names` and `anchor_times` are about PilotScope's patched
-    server and stay empty; a PostgreSQL tells no `logical_plan`.
+    server and stay empty; PostgreSQL shows no `logical_plan`.
     """
 
     logical_plan: dict[str, Any] | None = None
@@ -29,22 +29,22 @@ class PilotTransData(records.PilotTransData):
     @classmethod
     def of(cls, data: records.PilotTransData) -> PilotTransData:
         """`data`, in this class."""
-        return cls(**{one.name: getattr(data, one.name) for one in fields(data)})
+        return cls(**{field.name: getattr(data, field.name) for field in fields(data)})
 
     @classmethod
     def parse_2_instance(cls, target_json: Any, sql: str) -> PilotTransData:
         """The data of a JSON object, or its text, about `sql`; keys that are no attributes are
-        passed over, numbers become floats, and `subquery` and `card` become `subquery_2_card`."""
-        told = json.loads(target_json) if isinstance(target_json, str) else target_json
+        skipped, numbers become floats, and `subquery` and `card` become `subquery_2_card`."""
+        given = json.loads(target_json) if isinstance(target_json, str) else target_json
         data = cls(sql=sql)
-        known = {one.name for one in fields(cls)} - {"sql"}
-        for key, value in told.items():
+        known = {field.name for field in fields(cls)} - {"sql"}
+        for key, value in given.items():
             if key in known:
                 is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
                 setattr(data, key, float(value) if is_number else value)
-        if "subquery" in told and "card" in told:
-            cards = map(float, told["card"])
-            data.subquery_2_card = dict(zip(told["subquery"], cards, strict=True))
+        if "subquery" in given and "card" in given:
+            cards = map(float, given["card"])
+            data.subquery_2_card = dict(zip(given["subquery"], cards, strict=True))
         return data
 
     def add_property(self, key: str, value: Any) -> None:

@@ -1,6 +1,6 @@
-"""Rows that become a DataFrame when they are looked at.
+"""Rows that become a DataFrame when they are first used.
 
-To make a DataFrame takes five times as long as a cheap query, and most scripts only run theirs.
+Making a DataFrame takes five times as long as a cheap query, and most scripts ignore the rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Records"]
 
 
 class Records:
-    """Stands in for the DataFrame of a result; counts as one for `isinstance`."""
+    """Takes the place of a result's DataFrame; `isinstance` says that it is one."""
 
     __slots__ = ("_frame", "_rows")
 

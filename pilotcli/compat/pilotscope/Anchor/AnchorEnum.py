@@ -30,7 +30,7 @@ class AnchorEnum(PilotEnum):
 
     @staticmethod
     def to_anchor_enum(anchor_name: str) -> AnchorEnum:
-        """The one of that name. Raises `UsageError` where there is none."""
+        """The anchor of that name. Raises `UsageError` where there is none."""
         try:
             return AnchorEnum[anchor_name]
         except KeyError:

@@ -32,8 +32,8 @@ class Cache:
         return self.name
 
     def get_identifier(self) -> Any:
-        """What the value belongs to, as JSON can hold it: one that was saved under another is not
-        read."""
+        """What the value belongs to, as JSON can hold it. A value that was saved under another
+        identifier is not read."""
         return ""
 
     def exist(self) -> bool:

@@ -31,8 +31,8 @@ class Drawer:
                 "Drawer needs matplotlib", hint="Install it: pip install matplotlib"
             ) from None
         heights = [
-            float(one) if isinstance(one, (int, float)) else _mean(one)
-            for one in name_2_values.values()
+            float(value) if isinstance(value, (int, float)) else _mean(value)
+            for value in name_2_values.values()
         ]
         figure = Figure()
         axes = figure.subplots()
@@ -52,5 +52,5 @@ class Drawer:
 
 
 def _mean(values: Iterable[float]) -> float:
-    listed = [float(one) for one in values]
+    listed = [float(value) for value in values]
     return sum(listed) / len(listed) if listed else 0.0

@@ -14,7 +14,7 @@ class Index(_Own):
     """pilot's own; drivers may hang further attributes on it, sort them, and put them into sets.
 
     Those that PilotScope's what-if indexes get from HypoPG are there and stay None: pilot makes
-    such an index anew for each session, and finds it by its name.
+    such an index again for each session, and finds it by its name.
     """
 
     hypopg_oid: int | None = None
@@ -41,7 +41,7 @@ class Index(_Own):
     __str__ = __repr__
 
     def get_index_name(self) -> str:
-        """The name, or the one that PilotScope makes of the table and the columns."""
+        """The name, or the name that PilotScope makes of the table and the columns."""
         return self.index_name or "_".join((self.table, *self.columns, "idx"))
 
     def joined_column_names(self) -> str:

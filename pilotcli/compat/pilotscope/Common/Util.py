@@ -84,7 +84,7 @@ def pilotscope_exit(e: BaseException | None = None) -> None:
 def extract_handlers(handlers: Iterable[T], extract_pull_anchor: bool) -> list[T]:
     """The pull handlers among `handlers`, or the push handlers, in their order."""
     kind = _kind(extract_pull_anchor)
-    return [one for one in handlers if isinstance(one, kind)]
+    return [handler for handler in handlers if isinstance(handler, kind)]
 
 
 def extract_anchor_handlers(
@@ -92,7 +92,11 @@ def extract_anchor_handlers(
 ) -> dict[Any, T]:
     """The entries with pull handlers, or those with push handlers."""
     kind = _kind(is_fetch_anchor)
-    return {anchor: one for anchor, one in anchor_2_handlers.items() if isinstance(one, kind)}
+    return {
+        anchor: handler
+        for anchor, handler in anchor_2_handlers.items()
+        if isinstance(handler, kind)
+    }
 
 
 def _kind(is_pull: bool) -> type:
@@ -139,9 +143,9 @@ def plan_to_pg_hint(
     its relations as nested pairs, None without any."""
     hints: list[str] = []
     order = _hints_of(plan_obj, hints)
-    joins = tuple(f"{one}(" for one in _JOINS.values())
-    for one in hints:
-        (join_hint_list if one.startswith(joins) else scan_hint_list).append(one)
+    joins = tuple(f"{method}(" for method in _JOINS.values())
+    for hint in hints:
+        (join_hint_list if hint.startswith(joins) else scan_hint_list).append(hint)
     return order
 
 

@@ -29,10 +29,12 @@ class DotDrawer:
     def get_dot_str(self) -> str:
         """The graph in Graphviz's language, from top to bottom."""
         lines = ["digraph {", "  rankdir=TB"]
-        lines += [f"  {_quoted(one)} [label={_quoted(label)}]" for one, label in self.nodes.items()]
         lines += [
-            f"  {_quoted(one)} -> {_quoted(other)} [label={_quoted(label)}]"
-            for (one, other), label in self.edge.items()
+            f"  {_quoted(node)} [label={_quoted(label)}]" for node, label in self.nodes.items()
+        ]
+        lines += [
+            f"  {_quoted(start)} -> {_quoted(end)} [label={_quoted(label)}]"
+            for (start, end), label in self.edge.items()
         ]
         return "\n".join([*lines, "}"])
 
@@ -47,7 +49,7 @@ class PlanDotDrawer:
     def get_plan_dot_str(cls, plan: Mapping[str, Any] | str) -> str:
         """The plan as a graph, an edge from each node to the one that it feeds; `plan` is an object
         with the key `Plan`, or the text of one. The plan itself is left as it is."""
-        told: Any = json_str_to_json_obj(plan) if isinstance(plan, str) else plan
+        tree: Any = json_str_to_json_obj(plan) if isinstance(plan, str) else plan
         drawer, numbers = DotDrawer(), itertools.count(cls.dot_node_id)
 
         def add(node: Mapping[str, Any]) -> int:
@@ -59,7 +61,7 @@ class PlanDotDrawer:
                 drawer.add_edge(add(child), number, "")
             return number
 
-        add(told["Plan"])
+        add(tree["Plan"])
         return drawer.get_dot_str()
 
 

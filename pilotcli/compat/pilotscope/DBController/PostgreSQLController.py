@@ -56,13 +56,13 @@ class PostgreSQLController(_Own):
 
     @cached_property
     def metadata(self) -> Any:
-        """SQLAlchemy's collection of the tables that were asked for; likewise."""
+        """SQLAlchemy's collection of the tables that were asked for. Raises as `engine`."""
         return sqla.metadata()
 
     @property
     def simulate_index_visitor(self) -> SimulateIndexVisitor:
         """What-if indexes by themselves. Raises `CapabilityError` without `enable_simulate_index`,
-        since the methods would be about real ones."""
+        since the methods would change real ones."""
         return SimulateIndexVisitor(self)
 
     def get_sqla_table(self, table_name: str) -> Any:
@@ -129,16 +129,16 @@ class PostgreSQLController(_Own):
     def drop_index(self, index: Any) -> None:
         """Drop the index of this name where there is one."""
         known = self.get_existed_indexes(index.table)
-        if any(same_index(one, index) for one in known):
+        if any(same_index(existing, index) for existing in known):
             super().drop_index(index)
 
     def get_all_indexes(self) -> list[Any]:
         """As pilot's, in PilotScope's class."""
-        return [_as_theirs(one) for one in super().get_all_indexes()]
+        return [_as_theirs(index) for index in super().get_all_indexes()]
 
     def get_existed_indexes(self, table: str) -> list[Any]:
         """As pilot's, in PilotScope's class."""
-        return [_as_theirs(one) for one in super().get_existed_indexes(table)]
+        return [_as_theirs(index) for index in super().get_existed_indexes(table)]
 
     def get_existed_index(self, table: str) -> list[Any]:
         """The older name of `get_existed_indexes`."""
@@ -163,7 +163,7 @@ class PostgreSQLController(_Own):
             return plan_of(session.execute(self.get_explain_sql(sql, False, comment)))
 
     def explain_logical_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
-        """The same: a PostgreSQL tells no other plan."""
+        """The same: PostgreSQL shows no other plan."""
         return self.explain_physical_plan(sql, comment)
 
     def explain_execution_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
@@ -181,7 +181,7 @@ class PostgreSQLController(_Own):
 
     def get_table_column_name_all_schema(self, table_name: str) -> list[str]:
         """The names of a table's columns."""
-        return [str(one) for one in self.get_table_columns(table_name)]
+        return [str(column) for column in self.get_table_columns(table_name)]
 
     def get_relation_content(
         self, relation_names: str, fetch_column_name: bool = False

@@ -12,4 +12,4 @@ class HttpInteractorReceiver(InteractorReceiver):
 
 
 class RequestHandler(InteractorReceiver):
-    """Refused likewise: there is nothing to be heard."""
+    """Refused too: there is nothing to receive."""

@@ -130,9 +130,10 @@ def _with_texts(frame: pandas.DataFrame) -> pandas.DataFrame:
     import pandas
 
     for name in frame.columns:
-        if frame[name].map(lambda one: isinstance(one, (dict, list))).any():
+        if frame[name].map(lambda value: isinstance(value, (dict, list))).any():
             texts = [
-                json.dumps(one) if isinstance(one, (dict, list)) else one for one in frame[name]
+                json.dumps(value) if isinstance(value, (dict, list)) else value
+                for value in frame[name]
             ]
             # Not pandas' own kind for texts: drivers put what they have parsed into the column.
             frame[name] = pandas.Series(texts, index=frame.index, dtype=object)

@@ -70,15 +70,15 @@ class BaseDataset:
         return _statements(self._file(self.schema_file))
 
     def read_train_sql(self) -> list[str]:
-        """The training queries; likewise."""
+        """The training queries. Raises as `read_schema`."""
         return _statements(self._file(self.train_sql_file))
 
     def read_test_sql(self) -> list[str]:
-        """The test queries; likewise."""
+        """The test queries. Raises as `read_schema`."""
         return _statements(self._file(self.test_sql_file))
 
     def test_sql_fast(self) -> list[str]:
-        """The test queries that are soon done; likewise."""
+        """The test queries that end quickly. Raises as `read_schema`."""
         return _statements(self._file(self.fast_sql_file))
 
     def download(self) -> Path:
@@ -86,7 +86,7 @@ class BaseDataset:
 
         What is there already is kept. The archive's checksum is compared before anything in it is
         used. Raises `UsageError` for a data set that is published nowhere, and for an archive that
-        cannot be fetched or is another one.
+        cannot be fetched or is another.
         """
         folder = self._folder()
         what = type(self).__name__
@@ -171,7 +171,7 @@ def _unpack(archive: IO[bytes], path: Path, what: str) -> None:
     """Write the archive's first file to `path`, whole or not at all; its name there is nothing."""
     try:
         with tarfile.open(fileobj=archive) as files:
-            member = next((one for one in files if one.isfile()), None)
+            member = next((file for file in files if file.isfile()), None)
             source = None if member is None else files.extractfile(member)
             if source is None:
                 raise UsageError(f"the archive of {what} holds no file")

@@ -13,8 +13,8 @@ from pilotcli.compat.pilotscope.Anchor.PostgreSQL import PullAnhor
 __all__ = ["AnchorHandlerFactory"]
 
 _HANDLERS: dict[AnchorEnum, type[BaseAnchorHandler]] = {
-    one.anchor: one
-    for one in (
+    handler.anchor: handler
+    for handler in (
         *map(vars(PullAnhor).__getitem__, PullAnhor.__all__),
         pushes.CardPushHandler,
         pushes.CommentPushHandler,
@@ -36,6 +36,6 @@ class AnchorHandlerFactory:
         if anchor not in _HANDLERS:
             raise CapabilityError(
                 f"there is no handler for {anchor.name}",
-                hint=f"There are: {', '.join(sorted(one.name for one in _HANDLERS))}.",
+                hint=f"There are: {', '.join(sorted(anchor.name for anchor in _HANDLERS))}.",
             )
         return _HANDLERS[anchor](config)
