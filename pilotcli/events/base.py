@@ -6,6 +6,7 @@ events and the handling of failures are in `pilotcli.events.runner`; an event ne
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ class QueryFinishEvent(Event):
     def __init__(self, config: PilotConfig, interval_count: int = 1) -> None:
         """Raises `UsageError` for an `interval_count` that is not a whole number of 1 or more."""
         super().__init__(config)
-        self.interval_count = _checked_interval(interval_count, type(self).__name__)
+        self.interval_count = checked_interval(interval_count, f"{type(self).__name__}: ")
 
     @abstractmethod
     def process(self, db_controller: BaseDBController, data_manager: DataManager) -> Any:
@@ -236,14 +237,12 @@ def _save(pilot_model: PilotModel) -> Any:
         ) from exc
 
 
-def _checked_interval(value: int, event: str) -> int:
-    try:
-        interval = operator.index(value)
-    except TypeError:
-        interval = 0
-    if interval < 1 or isinstance(value, bool):
-        raise UsageError(
-            f"{event}: interval_count must be a whole number from 1 on, not {value!r}",
-            hint="An event fires after every interval_count finished queries.",
-        )
-    return interval
+def checked_interval(value: Any, prefix: str = "") -> int:
+    """Returns an `interval_count`; raises `UsageError` for a value that is none."""
+    with contextlib.suppress(TypeError):
+        if operator.index(value) >= 1 and not isinstance(value, bool):
+            return operator.index(value)
+    raise UsageError(
+        f"{prefix}interval_count must be a whole number from 1 on, not {value!r}",
+        hint="An event fires after every interval_count finished queries.",
+    )

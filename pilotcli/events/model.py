@@ -54,7 +54,7 @@ class Provenance:
 
 
 class CheckpointedModel(PilotModel):
-    """A model of which each save makes a new version under `.pilot/models/<model_name>/`.
+    """A model with versions: each save makes a new one under `.pilot/models/<model_name>/`.
 
     A subclass writes its model into a folder (`dump`) and reads it back (`restore`). pilot adds
     versions, checksums, atomic saves and rollback.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pilotcli.common.errors import PluginError, Problem
+from pilotcli.common.errors import PluginError, Problem, UsageError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.model import EventSpec, HandlerSpec, Mark, ModelSpec
 from pilotcli.config.tree import problem_at
-from pilotcli.events.base import Event, QueryFinishEvent
+from pilotcli.events.base import Event, QueryFinishEvent, checked_interval
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import kind_of
 from pilotcli.plugins.importing import load_object
@@ -101,15 +100,8 @@ def argument_problems(spec: Spec, cls: type[Any]) -> Iterator[Problem]:
         if not (parameter in spec.args or parameter in by_pilot) and signature.requires(parameter):
             hint = f"Give it under args: {{{parameter}: ...}}"
             yield problem(spec.mark, f"{name} needs the argument {parameter!r}", hint)
-    interval = spec.args.get("interval_count", 1)
-    if issubclass(cls, QueryFinishEvent) and not _is_count(interval):
-        message = f"interval_count must be a whole number from 1 on, not {interval!r}"
-        hint = "An event fires after every interval_count finished queries."
-        yield problem(spec.arg_marks.get("interval_count"), message, hint)
-
-
-def _is_count(value: Any) -> bool:
-    try:
-        return operator.index(value) >= 1 and not isinstance(value, bool)
-    except TypeError:
-        return False
+    if issubclass(cls, QueryFinishEvent):
+        try:
+            checked_interval(spec.args.get("interval_count", 1))
+        except UsageError as exc:
+            yield problem(spec.arg_marks.get("interval_count"), exc.message, exc.hint or "")

@@ -1,4 +1,4 @@
-"""How push and pull handlers reach the database, and what the database at hand can do.
+"""Push and pull: how handlers reach the database, and what a server can do for them.
 
 A scheduler without handlers and pulls sends every query unchanged. Otherwise `Steering` calls the
 handlers before each query, and the `SessionSteering` of a session makes one message for the server

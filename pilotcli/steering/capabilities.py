@@ -158,10 +158,9 @@ class Abilities:
     def missing(self, ability: str) -> CapabilityError:
         """Returns the error for something that this session cannot do."""
         why = self.planner_or_why
+        planner = (why.reason, why.remedy) if isinstance(why, Missing) else ("", "")
         reasons = {
-            "pushed cardinalities": (why.reason, why.remedy)
-            if isinstance(why, Missing)
-            else ("", ""),
+            "pushed cardinalities": planner,
             "hint comments": (
                 "pg_hint_plan does not work in this session",
                 "Install pg_hint_plan on the server, or push hints as settings.",
@@ -197,13 +196,11 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
 
     Extensions that a probe creates are dropped when the target is closed.
     """
-    session = able.session
-    planner = able.planner_or_why
-    module = isinstance(planner, Planner)
-    lacks = planner.reason if isinstance(planner, Missing) else ""
-    remedy = planner.remedy if isinstance(planner, Missing) else ""
+    session, planner = able.session, able.planner_or_why
+    missing = planner if isinstance(planner, Missing) else None
+    remedy = missing.remedy if missing else ""
     yield _hints(session)
-    if module:
+    if missing is None:
         yield Capability("plan and time", "full", "from the query's one execution: planner module")
     elif able.auto_explain:
         yield Capability("plan and time", "full", "from the query's one execution: auto_explain")
@@ -211,7 +208,7 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
         yield Capability(
             "plan and time", "coarse", "a second EXPLAIN; time from the client", remedy
         )
-    if module:
+    if missing is None:
         yield Capability("sub-plan cardinalities", "full", "from one planning: planner module")
         yield Capability("pushed cardinalities", "full", "relations and joins: planner module")
     else:
@@ -221,7 +218,7 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
         if able.hint_plan:
             yield Capability("pushed cardinalities", "coarse", "joins only: pg_hint_plan", remedy)
         else:
-            yield Capability("pushed cardinalities", "missing", lacks, remedy)
+            yield Capability("pushed cardinalities", "missing", missing.reason, remedy)
     if able.hint_plan:
         yield Capability("scan and join methods", "full", "pg_hint_plan")
         yield Capability("join order", "full", "pg_hint_plan")

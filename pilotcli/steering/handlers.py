@@ -68,7 +68,6 @@ class HintPushHandler(QueryPushHandler):
     """Planner settings for one query: `{"enable_nestloop": "off", "work_mem": "64MB"}`."""
 
     def put(self, data: Mapping[str, object] | None, pushes: Pushes) -> None:
-        """See `Pushes.add_hints`."""
         pushes.add_hints(data)
 
 
@@ -79,7 +78,6 @@ class CardPushHandler(QueryPushHandler):
     """
 
     def put(self, data: Mapping[str, float] | None, pushes: Pushes) -> None:
-        """See `Pushes.add_cards`."""
         pushes.add_cards(data)
 
 
@@ -87,7 +85,6 @@ class CommentPushHandler(QueryPushHandler):
     """A comment in front of one query, as text: usually pg_hint_plan's hints."""
 
     def put(self, data: str | None, pushes: Pushes) -> None:
-        """See `Pushes.add_comment`."""
         pushes.add_comment(data)
 
 
@@ -96,7 +93,6 @@ class ScanJoinMethodPushHandler(QueryPushHandler):
     such pairs."""
 
     def put(self, data: Method | Sequence[Method] | None, pushes: Pushes) -> None:
-        """See `Pushes.add_methods`."""
         pushes.add_methods(data)
 
 
@@ -104,7 +100,6 @@ class JoinOrderPushHandler(QueryPushHandler):
     """The order of a query's joins: `["p", "u", "c"]` joins p and u first, then c."""
 
     def put(self, data: Sequence[Any] | str | None, pushes: Pushes) -> None:
-        """See `Pushes.add_order`."""
         pushes.add_order(data)
 
 

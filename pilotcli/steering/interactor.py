@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -74,6 +73,9 @@ class PilotDataInteractor:
         self._steerers: WeakKeyDictionary[PostgresSession, SessionSteering] = WeakKeyDictionary()
         self._abilities: WeakKeyDictionary[PostgresSession, Abilities] = WeakKeyDictionary()
         self._guard = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
         self._pushes = Pushes()
         self._pulls = Pulls()
         self._records = False
@@ -201,12 +203,7 @@ class PilotDataInteractor:
     def __enter__(self) -> PilotDataInteractor:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     @property
@@ -221,13 +218,6 @@ class PilotDataInteractor:
             if abilities is None:
                 abilities = self._abilities[session] = Abilities(session, self.config)
         return abilities
-
-    def _forget(self) -> None:
-        self._pushes = Pushes()
-        self._pulls = Pulls()
-        self._records = False
-        self._knobs = {}
-        self._indexes = None
 
     def _push_for_all(self) -> None:
         """Apply the knobs and indexes, before the first query."""

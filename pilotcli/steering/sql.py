@@ -1,13 +1,15 @@
-"""SQL for settings: to set, show and restore them, with names and values quoted."""
+"""SQL for settings: to set, show and restore them; and the server's messages about a statement."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from pilotcli.common.errors import SteeringError
+from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["literal", "restore_settings", "set_all", "show_settings"]
+__all__ = ["literal", "own_notices", "restore_settings", "set_all", "show_settings"]
 
 _LISTS = frozenset({"search_path", "datestyle", "temp_tablespaces", "local_preload_libraries"})
 """Settings that are lists: SET takes their parts as separate values."""
@@ -72,6 +74,18 @@ def restore_settings(
             new = f"CASE coalesce({now}, '') WHEN {then} THEN {new} ELSE {now} END"
         calls.append(f"set_config({literal(name)}, {new}, {local})")
     return f"SELECT {', '.join(calls)}"
+
+
+@contextmanager
+def own_notices(session: PostgresSession) -> Iterator[list[str]]:
+    """Gives the caller a list of the server's messages, and keeps them from other readers."""
+    before = session.connection.notices
+    notices: list[str] = []
+    session.connection.notices = notices
+    try:
+        yield notices
+    finally:
+        session.connection.notices = before
 
 
 def _current(name: str) -> str:

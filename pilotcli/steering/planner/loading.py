@@ -7,8 +7,7 @@ import pwd
 import secrets
 import shlex
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.planner.building import build, find_built, find_pg_config, object_name
 from pilotcli.steering.planner.messages import parse_report
 from pilotcli.steering.planner.settings import rows_setting
+from pilotcli.steering.sql import literal, own_notices
 
 __all__ = ["Missing", "Planner", "load", "provide"]
 
@@ -45,7 +45,7 @@ class Planner:
     @property
     def statement(self) -> str | None:
         """The statement that loads it into another session of the same role and server."""
-        return None if self.library is None else f"LOAD {_literal(self.library)}"
+        return None if self.library is None else f"LOAD {literal(self.library)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def _copy_outside(library: Path, account: Account) -> Path:
 def _try(session: PostgresSession, library: str) -> QueryError | None:
     """Load `library`; returns the error if it is refused or does not work."""
     try:
-        session.execute(f"LOAD {_literal(library)}")
+        session.execute(f"LOAD {literal(library)}")
         if _works(session):
             return None
     except QueryError as error:
@@ -218,24 +218,8 @@ def _is_loaded(session: PostgresSession) -> bool:
 
 def _works(session: PostgresSession) -> bool:
     """Whether a pushed number appears in a plan, and is reported as applied."""
-    rows = _literal(rows_setting([(("pilot_probe",), _PROBE_ROWS)]))
-    with _notices(session) as notices:
+    rows = literal(rows_setting([(("pilot_probe",), _PROBE_ROWS)]))
+    with own_notices(session) as notices:
         plan = plan_of(session.execute(f"SET LOCAL pilot_planner.rows = {rows}; {_PROBE}"))
     shown: object = plan["Plan"]["Plan Rows"]
     return shown == _PROBE_ROWS and parse_report(notices).applied == (0,)
-
-
-@contextmanager
-def _notices(session: PostgresSession) -> Iterator[list[str]]:
-    """Keeps the server's messages for the caller alone."""
-    before = session.connection.notices
-    notices: list[str] = []
-    session.connection.notices = notices
-    try:
-        yield notices
-    finally:
-        session.connection.notices = before
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

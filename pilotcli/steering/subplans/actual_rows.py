@@ -30,8 +30,8 @@ _STRING = re.compile(r"'(?:[^']|'')*'")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A part of the plan: its relations (None: not told), whether workers divide its rows, and
-    the aliases that it names and has."""
+    """A part of the plan: its relations (None: unknown), whether workers divide its rows, and the
+    aliases that it uses and contains."""
 
     names: frozenset[str] | None
     divided: bool = False
@@ -40,31 +40,31 @@ class _Seen:
 
     @property
     def depends(self) -> bool:
-        """Whether it takes values from relations outside of it."""
+        """Whether it uses values of relations outside of it."""
         return bool(self.named - self.own)
 
 
 def observed_cardinalities(plan: dict[str, Any], graph: QueryGraph) -> dict[frozenset[str], float]:
-    """What an execution of the graph's query showed of its sub-plans' true cardinalities.
+    """Returns the true rows of sub-plans that an executed plan of the graph's query shows.
 
-    `plan` is what `EXPLAIN (ANALYZE, FORMAT JSON)` gives, or the planner module's report with
-    actual rows: a dict with the key `Plan`. Parts that did not run, or not to their end, under
-    LIMIT for one, are not in the result. Raises `NotAnalysable` for what is no such plan.
+    `plan` is a dict with the key `Plan`, as `EXPLAIN (ANALYZE, FORMAT JSON)` or the planner module
+    with actual rows gives it. Parts that did not run to their end, as under LIMIT, are left out.
+    Raises `NotAnalysable` for other values.
     """
     try:
         root = plan["Plan"]
         reader = _Reader(graph, _aliases(root, graph))
         reader.read(root, complete=True, report=True)
     except (
-        KeyError,
+        LookupError,
         TypeError,
         ValueError,
         AttributeError,
-        OverflowError,
+        ArithmeticError,
         RecursionError,
     ) as error:
         raise NotAnalysable(
-            f"this is no plan as EXPLAIN (ANALYZE, FORMAT JSON) gives it: {error!r:.200}"
+            f"this is not a plan of EXPLAIN (ANALYZE, FORMAT JSON): {error!r:.200}"
         ) from None
     return reader.found
 
@@ -76,7 +76,7 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _aliases(root: dict[str, Any], graph: QueryGraph) -> dict[str, str]:
-    """The relations' names by the aliases of the plan: EXPLAIN makes `p_1` of a second `p`."""
+    """Returns the relations' names by the plan's aliases: EXPLAIN calls a second `p` `p_1`."""
     shown = set(_scans(root))
     beside = set(_beside(root))
     blocks = [Counter(_alias(name) for name in block.names) for block in graph.blocks]
@@ -88,14 +88,14 @@ def _aliases(root: dict[str, Any], graph: QueryGraph) -> dict[str, str]:
             numbers = [at for at, name in enumerate(block.names) if _alias(name) == alias]
             expected = [alias, *(f"{alias}_{number}" for number in range(1, count))]
             found = [scan for scan in shown if alias in (scan, _parent(scan))]
-            # Others of that alias are of sub-queries that are no blocks of the graph.
+            # More aliases belong to sub-queries that are not blocks of the graph.
             if len(found) <= count and (count == 1 or sorted(found) == sorted(expected)):
                 aliases.update(zip(expected, (block.names[at] for at in numbers), strict=True))
     return aliases
 
 
 def _scans(node: dict[str, Any]) -> Iterator[str]:
-    """The aliases of all scans, without those of partitions."""
+    """Yields the aliases of all scans, without those of partitions."""
     if "Alias" in node:
         yield node["Alias"]
     for child in node.get("Plans", ()):
@@ -104,7 +104,7 @@ def _scans(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _beside(node: dict[str, Any], within: bool = False) -> Iterator[str]:
-    """The aliases in sub-queries that run beside the joins: they are no blocks of the graph."""
+    """Yields the aliases in sub-queries beside the joins, which are not blocks of the graph."""
     if within and "Alias" in node:
         yield node["Alias"]
         yield _parent(node["Alias"])
@@ -115,12 +115,12 @@ def _beside(node: dict[str, Any], within: bool = False) -> Iterator[str]:
 
 
 def _parent(alias: str) -> str:
-    """The alias of the relation whose partition, or the namesake of which, has `alias`."""
+    """Returns `alias` without the number of a partition or of a second relation."""
     return re.sub(r"_\d+\Z", "", alias)
 
 
 def _alias(name: str) -> str:
-    """The alias behind a relation's name: `p` of `p#2`."""
+    """Returns the alias in a relation's name: `p` of `p#2`."""
     return re.sub(r"(?<!#)((?:##)*)#\d+\Z", r"\1", name).replace("##", "#")
 
 
@@ -132,7 +132,7 @@ class _Reader:
         self.found: dict[frozenset[str], float] = {}
 
     def read(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
-        """Read a part of the plan; `complete`: all of its rows were taken."""
+        """Read a part of the plan; `complete`: all of its rows were read."""
         kind = node["Node Type"]
         if kind in ("Append", "Merge Append"):
             seen = self._append(node)
@@ -162,7 +162,7 @@ class _Reader:
             self.found.setdefault(names, float(round(rows)))
 
     def _children(self, node: dict[str, Any]) -> list[dict[str, Any]]:
-        """The inputs of a node; what runs beside it is read for itself."""
+        """Returns the inputs of a node; reads the sub-queries beside it separately."""
         inputs = []
         for child in node.get("Plans", ()):
             relationship = child.get("Parent Relationship")
@@ -186,8 +186,7 @@ class _Reader:
         return _Seen(names, divided, frozenset(named), frozenset(own))
 
     def _mentioned(self, node: dict[str, Any]) -> Iterator[str]:
-        """The aliases that the node's conditions name; those of a scan's own columns are not
-        printed."""
+        """Yields the aliases in the node's conditions, where a scan's own alias is not printed."""
         for key, value in node.items():
             if _CONDITION.search(key):
                 values = value if isinstance(value, list) else [value]
@@ -203,7 +202,7 @@ class _Reader:
         return self._seen(node, [], None if name is None else frozenset({name}))
 
     def _append(self, node: dict[str, Any]) -> _Seen:
-        """The partitions of a relation, each under an alias of its own."""
+        """Read the partitions of a relation, each with its own alias."""
         names: set[str] = set()
         known = True
         for part in _nodes(node):
@@ -213,7 +212,7 @@ class _Reader:
                 names.add(name or "")
         inputs = [self.read(child, complete=False, report=False) for child in self._children(node)]
         seen = self._seen(node, inputs, frozenset(names) if known and names else None)
-        # Conditions above name the relation, not its partitions.
+        # Conditions above use the relation's alias.
         parents = frozenset(_parent(alias) for alias in seen.own)
         return _Seen(seen.names, seen.divided, seen.named, seen.own | parents)
 
@@ -221,7 +220,7 @@ class _Reader:
         outer, inner = self._children(node)
         kind, join = node["Node Type"], node.get("Join Type", "Inner")
         outer_complete, inner_complete = complete, complete
-        if kind == "Merge Join":  # ends with the first input that ends; reads rows again
+        if kind == "Merge Join":  # stops with the first input that ends; reads rows again
             outer_complete, inner_complete = complete and join in _KEEPS_OUTER, False
         elif kind == "Nested Loop":
             stops = node.get("Inner Unique") or join in ("Semi", "Anti")

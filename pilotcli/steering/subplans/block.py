@@ -20,7 +20,7 @@ from pilotcli.steering.subplans.from_clause import (
 from pilotcli.steering.subplans.join_search import connected_sets
 from pilotcli.steering.subplans.joins import Node, Special, build, outer_joins, without_idle_joins
 from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
-from pilotcli.steering.subplans.predicates import mask_of
+from pilotcli.steering.subplans.predicates import mask_of, union
 from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
 from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
@@ -47,14 +47,11 @@ class Block:
         return all(name in self.numbers for name in names)
 
     def mask(self, names: Collection[str]) -> int:
-        """The relations as a bit mask."""
-        mask = 0
-        for name in names:
-            mask |= 1 << self.numbers[name]
-        return mask
+        """Returns the relations as a bit mask."""
+        return union(1 << self.numbers[name] for name in names)
 
     def name_sets(self, limit: int) -> list[frozenset[str]]:
-        """The sub-plans by name, smallest first."""
+        """Returns the sub-plans as sets of names, smallest first."""
         return [
             frozenset(name for at, name in enumerate(self.names) if mask >> at & 1)
             for mask in self.sets(limit)
@@ -62,16 +59,16 @@ class Block:
 
     @property
     def _live(self) -> int:
-        """The relations that take part."""
+        """The relations that are not removed."""
         return (1 << len(self.names)) - 1 & ~self.removed
 
     def sets(self, limit: int) -> list[int]:
-        """The sub-plans as bit masks, smallest first."""
+        """Returns the sub-plans as bit masks, smallest first."""
         found = connected_sets(self._live, edges_of(self.domain), self.specials, limit)
         return [mask for mask in found if self._stands_alone(mask)]
 
     def key(self, names: Collection[str]) -> str | None:
-        """The sub-plan's query in canonical spelling, None for what cannot stand alone."""
+        """Returns the sub-plan's query in canonical spelling; None if it cannot stand alone."""
         mask = self.mask(names)
         known = self._keys.get(mask)
         if known is None and mask and self._stands_alone(mask):
@@ -84,7 +81,7 @@ class Block:
         return known
 
     def query(self, names: Collection[str]) -> str:
-        """The sub-plan's query in the order of the block, to be planned as the block is."""
+        """Returns the sub-plan's query in the order of the block, to get the same estimate."""
         mask = self.mask(names)
         writer = Writer(self.domain, self.sources, canonical=False)
         shown_mask = mask & _nullable(self.domain.node)
@@ -110,26 +107,22 @@ class Block:
 
 
 def _cte_text(cte: Cte) -> str:
-    columns = f"({', '.join(quoted(one) for one in cte.columns)})" if cte.columns else ""
+    columns = f"({', '.join(quoted(column) for column in cte.columns)})" if cte.columns else ""
     body = cte.query if cte.recursive else nested(cte.query, cte.scope)
     word = "" if cte.recursive else "MATERIALIZED "
     return f"{quoted(cte.name)}{columns} AS {word}({to_sql(body)})"
 
 
 def _nullable(node: Node) -> int:
-    """The relations on the inner side of an outer join: the planner leaves out those of which
-    nothing is asked for."""
-    mask = hidden = 0
-    for outer in outer_joins(node):
-        if outer.kind in ("semi", "anti"):
-            hidden |= outer.right.mask
-        elif outer.kind == "left":
-            mask |= outer.right.mask
-    return mask & ~hidden
+    """Returns the relations on the inner sides of left joins, which the planner leaves out if the
+    result does not use them."""
+    outers = list(outer_joins(node))
+    hidden = union(outer.right.mask for outer in outers if outer.kind in ("semi", "anti"))
+    return union(outer.right.mask for outer in outers if outer.kind == "left") & ~hidden
 
 
 def edges_of(domain: Domain) -> list[int]:
-    """The sets of relations that conditions connect."""
+    """Returns the sets of relations that conditions connect."""
     masks: list[int] = []
     for part in domain.all():
         masks.extend(clause.needs for clause in part.clauses)
@@ -140,18 +133,18 @@ def edges_of(domain: Domain) -> list[int]:
 
 
 def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) -> list[Block]:
-    """The blocks of a query, the outermost first.
+    """Returns the blocks of a query, the outermost first.
 
-    `verbatim` takes aliases as names as they are, as in a sub-plan's query.
+    `verbatim` uses aliases as names without changes, as in a sub-plan's query.
     """
     blocks: list[Block] = []
     todo = [(query, scope, 0)]
     while todo:
-        one, around, depth = todo.pop(0)
-        for select, inner in _selects(one, around):
+        outer, around, depth = todo.pop(0)
+        for select, inner in _selects(outer, around):
             pulled = pull(select, inner)
             block = block_of(pulled, scope.catalog, depth, verbatim=verbatim)
-            if not (depth and len(block.names) == 1 and _is_appended(one)):
+            if not (depth and len(block.names) == 1 and _is_appended(outer)):
                 blocks.append(block)
             todo.extend(
                 (entry.query, entry.scope, depth + 1)
@@ -166,13 +159,13 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
 
 
 def _is_appended(query: exp.Expression) -> bool:
-    """Whether a sub-query is a UNION ALL, of which the planner reads single relations at once."""
+    """Whether a sub-query is a UNION ALL, whose single relations the planner reads directly."""
     return isinstance(query, exp.Union) and not query.args.get("distinct")
 
 
 def _changes_within(entry: Entry, domain: Domain, catalog: Catalog) -> bool:
-    """Whether conditions on a sub-query from outside may be tested within it, on the rows before
-    grouping: then its own sub-plans are others than its text tells."""
+    """Whether conditions from outside may be tested inside a sub-query, before its grouping. Its
+    sub-plans then differ from its text."""
     query = entry.query
     assert query is not None
     if entry.cte is not None or query.args.get("limit") or query.args.get("offset"):
@@ -210,11 +203,11 @@ def _selects(query: exp.Expression, scope: Scope) -> list[tuple[exp.Expression, 
 def block_of(
     pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool = False, whole: bool = False
 ) -> Block:
-    """The block of a query whose sub-queries are pulled up; `whole` keeps joins that the planner
-    leaves out."""
+    """Returns the block of a query with its sub-queries pulled up; `whole` keeps joins that the
+    planner leaves out."""
     entries = pulled.entries
     if len(entries) > 62:
-        raise NotAnalysable(f"{len(entries)} relations are more than are told apart")
+        raise NotAnalysable(f"{len(entries)} relations are more than the 62 that are supported")
     _number(entries, verbatim=verbatim)
     for entry in entries:
         if entry.query is not None and not entry.lateral:
@@ -243,7 +236,7 @@ def block_of(
 
 
 def _read_families(entry: Entry, catalog: Catalog) -> None:
-    """How the columns of a sub-query compare, as the server says: its text stands alone."""
+    """Ask the server how the columns of an uncorrelated sub-query compare."""
     assert entry.query is not None
     assert entry.scope is not None
     recursive = entry.cte is not None and entry.cte.recursive
@@ -256,11 +249,11 @@ def _read_families(entry: Entry, catalog: Catalog) -> None:
     families = catalog.outputs(f"({text}) AS q({columns})") if names else {}
     entry.columns = {}
     for name, family in zip(names, families.values(), strict=True):
-        entry.columns.setdefault(name, family)  # a name that two columns share is used for none
+        entry.columns.setdefault(name, family)  # two columns with the same name: the first one
 
 
 def _used_outside(pulled: Pulled) -> int:
-    """The relations that the query's clauses other than FROM and WHERE name."""
+    """Returns the relations that the clauses other than FROM and WHERE use; -1 for all."""
     query, mask = pulled.query.copy(), 0
     if not isinstance(query, exp.Select):
         return -1
@@ -277,8 +270,8 @@ def _used_outside(pulled: Pulled) -> int:
 
 
 def _keep_constant_semi_joins(node: Node, domain: Domain) -> None:
-    """The planner makes the inner side of a semi join unique to join it to something else, but not
-    where what it is joined by equals a constant."""
+    """Clear `can_unique` of semi joins on a constant: the planner makes the inner side of others
+    unique, to join it with another relation first."""
     constant = {
         member.text for known in domain.equivalences if known.constants for member in known.members
     }
@@ -305,7 +298,7 @@ def _number(entries: list[Entry], *, verbatim: bool) -> None:
 def _source(entry: Entry) -> Source:
     shown = quoted(entry.name)
     if entry.renamed:
-        shown += f"({', '.join(quoted(one) for one in entry.renamed)})"
+        shown += f"({', '.join(quoted(column) for column in entry.renamed)})"
     if entry.cte is not None:
         text = f"{quoted(entry.cte.name)} AS {shown}" if entry.cte.name != shown else shown
         return Source(quoted(entry.name), text)

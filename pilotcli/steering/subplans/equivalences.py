@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
 from pilotcli.steering.subplans.parsing import exp, to_sql
-from pilotcli.steering.subplans.predicates import family_of, mask_of, restrictions_of
+from pilotcli.steering.subplans.predicates import family_of, mask_of, restrictions_of, union
 from pilotcli.steering.subplans.pull_up import is_volatile
 
 __all__ = ["Domain", "Equivalence", "Link", "Member", "derive", "domain_of"]
@@ -47,10 +47,7 @@ class Equivalence:
 
     @property
     def mask(self) -> int:
-        mask = 0
-        for member in self.members:
-            mask |= member.mask
-        return mask
+        return union(member.mask for member in self.members)
 
     @property
     def constants(self) -> list[str]:
@@ -201,7 +198,7 @@ def _equality(clause: Clause, catalog: Catalog) -> list[tuple[str, int]] | None:
     node = clause.node
     if not isinstance(node, exp.EQ) or not clause.mask or clause.needs != clause.mask:
         return None
-    if isinstance(node.expression, (exp.Any, exp.All)) or _has_query(node):
+    if isinstance(node.expression, (exp.Any, exp.All)) or node.find(exp.Query) is not None:
         return None
     left, right = family_of(node.this, catalog), family_of(node.expression, catalog)
     if right in ("*", "number"):
@@ -217,10 +214,6 @@ def _equality(clause: Clause, catalog: Catalog) -> list[tuple[str, int]] | None:
     if sides[0][0] == sides[1][0]:
         return None
     return sides[::-1] if node.meta.get("flipped") else sides
-
-
-def _has_query(node: exp.Expression) -> bool:
-    return node.find(exp.Query) is not None
 
 
 # ---- Further derived conditions ----

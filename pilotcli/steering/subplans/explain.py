@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotcli.common.errors import QueryError
-from pilotcli.steering.sql import literal
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.steering.sql import literal, own_notices
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
-
-if TYPE_CHECKING:
-    from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["EXPLAIN_LIMIT", "estimates_by_explain"]
 
@@ -73,13 +71,8 @@ def estimates_by_explain(
     if not subplans:
         return {}
     queries = ", ".join(literal(graph.planned_query(names)) for names in subplans)
-    notices: list[str] = []
-    before = session.connection.notices
-    session.connection.notices = notices
-    try:
+    with own_notices(session) as notices:
         session.execute(_BLOCK.format(queries=queries, done=_DONE, head=_HEAD))
-    finally:
-        session.connection.notices = before
     report = _read_report(notices)
     if report["failure"] is not None:
         raise QueryError(f"a sub-plan's query cannot be planned: {report['failure']}")

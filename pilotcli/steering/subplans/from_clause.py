@@ -189,7 +189,7 @@ class _Reader:
             raise NotAnalysable("two relations of a join have the same alias")
         side = str(join.args.get("side") or "").lower()
         quals = [Qual(part, self.scope.within([both])) for part in conjuncts(join.args.get("on"))]
-        using = [one.name for one in join.args.get("using") or ()]
+        using = [column.name for column in join.args.get("using") or ()]
         if join.args.get("method") == "NATURAL":
             right_columns = {name for name, _ in right_names.star()}
             using = [name for name, _ in names.star() if name in right_columns]
@@ -201,7 +201,7 @@ class _Reader:
     def entry(self, node: exp.Expression) -> Entry:
         """Returns the range table's entry for a relation."""
         alias_node = node.args.get("alias")
-        columns = tuple(one.name for one in alias_node.columns) if alias_node else ()
+        columns = tuple(column.name for column in alias_node.columns) if alias_node else ()
         alias = node.alias
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
             return self.table(node, alias or node.name, columns)
@@ -294,7 +294,7 @@ class _Reader:
 
 
 def _column_list(columns: tuple[str, ...]) -> str:
-    return f"({', '.join(quoted(one) for one in columns)})" if columns else ""
+    return f"({', '.join(quoted(column) for column in columns)})" if columns else ""
 
 
 def _renamed(known: dict[str, str | None], columns: tuple[str, ...]) -> dict[str, str | None]:

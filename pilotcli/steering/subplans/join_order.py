@@ -1,7 +1,7 @@
-"""A query with its joins in a given order, as PostgreSQL keeps it under `join_collapse_limit = 1`.
+"""Rewrites a query with its joins in a given order, for `join_collapse_limit = 1`.
 
-FROM becomes a tree of explicit joins (manual 14.3); all other clauses stay what they are, their
-names resolved, since sub-queries that the planner makes part of the query are written so.
+FROM becomes a tree of explicit joins (manual 14.3). The other clauses stay, with resolved names,
+since sub-queries that the planner pulls up become part of the FROM.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ __all__ = ["rewrite_join_order"]
 
 
 def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
-    """`sql` with the joins of its outermost block in `order`: `["p", "u", "c"]` joins p and u
-    first, `[["p", "u"], ["c", "v"]]` says which joins are joined. Relations that are not named
-    come last, in the query's order.
+    """Returns `sql` with the joins of its outermost block in `order`.
 
-    Which of two sides is the outer one stays the planner's choice. Raises `SteeringError` for an
-    order that names unknown relations or would change the result, `NotAnalysable` for a query that
-    cannot be rewritten.
+    `["p", "u", "c"]` joins p and u first, `[["p", "u"], ["c", "v"]]` joins two joins. Relations
+    that are not named come last, in the query's order. The planner still chooses which side is the
+    outer one. Raises `SteeringError` for an order with unknown relations or that would change the
+    result, `NotAnalysable` for a query that cannot be rewritten.
     """
     tree = parse(sql)
     read_names(tree, catalog)
@@ -52,7 +51,7 @@ def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
 
 
 def _with_from(query: exp.Expression, scope: Scope, text: str) -> exp.Expression:
-    """The query with its names resolved, and the FROM and WHERE of `text`."""
+    """Returns the query with its names resolved, and with FROM and WHERE of `text`."""
     joined = parse(f"SELECT 1 {text}")
     made = query.copy()
     for key in ("from_", "joins", "laterals", "where", "expressions"):
@@ -79,7 +78,7 @@ class _Orderer:
         self.conditions(block.domain.node, block.domain)
 
     def conditions(self, node: Node, domain: Domain) -> None:
-        """Collect the outer joins and their conditions, and leave out what EXISTS joins."""
+        """Collect the outer joins and their conditions, without the relations of EXISTS."""
         if isinstance(node, One):
             return
         if isinstance(node, Inner):
@@ -109,7 +108,7 @@ class _Orderer:
         self.joins.append((node, text or "TRUE"))
 
     def write(self, order: Sequence[Any]) -> str:
-        """FROM and WHERE of the block."""
+        """Returns FROM and WHERE of the block."""
         order = self.without_last(order)
         mask, text = self.tree(order)
         rest = self.movable & ~mask
@@ -119,7 +118,7 @@ class _Orderer:
         return f"FROM {text}" + (f" WHERE {where}" if where else "")
 
     def without_last(self, order: Sequence[Any]) -> Sequence[Any]:
-        """The order without the relations at its end that EXISTS joins: they are last anyway."""
+        """Returns the order without relations of EXISTS at its end: they are last anyway."""
         end = len(order)
         while end > 1 and isinstance(order[end - 1], str):
             number = self.block.numbers.get(order[end - 1])
@@ -129,7 +128,7 @@ class _Orderer:
         return order[:end]
 
     def add_next(self, mask: int, text: str, rest: int) -> tuple[int, str, int]:
-        """Join one more relation: the first that a condition connects and that may be."""
+        """Join the first relation that is allowed, if possible one that a condition connects."""
         bits = [1 << at for at in range(rest.bit_length()) if rest >> at & 1]
         near = [bit for bit in bits if self.search.near[bit.bit_length() - 1] & mask]
         for bit in [*near, *bits]:
@@ -142,12 +141,12 @@ class _Orderer:
         )
 
     def tree(self, order: Any) -> tuple[int, str]:
-        """The joins of one part of the order: the relations, and the text."""
+        """Returns the joins of one part of the order: the relations, and the text."""
         if isinstance(order, str):
             number = self.block.numbers.get(order)
             if number is None:
                 raise SteeringError(
-                    f"the join order names {order!r}, which is no relation of the query",
+                    f"the join order names {order!r}, which is not a relation of the query",
                     hint=f"There are: {', '.join(self.block.names)}.",
                 )
             if not self.movable >> number & 1:
@@ -179,7 +178,7 @@ class _Orderer:
         return bit, self.block.sources[bit.bit_length() - 1].text
 
     def may_join(self, left: int, right: int) -> bool:
-        """Whether the join is allowed, without rows being made unique for it."""
+        """Whether the join is allowed without making rows unique first."""
         depends = 0
         for at, source in enumerate(self.block.sources):
             if right >> at & 1:

@@ -1,8 +1,8 @@
-"""The sets of relations that the planner considers joining, as bit masks.
+"""Finds the sets of relations that the planner considers joining, as bit masks.
 
-Without outer, semi and anti joins these are the sets that the conditions connect. With them the
-planner's search is followed (joinrels.c: `join_search_one_level`, `join_is_legal`), since a set may
-be connected and still not be allowed.
+Without outer, semi and anti joins these are the sets that the conditions connect. With them a
+connected set may still not be allowed, so the planner's search is followed (joinrels.c:
+`join_search_one_level`, `join_is_legal`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _PAIRS_PER_SET = 64
 def connected_sets(
     relations: int, edges: Iterable[int], specials: Sequence[Special], limit: int
 ) -> list[int]:
-    """The sets of `relations`, smallest first; `edges` are the sets that conditions connect.
+    """Returns the sets of `relations`, smallest first; `edges`: the sets that conditions connect.
 
-    Raises `NotAnalysable` where there are more than `limit`.
+    Raises `NotAnalysable` for more than `limit` sets.
     """
     near = _neighbours(relations, edges)
     if not specials and _is_connected(relations, near):
@@ -31,12 +31,12 @@ def connected_sets(
 
 
 def search(relations: int, edges: Iterable[int], specials: Sequence[Special]) -> Search:
-    """What tells whether two sets of relations may be joined."""
+    """Returns a search, whose `is_legal` says whether two sets of relations may be joined."""
     return Search(relations, _neighbours(relations, edges), specials, 0)
 
 
 def _neighbours(relations: int, edges: Iterable[int]) -> list[int]:
-    """For each relation, by number, those that a condition connects it with."""
+    """Returns, by the number of a relation, those that a condition connects it with."""
     near = [0] * relations.bit_length()
     for edge in edges:
         for number in range(len(near)):
@@ -61,7 +61,7 @@ def _is_connected(relations: int, near: Sequence[int]) -> bool:
 
 
 def _grown(relations: int, near: Sequence[int], limit: int) -> list[int]:
-    """Every connected set, each from a smaller one by one relation more."""
+    """Returns every connected set, each made from a smaller one and one more relation."""
     level = {bit: near[bit.bit_length() - 1] & ~bit for bit in _singles(relations)}
     found = list(level)
     while level:
@@ -155,7 +155,7 @@ class Search:
         return bool(self.around[left] & right) or self._must_be_joined(left, right)
 
     def _is_restricted(self, members: int) -> bool:
-        """Whether a special join may need a join without conditions to come about."""
+        """Whether a special join may need a join without conditions."""
         for special in self.specials:
             if special.kind == "full":
                 continue
@@ -187,7 +187,7 @@ class Search:
         )
 
     def is_legal(self, one: int, other: int) -> bool:
-        """Whether the two may be joined, before or instead of what the query's text says."""
+        """Whether the planner may join the two sets, whatever the order in the query's text."""
         joined = one | other
         match: Special | None = None
         unique = False

@@ -1,8 +1,8 @@
-"""The joins of a block as bit masks: which are outer, semi and anti joins, and what they demand.
+"""The joins of a block as bit masks: outer, semi and anti joins, and their limits on the order.
 
-After prepjointree.c (`reduce_outer_joins`) and initsplan.c (`make_outerjoininfo`): an outer join
-under a condition that no null-extended row meets is an inner join, and the others may be done in
-another order only where the result stays the same.
+As in prepjointree.c (`reduce_outer_joins`) and initsplan.c (`make_outerjoininfo`), an outer join
+below a condition that no null-extended row meets is an inner join, and the others may be done in
+another order only if the result stays the same.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pilotcli.steering.subplans.predicates import (
     mask_of,
     spelled,
     strict_mask,
+    union,
 )
 from pilotcli.steering.subplans.scope import Entry
 
@@ -37,8 +38,8 @@ __all__ = [
 
 @dataclass(eq=False, slots=True)
 class Clause:
-    """A condition in canonical spelling; `mask` is the relations it uses, `needs` those that must
-    be joined before it holds, `order` its place in the query."""
+    """A condition in canonical spelling; `mask`: the relations it uses, `needs`: those that must be
+    joined before it is tested, `order`: its place in the query."""
 
     node: exp.Expression
     text: str
@@ -67,20 +68,17 @@ class Inner:
 
     @property
     def mask(self) -> int:
-        mask = 0
-        for part in self.parts:
-            mask |= part.mask
-        return mask
+        return union(part.mask for part in self.parts)
 
 
 @dataclass(eq=False, slots=True)
 class Outer:
     """A join of another kind: left, full, semi or anti.
 
-    - `is_anti`: a left join of which only the rows without a partner are kept;
-    - `is_right`: one whose sides stand the other way round in the query;
-    - `used`, `strict`: the relations that its condition names and needs not to be null, also
-      where parts of it were moved to the inner side.
+    - `is_anti`: a left join that keeps only the rows without a partner;
+    - `is_right`: a right join of the query, its sides exchanged;
+    - `used`, `strict`: the relations in its condition, and those that must not be null to meet
+      it; with the parts that were moved to the inner side.
     """
 
     kind: str
@@ -103,7 +101,7 @@ Node = One | Inner | Outer
 
 @dataclass(eq=False, slots=True)
 class Special:
-    """What a join that is no inner join demands of the order (the planner's SpecialJoinInfo)."""
+    """The limits on the join order of a join other than an inner join (SpecialJoinInfo)."""
 
     kind: str
     min_left: int
@@ -115,7 +113,7 @@ class Special:
 
 
 def build(tree: Tree, entries: Sequence[Entry], catalog: Catalog) -> tuple[Node, list[Special]]:
-    """The joins of a block whose relations are numbered, and the demands of the special ones."""
+    """Returns the joins of a block with numbered relations, and its special joins."""
     node = _Builder(catalog).node(tree)
     node = _reduce(node, 0, set(), catalog)
     specials: list[Special] = []
@@ -126,7 +124,7 @@ def build(tree: Tree, entries: Sequence[Entry], catalog: Catalog) -> tuple[Node,
 
 
 def outer_joins(node: Node) -> Iterator[Outer]:
-    """All joins of a tree that are no inner joins, the lower ones first."""
+    """Yields all joins of a tree other than inner joins, the lower ones first."""
     if isinstance(node, One):
         return
     parts = node.parts if isinstance(node, Inner) else [node.left, node.right]
@@ -137,7 +135,7 @@ def outer_joins(node: Node) -> Iterator[Outer]:
 
 
 def _without_unique_semi_joins(node: Node, entries: Sequence[Entry]) -> Node:
-    """A semi join that finds one partner at most is an inner join (`reduce_unique_semijoins`)."""
+    """Make semi joins that find at most one partner inner joins (`reduce_unique_semijoins`)."""
     if isinstance(node, One):
         return node
     if isinstance(node, Inner):
@@ -153,8 +151,8 @@ def _without_unique_semi_joins(node: Node, entries: Sequence[Entry]) -> Node:
 def without_idle_joins(
     node: Node, entries: Sequence[Entry], used: Callable[[], int]
 ) -> tuple[Node, int]:
-    """The joins without left joins that change nothing (`remove_useless_joins`), and the relations
-    that went with them: those of a unique inner side of which nothing is `used` elsewhere."""
+    """Returns the joins without left joins that change nothing (`remove_useless_joins`), and the
+    removed relations: those of a unique inner side that is not `used` elsewhere."""
     removed = 0
     elsewhere: int | None = None
     while True:
@@ -174,16 +172,13 @@ def without_idle_joins(
 
 
 def _named(node: Node, but: Outer) -> int:
-    """The relations that conditions name, other than those of one join."""
+    """Returns the relations in all conditions except those of the join `but`."""
     if isinstance(node, One) or node is but.right:
         return 0
     parts = node.parts if isinstance(node, Inner) else [node.left, node.right]
-    mask = 0
-    for part in parts:
-        mask |= _named(part, but)
-    for clause in node.clauses if node is not but else ():
-        mask |= clause.mask
-    return mask
+    clauses = node.clauses if node is not but else ()
+    below = union(_named(part, but) for part in parts)
+    return below | union(clause.mask for clause in clauses)
 
 
 def _without(node: Node, join: Outer) -> Node:
@@ -197,7 +192,7 @@ def _without(node: Node, join: Outer) -> Node:
 
 
 def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
-    """Whether a unique index of the inner side, one table, is met by equalities."""
+    """Whether the inner side is one table with a unique index, all of its columns equated."""
     right = join.right.mask
     if right.bit_count() != 1:  # none: a sub-select without FROM
         return False
@@ -254,8 +249,8 @@ class _Builder:
 
 
 def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node:
-    """`present`: relations whose columns cannot all be null where the rows are used; `nulls`: the
-    columns that must be null there."""
+    """Reduce outer joins. In the rows that are used, the relations `present` are not null-extended,
+    and the columns `nulls` must be null."""
     if isinstance(node, One):
         return node
     if isinstance(node, Inner):
@@ -281,9 +276,8 @@ def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node
     if kind in ("left", "anti"):
         node.clauses = [*node.clauses, *_lateral_clauses(right, right.mask)]
     own = _strict(node.clauses, catalog)
-    made = Outer(kind, left, right, node.clauses, strict=own)
-    for clause in node.clauses:
-        made.used |= clause.mask
+    used = union(clause.mask for clause in node.clauses)
+    made = Outer(kind, left, right, node.clauses, used, own)
     if kind == "left":
         made.is_anti = any(name in nulls for name in _strict_columns(node.clauses, right.mask))
     if kind == "semi":
@@ -301,8 +295,8 @@ def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node
 
 
 def _lateral_clauses(node: Node, inside: int) -> list[Clause]:
-    """Take out the conditions of the inner side that name relations of the outer one, as those of
-    a lateral sub-query do: they are conditions of the join."""
+    """Remove and return the conditions of the inner side that use relations of the outer side, as a
+    lateral sub-query does: they become conditions of the join."""
     if not isinstance(node, Inner):
         return []
     found = [clause for clause in node.clauses if clause.mask & ~inside]
@@ -313,7 +307,7 @@ def _lateral_clauses(node: Node, inside: int) -> list[Clause]:
 
 
 def _move_inwards(join: Outer) -> None:
-    """Conditions on the inner side alone are met there before the join."""
+    """Move conditions on the inner side alone to the inner side."""
     inner = [
         clause for clause in join.clauses if clause.mask and not clause.mask & ~join.right.mask
     ]
@@ -323,14 +317,11 @@ def _move_inwards(join: Outer) -> None:
 
 
 def _strict(clauses: list[Clause], catalog: Catalog) -> int:
-    mask = 0
-    for clause in clauses:
-        mask |= strict_mask(clause.node, catalog)
-    return mask
+    return union(strict_mask(clause.node, catalog) for clause in clauses)
 
 
 def _strict_columns(clauses: list[Clause], mask: int) -> Iterator[str]:
-    """The columns that a join's comparisons want not to be null, of the relations of `mask`."""
+    """Yields the columns of the relations in `mask` that a join's comparisons need not null."""
     for clause in clauses:
         if isinstance(clause.node, (exp.EQ, exp.NEQ, exp.LT, exp.GT, exp.LTE, exp.GTE)):
             for side in (clause.node.this, clause.node.expression):
@@ -338,17 +329,15 @@ def _strict_columns(clauses: list[Clause], mask: int) -> Iterator[str]:
                     yield to_sql(side)
 
 
-# ---- Demands on the order ----
+# ---- Limits on the order ----
 
 
 def _special_joins(node: Node, specials: list[Special]) -> int:
-    """Add the demands of all joins below; gives the relations in inner joins."""
+    """Add the special joins of a tree to `specials`; returns the relations in inner joins."""
     if isinstance(node, One):
         return 0
     if isinstance(node, Inner):
-        inner = 0
-        for part in node.parts:
-            inner |= _special_joins(part, specials)
+        inner = union([_special_joins(part, specials) for part in node.parts])
         return node.mask if len(node.parts) > 1 else inner
     inner = _special_joins(node.left, specials)
     inner |= _special_joins(node.right, specials)

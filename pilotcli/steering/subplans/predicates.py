@@ -1,10 +1,14 @@
-"""Conditions in one spelling, and what PostgreSQL can tell from them."""
+"""Conditions in canonical spelling, and what follows from them."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.parsing import exp, to_sql
-from pilotcli.steering.subplans.scope import function_name
+from pilotcli.steering.subplans.scope import function_name, without_parens
 
 __all__ = [
     "canonical",
@@ -14,6 +18,7 @@ __all__ = [
     "mask_of",
     "spelled",
     "strict_mask",
+    "union",
 ]
 
 # By the names of sqlglot's classes: importing this module does not import sqlglot.
@@ -26,27 +31,23 @@ _STRICT = frozenset(
 
 
 def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
-    """The parts of a condition that must all hold, as PostgreSQL sees them."""
+    """Returns the parts of a condition that must all hold, as PostgreSQL splits it."""
     if node is None:
         return []
     if isinstance(node, exp.Paren):
         return conjuncts(node.this)
     if isinstance(node, exp.And):
         parts = []
-        stack = [node]
+        stack: list[exp.Expression] = [node]
         while stack:
-            top: exp.Expression = stack.pop()
-            while isinstance(top, exp.Paren):
-                top = top.this
+            top = without_parens(stack.pop())
             if isinstance(top, exp.And):
                 stack.extend((top.expression, top.this))
             else:
                 parts.extend(conjuncts(top))
         return parts
     if isinstance(node, exp.Not):
-        inner = node.this
-        while isinstance(inner, exp.Paren):
-            inner = inner.this
+        inner = without_parens(node.this)
         if isinstance(inner, exp.Not):
             return conjuncts(inner.this)
         if isinstance(inner, exp.Or):
@@ -64,25 +65,21 @@ def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
 
 
 def spelled(condition: exp.Expression) -> list[exp.Expression]:
-    """The parts of a condition in their canonical spelling, which may take nodes of it over."""
+    """Returns the parts of a condition in canonical spelling; they may share its nodes."""
     return [canonical(part) for part in conjuncts(condition)]
 
 
 def canonical(node: exp.Expression) -> exp.Expression:
-    """One part of a condition in canonical spelling: comparisons with the constant on the right
-    and otherwise with the smaller text on the left, OR and IN sorted, NOT drawn inwards."""
-    while isinstance(node, exp.Paren):
-        node = node.this
+    """Returns one part of a condition in canonical spelling: comparisons with the constant on the
+    right and otherwise with the smaller text on the left, OR and IN sorted, NOT moved inwards."""
+    node = without_parens(node)
     if isinstance(node, exp.Not):
-        inner = node.this
-        while isinstance(inner, exp.Paren):
-            inner = inner.this
+        inner = without_parens(node.this)
         negated = _NEGATED.get(type(inner).__name__)
         if negated is not None and not _is_quantified(inner.expression):
             return canonical(_comparison(negated, inner.this, inner.expression))
         if isinstance(inner, exp.And):
-            parts: list[exp.Expression] = [exp.Not(this=part) for part in conjuncts(inner)]
-            return canonical(_either(parts))
+            return canonical(_either([exp.Not(this=part) for part in conjuncts(inner)]))
         if isinstance(inner, exp.Is) and inner.args.get("negate"):
             return exp.Is(this=inner.this, expression=inner.expression)
         return exp.Not(this=canonical(inner)) if not isinstance(inner, exp.Or) else node
@@ -97,8 +94,6 @@ def canonical(node: exp.Expression) -> exp.Expression:
             return canonical(exp.EQ(this=node.this, expression=node.expressions[0]))
         if len(values) == len(node.expressions):
             node.set("expressions", [values[text] for text in sorted(values)])
-    if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
-        return node
     return node
 
 
@@ -133,9 +128,7 @@ def _bare(node: exp.Expression) -> exp.Expression:
 def _alternatives(node: exp.Expression) -> list[exp.Expression]:
     stack, found = [node], []
     while stack:
-        top = stack.pop()
-        while isinstance(top, exp.Paren):
-            top = top.this
+        top = without_parens(stack.pop())
         if isinstance(top, exp.Or):
             stack.extend((top.expression, top.this))
         else:
@@ -143,47 +136,42 @@ def _alternatives(node: exp.Expression) -> list[exp.Expression]:
     return found
 
 
-def _either(parts: list[exp.Expression]) -> exp.Expression:
-    made = parts[0]
-    for part in parts[1:]:
-        made = exp.Or(this=made, expression=part)
-    return made
+def _either(arms: Sequence[exp.Expression]) -> exp.Expression:
+    return reduce(lambda left, right: exp.Or(this=left, expression=right), arms)
+
+
+def _arm(parts: Sequence[exp.Expression]) -> exp.Expression:
+    """Returns one arm of an OR: its parts joined by AND."""
+    joined = reduce(lambda left, right: exp.And(this=left, expression=right), parts)
+    return exp.Paren(this=joined) if len(parts) > 1 else joined
 
 
 def _sorted_or(node: exp.Expression) -> exp.Expression:
-    arms = []
-    for arm in _alternatives(node):
-        parts = sorted((canonical(part) for part in conjuncts(arm)), key=to_sql)
-        made = parts[0]
-        for part in parts[1:]:
-            made = exp.And(this=made, expression=part)
-        arms.append(exp.Paren(this=made) if len(parts) > 1 else made)
+    arms = [
+        _arm(sorted((canonical(part) for part in conjuncts(arm)), key=to_sql))
+        for arm in _alternatives(node)
+    ]
     return _either(sorted(arms, key=to_sql))
 
 
 def factored(node: exp.Expression) -> list[exp.Expression]:
-    """The parts of an OR of which some hold in each alternative: PostgreSQL draws them out."""
+    """Returns an OR with the parts that all its arms share as separate conditions, as PostgreSQL
+    does."""
     if not isinstance(node, exp.Or):
         return [node]
     arms = [{to_sql(part): part for part in conjuncts(arm)} for arm in _alternatives(node)]
     common = [text for text in arms[0] if all(text in arm for arm in arms)]
     if not common:
         return [node]
-    drawn = [arms[0][text] for text in common]
+    shared = [arms[0][text] for text in common]
     rest = [[part for text, part in arm.items() if text not in common] for arm in arms]
     if all(rest):
-        ors = []
-        for parts in rest:
-            made = parts[0]
-            for part in parts[1:]:
-                made = exp.And(this=made, expression=part)
-            ors.append(exp.Paren(this=made) if len(parts) > 1 else made)
-        drawn.append(_sorted_or(_either(ors)))
-    return drawn
+        shared.append(_sorted_or(_either(list(map(_arm, rest)))))
+    return shared
 
 
 def restrictions_of(node: exp.Expression, relations: int) -> list[tuple[int, exp.Expression]]:
-    """The conditions on single relations that an OR over several implies (orclauses.c)."""
+    """Returns the conditions on single relations that an OR over several implies (orclauses.c)."""
     found: list[tuple[int, exp.Expression]] = []
     if not isinstance(node, exp.Or) or relations & (relations - 1) == 0:
         return found
@@ -192,31 +180,26 @@ def restrictions_of(node: exp.Expression, relations: int) -> list[tuple[int, exp
     while rest:
         bit = rest & -rest
         rest ^= bit
-        own = [[part for part in arm if mask_of(part) == bit] for arm in arms]
+        own = [[part.copy() for part in arm if mask_of(part) == bit] for arm in arms]
         if all(own):
-            ors = []
-            for parts in own:
-                made = parts[0].copy()
-                for part in parts[1:]:
-                    made = exp.And(this=made, expression=part.copy())
-                ors.append(exp.Paren(this=made) if len(parts) > 1 else made)
-            found.append((bit, _sorted_or(_either(ors))))
+            found.append((bit, _sorted_or(_either(list(map(_arm, own))))))
     return found
 
 
 def mask_of(node: exp.Expression) -> int:
-    """The relations of the block that an expression uses, as a bit mask."""
-    mask = 0
-    for column in node.find_all(exp.Column):
-        bit = column.meta.get("bit")
-        if bit is not None:
-            mask |= 1 << bit
-    return mask
+    """Returns the relations of the block that an expression uses, as a bit mask."""
+    bits = (column.meta.get("bit") for column in node.find_all(exp.Column))
+    return union(1 << bit for bit in bits if bit is not None)
+
+
+def union(masks: Iterable[int]) -> int:
+    """Returns the relations that are in any of the bit masks."""
+    return reduce(operator.or_, masks, 0)
 
 
 def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> int:
-    """The relations without which a condition cannot hold: if all their columns are null, it is
-    not true (`top`), or the expression is null."""
+    """Returns the relations whose null-extended rows do not meet a condition (`top`), or make an
+    expression null."""
     if isinstance(node, exp.Column):
         bit = node.meta.get("bit")
         return 0 if bit is None or not node.table else 1 << bit
@@ -240,9 +223,7 @@ def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> 
         return strict_mask(node.this, catalog, top=False)
     if type(node).__name__ in _FLIPPED:
         if isinstance(node.expression, exp.Any):
-            inner = node.expression.this
-            while isinstance(inner, exp.Paren):
-                inner = inner.this
+            inner = without_parens(node.expression.this)
             is_array = isinstance(inner, exp.Array) and inner.expressions
             return strict_mask(node.this, catalog, top=False) if is_array else 0
         if isinstance(node.expression, exp.All):
@@ -251,22 +232,17 @@ def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> 
             node.expression, catalog, top=False
         )
     if type(node).__name__ in _STRICT:
-        mask = 0
-        for part in node.iter_expressions():
-            mask |= strict_mask(part, catalog, top=False)
-        return mask
+        return union(strict_mask(part, catalog, top=False) for part in node.iter_expressions())
     name = function_name(node)
     if name is None or name in ("coalesce", "greatest", "least", "nullif"):
         return 0
-    mask = 0
-    if catalog.function(name).strict and not catalog.function(name).aggregate:
-        for part in node.expressions:
-            mask |= strict_mask(part, catalog, top=False)
-    return mask
+    if not catalog.function(name).strict or catalog.function(name).aggregate:
+        return 0
+    return union(strict_mask(part, catalog, top=False) for part in node.expressions)
 
 
 def forced_null(node: exp.Expression) -> str | None:
-    """The column of which a condition demands that it be null, as SQL."""
+    """Returns the column that must be null to meet a condition, as SQL, or None."""
     if (
         isinstance(node, exp.Is)
         and isinstance(node.expression, exp.Null)
@@ -279,8 +255,8 @@ def forced_null(node: exp.Expression) -> str | None:
 
 
 def family_of(node: exp.Expression, catalog: Catalog) -> str | None:
-    """How values of an expression compare (see `Table.columns`); `*` for a literal that takes the
-    type of the other side, `number` for one that any number may be compared with."""
+    """Returns how values of an expression compare (see `Table.columns`); `*` for a literal that
+    takes the type of the other side, `number` for one that compares with any number."""
     node = _bare(node)
     if isinstance(node, exp.Column):
         found: str | None = node.meta.get("family")

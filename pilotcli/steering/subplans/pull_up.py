@@ -1,9 +1,9 @@
-"""What PostgreSQL makes of a query before it looks for join orders: sub-queries become joins.
+"""Turns sub-queries into joins, as PostgreSQL does before it searches for join orders.
 
-The conditions are those of the planner's preparatory steps (prepjointree.c, subselect.c): IN and
-EXISTS become semi joins, NOT EXISTS anti joins, common table expressions and simple sub-queries in
-FROM become part of the query around them. The entries that this adds to the range table come in the
-planner's order, since relations with the same alias are numbered by it.
+The rules are those of the planner's preparatory steps (prepjointree.c, subselect.c): IN and EXISTS
+become semi joins, NOT EXISTS an anti join, common table expressions and simple sub-queries in FROM
+become part of the query around them. The new entries of the range table have the planner's order,
+which numbers relations with the same alias.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from pilotcli.steering.subplans.scope import (
     function_name,
     inner_query,
     own_nodes,
+    without_parens,
 )
 
 __all__ = ["Pulled", "is_grouped", "is_volatile", "pull"]
@@ -46,7 +47,7 @@ NOT_FUNCTIONS = frozenset(
 
 @dataclass(eq=False, slots=True)
 class Pulled:
-    """A query block after sub-queries were pulled up: its joins, range table and scope."""
+    """A query block with its sub-queries pulled up: its joins, range table and scope."""
 
     tree: Group
     entries: list[Entry]
@@ -79,7 +80,7 @@ def _as_group(tree: Tree) -> Group:
 
 
 def _sub_links(tree: Tree, block: Pulled) -> Tree:
-    """The tree with the conditions that are semi and anti joins made into such."""
+    """Returns the tree with IN and EXISTS in its conditions made into semi and anti joins."""
     if isinstance(tree, Leaf):
         return tree
     if isinstance(tree, Group):
@@ -95,7 +96,7 @@ def _sub_links(tree: Tree, block: Pulled) -> Tree:
 
 
 def _pull_links(target: Tree, owner: Group | Join, block: Pulled) -> Tree:
-    """`target` with the sub-queries in the conditions of `owner` joined to it."""
+    """Returns `target` joined with the sub-queries in the conditions of `owner`."""
     quals, owner.quals = owner.quals, []
     available = set(_entries(target))
     for qual in quals:
@@ -119,9 +120,7 @@ def _link(qual: Qual, target: Tree, available: set[Entry], block: Pulled) -> Joi
     if node is None or scope is None:
         return None
     anti = isinstance(node, exp.Not)
-    inner = node.this if anti else node
-    while isinstance(inner, exp.Paren):
-        inner = inner.this
+    inner = without_parens(node.this if anti else node)
     if isinstance(inner, exp.Exists):
         return _exists(inner, scope, target, available, block, anti=anti)
     if anti:
@@ -214,8 +213,7 @@ def _any(
         raise NotAnalysable(
             "a sub-query after IN that is grouped or limited uses relations from outside it"
         )
-    while isinstance(left, exp.Paren):
-        left = left.this
+    left = without_parens(left)
     lefts = left.expressions if isinstance(left, exp.Tuple) else [left]
     found = outputs(query, scope)
     if len(found) != len(lefts):
@@ -239,7 +237,7 @@ def _any(
 
 
 def _outer_entries(node: exp.Expression, scope: Scope, until: Scope | None) -> set[Entry]:
-    """The relations that `node` names: with `until`, those of it and the scopes around it."""
+    """Returns the relations of `until`, or `scope`, and the scopes around that `node` uses."""
     found: set[Entry] = set()
     outer: list[Scope] = []
     around = scope if until is None else until
@@ -268,7 +266,7 @@ def _outer_entries(node: exp.Expression, scope: Scope, until: Scope | None) -> s
 
 
 def _candidates(node: exp.Column, scope: Scope) -> list[Entry]:
-    """The base entries behind a column of `scope`."""
+    """Returns the base entries of a column of `scope`."""
     if node.table:
         entry = scope.entry(node.table)
         assert entry is not None
@@ -285,7 +283,7 @@ def _candidates(node: exp.Column, scope: Scope) -> list[Entry]:
 
 
 def _sub_queries(tree: Tree, block: Pulled, *, nullable: bool) -> Tree:
-    """The tree with its simple sub-queries in place."""
+    """Returns the tree with its simple sub-queries pulled up."""
     if isinstance(tree, Leaf):
         return _pull_entry(tree, block, nullable=nullable)
     if isinstance(tree, Group):
@@ -321,8 +319,8 @@ def _pull_entry(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
 
 
 def _guarded(output: Resolved, entry: Entry) -> Resolved:
-    """The output of a sub-query on the inner side of an outer join: a column, which is null where
-    the join finds nothing. Another expression would have to be made null, which text cannot."""
+    """Returns the output of a sub-query on the inner side of an outer join. Only a column is null
+    in a row without a partner; another expression would have to be made null."""
 
     def checked() -> exp.Expression:
         made = output()
@@ -375,7 +373,7 @@ def _is_inlined(cte: Cte | None, catalog: Catalog) -> bool:
 
 
 def _is_simple(query: exp.Expression, catalog: Catalog) -> bool:
-    """Whether PostgreSQL makes a sub-query part of the query around it."""
+    """Whether PostgreSQL pulls up a sub-query."""
     if not isinstance(query, exp.Select):
         return False
     blocked = ("with_", "group", "having", "distinct", "limit", "offset", "order", "locks", "fetch")
@@ -387,12 +385,12 @@ def _is_simple(query: exp.Expression, catalog: Catalog) -> bool:
 
 
 def _has_special_functions(query: exp.Expression, catalog: Catalog) -> bool:
-    """Whether what the query returns has aggregates, window or set-returning functions."""
+    """Whether the query's result uses aggregates, window or set-returning functions."""
     return any(is_grouped(column, catalog) for column in query.expressions)
 
 
 def is_grouped(node: exp.Expression, catalog: Catalog) -> bool:
-    """Whether an expression has aggregates, window or set-returning functions of its own query."""
+    """Whether an expression uses aggregates, window or set-returning functions of its own query."""
     for part in own_nodes(node):
         if isinstance(part, (exp.Window, exp.AggFunc, exp.Filter, exp.WithinGroup)):
             return True
@@ -405,7 +403,7 @@ def is_grouped(node: exp.Expression, catalog: Catalog) -> bool:
 
 
 def is_volatile(node: exp.Expression, catalog: Catalog) -> bool:
-    """Whether an expression may differ from one evaluation to the next."""
+    """Whether an expression calls a volatile function."""
     for part in node.walk():
         name = function_name(part)
         if name is not None and name not in NOT_FUNCTIONS and catalog.function(name).volatile:

@@ -184,6 +184,13 @@ class Scope:
         raise NotAnalysable(f"there is no column {shown} among the query's relations")
 
 
+def without_parens(node: exp.Expression) -> exp.Expression:
+    """Returns the expression inside parentheses."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
+
+
 def inner_query(node: exp.Expression) -> exp.Expression:
     """Returns the query inside parentheses."""
     while isinstance(node, (exp.Subquery, exp.Paren)) and not node.args.get("joins"):

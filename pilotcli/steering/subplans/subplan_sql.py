@@ -14,6 +14,7 @@ from itertools import pairwise
 from pilotcli.steering.subplans.equivalences import Domain, Equivalence, Member
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
+from pilotcli.steering.subplans.predicates import union
 
 __all__ = ["Source", "Writer"]
 
@@ -142,10 +143,7 @@ class Writer:
         """Join `inner` to the items of `select` from the place `at` on."""
         mine = select.items[at:]
         if self._canonical:
-            used = 0
-            for clause in node.clauses:
-                if not clause.mask & ~relations:
-                    used |= clause.mask
+            used = union(c.mask for c in node.clauses if not c.mask & ~relations)
             touched = [item for item in mine if item.mask & used]
             mine = touched or [min(mine, key=lambda item: item.name)]
         rest = [item for item in select.items if item not in mine]
@@ -201,9 +199,7 @@ class Writer:
         text = " CROSS JOIN ".join(
             item.text if at == 0 else _grouped(item) for at, item in enumerate(left)
         )
-        mask = 0
-        for item in (*left, *items):
-            mask |= item.mask
+        mask = union(item.mask for item in (*left, *items))
         on = self._conditions(self._all_conditions(inner))
         return _Item(mask, left[0].name, f"{text}{word}{right} ON {on}", single=False)
 

@@ -147,7 +147,7 @@ def test_an_order_that_would_change_the_result_is_refused(small: GraphCatalog) -
     )
     with pytest.raises(SteeringError, match="would change the query's result"):
         rewrite_join_order(sql, ["p", "o", "m"], small)
-    with pytest.raises(SteeringError, match="'x', which is no relation") as caught:
+    with pytest.raises(SteeringError, match="'x', which is not a relation") as caught:
         rewrite_join_order(sql, ["x", "m"], small)
     assert caught.value.hint == "There are: m, p, o."
     with pytest.raises(SteeringError, match="twice"):
