@@ -6,12 +6,11 @@ from pathlib import Path
 
 from pilotcli.reports.files import write_whole
 from pilotcli.reports.html.data import HtmlReport, read_report
+from pilotcli.reports.html.page import page
 
 __all__ = ["HtmlReport", "read_report", "write_html"]
 
 
 def write_html(path: Path, report: HtmlReport) -> None:
     """Write the page to `path`, whole or not at all. Raises `StorageError`."""
-    from pilotcli.reports.html.page import page
-
     write_whole(path, page(report))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pilotcli.common.quantities import plural
+from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.reports.html.svg import (
     COLOURS,
     HALF,
@@ -26,8 +27,6 @@ from pilotcli.storage.journal import FiringRecord
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from pilotcli.common.records import ModelVersion, QueryResult
 
 __all__ = ["estimates", "metrics", "timeline"]
 

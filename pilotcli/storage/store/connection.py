@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pilotcli.common.errors import StoreError
 from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases.opening import connect_store
 from pilotcli.storage.store.json_text import json_value
 
 if TYPE_CHECKING:
@@ -132,8 +133,6 @@ class _ConnectionLost(Exception):
 def _opened(config: PilotConfig, *, may_create: bool) -> Connection:
     import psycopg2
     from psycopg2 import extensions, extras
-
-    from pilotcli.databases.opening import connect_store
 
     try:
         connection: Connection = connect_store(config, may_create=may_create)

@@ -14,6 +14,7 @@ from pilotcli.storage.store import tables
 from pilotcli.storage.store.background_writer import Appender
 from pilotcli.storage.store.connection import StoreConnection
 from pilotcli.storage.store.copy_batch import KEY, Batch, checked_name
+from pilotcli.storage.store.frames import frame_of
 from pilotcli.storage.store.unsaved_rows import WaitingRow, WaitingRows
 
 if TYPE_CHECKING:
@@ -207,8 +208,6 @@ class DataManager:
                 self._store.transaction(lambda cursor: _write(cursor, batch, mark), table)
 
     def _read(self, table: str, reader: str, *, only_new: bool) -> pandas.DataFrame:
-        from pilotcli.storage.store.frames import frame_of
-
         checked_name("table", table)
         self.flush()
 
