@@ -33,6 +33,7 @@ from pilotcli.storage.checkpoints.folder import (
     UNFINISHED,
     clean,
     current_number,
+    file_errors,
     is_full,
     locked,
     no_room,
@@ -43,6 +44,7 @@ from pilotcli.storage.checkpoints.folder import (
 )
 from pilotcli.storage.checkpoints.manifest import (
     MANIFEST,
+    SavedFile,
     clean_metrics,
     damage_of,
     digest_of,
@@ -104,33 +106,11 @@ class CheckpointStore:
         the versions that were there stay as they are. The number is the highest so far plus one.
         """
         home = self._folder(model)
-        writing = False
-        try:
-            with self._unfinished(home) as folder:
-                writing = True
-                try:
-                    write(folder)
-                except Exception as error:
-                    # numpy says only how much it has written, without an error number.
-                    if getattr(error, "errno", None) is None and is_full(home):
-                        raise CheckpointError(
-                            f"cannot save the model {model!r} in {home}: the disk is full "
-                            f"({type(error).__name__}: {error})",
-                            hint=no_room(home),
-                        ) from error
-                    raise
-                writing = False
-                if (folder / MANIFEST).exists():
-                    raise CheckpointError(
-                        f"the model {model!r} wrote a file named {MANIFEST}, which is pilot's own",
-                        hint="Give that file another name.",
-                    )
-                files = saved_files(folder, sync=True)
-                if not files:
-                    raise CheckpointError(
-                        f"the model {model!r} wrote no file into its checkpoint",
-                        hint="`dump(folder)` must write at least one file into `folder`.",
-                    )
+        what = f"cannot save the model {model!r} in {home}"
+        with self._unfinished(home, what) as folder:
+            _write_model(write, folder, what)
+            with file_errors(what, home):
+                files = _files_of_model(folder, model)
                 with locked(home):
                     number = max(version_numbers(home), default=0) + 1
                     version = ModelVersion(
@@ -150,20 +130,15 @@ class CheckpointStore:
                     write_manifest(folder / MANIFEST, self._sealed(content, model, number))
                     sync_folder(folder)
                     point_at(home, number, appearing=(folder, version.path))
-        except OSError as error:
-            if writing and error.errno not in (*NO_SPACE, *NO_ACCESS):
-                raise
-            raise unusable(error, f"cannot save the model {model!r} in {home}", home) from error
         return version
 
     def models(self) -> list[str]:
         """The names of all models that have a checkpoint, sorted."""
-        try:
-            folders = [folder for folder in self.root.iterdir() if folder.is_dir()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise unusable(error, f"cannot read {self.root}", self.root) from error
+        with file_errors(f"cannot read {self.root}", self.root):
+            try:
+                folders = [folder for folder in self.root.iterdir() if folder.is_dir()]
+            except FileNotFoundError:
+                return []
         return sorted(_model_name(folder) for folder in folders if version_numbers(folder))
 
     def versions(self, model: str) -> list[ModelVersion]:
@@ -206,10 +181,8 @@ class CheckpointStore:
     def origin(self, version: ModelVersion) -> Origin:
         """Where `version` comes from; see `Origin`."""
         content = read_manifest(version.path)[2]
-        try:
+        with file_errors(f"cannot read {self._key_file}", self.root):
             key = key_of(self._key_file)
-        except OSError as error:
-            raise unusable(error, f"cannot read {self._key_file}", self.root) from error
         return origin_of(key, content, *self._place(version))
 
     def verify(self, version: ModelVersion) -> None:
@@ -240,15 +213,14 @@ class CheckpointStore:
         found = self.get(model, version)
         self._compare(found)
         content = read_manifest(found.path)[2]
-        try:
-            with locked(home):
-                new = home / f".{MANIFEST}"
-                write_manifest(new, self._sealed(content, model, version))
-                new.replace(found.path / MANIFEST)
-                sync_folder(found.path)
-        except OSError as error:
-            what = f"cannot seal version {version} of {model!r} in {home}"
-            raise unusable(error, what, home) from error
+        with (
+            file_errors(f"cannot seal version {version} of {model!r} in {home}", home),
+            locked(home),
+        ):
+            new = home / f".{MANIFEST}"
+            write_manifest(new, self._sealed(content, model, version))
+            new.replace(found.path / MANIFEST)
+            sync_folder(found.path)
         if self.origin(found) != "own":
             raise CheckpointError(
                 f"the key {self._key_file} cannot vouch for a checkpoint: it is damaged, belongs "
@@ -288,12 +260,8 @@ class CheckpointStore:
             )
         version = self.get(model, to)
         self._compare(version)
-        try:
-            with locked(home):
-                point_at(home, to)
-        except OSError as error:
-            what = f"cannot roll back the model {model!r} in {home}"
-            raise unusable(error, what, home) from error
+        with file_errors(f"cannot roll back the model {model!r} in {home}", home), locked(home):
+            point_at(home, to)
         return version
 
     def prune(self, model: str, keep: int) -> list[ModelVersion]:
@@ -307,18 +275,15 @@ class CheckpointStore:
         if not home.is_dir():
             return []
         removed = []
-        try:
-            with locked(home):
-                current = current_number(home)
-                for number in version_numbers(home)[:-keep]:
-                    if number == current:
-                        continue
-                    with _logged(model, number):
-                        removed.append(self.get(model, number))
-                    remove(home / f"{number:06d}")
-                clean(home)
-        except OSError as error:
-            raise unusable(error, f"cannot prune the model {model!r} in {home}", home) from error
+        with file_errors(f"cannot prune the model {model!r} in {home}", home), locked(home):
+            current = current_number(home)
+            for number in version_numbers(home)[:-keep]:
+                if number == current:
+                    continue
+                with _logged(model, number):
+                    removed.append(self.get(model, number))
+                remove(home / f"{number:06d}")
+            clean(home)
         return removed
 
     def _folder(self, model: str) -> Path:
@@ -380,20 +345,51 @@ class CheckpointStore:
             return False
 
     @contextmanager
-    def _unfinished(self, home: Path) -> Iterator[Path]:
-        """A new folder to save into, removed at the end unless it has got its final name."""
-        self._make_folders(home)
+    def _unfinished(self, home: Path, what: str) -> Iterator[Path]:
+        """Make a folder to save into, and remove it at the end unless it was renamed."""
         folder = home / f"{UNFINISHED}{uuid.uuid4().hex}"
-        with locked(home):
-            clean(home)
-            folder.mkdir()
-            mine = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(mine, fcntl.LOCK_EX)
+        with file_errors(what, home):
+            self._make_folders(home)
+            with locked(home):
+                clean(home)
+                folder.mkdir()
+                mine = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                fcntl.flock(mine, fcntl.LOCK_EX)
         try:
             yield folder
         finally:
             os.close(mine)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_model(write: Callable[[Path], object], folder: Path, what: str) -> None:
+    try:
+        write(folder)
+    except Exception as error:
+        home = folder.parent
+        if isinstance(error, OSError) and error.errno in (*NO_SPACE, *NO_ACCESS):
+            raise unusable(error, what, home) from error
+        # numpy says only how much it has written, without an error number.
+        if getattr(error, "errno", None) is None and is_full(home):
+            raise CheckpointError(
+                f"{what}: the disk is full ({type(error).__name__}: {error})", hint=no_room(home)
+            ) from error
+        raise
+
+
+def _files_of_model(folder: Path, model: str) -> list[SavedFile]:
+    if (folder / MANIFEST).exists():
+        raise CheckpointError(
+            f"the model {model!r} wrote a file named {MANIFEST}, which is pilot's own",
+            hint="Give that file another name.",
+        )
+    files = saved_files(folder, sync=True)
+    if not files:
+        raise CheckpointError(
+            f"the model {model!r} wrote no file into its checkpoint",
+            hint="Write at least one file into `folder` in `dump(folder)`.",
+        )
+    return files
 
 
 def _model_name(folder: Path) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "UNFINISHED",
     "clean",
     "current_number",
+    "file_errors",
     "is_full",
     "locked",
     "no_room",
@@ -73,12 +74,11 @@ def remove(folder: Path) -> None:
 
 def version_numbers(home: Path) -> list[int]:
     """The version numbers in a model's folder, ascending, also of damaged ones."""
-    try:
-        return sorted(int(entry.name) for entry in home.iterdir() if entry.name.isdecimal())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise unusable(error, f"cannot read {home}", home) from error
+    with file_errors(f"cannot read {home}", home):
+        try:
+            return sorted(int(entry.name) for entry in home.iterdir() if entry.name.isdecimal())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def current_number(home: Path) -> int | None:
@@ -120,6 +120,15 @@ def point_at(home: Path, number: int, *, appearing: tuple[Path, Path] | None = N
     except OSError as error:
         # It is the current one by now; an error would say that it is not.
         log.warning("version %s in %s may not outlive a power cut: %s", number, home, error)
+
+
+@contextmanager
+def file_errors(what: str, home: Path) -> Iterator[None]:
+    """Turn an `OSError` into a `CheckpointError` that says `what` could not be done in `home`."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable(error, what, home) from error
 
 
 def is_full(folder: Path) -> bool:
