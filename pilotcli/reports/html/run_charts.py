@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import ModelVersion, QueryResult
@@ -41,62 +41,38 @@ def timeline(
     models: Sequence[ModelVersion],
 ) -> Drawing:
     """Latencies over the run, with events, failures and checkpoints at their places."""
-    begin = min(one.started_at for one in results)
-    end = max([one.started_at for one in results] + [one.fired_at for one in firings])
+    begin = min(result.started_at for result in results)
+    end = max([result.started_at for result in results] + [firing.fired_at for firing in firings])
     unit, unit_s = _time_unit(end - begin)
-    ended, notes = some([one for one in results if one.ok], "executions", key=_elapsed)
-    bad, more = some([one for one in results if not one.ok], "failed executions", key=_elapsed)
-    notes += more
-    fired, more = some([one for one in firings if one.fired_at >= begin], "events", EVENTS_SHOWN)
-    notes += more
-    early = len(firings) - sum(one.fired_at >= begin for one in firings)
-    if early:
+    in_run = [firing for firing in firings if firing.fired_at >= begin]
+    kept = [model for model in models if model.created_at >= begin]
+    ok, notes = some([result for result in results if result.ok], "executions", key=_elapsed)
+    bad, no_bad = some(
+        [result for result in results if not result.ok], "failed executions", key=_elapsed
+    )
+    fired, no_events = some(in_run, "events", EVENTS_SHOWN)
+    saved, no_models = some(kept, "models", EVENTS_SHOWN)
+    notes += no_bad + no_events
+    if early := len(firings) - len(in_run):
         notes.append(f"{plural(early, 'event')} before the first query")
-    saved, more = some([one for one in models if one.created_at >= begin], "models", EVENTS_SHOWN)
-    notes += more
+    notes += no_models
+
+    def at(seconds: float) -> float:
+        return (seconds - begin) / unit_s
 
     def draw(figure: Figure, *, narrow: bool) -> None:
         axes = figure.subplots()
-
-        def at(seconds: float) -> float:
-            return (seconds - begin) / unit_s
-
-        axes.scatter(
-            [at(one.started_at) for one in ended],
-            [_elapsed(one) for one in ended],
-            s=6,
-            color=COLOURS["a"],
-            linewidths=0,
-            alpha=0.6,
-            label="query",
-        )
-        if bad:
-            axes.scatter(
-                [at(one.started_at) for one in bad],
-                [_elapsed(one) for one in bad],
-                s=22,
-                marker="x",
-                linewidths=1,
-                color=COLOURS["alarm"],
-                label="failed or timed out",
-            )
+        _draw_results(axes, ok, at, s=6, color="a", linewidths=0, alpha=0.6, label="query")
+        _draw_results(
+            axes, bad, at, s=22, color="alarm", linewidths=1, marker="x",
+            label="failed or timed out",
+        )  # fmt: skip
         axes.set_yscale("log")
         second_ticks(axes, "y")
-        for name, style, colour, group in _groups(fired):
-            axes.vlines(
-                [at(one.fired_at) for one in group],
-                0,
-                1,
-                transform=axes.get_xaxis_transform(),
-                color=COLOURS[colour],
-                linestyles=style,
-                lw=0.8,
-                alpha=0.8,
-                label=short(name, 24),
-            )
+        _draw_events(axes, fired, at)
         if saved:
             axes.scatter(
-                [at(one.created_at) for one in saved],
+                [at(model.created_at) for model in saved],
                 [0] * len(saved),
                 transform=axes.get_xaxis_transform(),
                 marker="^",
@@ -111,6 +87,34 @@ def timeline(
         legend(axes, ncols=2 if narrow else 6, loc="lower left", bbox_to_anchor=(0, 1))
 
     return both(draw, 3.4, 3.6, "The run over time", notes)
+
+
+def _draw_results(
+    axes: Axes,
+    results: Sequence[QueryResult],
+    at: Callable[[float], float],
+    *,
+    color: str,
+    **style: Any,
+) -> None:
+    if results:
+        starts = [at(result.started_at) for result in results]
+        axes.scatter(starts, list(map(_elapsed, results)), color=COLOURS[color], **style)
+
+
+def _draw_events(axes: Axes, firings: Sequence[FiringRecord], at: Callable[[float], float]) -> None:
+    for name, style, colour, group in _groups(firings):
+        axes.vlines(
+            [at(firing.fired_at) for firing in group],
+            0,
+            1,
+            transform=axes.get_xaxis_transform(),
+            color=COLOURS[colour],
+            linestyles=style,
+            lw=0.8,
+            alpha=0.8,
+            label=short(name, 24),
+        )
 
 
 def metrics(models: Sequence[ModelVersion]) -> Drawing | None:

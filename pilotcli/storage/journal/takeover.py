@@ -103,17 +103,7 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
                 ).fetchone()
                 where = "" if host == this_process()[0] else f" on {host}"
                 lock = lock_run(path.parent, run_id, f"process {pid}{where}")
-                stopped = (
-                    "FROM results WHERE run_id = ?1 AND status <> 'ok' AND status = 'cancelled' "
-                    "AND error = ?2"
-                )
-                # Nothing is ever taken out of a summary: one that counted them is made anew.
-                connection.execute(
-                    "DELETE FROM summaries WHERE run_id = ?1 "  # noqa: S608
-                    f"AND upto >= (SELECT min(result) {stopped})",
-                    (run_id, STOPPED),
-                )
-                connection.execute(f"DELETE {stopped}", (run_id, STOPPED))
+                _delete_stopped(connection, run_id)
                 past = replace(_read_past(connection, run_id), killed=status == "running")
                 summary = read_summary(connection, run_id)
                 connection.execute(
@@ -145,3 +135,17 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
             lock.release()
         raise
     return journal, past
+
+
+def _delete_stopped(connection: sqlite3.Connection, run_id: int) -> None:
+    """Delete the results of queries that the stop of the run has cancelled."""
+    stopped = (
+        "FROM results WHERE run_id = ?1 AND status <> 'ok' AND status = 'cancelled' AND error = ?2"
+    )
+    # Nothing is ever taken out of a summary: one that counted them is made again.
+    connection.execute(
+        "DELETE FROM summaries WHERE run_id = ?1 "  # noqa: S608
+        f"AND upto >= (SELECT min(result) {stopped})",
+        (run_id, STOPPED),
+    )
+    connection.execute(f"DELETE {stopped}", (run_id, STOPPED))
