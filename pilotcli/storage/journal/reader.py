@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StorageError
 from pilotcli.common.records import (
     EventKind,
@@ -47,9 +47,6 @@ from pilotcli.storage.journal.summary import (
     save_summary,
 )
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 __all__ = ["EXACT_RESULTS", "JournalReader"]
 
 EXACT_RESULTS = 50_000
@@ -65,23 +62,12 @@ _STEERING = QueryResult._fields.index("steering")
 _FIRINGS = f"SELECT {', '.join(FIRING_COLUMNS)} FROM"
 
 
-class JournalReader:
+class JournalReader(Closing):
     """The reading half of a journal. Each method raises `StorageError` when SQLite fails."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self.path = path
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

@@ -12,7 +12,14 @@ from pilotcli.common.errors import StorageError
 from pilotcli.config.home import create_private, make_home
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, RESULT_FIELDS, USUAL_COLUMNS, column_sql
 
-__all__ = ["FILE_NAME", "SCHEMA_VERSION", "connect", "connect_readonly", "journal_errors"]
+__all__ = [
+    "FILE_NAME",
+    "SCHEMA_VERSION",
+    "connect",
+    "connect_readonly",
+    "journal_errors",
+    "transaction",
+]
 
 FILE_NAME = "journal.db"
 BUSY_TIMEOUT_S = 10.0
@@ -304,6 +311,21 @@ def _code(error: sqlite3.Error) -> int | None:
     """The primary result code of `error`, where it is known."""
     extended: int | None = getattr(error, "sqlite_errorcode", None)
     return _CODES.get(str(error)) if extended is None else extended & 0xFF
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Commit what is written meanwhile, or nothing of it. Raises `StorageError`."""
+    with journal_errors(path):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            # A full disk ends the transaction by itself.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 @contextmanager

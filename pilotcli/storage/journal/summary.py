@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from pilotcli.common.records import QueryStatus
+from pilotcli.storage.journal.rows import USUAL_COLUMNS
 
 __all__ = ["SAVE_AFTER", "SLOWEST_KEPT", "TIMED", "RunSummary", "read_summary", "save_summary"]
 
@@ -24,7 +25,7 @@ SAVE_AFTER = 20_000
 
 TIMED: tuple[QueryStatus, QueryStatus] = ("ok", "timeout")
 """Those that ended by themselves or at a limit, so that their time says something."""
-_RESULT, _SEQ, _ELAPSED_S = 0, 1, 5
+_RESULT, _SEQ, _ELAPSED_S = map(USUAL_COLUMNS.index, ("result", "seq", "elapsed_s"))
 _UPPER_HALVES = slice(1 if sys.byteorder == "little" else 0, None, 2)
 
 
@@ -52,8 +53,7 @@ class RunSummary:
         """Up to here a latency is none of the slowest."""
 
     def add(self, status: QueryStatus, rows: Sequence[Sequence[Any]]) -> None:
-        """Count results in their order, which all ended as `status`: each its number, its query's
-        number, three values that do not matter here, and its latency in seconds."""
+        """Count results in their order, which all ended as `status`: rows of `USUAL_COLUMNS`."""
         if not rows:
             return
         latencies = [row[_ELAPSED_S] for row in rows]
@@ -67,6 +67,14 @@ class RunSummary:
             self._buckets.update(halves[_UPPER_HALVES])
         if worst_s > self._least_s:
             self._keep([row for row in rows if row[_ELAPSED_S] > self._least_s])
+
+    def add_mixed(self, rows: Iterable[Sequence[Any]], place: int) -> None:
+        """Count results, each with its status at `place`."""
+        by_status: dict[QueryStatus, list[Sequence[Any]]] = {}
+        for row in rows:
+            by_status.setdefault(row[place], []).append(row)
+        for status, own in by_status.items():
+            self.add(status, own)
 
     def percentiles(self, *shares: float) -> list[float | None]:
         """The latencies in seconds at or below which each of `shares` (rising, 0 to 1) of those lie
@@ -138,16 +146,12 @@ def read_summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
     behind it. Raises what SQLite does."""
     summary = _saved_summary(connection, run_id)
     rest = connection.execute(
-        "SELECT result, seq, NULL, NULL, NULL, elapsed_s, status FROM results "
+        f"SELECT {', '.join(USUAL_COLUMNS)}, status FROM results "  # noqa: S608
         "WHERE run_id = ? AND result > ? ORDER BY result",
         (run_id, summary.upto),
     )
     while rows := rest.fetchmany(SAVE_AFTER):
-        by_status: dict[QueryStatus, list[Sequence[Any]]] = {}
-        for row in rows:
-            by_status.setdefault(row[-1], []).append(row)
-        for status, own in by_status.items():
-            summary.add(status, own)
+        summary.add_mixed(rows, len(USUAL_COLUMNS))
     return summary
 
 

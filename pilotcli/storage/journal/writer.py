@@ -6,51 +6,40 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import Hold
-from pilotcli.common.records import ModelVersion, Query, QueryResult, QueryStatus, RunStatus
+from pilotcli.common.records import ModelVersion, Query, QueryResult, RunStatus
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import write_ahead as tails
+from pilotcli.storage.journal.inserts import WaitingResult, insert_firings, insert_results
 from pilotcli.storage.journal.records import Arm
 from pilotcli.storage.journal.rows import (
-    FIRING_COLUMNS,
     OTHER_COLUMNS,
-    QUERY_COLUMNS,
     USUAL_COLUMNS,
     other_values,
     query_row,
     storable,
     usual_values,
 )
-from pilotcli.storage.journal.schema import journal_errors
+from pilotcli.storage.journal.schema import transaction
 from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summary
 from pilotcli.storage.journal.write_ahead import Tail, tail_path
 from pilotcli.storage.writer_thread import WriterThread
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["RunJournal"]
 
 BATCH_ROWS = 1000
 BATCH_AGE_S = 0.2
 LARGE_SQL_CHARS = 65_536
-
-_Row = tuple[tuple[Any, ...], "tuple[Any, ...] | None", "tuple[Any, ...] | None"]
-"""A result that waits: what every one has, what few have, its query where its text is new."""
-
-_PARAMETERS = 999
-"""The most that older SQLite takes in one statement."""
+_STATUS = (USUAL_COLUMNS + OTHER_COLUMNS).index("status")
 
 
-class RunJournal:
+class RunJournal(Closing):
     """The writer of one run; safe to use from several threads.
 
     `add_result` and `add_firing` put what they are given into lists, which are committed every 1000
@@ -80,8 +69,8 @@ class RunJournal:
         self._connection = connection
         self._lock = lock
         self._tail = Tail(tail_path(path.parent, run_id))
-        self._waiting: list[_Row] = []
-        self._firings: list[tuple[tuple[object, ...], Mapping[str, int]]] = []
+        self._waiting: list[WaitingResult] = []
+        self._firings: list[tuple[tuple[Any, ...], Mapping[str, int]]] = []
         self._warmed: list[tuple[int, int, int]] = []
         self._begun: tuple[int, str, str, int] | None = None
         """The firing that began last, while the journal does not have it."""
@@ -97,17 +86,6 @@ class RunJournal:
             self._write_waiting, name=f"journal-{run_id}", every_s=BATCH_AGE_S
         )
         self._background.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def add_result(self, query: Query, result: QueryResult) -> None:
         """Record what became of one execution of `query`; a few microseconds on average.
@@ -289,7 +267,7 @@ class RunJournal:
             self._connection.close()
             self._lock.release()
 
-    def _take_back(self, row: _Row) -> bool:
+    def _take_back(self, row: WaitingResult) -> bool:
         """Forget a result that neither the tail nor the journal has; False when the thread has
         written it meanwhile."""
         with self._background.writing, self._adding:
@@ -320,9 +298,10 @@ class RunJournal:
             begun, warmed = self._begun, self._warmed[:]
             firings = self._firings[:]
             taken = self._waiting[:]
-            with self._transaction():
-                plain, special = self._insert(taken)
-                self._insert_firings(firings)
+            with transaction(self._connection, self.path):
+                plain, special = insert_results(self._connection, self.run_id, taken)
+                if firings:
+                    insert_firings(self._connection, self.run_id, firings)
                 if begun is not None:
                     self._connection.execute(
                         "INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?, ?)",
@@ -335,7 +314,8 @@ class RunJournal:
                     save_summary(self._connection, self.run_id, self._summary)
                 if write is not None:
                     write()
-            self._summarise(plain, special)
+            self._summary.add("ok", plain)
+            self._summary.add_mixed(special, _STATUS)
             # Other threads append meanwhile, at the end; only what is committed leaves the lists.
             with self._adding:
                 del self._waiting[: len(taken)]
@@ -347,70 +327,11 @@ class RunJournal:
                 if not (self._waiting or self._firings or self._warmed or self._begun):
                     self._tail.clear()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with journal_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # A full disk ends the transaction by itself.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _insert(self, taken: list[_Row]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-        """Insert what was taken; returns the rows of the usual results, and of the others."""
-        queries = [told for _, _, told in taken if told is not None]
-        self._insert_rows("INSERT OR IGNORE INTO queries", QUERY_COLUMNS, queries)
-        # The columns of most results are those without a default: the fewer, the faster, and the
-        # sqlite3 module takes longer to bind one NULL than five numbers.
-        plain = [usual for usual, others, _ in taken if others is None]
-        self._insert_rows("INSERT INTO results", USUAL_COLUMNS, plain)
-        special = [usual + others for usual, others, _ in taken if others is not None]
-        self._insert_rows("INSERT INTO results", USUAL_COLUMNS + OTHER_COLUMNS, special)
-        return plain, special
-
-    def _summarise(self, plain: list[tuple[Any, ...]], special: list[tuple[Any, ...]]) -> None:
-        self._summary.add("ok", plain)
-        status = len(USUAL_COLUMNS)
-        by_status: dict[QueryStatus, list[tuple[Any, ...]]] = {}
-        for row in special:
-            by_status.setdefault(row[status], []).append(row)
-        for ended, rows in by_status.items():
-            self._summary.add(ended, rows)
-
-    def _insert_firings(
-        self, firings: Sequence[tuple[tuple[object, ...], Mapping[str, int]]]
-    ) -> None:
-        if not firings:
-            return
-        self._insert_rows("INSERT INTO firings", FIRING_COLUMNS, [row for row, _ in firings])
-        counters = [(self.run_id, *one) for _, counters in firings for one in counters.items()]
-        self._connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?, ?)", counters)
-
-    def _insert_rows(
-        self, insert: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
-    ) -> None:
-        # Many rows in one statement cost half of what they cost one by one, and the interpreter
-        # lock, which other threads wait for, changes hands once a statement.
-        start, count = 0, _PARAMETERS // len(columns)
-        row = f"({self.run_id}, {', '.join('?' * len(columns))})"
-        while start < len(rows):
-            while start + count > len(rows):
-                count //= 2
-            self._connection.execute(
-                f"{insert} (run_id, {', '.join(columns)}) VALUES {', '.join([row] * count)}",
-                tuple(chain.from_iterable(rows[start : start + count])),
-            )
-            start += count
-
-    def _mark_stored(self, taken: list[_Row]) -> None:
+    def _mark_stored(self, taken: list[WaitingResult]) -> None:
         stored = self._stored
-        for _, _, told in taken:
-            if told is not None:
-                seq = told[0]
+        for _, _, query in taken:
+            if query is not None:
+                seq = query[0]
                 if seq >= len(stored):
                     stored.extend(bytes(seq + BATCH_ROWS - len(stored)))
                 stored[seq] = 1

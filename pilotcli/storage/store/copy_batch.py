@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from types import TracebackType
 from typing import Any
 
+from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StoreError
 from pilotcli.storage.store.column_types import Kind, UnstorableError, encoded, joined
 
@@ -24,7 +24,7 @@ CHUNK_BYTES = 4 << 20
 Row = Mapping[str, Any]
 
 
-class Batch:
+class Batch(Closing):
     """All rows of one save, encoded before the database sees the first.
 
     So a row that cannot be stored, or a generator that raises, costs no half-written table, and
@@ -53,17 +53,6 @@ class Batch:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Batch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Forget the rows."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StoreError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.pilot_config import PilotConfig
@@ -26,7 +26,7 @@ __all__ = ["DataManager"]
 log = logging.getLogger(__name__)
 
 
-class DataManager:
+class DataManager(Closing):
     """Saves rows into tables of the store and reads them as DataFrames.
 
     A table is made from the first rows saved into it; later rows add columns and widen numbers
@@ -47,17 +47,6 @@ class DataManager:
         self._appender = Appender(self._save_appended)
         self._rows_of: str | None = None
         self._firing: str | None = None
-
-    def __enter__(self) -> DataManager:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def connect(self) -> None:
         """Connect now, to learn early whether the store can be reached."""
