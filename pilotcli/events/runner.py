@@ -93,7 +93,10 @@ class EventRunner:
         count: CountMode = "finished",
         stop_requested: Callable[[], bool] = lambda: False,
         timeout_s: float | None = None,
+        saved: Callable[[ModelVersion], object] = lambda version: None,
     ) -> None:
+        """`saved` is called with each version that an event has saved, once the log has the firing;
+        what it raises is passed on."""
         self.calls = EventCalls(timeout_s, db_controller.cancel, stop_requested)
         self.events: list[Registered] = []
         self.failures: list[EventTriggered] = []
@@ -105,6 +108,7 @@ class EventRunner:
         self._run_id = run_id
         self._count = count
         self._stop_requested = stop_requested
+        self._saved = saved
         self._pretraining = Pretraining(
             bus, db_controller, data_manager, self.calls, log=log, stop_requested=stop_requested
         )
@@ -242,7 +246,7 @@ class EventRunner:
         if isinstance(model, CheckpointedModel):
             model.provenance = Provenance(registered.name, after_query, self._run_id)
         outcome: FiringOutcome = "ok"
-        error = trace = None
+        error = trace = update = None
         started = time.perf_counter()
         try:
             self._data_manager.flush()
@@ -284,6 +288,8 @@ class EventRunner:
         if outcome == "failed":
             self.failures.append(signal)
         self._bus.emit(signal)
+        if outcome == "ok" and update is not None and update.version is not None:
+            self._saved(update.version)
 
     def _report(
         self, registered: Registered, update: ModelUpdate, after_query: int

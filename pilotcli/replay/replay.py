@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+from pilotcli.analysis.result_digest import answer_of
 from pilotcli.common.records import Query
 from pilotcli.common.signals import Notice
 from pilotcli.config.model import RunSection
@@ -53,7 +54,8 @@ class Replay:
         self._stop = stop
         self._progress = progress or Progress()
         self._warmup = 0
-        scheduler.on_result = self.tally.add
+        scheduler.add_observer(self.tally)
+        self._answer = answer_of if options.answers else None
         self._sessions: list[Session] = []
         self._errors: list[BaseException] = []
 
@@ -154,7 +156,7 @@ class Replay:
                     if len(unit) > 1 and self._over():
                         break
                     if round:
-                        worker.run(query, round)
+                        worker.run(query, round, self._answer)
                     else:
                         worker.warm(query, self._warmup)
         except BaseException as exc:  # noqa: BLE001 - raised again by run()

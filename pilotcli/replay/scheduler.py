@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from pilotcli.common.errors import (
     CapabilityError,
@@ -19,7 +19,14 @@ from pilotcli.common.errors import (
     StorageError,
     UsageError,
 )
-from pilotcli.common.records import STOPPED, Query, QueryResult, QueryStatus, SteeringReport
+from pilotcli.common.records import (
+    STOPPED,
+    ModelVersion,
+    Query,
+    QueryResult,
+    QueryStatus,
+    SteeringReport,
+)
 from pilotcli.common.signals import Bus, Notice, QueryFinished, QueryStarted
 from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
@@ -28,14 +35,15 @@ from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
 from pilotcli.events.base import Event
 from pilotcli.events.pretraining import PretrainingProgress
-from pilotcli.events.runner import CountMode, EventLog, EventRunner, PastFirings
+from pilotcli.events.runner import CountMode, EventRunner, PastFirings
 from pilotcli.replay.collected_row import collected_row, pulls_for
+from pilotcli.replay.observers import RunLog, RunObserver
 from pilotcli.steering.requests import Steered
 from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import leading_keyword
 
-__all__ = ["Answer", "PilotScheduler", "RunLog", "SchedulerFactory"]
+__all__ = ["Answer", "PilotScheduler", "SchedulerFactory"]
 
 _NO_ROWS = Rows()
 Answer = Callable[[Rows], str]
@@ -44,16 +52,6 @@ MOST_ATTEMPTS = 3
 """How often a query is sent at most whose connection is lost each time: it may be the reason."""
 NOTES_SHOWN = 20
 """Different words to the user about steering; more of them are in the journal alone."""
-
-
-class RunLog(EventLog, Protocol):
-    """Where a run is kept: the journal's writer, or nothing."""
-
-    def add_result(self, query: Query, result: QueryResult) -> None:
-        """Keep one result; must cost microseconds."""
-
-    def add_warmed(self, round: int, seq: int) -> None:
-        """Keep that a query of the warm-up round `round`, from 0, has ended; likewise."""
 
 
 class PilotScheduler:
@@ -105,17 +103,10 @@ class PilotScheduler:
             count=count,
             stop_requested=self.stop.is_set,
             timeout_s=event_timeout_s,
+            saved=self._model_saved,
         )
+        self._observers: tuple[RunObserver, ...] = ()
         self.last_result: QueryResult | None = None
-        self.on_result: Callable[[QueryResult], object] | None = None
-        """Told of each result as soon as it is recorded, before events fire; by one thread at a
-        time."""
-        self.watchers: list[Callable[[QueryResult], object]] = []
-        """Told of each result before events fire, as `on_result` is."""
-        self.answer: Answer | None = None
-        """Makes the digest of rows that is recorded with each result that is `ok`."""
-        self.on_plan: Callable[[Query, int, str], object] | None = None
-        """Told of each plan that was pulled (JSON), with its query and round."""
         self.finished = 0
         self._log = log
         self._collect: CollectSection | None = None
@@ -131,6 +122,10 @@ class PilotScheduler:
     def controller(self) -> BaseDBController:
         """A new controller for events."""
         return get_db_controller(self.config, target=self.target)
+
+    def add_observer(self, observer: RunObserver) -> None:
+        """Have `observer` hear of every query from here on, after the observers before it."""
+        self._observers = (*self._observers, observer)
 
     def register_events(self, events: Event | Iterable[Event]) -> None:
         """Add events; they fire in this order. Raises `UsageError` for what is no event."""
@@ -309,7 +304,6 @@ class PilotScheduler:
                 session, attempts = again, attempts + 1
                 result, rows, error, pulled = self.run_in(session, query, round, worker)
             result = result._replace(attempts=attempts)
-        answer = answer or self.answer
         if answer is not None and error is None:
             result = result._replace(answer=answer(rows))
         stopped = result.status == "cancelled" and self.stop.is_set()
@@ -328,10 +322,8 @@ class PilotScheduler:
                 # It is in no record: the run has not got so far, and a resumed one runs it again.
                 self.finished -= 1
                 raise
-            if self.on_result is not None:
-                self.on_result(result)
-            for watcher in self.watchers:
-                watcher(result)
+            for observer in self._observers:
+                observer.query_finished(query, result)
             if pulled is not None:
                 self.data_manager.append(self._table, pulled, number=self.finished, file=file)
             self.bus.emit(QueryFinished(query, result))
@@ -376,8 +368,9 @@ class PilotScheduler:
             except (QueryError, DatabaseError) as exc:
                 status, error = _status_of(exc), exc
             elapsed_s = time.perf_counter() - started
-        if self.on_plan is not None and steered is not None and steered.plan_text is not None:
-            self.on_plan(query, round, steered.plan_text)
+        if steered is not None and steered.plan_text is not None and round > 0:
+            for observer in self._observers:
+                observer.plan_pulled(query, round, steered.plan_text)
         pulled = None
         if self._collect is not None and round > 0:
             pulled = collected_row(self._collect, query, status, elapsed_s, rows, steered)
@@ -436,6 +429,10 @@ class PilotScheduler:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _model_saved(self, version: ModelVersion) -> None:
+        for observer in self._observers:
+            observer.model_saved(version)
 
     def _note(self, query: Query, steered: Steered) -> None:
         """Tell the user once of each thing that was not done."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pilotcli.common.records import STOPPED, QueryResult, QueryStatus, SteeringReport, no_queries
+from pilotcli.common.records import (
+    STOPPED,
+    Query,
+    QueryResult,
+    QueryStatus,
+    SteeringReport,
+    no_queries,
+)
+from pilotcli.replay.observers import RunObserver
 
 __all__ = ["SLOWEST_KEPT", "Tally"]
 
@@ -13,7 +21,7 @@ SLOWEST_KEPT = 10
 
 
 @dataclass(slots=True)
-class Tally:
+class Tally(RunObserver):
     """What a run came to so far; warm-up does not count."""
 
     statuses: dict[QueryStatus, int] = field(default_factory=no_queries)
@@ -31,7 +39,7 @@ class Tally:
     _least_s: float = -1.0
     """An execution up to here is none of the slowest."""
 
-    def add(self, result: QueryResult) -> None:
+    def query_finished(self, query: Query, result: QueryResult) -> None:
         """Count one result."""
         self.statuses[result.status] += 1
         self.query_s += result.elapsed_s

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from pilotcli.analysis.result_digest import answer_of
 from pilotcli.common.errors import UsageError
 from pilotcli.common.records import EventKind
 from pilotcli.common.signals import (
@@ -60,10 +59,10 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
             past = ready.past
             if config.run.plans:
                 keep_plans(ready.scheduler, ready.log)
-            if config.run.answers:
-                ready.scheduler.answer = answer_of
             progress = Progress(past.done, past.warmed, past.killed) if past is not None else None
             replay = Replay(ready.scheduler, workload, config.run, ready.stop, progress)
+            if ready.watch:
+                ready.scheduler.add_observer(ready.watch)
             ready.restore(replay)
 
             def work() -> None:

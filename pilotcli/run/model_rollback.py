@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from pilotcli.common.errors import PilotError, UsageError
-from pilotcli.common.records import QueryResult
-from pilotcli.common.signals import Bus, ModelLoaded, ModelSaved, Notice, Signal
+from pilotcli.common.records import ModelVersion, Query, QueryResult
+from pilotcli.common.signals import Bus, ModelLoaded, Notice
 from pilotcli.config.model import ModelSpec
 from pilotcli.events.model import CheckpointedModel, PilotModel
+from pilotcli.replay.observers import RunObserver
 from pilotcli.run.model_loading import current_version, loading
 
 __all__ = ["RegressionWatch"]
@@ -60,18 +61,19 @@ class _Watched:
     """Logarithms of the times behind the update by those before it."""
 
 
-class RegressionWatch:
+class RegressionWatch(RunObserver):
     """Watches the models whose `on_regression` is `rollback`.
 
-    `add` is called with each result, by one thread at a time, in a paired run `add_half` with
-    those that have another half in the baseline; the bus tells of saved versions. `told` has what
-    was taken back, in words. Raises `UsageError` for a model that keeps itself.
+    In a paired run `add_half` is called with results that have another half in the baseline.
+    `rollbacks` describes what was taken back; `failures` has the exit code and the reason of each
+    roll-back that failed. Raises `UsageError` for a model that keeps itself.
     """
 
     def __init__(
         self, specs: Sequence[ModelSpec], models: Mapping[str, PilotModel], bus: Bus
     ) -> None:
-        self.told: list[str] = []
+        self.rollbacks: list[str] = []
+        self.failures: list[tuple[int, str]] = []
         self._bus = bus
         self._latest: dict[int, _Time] = {}
         self._updates = 0
@@ -92,14 +94,12 @@ class RegressionWatch:
             current = current_version(model)
             number = None if current is None else current.version
             self._watched[model.model_name] = _Watched(model, number)
-        if self._watched:
-            bus.subscribe(self._saved, ModelSaved)
 
     def __bool__(self) -> bool:
         """Whether there is anything to watch."""
         return bool(self._watched)
 
-    def add(self, result: QueryResult) -> None:
+    def query_finished(self, query: Query, result: QueryResult) -> None:
         """Take in one result; bring a version back where that is due."""
         if (own_s := _whole_s(result)) is not None:
             self._take_in(result.seq, _Time(own_s))
@@ -133,13 +133,13 @@ class RegressionWatch:
             if len(one.changes) in LOOKS and one.before:
                 self._judge(one)
 
-    def _saved(self, signal: Signal) -> None:
-        assert isinstance(signal, ModelSaved)
-        one = self._watched.get(signal.model)
-        if one is None or signal.version is None:
+    def model_saved(self, version: ModelVersion) -> None:
+        """Judge the next results by those before this version."""
+        one = self._watched.get(version.model)
+        if one is None:
             return
         self._updates += 1
-        one.previous, one.version = one.version, signal.version.version
+        one.previous, one.version = one.version, version.version
         one.before = dict(self._latest) if one.previous is not None else {}
         one.changes.clear()
 
@@ -165,13 +165,15 @@ class RegressionWatch:
             one.model.checkpoints.rollback(name, good)
             version = loading(one.model, lambda: one.model.load_model(good))
         except PilotError as exc:
-            self._bus.emit(Notice("error", f"{name} v{bad} cannot be taken back: {exc.message}"))
+            failure = f"{name} v{bad} cannot be taken back: {exc.message}"
+            self.failures.append((exc.exit_code, failure))
+            self._bus.emit(Notice("error", failure))
             return
         text = (
             f"{name} v{bad} made {judged} queries {slowdown:.2f} times slower than before: "
             f"v{good} is back"
         )
-        self.told.append(text)
+        self.rollbacks.append(text)
         self._bus.emit(Notice("warning", text))
         self._bus.emit(ModelLoaded(name, version))
 

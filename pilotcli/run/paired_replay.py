@@ -12,23 +12,24 @@ import gc
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.analysis.comparison import Answers
 from pilotcli.analysis.result_digest import answer_of, comparable, is_undetermined, same_rows
 from pilotcli.common.errors import PilotError
-from pilotcli.common.records import Query, QueryResult
+from pilotcli.common.records import ModelVersion, Query, QueryResult
 from pilotcli.common.signals import Notice, PairFinished, StepStarted
 from pilotcli.common.sql_commands import command_of
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Rows, Session, UndoesChanges
+from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, transaction_units
 from pilotcli.replay.worker import Worker
 from pilotcli.run.model_rollback import RegressionWatch
 from pilotcli.run.paired_progress import SoFar
-from pilotcli.run.plan_log import PlanLog, keep_plans
+from pilotcli.run.plan_log import keep_plans
 from pilotcli.run.run import Ready
 from pilotcli.steering.requests import Pulls
 from pilotcli.workload import Workload
@@ -89,8 +90,13 @@ class PairedReplay:
         self._in_pair = False
         """Whether what the driver's arm runs is one half of a pair."""
         self.driver, self.baseline = (self._arm(one) for one in (driver, baseline))
-        if driver.watch and not self._by_rounds:
-            self._watch_halves(driver.watch)
+        if driver.watch and self._by_rounds:
+            driver.scheduler.add_observer(driver.watch)
+        elif driver.watch:
+            # Both halves of a pair run right after each other: updates are judged by pairs.
+            for ready in (driver, baseline):
+                halves = _Halves(driver.watch, ready is driver, lambda: self._in_pair)
+                ready.scheduler.add_observer(halves)
 
     @property
     def tally(self) -> Tally:
@@ -133,26 +139,8 @@ class PairedReplay:
         # Both are asked for the same about each query: what asking costs is in both.
         keep_plans(scheduler, ready.log)
         arm = _Arm(ready, Worker(scheduler, self._options, self._stop, sessions, 0), sessions)
-        scheduler.on_result = arm.tally.add
+        scheduler.add_observer(arm.tally)
         return arm
-
-    def _watch_halves(self, watch: RegressionWatch) -> None:
-        """Have updates of the driver's models judged by pairs, where both halves of one run right
-        behind each other."""
-        watchers = self.driver.ready.scheduler.watchers
-        watchers.remove(watch.add)
-
-        def of_driver(result: QueryResult) -> None:
-            if self._in_pair:
-                watch.add_half(result, driver=True)
-            else:
-                watch.add(result)
-
-        def of_baseline(result: QueryResult) -> None:
-            watch.add_half(result, driver=False)
-
-        watchers.append(of_driver)
-        self.baseline.ready.scheduler.watchers.append(of_baseline)
 
     def _rounds(self, first_sql: str) -> None:
         options = self._options
@@ -304,20 +292,42 @@ class PairedReplay:
             for arm in (self.driver, self.baseline):
                 scheduler = arm.ready.scheduler
                 scheduler.steering.pulls = Pulls(physical_plan=True, actual_rows=True)
-                scheduler.on_plan = PlanLog(arm.ready.log).add_actual
                 sessions[arm] = scheduler.open_session(self._options.timeout)
                 arm.sessions.append(sessions[arm])
             for arm, unit, alone in self._turns(0, first_sql):
                 for query in unit:
                     if sessions[arm].closed or self._stop.is_set():
                         return
-                    if not alone:
-                        arm.ready.scheduler.run_in(sessions[arm], query)
+                    if alone:
+                        continue
+                    steered, _ = arm.ready.scheduler.steering.run(sessions[arm], query)
+                    if steered.plan_text is not None:
+                        arm.ready.log.add_plan(query.seq, 0, steered.plan_text)
         except PilotError as exc:
             self._bus.emit(Notice("warning", f"not all plans could be taken: {exc.message}"))
         finally:
             for session in sessions.values():
                 session.close()
+
+
+class _Halves(RunObserver):
+    """Hands the results of one arm to `watch`: as halves of pairs, or, where the driver's arm runs
+    a query alone, as they are."""
+
+    def __init__(self, watch: RegressionWatch, driver: bool, in_pair: Callable[[], bool]) -> None:
+        self._watch = watch
+        self._driver = driver
+        self._in_pair = in_pair
+
+    def query_finished(self, query: Query, result: QueryResult) -> None:
+        if self._in_pair():
+            self._watch.add_half(result, driver=self._driver)
+        else:
+            self._watch.query_finished(query, result)
+
+    def model_saved(self, version: ModelVersion) -> None:
+        if self._driver:
+            self._watch.model_saved(version)
 
 
 class _Answer:

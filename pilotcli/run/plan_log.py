@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pilotcli.analysis.plans import plan_shape
 from pilotcli.common.records import Query
+from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.log import RunLogger
 
@@ -17,25 +18,19 @@ def keep_plans(scheduler: PilotScheduler, log: RunLogger) -> None:
     """Ask for the plan and the server's times of each query from here on, and keep them."""
     pulls = scheduler.steering.pulls
     scheduler.steering.pulls = replace(pulls, execution_time=True, physical_plan=True)
-    scheduler.on_plan = PlanLog(log).add
+    scheduler.add_observer(PlanLog(log))
 
 
-class PlanLog:
+class PlanLog(RunObserver):
     """Keeps a query's first plan, and each that is another one than before."""
 
     def __init__(self, log: RunLogger) -> None:
         self._log = log
         self._shapes: dict[int, str] = {}
 
-    def add(self, query: Query, round: int, plan: str) -> None:
-        """The plan (JSON) that `query` had in that round; warm-up does not count."""
-        if round < 1:
-            return
+    def plan_pulled(self, query: Query, round: int, plan: str) -> None:
+        """Keep the plan (JSON) that `query` had in that round if it is another one than before."""
         shape = plan_shape(json.loads(plan))
         if self._shapes.get(query.seq) != shape:
             self._shapes[query.seq] = shape
             self._log.add_plan(query.seq, round, plan)
-
-    def add_actual(self, query: Query, _: int, plan: str) -> None:
-        """A plan with actual rows, taken apart from the rounds."""
-        self._log.add_plan(query.seq, 0, plan)

@@ -238,7 +238,7 @@ class Ready:
             steered=tally.steered,
             ignored=tally.ignored,
             native=tally.native,
-            rollbacks=tuple(self.watch.told),
+            rollbacks=tuple(self.watch.rollbacks),
         )
 
     def _verdict(
@@ -266,6 +266,7 @@ class Ready:
         if tally.failures > allowed:
             noun = "query" if tally.failures == 1 else "queries"
             verdicts.append((1, f"{tally.failures} {noun} failed ({allowed} allowed)"))
+        verdicts.extend(self.watch.failures)
         verdicts.extend(judged)
         if not verdicts:
             return 0, ()

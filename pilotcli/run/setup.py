@@ -160,9 +160,6 @@ def prepared(
             scheduler.event_runner.register(one.event, one.spec.name) for one in built
         )
         progress = _pretraining_progress(config, registered, log, bus)
-        watch = RegressionWatch(config.models, models, bus)
-        if watch:
-            scheduler.watchers.append(watch.add)
         yield Ready(
             config=config,
             bus=bus,
@@ -178,7 +175,7 @@ def prepared(
             progress=progress,
             past=past,
             left=left,
-            watch=watch,
+            watch=RegressionWatch(config.models, models, bus),
         )
 
 

@@ -9,9 +9,9 @@ from paired import run_pair
 from project_folder import Project
 
 from pilotcli.analysis.model_updates import update_effects
-from pilotcli.common.errors import ConfigError, UsageError
-from pilotcli.common.records import ModelVersion, QueryResult
-from pilotcli.common.signals import Bus, ModelSaved, RunFinished
+from pilotcli.common.errors import ConfigError, StorageError, UsageError
+from pilotcli.common.records import ModelVersion, Query, QueryResult
+from pilotcli.common.signals import Bus, Notice, RunFinished
 from pilotcli.config.model import ModelSpec
 from pilotcli.events.model import CheckpointedModel
 from pilotcli.run.model_rollback import RegressionWatch
@@ -103,6 +103,36 @@ def test_an_update_that_makes_it_slower_is_taken_back(project: Project) -> None:
     assert told in shown.stdout
 
 
+def test_a_version_that_cannot_be_brought_back_fails_the_run(project: Project) -> None:
+    project.write("w.sql", QUERIES)
+    lost = "(pilot_model.checkpoints.get('choice', 1).path / 'choice.json').unlink()"
+    driver = DRIVER.replace(
+        "        return {", f"        if Update.updates == BAD: {lost}\n        return {{", 1
+    )
+    project.write("own.py", driver.replace("BAD", "2"))
+    project.config(CONFIG.replace("ON", "rollback"))
+    finished = project.run("w.sql", sets=("run.repeat=3", "run.warmup=1"))
+    assert finished.exit_code == 2 and finished.rollbacks == ()
+    (reason,) = finished.reasons
+    assert reason.startswith("choice v2 cannot be taken back: ")
+    assert reason in [notice.text for notice in project.heard(Notice)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("method", ["query_finished", "model_saved"])
+def test_a_failure_of_the_watch_ends_the_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise StorageError("no room for it")
+
+    monkeypatch.setattr(RegressionWatch, method, fail)
+    finished = driven(project, "rollback")
+    assert (finished.exit_code, finished.reasons) == (2, ("no room for it",))
+    with project.journal() as journal:
+        results = len(list(journal.results(1)))
+    assert results == finished.queries == (1 if method == "query_finished" else 12)
+
+
 class Kept(CheckpointedModel):
     def dump(self, folder: object) -> None:
         raise NotImplementedError
@@ -114,12 +144,12 @@ class Kept(CheckpointedModel):
         raise NotImplementedError
 
 
-def watched(chance_of: float = 0.0) -> tuple[RegressionWatch, list[object], Bus]:
-    heard: list[object] = []
-    bus = Bus(heard.append)
+QUERY = Query(1, "q", "SELECT 1")
+
+
+def watched() -> RegressionWatch:
     spec = ModelSpec("kept", "x:Kept", on_regression="rollback")
-    watch = RegressionWatch([spec], {"kept": Kept("kept")}, bus)
-    return watch, heard, bus
+    return RegressionWatch([spec], {"kept": Kept("kept")}, Bus())
 
 
 def test_equal_versions_are_taken_back_in_at_most_the_stated_share(
@@ -134,13 +164,13 @@ def test_equal_versions_are_taken_back_in_at_most_the_stated_share(
     )
     trials = 400
     for _ in range(trials):
-        watch, _, bus = watched()
+        watch = watched()
         for number in (1, 2):
             version = ModelVersion("kept", number, None, 0.0, 1, "")  # type: ignore[arg-type]
-            bus.emit(ModelSaved("kept", "Update", 1, version))
+            watch.model_saved(version)
             for seq in range(64):
                 time_s = 0.01 * chance.lognormvariate(0, 0.3)
-                watch.add(QueryResult(seq, "q", "ok", 0.0, time_s))
+                watch.query_finished(QUERY, QueryResult(seq, "q", "ok", 0.0, time_s))
     assert len(taken) <= 0.05 * trials
 
 
@@ -153,10 +183,10 @@ def test_a_machine_that_is_busy_for_both_is_not_held_against_an_update(
     monkeypatch.setattr(
         RegressionWatch, "_take_back", lambda self, one, by: taken.append(by) or one.changes.clear()
     )
-    watch, _, bus = watched()
+    watch = watched()
     for number in (1, 2):
         version = ModelVersion("kept", number, None, 0.0, 1, "")  # type: ignore[arg-type]
-        bus.emit(ModelSaved("kept", "Update", 1, version))
+        watch.model_saved(version)
         busy_s = 0.01 if number == 1 else 0.05
         for seq in range(8):
             factor = own_factor if number == 2 else 1.0
@@ -170,17 +200,17 @@ def test_a_machine_that_is_busy_for_both_is_not_held_against_an_update(
 
 
 def test_an_update_between_the_halves_of_a_pair_is_not_judged_by_it() -> None:
-    watch, _, bus = watched()
+    watch = watched()
     made = [ModelVersion("kept", one, None, 0.0, 1, "") for one in (1, 2)]  # type: ignore[arg-type]
-    bus.emit(ModelSaved("kept", "Update", 1, made[0]))
+    watch.model_saved(made[0])
     for seq in range(8):
-        watch.add(QueryResult(seq, "q", "ok", 0.0, 0.01))
+        watch.query_finished(QUERY, QueryResult(seq, "q", "ok", 0.0, 0.01))
     for seq in range(8):
         watch.add_half(QueryResult(seq, "q", "ok", 0.0, 0.5, round=2), driver=True)
-    bus.emit(ModelSaved("kept", "Update", 1, made[1]))
+    watch.model_saved(made[1])
     for seq in range(8):
         watch.add_half(QueryResult(seq, "q", "ok", 0.0, 0.01, round=2), driver=False)
-    assert watch.told == []
+    assert watch.rollbacks == []
 
 
 def test_in_a_paired_run_what_slows_both_arms_down_takes_nothing_back(project: Project) -> None:

@@ -9,6 +9,8 @@ from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Begun, may_have_taken_effect, remember, transaction_units
 from pilotcli.workload import leading_keyword
 
+QUERY = Query(1, "q", "SELECT 1")
+
 
 def queries(*statements: str) -> list[Query]:
     return [
@@ -97,7 +99,7 @@ def test_of_a_block_only_its_commit_may_have(sql: str, may: bool) -> None:
 def test_the_tally_keeps_the_slowest_in_order() -> None:
     tally = Tally()
     for seq, elapsed_s in enumerate([5, 1, 9, 9, 3, 7, 2, 8, 6, 4, 0, 10], 1):
-        tally.add(QueryResult(seq, f"q{seq}", "ok", 0.0, float(elapsed_s)))
+        tally.query_finished(QUERY, QueryResult(seq, f"q{seq}", "ok", 0.0, float(elapsed_s)))
     assert [result.elapsed_s for result in tally.slowest] == [10, 9, 9, 8, 7, 6, 5, 4, 3, 2]
     assert [result.seq for result in tally.slowest][1:3] == [3, 4]
     assert tally.queries == 12
@@ -108,7 +110,9 @@ def test_a_query_is_among_the_slowest_once() -> None:
     tally = Tally()
     for elapsed_s in (5.0, 7.0, 6.0):
         for seq in range(1, 13):
-            tally.add(QueryResult(seq, f"q{seq}", "ok", 0.0, elapsed_s + seq / 100))
+            tally.query_finished(
+                QUERY, QueryResult(seq, f"q{seq}", "ok", 0.0, elapsed_s + seq / 100)
+            )
     assert [one.seq for one in tally.slowest] == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
     assert {round(one.elapsed_s) for one in tally.slowest} == {7}
 
@@ -117,7 +121,9 @@ def test_what_the_user_cancelled_is_no_failure() -> None:
     tally = Tally()
     for status in ("ok", "timeout", "cancelled", "error", "steering_error"):
         error = STOPPED if status == "cancelled" else None
-        tally.add(QueryResult(1, "q", status, 0.0, 0.1, error=error))  # type: ignore[arg-type]
+        tally.query_finished(QUERY, QueryResult(1, "q", status, 0.0, 0.1, error=error))  # type: ignore[arg-type]
     assert tally.failures == 3
-    tally.add(QueryResult(1, "q", "cancelled", 0.0, 0.1, error="canceling statement"))
+    tally.query_finished(
+        QUERY, QueryResult(1, "q", "cancelled", 0.0, 0.1, error="canceling statement")
+    )
     assert tally.failures == 4
