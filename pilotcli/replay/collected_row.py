@@ -1,4 +1,4 @@
-"""What is collected about a query: the pulls that it needs, and the row that it becomes."""
+"""What a run stores about a query: which pulls that needs, and the row of values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["collected_row", "pulls_for"]
 
 
 def pulls_for(collect: CollectSection) -> Pulls:
-    """What is to be taken out of the server about each query, besides its rows and its time."""
+    """Returns what to ask the server about each query, in addition to its rows and its time."""
     return Pulls(
         execution_time=collect.server_times,
         physical_plan=collect.physical_plan,
@@ -33,12 +33,12 @@ def collected_row(
     rows: Rows,
     steered: Steered | None,
 ) -> dict[str, Any]:
-    """The row to store about a query; `steered` is what was pulled, None where nothing was."""
+    """Returns the row to store about a query; `steered` is what was pulled, None for nothing."""
     row: dict[str, Any] = {"label": query.label, "sql": query.sql, "status": status}
     if collect.execution_time:
         row["execution_time"] = elapsed_s
     if collect.records:
-        records = [list(one) for one in rows.rows] if status == "ok" else None
+        records = [list(values) for values in rows.rows] if status == "ok" else None
         row["records"] = json.loads(json.dumps(records, default=str))
         if collect.max_rows is not None:
             row["row_count"] = rows.row_count

@@ -1,6 +1,6 @@
 """The replay of a workload: rounds of queries, one or several workers, and a way to stop.
 
-Units (see `pilotcli.replay.units`) are taken in the workload's order, or in a random one.
+Workers take units (see `pilotcli.replay.units`) in the workload's order, or in a random one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Replay:
     ) -> None:
         self.tally = Tally()
         self.complete = False
-        """Whether every round came to its end."""
+        """Whether every round has ended."""
         self.begun: float | None = None
         """`time.perf_counter()` when the first round began, after warm-up."""
         self._scheduler = scheduler
@@ -66,12 +66,12 @@ class Replay:
         workload cannot be read on.
         """
         options = self._options
-        # What was made until here stays: the collector need not look at it again and again.
+        # What exists now stays: the garbage collector need not look at it again and again.
         gc.freeze()
         first = next(iter(self._workload), None) if self._scheduler.steering.for_workload else None
         self._scheduler.before_workload(first.sql if first is not None else "")
         self._scheduler.fire_due()
-        # A run that is continued in a round needs no warm-up: that was before.
+        # A run that is resumed in a round has had its warm-up before.
         warmups = 0 if self._progress.rounds else options.warmup
         rounds = itertools.chain((0,) * warmups, range(1, options.repeat + 1))
         for number, round in enumerate(rounds):
@@ -99,7 +99,7 @@ class Replay:
         self.complete = not self._over()
 
     def cancel(self) -> None:
-        """Cancel the queries that are running; may be called from any thread."""
+        """Cancel the running queries; may be called from any thread."""
         for session in tuple(self._sessions):
             session.cancel()
 
@@ -118,10 +118,10 @@ class Replay:
         if done is None:
             return units
         left = left_units(units, done, one_session=self._options.workers == 1)
-        return self._told_of_effects(left) if round and progress.killed else left
+        return self._warn_of_effects(left) if round and progress.killed else left
 
-    def _told_of_effects(self, units: Iterator[Sequence[Query]]) -> Iterator[Sequence[Query]]:
-        """The units, of which the first may have been under way when the run was killed."""
+    def _warn_of_effects(self, units: Iterator[Sequence[Query]]) -> Iterator[Sequence[Query]]:
+        """Hand on the units; warn of those that may have been running when the run was killed."""
         for number, unit in enumerate(units):
             if number < self._options.workers:
                 query = may_have_taken_effect(unit)
@@ -150,7 +150,7 @@ class Replay:
                 if unit is None:
                     break
                 if type(unit) is Begun:
-                    worker.again(unit[: unit.again])
+                    worker.repeat(unit[: unit.again])
                     unit = unit[unit.again :]
                 for query in unit:
                     if len(unit) > 1 and self._over():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from pilotcli.common.errors import (
@@ -49,9 +48,9 @@ _NO_ROWS = Rows()
 Answer = Callable[[Rows], str]
 """Makes the digest of a result's rows."""
 MOST_ATTEMPTS = 3
-"""How often a query is sent at most whose connection is lost each time: it may be the reason."""
+"""How often a query is sent whose connection is lost each time: the query may be the reason."""
 NOTES_SHOWN = 20
-"""Different words to the user about steering; more of them are in the journal alone."""
+"""The most kinds of notes about steering that are shown; the journal has all of them."""
 
 
 class PilotScheduler:
@@ -65,14 +64,14 @@ class PilotScheduler:
             scheduler.init()
             rows = scheduler.execute("SELECT 1")
 
-    The runner gives it a target, a bus and a log that it shares with the rest of a run. Several
-    threads may walk queries at once, each with a session of its own; what follows a query
-    (recording, counting, events) happens for one query at a time.
+    A run hands its target, bus and log to the scheduler. Several threads may walk queries at once,
+    each with a session of its own; what follows a query (recording, counting, events) happens for
+    one query at a time, as `pilotcli.replay.observers` describes.
     """
 
     data_manager_class: type[DataManager] = DataManager
     config_class: type[PostgreSQLConfig] = PostgreSQLConfig
-    """Of what events and handlers of a run receive as their config."""
+    """The class of the config that events and handlers receive."""
 
     def __init__(
         self,
@@ -115,12 +114,12 @@ class PilotScheduler:
         self.steering = Steering(config, self.target, steering or SteeringSection())
         self._steered = False
         self._workload_begun = False
-        self._noted: set[str] = set()
+        self._shown_kinds: set[str] = set()
         self._lock = threading.RLock()
         self._session: Session | None = None
 
     def controller(self) -> BaseDBController:
-        """A new controller for events."""
+        """Returns a new controller for events."""
         return get_db_controller(self.config, target=self.target)
 
     def add_observer(self, observer: RunObserver) -> None:
@@ -128,14 +127,14 @@ class PilotScheduler:
         self._observers = (*self._observers, observer)
 
     def register_events(self, events: Event | Iterable[Event]) -> None:
-        """Add events; they fire in this order. Raises `UsageError` for what is no event."""
+        """Add events, which fire in this order. Raises `UsageError` for anything else."""
         for event in [events] if isinstance(events, Event) else events:
             self.event_runner.register(event)
 
     def register_custom_handlers(self, handlers: Any) -> None:
-        """Add a push handler, or several; they are asked in this order.
+        """Add a push handler, or several, which are called in this order.
 
-        Raises `UsageError` for what is none.
+        Raises `UsageError` for anything else.
         """
         self.steering.register(handlers)
 
@@ -149,7 +148,7 @@ class PilotScheduler:
         pull_estimated_cost: bool = False,
         pull_records: bool = False,
     ) -> None:
-        """Store one row a query in the store's table `table_name_for_store_data`.
+        """Store one row per query in the store's table `table_name_for_store_data`.
 
         Its columns: `sql`, `label`, `status` and, as asked for, `execution_time` (seconds, as
         measured here), `physical_plan` (as JSON), `estimated_cost`, `records` (as JSON),
@@ -177,10 +176,10 @@ class PilotScheduler:
         self.steering.pulls = pulls_for(section)
 
     def prepare(self) -> None:
-        """Find out before the first query whether the store and the server can do what is asked.
+        """Check before the first query that the store and the server can do what is asked.
 
-        The planner module is built here, where it is needed and missing. Raises `StoreError`, and
-        as `open_session` does.
+        Builds the planner module where it is needed and missing. Raises `StoreError`, and as
+        `open_session` does.
         """
         if self._collect is not None:
             self.data_manager.connect()
@@ -188,7 +187,7 @@ class PilotScheduler:
             self.open_session(None).close()
 
     def open_session(self, timeout_s: float | None) -> Session:
-        """A session to walk queries in, made ready for what is pushed and pulled.
+        """Returns a session for `walk`, ready for what is pushed and pulled.
 
         Raises `DatabaseError`, and `CapabilityError` for what the server cannot do at all.
         """
@@ -205,8 +204,8 @@ class PilotScheduler:
     def init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
         """Fire what fires before the application: pretraining events, then updates on init.
 
-        `progress` says, by event name, from where pretraining goes on. Call it after everything is
-        registered and before the first `execute`.
+        `progress` says, by event name, how far pretraining has come before. Call it after
+        everything is registered and before the first `execute`.
         """
         with self._lock:
             self.event_runner.on_init(progress)
@@ -214,14 +213,14 @@ class PilotScheduler:
     def execute(self, sql: str) -> Sequence[Row]:
         """Run one query with all that is registered, and return its rows.
 
-        The result, whatever it is, is recorded, and due events have fired by the time this returns;
-        `last_result` holds it. Raises `QueryTimeout`, `QueryCancelled` or `QueryError` when the
-        query did not end well, and `DatabaseError` when the connection was lost.
+        When this returns, the result is recorded (`last_result`), and due events have fired.
+        Raises `QueryTimeout`, `QueryCancelled` or `QueryError` when the query did not end well, and
+        `DatabaseError` when the connection was lost.
         """
         return self.run(sql).rows
 
     def run(self, sql: str) -> Rows:
-        """As `execute`; the rows with their columns."""
+        """Run one query as `execute` does, and return its rows with their columns."""
         self.before_workload(sql)
         if self._session is None or self._session.closed:
             self._session = self.open_session(self.config.sql_execution_timeout)
@@ -234,8 +233,8 @@ class PilotScheduler:
 
     def before_workload(self, first_sql: str, *, handlers: bool = True) -> None:
         """Fire the `WorkloadBeforeEvent`s and carry out what handlers want for the whole workload,
-        once; `execute` does it by itself. `first_sql` is the first query's text. Without `handlers`
-        it is the caller who carries that out.
+        once; `execute` calls this itself. `first_sql` is the first query's text. Without `handlers`
+        the caller calls `push_for_workload`.
 
         Raises `DriverError` when a handler fails.
         """
@@ -253,19 +252,19 @@ class PilotScheduler:
                 self.bus.emit(Notice("info", f"for this workload: {done}"))
 
     def restore(self, finished: int, firings: PastFirings) -> None:
-        """Go on with a run of which so many queries have ended; call it after all is registered."""
+        """Resume a run in which so many queries have ended; call it after all is registered."""
         with self._lock:
             self.finished = finished
             self.event_runner.restore(firings)
 
     def fire_due(self) -> None:
-        """Fire the events that were due after the last query of a run that is continued."""
+        """Fire the events that were due after the last query of a resumed run."""
         with self._lock:
             if self.finished:
                 self.event_runner.fire_due(self.finished)
 
     def warm(self, session: Session, query: Query, round: int, worker: int) -> None:
-        """Run `query` in the warm-up round `round`, from 0: without result, rows and events."""
+        """Run `query` in the warm-up round `round`, from 0, without a result, rows or events."""
         self.bus.emit(QueryStarted(query, 0, worker))
         self.run_in(session, query, 0, worker)
         if self._log is not None and not self.stop.is_set():
@@ -284,11 +283,10 @@ class PilotScheduler:
     ) -> tuple[QueryResult, Rows, PilotError | None]:
         """Run `query` in `session`, record it, fire what is due; never raises for the query.
 
-        With `refused` it is recorded with that error and not run. `lost` is asked, when the
-        connection was lost meanwhile, for a session in which to run it once more; what it raises
-        is passed on, and then nothing is recorded. `answer` makes the digest of the rows that is
-        recorded with a result that is `ok`. Returns the query's result, its rows, and the
-        error that it ended with.
+        With `refused` the query is recorded with that error and not run. After a lost connection,
+        `lost` returns a session in which to run the query once more; what it raises is passed on,
+        and then nothing is recorded. `answer` makes the digest of the rows that is recorded with a
+        result that is `ok`. Returns the query's result, its rows, and its error.
         """
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
@@ -319,7 +317,7 @@ class PilotScheduler:
                 if self._log is not None:
                     self._log.add_result(query, result)
             except StorageError:
-                # It is in no record: the run has not got so far, and a resumed one runs it again.
+                # The query is in no record, so a resumed run repeats it.
                 self.finished -= 1
                 raise
             for observer in self._observers:
@@ -339,7 +337,7 @@ class PilotScheduler:
         worker: int = 0,
         refused: PilotError | None = None,
     ) -> tuple[QueryResult, Rows, PilotError | None, dict[str, Any] | None]:
-        """Run `query` without recording it; the last value is the row to be stored about it."""
+        """Run `query` without recording it; the last value is the row to store about the query."""
         status: QueryStatus = "ok"
         error: PilotError | None = None
         rows, inference_s, collection_s = _NO_ROWS, 0.0, 0.0
@@ -401,13 +399,13 @@ class PilotScheduler:
         return result, rows, error, pulled
 
     def cancel(self) -> None:
-        """End what events are doing; to be called again and again, from any thread, once the stop
-        is requested."""
+        """End what events are doing; called repeatedly, from any thread, once the stop is
+        requested."""
         self.db_controller.cancel()
         self.event_runner.calls.interrupt()
 
     def close(self) -> None:
-        """Write what is buffered and let go of every connection; safe to call twice."""
+        """Write what is buffered and close every connection; safe to call twice."""
         try:
             self.data_manager.close()
         finally:
@@ -422,12 +420,7 @@ class PilotScheduler:
     def __enter__(self) -> PilotScheduler:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _model_saved(self, version: ModelVersion) -> None:
@@ -435,21 +428,21 @@ class PilotScheduler:
             observer.model_saved(version)
 
     def _note(self, query: Query, steered: Steered) -> None:
-        """Tell the user once of each thing that was not done."""
-        told = list(steered.notes)
+        """Show each kind of thing that was not done once."""
+        notes = list(steered.notes)
         if steered.report is not None:
-            told.extend(f"not applied, {why}: {what}" for what, why in steered.report.ignored)
+            notes.extend(f"not applied, {why}: {what}" for what, why in steered.report.ignored)
             if steered.report.native is not None:
-                told.append(f"ran unsteered: {steered.report.native}")
-        for text in told:
+                notes.append(f"ran unsteered: {steered.report.native}")
+        for text in notes:
             kind = text.split(":", 1)[0]
-            if kind not in self._noted and len(self._noted) < NOTES_SHOWN:
-                self._noted.add(kind)
+            if kind not in self._shown_kinds and len(self._shown_kinds) < NOTES_SHOWN:
+                self._shown_kinds.add(kind)
                 self.bus.emit(Notice("warning", f"{query.label}: {text}"))
 
 
 def _status_of(error: PilotError) -> QueryStatus:
-    """How a query ended that raised `error`."""
+    """Returns how a query ended that raised `error`."""
     if isinstance(error, QueryTimeout):
         return "timeout"
     if isinstance(error, QueryCancelled):
@@ -462,7 +455,7 @@ class SchedulerFactory:
 
     @staticmethod
     def create_scheduler(config: PilotConfig) -> PilotScheduler:
-        """A scheduler for the database that `config` names; it connects at once."""
+        """Returns a scheduler for the database that `config` names; connects at once."""
         if not isinstance(config, PilotConfig):
             raise UsageError(f"create_scheduler takes a PilotConfig, not {type(config).__name__}")
         return PilotScheduler(config)

@@ -1,4 +1,4 @@
-"""What a run came to so far."""
+"""The counts of a run so far."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLOWEST_KEPT = 10
 
 @dataclass(slots=True)
 class Tally(RunObserver):
-    """What a run came to so far; warm-up does not count."""
+    """The counts of a run so far, without warm-up."""
 
     statuses: dict[QueryStatus, int] = field(default_factory=no_queries)
     query_s: float = 0.0
@@ -33,11 +33,11 @@ class Tally(RunObserver):
     native: int = 0
     """Queries that ran unsteered because their steering failed."""
     stopped: int = 0
-    """Queries that the user's stop has cancelled; they run again when the run goes on."""
+    """Queries that the user's stop has cancelled; they run again when the run is resumed."""
     _kept: dict[int, QueryResult] = field(default_factory=dict)
     """The slowest execution of each of the slowest queries, by the query's number."""
     _least_s: float = -1.0
-    """An execution up to here is none of the slowest."""
+    """An execution that is no slower is none of the slowest."""
 
     def query_finished(self, query: Query, result: QueryResult) -> None:
         """Count one result."""
@@ -56,7 +56,7 @@ class Tally(RunObserver):
         reports: Iterable[SteeringReport],
         slowest: Iterable[QueryResult],
     ) -> None:
-        """Count the results of the earlier part of a run that is continued."""
+        """Count the results of the earlier part of a resumed run."""
         for status, number in statuses.items():
             self.statuses[status] += number
         self.query_s += query_s
@@ -81,20 +81,21 @@ class Tally(RunObserver):
         if len(kept) > SLOWEST_KEPT:
             del kept[min(kept, key=lambda seq: kept[seq].elapsed_s)]
         if len(kept) == SLOWEST_KEPT:
-            self._least_s = min(one.elapsed_s for one in kept.values())
+            self._least_s = min(result.elapsed_s for result in kept.values())
 
     @property
     def queries(self) -> int:
-        """Queries that ended in any way."""
+        """Queries that have ended, however they did."""
         return sum(self.statuses.values())
 
     @property
     def failures(self) -> int:
-        """Queries that ended otherwise than `ok`; those that the user's stop has cancelled do not
-        count, unlike those that somebody else has, or a time-out that is not pilot's."""
+        """Queries that did not end `ok`, without those that the user's stop has cancelled."""
         return self.queries - self.statuses["ok"] - self.stopped
 
     @property
     def slowest(self) -> tuple[QueryResult, ...]:
         """The slowest queries, each with its slowest execution, slowest first."""
-        return tuple(sorted(self._kept.values(), key=lambda one: (-one.elapsed_s, one.seq)))
+        return tuple(
+            sorted(self._kept.values(), key=lambda result: (-result.elapsed_s, result.seq))
+        )

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 KEPT = 10_000
-"""Statements that are kept to make a session anew; of more than that, memory would be the price."""
+"""The most statements that are kept to repeat in a new session, so that memory stays bounded."""
 
 
 def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
@@ -56,18 +56,18 @@ def ends_block(query: Query) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has been replayed already: by round, and by warm-up round (from 0), one byte for each
-    query's number that is 1 where the query has ended."""
+    """What has been replayed already, by round and by warm-up round (from 0): one byte for each
+    query's number, 1 where the query has ended."""
 
     rounds: Mapping[int, bytearray] = field(default_factory=dict)
     warmups: Mapping[int, bytearray] = field(default_factory=dict)
     killed: bool = False
-    """Whether queries may have been under way then that have no result."""
+    """Whether queries without a result may have been running when the run ended."""
 
 
 class Begun(tuple[Query, ...]):
-    """A unit whose first `again` queries have run before: they only bring the session to where it
-    was, and are not recorded."""
+    """A unit whose first `again` queries have run before: they only bring the session to the same
+    state, and are not recorded."""
 
     again = 0
 
@@ -75,8 +75,8 @@ class Begun(tuple[Query, ...]):
 def left_units(
     units: Iterable[Sequence[Query]], done: bytearray, *, one_session: bool
 ) -> Iterator[Sequence[Query]]:
-    """The units of a round that are left to do. With `one_session` the first of them is headed by
-    what made the session as it was: its settings, and the beginning of an open block."""
+    """Yields the units of a round that are left to do. With `one_session` the first one begins with
+    what brings a new session to the same state: the settings, and the start of an open block."""
     settings: list[Query] = []
     block: list[Query] = []
     waits = one_session
@@ -115,10 +115,10 @@ def may_have_taken_effect(unit: Sequence[Query]) -> Query | None:
 
 
 class Effects:
-    """Tells units that write from those that only read, in the order of the workload.
+    """Says which units write and which only read, in the order of the workload.
 
-    What is written to a temporary table, and what belongs to the session, stays with the session;
-    a prepared statement is what it was prepared from.
+    What is written to a temporary table stays in the session. A prepared statement writes when the
+    statement that it was prepared from does.
     """
 
     def __init__(self) -> None:
@@ -126,8 +126,8 @@ class Effects:
         self._prepared: dict[str, bool] = {}
 
     def writes(self, unit: Sequence[Query]) -> bool:
-        """Whether `unit` may change what other sessions see."""
-        # Every query is looked at: each may make a table, or prepare a statement.
+        """Returns whether `unit` may change what other sessions see."""
+        # No short cut: each query may create a table, or prepare a statement.
         return True in [self._writes(query) for query in unit]
 
     def _writes(self, query: Query) -> bool:
@@ -164,17 +164,16 @@ _TARGET = re.compile(
 
 
 def remember(query: Query, settings: list[Query], block: list[Query]) -> None:
-    """Note what a new session would need after `query` to be as the one that ran it: statements
-    about the session, and those of an open block.
+    """Note what a new session would have to repeat after `query`: statements about the session, and
+    those of an open block.
 
-    Of a block, or of settings, that are very long only the first are kept: then `len` of the list
-    is `KEPT`, and the session cannot be made anew.
+    Each list keeps `KEPT` statements at most; of a block that long, the session cannot be restored.
     """
     step = block_step(query.command, query.sql)
     if block and step.ends:
         if step.keeps:
-            settings.extend(one for one in block if command_of(one.command).effect == "session")
-        # The block that AND CHAIN begins has the characteristics of the one before.
+            settings.extend(q for q in block if command_of(q.command).effect == "session")
+        # With AND CHAIN the next block has the characteristics of this one.
         del block[1 if step.begins else 0 :]
     elif block or step.begins:
         if len(block) < KEPT:

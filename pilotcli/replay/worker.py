@@ -1,4 +1,4 @@
-"""One worker of a replay: its session, and what becomes of it when the connection is lost."""
+"""One worker of a replay: its session, and how it goes on after a lost connection."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _LEAVES_NO_STATE = words_where(lambda command: command.effect in ("nothing", "da
 class Worker:
     """Replays units in a session of its own; used by one thread.
 
-    When the connection is lost, the server is waited for up to `run.reconnect`. The new session
-    gets the settings that the workload has made in the old one, and the statements of an open
-    block, which the server has rolled back. The statement that was lost runs again if it only
-    reads, changes its session alone, or ran inside such a block; else nobody knows whether it took
-    effect, and its error stands.
+    After a lost connection the worker waits for the server, for `run.reconnect` seconds at most. It
+    repeats in the new session the settings that the workload has made in the old one, and the
+    statements of an open block, which the server has rolled back. It repeats the lost statement if
+    that only reads, changes its session alone, or ran inside such a block. Nobody knows whether
+    any other statement took effect, so its error is its result.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Worker:
         self._session = self._scheduler.open_session(self._options.timeout)
         self._sessions.append(self._session)
 
-    def again(self, queries: Sequence[Query]) -> None:
-        """Run what has run before, without a record, to bring the session to where it was."""
+    def repeat(self, queries: Sequence[Query]) -> None:
+        """Run queries again, without a record, to bring a new session to the same state."""
         session = self._open()
         for query in queries:
             with contextlib.suppress(QueryError):
@@ -72,7 +72,7 @@ class Worker:
         self._note(query)
 
     def run(self, query: Query, round: int, answer: Answer | None = None) -> QueryResult:
-        """Run a query and record what became of it; `answer` as in `PilotScheduler.walk`."""
+        """Run a query and record its result; `answer` as in `PilotScheduler.walk`."""
         session = self._ready()
         refused = _BLOCK_LOST if self._block_lost else None
         result, _, _ = self._scheduler.walk(
@@ -85,7 +85,7 @@ class Worker:
         return result
 
     def session(self) -> Session:
-        """The session, opened anew where it is gone. Raises as `run` does."""
+        """Returns the session, a new one if it is gone. Raises as `run` does."""
         return self._ready()
 
     def leave(self) -> None:
@@ -119,20 +119,20 @@ class Worker:
                 self._block.clear()
 
     def _ready(self) -> Session:
-        """The session, opened anew when it is gone: an event may have restarted the server."""
+        """Returns the session, a new one if it is gone: an event may have restarted the server."""
         if self._open().closed:
             block = self._block[:]
             self._block.clear()
             self._reconnect()
             if len(block) < KEPT:
-                self.again(block)
+                self.repeat(block)
             else:
                 self._block_lost = True
         return self._open()
 
     def _lost(self, query: Query) -> Session | None:
-        """A session in which to run `query` again, whose connection was lost while it ran; None
-        where it must not be run again. Raises `DatabaseError` when the server stays away."""
+        """Returns a session in which to run `query` again after its connection was lost; None where
+        it must not run again. Raises `DatabaseError` when the server stays away."""
         if self._stop.is_set():
             return None
         if self._block:
@@ -143,9 +143,9 @@ class Worker:
         return self._ready() if repeat else None
 
     def _reconnect(self) -> None:
-        """Open a new session, with pauses that grow, for `run.reconnect` seconds at most.
+        """Try to open a new session, with growing pauses, for `run.reconnect` seconds at most.
 
-        Raises `DatabaseError` when that was not enough, `Interrupted` when a stop is requested.
+        Raises `DatabaseError` when that was too short, `Interrupted` when a stop is requested.
         """
         lost = self._open()
         if lost in self._sessions:
@@ -165,7 +165,7 @@ class Worker:
                     raise DatabaseError(
                         f"the server did not come back within {self._options.reconnect:g} s: "
                         f"{exc.message}",
-                        hint="Go on when it is there again: pilot run --resume",
+                        hint="Continue when it is there again: pilot run --resume",
                     ) from exc
                 if tries == 1:
                     bus.emit(Notice("warning", f"the connection was lost; waiting {left_s:.0f} s"))
