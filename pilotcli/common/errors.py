@@ -12,7 +12,7 @@
     │   └── SteeringError       3   what a handler asked for cannot be done to this query
     ├── DatabaseError           4   the database cannot be reached, or was lost for good
     │   └── StoreError          4   the same for the store
-    ├── QueryError              1   a statement ended otherwise than `ok`
+    ├── QueryError              1   a statement did not end `ok`
     │   ├── QueryTimeout        1
     │   └── QueryCancelled      1
     └── Interrupted             130 the user stopped the run
@@ -191,7 +191,7 @@ class QueryTimeout(QueryError):
 
 
 class QueryCancelled(QueryError):
-    """The statement was cancelled: by pilot itself (Ctrl-C) or by somebody else."""
+    """The statement was cancelled: by pilot itself (Ctrl-C) or by another client."""
 
 
 class Interrupted(PilotError):

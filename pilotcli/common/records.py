@@ -1,4 +1,4 @@
-"""The records that cross the floors of pilot: frozen, with units in their names."""
+"""The records that packages exchange: frozen, with units in their names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error"]
 
 - `ok`: the server returned its result;
 - `timeout`: the server ended it after the time-out that pilot had set;
-- `cancelled`: it was cancelled, by Ctrl-C or by somebody else;
+- `cancelled`: Ctrl-C or another client cancelled it;
 - `error`: the server refused it or failed while it ran;
 - `steering_error`: it did not run, because what a driver asked for could not be done.
 """
@@ -95,7 +95,7 @@ EPOCH_S = "s since 1970-01-01 UTC"
 """The unit of a moment in exports."""
 
 STOPPED = "cancelled: the run was stopped"
-"""The error of a query that the user's stop has cancelled: it runs again when the run goes on."""
+"""The error of a query that the user's stop has cancelled: it runs again on `--resume`."""
 
 
 class JsonText(str):
@@ -106,10 +106,10 @@ class JsonText(str):
 
 @dataclass(frozen=True, slots=True)
 class SteeringReport:
-    """What became of the pushes for one query.
+    """The outcome of the pushes for one query.
 
     `applied` and `ignored` name them in words (`enable_nestloop = off`, the SQL of a sub-plan
-    query); `ignored` has the reason beside each. `native` says why the query ran unsteered.
+    query); `ignored` has the reason with each. `native` says why the query ran unsteered.
     """
 
     applied: Sequence[str] = ()
@@ -204,7 +204,7 @@ class ModelVersion:
 
     `version` counts from 1 for each model. `path` is its folder. `created_at` is in seconds since
     the epoch. `event`, `query_seq` and `run_id` say which firing saved it; `query_seq` is the
-    number of queries finished by then. `trained_rows` is what the driver reported.
+    number of queries finished at that time. `trained_rows` is what the driver reported.
     `sha256` is over the model's files (names and contents).
     """
 
@@ -227,7 +227,7 @@ class PilotTransData:
 
     - `records`: the rows;
     - `execution_time`: seconds, as the server measured them where it can tell, else as seen from
-      here; `planning_time` likewise, None where the server does not tell;
+      here; `planning_time` the same, None where the server does not report it;
     - `physical_plan`: the plan tree of `EXPLAIN (FORMAT JSON)`, a dict with the key `Plan`;
     - `estimated_cost`: the planner's total cost, in its own units;
     - `subquery_2_card`: sub-plan query to estimated rows;

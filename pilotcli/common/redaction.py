@@ -62,7 +62,7 @@ _pattern: re.Pattern[str] | None = None
 def masked_dsn(dsn: str) -> str:
     """A connection string or URL without its secrets."""
     if "://" in dsn:
-        # Up to the last @ only, behind which the pattern would look for one again and again.
+        # Up to the last @ only, after which the pattern would look for one again and again.
         end = dsn.rfind("@") + 1
         dsn = _URL_PASSWORD.sub(rf"\1:{MASK}@", dsn[:end]) + dsn[end:]
         dsn = _URL_PARAMETER.sub(_masked_parameter, dsn)
@@ -72,7 +72,7 @@ def masked_dsn(dsn: str) -> str:
 def dsn_secrets(dsn: str | None) -> set[str]:
     """The secrets in a connection string or URL, each as it is meant and as it is written.
 
-    A password that stands in the open there too, as the name of the role or the database, is none.
+    A password that is also the name of the role or the database is not secret.
     """
     if dsn is None:
         return set()
@@ -90,7 +90,7 @@ def dsn_secrets(dsn: str | None) -> set[str]:
 def keep_secret(secrets: Iterable[str]) -> None:
     """Mask `secrets` from here on, in this process, however they are spelt.
 
-    One of less than four characters is left out: it stands in too many words.
+    A secret of fewer than four characters is left out: too many words contain it.
     """
     global _known, _pattern
     new = {one for one in secrets if len(one) >= SHORTEST_PART} - _known
@@ -104,7 +104,7 @@ def keep_secret(secrets: Iterable[str]) -> None:
 
 
 def forget_secrets() -> None:
-    """Mask nothing that was kept so far; for a process that goes on with other configs."""
+    """Forget all secrets; for a process that continues with other configs."""
     global _known, _pattern
     with _guard:
         _known, _pattern = frozenset(), None

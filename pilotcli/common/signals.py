@@ -63,8 +63,8 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class EventInfo:
-    """What is known of a registered event before it fires. `fired` and `failed` count its firings
-    in the earlier part of a run that is continued."""
+    """A registered event before it fires. `fired` and `failed` count its firings in the earlier
+    part of a resumed run."""
 
     name: str
     kind: EventKind
@@ -76,7 +76,7 @@ class EventInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a configured model before a run."""
+    """A configured model before a run."""
 
     name: str
     class_path: str
@@ -86,9 +86,9 @@ class ModelInfo:
 @dataclass(frozen=True, slots=True)
 class RunStarted(Signal):
     """A run (or a pretraining) begins. `total` is the number of query executions to come, with
-    repeats, and None when the workload is not counted beforehand. A run that is continued is
-    `resumed`; `before` counts, by status, the queries among them that had ended then. `resume` is
-    the command that continues it, should it end before its time."""
+    repeats; None when the workload is not counted beforehand. A `resumed` run has in `before` the
+    queries that had ended, by status. `resume` is the command that continues a run that is
+    interrupted."""
 
     run_id: int
     workload: str
@@ -140,7 +140,7 @@ class QueryFinished(Signal):
 @dataclass(frozen=True, slots=True)
 class EventStarted(Signal):
     """An event is about to be called. `after_query` is the number of finished queries. `resumed`:
-    it was running when the run that is continued here ended, and fires again."""
+    it was running when the resumed run ended, and fires again."""
 
     event: str
     kind: EventKind
@@ -245,7 +245,7 @@ class DriverOutput(Signal):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Signal):
-    """A word to the user that belongs to no query: a retry, a skipped ability, a hint."""
+    """A message to the user that belongs to no query: a retry, a skipped ability, a hint."""
 
     level: Literal["info", "warning", "error"]
     text: str
@@ -268,11 +268,11 @@ class PairFinished(Signal):
 
 @dataclass(frozen=True, slots=True)
 class ComparedSoFar(Signal):
-    """What a paired run has come to so far.
+    """The result of a paired run so far.
 
     `speedup` is the geometric mean over queries of the baseline's time by the driver's, with its
-    interval where there are enough. The counts are of queries; `unclear` are those of which nothing
-    can be said yet. `worst` is the query that the driver slowed most, with `worst_speedup`.
+    interval where there are enough. The counts are of queries; `unclear` are those without
+    a verdict yet. `worst` is the query that the driver slowed most, with `worst_speedup`.
     """
 
     queries: int
@@ -296,8 +296,8 @@ class RunFinished(Signal):
     the first query after warm-up to the last event, or of a whole pretraining; `query_s` the sum
     of the queries' own times. `steered` counts queries for which something was pushed, `ignored`
     the pushes among them that were not applied, `native` queries that ran unsteered because their
-    steering failed. `resume` is the command that goes on where the run ended before its time; None
-    when nothing is left to do.
+    steering failed. `resume` is the command that continues an interrupted run; None when
+    nothing is left to do.
     """
 
     run_id: int
@@ -328,10 +328,10 @@ Listener = Callable[[Signal], None]
 class Bus:
     """Carries signals to listeners, in the order of subscription.
 
-    A listener that raises is logged once, dropped, and never stops a run. One may be for some
-    signal classes only (`subscribe`), or have a set `deaf_to` of classes that it does nothing with:
-    a signal that nobody hears need not be made (`hears`). `emit` may be called from several
-    threads; the core serialises its own calls.
+    A listener that raises is logged once, dropped, and never stops a run. `subscribe` can limit a
+    listener to some signal classes; a listener can also have a set `deaf_to` of classes that it
+    ignores. A signal without a listener need not be made (`hears`). Several threads may call
+    `emit`; the core serialises its own calls.
     """
 
     def __init__(self, *listeners: Listener) -> None:

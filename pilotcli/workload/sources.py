@@ -30,7 +30,7 @@ class Spool:
         self.size_bytes = 0
 
     def append(self, data: bytes) -> None:
-        """Write `data` at the end, visible to whoever opens the file."""
+        """Write `data` at the end, visible to everyone who opens the file."""
         self._file.seek(self.size_bytes)
         self._file.write(data)
         self._file.flush()
@@ -64,7 +64,7 @@ class Source:
         raise NotImplementedError
 
     def tee(self) -> Callable[[bytes], object] | None:
-        """What to do with inline COPY data while it is passed over."""
+        """What to do with inline COPY data while it is skipped."""
         return None
 
     def copy_data(self, copy: CopySlice) -> CopyData:
@@ -123,7 +123,7 @@ class GzipSource(Source):
                     raise WorkloadError(
                         f"the compressed file is damaged or cut off ({problem})",
                         file=self.name,
-                        hint="Check it with gzip -t, and fetch or make it anew.",
+                        hint="Check it with gzip -t, and fetch or make it again.",
                     ) from None
                 except OSError as problem:
                     raise _unreadable(self.name, problem) from None

@@ -49,7 +49,7 @@ class _Stream(io.RawIOBase):
         self._line_bytes = self._line_bytes + len(data) if end < 0 else len(data) - end - 1
         if self._line_bytes > Window.MAX_BYTES:
             raise WorkloadError(
-                f"the line goes on for more than {Window.MAX_BYTES:,} bytes",
+                f"the line is longer than {Window.MAX_BYTES:,} bytes",
                 file=self._name,
                 line=self._line,
                 hint="No PostgreSQL takes a statement so long; is this a table of queries?",

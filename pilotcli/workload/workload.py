@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
@@ -45,7 +44,7 @@ def open_workload(
 
 
 class Workload:
-    """The queries of a workload; each iteration streams them from the files anew.
+    """The queries of a workload; each iteration streams them from the files again.
 
     - `description`: short, for a title: `workloads/forum.sql`, `3 files in queries/`;
     - `files`: the files named by the user's paths, without what they include;
@@ -161,12 +160,7 @@ class Workload:
     def __enter__(self) -> Workload:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _quick_to_read(self, max_bytes: int) -> bool:

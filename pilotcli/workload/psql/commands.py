@@ -35,7 +35,7 @@ HARMLESS = frozenset(
 """Commands that change what psql shows, and nothing that it sends."""
 
 WHOLE_LINE = frozenset(["!", "copy", "ef", "ev", "h", "help", "sf", "sv"])
-"""Commands whose argument is the whole rest of the line, whatever stands in it."""
+"""Commands whose argument is the whole rest of the line, whatever it holds."""
 
 SETTINGS = {
     "AUTOCOMMIT": True,

@@ -64,7 +64,7 @@ def read_copy_data(window: Window, tee: Callable[[bytes], object] | None) -> Cop
 
 
 def _find_end(window: Window, at_line_begin: bool) -> tuple[int, int | None]:
-    """The end of the data that is sure, and where the script goes on once its end is found."""
+    """The end of the data that is sure, and where the script continues once its end is found."""
     buf, searched = window.buf, window.pos
     if at_line_begin:
         if buf.startswith((b"\\.\n", b"\\.\r\n"), searched):

@@ -27,7 +27,7 @@ _TRIVIA = rb"[%b]*(?:--[^\n\r]*[\n\r][%b]*)*" % (SPACE, SPACE)
 
 _TO_LINE_END = rb"[ \t\f\v]*(?:[^' \t\f\v\r\-]|\r\n|-[^\-]|--[^\n\r]*\r?\n)"
 # A string without a backslash ends at the same place whatever its kind is. One that a lone
-# carriage return follows may go on behind it, in the same kind: that is left to the splitter.
+# carriage return follows may continue after it, in the same kind: the splitter decides that.
 _STRING = rb"'[^'\\]*(?:''[^'\\]*)*'(?=%b)" % _TO_LINE_END
 _TOKENS = rb"|".join(
     [

@@ -24,7 +24,7 @@ _SEMICOLON, _BACKSLASH, _NEWLINE = b";\\\n"
 
 
 class MetaCommand(NamedTuple):
-    """A backslash command; the scanner stands behind its name."""
+    """A backslash command; the scanner stands after its name."""
 
     name: str
     line: int
@@ -267,7 +267,7 @@ class Scanner:
         window, line = self.window, self._line_here()
         self._emit(skip)
         while (end := window.buf.find(closing, window.pos)) < 0:
-            # What is passed over need not stay in the window, however long the token is.
+            # What is skipped need not stay in the window, however long the token is.
             self._emit(max(0, len(window.buf) - window.pos - len(closing) + 1))
             if not window.more():
                 raise self._unterminated(what, shown, line)
@@ -317,7 +317,7 @@ class Scanner:
     def _dollar(self) -> None:
         window = self.window
         word = window.word_before(window.pos).rpartition(b"&")[2]
-        # a$b is a name, and 1a$b is junk that counts as one word; $b behind a number is not.
+        # a$b is a name, and 1a$b is junk that counts as one word; $b after a number is not.
         rest = lex.NAME_REST if word and not word.isdigit() else lex.DOLLAR_WORD
         found = rest.match(window.buf, window.pos)
         assert found is not None

@@ -1,6 +1,6 @@
 """A psql script: the splitter's statements, and the meta-commands that psql would do.
 
-A command that has no effect on the statements is passed over; one that has is done as psql does
+A command that has no effect on the statements is skipped; one that has is done as psql does
 it, or refused. What lasts from file to file is in `ScriptState`, as in one psql session.
 Source: PostgreSQL documentation, psql, "Meta-Commands" and "SQL Interpolation".
 """
@@ -37,7 +37,7 @@ Include = Callable[[Path, "Script", int], Iterator[Found]]
 
 @dataclass(slots=True)
 class ScriptState:
-    """What one script leaves behind for the next: variables and the meaning of backslashes."""
+    """What one script leaves for the next: variables and the meaning of backslashes."""
 
     variables: dict[bytes, bytes] = field(default_factory=dict)
     strings: StringsMode = field(default_factory=StringsMode)

@@ -24,7 +24,7 @@ class ArgumentError(Exception):
 
 
 class Arguments:
-    """Reads the arguments in `line`, the text from behind the command's name to the line's end."""
+    """Reads the arguments in `line`, the text from the command's name to the end of the line."""
 
     def __init__(self, line: bytes, lookup: Callable[[bytes], bytes | None]) -> None:
         self.line = line
@@ -70,7 +70,7 @@ class Arguments:
         self.pos = len(self.line)
 
     def end(self) -> int:
-        r"""How far the command goes; `\\` behind it belongs to it."""
+        r"""How far the command goes; `\\` after it belongs to it."""
         self._skip_space()
         if self.line.startswith(b"\\\\", self.pos):
             self.pos += 2

@@ -41,7 +41,7 @@ class Statement(NamedTuple):
 class Splitter(Scanner):
     """An iterator over the statements (in lists) and the meta-commands of one script.
 
-    `tee` receives the bytes of inline COPY data while they are passed over.
+    `tee` receives the bytes of inline COPY data while they are skipped.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Splitter(Scanner):
             raise self.fail(
                 "COPY ... FROM STDIN is joined to another statement",
                 line,
-                "Let it be a statement of its own: put ; instead of \\; before and behind it.",
+                "Let it be a statement of its own: put ; instead of \\; before and after it.",
             )
         if command == "COPY" and is_copy_from_stdin(text):
             if self._values or self._variables is None:

@@ -17,7 +17,7 @@ class Window:
     """The part of the stream that is in memory: `buf[pos:]` is still to be read.
 
     `base` is the stream's offset of `buf[0]`, `begin` that of the text's first byte. `floor` is
-    where the last special token ended; no token that is looked at from behind begins before it.
+    where the last special token ended; no token that is looked at backwards begins before it.
     """
 
     MAX_BYTES: ClassVar[int] = (1 << 30) - 2
@@ -58,7 +58,7 @@ class Window:
     def more(self) -> bool:
         """Read on, and drop what was read; False at the end of the stream.
 
-        Reads at least as much as is pending, so that a token which is looked at anew each time
+        Reads at least as much as is pending, so that a token which is looked at again each time
         costs linear time in all.
         """
         if self.eof:
@@ -89,9 +89,9 @@ class Window:
         return True
 
     def too_long(self, line: int) -> WorkloadError:
-        """The error for a statement, or a line, that goes on for more than the server takes."""
+        """The error for a statement, or a line, that is longer than the server takes."""
         return WorkloadError(
-            f"what begins here goes on for more than {self.MAX_BYTES:,} bytes",
+            f"what begins here is longer than {self.MAX_BYTES:,} bytes",
             file=self.file,
             line=line,
             hint="No PostgreSQL takes a statement so long; look for a missing semicolon or quote.",
