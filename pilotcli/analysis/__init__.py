@@ -1,1 +1,1 @@
-"""What runs come to: comparisons of two of them, and what changed in a run after each event."""
+"""Analyses of runs: comparisons of two of them, and what changed in a run after each event."""

@@ -1,13 +1,13 @@
-"""Comparing two runs of the journal: their queries matched, their times judged.
+"""Comparing two runs of one or two journals: matches their queries, judges their times.
 
-Both may be of any time and of different journals. Queries are matched by their text, those of the
-same text in their order.
+Queries are matched by their text; those with the same text in their order.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
@@ -54,9 +54,9 @@ __all__ = [
 ]
 
 LEAST_EFFECT = 1.02
-"""A speed-up, or a slow-down, that is smaller is never called one, however certain it is."""
+"""A smaller speed-up, or slow-down, does not count, however certain it is."""
 SAME_WITHIN = 1.25
-"""Only where the interval lies within this factor of 1 both ways, a query is called the same."""
+"""A query is the same only if the interval lies within this factor of 1 both ways."""
 TIMEOUT_FACTOR = 2.0
 """PAR2: a time-out counts as twice its limit (penalised average runtime, as in the SAT and
 algorithm-selection competitions)."""
@@ -67,7 +67,7 @@ _TRAINING = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
 
 @dataclass(slots=True)
 class _Run:
-    """What a journal tells of one run."""
+    """What a journal has of one run."""
 
     record: RunRecord
     queries: dict[int, QueryRecord]
@@ -77,11 +77,14 @@ class _Run:
     events_s: float = 0.0
     trained_before: bool = False
     saved_late: int = 0
-    """Versions that were saved behind the first round that counts and before the last result."""
+    """Versions that were saved after the first round that counts and before the last result."""
 
     @property
     def rounds(self) -> int:
-        return max((len({one.round for one in own}) for own in self.results.values()), default=0)
+        return max((len({r.round for r in own}) for own in self.results.values()), default=0)
+
+    def all_results(self) -> Iterator[QueryResult]:
+        return itertools.chain.from_iterable(self.results.values())
 
 
 def compare(
@@ -122,9 +125,8 @@ def compare(
 
 def _read(journal: JournalReader, run_id: int | None) -> _Run:
     record = journal.run(run_id)
-    queries = {
-        one.seq: one for one in journal.queries(record.run_id) if command_of(one.command).compared
-    }
+    kept = (one for one in journal.queries(record.run_id) if command_of(one.command).compared)
+    queries = {query.seq: query for query in kept}
     run = _Run(record, queries)
     for result in journal.results(record.run_id):
         if result.seq in queries and result.error != STOPPED:
@@ -140,14 +142,12 @@ def _read(journal: JournalReader, run_id: int | None) -> _Run:
 
 
 def _keep_shared_rounds(a: _Run, b: _Run) -> None:
-    """Forget rounds that only one of them has: those in which the driver learned alone, and what an
-    interruption has left without its other half."""
-    rounds_a, rounds_b = (
-        {one.round for own in run.results.values() for one in own} for run in (a, b)
-    )
+    """Forget rounds that only one run has: the driver learned alone in them, or an interruption has
+    left them without the other half."""
+    rounds_a, rounds_b = ({result.round for result in run.all_results()} for run in (a, b))
     for run in (a, b):
         for seq, own in list(run.results.items()):
-            kept = [one for one in own if one.round in rounds_a & rounds_b]
+            kept = [result for result in own if result.round in rounds_a & rounds_b]
             if kept:
                 run.results[seq] = kept
             else:
@@ -155,7 +155,7 @@ def _keep_shared_rounds(a: _Run, b: _Run) -> None:
 
 
 def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
-    """The numbers of the queries that both have; those that only A has, and only B."""
+    """Returns the numbers of the queries that both have; those that only A has, and only B."""
     waiting: dict[tuple[str, int], list[int]] = defaultdict(list)
     for seq, query in b.queries.items():
         if seq in b.results:
@@ -177,17 +177,13 @@ def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], 
 
 
 def _saved_late(journal: JournalReader, run: _Run) -> int:
-    first = min((one.round for own in run.results.values() for one in own), default=0)
-    ends = [
-        one.started_at + one.elapsed_s
-        for own in run.results.values()
-        for one in own
-        if one.round == first
-    ]
-    last = max((one.started_at for own in run.results.values() for one in own), default=0.0)
-    if not ends:
+    results = list(run.all_results())
+    if not results:
         return 0
-    return sum(max(ends) < one.created_at < last for one in journal.models(run.record.run_id))
+    first = min(result.round for result in results)
+    begin = max(one.started_at + one.elapsed_s for one in results if one.round == first)
+    end = max(result.started_at for result in results)
+    return sum(begin < model.created_at < end for model in journal.models(run.record.run_id))
 
 
 def _compared(
@@ -205,7 +201,7 @@ def _compared(
         failed = times_a.mean_s is None or times_b.mean_s is None
         failed = failed or bool(times_a.failed or times_b.failed)
         samples.append(None if failed else _sample(a.results[one], b.results[other], paired))
-    timed = [one for one in samples if one is not None]
+    timed = [sample for sample in samples if sample is not None]
     judged = iter(differences(timed, paired=paired))
     queries = [
         _query(a, b, pair, both, None if sample is None else next(judged))
@@ -213,7 +209,7 @@ def _compared(
     ]
     rank = signed_rank(timed)
     whole, mean = total_interval(timed, paired=paired), geometric_interval(timed)
-    by_rounds = paired and len(pairs) > 1 and took_turns_by_rounds(_flat(a), _flat(b))
+    by_rounds = paired and len(pairs) > 1 and took_turns_by_rounds(a.all_results(), b.all_results())
     if by_rounds:
         whole = widened(whole, timed, total_of_round)
         mean = widened(mean, timed, geometric_of_round)
@@ -246,10 +242,6 @@ def _compared(
     )
 
 
-def _flat(run: _Run) -> Iterable[QueryResult]:
-    return (one for own in run.results.values() for one in own)
-
-
 def _times(results: Sequence[QueryResult]) -> QueryTimes:
     timed = [one for one in results if one.status in ("ok", "timeout")]
     errors = [one for one in results if one.status not in ("ok", "timeout")]
@@ -277,21 +269,19 @@ def _penalised_s(result: QueryResult) -> float:
 
 
 def whole_time_s(result: QueryResult) -> float:
-    """The seconds that one execution counts: what its user waits for, a time-out twice (PAR2)."""
+    """Returns the seconds that one execution counts: the user's wait, a time-out twice (PAR2)."""
     whole = _penalised_s(result) + result.inference_s + result.steering_s
     return max(whole, LEAST_TIME_S)
 
 
 def _sample(a: Sequence[QueryResult], b: Sequence[QueryResult], paired: bool) -> Sample:
-    """The whole times of a query: of the rounds that both have, where they are pairs."""
+    """Returns the whole times of a query: of the rounds that both have, where they are pairs."""
     if paired:
-        by_round = {one.round: one for one in b}
-        both = [(one, by_round[one.round]) for one in a if one.round in by_round]
+        by_round = {result.round: result for result in b}
+        both = [(result, by_round[result.round]) for result in a if result.round in by_round]
         if both:
-            return Sample(
-                [whole_time_s(one) for one, _ in both], [whole_time_s(one) for _, one in both]
-            )
-    return Sample([whole_time_s(one) for one in a], [whole_time_s(one) for one in b])
+            a, b = zip(*both, strict=True)
+    return Sample(list(map(whole_time_s, a)), list(map(whole_time_s, b)))
 
 
 def _query(
@@ -327,7 +317,7 @@ def _query(
 
 
 def _verdict(a: QueryTimes, b: QueryTimes, difference: Difference | None) -> tuple[Verdict, bool]:
-    """The verdict on one query, and whether it needed no test."""
+    """Returns the verdict on one query, and whether it needed no test."""
     if a.failed or b.failed:
         if a.failed and b.failed:
             return "unclear", False
@@ -345,7 +335,7 @@ def _verdict(a: QueryTimes, b: QueryTimes, difference: Difference | None) -> tup
 
 
 def verdict_of(difference: Difference) -> Verdict:
-    """The verdict that the times of one query make."""
+    """Returns the verdict on the times of one query."""
     if difference.low is None or difference.high is None or difference.corrected is None:
         return "unclear"
     if difference.corrected < 1 - CONFIDENCE:
@@ -361,7 +351,7 @@ def _same(low: float, high: float) -> Verdict:
 
 
 def effect_of(found: Interval, rank: float | None, *, rounds: int) -> Effect:
-    """An interval judged; where it was found from queries alone, Wilcoxon's test must agree."""
+    """Judges an interval; where it was found from queries alone, Wilcoxon's test must agree."""
     verdict: Verdict = "unclear"
     if found.speedup is not None and found.low is not None and found.high is not None:
         agreed = rounds > 1 or (rank is not None and rank < 1 - CONFIDENCE)
@@ -428,7 +418,7 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
     fewest = min(a.rounds, b.rounds)
     if not paired:
         yield (
-            "the two runs did not take turns: what the machine did otherwise between them counts "
+            "the two runs did not take turns: what the machine did differently meanwhile counts "
             "as a difference (pilot run --against measures both together)"
         )
     if fewest < 2:
@@ -436,7 +426,7 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
     for run in (a.record, b.record):
         if run.status == "interrupted" or (run.status == "running" and not run.alive):
             state = "interrupted" if run.status == "interrupted" else "killed"
-            yield f"run {run.run_id} is not a whole one: it was {state}"
+            yield f"run {run.run_id} is not complete: it was {state}"
     failed = sum(bool(one.a.failed or one.b.failed) for one in queries)
     if failed:
         noun = "query" if failed == 1 else "queries"
@@ -451,7 +441,7 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
     if a.saved_late:
         noun = "version" if a.saved_late == 1 else "versions"
         yield (
-            f"{a.saved_late} {noun} of models came in between the rounds that are compared: what "
+            f"{a.saved_late} {noun} of models saved between the rounds that are compared: what "
             "the driver learned there counts as noise (--learn lets it learn before)"
         )
     if a.trained_before:

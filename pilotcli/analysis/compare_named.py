@@ -1,4 +1,4 @@
-"""Comparing runs of the past, by the names that a user gives them."""
+"""Comparing past runs, by the names that a user gives them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["compare_runs", "named_run", "open_journal"]
 
 def compare_runs(home: Path, run: str, baseline: str | None) -> Comparison:
     """Compare `run` with `baseline`, each a number, or `FOLDER:NUMBER` for a run of another home
-    than `home`. Without `baseline` it is the run with which `run` took turns.
+    than `home`; without `baseline` with the run with which `run` took turns.
 
     Raises `UsageError` and `StorageError`.
     """
@@ -40,18 +40,18 @@ def compare_runs(home: Path, run: str, baseline: str | None) -> Comparison:
 
 
 def named_run(home: Path, name: str) -> tuple[Path, int]:
-    """The home and the number of the run that `name` stands for. Raises `UsageError`."""
+    """Returns the home and the number of the run that `name` means. Raises `UsageError`."""
     folder, _, number = name.rpartition(":")
     if not number.isdecimal():
         raise UsageError(
-            f"{name!r} is no run",
+            f"{name!r} is not a run",
             hint="Write its number, or FOLDER:NUMBER for one of another home: pilot runs list",
         )
     return (Path(folder) if folder else home), int(number)
 
 
 def open_journal(home: Path) -> Journal:
-    """The journal in `home`. Raises `StorageError` where there is none."""
+    """Returns the journal in `home`. Raises `StorageError` where there is none."""
     journal = Journal.open_existing(home)
     if journal is None:
         raise StorageError(f"there are no runs in {home} yet", hint="Begin one: pilot run WORKLOAD")

@@ -1,4 +1,4 @@
-"""What a comparison of two runs comes to: frozen, times in seconds.
+"""The result of a comparison of two runs: frozen, times in seconds.
 
 Throughout, A is the run in question and B the one it is compared with, the baseline. A speed-up is
 the time of B divided by that of A: above 1, A is faster.
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Verdict = Literal["failed", "slower", "faster", "same", "unclear", "mended"]
-"""What became of a query, or of the whole, in A.
+"""How a query, or the whole workload, did in A.
 
 - `failed`: it failed in A, and not in B;
 - `slower`, `faster`: beyond the noise, and by more than the least effect that counts;
@@ -56,9 +56,9 @@ class Effect:
 class QueryTimes:
     """The executions of one query in one run, over all rounds.
 
-    `mean_s` is the mean of those that ended `ok` or at their time-out, of which each counts twice
-    its limit (PAR2); None without any. So are the means of its parts: the server's planning and
-    execution (None where it did not tell), the driver's inference, steering and collection.
+    `mean_s` is the mean of those that ended `ok` or at their time-out, which counts as twice its
+    limit (PAR2); None without any. So are the means of its parts: the server's planning and
+    execution (None where not reported), the driver's inference, steering and collection.
     """
 
     seq: int
@@ -75,7 +75,7 @@ class QueryTimes:
     collection_s: float
     row_count: int | None
     error: str | None
-    """The first error, where there was one."""
+    """The first error, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,8 @@ class QueryComparison:
 
 
 def whole_s(times: QueryTimes) -> float:
-    """Seconds of one execution as its user waits for it: with the driver's inference and steering,
-    without what is collected."""
+    """Returns the seconds that the user waits for one execution: with the driver's inference and
+    steering, without collection."""
     assert times.mean_s is not None
     return times.mean_s + times.inference_s + times.steering_s
 
@@ -133,13 +133,13 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Where the time of one run went, in seconds a replay of the workload; `training_s` in all.
+    """Where the time of one run went, in seconds per replay of the workload; `training_s` in all.
 
-    Only queries that ran well in both runs are in it, so that those of both are the same ones.
+    Only queries that ran well in both runs count, so that both runs' costs are of the same queries.
 
-    `query_s` is the client's time for the queries, with `planning_s` and `execution_s` in it as far
-    as the server told. `training_s` is what updates and pretrainings of models took in this run,
-    `events_s` all other events.
+    `query_s` is the client's time for the queries; it includes `planning_s` and `execution_s`, as
+    the server reports them. `training_s` is what updates and pretrainings of models took in this
+    run, `events_s` all other events.
     """
 
     query_s: float
@@ -159,10 +159,10 @@ class Comparison:
     - `paired`: their queries took turns, so that drift of the machine cancels;
     - `by_rounds`: they took turns by whole rounds, so that drift within a round does not cancel;
     - `total`: of the sum of all queries' times, what the user waits for a replay;
-    - `geometric`: the geometric mean of the queries' speed-ups, each counting alike;
+    - `geometric`: the geometric mean of the queries' speed-ups, where each counts the same;
     - `p_value`: of Wilcoxon's signed-rank test over the queries, None for fewer than six;
-    - `queries`: those that both have, what needs a look first: different answers, failures, slower
-      ones by what they lose, and at the end the faster ones;
+    - `queries`: those that both have, the worst first: different answers, failures, slower ones by
+      what they lose, and at the end the faster ones;
     - `payback`: replays of the workload after which what A gains has paid for its training: 0 when
       there was none, None when A does not gain;
     - `trained_speedup`: `total` with A's training in its time;
@@ -189,9 +189,9 @@ class Comparison:
 
     def count(self, verdict: Verdict) -> int:
         """How many queries have that verdict."""
-        return sum(one.verdict == verdict for one in self.queries)
+        return sum(query.verdict == verdict for query in self.queries)
 
     @property
     def different(self) -> list[QueryComparison]:
         """The queries whose answers differ."""
-        return [one for one in self.queries if one.answers == "different"]
+        return [query for query in self.queries if query.answers == "different"]

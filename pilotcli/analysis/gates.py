@@ -16,7 +16,7 @@ from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
 from pilotcli.common.errors import UsageError
 from pilotcli.common.suggestions import did_you_mean
 
-__all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "parse_gate", "told_by_gates"]
+__all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "gate_reasons", "parse_gate"]
 
 GATE_EXIT_CODE = 5
 
@@ -24,7 +24,7 @@ METRICS = {
     "total.slowdown": "how much longer the whole workload takes",
     "total.speedup": "baseline's time by the run's, for the whole workload",
     "geometric.slowdown": "as total.slowdown, by the geometric mean: each query counts alike",
-    "geometric.speedup": "likewise",
+    "geometric.speedup": "as total.speedup, by the geometric mean",
     "any.slowdown": "how much longer any one query takes",
     "any.timeouts": "queries that run into their time-out in the run, and not in the baseline",
     "results.differ": "queries that give other rows",
@@ -35,10 +35,10 @@ METRICS = {
 }
 """What a gate may look at, in words."""
 _BARE = frozenset({"results.differ", "any.timeouts", "queries.failed", "queries.unmatched"})
-"""Those that stand without a limit: any at all fails."""
+"""Metrics without a limit: one query is enough to fail."""
 _NOTHING = "nothing could be measured: no query ran well in both"
 _WANTED = frozenset({"queries.faster"})
-"""Numbers of which many are welcome: only too few of them are a failure."""
+"""Good numbers: only too few of them are a failure."""
 _FORM = re.compile(
     r"\s*(?P<metric>[a-z]+\.[a-z]+)\s*(?:(?P<sign>>=|<=|>|<)\s*(?P<number>\d+(?:\.\d+)?)\s*"
     r"(?P<unit>%|x)?)?\s*"
@@ -128,15 +128,15 @@ def failed_gates(comparison: Comparison | None, gates: Iterable[Gate]) -> list[t
     return found
 
 
-def told_by_gates(reasons: Iterable[str]) -> list[str]:
-    """Those of a run's reasons that `failed_gates` has told."""
-    told = []
+def gate_reasons(reasons: Iterable[str]) -> list[str]:
+    """Returns those of a run's reasons that come from `failed_gates`."""
+    found = []
     for reason in reasons:
         text, colon, _ = reason.partition(": ")
-        found = _FORM.fullmatch(text)
-        if colon and found is not None and found["metric"] in METRICS:
-            told.append(reason)
-    return told
+        form = _FORM.fullmatch(text)
+        if colon and form is not None and form["metric"] in METRICS:
+            found.append(reason)
+    return found
 
 
 def _reason(comparison: Comparison | None, gate: Gate) -> str | None:

@@ -1,4 +1,4 @@
-"""What changed behind each update of a model: a run's queries before it and after it.
+"""What changed after each update of a model: a run's queries before it and after it.
 
 Each execution between an update and the next one is compared with the last execution of the same
 query before the update. In a paired run both are first divided by the baseline's time in the same
@@ -11,11 +11,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Literal
 
 from pilotcli.analysis.compare import LEAST_EFFECT, SAME_WITHIN, whole_time_s
-from pilotcli.analysis.statistics import CONFIDENCE, LEAST_QUERIES
+from pilotcli.analysis.statistics import CONFIDENCE, LEAST_QUERIES, student_half
 from pilotcli.common.records import EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import FiringRecord, JournalReader
@@ -23,16 +23,16 @@ from pilotcli.storage.journal import FiringRecord, JournalReader
 __all__ = ["MOST_RESULTS", "UpdateEffect", "update_effects"]
 
 MOST_RESULTS = 200_000
-"""Runs of more results are not looked through."""
+"""Runs with more results are not analysed."""
 _UPDATES = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateEffect:
-    """One update and the queries behind it.
+    """One update and the queries after it.
 
     `speedup` is their geometric mean: above 1, they are faster than before. `queries` counts those
-    that ran before, too; `verdict` is `unclear` for fewer than six of them.
+    that also ran before; `verdict` is `unclear` for fewer than six of them.
     """
 
     event: str
@@ -48,7 +48,7 @@ class UpdateEffect:
 
 
 def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
-    """The updates of a run that went well, in their order; none for one of too many results."""
+    """Returns the updates of a run that went well, in their order; none for too many results."""
     firings = [
         one
         for one in journal.firings(run_id)
@@ -64,7 +64,6 @@ def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
         saved.setdefault((model.event, model.query_seq), []).append(
             f"{model.model} v{model.version}"
         )
-    # Each result is looked at twice, however many updates there are.
     firings.sort(key=lambda one: one.fired_at)
     starts = [one.started_at for one in results]
     places = [bisect_left(starts, one.fired_at) for one in firings]
@@ -74,9 +73,9 @@ def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
         first = places[number - 1] if number else 0
         before.update((one.seq, one) for one in results[first : places[number]])
         end = places[number + 1] if number + 1 < len(firings) else len(results)
-        behind = results[places[number] : end]
+        after = results[places[number] : end]
         versions = tuple(saved.get((firing.event, firing.after_query), ()))
-        found.append(_effect(firing, before, behind, baseline, versions))
+        found.append(_effect(firing, before, after, baseline, versions))
     return found
 
 
@@ -92,7 +91,7 @@ def _timed(journal: JournalReader, run_id: int, skipped: set[int]) -> list[Query
 def _baseline(
     journal: JournalReader, run_id: int, skipped: set[int]
 ) -> dict[tuple[int, int], float]:
-    """By query and round: the seconds that the baseline took, of a driver's run that has one."""
+    """Returns the baseline's seconds by query and round, for a driver's run that has one."""
     record = journal.run(run_id)
     if record.paired_with is None or record.arm != "driver":
         return {}
@@ -105,12 +104,12 @@ def _baseline(
 def _effect(
     firing: FiringRecord,
     before: Mapping[int, QueryResult],
-    behind: Sequence[QueryResult],
+    after: Sequence[QueryResult],
     baseline: dict[tuple[int, int], float],
     versions: Sequence[str],
 ) -> UpdateEffect:
-    """What changed for the results behind an update, against each query's last one `before`."""
-    changes = [_change(before[one.seq], one, baseline) for one in behind if one.seq in before]
+    """Compares the results after an update with each query's last one `before`."""
+    changes = [_change(before[one.seq], one, baseline) for one in after if one.seq in before]
     speedup = low = high = None
     verdict: Literal["faster", "slower", "same", "unclear"] = "unclear"
     if changes:
@@ -118,9 +117,7 @@ def _effect(
     if len(changes) >= LEAST_QUERIES:
         from scipy import stats
 
-        half = stdev(changes) / math.sqrt(len(changes))
-        half *= float(stats.t.ppf((1 + CONFIDENCE) / 2, len(changes) - 1))
-        middle = fmean(changes)
+        half, middle = student_half(changes), fmean(changes)
         low, high = math.exp(middle - half), math.exp(middle + half)
         sure = any(changes) and stats.wilcoxon(changes).pvalue < 1 - CONFIDENCE
         if sure and middle > math.log(LEAST_EFFECT):
@@ -145,7 +142,7 @@ def _effect(
 def _change(
     before: QueryResult, after: QueryResult, baseline: dict[tuple[int, int], float]
 ) -> float:
-    """The logarithm of the speed-up, of the drift that the baseline shows rid where it can be."""
+    """Returns the logarithm of the speed-up, without the drift that the baseline shows."""
     change = math.log(whole_time_s(before) / whole_time_s(after))
     old = baseline.get((before.seq, before.round))
     new = baseline.get((after.seq, after.round))

@@ -1,4 +1,4 @@
-"""One query in two runs: its plans, what they were steered by, and what differs."""
+"""One query in two runs: its plans, what steered them, and what differs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class PlanSide:
     """A query in one run.
 
     `plan` is its last plan, with actual rows where they were taken; None where none was kept.
-    `replanned` says that they were taken, but by another plan than it had in its rounds.
-    `mean_s` is the mean of its whole times in seconds, of which a time-out counts as twice its
-    limit; None when it never ended well. `timeouts` says how many did, `error` the last error.
-    `steering` is what was pushed into its last execution. Of a pair only the rounds that both
-    have count: in others the driver learned alone.
+    `replanned` says that actual rows were taken, but with another plan than in the rounds.
+    `mean_s` is the mean of its whole times in seconds, where a time-out counts as twice its limit;
+    None when it never ended well. `timeouts` counts time-outs, `error` is the last error.
+    `steering` is what was pushed into its last execution. In a paired run only the rounds that
+    both arms have count: in others the driver learned alone.
     """
 
     run_id: int
@@ -47,7 +47,7 @@ class PlanSide:
 
 @dataclass(frozen=True, slots=True)
 class PlanPair:
-    """A query in run `a` and in the baseline `b`; `changes` is what `a` does otherwise."""
+    """A query in run `a` and in the baseline `b`; `changes` is what `a` does differently."""
 
     label: str
     sql: str
@@ -58,13 +58,13 @@ class PlanPair:
 
     @property
     def changes(self) -> list[str]:
-        """What the plan of `a` does otherwise than that of `b`, in words."""
+        """What the plan of `a` does differently from that of `b`, in words."""
         if self.a.plan is None or self.b.plan is None:
             return []
         return plan_changes(self.b.plan, self.a.plan)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Returns all of it as plain values."""
         return {
             "label": self.label,
             "sql": self.sql,
@@ -115,15 +115,10 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
         side_a = _side(journal_a, id_a, found, _name(journal_a, id_a, "A", paired), rounds)
     with open_journal(home_b) as journal_b:
         name = _name(journal_b, id_b, "B", paired)
-        # Of a long statement only the beginning is kept, and its length.
-        other = next(
-            (
-                one
-                for one in journal_b.queries(id_b)
-                if (one.sql, one.sql_chars) == (found.sql, found.sql_chars)
-            ),
-            None,
-        )
+        # A long statement is kept by its beginning and its length.
+        text = found.sql, found.sql_chars
+        same_text = (q for q in journal_b.queries(id_b) if (q.sql, q.sql_chars) == text)
+        other = next(same_text, None)
         if other is None:
             raise UsageError(
                 f"run {id_b} has no query with the text of {found.label}",
@@ -137,7 +132,7 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
 
 
 def _name(journal: JournalReader, run_id: int, letter: str, paired: bool) -> str:
-    """What a run is called. Raises `StorageError` when there is none of that number."""
+    """Returns what to call a run. Raises `StorageError` when there is none of that number."""
     arm = journal.run(run_id).arm
     return f"the {arm}" if paired and arm is not None else letter
 
@@ -148,28 +143,25 @@ def _find(journal: JournalReader, run_id: int, query: str) -> QueryRecord:
         if found is not None:
             return found
     labels: list[str] = []
-    for one in journal.queries(run_id):
-        if one.label == query:
-            return one
-        labels.append(one.label)
+    for record in journal.queries(run_id):
+        if record.label == query:
+            return record
+        labels.append(record.label)
     hint = did_you_mean(query, labels, listed="It has")
     raise UsageError(f"run {run_id} has no query {query!r}", hint=hint)
 
 
 def _shared_rounds(journal: JournalReader, pair: tuple[int, int], seq: int) -> set[int] | None:
-    """The rounds in which both arms of a pair ran the query; None where only one did."""
-    a, b = ({one.round for one in journal.results(run_id, seq=seq)} for run_id in pair)
+    """Returns the rounds in which both arms ran the query; None where only one did."""
+    a, b = ({result.round for result in journal.results(run_id, seq=seq)} for run_id in pair)
     return (a & b) or None
 
 
 def _side(
     journal: JournalReader, run_id: int, query: QueryRecord, name: str, rounds: set[int] | None
 ) -> PlanSide:
-    results = [
-        one
-        for one in journal.results(run_id, seq=query.seq)
-        if rounds is None or one.round in rounds
-    ]
+    every = journal.results(run_id, seq=query.seq)
+    results = [result for result in every if rounds is None or result.round in rounds]
     timed = [whole_time_s(one) for one in results if one.status in ("ok", "timeout")]
     reports = [one.steering for one in results if one.steering is not None]
     plans = list(journal.plans(run_id, seq=query.seq))

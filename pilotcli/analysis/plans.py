@@ -6,10 +6,9 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pilotcli.storage.journal import PlanRecord
+from pilotcli.storage.journal import PlanRecord
 
 __all__ = [
     "PlanNode",
@@ -42,7 +41,7 @@ RELATIONS_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class PlanNode:
-    """One node of a plan, as `EXPLAIN (FORMAT JSON)` tells it.
+    """One node of a plan of `EXPLAIN (FORMAT JSON)`.
 
     `kind` is its node type, `way` that with what EXPLAIN's text adds to it (`Parallel Seq Scan`,
     `HashAggregate`). `relation`, `alias` and `index` are None for nodes without. `estimated` and
@@ -79,7 +78,7 @@ class PlanNode:
         kind = self.joining
         if self.index is not None:
             kind += f" using {self.index}"
-        name = self.relation or (self.alias if self.alias is not None else None)
+        name = self.relation or self.alias
         if name is None:
             return kind
         other = self.alias if self.alias not in (None, name) else None
@@ -106,38 +105,38 @@ class PlanNode:
 
 
 def tree_of(plan: Mapping[str, Any]) -> PlanNode | None:
-    """The tree of `plan`, an object with the key `Plan`; None where there is none.
+    """Returns the tree of `plan`, an object with the key `Plan`; None where there is none.
 
-    Never raises: what is missing or of another form counts as not told.
+    Never raises: a value that is missing or of another type counts as unknown.
     """
-    told = plan.get("Plan") if isinstance(plan, Mapping) else None
-    if not isinstance(told, Mapping):
+    root = plan.get("Plan") if isinstance(plan, Mapping) else None
+    if not isinstance(root, Mapping):
         return None
     # Without recursion: plans of a thousand nested sub-queries exist.
     made: dict[int, PlanNode] = {}
-    waiting: list[tuple[Mapping[str, Any], bool]] = [(told, False)]
+    waiting: list[tuple[Mapping[str, Any], bool]] = [(root, False)]
     while waiting:
         node, ready = waiting.pop()
-        below = [one for one in _list(node.get("Plans")) if isinstance(one, Mapping)]
+        below = [child for child in _list(node.get("Plans")) if isinstance(child, Mapping)]
         if not ready:
             waiting.append((node, True))
-            waiting.extend((one, False) for one in below)
+            waiting.extend((child, False) for child in below)
         else:
-            made[id(node)] = _node(node, [made[id(one)] for one in below])
-    return made[id(told)]
+            made[id(node)] = _node(node, [made[id(child)] for child in below])
+    return made[id(root)]
 
 
 def q_error(estimated: float, actual: float) -> float:
-    """The factor between an estimate and the truth, whichever is larger; both count as 1 at least
+    """Returns the factor between an estimate and the truth, 1 or more; both count as 1 at least
     (Moerkotte et al., VLDB 2009)."""
-    one, other = max(1.0, estimated), max(1.0, actual)
-    if one == other:  # both may be infinite
+    a, b = max(1.0, estimated), max(1.0, actual)
+    if a == b:  # both may be infinite
         return 1.0
-    return max(one / other, other / one)
+    return max(a / b, b / a)
 
 
 def plan_shape(plan: Mapping[str, Any]) -> str:
-    """A short digest of a plan's structure: its nodes, relations and indexes, without numbers."""
+    """Returns a short digest of a plan's nodes, relations and indexes, without numbers."""
     tree = tree_of(plan)
     if tree is None:
         return ""
@@ -149,30 +148,30 @@ def plan_shape(plan: Mapping[str, Any]) -> str:
 
 
 def same_plan(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether two plans have the same structure."""
+    """Returns whether two plans have the same structure."""
     return plan_shape(a) == plan_shape(b)
 
 
 def plans_that_ran(plans: Iterable[PlanRecord]) -> dict[int, PlanRecord]:
-    """Of a run's plans, for each query the one by which it ran last; with actual rows, where the
-    plan that was taken with them behind the last round is the same."""
+    """Returns for each query of a run the plan of its last execution; with actual rows, where the
+    plan that was taken with them after the last round is the same."""
     last: dict[int, PlanRecord] = {}
     actual: dict[int, PlanRecord] = {}
-    for one in plans:
-        if one.round == 0:
-            actual[one.seq] = one
-        elif one.seq not in last or last[one.seq].round < one.round:
-            last[one.seq] = one
-    for seq, one in actual.items():
-        # A model that was updated behind the last round plans otherwise what nobody has measured.
-        if seq not in last or same_plan(one.plan, last[seq].plan):
-            last[seq] = one
+    for plan in plans:
+        if plan.round == 0:
+            actual[plan.seq] = plan
+        elif plan.seq not in last or last[plan.seq].round < plan.round:
+            last[plan.seq] = plan
+    for seq, plan in actual.items():
+        # After the last round a model may have been updated, whose plan nobody has measured.
+        if seq not in last or same_plan(plan.plan, last[seq].plan):
+            last[seq] = plan
     return last
 
 
 def plan_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What `after` does otherwise than `before`, in words, the most telling first; empty only when
-    they have the same structure and much the same estimates."""
+    """Returns what `after` does differently from `before`, in words, the most telling first; empty
+    only for the same structure and similar estimates."""
     old, new = tree_of(before), tree_of(after)
     if old is None or new is None:
         return []
@@ -187,50 +186,50 @@ def plan_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
     return found
 
 
-def _node(told: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
-    loops = _number(told.get("Actual Loops"))
-    actual = _number(told.get("Actual Rows"))
+def _node(fields: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
+    loops = _number(fields.get("Actual Loops"))
+    actual = _number(fields.get("Actual Rows"))
     times = loops if loops is not None and loops >= 1 else 1.0
-    kind = _text(told.get("Node Type")) or "?"
+    kind = _text(fields.get("Node Type")) or "?"
     relation = (
-        _text(told.get("Relation Name"))
-        or _text(told.get("CTE Name"))
-        or _text(told.get("Function Name"))
+        _text(fields.get("Relation Name"))
+        or _text(fields.get("CTE Name"))
+        or _text(fields.get("Function Name"))
     )
-    alias = _text(told.get("Alias"))
+    alias = _text(fields.get("Alias"))
     return PlanNode(
         kind=kind,
-        way=_way_of(kind, told),
-        join=_text(told.get("Join Type")),
+        way=_way_of(kind, fields),
+        join=_text(fields.get("Join Type")),
         relation=relation,
         alias=alias,
-        index=_text(told.get("Index Name")),
-        role=_text(told.get("Parent Relationship")),
-        estimated=(_number(told.get("Plan Rows")) or 0.0) * times,
+        index=_text(fields.get("Index Name")),
+        role=_text(fields.get("Parent Relationship")),
+        estimated=(_number(fields.get("Plan Rows")) or 0.0) * times,
         actual=None if actual is None else actual * (loops if loops is not None else 1.0),
         loops=None if loops is None else int(loops),
-        cost=_number(told.get("Total Cost")),
+        cost=_number(fields.get("Total Cost")),
         conditions=tuple(
-            f"{name}: {text}" for name in _CONDITIONS if (text := _text(told.get(name)))
+            f"{name}: {text}" for name in _CONDITIONS if (text := _text(fields.get(name)))
         ),
         names=_names(kind, alias or relation, children),
         children=tuple(children),
     )
 
 
-def _way_of(kind: str, told: Mapping[str, Any]) -> str:
+def _way_of(kind: str, fields: Mapping[str, Any]) -> str:
     """The node as EXPLAIN's text calls it: its JSON has the node type apart from the rest."""
-    strategy = _text(told.get("Strategy")) or ""
+    strategy = _text(fields.get("Strategy")) or ""
     way = kind
     if kind == "Aggregate":
         way = _AGGREGATES.get(strategy, kind)
     elif kind == "SetOp" and strategy == "Hashed":
         way = "HashSetOp"
     elif kind == "ModifyTable":
-        way = _text(told.get("Operation")) or kind
-    if told.get("Partial Mode") in ("Partial", "Finalize"):
-        way = f"{told['Partial Mode']} {way}"
-    return f"Parallel {way}" if told.get("Parallel Aware") is True else way
+        way = _text(fields.get("Operation")) or kind
+    if fields.get("Partial Mode") in ("Partial", "Finalize"):
+        way = f"{fields['Partial Mode']} {way}"
+    return f"Parallel {way}" if fields.get("Parallel Aware") is True else way
 
 
 def _names(kind: str, own: str | None, children: Sequence[PlanNode]) -> frozenset[str]:
@@ -257,11 +256,14 @@ def _orders(old: PlanNode, new: PlanNode) -> list[str]:
 
 
 def _leaves(tree: PlanNode) -> list[str]:
-    return [
-        node.alias or node.relation or ""
-        for node in tree.walk()
-        if (node.alias or node.relation) and node.kind not in _SCANS_BELOW
-    ]
+    return [alias for alias, _ in _with_alias(tree)]
+
+
+def _with_alias(tree: PlanNode) -> Iterator[tuple[str, PlanNode]]:
+    for node in tree.walk():
+        alias = node.alias or node.relation
+        if alias and node.kind not in _SCANS_BELOW:
+            yield alias, node
 
 
 def _joins(old: PlanNode, new: PlanNode) -> list[str]:
@@ -278,7 +280,7 @@ def _by_names(tree: PlanNode) -> dict[frozenset[str], PlanNode]:
 
 
 def _scans(old: PlanNode, new: PlanNode) -> list[str]:
-    before, after = _by_alias(old), _by_alias(new)
+    before, after = dict(_with_alias(old)), dict(_with_alias(new))
     return [
         f"{alias}: {_way(before[alias])} → {_way(node)}"
         for alias, node in after.items()
@@ -286,37 +288,29 @@ def _scans(old: PlanNode, new: PlanNode) -> list[str]:
     ]
 
 
-def _by_alias(tree: PlanNode) -> dict[str, PlanNode]:
-    return {
-        node.alias or node.relation or "": node
-        for node in tree.walk()
-        if (node.alias or node.relation) and node.kind not in _SCANS_BELOW
-    }
-
-
 def _way(node: PlanNode) -> str:
     index = node.index
     if index is None and node.kind == "Bitmap Heap Scan":
-        found = sorted(one.index for one in node.walk() if one.index is not None)
+        found = sorted(part.index for part in node.walk() if part.index is not None)
         index = ", ".join(found) or None
     return f"{node.way} using {index}" if index else node.way
 
 
 def _relations(old: PlanNode, new: PlanNode) -> list[str]:
-    """Relations that only one of them reads: partitions that were pruned, joins that fell away."""
-    told = []
+    """Returns the relations that only one of them reads: pruned partitions, removed joins."""
+    found = []
     for word, only in (("no longer", old.names - new.names), ("now", new.names - old.names)):
         if only:
             names = sorted(only)
             more = (
                 f" and {len(names) - RELATIONS_SHOWN} more" if len(names) > RELATIONS_SHOWN else ""
             )
-            told.append(f"{word} read: {' '.join(names[:RELATIONS_SHOWN])}{more}")
-    return told
+            found.append(f"{word} read: {' '.join(names[:RELATIONS_SHOWN])}{more}")
+    return found
 
 
 def _others(old: PlanNode, new: PlanNode) -> list[str]:
-    """Nodes that are neither joins nor scans and are there more or less often."""
+    """Returns which nodes that are neither joins nor scans there are more or fewer of."""
 
     def counted(tree: PlanNode) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -327,12 +321,12 @@ def _others(old: PlanNode, new: PlanNode) -> list[str]:
         return counts
 
     before, after = counted(old), counted(new)
-    told = []
+    found = []
     for kind in sorted(before.keys() | after.keys()):
         was, now = before.get(kind, 0), after.get(kind, 0)
         if was != now:
-            told.append(f"{kind}: {_times(was)} → {_times(now)}")
-    return told
+            found.append(f"{kind}: {_times(was)} → {_times(now)}")
+    return found
 
 
 def _times(number: int) -> str:
@@ -340,14 +334,14 @@ def _times(number: int) -> str:
 
 
 def _estimates(old: PlanNode, new: PlanNode) -> list[str]:
-    """Joins and scans whose estimates differ by a lot, the most first."""
+    """Returns the joins and scans whose estimates differ by a lot, the largest change first."""
     before = {node.names: node for node in old.walk() if node.names}
     parted = _in_parallel(old) ^ _in_parallel(new)
     found: list[tuple[float, str]] = []
     seen: set[frozenset[str]] = set()
     for node in new.walk():
         was = before.get(node.names)
-        # Of a chain of nodes over the same relations the lowest tells the estimate.
+        # In a chain of nodes over the same relations the lowest one has the estimate.
         if was is None or node.names in seen or not node.names:
             continue
         if node.names in parted:
@@ -360,13 +354,13 @@ def _estimates(old: PlanNode, new: PlanNode) -> list[str]:
         if factor >= LARGE_Q_ERROR:
             truth = "" if now.actual is None else f" (truly {now.actual:,.0f})"
             names = " ".join(sorted(node.names))
-            told = f"rows expected of {names}: {was.estimated:,.0f} → {now.estimated:,.0f}{truth}"
-            found.append((factor, told))
-    return [told for _, told in sorted(found, key=lambda one: -one[0])]
+            text = f"rows expected of {names}: {was.estimated:,.0f} → {now.estimated:,.0f}{truth}"
+            found.append((factor, text))
+    return [text for _, text in sorted(found, key=lambda change: -change[0])]
 
 
 def _in_parallel(tree: PlanNode) -> set[frozenset[str]]:
-    """The sets of relations that are read below a Gather."""
+    """Returns the sets of relations that are read below a Gather."""
     return {
         node.names
         for gather in tree.walk()

@@ -1,4 +1,4 @@
-"""Whether two executions of a query gave the same rows, in any order."""
+"""Compares the rows of two executions of a query, in any order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pilotcli.databases.protocols import Row, Rows
 __all__ = ["answer_of", "comparable", "digest", "is_undetermined", "same_rows"]
 
 _DIGITS = 9
-"""Significant digits of a float that count: sums in another order differ behind them."""
+"""Significant digits of a float that count: sums in another order differ in the later ones."""
 _TOLERANCE = 1e-8
 _REAL_DIGITS = 3
 """Those of a `real`: the server sums reals up as reals, whose 24 bits lose about half a digit for
@@ -39,11 +39,11 @@ _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", r
 
 
 class _Real(float):
-    """A value of the type `real`, of which fewer digits count."""
+    """A value of the type `real`: fewer of its digits count."""
 
 
 def answer_of(rows: Rows) -> str:
-    """The digest of a result, of which perhaps only the first rows are kept."""
+    """Returns the digest of a result, which may have only its first rows."""
     if rows.row_count is not None and rows.description is not None:
         if len(rows.rows) < rows.row_count:
             return f"{rows.row_count}:rows that were only counted"
@@ -52,9 +52,9 @@ def answer_of(rows: Rows) -> str:
 
 
 def comparable(rows: Rows) -> Sequence[Row]:
-    """The rows, with values of the type `real` told from those of `double precision`."""
+    """Returns the rows with values of the type `real` marked."""
     types = [column[1] for column in rows.description or ()]
-    reals = [place for place, one in enumerate(types) if one in (_REAL, _REAL_ARRAY)]
+    reals = [place for place, number in enumerate(types) if number in (_REAL, _REAL_ARRAY)]
     if not reals:
         return rows.rows
     marked = []
@@ -68,12 +68,12 @@ def comparable(rows: Rows) -> Sequence[Row]:
 
 def _as_real(value: Any) -> Any:
     if isinstance(value, list):
-        return [_as_real(one) for one in value]
+        return [_as_real(item) for item in value]
     return _Real(value) if type(value) is float else value
 
 
 def digest(rows: Sequence[Row]) -> str:
-    """A digest of `rows` that does not depend on their order, nor on the last digits of floats."""
+    """Returns a digest of `rows` that ignores their order and the last digits of floats."""
     whole = 0
     for row, times in Counter(map(_text, rows)).items():
         hashed = hashlib.blake2b(f"{times}\0{row}".encode("utf-8", "surrogatepass"), digest_size=16)
@@ -82,20 +82,20 @@ def digest(rows: Sequence[Row]) -> str:
 
 
 def same_rows(a: Sequence[Row], b: Sequence[Row]) -> bool:
-    """Whether both hold the same rows in any order; floats may differ by 1 in 10**8,
+    """Returns whether both hold the same rows in any order; floats may differ by 1 in 10**8,
     those of the type `real` (see `comparable`) by 1 in 10**3."""
     if len(a) != len(b):
         return False
     if a == b:
         return True
-    # Sorted by what is exact first: rows that differ in the last digit of a float stand together.
+    # Sorted by what is exact first: rows that differ in the last digit of a float are neighbours.
     ordered_a, ordered_b = (sorted(rows, key=_sorting) for rows in (a, b))
     return all(map(_close, ordered_a, ordered_b))
 
 
 def is_undetermined(sql: str) -> bool:
-    """Whether the text names what may give other rows, or values, each time: a choice of rows whose
-    order may not be whole (LIMIT), or something volatile (random())."""
+    """Returns whether the text has what may give other rows, or values, each time: a choice of rows
+    whose order may be partial (LIMIT), or something volatile (random())."""
     bare = _QUOTED.sub(" ", sql)
     return bool(_VOLATILE.search(bare) or _CHOOSES.search(bare))
 

@@ -1,11 +1,8 @@
-"""Arms that took turns by rounds: what a round meets, all of its queries meet in one arm alone.
+"""Intervals for arms that took turns by rounds, where a busy minute slows one arm's round alone.
 
-The bootstraps of `statistics` draw each query's rounds, or the queries, by themselves. Where a busy
-minute falls on one arm's round, all queries are slower in it together, and such intervals are too
-narrow. They are widened here to what the rounds' own speed-ups tell, of which there is one a round:
-Student's t with one degree of freedom less than rounds.
-
-numpy and scipy are imported when a function is called.
+The bootstraps of `statistics` draw each query's rounds, or the queries, independently. When all
+queries of a round are slower together, such intervals are too narrow. They are widened here to the
+interval of the rounds' own speed-ups, one per round: Student's t.
 """
 
 from __future__ import annotations
@@ -13,9 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from statistics import stdev
 
-from pilotcli.analysis.statistics import CONFIDENCE, Interval, Sample
+from pilotcli.analysis.statistics import Interval, Sample, student_half
 from pilotcli.common.records import QueryResult
 
 __all__ = ["geometric_of_round", "took_turns_by_rounds", "total_of_round", "widened"]
@@ -24,13 +20,13 @@ OfRound = Callable[[Sequence[tuple[float, float]]], float]
 
 
 def took_turns_by_rounds(a: Iterable[QueryResult], b: Iterable[QueryResult]) -> bool:
-    """Whether in each round that both arms have one was through before the other began."""
+    """Returns whether in each round that both arms have, one ended before the other began."""
     spans: list[dict[int, tuple[float, float]]] = []
     for results in (a, b):
         own: dict[int, tuple[float, float]] = {}
-        for one in results:
-            first, last = own.get(one.round, (math.inf, -math.inf))
-            own[one.round] = min(first, one.started_at), max(last, one.started_at)
+        for result in results:
+            first, last = own.get(result.round, (math.inf, -math.inf))
+            own[result.round] = min(first, result.started_at), max(last, result.started_at)
         spans.append(own)
     shared = spans[0].keys() & spans[1].keys()
     return bool(shared) and all(
@@ -40,28 +36,25 @@ def took_turns_by_rounds(a: Iterable[QueryResult], b: Iterable[QueryResult]) -> 
 
 
 def total_of_round(pairs: Sequence[tuple[float, float]]) -> float:
-    """The logarithm of the speed-up of all queries together, of their times in A and B."""
+    """Returns the logarithm of the speed-up of all queries together, by their times in A and B."""
     return math.log(sum(b for _, b in pairs) / sum(a for a, _ in pairs))
 
 
 def geometric_of_round(pairs: Sequence[tuple[float, float]]) -> float:
-    """The mean of the logarithms of the queries' speed-ups."""
+    """Returns the mean of the logarithms of the queries' speed-ups."""
     return sum(math.log(b / a) for a, b in pairs) / len(pairs)
 
 
 def widened(found: Interval, samples: Sequence[Sample], of_round: OfRound) -> Interval:
-    """`found`, with an interval that is as wide as the differences between rounds ask for; without
-    one where there is a single round, of which nothing tells how lucky it was."""
+    """Returns `found` with an interval at least as wide as that of the rounds; without one for a
+    single round, whose luck nobody knows."""
     if found.speedup is None or found.low is None or found.high is None:
         return found
-    rounds = max(len(one.a) for one in samples)
-    whole = [one for one in samples if len(one.a) == len(one.b) == rounds]
+    rounds = max(len(sample.a) for sample in samples)
+    whole = [sample for sample in samples if len(sample.a) == len(sample.b) == rounds]
     if rounds < 2 or not whole:
         return replace(found, low=None, high=None, method="one round in turns: no interval")
-    from scipy import stats
-
-    changes = [of_round([(one.a[at], one.b[at]) for one in whole]) for at in range(rounds)]
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, rounds - 1)) * stdev(changes) / rounds**0.5
+    half = student_half([of_round([(q.a[at], q.b[at]) for q in whole]) for at in range(rounds)])
     centre = math.log(found.speedup)
     return replace(
         found,

@@ -1,7 +1,6 @@
 """The statistics of a comparison. Times are in seconds, effects are logarithms of speed-ups.
 
-Few rounds and many queries: that is what a comparison of runs looks like, and what each method here
-is chosen for.
+Each method is chosen for the usual comparison: few rounds and many queries.
 
 - *A query* has as many differences of logarithms as there were rounds, often three. Their variance
   alone says little, so it is moderated with that of all queries: the empirical Bayes estimate of
@@ -11,11 +10,11 @@ is chosen for.
 - *Several queries* are tested at once, so their p-values are corrected after Holm (1979): the level
   bounds the chance that any of them is called different while none is.
 - *The total* is a ratio of sums. Its interval is a percentile bootstrap: each query's rounds are
-  drawn anew from its own rounds, pairs staying pairs. The deviations are stretched by what so few
+  drawn again from its own rounds, pairs staying pairs. The deviations are stretched by what so few
   rounds make a bootstrap too narrow, sqrt(R / (R - 1)), and from the normal quantile to Student's,
   by the degrees of freedom of Welch and Satterthwaite.
-- *The geometric mean* asks about queries like these, so queries are drawn anew (BCa bootstrap), and
-  Wilcoxon's signed-rank test has to agree.
+- *The geometric mean* asks about queries like these, so queries are drawn again (BCa bootstrap),
+  and Wilcoxon's signed-rank test has to agree.
 
 With one round nothing separates noise from difference within a query; then queries are not judged
 one by one, and the total is judged as the geometric mean is.
@@ -28,6 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ __all__ = [
     "differences",
     "geometric_interval",
     "signed_rank",
+    "student_half",
     "total_interval",
 ]
 
@@ -57,7 +58,7 @@ LEAST_QUERIES = 6
 SEED = 20260101
 _MOST_REPLICATES, _LEAST_REPLICATES = 10_000, 1_000
 _PICKS = 20_000_000
-"""So many random numbers a bootstrap takes at most, unless that leaves too few replicates."""
+"""The most random numbers of a bootstrap, unless that leaves too few replicates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A speed-up (time of B by time of A) with its interval; None for what cannot be told."""
+    """A speed-up (time of B by time of A) with its interval; None for what is unknown."""
 
     speedup: float | None
     low: float | None
@@ -97,7 +98,7 @@ class Difference:
 
 
 def differences(samples: Sequence[Sample], *, paired: bool) -> list[Difference]:
-    """Each query judged by itself."""
+    """Returns each query's difference, judged independently."""
     import numpy as np
     from scipy import stats
 
@@ -105,7 +106,7 @@ def differences(samples: Sequence[Sample], *, paired: bool) -> list[Difference]:
         return []
     effects, variances, freedoms, shares = (
         np.array(values, dtype=float)
-        for values in zip(*(_effect(one, paired) for one in samples), strict=True)
+        for values in zip(*(_effect(sample, paired) for sample in samples), strict=True)
     )
     judged = freedoms > 0
     p_values = np.full(len(samples), np.nan)
@@ -139,40 +140,39 @@ def differences(samples: Sequence[Sample], *, paired: bool) -> list[Difference]:
 
 
 def total_interval(samples: Sequence[Sample], *, paired: bool) -> Interval:
-    """The speed-up of all queries together: the sum of B's mean times by that of A's."""
+    """Returns the speed-up of all queries together: the sum of B's mean times by that of A's."""
     import numpy as np
     from scipy import stats
 
     if not samples:
         return Interval(None, None, None, "there is no query to compare")
-    means_a = np.array([_mean(one.a) for one in samples])
-    means_b = np.array([_mean(one.b) for one in samples])
+    means_a = np.array([_mean(sample.a) for sample in samples])
+    means_b = np.array([_mean(sample.b) for sample in samples])
     sum_a, sum_b = means_a.sum(), means_b.sum()
     speedup = float(sum_b / sum_a)
-    least = min(min(len(one.a), len(one.b)) for one in samples)
+    least = min(min(len(sample.a), len(sample.b)) for sample in samples)
     if least < 2:
         ratio = _over_queries(means_a, means_b, _log_ratio_of_sums)
         if ratio is None:
             return Interval(speedup, None, None, "one round of too few queries: no interval")
         return Interval(speedup, *ratio, "one round: bootstrap (BCa) over queries")
     parts = _deviations(samples, sum_a, sum_b, paired)
-    variances = np.array([sum(float((one**2).sum()) / len(one) / (len(one) - 1) for one in group)
-                          for group in parts])  # fmt: skip
+    variances = np.array([sum(part.var(ddof=1) / len(part) for part in group) for group in parts])
     if not variances.sum() > 0:
         return Interval(speedup, speedup, speedup, "bootstrap over rounds: without any noise")
-    freedoms = np.array([sum(len(one) - 1 for one in group) for group in parts])
+    freedoms = np.array([sum(len(part) - 1 for part in group) for group in parts])
     freedom = variances.sum() ** 2 / (variances**2 / freedoms).sum()
     level = (1 + CONFIDENCE) / 2
     stretch = stats.t.ppf(level, freedom) / stats.norm.ppf(level)
     generator = np.random.default_rng(SEED)
-    picks = sum(len(one) for group in parts for one in group)
+    picks = sum(len(part) for group in parts for part in group)
     replicates = int(min(_MOST_REPLICATES, max(_LEAST_REPLICATES, _PICKS / picks)))
     drawn = np.zeros(replicates)
     for group in parts:
-        for one in group:
-            rounds = len(one)
+        for part in group:
+            rounds = len(part)
             chosen = generator.integers(rounds, size=(replicates, rounds))
-            drawn += one[chosen].mean(axis=1) * math.sqrt(rounds / (rounds - 1))
+            drawn += part[chosen].mean(axis=1) * math.sqrt(rounds / (rounds - 1))
     low, high = np.quantile(drawn * stretch, [1 - level, level])
     centre = math.log(speedup)
     method = f"bootstrap over rounds, {replicates:,} times, seed {SEED}"
@@ -180,13 +180,13 @@ def total_interval(samples: Sequence[Sample], *, paired: bool) -> Interval:
 
 
 def geometric_interval(samples: Sequence[Sample]) -> Interval:
-    """The geometric mean of the queries' speed-ups, each counting alike."""
+    """Returns the geometric mean of the queries' speed-ups, where each counts the same."""
     import numpy as np
 
     if not samples:
         return Interval(None, None, None, "there is no query to compare")
-    means_a = np.array([np.mean(np.log(one.a)) for one in samples])
-    means_b = np.array([np.mean(np.log(one.b)) for one in samples])
+    means_a = np.array([np.mean(np.log(sample.a)) for sample in samples])
+    means_b = np.array([np.mean(np.log(sample.b)) for sample in samples])
     speedup = _exp(float((means_b - means_a).mean()))
     found = _over_queries(means_a, means_b, _mean_difference)
     if found is None:
@@ -196,25 +196,32 @@ def geometric_interval(samples: Sequence[Sample]) -> Interval:
 
 
 def signed_rank(samples: Sequence[Sample]) -> float | None:
-    """The p-value of Wilcoxon's signed-rank test that queries are as often slower as faster in A,
-    and by as much; None for fewer than six."""
+    """Returns the p-value of Wilcoxon's signed-rank test that queries are as often slower as faster
+    in A, and by as much; None for fewer than six."""
     import numpy as np
     from scipy import stats
 
-    effects = np.array([np.mean(np.log(one.b)) - np.mean(np.log(one.a)) for one in samples])
+    effects = np.array([_effect(sample, paired=False)[0] for sample in samples])
     if len(effects) < LEAST_QUERIES:
         return None
     if not effects.any():
         return 1.0
-    method = "exact" if len(effects) <= 50 and len(np.unique(abs(effects))) == len(effects) else (
-        "approx"
-    )  # fmt: skip
+    exact = len(effects) <= 50 and len(np.unique(abs(effects))) == len(effects)
+    method = "exact" if exact else "approx"
     return float(stats.wilcoxon(effects, method=method).pvalue)
 
 
+def student_half(values: Sequence[float]) -> float:
+    """Returns half of the width of Student's interval for the mean of two or more values."""
+    from scipy import stats
+
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    return quantile * stdev(values) / math.sqrt(len(values))
+
+
 def _effect(sample: Sample, paired: bool) -> tuple[float, float, float, float]:
-    """The mean difference of logarithms; the variance of one difference, its degrees of freedom,
-    and the share of that variance which the mean has."""
+    """Returns the mean difference of logarithms; the variance of one difference, its degrees of
+    freedom, and the share of that variance which the mean has."""
     import numpy as np
 
     a, b = np.log(sample.a), np.log(sample.b)
@@ -282,13 +289,13 @@ def _holm(p_values: Floats) -> Floats:
 def _deviations(
     samples: Sequence[Sample], sum_a: float, sum_b: float, paired: bool
 ) -> list[list[Floats]]:
-    """For each query what its rounds add to the logarithm of the total's speed-up, to the first
-    order and about their mean; apart for A and B where rounds are not pairs."""
+    """Returns what each query's rounds add to the logarithm of the total's speed-up, to the first
+    order and around their mean; separately for A and B where rounds are not pairs."""
     import numpy as np
 
     found: list[list[Floats]] = []
-    for one in samples:
-        a, b = np.asarray(one.a) / sum_a, np.asarray(one.b) / sum_b
+    for sample in samples:
+        a, b = np.asarray(sample.a) / sum_a, np.asarray(sample.b) / sum_b
         if paired and len(a) == len(b):
             both = b - a
             found.append([both - both.mean()])
@@ -308,7 +315,7 @@ def _mean_difference(a: Floats, b: Floats, axis: int = -1) -> Any:
 
 
 def _over_queries(a: Floats, b: Floats, effect: Callable[..., Any]) -> tuple[float, float] | None:
-    """The interval of `effect` when other queries like these are drawn; None for too few."""
+    """Returns the interval of `effect` when other such queries are drawn; None for too few."""
     import numpy as np
     from scipy import stats
 

@@ -1,4 +1,4 @@
-"""Comparisons in words, for views and reports alike. Names of queries are left to them."""
+"""Comparisons in words, for views and reports, which add the names of queries."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ __all__ = [
 
 MOST_FACTOR = 10_000
 BAD_SPEEDUP = 0.5
-"""A query that is slower than this is told before anything else."""
+"""A query with a worse speed-up than this is shown before anything else."""
 
 
 def verdict_text(effect: Effect) -> str:
-    """A speed-up in words, with its interval: of a slow-down that of the slow-down."""
+    """Returns a speed-up, or a slow-down, in words, with its interval."""
     if effect.speedup is None:
         return "nothing could be measured"
     if effect.verdict == "slower":
-        # One unit for all three, so that they can be set against each other.
+        # The same unit for all three, so that they can be compared.
         times = effect.speedup <= 0.5
-        told = f"{_slowdown(effect.speedup, times)} slower"
+        text = f"{_slowdown(effect.speedup, times)} slower"
         if effect.low is None or effect.high is None:
-            return told
+            return text
         around = f"{_slowdown(effect.high, times)} to {_slowdown(effect.low, times)}"
-        return f"{told}, {effect.confidence:.0%} interval {around}"
+        return f"{text}, {effect.confidence:.0%} interval {around}"
     words = {
         "faster": f"{factor(effect.speedup)} faster",
         "same": f"the same within the noise ({factor(effect.speedup)})",
     }
-    told = words.get(effect.verdict, f"unclear ({factor(effect.speedup)} measured)")
+    text = words.get(effect.verdict, f"unclear ({factor(effect.speedup)} measured)")
     around = interval(effect.low, effect.high)
-    return f"{told}, {effect.confidence:.0%} interval {around}" if around else told
+    return f"{text}, {effect.confidence:.0%} interval {around}" if around else text
 
 
 def factor(speedup: float | None) -> str:
-    """A speed-up: `1.25x`. Of what is beyond all measure only that it is so."""
+    """Returns a speed-up in words: `1.25x`, `>10,000x`."""
     if speedup is None:
         return MISSING
     if speedup >= MOST_FACTOR:
@@ -56,7 +56,7 @@ def factor(speedup: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """An interval of speed-ups, empty where there is none."""
+    """Returns an interval of speed-ups in words, empty where there is none."""
     return f"{factor(low)} to {factor(high)}" if low is not None and high is not None else ""
 
 
@@ -67,30 +67,30 @@ def _slowdown(speedup: float, times: bool) -> str:
 
 
 def training_text(comparison: Comparison) -> str:
-    """What the training took, and when it has paid for itself."""
-    told = f"{duration(comparison.costs_a.training_s)} in this run"
+    """Returns how long the training took, and when it has paid for itself."""
+    text = f"{duration(comparison.costs_a.training_s)} in this run"
     if comparison.trained_speedup is not None:
-        told += f"; with it {factor(comparison.trained_speedup)}"
+        text += f"; with it {factor(comparison.trained_speedup)}"
     if comparison.payback is None:
-        return f"{told}; it does not pay back: nothing is gained"
+        return f"{text}; it does not pay back: nothing is gained"
     replays = comparison.payback
     shown = f"{replays:,.0f}" if replays >= 9.5 else f"{replays:.1f}"
-    return f"{told}; pays back after {shown} replays of this workload"
+    return f"{text}; pays back after {shown} replays of this workload"
 
 
 def whole_costs_s(costs: Costs) -> float:
-    """Seconds of a replay as its user waits for it."""
+    """Returns the seconds that the user waits for a replay."""
     return costs.query_s + costs.inference_s + costs.steering_s
 
 
 def alarms(comparison: Comparison) -> list[tuple[str, list[QueryComparison]]]:
-    """What has to be known before any average, in words, and the queries that it is about: wrong
-    rows, failures, and those that are slower by far."""
-    failed = [one for one in comparison.queries if one.verdict == "failed"]
+    """Returns what the user has to know before any average, with its queries: other rows, failures,
+    and those that are slower by far."""
+    failed = [query for query in comparison.queries if query.verdict == "failed"]
     far = [
-        one
-        for one in comparison.queries
-        if one.verdict == "slower" and one.speedup is not None and one.speedup < BAD_SPEEDUP
+        query
+        for query in comparison.queries
+        if query.verdict == "slower" and query.speedup is not None and query.speedup < BAD_SPEEDUP
     ]
     found = [
         ("other rows than the baseline", comparison.different),
@@ -101,12 +101,12 @@ def alarms(comparison: Comparison) -> list[tuple[str, list[QueryComparison]]]:
 
 
 def slowdown_text(speedup: float | None) -> str:
-    """How many times slower: `4.8x`; empty where it is not."""
+    """Returns how many times slower: `4.8x`; empty where it is not."""
     return f"{1 / speedup:.1f}x" if speedup and speedup < 1 else ""
 
 
 def counts_text(comparison: Comparison) -> str:
-    """How many queries came to which verdict."""
+    """Returns how many queries have which verdict."""
     words = {
         "faster": "faster",
         "slower": "slower",
@@ -115,17 +115,17 @@ def counts_text(comparison: Comparison) -> str:
         "failed": "failed",
         "mended": "no longer failing",
     }
-    told = [
+    text = [
         f"{count(number)} {word}"
         for verdict, word in words.items()
         if (number := comparison.count(verdict))  # type: ignore[arg-type]
     ]
-    return f"{count(len(comparison.queries))}: {', '.join(told)}"
+    return f"{count(len(comparison.queries))}: {', '.join(text)}"
 
 
 def rounds_text(comparison: Comparison) -> str:
-    """How often each query ran, and whether the two runs took turns."""
+    """Returns how often each query ran, and whether the two runs took turns."""
     a, b = comparison.rounds_a, comparison.rounds_b
-    told = f"{a} and {b} rounds" if a != b else f"{a} round" + ("s" if a != 1 else "")
+    text = f"{a} and {b} rounds" if a != b else f"{a} round" + ("s" if a != 1 else "")
     turns = "took turns by rounds" if comparison.by_rounds else "took turns"
-    return f"{told}, {turns if comparison.paired else 'one after the other'}"
+    return f"{text}, {turns if comparison.paired else 'one after the other'}"

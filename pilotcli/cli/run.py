@@ -281,11 +281,11 @@ def run(
         with _watched(format, quiet, verbose, no_color) as (bus, abort):
             bus.subscribe(note_run, RunStarted)
             if paired is not None:
-                from pilotcli.analysis.gates import told_by_gates
+                from pilotcli.analysis.gates import gate_reasons
                 from pilotcli.run.paired import run_paired
 
                 finished, comparison = run_paired(paired, bus, abort=abort)
-                reasons = told_by_gates(finished.reasons)
+                reasons = gate_reasons(finished.reasons)
             else:
                 finished = run_workload(request, bus, abort=abort)
     finally:

@@ -116,7 +116,7 @@ def show(
       pilot runs show 12 --failed --format json
     """
     from pilotcli.analysis.compare_named import compare_runs
-    from pilotcli.analysis.gates import told_by_gates
+    from pilotcli.analysis.gates import gate_reasons
     from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
     from pilotcli.common.errors import StorageError, UsageError
     from pilotcli.config import load_config
@@ -162,7 +162,7 @@ def show(
     if junit is not None or summary is not None:
         outputs = Outputs(junit=junit, summary=summary)
         outputs.check()
-        conditions = told_by_gates(str(one) for one in record.summary.get("reasons", ()))
+        conditions = gate_reasons(str(one) for one in record.summary.get("reasons", ()))
         outputs.write(home, record.run_id, comparison, conditions)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean, stdev
+from statistics import fmean
 
 from pilotcli.analysis.compare import verdict_of, whole_time_s
 from pilotcli.analysis.comparison import Answers
-from pilotcli.analysis.statistics import CONFIDENCE, LEAST_QUERIES, Sample, differences
+from pilotcli.analysis.statistics import LEAST_QUERIES, Sample, differences, student_half
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import ComparedSoFar
 
@@ -55,10 +55,7 @@ class SoFar:
             middle = fmean(effects.values())
             speedup = math.exp(middle)
             if len(effects) >= LEAST_QUERIES:
-                from scipy import stats
-
-                half = stdev(effects.values()) / math.sqrt(len(effects))
-                half *= float(stats.t.ppf((1 + CONFIDENCE) / 2, len(effects) - 1))
+                half = student_half(list(effects.values()))
                 low, high = math.exp(middle - half), math.exp(middle + half)
             slowest = min(effects, key=effects.__getitem__)
             worst, worst_speedup = self._labels[slowest], math.exp(effects[slowest])

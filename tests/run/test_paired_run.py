@@ -534,7 +534,7 @@ def test_runs_that_cannot_be_compared_say_why(project: Project, tmp_path: Path) 
         (("1", "1"), "compared with itself"),
         (("1",), "took turns with no other run"),
         (("1", "9"), "there is no run 9"),
-        (("x", "1"), "'x' is no run"),
+        (("x", "1"), "'x' is not a run"),
         (("1", "elsewhere:1"), "there are no runs in elsewhere yet"),
     ):
         outcome = project.command("runs", "compare", *words)
