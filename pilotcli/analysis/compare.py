@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
@@ -41,6 +41,7 @@ from pilotcli.analysis.statistics import (
     total_interval,
 )
 from pilotcli.common.errors import UsageError
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import STOPPED, EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
@@ -125,7 +126,7 @@ def compare(
 
 def _read(journal: JournalReader, run_id: int | None) -> _Run:
     record = journal.run(run_id)
-    kept = (one for one in journal.queries(record.run_id) if command_of(one.command).compared)
+    kept = (query for query in journal.queries(record.run_id) if command_of(query.command).compared)
     queries = {query.seq: query for query in kept}
     run = _Run(record, queries)
     for result in journal.results(record.run_id):
@@ -181,7 +182,7 @@ def _saved_late(journal: JournalReader, run: _Run) -> int:
     if not results:
         return 0
     first = min(result.round for result in results)
-    begin = max(one.started_at + one.elapsed_s for one in results if one.round == first)
+    begin = max(result.started_at + result.elapsed_s for result in results if result.round == first)
     end = max(result.started_at for result in results)
     return sum(begin < model.created_at < end for model in journal.models(run.record.run_id))
 
@@ -195,12 +196,12 @@ def _compared(
     *,
     paired: bool,
 ) -> Comparison:
-    times = [(_times(a.results[one]), _times(b.results[other])) for one, other in pairs]
+    times = [(_times(a.results[seq_a]), _times(b.results[seq_b])) for seq_a, seq_b in pairs]
     samples: list[Sample | None] = []
-    for (one, other), (times_a, times_b) in zip(pairs, times, strict=True):
+    for (seq_a, seq_b), (times_a, times_b) in zip(pairs, times, strict=True):
         failed = times_a.mean_s is None or times_b.mean_s is None
         failed = failed or bool(times_a.failed or times_b.failed)
-        samples.append(None if failed else _sample(a.results[one], b.results[other], paired))
+        samples.append(None if failed else _sample(a.results[seq_a], b.results[seq_b], paired))
     timed = [sample for sample in samples if sample is not None]
     judged = iter(differences(timed, paired=paired))
     queries = [
@@ -243,24 +244,24 @@ def _compared(
 
 
 def _times(results: Sequence[QueryResult]) -> QueryTimes:
-    timed = [one for one in results if one.status in ("ok", "timeout")]
-    errors = [one for one in results if one.status not in ("ok", "timeout")]
-    values = [_penalised_s(one) for one in timed]
+    timed = [result for result in results if result.status in ("ok", "timeout")]
+    errors = [result for result in results if result.status not in ("ok", "timeout")]
+    values = [_penalised_s(result) for result in timed]
     return QueryTimes(
         seq=results[0].seq,
         executions=len(results),
-        ok=sum(one.ok for one in results),
-        timeouts=sum(one.status == "timeout" for one in results),
+        ok=sum(result.ok for result in results),
+        timeouts=sum(result.status == "timeout" for result in results),
         failed=len(errors),
         mean_s=fmean(values) if values else None,
         median_s=median(values) if values else None,
-        planning_s=_known_mean(one.planning_s for one in timed),
-        execution_s=_known_mean(one.execution_s for one in timed),
-        inference_s=_mean(one.inference_s for one in timed),
-        steering_s=_mean(one.steering_s for one in timed),
-        collection_s=_mean(one.collection_s for one in timed),
-        row_count=next((one.row_count for one in reversed(results) if one.ok), None),
-        error=next((one.error for one in errors if one.error), None),
+        planning_s=_known_mean(result.planning_s for result in timed),
+        execution_s=_known_mean(result.execution_s for result in timed),
+        inference_s=_mean(result.inference_s for result in timed),
+        steering_s=_mean(result.steering_s for result in timed),
+        collection_s=_mean(result.collection_s for result in timed),
+        row_count=next((result.row_count for result in reversed(results) if result.ok), None),
+        error=next((result.error for result in errors if result.error), None),
     )
 
 
@@ -365,12 +366,12 @@ def effect_of(found: Interval, rank: float | None, *, rounds: int) -> Effect:
 
 
 def _least(samples: Sequence[Sample]) -> int:
-    return min((min(len(one.a), len(one.b)) for one in samples), default=0)
+    return min((min(len(sample.a), len(sample.b)) for sample in samples), default=0)
 
 
 def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult], sql: str) -> Answers:
-    known_a = {one.round: one.answer for one in a if one.answer is not None}
-    known_b = {one.round: one.answer for one in b if one.answer is not None}
+    known_a = {result.round: result.answer for result in a if result.answer is not None}
+    known_b = {result.round: result.answer for result in b if result.answer is not None}
     if not known_a or not known_b:
         return "unknown"
     shared = known_a.keys() & known_b.keys()
@@ -386,32 +387,26 @@ def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult], sql: str) -> An
 def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:
     own = [both[at] for both in times]
     return Costs(
-        query_s=sum(one.mean_s for one in own if one.mean_s is not None),
-        planning_s=_known_sum(one.planning_s for one in own),
-        execution_s=_known_sum(one.execution_s for one in own),
-        inference_s=sum(one.inference_s for one in own),
-        steering_s=sum(one.steering_s for one in own),
-        collection_s=sum(one.collection_s for one in own),
+        query_s=sum(query.mean_s for query in own if query.mean_s is not None),
+        planning_s=_known_sum(query.planning_s for query in own),
+        execution_s=_known_sum(query.execution_s for query in own),
+        inference_s=sum(query.inference_s for query in own),
+        steering_s=sum(query.steering_s for query in own),
+        collection_s=sum(query.collection_s for query in own),
         training_s=run.training_s,
         events_s=run.events_s,
     )
 
 
-_ORDER: Mapping[Verdict, int] = {
-    "failed": 1,
-    "slower": 2,
-    "unclear": 3,
-    "same": 4,
-    "mended": 5,
-    "faster": 6,
-}
+_VERDICTS: Sequence[Verdict] = ("failed", "slower", "unclear", "same", "mended", "faster")
+_ORDER = {verdict: place for place, verdict in enumerate(_VERDICTS, 1)}
 
 
-def _by_weight(one: QueryComparison) -> tuple[int, float, int]:
-    place = 0 if one.answers == "different" else _ORDER[one.verdict]
+def _by_weight(query: QueryComparison) -> tuple[int, float, int]:
+    place = 0 if query.answers == "different" else _ORDER[query.verdict]
     if place == _ORDER["slower"]:
-        return place, one.speedup if one.speedup is not None else 0.0, one.seq
-    return place, -one.lost_s, one.seq
+        return place, query.speedup or 0.0, query.seq
+    return place, -query.lost_s, query.seq
 
 
 def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool) -> Iterable[str]:
@@ -427,22 +422,21 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
         if run.status == "interrupted" or (run.status == "running" and not run.alive):
             state = "interrupted" if run.status == "interrupted" else "killed"
             yield f"run {run.run_id} is not complete: it was {state}"
-    failed = sum(bool(one.a.failed or one.b.failed) for one in queries)
+    failed = sum(bool(query.a.failed or query.b.failed) for query in queries)
     if failed:
-        noun = "query" if failed == 1 else "queries"
         counts = "counts" if failed == 1 else "count"
-        yield f"{failed} {noun} failed in one of the runs or in both, and {counts} in neither time"
-    timeouts = sum(bool(one.a.timeouts or one.b.timeouts) for one in queries)
+        noun = plural(failed, "query", "queries")
+        yield f"{noun} failed in one of the runs or in both, and {counts} in neither time"
+    timeouts = sum(bool(query.a.timeouts or query.b.timeouts) for query in queries)
     if timeouts:
-        noun = "query" if timeouts == 1 else "queries"
-        yield f"{timeouts} {noun} ran into the time-out, which counts as twice its limit (PAR2)"
+        noun = plural(timeouts, "query", "queries")
+        yield f"{noun} ran into the time-out, which counts as twice its limit (PAR2)"
     if not paired and a.record.database != b.record.database:
         yield f"different databases: {a.record.database}; {b.record.database}"
     if a.saved_late:
-        noun = "version" if a.saved_late == 1 else "versions"
         yield (
-            f"{a.saved_late} {noun} of models saved between the rounds that are compared: what "
-            "the driver learned there counts as noise (--learn lets it learn before)"
+            f"the driver saved {plural(a.saved_late, 'version')} of models between the rounds that "
+            "are compared: what it learned there counts as noise (--learn lets it learn before)"
         )
     if a.trained_before:
         yield "a model was trained before this run, which its training time does not have"
@@ -454,10 +448,10 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _known_mean(values: Iterable[float | None]) -> float | None:
-    found = [one for one in values if one is not None]
+    found = [value for value in values if value is not None]
     return fmean(found) if found else None
 
 
 def _known_sum(values: Iterable[float | None]) -> float | None:
-    found = [one for one in values if one is not None]
+    found = [value for value in values if value is not None]
     return sum(found) if found else None

@@ -151,7 +151,7 @@ def _reason(comparison: Comparison | None, gate: Gate) -> str | None:
     queries = () if comparison is None else _counted(comparison, gate.metric)
     if not _SIGNS[gate.sign](len(queries), gate.limit):
         return None
-    return f"{len(queries)}{_named(queries)}"
+    return f"{len(queries)} ({_first(queries)})" if queries else "0"
 
 
 def _of_effect(effect: Effect, gate: Gate, kind: str) -> str | None:
@@ -173,18 +173,16 @@ def _of_effect(effect: Effect, gate: Gate, kind: str) -> str | None:
 
 def _any_slower(comparison: Comparison, gate: Gate) -> str | None:
     slower = [
-        (1 / one.speedup - 1, one.label)
-        for one in comparison.queries
-        if one.verdict == "slower"
-        and one.speedup
-        and _SIGNS[gate.sign](1 / one.speedup - 1, gate.limit)
+        (1 / query.speedup - 1, query.label)
+        for query in comparison.queries
+        if query.verdict == "slower"
+        and query.speedup
+        and _SIGNS[gate.sign](1 / query.speedup - 1, gate.limit)
     ]
     if not slower:
         return None
     slower.sort(reverse=True)
-    shown = ", ".join(f"{label} by {_by(slowdown)}" for slowdown, label in slower[:3])
-    more = f" and {len(slower) - 3} more" if len(slower) > 3 else ""
-    return f"slower: {shown}{more}"
+    return f"slower: {_first([f'{label} by {_by(slowdown)}' for slowdown, label in slower])}"
 
 
 def _by(slowdown: float) -> str:
@@ -193,20 +191,18 @@ def _by(slowdown: float) -> str:
 
 def _counted(comparison: Comparison, metric: str) -> Sequence[str]:
     def chosen(wanted: Callable[[QueryComparison], bool]) -> list[str]:
-        return [one.label for one in comparison.queries if wanted(one)]
+        return [query.label for query in comparison.queries if wanted(query)]
 
     if metric == "results.differ":
-        return chosen(lambda one: one.answers == "different")
+        return chosen(lambda query: query.answers == "different")
     if metric == "any.timeouts":
-        return chosen(lambda one: bool(one.a.timeouts) and not one.b.timeouts)
+        return chosen(lambda query: bool(query.a.timeouts) and not query.b.timeouts)
     if metric == "queries.unmatched":
-        return [one.label for one in (*comparison.only_a, *comparison.only_b)]
+        return [query.label for query in (*comparison.only_a, *comparison.only_b)]
     verdict = metric.partition(".")[2]
-    return chosen(lambda one: one.verdict == verdict)
+    return chosen(lambda query: query.verdict == verdict)
 
 
-def _named(labels: Sequence[str]) -> str:
-    if not labels:
-        return ""
+def _first(labels: Sequence[str]) -> str:
     more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
-    return f" ({', '.join(labels[:3])}{more})"
+    return ", ".join(labels[:3]) + more

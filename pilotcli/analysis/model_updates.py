@@ -50,13 +50,13 @@ class UpdateEffect:
 def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
     """Returns the updates of a run that went well, in their order; none for too many results."""
     firings = [
-        one
-        for one in journal.firings(run_id)
-        if one.kind in _UPDATES and one.outcome == "ok" and one.reason != "pretraining"
+        firing
+        for firing in journal.firings(run_id)
+        if firing.kind in _UPDATES and firing.outcome == "ok" and firing.reason != "pretraining"
     ]
     if not firings or journal.statistics(run_id).total > MOST_RESULTS:
         return []
-    skipped = {one.seq for one in journal.queries(run_id) if not command_of(one.command).compared}
+    skipped = {q.seq for q in journal.queries(run_id) if not command_of(q.command).compared}
     results = _timed(journal, run_id, skipped)
     baseline = _baseline(journal, run_id, skipped)
     saved: dict[tuple[str | None, int | None], list[str]] = {}
@@ -64,14 +64,14 @@ def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
         saved.setdefault((model.event, model.query_seq), []).append(
             f"{model.model} v{model.version}"
         )
-    firings.sort(key=lambda one: one.fired_at)
-    starts = [one.started_at for one in results]
-    places = [bisect_left(starts, one.fired_at) for one in firings]
+    firings.sort(key=lambda firing: firing.fired_at)
+    starts = [result.started_at for result in results]
+    places = [bisect_left(starts, firing.fired_at) for firing in firings]
     before: dict[int, QueryResult] = {}
     found = []
     for number, firing in enumerate(firings):
         first = places[number - 1] if number else 0
-        before.update((one.seq, one) for one in results[first : places[number]])
+        before.update((result.seq, result) for result in results[first : places[number]])
         end = places[number + 1] if number + 1 < len(firings) else len(results)
         after = results[places[number] : end]
         versions = tuple(saved.get((firing.event, firing.after_query), ()))
@@ -81,11 +81,11 @@ def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
 
 def _timed(journal: JournalReader, run_id: int, skipped: set[int]) -> list[QueryResult]:
     results = [
-        one
-        for one in journal.results(run_id)
-        if one.status in ("ok", "timeout") and one.seq not in skipped
+        result
+        for result in journal.results(run_id)
+        if result.status in ("ok", "timeout") and result.seq not in skipped
     ]
-    return sorted(results, key=lambda one: one.started_at)
+    return sorted(results, key=lambda result: result.started_at)
 
 
 def _baseline(
@@ -96,8 +96,8 @@ def _baseline(
     if record.paired_with is None or record.arm != "driver":
         return {}
     return {
-        (one.seq, one.round): whole_time_s(one)
-        for one in _timed(journal, record.paired_with, skipped)
+        (result.seq, result.round): whole_time_s(result)
+        for result in _timed(journal, record.paired_with, skipped)
     }
 
 
@@ -109,7 +109,7 @@ def _effect(
     versions: Sequence[str],
 ) -> UpdateEffect:
     """Compares the results after an update with each query's last one `before`."""
-    changes = [_change(before[one.seq], one, baseline) for one in after if one.seq in before]
+    changes = [_change(before[r.seq], r, baseline) for r in after if r.seq in before]
     speedup = low = high = None
     verdict: Literal["faster", "slower", "same", "unclear"] = "unclear"
     if changes:

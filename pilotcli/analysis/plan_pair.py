@@ -162,8 +162,8 @@ def _side(
 ) -> PlanSide:
     every = journal.results(run_id, seq=query.seq)
     results = [result for result in every if rounds is None or result.round in rounds]
-    timed = [whole_time_s(one) for one in results if one.status in ("ok", "timeout")]
-    reports = [one.steering for one in results if one.steering is not None]
+    timed = [whole_time_s(result) for result in results if result.status in ("ok", "timeout")]
+    reports = [result.steering for result in results if result.steering is not None]
     plans = list(journal.plans(run_id, seq=query.seq))
     kept = plans_that_ran(plans).get(query.seq)
     return PlanSide(
@@ -172,7 +172,9 @@ def _side(
         mean_s=fmean(timed) if timed else None,
         steering=tuple(reports[-1].applied) if reports else (),
         plan=None if kept is None else kept.plan,
-        timeouts=sum(one.status == "timeout" for one in results),
-        error=next((one.error for one in reversed(results) if one.error and not one.ok), None),
-        replanned=kept is not None and kept.round != 0 and any(one.round == 0 for one in plans),
+        timeouts=sum(result.status == "timeout" for result in results),
+        error=next(
+            (result.error for result in reversed(results) if result.error and not result.ok), None
+        ),
+        replanned=kept is not None and kept.round != 0 and any(plan.round == 0 for plan in plans),
     )

@@ -114,7 +114,7 @@ def _value_text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{_text(value)}]"
     if isinstance(value, dict):
-        return "{" + _text(one for item in sorted(value.items(), key=repr) for one in item) + "}"
+        return "{" + _text(part for item in sorted(value.items(), key=repr) for part in item) + "}"
     if isinstance(value, memoryview):
         return f"b{bytes(value)!r}"
     return f"{type(value).__name__}{value!r}"

@@ -96,7 +96,7 @@ class ConfigError(UsageError):
     """The config does not hold; `problems` lists all that is wrong, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(_redacted(one) for one in problems)
+        self.problems = tuple(_redacted(problem) for problem in problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

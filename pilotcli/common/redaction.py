@@ -77,14 +77,14 @@ def dsn_secrets(dsn: str | None) -> set[str]:
     if dsn is None:
         return set()
     written = {found[2] for found in _PAIR.finditer(dsn)}
-    meant = {_unquoted(one) for one in written}
+    meant = {_unquoted(value) for value in written}
     if "://" in dsn:
         parts = {found[2] for found in _URL_PASSWORD.finditer(dsn)}
         parts |= {found[3] for found in _URL_PARAMETER.finditer(dsn) if _is_secret(found[2])}
         written |= parts
-        meant |= {unquote(one) for one in parts}
+        meant |= {unquote(value) for value in parts}
     in_the_open = masked_dsn(dsn)
-    return {one for one in written | meant if one and one not in in_the_open}
+    return {value for value in written | meant if value and value not in in_the_open}
 
 
 def keep_secret(secrets: Iterable[str]) -> None:
@@ -93,13 +93,13 @@ def keep_secret(secrets: Iterable[str]) -> None:
     A secret of fewer than four characters is left out: too many words contain it.
     """
     global _known, _pattern
-    new = {one for one in secrets if len(one) >= SHORTEST_PART} - _known
+    new = {secret for secret in secrets if len(secret) >= SHORTEST_PART} - _known
     if not new:
         return
     with _guard:
         _known |= new
         spellings = set().union(*map(_spellings, _known))
-        longest_first = sorted(spellings, key=lambda one: (-len(one), one))
+        longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         _pattern = re.compile("|".join(map(re.escape, longest_first)))
 
 
@@ -137,7 +137,7 @@ def _spellings(secret: str) -> set[str]:
     """How a secret may stand in a text: in a URL, a connection string, SQL, Python or JSON."""
     encoded = {quote(secret, safe="", errors="replace"), quote(secret, errors="replace")}
     encoded.add(quote_plus(secret, errors="replace"))
-    encoded |= {re.sub(r"%..", lambda found: found[0].lower(), one) for one in encoded}
+    encoded |= {re.sub(r"%..", lambda found: found[0].lower(), text) for text in encoded}
     escaped = secret.replace("\\", "\\\\").replace("'", "\\'")
     in_code = {repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1]}
     return {secret, escaped, secret.replace("'", "''"), *encoded, *in_code}

@@ -336,7 +336,7 @@ class Bus:
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners: tuple[tuple[Listener, tuple[type[Signal], ...]], ...] = tuple(
-            (one, ()) for one in listeners
+            (listener, ()) for listener in listeners
         )
         self._hearing: dict[type[Signal], tuple[Listener, ...]] = {}
 
@@ -356,7 +356,9 @@ class Bus:
                 listener(signal)
             except Exception:
                 log.exception("a listener failed on %s and is dropped", type(signal).__name__)
-                self._listeners = tuple(one for one in self._listeners if one[0] is not listener)
+                self._listeners = tuple(
+                    entry for entry in self._listeners if entry[0] is not listener
+                )
                 self._hearing = {}
 
     def _of(self, kind: type[Signal]) -> tuple[Listener, ...]:
