@@ -14,8 +14,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
 from pilotcli.common.signals import Bus, QueryFinished, Signal
 from pilotcli.config import load_config
 from pilotcli.run.commands import RunRequest, run
@@ -26,8 +24,7 @@ QUERIES = 55
 
 
 def main() -> None:
-    console = Console(file=io.StringIO(), width=84, height=22, force_terminal=True)
-    view = LiveView(console=console, thread=False)
+    view = LiveView(io.StringIO(), size=lambda: (84, 22), color=True, thread=False)
     done = 0
 
     def draw(signal: Signal) -> None:

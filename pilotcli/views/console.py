@@ -20,6 +20,7 @@ __all__ = [
     "err",
     "error",
     "out",
+    "out_styled",
     "styled",
     "trace",
     "wants_color",
@@ -79,16 +80,18 @@ def out(text: str = "") -> None:
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
-def styled(line: Line) -> None:
-    """Write a line to standard output, in colour where that is wanted."""
-    if not wants_color(sys.stdout):
-        out(line_text(line).rstrip())
-        return
-    told = []
+def styled(line: Line) -> str:
+    """`line` with its colours as escape sequences, of the 16 that the user's scheme decides on."""
+    pieces = []
     for text, style in line:
         codes = ";".join(_CODES[word] for word in style.split())
-        told.append(f"\x1b[{codes}m{text}\x1b[0m" if codes and text.strip() else text)
-    out("".join(told).rstrip())
+        pieces.append(f"\x1b[{codes}m{text}\x1b[0m" if codes and text.strip() else text)
+    return "".join(pieces)
+
+
+def out_styled(line: Line) -> None:
+    """Write a line to standard output, in colour where that is wanted."""
+    out((styled(line) if wants_color(sys.stdout) else line_text(line)).rstrip())
 
 
 def err(text: str = "") -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
-
-from rich.color import ColorSystem
-from rich.console import Console, Group, RenderableType
-from rich.style import Style
-from rich.text import Text
 
 from pilotcli.common.signals import (
     DriverOutput,
@@ -24,7 +20,7 @@ from pilotcli.common.signals import (
     Notice,
     QueryFinished,
 )
-from pilotcli.views.console import Writer, wants_color
+from pilotcli.views.console import Writer, styled, wants_color
 from pilotcli.views.frame import frame
 from pilotcli.views.messages import (
     event_failure,
@@ -62,7 +58,7 @@ class LiveView:
         self,
         stream: TextIO | None = None,
         *,
-        console: Console | None = None,
+        size: Callable[[], tuple[int, int]] | None = None,
         verbose: bool = False,
         color: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -70,18 +66,11 @@ class LiveView:
         refresh_hz: float = 8.0,
         thread: bool = True,
     ) -> None:
-        if console is None:
-            console = Console(
-                file=stream,
-                force_terminal=True,
-                color_system="auto" if wants_color(stream, color) else None,
-                highlight=False,
-                legacy_windows=False,
-            )
         self.state = RunState(clock, wall)
-        self._console = console
-        self._colored = console.color_system is not None
-        self._screen = Screen(Writer(console.file))
+        self._stream = stream
+        self._size = size if size is not None else self._terminal_size
+        self._colored = wants_color(stream, color)
+        self._screen = Screen(Writer(stream))
         self._verbose = verbose
         self._above: list[Line | Callable[[], Line]] = []
         self._failures = [0, 0]
@@ -147,7 +136,7 @@ class LiveView:
         self._closed = True
         try:
             above = self._taken()
-            below = summary(self.state, self._console.width - 1)
+            below = summary(self.state, self._size()[0] - 1)
         finally:
             self.state.lock.release()
         between: list[Line] = [[]] if above and below else []
@@ -169,29 +158,24 @@ class LiveView:
                 self._styled(above),
             )
 
-    def frame(self) -> RenderableType:
-        """The block as it would be painted now, as something rich can print."""
-        return _group(self._frame_lines())
-
     def save_svg(self, path: str | Path, title: str) -> None:
         """Write a picture of the block as it is now."""
-        svg = render_svg(self.frame(), width=self._console.width, title=title)
+        svg = render_svg(self._frame_lines(), width=self._size()[0], title=title)
         Path(path).write_text(svg, encoding="utf-8")
-
-    def _size(self) -> tuple[int, int]:
-        """Columns and rows of the terminal that the view writes to: standard output itself may
-        lead elsewhere meanwhile."""
-        if self._console.file is not None and not (os.environ.keys() & {"COLUMNS", "LINES"}):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                columns, rows = os.get_terminal_size(self._console.file.fileno())
-                if columns and rows:
-                    return columns, rows
-        return self._console.size
 
     def _frame_lines(self) -> list[Line]:
         columns, rows = self._size()
         with self.state.lock:
             return frame(self.state, columns - 1, rows - 1)
+
+    def _terminal_size(self) -> tuple[int, int]:
+        """Columns and rows of the view's own terminal: standard output may lead elsewhere."""
+        if self._stream is not None and not (os.environ.keys() & {"COLUMNS", "LINES"}):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                columns, rows = os.get_terminal_size(self._stream.fileno())
+                if columns and rows:
+                    return columns, rows
+        return shutil.get_terminal_size()
 
     def _run(self) -> None:
         try:
@@ -207,16 +191,7 @@ class LiveView:
 
     def _styled(self, lines: Sequence[Line]) -> list[str]:
         """Each line with its colours, as the terminal takes it."""
-        if not self._colored:
-            return [line_text(line) for line in lines]
-        # Only the 16 standard colours are used, which the user's own scheme decides on.
-        return [
-            "".join(
-                Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
-                for text, style in line
-            )
-            for line in lines
-        ]
+        return [styled(line) if self._colored else line_text(line) for line in lines]
 
     def _query_finished(self, signal: QueryFinished) -> None:
         result = signal.result
@@ -261,11 +236,3 @@ class LiveView:
         else:
             style = "yellow" if signal.level == "warning" else "red"
             self._above.append([(f"{clean(signal.level)}: ", style), (clean(signal.text), "")])
-
-
-def _text(line: Line) -> Text:
-    return Text.assemble(*line, no_wrap=True, overflow="ignore")
-
-
-def _group(lines: Sequence[Line]) -> Group:
-    return Group(*(_text(line) for line in lines))

@@ -19,7 +19,7 @@ from pilotcli.storage.journal import (
 )
 from pilotcli.views.charts import speedup_bars, timeline
 from pilotcli.views.comparison import headline
-from pilotcli.views.console import out, styled
+from pilotcli.views.console import out, out_styled
 from pilotcli.views.layout import Column
 from pilotcli.views.messages import place
 from pilotcli.views.tables import as_json, show_json, show_table, when
@@ -170,7 +170,7 @@ def _show_timeline(details: RunDetails) -> None:
     if lines:
         out()
     for line in lines:
-        styled(line)
+        out_styled(line)
 
 
 def _show_comparison(comparison: Comparison | None) -> None:
@@ -181,7 +181,7 @@ def _show_comparison(comparison: Comparison | None) -> None:
         out(text)
     columns = shutil.get_terminal_size().columns
     for line in speedup_bars(comparison, columns):
-        styled(line)
+        out_styled(line)
     a, b = comparison.run_a.run_id, comparison.run_b.run_id
     out(f"baseline  run {b}; more: pilot runs compare {a}, pilot runs report {a} -o report.html")
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from pilotcli.analysis.plan_pair import PlanPair, PlanSide
 from pilotcli.analysis.plans import PlanNode
-from pilotcli.views.console import out, styled, wants_live
+from pilotcli.views.console import out, out_styled, wants_live
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import Line, clean, clip_line, duration, line_text, plural, width
 
@@ -48,11 +48,11 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
         for one, other in zip_longest(*sides, fillvalue=empty):
             left = clip_line(one, half)
             gap = " " * (half - width(line_text(left)))
-            styled([*left, (f"{gap} │ ", "dim"), *clip_line(other, half)])
+            out_styled([*left, (f"{gap} │ ", "dim"), *clip_line(other, half)])
     else:
         for side in sides:
             for line in side:
-                styled(clip_line(line, wide))
+                out_styled(clip_line(line, wide))
             out()
     for told in (pair.b, pair.a):
         if told.mean_s is None and told.error is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
-from rich.console import Console, RenderableType
+from pilotcli.views.text import Line
 
 __all__ = ["render_svg"]
 
@@ -40,8 +41,11 @@ _FORMAT = """\
 """
 
 
-def render_svg(*renderables: RenderableType, width: int, title: str) -> str:
-    """What a terminal of `width` columns shows of `renderables`, below each other, as SVG."""
+def render_svg(lines: Sequence[Line], *, width: int, title: str) -> str:
+    """What a terminal of `width` columns shows of `lines`, as SVG."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(
         file=io.StringIO(),
         record=True,
@@ -52,6 +56,6 @@ def render_svg(*renderables: RenderableType, width: int, title: str) -> str:
         highlight=False,
         legacy_windows=False,
     )
-    for renderable in renderables:
-        console.print(renderable)
+    for line in lines:
+        console.print(Text.assemble(*line, no_wrap=True, overflow="ignore"))
     return console.export_svg(title=title, code_format=_FORMAT, font_aspect_ratio=0.602)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from rich.console import Console
 from signal_maker import EPOCH, Clock, Make
 
 
@@ -24,23 +22,6 @@ def clock() -> Clock:
 @pytest.fixture
 def wall() -> Clock:
     return Clock(EPOCH)
-
-
-@pytest.fixture
-def terminal() -> Callable[..., Console]:
-    """Makes a console over a buffer that behaves as a terminal of the given size."""
-
-    def of_size(width: int = 80, height: int = 24, color: str | None = None) -> Console:
-        return Console(
-            file=io.StringIO(),
-            width=width,
-            height=height,
-            force_terminal=True,
-            color_system=color,  # type: ignore[arg-type]
-            legacy_windows=False,
-        )
-
-    return of_size
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ import pytest
 from emulator import Terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 from signal_maker import Make
 
 from pilotcli.common.records import EventKind, QueryResult
@@ -43,11 +42,12 @@ from pilotcli.views.text import line_text, width
 class Shown:
     """A live view without its thread, and the terminal that it paints on."""
 
-    def __init__(self, console: Console, clock: Any, wall: Any, **options: Any) -> None:
-        self.view = LiveView(console=console, clock=clock, wall=wall, thread=False, **options)
-        self.terminal = Terminal(console.width, console.height)
-        self._stream = console.file
-        assert isinstance(self._stream, io.StringIO)
+    def __init__(self, columns: int, rows: int, color: bool = False, **options: Any) -> None:
+        self._stream = io.StringIO()
+        self.view = LiveView(
+            self._stream, size=lambda: (columns, rows), color=color, thread=False, **options
+        )
+        self.terminal = Terminal(columns, rows)
 
     def __call__(self, *signals: object) -> Shown:
         for signal in signals:
@@ -69,7 +69,6 @@ class Shown:
         return self.terminal.lines()
 
     def _take(self) -> str:
-        assert isinstance(self._stream, io.StringIO)
         text = self._stream.getvalue()
         self._stream.seek(0)
         self._stream.truncate()
@@ -78,11 +77,9 @@ class Shown:
 
 
 @pytest.fixture
-def show(terminal: Any, clock: Any, wall: Any) -> Any:
-    def of_size(
-        columns: int = 80, rows: int = 24, color: str | None = None, **options: Any
-    ) -> Shown:
-        return Shown(terminal(columns, rows, color), clock, wall, **options)
+def show(clock: Any, wall: Any) -> Any:
+    def of_size(columns: int = 80, rows: int = 24, color: bool = False, **options: Any) -> Shown:
+        return Shown(columns, rows, color, clock=clock, wall=wall, **options)
 
     return of_size
 
@@ -290,16 +287,16 @@ def test_nothing_is_left_when_the_run_never_began(show: Any) -> None:
 
 
 def test_colour_only_where_it_is_wanted(make: Any, show: Any) -> None:
-    def text(color: str | None) -> str:
+    def text(color: bool) -> str:
         return show(color=color)(*begin(make), DriverOutput("x")).painted()
 
-    assert "\x1b[1m" in text("standard")
-    assert not re.search(r"\x1b\[[0-9;]*m", text(None))
+    assert "\x1b[1m" in text(True)
+    assert not re.search(r"\x1b\[[0-9;]*m", text(False))
 
 
 def test_signals_cannot_steer_the_terminal(make: Any, show: Any) -> None:
     evil = "\x1b[2J\x1b]0;x\x07[bold red]\r\n\x9b1A\u202e"
-    shown = show(color="standard", verbose=True)
+    shown = show(color=True, verbose=True)
     shown(
         StepStarted(evil),
         DatabaseReady(evil, evil, 1),
@@ -318,7 +315,7 @@ def test_signals_cannot_steer_the_terminal(make: Any, show: Any) -> None:
     assert any("[bold red]" in line for line in shown.closed())
 
 
-def test_the_thread_paints_and_ends(make: Any, terminal: Any) -> None:
+def test_the_thread_paints_and_ends(make: Any) -> None:
     written = threading.Event()
 
     class Stream(io.StringIO):
@@ -327,9 +324,7 @@ def test_the_thread_paints_and_ends(make: Any, terminal: Any) -> None:
                 written.set()
             return super().write(text)
 
-    console = terminal()
-    console.file = Stream()
-    with LiveView(console=console, refresh_hz=1000) as view:
+    with LiveView(Stream(), refresh_hz=1000) as view:
         view(make.started())
         view(DriverOutput("word"))
         assert written.wait(60)
@@ -337,7 +332,7 @@ def test_the_thread_paints_and_ends(make: Any, terminal: Any) -> None:
 
 
 def test_a_view_that_cannot_paint_does_not_stop_the_run(
-    make: Any, terminal: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = threading.Event()
 
@@ -345,7 +340,7 @@ def test_a_view_that_cannot_paint_does_not_stop_the_run(
         failed.set()
         raise RuntimeError("a defect")
 
-    with LiveView(console=terminal(), refresh_hz=1000) as view:
+    with LiveView(io.StringIO(), refresh_hz=1000) as view:
         monkeypatch.setattr("pilotcli.views.live.frame", broken)
         bus = Bus(view)
         bus.emit(make.started())
@@ -460,10 +455,10 @@ def test_a_frame_fits_whatever_happened(sent: list[Any], columns: int, rows: int
     st.integers(10, 50),
 )
 def test_the_terminal_always_shows_the_frame(
-    terminal: Any, clock: Any, wall: Any, steps: list[list[Any]], columns: int, rows: int
+    clock: Any, wall: Any, steps: list[list[Any]], columns: int, rows: int
 ) -> None:
     """Painting changes only comes to the same as painting the whole frame."""
-    shown = Shown(terminal(columns, rows), clock, wall)
+    shown = Shown(columns, rows, clock=clock, wall=wall)
     for step in steps:
         shown(*step)
         shown.view._above.clear()  # what is printed above may be longer than the screen is wide
