@@ -1,10 +1,10 @@
 """One home at a time changes a server's settings, or a database's indexes.
 
-Each undoes its own changes by what was there before. If two homes changed one setting in turn, or
-one dropped an index that the other had made, the one that undoes last would bring back what the
-other had put there. Pilots of one home know each other by their log. Of those of different homes
-only the server knows: the claim is an advisory lock on it, which ends with its connection, and so
-with its pilot, however that ends.
+A pilot undoes its changes by bringing back what was there before. If two homes changed the same
+setting, or one dropped an index that the other had made, the last one to undo would bring back the
+other's change. Pilots of one home see each other in their log. Pilots of different homes meet only
+on the server: a claim is an advisory lock there, which ends with its connection, and so with its
+pilot, however the pilot ends.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["Claim", "claim_indexes", "claim_settings"]
 _SETTINGS = 0x70696C6F  # "pilo"
 _INDEXES = 0x70696C69  # "pili"
 _GATE = 0
-"""The lock that is held while one looks who else holds a claim."""
+"""The lock that a pilot holds while it looks for other claims."""
 
 Connect = Callable[[str], PostgresSession]
-"""Opens a session in the database that it is given; of no name, in the target's own."""
+"""Opens a session in the database of this name, or without a name in the target's own."""
 
 
 def claim_settings(home: Path, connect: Connect) -> Claim:
@@ -51,7 +51,7 @@ def claim_indexes(home: Path, connect: Connect, database: str) -> Claim:
 
 
 class Claim:
-    """The claim of the pilots of `home` to `what`, which locks of the class `number` stand for.
+    """The claim of the pilots of `home` to `what`: advisory locks of the class `number`.
 
     `open_session` opens a session in the database where they meet. Safe for several threads.
     """
@@ -68,7 +68,7 @@ class Claim:
 
     @property
     def is_taken(self) -> bool:
-        """Whether it was taken and not released since; a restart may have ended it."""
+        """Whether the claim was taken and not released; a restart may have ended it."""
         return self._session is not None
 
     def take(self) -> None:
@@ -103,7 +103,7 @@ class Claim:
                 raise CapabilityError(
                     f"the {self._what} are changed by a pilot of another folder "
                     f"(its connection has the process id {others[0][0]})",
-                    hint="It undoes them when it ends; begin when it has.",
+                    hint="Wait until that pilot has ended; it undoes its changes then.",
                 )
             session.execute(
                 f"SELECT pg_advisory_lock_shared({self._class}, {home}), "

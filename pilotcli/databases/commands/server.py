@@ -26,7 +26,7 @@ def require_embedded(config: PilotConfig) -> PostgreSQLConfig:
         return config
     raise UsageError(
         "the target is another server, by `database.dsn` or the environment, not the embedded one",
-        hint="For the embedded server all the same, add --set database.embedded=true.",
+        hint="Add --set database.embedded=true to use the embedded server anyway.",
     )
 
 

@@ -110,7 +110,7 @@ class Knobs:
                 self._written(session, settings)
 
     def backup(self) -> None:
-        """Make what the knobs are now that to which `recover` returns."""
+        """Remember the knobs as they are now; `recover` returns to them."""
         with self._guard:
             self._backup = max((change.change_id for change in self._changes.settings()), default=0)
 
@@ -245,7 +245,7 @@ class Knobs:
             session.close()
 
     def _learn(self, session: PostgresSession) -> None:
-        """Take down what must be known about a server that is shut down."""
+        """Note what must be known about a server once it is shut down."""
         self._server = self._changes.identity(session)
         rows = session.execute("SELECT lower(name), context FROM pg_settings").rows
         self._contexts = dict(rows)
@@ -327,7 +327,7 @@ class Knobs:
         return self._control is not None and self._control.is_running()
 
     def _mended(self, changes: Sequence[Change] | None = None) -> Callable[[Path], None]:
-        """What takes settings out of the files of a server that does not run."""
+        """A function that removes settings from the files of a server that does not run."""
 
         def mend(data_dir: Path) -> None:
             wanted = self._changes.settings(unproven=True) if changes is None else changes
@@ -383,7 +383,7 @@ class Knobs:
                 raise SteeringError(
                     f"the knob {name} is set, but not in force: {_BY.get(source, source)} "
                     f"makes it {value}",
-                    hint="Take it out there, or steer it per query as a hint.",
+                    hint="Remove it there, or set it for each query as a hint.",
                 )
 
 

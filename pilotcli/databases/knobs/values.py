@@ -1,4 +1,4 @@
-"""Names and values of knobs as drivers give them, checked before a server hears of them."""
+"""Names and values of knobs as drivers give them, checked before the server gets them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Ends statements that a server which does not answer would keep for ever, and those whose result
-is too large to be kept.
+"""Ends statements of a server that does not answer, and statements with too large a result.
 
-A statement's time-out is the server's own `statement_timeout`. Where nothing has come back some
-seconds after it, the statement is cancelled; where that is not heard either, its connection is
-cut, and whoever waits for it gets an error. The same becomes of a statement that the user cancels.
+A statement's time-out is the server's own `statement_timeout`. When nothing has come back some
+seconds later, the watchdog cancels the statement. When that has no effect either, it cuts the
+connection, and whoever waits for the statement gets an error. The same happens to a statement that
+the user cancels.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_GROWTH_BYTES = min(4 << 30, os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES // 2)
 
 
 class Watched(Protocol):
-    """What is watched: a session's statement."""
+    """A session, whose statement is watched."""
 
     line: Line
     began: float
@@ -40,18 +40,18 @@ class Watched(Protocol):
         """When the statement that runs is to be cancelled; None for never."""
 
     def stop_too_large(self, grown_bytes: int) -> None:
-        """Know that the statement is cancelled because this process has grown by so much."""
+        """Note that the statement is cancelled because this process has grown by so much."""
 
     def cut(self, *, timed_out: bool) -> None:
-        """Cut the connection; `timed_out` when it was the time-out that was not kept."""
+        """Cut the connection; `timed_out` when the reason is the time-out."""
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A cancel that was asked for."""
+class _Cancel:
+    """A cancel that was requested."""
 
     statement: float
-    """When the statement began that it is for."""
+    """When its statement began."""
     at: float
     timed_out: bool
     sending: bool = True
@@ -61,7 +61,7 @@ class _Watchdog:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._watched: weakref.WeakSet[Watched] = weakref.WeakSet()
-        self._asked: weakref.WeakKeyDictionary[Watched, _Asked] = weakref.WeakKeyDictionary()
+        self._asked: weakref.WeakKeyDictionary[Watched, _Cancel] = weakref.WeakKeyDictionary()
         self._seen: weakref.WeakKeyDictionary[Watched, tuple[float, int]] = (
             weakref.WeakKeyDictionary()
         )
@@ -73,7 +73,7 @@ class _Watchdog:
             self._watched.add(session)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._look_again_and_again, name="pilot-watchdog", daemon=True
+                    target=self._watch_all, name="pilot-watchdog", daemon=True
                 )
                 self._thread.start()
 
@@ -85,14 +85,14 @@ class _Watchdog:
         with self._guard:
             asked = self._asked.get(session)
             if asked is None or asked.statement != statement:
-                asked = _Asked(statement, time.monotonic(), timed_out)
+                asked = _Cancel(statement, time.monotonic(), timed_out)
                 self._asked[session] = asked
             elif asked.sending:
                 return
             asked.sending = True
         threading.Thread(target=_send, args=(session.line, asked), daemon=True).start()
 
-    def _look_again_and_again(self) -> None:
+    def _watch_all(self) -> None:
         while True:
             time.sleep(TICK_S)
             with self._guard:
@@ -123,7 +123,7 @@ class _Watchdog:
             session.cut(timed_out=asked.timed_out)
 
     def _growth(self, session: Watched, statement: float) -> int:
-        """By how many bytes this process has grown since this statement was seen first."""
+        """By how many bytes this process has grown since it first saw this statement run."""
         size_bytes = _resident_bytes()
         seen = self._seen.get(session)
         if seen is None or seen[0] != statement:
@@ -136,7 +136,7 @@ def _resident_bytes() -> int:
         return int(file.read().split()[1]) * _PAGE_BYTES
 
 
-def _send(line: Line, asked: _Asked) -> None:
+def _send(line: Line, asked: _Cancel) -> None:
     try:
         line.cancel()
     finally:
@@ -152,6 +152,6 @@ def watch(session: Watched) -> None:
 
 
 def cancel(session: Watched) -> None:
-    """Cancel the statement that runs in the session, if one does, and cut the connection where
-    that is not heard. Returns at once."""
+    """Cancel the statement that runs in the session, if there is one, and cut the connection
+    when that has no effect. Returns at once."""
     _watchdog.cancel(session)
