@@ -71,9 +71,9 @@ def load(
     refusal = _try(session, INSTALLED)
     if refusal is None:
         return Planner(INSTALLED)
-    version = str(session.connection.get_parameter_status("server_version")).split()[0]
     if _is_loaded(session):
         return _broken(INSTALLED)
+    version = _version(session)
     if session.connection.get_parameter_status("is_superuser") != "on":
         role = session.connection.get_parameter_status("session_authorization")
         return Missing(
@@ -104,10 +104,14 @@ def provide(session: PostgresSession, *, cache: Path, pg_config: Path | None) ->
     Raises `CapabilityError` if it cannot be built here, `StorageError` if `cache` cannot be
     written.
     """
-    version = str(session.connection.get_parameter_status("server_version")).split()[0]
+    version = _version(session)
     if (elsewhere := _elsewhere(session)) is not None:
         raise CapabilityError(f"not built: {elsewhere}", hint=_install_advice(version))
     return find_built(version, cache) or _build(version, cache, pg_config)
+
+
+def _version(session: PostgresSession) -> str:
+    return str(session.connection.get_parameter_status("server_version")).split()[0]
 
 
 def _elsewhere(session: PostgresSession) -> str | None:
@@ -151,11 +155,8 @@ def _load_file(session: PostgresSession, library: Path) -> Planner | Missing:
         return Planner(str(library.resolve()))
     remedy = "Build it again: delete the file and run `pilot doctor --build`."
     if refusal.sqlstate in _NOT_THERE:
-        version = str(session.connection.get_parameter_status("server_version")).split()[0]
-        remedy = (
-            "Make it readable for the server's user, and run pilot on the server's machine. "
-            + _install_advice(version)
-        )
+        advice = _install_advice(_version(session))
+        remedy = f"Make it readable for the server's user, on the server's machine. {advice}"
     return Missing(f"the server does not load {library}: {refusal.message}", remedy)
 
 
