@@ -16,8 +16,9 @@ from large_journal import make_journal
 
 from pilotcli.common.records import STOPPED, Query, QueryResult, QueryStatus
 from pilotcli.storage.journal import Journal, RunJournal
-from pilotcli.storage.journal.reader import EXACT_RESULTS, JournalReader
+from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.schema import FILE_NAME, connect
+from pilotcli.storage.journal.statistics import EXACT_RESULTS
 from pilotcli.storage.journal.summary import (
     SAVE_AFTER,
     SLOWEST_KEPT,

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
-import math
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StorageError
 from pilotcli.common.records import (
     EventKind,
@@ -27,8 +22,6 @@ from pilotcli.storage.journal.records import (
     PretrainingState,
     QueryRecord,
     RunRecord,
-    RunStatistics,
-    TimelinePart,
 )
 from pilotcli.storage.journal.rows import (
     FIRING_COLUMNS,
@@ -37,22 +30,10 @@ from pilotcli.storage.journal.rows import (
     steering_report,
 )
 from pilotcli.storage.journal.run_lock import is_alive
-from pilotcli.storage.journal.schema import connect, journal_errors
-from pilotcli.storage.journal.summary import (
-    SAVE_AFTER,
-    SLOWEST_KEPT,
-    TIMED,
-    RunSummary,
-    read_summary,
-    save_summary,
-)
+from pilotcli.storage.journal.statistics import StatisticsReader
+from pilotcli.storage.journal.summary import SLOWEST_KEPT
 
-__all__ = ["EXACT_RESULTS", "JournalReader"]
-
-EXACT_RESULTS = 50_000
-"""Up to so many results of a run, its percentiles are those of the results themselves."""
-
-log = logging.getLogger(__name__)
+__all__ = ["JournalReader"]
 
 _RUN_COLUMNS = (
     "run_id, kind, workload, config_path, config_text, database, options, started_at, "
@@ -62,16 +43,8 @@ _STEERING = QueryResult._fields.index("steering")
 _FIRINGS = f"SELECT {', '.join(FIRING_COLUMNS)} FROM"
 
 
-class JournalReader(Closing):
+class JournalReader(StatisticsReader):
     """The reading half of a journal. Each method raises `StorageError` when SQLite fails."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self.path = path
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        self._connection.close()
 
     def runs(self, limit: int | None = 20) -> list[RunRecord]:
         """The newest runs, newest first; all of them with `limit=None`."""
@@ -83,11 +56,11 @@ class JournalReader(Closing):
 
     def run(self, run_id: int | None = None) -> RunRecord:
         """The run `run_id`, or the newest. Raises `StorageError` when there is none."""
-        wanted = "" if run_id is None else "WHERE run_id = ?"
+        wanted, arguments = _where(run_id=run_id)
         rows = self._all(
             f"SELECT {self._run_columns()} FROM runs {wanted} "  # noqa: S608
             "ORDER BY run_id DESC LIMIT 1",
-            *(() if run_id is None else (run_id,)),
+            *arguments,
         )
         if rows:
             return _run(rows[0], self.path.parent)
@@ -113,13 +86,7 @@ class JournalReader(Closing):
         `seq` keeps those of one query; `status` those with that status; `failed` those that did not
         end `ok`; `limit` so many of them that ended first.
         """
-        wanted, arguments = "WHERE run_id = ?", [run_id]
-        if seq is not None:
-            wanted += " AND seq = ?"
-            arguments.append(seq)
-        if status is not None:
-            wanted += " AND status = ?"
-            arguments.append(status)  # type: ignore[arg-type]
+        wanted, arguments = _where(run_id=run_id, seq=seq, status=status)
         if failed:
             # By itself SQLite takes the key, which is in order, and looks at every result.
             wanted = f"INDEXED BY results_failed {wanted} AND status <> 'ok'"
@@ -150,13 +117,6 @@ class JournalReader(Closing):
         chosen = f"SELECT * FROM results WHERE {choice}"  # noqa: S608
         return list(self._chosen(chosen, arguments, "elapsed_s DESC, result"))
 
-    def rounds(self, run_id: int) -> int:
-        """How many rounds a run has results of, from its first result to its last; 0 without any.
-        The baseline of a pair begins behind those in which the driver learned alone."""
-        chosen = "SELECT round FROM results WHERE run_id = ? ORDER BY result {} LIMIT 1"
-        first, last = (self._all(chosen.format(order), run_id) for order in ("ASC", "DESC"))
-        return last[0][0] - first[0][0] + 1 if first and last else 0
-
     def _chosen(
         self, chosen: str, arguments: Sequence[object], order: str
     ) -> Iterator[QueryResult]:
@@ -185,13 +145,10 @@ class JournalReader(Closing):
 
     def queries(self, run_id: int, *, seq: int | None = None) -> Iterator[QueryRecord]:
         """The queries of a run in their order, each once; only `seq` when that is given."""
-        wanted, arguments = "run_id = ?", [run_id]
-        if seq is not None:
-            wanted += " AND seq = ?"
-            arguments.append(seq)
+        wanted, arguments = _where(run_id=run_id, seq=seq)
         rows = self._each(
             "SELECT seq, label, file, line, command, sql, sql_chars FROM queries "  # noqa: S608
-            f"WHERE {wanted} ORDER BY seq",
+            f"{wanted} ORDER BY seq",
             *arguments,
         )
         return (QueryRecord(*row) for row in rows)
@@ -203,12 +160,9 @@ class JournalReader(Closing):
         """
         if not self._columns("plans"):  # of an older pilot
             return iter(())
-        wanted, arguments = "run_id = ?", [run_id]
-        if seq is not None:
-            wanted += " AND seq = ?"
-            arguments.append(seq)
+        wanted, arguments = _where(run_id=run_id, seq=seq)
         rows = self._each(
-            f"SELECT seq, round, plan FROM plans WHERE {wanted} ORDER BY seq, round",  # noqa: S608
+            f"SELECT seq, round, plan FROM plans {wanted} ORDER BY seq, round",  # noqa: S608
             *arguments,
         )
         return (PlanRecord(seq, round, json.loads(plan)) for seq, round, plan in rows)
@@ -275,109 +229,12 @@ class JournalReader(Closing):
             ModelVersion(*[*row[:2], Path(row[2]), *row[3:10], json.loads(row[10])]) for row in rows
         ]
 
-    def counts(self, run_id: int) -> dict[QueryStatus, int]:
-        """How many query executions of a run ended in which way."""
-        return dict(self._summary(run_id).counts)
-
-    def counted_after(self, run_id: int, result: int, *, ok: bool) -> int:
-        """How many results came after the one of that number in the run; only those that were
-        `ok` with `ok`."""
-        wanted = " AND status = 'ok'" if ok else ""
-        sql = f"SELECT count(*) FROM results WHERE run_id = ? AND result > ?{wanted}"  # noqa: S608
-        return int(self._all(sql, run_id, result)[0][0])
-
     def steering_reports(self, run_id: int) -> Iterator[SteeringReport]:
         """What became of the pushes for each query of a run for which there were any."""
         rows = self._each(
             "SELECT steering FROM results WHERE run_id = ? AND steering IS NOT NULL", run_id
         )
         return (report for row in rows if (report := steering_report(row[0])) is not None)
-
-    def elapsed_s(self, run_id: int) -> float:
-        """Seconds from the first query to the last of each part of a run, summed: without the
-        pauses before it was resumed."""
-        ends = [
-            row[0]
-            for row in self._all(
-                "SELECT after_result FROM resumes WHERE run_id = ? ORDER BY resumed_at", run_id
-            )
-        ]
-        elapsed_s, begin = 0.0, 0
-        for end in ends:
-            ((first, last),) = self._all(
-                "SELECT min(started_at), max(started_at + elapsed_s) FROM results "
-                "WHERE run_id = ? AND result > ? AND result <= ?",
-                run_id,
-                begin,
-                end,
-            )
-            elapsed_s += (last - first) if first is not None else 0.0
-            begin = end
-        return elapsed_s
-
-    def statistics(self, run_id: int) -> RunStatistics:
-        """Counts per status and latency percentiles of a run, without loading its results."""
-        summary = self._summary(run_id)
-        timed = sum(summary.counts[status] for status in TIMED)
-        exact = not self._is_long(run_id)
-        shares = (0.50, 0.95, 0.99)
-        percentiles = (
-            self._ranked(run_id, [max(1, math.ceil(share * timed)) for share in shares])
-            if exact
-            else summary.percentiles(*shares)
-        )
-        p50_s, p95_s, p99_s = percentiles
-        max_s = summary.max_s if timed else None
-        counts = dict(summary.counts)
-        return RunStatistics(
-            sum(counts.values()), counts, summary.query_s, p50_s, p95_s, p99_s, max_s, exact
-        )
-
-    def timeline(self, run_id: int, parts: int) -> list[TimelinePart]:
-        """A run in up to `parts` parts of as many executions each, in the order in which these
-        ended; none for one of more than 50,000 executions, each of which would be read."""
-        ((total,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
-        if not total or total > EXACT_RESULTS:
-            return []
-        rows = self._all(
-            "SELECT count(*), sum(status <> 'ok'), avg(elapsed_s), max(elapsed_s) FROM results "
-            "WHERE run_id = ? GROUP BY (result - 1) * ? / ? ORDER BY min(result)",
-            run_id,
-            min(parts, total),
-            total,
-        )
-        return [TimelinePart(*row) for row in rows]
-
-    def _ranked(self, run_id: int, ranks: Sequence[int]) -> list[float | None]:
-        """The latencies that are at those places, counted from 1; None where there is none."""
-        # They are sorted once for all of them.
-        found = dict(
-            self._all(
-                "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "  # noqa: S608
-                f"FROM results WHERE run_id = ? AND status IN {TIMED}) "
-                f"WHERE rank IN ({', '.join('?' * len(ranks))})",
-                run_id,
-                *ranks,
-            )
-        )
-        return [found.get(rank) for rank in ranks]
-
-    def _is_long(self, run_id: int) -> bool:
-        """Whether a run has so many results that its summary is told instead of them."""
-        ((results,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
-        return (results or 0) > EXACT_RESULTS
-
-    def _summary(self, run_id: int) -> RunSummary:
-        with journal_errors(self.path):
-            summary = read_summary(self._connection, run_id)
-        if summary.upto - summary.saved > 2 * SAVE_AFTER:
-            # The run is of an older pilot, which made no summary: now there is one for next time.
-            try:
-                with closing(connect(self.path.parent)) as writing, journal_errors(self.path):
-                    save_summary(writing, run_id, summary)
-            except StorageError as error:
-                log.debug("the summary of run %s is not kept: %s", run_id, error)
-        return summary
 
     def pretraining(self, event: str, fingerprint: str) -> PretrainingState | None:
         """How far the pretraining of `event` has come; None when it never began."""
@@ -392,23 +249,9 @@ class JournalReader(Closing):
         values = [*rows[0][:5], bool(rows[0][5]), bool(rows[0][6]), rows[0][7]]
         return PretrainingState(*values)
 
-    def _columns(self, table: str) -> set[str]:
-        return {row[1] for row in self._all(f"PRAGMA table_info({table})")}
-
     def _run_columns(self) -> str:
         paired = "paired_with, arm" if "arm" in self._columns("runs") else "NULL, NULL"
         return f"{_RUN_COLUMNS}, {paired}"
-
-    def _all(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
-        with journal_errors(self.path):
-            return self._connection.execute(sql, arguments).fetchall()
-
-    def _each(self, sql: str, *arguments: object) -> Iterator[tuple[Any, ...]]:
-        with journal_errors(self.path):
-            # Not `yield from`, which closes the cursor of a reader that is left halfway, also when
-            # the journal is closed by then.
-            for row in self._connection.execute(sql, arguments):  # noqa: UP028
-                yield row
 
 
 def _firing(row: tuple[Any, ...]) -> FiringRecord:
@@ -419,3 +262,10 @@ def _run(row: tuple[Any, ...], home: Path) -> RunRecord:
     alive = row[9] == "running" and is_alive(home, row[0])
     values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive, *row[12:]]
     return RunRecord(*values)
+
+
+def _where(**values: object) -> tuple[str, list[Any]]:
+    """A condition on the columns that have a value, and its arguments."""
+    given = {name: value for name, value in values.items() if value is not None}
+    conditions = " AND ".join(f"{name} = ?" for name in given)
+    return f"WHERE {conditions}" if given else "", list(given.values())

@@ -25,7 +25,8 @@ SAVE_AFTER = 20_000
 
 TIMED: tuple[QueryStatus, QueryStatus] = ("ok", "timeout")
 """Those that ended by themselves or at a limit, so that their time says something."""
-_RESULT, _SEQ, _ELAPSED_S = map(USUAL_COLUMNS.index, ("result", "seq", "elapsed_s"))
+_READ = ("result", "seq", "elapsed_s")
+_RESULT, _SEQ, _ELAPSED_S = map(USUAL_COLUMNS.index, _READ)
 _UPPER_HALVES = slice(1 if sys.byteorder == "little" else 0, None, 2)
 
 
@@ -145,8 +146,9 @@ def read_summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
     """What the run `run_id` came to so far: the summary that was saved, completed from the results
     behind it. Raises what SQLite does."""
     summary = _saved_summary(connection, run_id)
+    columns = ", ".join(name if name in _READ else "NULL" for name in USUAL_COLUMNS)
     rest = connection.execute(
-        f"SELECT {', '.join(USUAL_COLUMNS)}, status FROM results "  # noqa: S608
+        f"SELECT {columns}, status FROM results "  # noqa: S608
         "WHERE run_id = ? AND result > ? ORDER BY result",
         (run_id, summary.upto),
     )

@@ -1,0 +1,165 @@
+"""Counts and latencies of a run, read from the journal."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from pilotcli.common.closing import Closing
+from pilotcli.common.errors import StorageError
+from pilotcli.common.records import QueryStatus
+from pilotcli.storage.journal.records import RunStatistics, TimelinePart
+from pilotcli.storage.journal.schema import connect, journal_errors
+from pilotcli.storage.journal.summary import (
+    SAVE_AFTER,
+    TIMED,
+    RunSummary,
+    read_summary,
+    save_summary,
+)
+
+__all__ = ["EXACT_RESULTS", "StatisticsReader"]
+
+EXACT_RESULTS = 50_000
+"""Up to so many results of a run, its percentiles are those of the results themselves."""
+
+log = logging.getLogger(__name__)
+
+
+class _OpenJournal(Closing):
+    """A journal's file and how it is queried."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._connection.close()
+
+    def _columns(self, table: str) -> set[str]:
+        return {row[1] for row in self._all(f"PRAGMA table_info({table})")}
+
+    def _all(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        with journal_errors(self.path):
+            return self._connection.execute(sql, arguments).fetchall()
+
+    def _each(self, sql: str, *arguments: object) -> Iterator[tuple[Any, ...]]:
+        with journal_errors(self.path):
+            # Not `yield from`, which closes the cursor of a reader that is left halfway, also when
+            # the journal is closed by then.
+            for row in self._connection.execute(sql, arguments):  # noqa: UP028
+                yield row
+
+
+class StatisticsReader(_OpenJournal):
+    """Reads counts and latencies. Each method raises `StorageError` when SQLite fails."""
+
+    def counts(self, run_id: int) -> dict[QueryStatus, int]:
+        """How many query executions of a run ended in which way."""
+        return dict(self._summary(run_id).counts)
+
+    def counted_after(self, run_id: int, result: int, *, ok: bool) -> int:
+        """How many results came after the one of that number in the run; only those that were
+        `ok` with `ok`."""
+        wanted = " AND status = 'ok'" if ok else ""
+        sql = f"SELECT count(*) FROM results WHERE run_id = ? AND result > ?{wanted}"  # noqa: S608
+        return int(self._all(sql, run_id, result)[0][0])
+
+    def rounds(self, run_id: int) -> int:
+        """How many rounds a run has results of, from its first result to its last; 0 without any.
+        The baseline of a pair begins behind those in which the driver learned alone."""
+        chosen = "SELECT round FROM results WHERE run_id = ? ORDER BY result {} LIMIT 1"
+        first, last = (self._all(chosen.format(order), run_id) for order in ("ASC", "DESC"))
+        return last[0][0] - first[0][0] + 1 if first and last else 0
+
+    def elapsed_s(self, run_id: int) -> float:
+        """Seconds from the first query to the last of each part of a run, summed: without the
+        pauses before it was resumed."""
+        ends = [
+            row[0]
+            for row in self._all(
+                "SELECT after_result FROM resumes WHERE run_id = ? ORDER BY resumed_at", run_id
+            )
+        ]
+        elapsed_s, begin = 0.0, 0
+        for end in ends:
+            ((first, last),) = self._all(
+                "SELECT min(started_at), max(started_at + elapsed_s) FROM results "
+                "WHERE run_id = ? AND result > ? AND result <= ?",
+                run_id,
+                begin,
+                end,
+            )
+            elapsed_s += (last - first) if first is not None else 0.0
+            begin = end
+        return elapsed_s
+
+    def statistics(self, run_id: int) -> RunStatistics:
+        """Counts per status and latency percentiles of a run, without loading its results."""
+        summary = self._summary(run_id)
+        timed = sum(summary.counts[status] for status in TIMED)
+        exact = not self._is_long(run_id)
+        shares = (0.50, 0.95, 0.99)
+        percentiles = (
+            self._ranked(run_id, [max(1, math.ceil(share * timed)) for share in shares])
+            if exact
+            else summary.percentiles(*shares)
+        )
+        p50_s, p95_s, p99_s = percentiles
+        max_s = summary.max_s if timed else None
+        counts = dict(summary.counts)
+        return RunStatistics(
+            sum(counts.values()), counts, summary.query_s, p50_s, p95_s, p99_s, max_s, exact
+        )
+
+    def timeline(self, run_id: int, parts: int) -> list[TimelinePart]:
+        """A run in up to `parts` parts of as many executions each, in the order in which these
+        ended; none for one of more than 50,000 executions, each of which would be read."""
+        ((total,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
+        if not total or total > EXACT_RESULTS:
+            return []
+        rows = self._all(
+            "SELECT count(*), sum(status <> 'ok'), avg(elapsed_s), max(elapsed_s) FROM results "
+            "WHERE run_id = ? GROUP BY (result - 1) * ? / ? ORDER BY min(result)",
+            run_id,
+            min(parts, total),
+            total,
+        )
+        return [TimelinePart(*row) for row in rows]
+
+    def _ranked(self, run_id: int, ranks: Sequence[int]) -> list[float | None]:
+        """The latencies that are at those places, counted from 1; None where there is none."""
+        # They are sorted once for all of them.
+        found = dict(
+            self._all(
+                "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "  # noqa: S608
+                f"FROM results WHERE run_id = ? AND status IN {TIMED}) "
+                f"WHERE rank IN ({', '.join('?' * len(ranks))})",
+                run_id,
+                *ranks,
+            )
+        )
+        return [found.get(rank) for rank in ranks]
+
+    def _is_long(self, run_id: int) -> bool:
+        """Whether a run has so many results that its summary is told instead of them."""
+        ((results,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
+        return (results or 0) > EXACT_RESULTS
+
+    def _summary(self, run_id: int) -> RunSummary:
+        with journal_errors(self.path):
+            summary = read_summary(self._connection, run_id)
+        if summary.upto - summary.saved > 2 * SAVE_AFTER:
+            # The run is of an older pilot, which made no summary: now there is one for next time.
+            try:
+                with closing(connect(self.path.parent)) as writing, journal_errors(self.path):
+                    save_summary(writing, run_id, summary)
+            except StorageError as error:
+                log.debug("the summary of run %s is not kept: %s", run_id, error)
+        return summary
