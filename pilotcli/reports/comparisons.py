@@ -10,11 +10,11 @@ import csv
 import io
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pilotcli.analysis.comparison import (
     Comparison,
-    Costs,
     Effect,
     QueryComparison,
     QueryTimes,
@@ -38,6 +38,33 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_EFFECT = ("speedup", "low", "high", "confidence", "verdict", "method")
+_COSTS = (
+    "query_s",
+    "planning_s",
+    "execution_s",
+    "inference_s",
+    "steering_s",
+    "collection_s",
+    "training_s",
+    "events_s",
+)
+_QUERY = (
+    "seq",
+    "label",
+    "file",
+    "line",
+    "sql",
+    "verdict",
+    "certain",
+    "speedup",
+    "low",
+    "high",
+    "p_value",
+    "lost_s",
+    "answers",
+    "plan_changed",
+)
 _TIMES = (
     "seq",
     "executions",
@@ -65,22 +92,18 @@ def as_json(comparison: Comparison) -> str:
         "paired": comparison.paired,
         "rounds": comparison.rounds_a,
         "baseline_rounds": comparison.rounds_b,
-        "total": _effect(comparison.total),
-        "geometric": _effect(comparison.geometric),
+        "total": _named_values(comparison.total, _EFFECT),
+        "geometric": _named_values(comparison.geometric, _EFFECT),
         "wilcoxon_p": comparison.p_value,
         "payback_replays": comparison.payback,
         "speedup_with_training": comparison.trained_speedup,
-        "costs": _costs(comparison.costs_a),
-        "baseline_costs": _costs(comparison.costs_b),
+        "costs": _named_values(comparison.costs_a, _COSTS),
+        "baseline_costs": _named_values(comparison.costs_b, _COSTS),
         "queries": [
             {
-                **{
-                    name: value
-                    for name, value in query_row(one).items()
-                    if not name.startswith(("run_", "baseline_"))
-                },
-                "run": _times(one.a),
-                "baseline": _times(one.b),
+                **_named_values(one, _QUERY),
+                "run": _named_values(one.a, _TIMES),
+                "baseline": _named_values(one.b, _TIMES),
             }
             for one in comparison.queries
         ],
@@ -164,22 +187,9 @@ def _named(label: str, words: str, speedup: float | None) -> str:
 def query_row(one: QueryComparison) -> dict[str, Any]:
     """A query of a comparison as flat values."""
     return {
-        "seq": one.seq,
-        "label": one.label,
-        "file": one.file,
-        "line": one.line,
-        "sql": one.sql,
-        "verdict": one.verdict,
-        "certain": one.certain,
-        "speedup": one.speedup,
-        "low": one.low,
-        "high": one.high,
-        "p_value": one.p_value,
-        "lost_s": one.lost_s,
-        "answers": one.answers,
-        "plan_changed": one.plan_changed,
-        **{f"run_{name}": getattr(one.a, name) for name in _TIMES},
-        **{f"baseline_{name}": getattr(one.b, name) for name in _TIMES},
+        **_named_values(one, _QUERY),
+        **{f"run_{name}": value for name, value in _named_values(one.a, _TIMES).items()},
+        **{f"baseline_{name}": value for name, value in _named_values(one.b, _TIMES).items()},
     }
 
 
@@ -236,38 +246,11 @@ def _time(times: QueryTimes) -> str:
 
 def _run(run: RunRecord) -> dict[str, Any]:
     return {
-        "run_id": run.run_id,
-        "workload": run.workload,
+        **_named_values(run, ("run_id", "workload")),
         "config": run.config_path,
-        "database": run.database,
-        "started_at": run.started_at,
-        "status": run.status,
+        **_named_values(run, ("database", "started_at", "status")),
     }
 
 
-def _effect(effect: Effect) -> dict[str, Any]:
-    return {
-        "speedup": effect.speedup,
-        "low": effect.low,
-        "high": effect.high,
-        "confidence": effect.confidence,
-        "verdict": effect.verdict,
-        "method": effect.method,
-    }
-
-
-def _costs(costs: Costs) -> dict[str, float | None]:
-    return {
-        "query_s": costs.query_s,
-        "planning_s": costs.planning_s,
-        "execution_s": costs.execution_s,
-        "inference_s": costs.inference_s,
-        "steering_s": costs.steering_s,
-        "collection_s": costs.collection_s,
-        "training_s": costs.training_s,
-        "events_s": costs.events_s,
-    }
-
-
-def _times(times: QueryTimes) -> dict[str, Any]:
-    return {name: getattr(times, name) for name in _TIMES}
+def _named_values(record: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}

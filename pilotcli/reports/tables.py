@@ -1,4 +1,4 @@
-"""A run as tables for other tools: their columns, and their rows as they stand in the journal.
+"""A run as tables for other tools: their columns, and their rows as the journal has them.
 
 The tables are part of the public format (`docs/export.md`): a column may be added, none changes its
 name, type or meaning within a `SCHEMA_VERSION`.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple, dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Any, Literal
 
-from pilotcli.common.records import EPOCH_S, ModelVersion, QueryResult, Stored
-from pilotcli.storage.journal import FiringRecord, JournalReader, RunRecord
+from pilotcli.common.records import EPOCH_S, QueryResult, Stored
+from pilotcli.storage.journal import JournalReader
 from pilotcli.storage.journal.rows import RESULT_FIELDS
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Kind", "Row", "Table"]
@@ -59,24 +61,24 @@ def _column(name: str, field: Stored) -> Column:
     return Column(name, kind, "NOT NULL" not in field.type, field.unit)
 
 
-def _runs(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    run: RunRecord = journal.run(run_id)
-    status = "killed" if run.status == "running" and not run.alive else run.status
-    yield (
-        run.kind,
-        run.workload,
-        run.config_path,
-        run.config_text,
-        run.database,
-        dict(run.options),
-        run.started_at,
-        run.finished_at,
-        status,
-        run.exit_code,
-        dict(run.summary),
-        run.paired_with,
-        run.arm,
+def _values(record: object, table: str, **changes: object) -> Row:
+    """The attributes of `record` that the columns of `table` name, but for `changes`."""
+    names = [column.name for column in TABLES[table].columns[len(_FIRST) :]]
+    return tuple(
+        changes[name] if name in changes else _exported(getattr(record, name)) for name in names
     )
+
+
+def _exported(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
+
+
+def _runs(journal: JournalReader, run_id: int) -> Iterator[Row]:
+    run = journal.run(run_id)
+    status = "killed" if run.status == "running" and not run.alive else run.status
+    yield _values(run, "runs", status=status)
 
 
 def _results(journal: JournalReader, run_id: int) -> Iterator[Row]:
@@ -93,45 +95,15 @@ def _queries(journal: JournalReader, run_id: int) -> Iterator[Row]:
 
 
 def _firings(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    return (_firing(one) for one in journal.each_firing(run_id))
-
-
-def _firing(one: FiringRecord) -> Row:
-    return (
-        one.event,
-        one.kind.value,
-        one.reason,
-        one.after_query,
-        one.outcome,
-        one.duration_s,
-        one.fired,
-        one.fired_at,
-        one.error,
-        one.traceback,
-    )
+    return (_values(firing, "firings") for firing in journal.each_firing(run_id))
 
 
 def _models(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    return (_model(one) for one in journal.models(run_id))
-
-
-def _model(one: ModelVersion) -> Row:
-    return (
-        one.model,
-        one.version,
-        str(one.path),
-        one.created_at,
-        one.size_bytes,
-        one.sha256,
-        one.event,
-        one.query_seq,
-        one.trained_rows,
-        dict(one.metrics),
-    )
+    return (_values(version, "models") for version in journal.models(run_id))
 
 
 def _plans(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    return ((one.seq, one.round, one.plan) for one in journal.plans(run_id))
+    return (_values(plan, "plans") for plan in journal.plans(run_id))
 
 
 _ALL = (
