@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
-
-if TYPE_CHECKING:
-    from pilotcli.config import PostgreSQLConfig
-
-__all__ = ["app"]
-
-app = typer.Typer(
-    help="Manage the embedded PostgreSQL.", no_args_is_help=True, rich_markup_mode=None
+from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
+from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
+from pilotcli.databases.commands.server import run_psql, server_url, start_and_pin
+from pilotcli.databases.commands.undo import (
+    forget_changes,
+    pending_changes,
+    reset_and_forget,
+    undo_pending,
 )
+from pilotcli.databases.embedded import server_statuses, stop_servers
+from pilotcli.views.changes import show_changes
+from pilotcli.views.console import err, out
+from pilotcli.views.servers import show_deleted, show_statuses, show_stopped
+
+__all__ = ["psql", "reset", "start", "status", "stop", "undo", "url"]
 
 
 def _loaded(config: Path | None, overrides: list[str] | None) -> PostgreSQLConfig:
-    from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 
-    loaded = load_config(config, overrides or [])
+    loaded = load_config(config, overrides)
     embedded = choose_embedded(loaded.database, os.environ)
     return PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
 
 
-@app.command()
 def start(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Start the embedded server, keep it running, print its URL.
 
@@ -39,13 +42,9 @@ def start(config: ConfigOption = None, set_: SetOption = None) -> None:
       pilot db start
       pilot db start -c configs/forum.yaml
     """
-    from pilotcli.databases.commands.server import start_and_pin
-    from pilotcli.views.console import err, out
-
     out(start_and_pin(_loaded(config, set_), err))
 
 
-@app.command()
 def stop(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Stop the embedded server.
 
@@ -55,15 +54,11 @@ def stop(config: ConfigOption = None, set_: SetOption = None) -> None:
     Example:
       pilot db stop
     """
-    from pilotcli.databases.embedded import stop_servers
-    from pilotcli.views.servers import show_stopped
-
     show_stopped(stop_servers(_loaded(config, set_).home))
 
 
-@app.command()
 def status(
-    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
+    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = "table"
 ) -> None:
     """Show if the embedded server runs, its data folder and users.
 
@@ -75,13 +70,9 @@ def status(
       pilot db status
       pilot db status --format json
     """
-    from pilotcli.databases.embedded import server_statuses
-    from pilotcli.views.servers import show_statuses
-
-    show_statuses(server_statuses(_loaded(config, set_).home), format.value)
+    show_statuses(server_statuses(_loaded(config, set_).home), format)
 
 
-@app.command()
 def url(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Print the running server's URL, for psql and other programs.
 
@@ -89,16 +80,12 @@ def url(config: ConfigOption = None, set_: SetOption = None) -> None:
     Example:
       pg_dump "$(pilot db url)"
     """
-    from pilotcli.databases.commands.server import server_url
-    from pilotcli.views.console import out
-
     out(server_url(_loaded(config, set_)))
 
 
-@app.command()
 def psql(
     arguments: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        list[str] | None,
         typer.Argument(metavar="[-- ARGUMENT...]", help="Passed to psql.", show_default=False),
     ] = None,
     config: ConfigOption = None,
@@ -113,27 +100,22 @@ def psql(
       pilot db psql
       pilot db psql -- -c 'SELECT version()'
     """
-    from pilotcli.databases.commands.server import run_psql
-    from pilotcli.views.console import err
-
     raise typer.Exit(run_psql(_loaded(config, set_), arguments or [], err))
 
 
-@app.command()
 def undo(
     list_: Annotated[bool, typer.Option("--list", help="Only list what is pending.")] = False,
     forget: Annotated[
-        Optional[list[int]],  # noqa: UP045
+        list[int] | None,
         typer.Option(
             "--forget",
             metavar="N",
             help="Remove change N from the log and undo nothing. Can be repeated.",
-            show_default=False,
         ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
-    format: FormatOption = ListFormat.table,
+    format: FormatOption = "table",
 ) -> None:
     """Undo what killed pilots left: knobs, indexes, extensions.
 
@@ -148,23 +130,18 @@ def undo(
       pilot db undo -c configs/forum.yaml
       pilot db undo --forget 12
     """
-    from pilotcli.databases.commands.undo import forget_changes, pending_changes, undo_pending
-    from pilotcli.views.changes import show_changes
-    from pilotcli.views.console import err
-
     loaded = _loaded(config, set_)
     if forget:
         forget_changes(loaded, forget)
     if forget or list_:
-        show_changes(pending_changes(loaded), format.value)
+        show_changes(pending_changes(loaded), format)
         return
     outcomes = undo_pending(loaded, err)
-    show_changes(outcomes, format.value)
+    show_changes(outcomes, format)
     if any(one.status == "left" for one in outcomes):
         raise typer.Exit(1)
 
 
-@app.command()
 def reset(
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -180,10 +157,6 @@ def reset(
       pilot db reset
       pilot db reset --yes
     """
-    from pilotcli.databases.commands.undo import reset_and_forget
-    from pilotcli.views.console import err
-    from pilotcli.views.servers import show_deleted
-
     home = _loaded(config, set_).home
     if not yes and not _agreed(
         f"Delete all databases of the embedded server in {home}, collected data included?"

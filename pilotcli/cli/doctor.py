@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
+from pilotcli.checks.doctor import examine_all
+from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
+from pilotcli.views.doctor import show_checks
+from pilotcli.views.driver_lines import driver_lines
 
 __all__ = ["doctor"]
 
@@ -17,7 +20,7 @@ def doctor(
     build: Annotated[
         bool, typer.Option("--build", help="Build the planner module for the database's server.")
     ] = False,
-    format: FormatOption = ListFormat.table,
+    format: FormatOption = "table",
 ) -> None:
     """Check machine, config, database and store; say what to fix.
 
@@ -31,10 +34,6 @@ def doctor(
       pilot doctor -c configs/forum.yaml --format json
       pilot doctor --set database.dsn=postgresql://localhost/shop --build
     """
-    from pilotcli.checks.doctor import examine_all
-    from pilotcli.views.doctor import show_checks
-    from pilotcli.views.driver_lines import driver_lines
-
     found = examine_all(config, set_ or [], build=build, loading=driver_lines)
-    checks = show_checks(found, format.value)
+    checks = show_checks(found, format)
     raise typer.Exit(next((check.exit_code for check in checks if check.exit_code), 0))

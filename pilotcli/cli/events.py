@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from pilotcli.cli.options import ConfigOption, EventsOption, FormatOption, ListFormat, SetOption
-
-__all__ = ["app"]
-
-app = typer.Typer(
-    help="Show the events of the config, and when they fire.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+from pilotcli.checks.dry_run import examine, list_events
+from pilotcli.cli.options import (
+    ConfigOption,
+    EventsOption,
+    FormatOption,
+    SetOption,
+    event_names,
 )
+from pilotcli.config import load_config
+from pilotcli.run.request import RunRequest
+from pilotcli.views.driver_lines import driver_lines
+from pilotcli.views.dry_run import show_events, show_plan
+
+__all__ = ["list_", "plan"]
 
 
-@app.command("list")
 def list_(
-    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
+    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = "table"
 ) -> None:
     """List the events: name, kind, when they fire, model, class.
 
@@ -28,21 +32,15 @@ def list_(
       pilot events list -c configs/forum.yaml
       pilot events list --format json
     """
-    from pilotcli.checks.dry_run import list_events
-    from pilotcli.config import load_config
-    from pilotcli.views.driver_lines import driver_lines
-    from pilotcli.views.dry_run import show_events
-
-    loaded = load_config(config, set_ or [])
+    loaded = load_config(config, set_)
     with driver_lines():
         listed = list_events(loaded)
-    show_events(listed, format.value)
+    show_events(listed, format)
 
 
-@app.command()
 def plan(
     workload: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        list[str] | None,
         typer.Argument(
             metavar="WORKLOAD...",
             help="As for `pilot run`. Default: the config's `workload:`.",
@@ -52,7 +50,7 @@ def plan(
     config: ConfigOption = None,
     set_: SetOption = None,
     events: EventsOption = None,
-    format: FormatOption = ListFormat.table,
+    format: FormatOption = "table",
 ) -> None:
     """Show which event fires after which query. Uses no database.
 
@@ -61,14 +59,7 @@ def plan(
       pilot events plan workloads/forum.sql -c configs/forum.yaml
       pilot events plan queries/ --events Update --format json
     """
-    from pilotcli.checks.dry_run import examine
-    from pilotcli.config import load_config
-    from pilotcli.run.request import RunRequest
-    from pilotcli.views.driver_lines import driver_lines
-    from pilotcli.views.dry_run import show_plan
-
-    names = tuple(events.split(",")) if events is not None else None
-    request = RunRequest(load_config(config, set_ or []), tuple(workload or ()), names)
+    request = RunRequest(load_config(config, set_), tuple(workload or ()), event_names(events))
     with driver_lines():
         examined = examine(request)
-    show_plan(examined, format.value)
+    show_plan(examined, format)

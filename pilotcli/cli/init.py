@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from pilotcli.cli.scaffold import write_scaffold
+from pilotcli.views.console import out
+
 __all__ = ["init"]
 
 
@@ -24,9 +27,6 @@ def init(
       pilot init
       pilot init my-project && cd my-project && pilot run
     """
-    from pilotcli.cli.scaffold import write_scaffold
-    from pilotcli.views.console import out
-
     for path in write_scaffold(folder):
         out(f"wrote {path}")
     enter = "" if folder == Path() else f"cd {folder} && "

@@ -1,24 +1,29 @@
-"""The `pilot` command: its groups, and how every command ends."""
+"""The `pilot` command: how it starts, and how every command ends."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import pilotcli
-from pilotcli.cli import config, db, doctor, events, init, models, run, runs
+from pilotcli.cli.commands import LazyGroup, add_commands
 from pilotcli.common.errors import PilotError
+from pilotcli.views.console import defect, error, trace
+from pilotcli.views.log_lines import LogLines
 
-__all__ = ["app", "main"]
+__all__ = ["main", "pilot_command"]
 
 DEFECT_EXIT_CODE = 70
 """pilot itself is broken (EX_SOFTWARE of sysexits.h)."""
 
-app = typer.Typer(
+_app = typer.Typer(
     name="pilot",
+    cls=LazyGroup,
     help="Replay SQL workloads against a real database while learned drivers watch and steer it.",
     epilog="Add --debug to any command to see the traceback of an error. "
     "Start with: pilot init demo && cd demo && pilot run",
@@ -27,15 +32,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command()(run.run)
-app.command()(run.pretrain)
-app.add_typer(events.app, name="events")
-app.add_typer(models.app, name="models")
-app.add_typer(runs.app, name="runs")
-app.add_typer(db.app, name="db")
-app.add_typer(config.app, name="config")
-app.command()(doctor.doctor)
-app.command()(init.init)
 
 
 def _version(wanted: bool) -> None:
@@ -44,7 +40,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@_app.callback()
 def _pilot(
     version: Annotated[
         bool,
@@ -52,6 +48,14 @@ def _pilot(
     ] = False,
 ) -> None:
     pass
+
+
+def pilot_command() -> TyperGroup:
+    """The whole command line; the module of a command is imported when it is called."""
+    root = typer.main.get_command(_app)
+    assert isinstance(root, TyperGroup)
+    add_commands(root)
+    return root
 
 
 def main() -> None:
@@ -68,50 +72,32 @@ def main() -> None:
 
 def _with_run(arguments: list[str]) -> list[str]:
     """The arguments with `--resume last` for a `--resume` that no number follows."""
-    told = []
+    completed = []
     for at, word in enumerate(arguments):
-        told.append(word)
+        completed.append(word)
         if word == "--resume" and not "".join(arguments[at + 1 : at + 2]).isdecimal():
-            told.append("last")
-    return told
+            completed.append("last")
+    return completed
 
 
 def _log_to_terminal() -> None:
-    """Let what pilot's own modules log reach the terminal in the form that it takes there.
-
-    The root logger is left to drivers.
-    """
-    import logging
-
-    from pilotcli.views.log_lines import LogLines
-
+    """Show what pilot's own modules log in the terminal; the root logger is left to drivers."""
     own = logging.getLogger("pilotcli")
     own.addHandler(LogLines())
     own.propagate = False
 
 
 def _exit_code(arguments: list[str], debug: bool) -> int:
-    command = typer.main.get_command(app)
     try:
-        command.main(_with_run(arguments), prog_name="pilot")
+        pilot_command().main(_with_run(arguments), prog_name="pilot")
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 0
     except KeyboardInterrupt:
         return 130
     except PilotError as exc:
-        from pilotcli.views.console import error, trace
-
-        if debug:
-            trace(exc)
-        else:
-            error(exc)
+        (trace if debug else error)(exc)
         return exc.exit_code
-    except Exception as exc:  # noqa: BLE001 - told, with an exit code of its own
-        from pilotcli.views.console import defect, trace
-
-        if debug:
-            trace(exc)
-        else:
-            defect(exc)
+    except Exception as exc:  # noqa: BLE001 - shown, with an exit code of its own
+        (trace if debug else defect)(exc)
         return DEFECT_EXIT_CODE
     return 0

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from pilotcli.cli.options import ConfigOption, FormatOption, ListFormat, SetOption
+from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
+from pilotcli.common.errors import CheckpointError, UsageError
+from pilotcli.common.suggestions import did_you_mean
+from pilotcli.config import load_config
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
+from pilotcli.views.checkpoints import (
+    ModelListing,
+    show_current,
+    show_model,
+    show_models,
+    show_removed,
+    show_trusted,
+    show_version,
+)
 
-if TYPE_CHECKING:
-    from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
-
-__all__ = ["app"]
-
-app = typer.Typer(help="Manage model checkpoints.", no_args_is_help=True, rich_markup_mode=None)
+__all__ = ["list_", "prune", "rollback", "show", "trust"]
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 
 
-@app.command("list")
 def list_(
-    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = ListFormat.table
+    config: ConfigOption = None, set_: SetOption = None, format: FormatOption = "table"
 ) -> None:
     """List all models with their current checkpoints.
 
@@ -30,25 +37,22 @@ def list_(
       pilot models list
       pilot models list --format json
     """
-    from pilotcli.views.checkpoints import ModelListing, show_models
-
     store = _store(config, set_)
     models = [
         ModelListing(name, store.current(name), store.versions(name)) for name in store.models()
     ]
-    show_models(models, store.root, format.value)
+    show_models(models, store.root, format)
 
 
-@app.command()
 def show(
     name: _Name,
     version: Annotated[
-        Optional[int],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+        int | None,
         typer.Option("--version", metavar="N", help="Show only this version, with all its files."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
-    format: FormatOption = ListFormat.table,
+    format: FormatOption = "table",
 ) -> None:
     """Show a model's checkpoints, oldest first. A star marks the current one.
 
@@ -57,24 +61,21 @@ def show(
       pilot models show latency
       pilot models show latency --version 3
     """
-    from pilotcli.views.checkpoints import ModelListing, show_model, show_version
-
     store = _store(config, set_)
     _check_name(store, name)
     if version is None:
         versions = store.versions(name)
         origins = {one.version: store.origin(one) for one in versions}
-        show_model(ModelListing(name, store.current(name), versions, origins), format.value)
+        show_model(ModelListing(name, store.current(name), versions, origins), format)
         return
     found = store.get(name, version)
-    show_version(found, {**store.details(found), "origin": store.origin(found)}, format.value)
+    show_version(found, {**store.details(found), "origin": store.origin(found)}, format)
 
 
-@app.command()
 def trust(
     name: _Name,
     version: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option("--version", metavar="N", help="Trust only this version. Default: all."),
     ] = None,
     config: ConfigOption = None,
@@ -92,8 +93,6 @@ def trust(
       pilot models trust latency
       pilot models trust latency --version 3
     """
-    from pilotcli.views.checkpoints import show_trusted
-
     store = _store(config, set_)
     _check_name(store, name)
     versions = store.versions(name) if version is None else [store.get(name, version)]
@@ -101,11 +100,10 @@ def trust(
     show_trusted([store.adopt(name, one.version) for one in foreign])
 
 
-@app.command()
 def rollback(
     name: _Name,
     to: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(
             "--to", metavar="N", help="The version to go back to. Default: the one before."
         ),
@@ -123,19 +121,16 @@ def rollback(
       pilot models rollback latency
       pilot models rollback latency --to 3
     """
-    from pilotcli.views.checkpoints import show_current
-
     store = _store(config, set_)
     _check_name(store, name)
     show_current(store.rollback(name, to))
 
 
-@app.command()
 def prune(
     keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many to keep.")],
     name: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[NAME]", help="The model's name.", show_default=False),
+        str | None,
+        typer.Argument(metavar="[NAME]", help="The model's name."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Prune all models.")] = False,
     config: ConfigOption = None,
@@ -148,9 +143,6 @@ def prune(
       pilot models prune latency --keep 5
       pilot models prune --all --keep 3
     """
-    from pilotcli.common.errors import UsageError
-    from pilotcli.views.checkpoints import show_removed
-
     if (name is None) != all_:
         raise UsageError("name one model, or say --all", hint="pilot models prune --all --keep 3")
     store = _store(config, set_)
@@ -161,15 +153,11 @@ def prune(
 
 
 def _store(config: Path | None, set_: list[str] | None) -> CheckpointStore:
-    from pilotcli.config import load_config
-    from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
-    return CheckpointStore(load_config(config, set_ or []).home / "models")
+    return CheckpointStore(load_config(config, set_).home / "models")
 
 
 def _check_name(store: CheckpointStore, name: str) -> None:
-    from pilotcli.common.errors import CheckpointError
-    from pilotcli.common.suggestions import did_you_mean
 
     known = store.models()
     if name not in known:

@@ -2,81 +2,90 @@
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Literal
 
 import typer
 
 __all__ = [
     "ConfigOption",
     "EventsOption",
-    "FailIf",
+    "FailIfOption",
     "FormatOption",
-    "ListFormat",
-    "OutputFormat",
+    "JUnitOption",
+    "MLflowOption",
     "SetOption",
+    "SummaryOption",
+    "event_names",
 ]
 
-
-class OutputFormat(str, enum.Enum):
-    """How a run is shown."""
-
-    auto = "auto"
-    live = "live"
-    plain = "plain"
-    jsonl = "jsonl"
-
-
-class ListFormat(str, enum.Enum):
-    """How a list is shown."""
-
-    table = "table"
-    json = "json"
-
-
 ConfigOption = Annotated[
-    Optional[Path],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
+    Path | None,
     typer.Option(
         "--config",
         "-c",
         metavar="FILE",
         help="The config file. Default: pilot.yaml in the current folder, if it exists.",
-        show_default=False,
     ),
 ]
-
 SetOption = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
         help="Override a key of the config: --set run.workers=4. Can be repeated.",
-        show_default=False,
     ),
 ]
-
 EventsOption = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(
         "--events",
         metavar="NAMES",
         help="Use only these events of the config. Separate names with commas.",
-        show_default=False,
     ),
 ]
-
 FormatOption = Annotated[
-    ListFormat, typer.Option("--format", help="Print a table for people, or JSON for programs.")
+    Literal["table", "json"],
+    typer.Option("--format", help="Print a table for people, or JSON for programs."),
 ]
-
-FailIf = Annotated[
-    Optional[list[str]],  # noqa: UP045
+FailIfOption = Annotated[
+    list[str] | None,
     typer.Option(
         "--fail-if",
         metavar="CONDITION",
         help="Exit with code 5 if this holds beyond the noise: 'total.slowdown > 5%', "
         "'any.slowdown > 50%', results.differ. Can be repeated.",
-        show_default=False,
     ),
 ]
+JUnitOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit", metavar="FILE", help="Write queries and events as test cases in JUnit XML."
+    ),
+]
+SummaryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--summary",
+        metavar="FILE",
+        help="Write a summary in Markdown, for the page of a CI job.",
+    ),
+]
+MLflowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow",
+        metavar="URI",
+        help="Log parameters, metrics and checkpoints to this MLflow tracking store.",
+    ),
+]
+
+
+def event_names(events: str | None, *, none: bool = False) -> tuple[str, ...] | None:
+    """The names in `events`, separated by commas; none of the config's events with `none`, and
+    None where the option was not given."""
+    if none:
+        return ()
+    if events is None:
+        return None
+    return tuple(name.strip() for name in events.split(",") if name.strip())

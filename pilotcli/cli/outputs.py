@@ -1,53 +1,26 @@
-"""The files that `pilot run` and `pilot runs show` write for others."""
+"""The files that `pilot run` and `pilot runs show` write for other programs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
 
-import typer
+from pilotcli.analysis.compare_named import open_journal
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.reports.export import check_export, export_results
+from pilotcli.reports.files import check_file
+from pilotcli.reports.html import read_report, write_html
+from pilotcli.reports.junit import write_junit
+from pilotcli.reports.mlflow import check_mlflow, log_run
+from pilotcli.reports.summary import write_summary
 
-if TYPE_CHECKING:
-    from pilotcli.analysis.comparison import Comparison
-
-__all__ = ["JUnitOption", "MLflowOption", "Outputs", "SummaryOption"]
-
-JUnitOption = Annotated[
-    Optional[Path],  # noqa: UP045 - typer reads the annotation at run time on Python 3.10
-    typer.Option(
-        "--junit",
-        metavar="FILE",
-        help="Write queries and events as test cases in JUnit XML.",
-        show_default=False,
-    ),
-]
-SummaryOption = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--summary",
-        metavar="FILE",
-        help="Write a summary in Markdown, for the page of a CI job.",
-        show_default=False,
-    ),
-]
-
-
-MLflowOption = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        "--mlflow",
-        metavar="URI",
-        help="Log parameters, metrics and checkpoints to this MLflow tracking store.",
-        show_default=False,
-    ),
-]
+__all__ = ["Outputs"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Which files to write about a run, once it has ended however it did."""
+    """Which files to write about a run, once it has ended in whatever way."""
 
     results: Path | None = None
     junit: Path | None = None
@@ -55,10 +28,10 @@ class Outputs:
     report: Path | None = None
     mlflow: str | None = None
 
-    def check(self) -> None:
-        """Refuse what could not be written later (`UsageError`)."""
-        from pilotcli.reports.files import check_file
-
+    def check(self, workload: Sequence[str] = ()) -> None:
+        """Raise `UsageError` for what could not be written later, or is a file of `workload`."""
+        if self.results is not None:
+            check_export(self.results, "--output", workload)
         if self.junit is not None:
             check_file(self.junit, "--junit", ".xml")
         if self.summary is not None:
@@ -66,8 +39,6 @@ class Outputs:
         if self.report is not None:
             check_file(self.report, "--report", ".html", ".htm")
         if self.mlflow is not None:
-            from pilotcli.reports.mlflow import check_mlflow
-
             check_mlflow(self.mlflow)
 
     def write(
@@ -80,26 +51,14 @@ class Outputs:
         """Write them. Raises `StorageError`."""
         if self == Outputs():
             return
-        from pilotcli.analysis.compare_named import open_journal
-
         with open_journal(home) as journal:
             if self.results is not None:
-                from pilotcli.reports.export import export_results
-
                 export_results(self.results, journal, run_id)
             if self.junit is not None:
-                from pilotcli.reports.junit import write_junit
-
                 write_junit(self.junit, journal, run_id, comparison, reasons)
             if self.summary is not None:
-                from pilotcli.reports.summary import write_summary
-
                 write_summary(self.summary, journal, run_id, comparison, reasons)
             if self.mlflow is not None:
-                from pilotcli.reports.mlflow import log_run
-
                 log_run(self.mlflow, journal, run_id, comparison)
         if self.report is not None:
-            from pilotcli.reports.html import read_report, write_html
-
             write_html(self.report, read_report(home, str(run_id), None))

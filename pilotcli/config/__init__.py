@@ -13,16 +13,8 @@ __all__ = [
     "PostgreSQLConfig",
     "RunConfig",
     "choose_embedded",
-    "config_schema",
     "load_config",
     "masked_dsn",
     "shown_config",
     "shown_yaml",
 ]
-
-
-def config_schema() -> dict[str, object]:
-    """The JSON Schema of a config; see `pilotcli.config.schema`."""
-    from pilotcli.config import schema
-
-    return schema.config_schema()

@@ -27,7 +27,7 @@ LARGEST_BYTES = 4_000_000
 
 def load_config(
     path: Path | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
@@ -54,8 +54,8 @@ def load_config(
     top = _top(root, problems)
     if top is None:
         raise _error(problems, variables)
-    for one in overrides:
-        override(top, one, problems, variables)
+    for text in overrides or ():
+        override(top, text, problems, variables)
     full_path = Path(cwd, path) if path is not None else None
     config = Reader(problems, base, cwd).read(top, full_path, variables)
     config = replace(config, secrets=config.secrets | _secrets_of(config))

@@ -15,13 +15,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from xml.sax.saxutils import XMLGenerator
+from typing import TYPE_CHECKING
 from xml.sax.xmlreader import AttributesImpl
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.files import whole_file
 from pilotcli.storage.journal import EventTotals, JournalReader, RunRecord
+
+if TYPE_CHECKING:
+    from xml.sax.saxutils import XMLGenerator
 
 __all__ = ["write_junit"]
 
@@ -53,6 +56,8 @@ def write_junit(
     A query is a failure when it failed, ran into its time-out, or gave other rows than the
     baseline; an error when its steering failed or its connection was lost. Raises `StorageError`.
     """
+    from xml.sax.saxutils import XMLGenerator  # it imports urllib
+
     record = journal.run(run_id)
     suites = [
         ("queries", list(_queries(journal, run_id, comparison))),

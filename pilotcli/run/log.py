@@ -15,7 +15,7 @@ from pilotcli.config import RunConfig, shown_config
 from pilotcli.config.model import EventSpec
 from pilotcli.events.model import PilotModel
 from pilotcli.events.pretraining import PretrainingProgress
-from pilotcli.run.request import Asked
+from pilotcli.run.request import StoredRequest
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, RunJournal, RunKind
 
@@ -110,13 +110,13 @@ class RunLogger:
 
 def begin_run(
     journal: Journal,
-    config: RunConfig,
-    *,
     kind: RunKind,
+    config: RunConfig,
+    request: StoredRequest,
+    *,
     workload: str,
-    database: str,
-    asked: Asked,
     digest: str | None,
+    database: str,
 ) -> RunJournal:
     """Begin a run in the journal, with all that continuing it needs."""
     return journal.start_run(
@@ -126,7 +126,7 @@ def begin_run(
         config_text=json.dumps(shown_config(config), default=str),
         database=database,
         options=asdict(config.run),
-        request=asdict(asked),
+        request=asdict(request),
         workload_digest=digest,
     )
 

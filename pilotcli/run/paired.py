@@ -12,48 +12,32 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.gates import GATE_EXIT_CODE, Gate, failed_gates
 from pilotcli.common.errors import UsageError
-from pilotcli.common.signals import (
-    Bus,
-    DriverOutput,
-    Notice,
-    RunFinished,
-    Signal,
-    StepStarted,
-)
+from pilotcli.common.signals import Bus, DriverOutput, Notice, RunFinished, Signal, StepStarted
 from pilotcli.config import RunConfig
 from pilotcli.run.paired_replay import PairedReplay
-from pilotcli.run.request import Asked, RunRequest
-from pilotcli.run.run import Reason
-from pilotcli.run.setup import Begin, prepared
+from pilotcli.run.request import RunRequest
+from pilotcli.run.run import OpenRun
+from pilotcli.run.setup import open_run
+from pilotcli.run.verdict import Reason, RunEnd
 from pilotcli.workload import open_workload
 
-if TYPE_CHECKING:
-    from pilotcli.analysis.gates import Gate
-
-__all__ = ["NATIVE", "PairedRequest", "run_paired"]
+__all__ = ["NATIVE", "Baseline", "native", "run_paired"]
 
 NATIVE = "native"
 """The baseline without events, handlers and models."""
-_TOLD_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class PairedRequest:
-    """A run, and what it is compared with.
+class Baseline:
+    """What a run is compared with: the config of the other arm, and its name in words."""
 
-    `baseline` is the config of the other arm, `against` its name in words. `gates` are the
-    conditions under which the run fails.
-    """
-
-    run: RunRequest
-    baseline: RunConfig
-    against: str = NATIVE
-    gates: tuple[Gate, ...] = ()
+    config: RunConfig
+    name: str = NATIVE
 
 
 def native(config: RunConfig) -> RunConfig:
@@ -62,94 +46,108 @@ def native(config: RunConfig) -> RunConfig:
 
 
 def run_paired(
-    request: PairedRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None
+    request: RunRequest,
+    baseline: Baseline,
+    bus: Bus,
+    gates: Sequence[Gate] = (),
+    *,
+    abort: Callable[[], None] = lambda: None,
 ) -> tuple[RunFinished, Comparison | None]:
-    """Replay a workload in both arms. Raises as `pilotcli.run.commands.run` does; the second
-    value is None when the run ended before there was anything to compare."""
-    config = request.run.config
-    options = config.run
+    """Replay a workload in both arms; the run fails where one of `gates` holds.
+
+    Raises as `pilotcli.run.commands.run` does. The second value is None when the run ended before
+    there was anything to compare.
+    """
+    config, options = request.config, request.config.run
     if options.workers > 1:
         raise UsageError(
             "a paired run has one worker: two queries at once would disturb each other's times",
             hint="Leave --workers and run.workers out.",
         )
-    paths = request.run.paths
-    _refuse_what_both_would_write(config, request.baseline)
+    request = replace(request, workload=request.paths)
+    _refuse_what_both_would_write(config, baseline.config)
     stop = threading.Event()
-    baseline = replace(
-        request.baseline,
-        run=replace(options, pretraining=request.baseline.run.pretraining),
-    )
-    with open_workload(paths, stdin=request.run.stdin, limit=options.limit) as workload:
-        counted = workload.count()
-        total = counted * (options.learn + options.repeat) if counted is not None else None
-        asked = Asked.now(config, request.run.overrides, paths, request.run.events, total)
-        begin = Begin("run", workload.description, asked, workload.digest(), None, False)
-        arm_bus = Bus(_Told(bus))
+    own_options = replace(options, pretraining=baseline.config.run.pretraining)
+    other_request = replace(request, config=replace(baseline.config, run=own_options), events=None)
+    other_bus = Bus(_BaselineSignals(bus))
+    with open_workload(request.workload, stdin=request.stdin, limit=options.limit) as workload:
+        queries = workload.count()
+        total = queries * (options.learn + options.repeat) if queries is not None else None
         with (
-            prepared(config, request.run.events, bus, begin, workload, stop=stop) as driver,
-            prepared(
-                baseline, None, arm_bus, begin, workload, stop=stop, keep_in=config.home
+            open_run("run", request, bus, workload, total, stop=stop) as driver,
+            open_run(
+                "run", other_request, other_bus, workload, total, stop=stop, home=config.home
             ) as other,
         ):
-            driver.resumable = other.resumable = False
-            driver.against = request.against
+            driver.against = baseline.name
             driver.log.set_pair(other.log.run_id, "driver")
             other.log.set_pair(driver.log.run_id, "baseline")
-            replay = PairedReplay(driver, other, workload, options, stop)
-            compared: list[Comparison] = []
-
-            def work() -> None:
-                other.scheduler.init(other.progress)
-                driver.scheduler.init(driver.progress)
-                if not stop.is_set():
-                    replay.run()
-
-            def cancel() -> None:
-                replay.cancel()
-                for ready in (driver, other):
-                    ready.scheduler.cancel()
-
-            def judge() -> Sequence[Reason]:
-                ended = other.concluded(replay.baseline.tally, (), replay.elapsed_s)
-                other.log.finish(ended)
-                # That both were interrupted, the driver's end says.
-                for reason in ended.reasons[1:] if stop.is_set() else ended.reasons:
-                    bus.emit(Notice("warning", f"baseline: {reason}"))
-                driver.log.flush()
-                if replay.pairs:
-                    # The driver's own run has not ended in the journal yet: that is no news.
-                    run_ids = driver.log.run_id, other.log.run_id
-                    comparison = compare(driver.journal, run_ids[0], other.journal, run_ids[1])
-                    compared.append(comparison)
-                    return _reasons(comparison, request.gates)
-                if not replay.complete:
-                    return ()
-                text = "nothing was compared: no query ran in both arms"
-                bus.emit(Notice("warning", text))
-                return _reasons(None, request.gates)
-
             driver.announce(total)
-            finished = driver.carry_out(work, cancel, abort, replay, judge)
-            if compared:
-                record = driver.journal.run(driver.log.run_id)
-                compared[0] = replace(compared[0], run_a=record)
-            return finished, compared[0] if compared else None
+            replay = PairedReplay(driver, other, workload, options, stop)
+            return _take_turns(driver, other, replay, gates, abort)
+
+
+def _take_turns(
+    driver: OpenRun,
+    other: OpenRun,
+    replay: PairedReplay,
+    gates: Sequence[Gate],
+    abort: Callable[[], None],
+) -> tuple[RunFinished, Comparison | None]:
+    """Replay both arms in turns, compare them, and keep how each ended."""
+    bus, stop = driver.scheduler.bus, driver.scheduler.stop
+    comparison: Comparison | None = None
+
+    def work() -> None:
+        for arm in (other, driver):
+            arm.scheduler.init(arm.driver.pretraining)
+        if not stop.is_set():
+            replay.run()
+
+    def cancel() -> None:
+        replay.cancel()
+        for arm in (driver, other):
+            arm.scheduler.cancel()
+
+    def compare_arms() -> Sequence[Reason]:
+        nonlocal comparison
+        ended = other.summarise(RunEnd(replay.baseline.tally, replay.elapsed_s))
+        other.log.finish(ended)
+        # An interruption of both is in the driver's own reasons.
+        for reason in ended.reasons[1:] if stop.is_set() else ended.reasons:
+            bus.emit(Notice("warning", f"baseline: {reason}"))
+        driver.log.flush()
+        if replay.pairs:
+            run_ids = driver.log.run_id, other.log.run_id
+            comparison = compare(driver.journal, run_ids[0], other.journal, run_ids[1])
+        elif not replay.complete:
+            return ()
+        else:
+            text = "nothing was compared: no query ran in both arms"
+            bus.emit(Notice("warning", text))
+        return _reasons(comparison, gates)
+
+    finished = driver.execute(work, cancel, abort, replay, compare_arms)
+    if comparison is not None:
+        # While it was made, the driver's own run had not ended in the journal.
+        comparison = replace(comparison, run_a=driver.journal.run(driver.log.run_id))
+    return finished, comparison
 
 
 def _refuse_what_both_would_write(driver: RunConfig, baseline: RunConfig) -> None:
     """Raise `UsageError` where both arms would save the same model, or collect into the same table:
     each would then learn from the other."""
-    models = {one.name for one in driver.models} & {one.name for one in baseline.models}
+    models = {spec.name for spec in driver.models} & {spec.name for spec in baseline.models}
     if models and driver.home == baseline.home:
         raise UsageError(
             f"both arms would save the model {min(models)!r} in {driver.home}",
             hint="Give the other config a home of its own (`home:`), or its model another name.",
         )
-    tables = [one.collect.table if one.collect is not None else None for one in (driver, baseline)]
+    arms = (driver, baseline)
+    tables = [arm.collect.table if arm.collect is not None else None for arm in arms]
     stores = [
-        (one.store, one.database.dsn, one.home if one.database.dsn is None else None)
-        for one in (driver, baseline)
+        (arm.store, arm.database.dsn, arm.home if arm.database.dsn is None else None)
+        for arm in arms
     ]
     if tables[0] is not None and tables[0] == tables[1] and stores[0] == stores[1]:
         raise UsageError(
@@ -160,20 +158,18 @@ def _refuse_what_both_would_write(driver: RunConfig, baseline: RunConfig) -> Non
 
 
 def _reasons(comparison: Comparison | None, gates: Sequence[Gate]) -> list[Reason]:
-    from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates
-
+    """What a run fails for as compared with its baseline."""
     reasons: list[Reason] = []
     different = len(comparison.different) if comparison is not None else 0
-    told = failed_gates(comparison, gates)
-    if different and not any(gate.metric == "results.differ" for gate, _ in told):
+    failed = failed_gates(comparison, gates)
+    if different and not any(gate.metric == "results.differ" for gate, _ in failed):
         noun = "query gives" if different == 1 else "queries give"
         reasons.append((1, f"{different} {noun} other rows than the baseline"))
-    reasons.extend((GATE_EXIT_CODE, reason) for _, reason in told)
-    return reasons
+    return [*reasons, *((GATE_EXIT_CODE, reason) for _, reason in failed)]
 
 
-class _Told:
-    """Hands on what the baseline's arm has to say to the user."""
+class _BaselineSignals:
+    """Passes on what the baseline's arm has to say to the user."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus

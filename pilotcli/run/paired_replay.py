@@ -30,7 +30,7 @@ from pilotcli.replay.worker import Worker
 from pilotcli.run.model_rollback import RegressionWatch
 from pilotcli.run.paired_progress import SoFar
 from pilotcli.run.plan_log import keep_plans
-from pilotcli.run.run import Ready
+from pilotcli.run.run import OpenRun
 from pilotcli.steering.requests import Pulls
 from pilotcli.workload import Workload
 
@@ -45,7 +45,7 @@ _ROWS_KEPT = 1_000
 class _Arm:
     """One of the two: its run, its session, and what came of it so far."""
 
-    ready: Ready
+    run: OpenRun
     worker: Worker
     sessions: list[Session]
     tally: Tally = field(default_factory=Tally)
@@ -64,8 +64,8 @@ class PairedReplay:
 
     def __init__(
         self,
-        driver: Ready,
-        baseline: Ready,
+        driver: OpenRun,
+        baseline: OpenRun,
         workload: Workload,
         options: RunSection,
         stop: threading.Event,
@@ -79,7 +79,7 @@ class PairedReplay:
         self._workload = workload
         self._options = options
         self._stop = stop
-        self._bus = driver.bus
+        self._bus = driver.scheduler.bus
         self._so_far = SoFar()
         self._told_at = 0.0
         self._shared = _same_database(driver, baseline)
@@ -90,13 +90,13 @@ class PairedReplay:
         self._in_pair = False
         """Whether what the driver's arm runs is one half of a pair."""
         self.driver, self.baseline = (self._arm(one) for one in (driver, baseline))
-        if driver.watch and self._by_rounds:
-            driver.scheduler.add_observer(driver.watch)
-        elif driver.watch:
+        watch = driver.driver.watch
+        if watch and self._by_rounds:
+            driver.scheduler.add_observer(watch)
+        elif watch:
             # Both halves of a pair run right after each other: updates are judged by pairs.
-            for ready in (driver, baseline):
-                halves = _Halves(driver.watch, ready is driver, lambda: self._in_pair)
-                ready.scheduler.add_observer(halves)
+            for run in (driver, baseline):
+                run.scheduler.add_observer(_Halves(watch, run is driver, lambda: self._in_pair))
 
     @property
     def tally(self) -> Tally:
@@ -119,7 +119,7 @@ class PairedReplay:
             first_sql = first.sql if first is not None else ""
             for arm in arms:
                 handlers = not (arm is self.driver and self._by_rounds)
-                arm.ready.scheduler.before_workload(first_sql, handlers=handlers)
+                arm.run.scheduler.before_workload(first_sql, handlers=handlers)
             self._rounds(first_sql)
             self.complete = not self._stop.is_set()
             if self.complete:
@@ -134,11 +134,11 @@ class PairedReplay:
             for session in tuple(arm.sessions):
                 session.cancel()
 
-    def _arm(self, ready: Ready) -> _Arm:
-        scheduler, sessions = ready.scheduler, list[Session]()
+    def _arm(self, run: OpenRun) -> _Arm:
+        scheduler, sessions = run.scheduler, list[Session]()
         # Both are asked for the same about each query: what asking costs is in both.
-        keep_plans(scheduler, ready.log)
-        arm = _Arm(ready, Worker(scheduler, self._options, self._stop, sessions, 0), sessions)
+        keep_plans(scheduler, run.log)
+        arm = _Arm(run, Worker(scheduler, self._options, self._stop, sessions, 0), sessions)
         scheduler.add_observer(arm.tally)
         return arm
 
@@ -203,19 +203,19 @@ class PairedReplay:
     @contextlib.contextmanager
     def _changed(self, arm: _Arm, first_sql: str) -> Iterator[None]:
         """What the arm's handlers change in the database for a whole workload holds meanwhile."""
-        target = arm.ready.target
+        target = arm.run.scheduler.target
         if not (self._by_rounds and arm is self.driver and isinstance(target, UndoesChanges)):
             yield
             return
         with target.for_a_while():
-            arm.ready.scheduler.push_for_workload(first_sql)
+            arm.run.scheduler.push_for_workload(first_sql)
             yield
 
     @property
     def _stopped_early(self) -> bool:
         if not self._options.fail_fast:
             return False
-        scheduler = self.driver.ready.scheduler
+        scheduler = self.driver.run.scheduler
         failed = self.tally.failures > self._options.max_failures
         return failed or bool(scheduler.event_runner.failures)
 
@@ -266,7 +266,7 @@ class PairedReplay:
     def _tell(self) -> None:
         self._bus.emit(self._so_far.told())
         self._told_at = time.monotonic()
-        target = self.driver.ready.target
+        target = self.driver.run.scheduler.target
         if self._warned or not self._shared or not isinstance(target, UndoesChanges):
             return
         if not self._by_rounds and target.has_changes():
@@ -290,7 +290,7 @@ class PairedReplay:
         sessions: dict[_Arm, Session] = {}
         try:
             for arm in (self.driver, self.baseline):
-                scheduler = arm.ready.scheduler
+                scheduler = arm.run.scheduler
                 scheduler.steering.pulls = Pulls(physical_plan=True, actual_rows=True)
                 sessions[arm] = scheduler.open_session(self._options.timeout)
                 arm.sessions.append(sessions[arm])
@@ -300,34 +300,14 @@ class PairedReplay:
                         return
                     if alone:
                         continue
-                    steered, _ = arm.ready.scheduler.steering.run(sessions[arm], query)
+                    steered, _ = arm.run.scheduler.steering.run(sessions[arm], query)
                     if steered.plan_text is not None:
-                        arm.ready.log.add_plan(query.seq, 0, steered.plan_text)
+                        arm.run.log.add_plan(query.seq, 0, steered.plan_text)
         except PilotError as exc:
             self._bus.emit(Notice("warning", f"not all plans could be taken: {exc.message}"))
         finally:
             for session in sessions.values():
                 session.close()
-
-
-class _Halves(RunObserver):
-    """Hands the results of one arm to `watch`: as halves of pairs, or, where the driver's arm runs
-    a query alone, as they are."""
-
-    def __init__(self, watch: RegressionWatch, driver: bool, in_pair: Callable[[], bool]) -> None:
-        self._watch = watch
-        self._driver = driver
-        self._in_pair = in_pair
-
-    def query_finished(self, query: Query, result: QueryResult) -> None:
-        if self._in_pair():
-            self._watch.add_half(result, driver=self._driver)
-        else:
-            self._watch.query_finished(query, result)
-
-    def model_saved(self, version: ModelVersion) -> None:
-        if self._driver:
-            self._watch.model_saved(version)
 
 
 class _Answer:
@@ -357,8 +337,28 @@ class _Answer:
         return told
 
 
-def _same_database(a: Ready, b: Ready) -> bool:
+def _same_database(a: OpenRun, b: OpenRun) -> bool:
     """Whether both arms work on one database, so that what one writes the other finds."""
     sql = "SELECT current_database(), pg_postmaster_start_time(), inet_server_port()"
-    one, other = (ready.scheduler.db_controller.execute(sql, fetch=True) for ready in (a, b))
+    one, other = (run.scheduler.db_controller.execute(sql, fetch=True) for run in (a, b))
     return bool(one == other)
+
+
+class _Halves(RunObserver):
+    """Hands the results of one arm to `watch`: as halves of pairs, or, where the driver's arm runs
+    a query alone, as they are."""
+
+    def __init__(self, watch: RegressionWatch, driver: bool, in_pair: Callable[[], bool]) -> None:
+        self._watch = watch
+        self._driver = driver
+        self._in_pair = in_pair
+
+    def query_finished(self, query: Query, result: QueryResult) -> None:
+        if self._in_pair():
+            self._watch.add_half(result, driver=self._driver)
+        else:
+            self._watch.query_finished(query, result)
+
+    def model_saved(self, version: ModelVersion) -> None:
+        if self._driver:
+            self._watch.model_saved(version)

@@ -1,4 +1,4 @@
-"""What a run is asked to do. Apart from the runner, so that it can be looked at without it."""
+"""What a run is to do, and what its journal keeps of that."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config import RunConfig
 from pilotcli.config.model import EventSpec
 
-__all__ = ["Asked", "RunRequest", "select_events"]
+__all__ = ["RunRequest", "StoredRequest", "select_events"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to replay, and with which events.
+    """What to replay or to pretrain, and with which events.
 
     `workload` names files, globs and folders; empty means the config's. `events` names the events
     to use; None means those that the config enables, an empty tuple none. `overrides` are those
@@ -47,11 +47,11 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a run was asked to do, besides its config's file; kept in its journal.
+class StoredRequest:
+    """What the journal keeps of a `RunRequest`, to continue the run from.
 
-    `overrides` are those of `--set` and of options, in their order; `withheld` names the keys of
-    those that may hold a secret, which are not kept. `folder` is where the command was given.
+    `withheld` names the keys of those overrides that may hold a secret, which are not kept.
+    `folder` is where the command was given, `total` the queries that there are to run.
     """
 
     workload: tuple[str, ...] = ()
@@ -63,22 +63,18 @@ class Asked:
     total: int | None = None
 
     @classmethod
-    def now(
-        cls,
-        config: RunConfig,
-        overrides: Sequence[str],
-        workload: Sequence[str] = (),
-        events: Sequence[str] | None = None,
-        total: int | None = None,
-    ) -> Asked:
-        """What is asked for by the command that runs now."""
-        kept = [one for one in overrides if not _may_be_secret(one)]
+    def of(cls, request: RunRequest, total: int | None) -> StoredRequest:
+        """What to keep of `request`, which the command that runs now has made."""
+        path = request.config.path
+        kept = tuple(text for text in request.overrides if not _may_be_secret(text))
         return cls(
-            workload=tuple(workload),
-            events=None if events is None else tuple(events),
-            overrides=tuple(kept),
-            withheld=tuple(one.partition("=")[0] for one in overrides if one not in kept),
-            config=None if config.path is None else str(config.path.absolute()),
+            workload=request.workload or request.config.workload,
+            events=request.events,
+            overrides=kept,
+            withheld=tuple(
+                text.partition("=")[0] for text in request.overrides if text not in kept
+            ),
+            config=None if path is None else str(path.absolute()),
             folder=str(Path.cwd()),
             total=total,
         )

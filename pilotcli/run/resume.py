@@ -15,41 +15,54 @@ from pilotcli.common.records import EventKind, Query
 from pilotcli.common.signals import EventTriggered
 from pilotcli.config import RunConfig, load_config, shown_config
 from pilotcli.events.runner import PastFirings
-from pilotcli.run.request import Asked
+from pilotcli.run.request import RunRequest, StoredRequest
 from pilotcli.storage.journal import FiringRecord, Journal, PastRun, RunKind, RunRecord
 from pilotcli.storage.journal.rows import text_in_journal
 
 __all__ = [
-    "asked_again",
     "find_run",
     "past_firings",
     "refuse_changed_config",
     "refuse_changed_workload",
+    "resume_request",
     "versions_to_load",
 ]
 
 _NEWEST = "last"
 
 
-def asked_again(
-    resume: str, kind: RunKind, config: Path | None, overrides: Sequence[str]
-) -> tuple[int, RunConfig, Asked, tuple[str, ...]]:
-    """The run that `--resume` means, its config with `overrides` on top of those it had, what it
-    was asked to do, and all overrides. Raises `UsageError`, `ConfigError`, `StorageError`."""
+def resume_request(
+    resume: str,
+    kind: RunKind,
+    config: Path | None,
+    overrides: Sequence[str],
+    workload: tuple[str, ...] = (),
+    events: tuple[str, ...] | None = None,
+) -> RunRequest:
+    """The request of the run that `--resume` names, with what is given on top of what it had.
+
+    Raises `UsageError`, `ConfigError` and `StorageError`.
+    """
     with _journal(load_config(config, overrides)) as journal:
         record = find_run(journal, resume, kind)
-        asked = _asked(journal.asked(record.run_id)[0], record)
-    given = {one.partition("=")[0].strip() for one in overrides}
-    missing = [key for key in asked.withheld if key not in given]
+        stored = _stored(journal.asked(record.run_id)[0], record)
+    given = {text.partition("=")[0].strip() for text in overrides}
+    missing = [key for key in stored.withheld if key not in given]
     if missing:
         raise UsageError(
             f"run {record.run_id} was started with --set {missing[0]}=..., which is not kept, "
             "for it may be a secret",
             hint="Give it again.",
         )
-    both = (*asked.overrides, *overrides)
-    path = config if config is not None or asked.config is None else Path(asked.config)
-    return record.run_id, load_config(path, both), asked, both
+    both = (*stored.overrides, *overrides)
+    path = config if config is not None or stored.config is None else Path(stored.config)
+    return RunRequest(
+        config=load_config(path, both),
+        workload=workload or stored.workload,
+        events=stored.events if events is None else events,
+        overrides=both,
+        resume=record.run_id,
+    )
 
 
 def _journal(config: RunConfig) -> Journal:
@@ -61,27 +74,23 @@ def _journal(config: RunConfig) -> Journal:
     return journal
 
 
-def _asked(request: Mapping[str, Any], record: RunRecord) -> Asked:
+def _stored(request: Mapping[str, Any], record: RunRecord) -> StoredRequest:
     if not request:
         raise UsageError(
             f"run {record.run_id} was made by an older pilot, which did not keep what is needed",
             hint="Start it anew: pilot run WORKLOAD",
         )
-    names = ("events", "overrides", "withheld", "workload")
-    told: dict[str, Any] = {
-        key: _tuple(value) if key in names else value for key, value in request.items()
+    # JSON has lists for tuples.
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in request.items()
     }
-    if told["folder"] != str(Path.cwd()):
+    if fields["folder"] != str(Path.cwd()):
         # Globs and files were named from where the command was given.
-        told["workload"] = tuple(
-            one if one == "-" else os.path.join(told["folder"], one)  # noqa: PTH118
-            for one in told["workload"]
+        fields["workload"] = tuple(
+            path if path == "-" else os.path.join(fields["folder"], path)  # noqa: PTH118
+            for path in fields["workload"]
         )
-    return Asked(**told)
-
-
-def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
+    return StoredRequest(**fields)
 
 
 def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:

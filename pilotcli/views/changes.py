@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from pilotcli.databases.changes.log import Change
+from pilotcli.databases.commands.undo import PendingChange
 from pilotcli.views.console import out
 from pilotcli.views.text import clean
-
-if TYPE_CHECKING:
-    from pilotcli.databases.changes.log import Change
-    from pilotcli.databases.commands.undo import PendingChange
 
 __all__ = ["show_changes"]
 

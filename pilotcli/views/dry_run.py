@@ -6,15 +6,13 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pilotcli.checks.dry_run import EventListing, Examination
 from pilotcli.events.schedule import firings_in
 from pilotcli.views.console import out, wants_live
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import clean, count, line_text, plural
-
-if TYPE_CHECKING:
-    from pilotcli.checks.dry_run import EventListing, Examination
 
 __all__ = ["show_dry_run", "show_events", "show_plan"]
 

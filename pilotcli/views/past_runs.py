@@ -1,4 +1,4 @@
-"""What `pilot runs` shows."""
+"""What `pilot runs show` shows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from pilotcli.views.comparison import headline
 from pilotcli.views.console import out, out_styled
 from pilotcli.views.layout import Column
 from pilotcli.views.messages import place
+from pilotcli.views.run_list import run_status
 from pilotcli.views.tables import as_json, show_json, show_table, when
 from pilotcli.views.text import MISSING, clean, count, duration, joined, plural, size
 
-__all__ = ["FAILED_SHOWN", "FAILURES_SHOWN", "RunDetails", "show_run", "show_runs"]
+__all__ = ["FAILED_SHOWN", "FAILURES_SHOWN", "RunDetails", "show_run"]
 
 _WORDS: Mapping[QueryStatus, str] = {
     "ok": "ok",
@@ -68,42 +69,6 @@ class RunDetails:
     """The driver's run of a pair against its baseline."""
 
 
-def show_runs(
-    runs: Sequence[tuple[RunRecord, Mapping[QueryStatus, int]]], home: object, format: str
-) -> None:
-    """One line a run, newest first."""
-    if format == "json":
-        show_json([{**as_json(run), "counts": counts} for run, counts in runs])
-        return
-    if not runs:
-        out(f"There are no runs in {clean(home)} yet. Begin one: pilot run WORKLOAD")
-        return
-    columns = (
-        Column("RUN", right=True),
-        Column("STARTED"),
-        Column("TOOK", right=True),
-        Column("STATUS"),
-        Column("QUERIES", right=True),
-        Column("FAILED", right=True),
-        Column("KIND", drop=1),
-        Column("WORKLOAD", least=12, flexible=True, drop=2),
-    )
-    rows = [
-        (
-            str(run.run_id),
-            when(run.started_at),
-            duration(run.elapsed_s),
-            _status(run),
-            count(sum(counts.values())),
-            count(sum(counts.values()) - counts.get("ok", 0)),
-            run.kind,
-            run.workload,
-        )
-        for run, counts in runs
-    ]
-    show_table(columns, rows)
-
-
 def show_run(details: RunDetails, format: str) -> None:
     """One run: how it ended, its latencies, events, models, and its slowest or failed queries."""
     if format == "json":
@@ -118,7 +83,8 @@ def show_run(details: RunDetails, format: str) -> None:
     pair = "" if run.paired_with is None else f", {run.arm} of a pair with run {run.paired_with}"
     facts = {
         "run": f"{run.run_id} ({run.kind}{pair})",
-        "status": _status(run) + ("" if run.exit_code is None else f", exit code {run.exit_code}"),
+        "status": run_status(run)
+        + ("" if run.exit_code is None else f", exit code {run.exit_code}"),
         "started": when(run.started_at),
         "took": duration(run.elapsed_s),
         "workload": run.workload,
@@ -157,10 +123,6 @@ def _rest(details: RunDetails) -> dict[str, object]:
         "models": as_json(details.models),
         name: as_json(details.results),
     }
-
-
-def _status(run: RunRecord) -> str:
-    return "killed" if run.status == "running" and not run.alive else run.status
 
 
 def _show_timeline(details: RunDetails) -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from pilotcli.databases.embedded import ServerStatus, Stopped
 from pilotcli.views.console import out
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pilotcli.databases.embedded import ServerStatus, Stopped
 
 __all__ = ["show_deleted", "show_statuses", "show_stopped"]
 

@@ -26,7 +26,7 @@ from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.databases.controller import get_db_controller
 from pilotcli.databases.opening import open_target
 from pilotcli.run.commands import RunRequest, run
-from pilotcli.views import make_view
+from pilotcli.views.view import make_view
 
 ROUNDS = 5
 

@@ -30,7 +30,7 @@ from pilotcli.run.commands import RunRequest, run
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes
 from pilotcli.steering.session_steering import SessionSteering
-from pilotcli.views import make_view
+from pilotcli.views.view import make_view
 
 ROUNDS = 5
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import pytest
-import typer
 
-from pilotcli.cli.main import app
+from pilotcli.cli.commands import COMMANDS as TABLE
+from pilotcli.cli.commands import load_command
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "commands.md").read_text("utf-8")
@@ -24,18 +22,7 @@ SHARED = {"--config", "--set"}
 """Options that the page has once, for all commands."""
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    waiting = [("pilot", typer.main.get_command(app))]
-    while waiting:
-        name, command = waiting.pop()
-        below = getattr(command, "commands", None)
-        if below is None:
-            yield name, command
-        else:
-            waiting += [(f"{name} {word}", below[word]) for word in below]
-
-
-COMMANDS = dict(commands())
+COMMANDS = {f"pilot {path}": load_command(path) for path in TABLE}
 
 
 def test_there_are_commands() -> None:
@@ -78,9 +65,9 @@ def test_the_page_has_the_choices_and_the_defaults(name: str) -> None:
         if default in (None, False) or parameter.param_type_name != "option":
             continue
         (row,) = [line for line in SECTIONS[name].splitlines() if f"| {parameter.help}" in line]
-        if isinstance(default, enum.Enum):
-            assert all(f"`{choice.value}`" in row for choice in type(default))
-            assert f"default `{default.value}`" in row
+        if choices := get_args(parameter.type_descriptor.annotation):
+            assert all(f"`{choice}`" in row for choice in choices)
+            assert f"default `{default}`" in row
         else:
             assert f"Default: {default}." in row
 

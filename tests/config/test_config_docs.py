@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from pilotcli.config import config_schema, load_config, model
-from pilotcli.config.schema import key_docs
+from pilotcli.config import load_config, model
+from pilotcli.config.schema import config_schema, key_docs
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "config.md").read_text("utf-8")

@@ -8,7 +8,7 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import parse_gate
 from pilotcli.common.signals import Bus, RunFinished
 from pilotcli.config import RunConfig
-from pilotcli.run.paired import PairedRequest, native, run_paired
+from pilotcli.run.paired import Baseline, native, run_paired
 
 __all__ = ["run_pair"]
 
@@ -23,9 +23,6 @@ def run_pair(
     """Run the workload of `project` against the native database, or another config."""
     project.signals.clear()
     request = project.request(*workload, sets=("run.repeat=3", *sets))
-    paired = PairedRequest(
-        request,
-        baseline or native(request.config),
-        gates=tuple(parse_gate(one) for one in gates),
-    )
-    return run_paired(paired, Bus(project.signals.append))
+    against = Baseline(baseline or native(request.config))
+    bus = Bus(project.signals.append)
+    return run_paired(request, against, bus, [parse_gate(text) for text in gates])

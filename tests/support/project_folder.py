@@ -13,7 +13,7 @@ from typing import Any
 
 from pilotcli.common.signals import Bus, RunFinished, Signal
 from pilotcli.config import load_config
-from pilotcli.run.commands import PretrainRequest, RunRequest, pretrain, run
+from pilotcli.run.commands import RunRequest, pretrain, run
 from pilotcli.storage.journal import Journal
 
 PILOT = str(Path(sys.executable).with_name("pilot"))
@@ -58,9 +58,8 @@ class Project:
     def pretrain(self, **options: object) -> RunFinished:
         """Pretrain, and keep the signals."""
         self.signals.clear()
-        config = load_config(self.folder / "pilot.yaml")
-        request = PretrainRequest(config, **options)  # type: ignore[arg-type]
-        return pretrain(request, Bus(self.signals.append))
+        request = RunRequest(load_config(self.folder / "pilot.yaml"))
+        return pretrain(request, Bus(self.signals.append), **options)  # type: ignore[arg-type]
 
     def heard(self, kind: type[Signal]) -> list[Signal]:
         """The signals of one kind."""

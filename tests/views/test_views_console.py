@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from pilotcli.common.errors import ConfigError, Problem, UsageError
-from pilotcli.views import make_view
 from pilotcli.views.console import Writer, err, error, out, wants_color, wants_live
 from pilotcli.views.jsonl import JsonlView
 from pilotcli.views.live import LiveView
 from pilotcli.views.plain import PlainView
+from pilotcli.views.view import make_view
 
 
 class Tty(io.StringIO):

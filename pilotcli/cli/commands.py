@@ -1,0 +1,96 @@
+"""The commands of `pilot`: where each is, and its line in the help of its group.
+
+A command's module is imported when the command is called, here and nowhere else, so that
+`pilot --help` and a command that only lists do not wait for what a run needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+__all__ = ["COMMANDS", "GROUPS", "LazyGroup", "add_commands", "load_command"]
+
+GROUPS = {
+    "events": "Show the events of the config, and when they fire.",
+    "models": "Manage model checkpoints.",
+    "runs": "Show and compare past runs.",
+    "db": "Manage the embedded PostgreSQL.",
+    "config": "Check and show the config.",
+}
+
+COMMANDS = {
+    "run": ("run:run", "Replay a SQL workload while events fire."),
+    "pretrain": ("run:pretrain", "Run only the pretraining: collect rows, train, save models."),
+    "doctor": ("doctor:doctor", "Check machine, config, database and store; say what to fix."),
+    "init": ("init:init", "Write a first project: config, events, schema and queries."),
+    "events list": ("events:list_", "List the events: name, kind, when they fire, model, class."),
+    "events plan": ("events:plan", "Show which event fires after which query."),
+    "models list": ("models:list_", "List all models with their current checkpoints."),
+    "models show": ("models:show", "Show a model's checkpoints, oldest first."),
+    "models trust": ("models:trust", "Trust checkpoints that this home did not save."),
+    "models rollback": ("models:rollback", "Make an older checkpoint of a model the current one."),
+    "models prune": ("models:prune", "Remove a model's oldest checkpoints."),
+    "runs list": ("runs.list:list_", "List runs, newest first."),
+    "runs show": ("runs.show:show", "Show one run: its end, latencies, events, models, queries."),
+    "runs compare": (
+        "runs.compare:compare",
+        "Compare two runs: faster queries, slower queries, noise.",
+    ),
+    "runs diff": ("runs.compare:diff", "Show how one query's plans in two runs differ."),
+    "runs report": ("runs.export:report", "Write a run, or a comparison of two, as one HTML page."),
+    "runs export": ("runs.export:export", "Write a run as tables for other tools."),
+    "db start": ("db:start", "Start the embedded server, keep it running, print its URL."),
+    "db stop": ("db:stop", "Stop the embedded server."),
+    "db status": ("db:status", "Show if the embedded server runs, its data folder and users."),
+    "db url": ("db:url", "Print the running server's URL, for psql and other programs."),
+    "db psql": ("db:psql", "Open psql on the embedded server, and start the server if needed."),
+    "db undo": ("db:undo", "Undo what killed pilots left: knobs, indexes, extensions."),
+    "db reset": ("db:reset", "Delete all data of the embedded server, collected data too."),
+    "config check": (
+        "config_check:check",
+        "Check the config and its classes; report all problems at once.",
+    ),
+    "config show": ("config:show", "Print the config as pilot uses it."),
+    "config schema": ("config:schema", "Print the JSON Schema of a config, for editors."),
+}
+"""By name: the module and function below `pilotcli.cli`, and the first sentence of its text."""
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows the names and help lines of its commands, and loads what is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The group or the loaded command that `args` begin with."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and not isinstance(command, TyperGroup):
+            command = load_command(f"{self.name} {name}".removeprefix("pilot "))
+        return name, command, rest
+
+
+def add_commands(root: TyperGroup) -> None:
+    """Add every group, and a stand-in for every command, to `root`."""
+    groups = {
+        name: LazyGroup(name=name, help=text, no_args_is_help=True, rich_markup_mode=None)
+        for name, text in GROUPS.items()
+    }
+    for path, (_, text) in COMMANDS.items():
+        group, _, name = path.rpartition(" ")
+        parent = groups[group] if group else root
+        parent.add_command(TyperCommand(name, help=text), name)
+    for name, group_ in groups.items():
+        root.add_command(group_, name)
+
+
+def load_command(path: str) -> TyperCommand:
+    """The command `path` (`runs list`), its module imported."""
+    module, _, function = COMMANDS[path][0].partition(":")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    name = path.rpartition(" ")[2]
+    single.command(name)(getattr(import_module(f"pilotcli.cli.{module}"), function))
+    command = typer.main.get_command(single)
+    assert isinstance(command, TyperCommand)
+    return command

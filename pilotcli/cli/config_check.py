@@ -1,0 +1,34 @@
+"""`pilot config check`, which imports drivers."""
+
+from __future__ import annotations
+
+import os
+
+from pilotcli.cli.options import ConfigOption, SetOption
+from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
+from pilotcli.plugins import check_plugins
+from pilotcli.views.console import out
+from pilotcli.views.driver_lines import driver_lines
+from pilotcli.views.text import plural
+
+__all__ = ["check"]
+
+
+def check(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Check the config and its classes; report all problems at once.
+
+    Models and events are built, as a run builds them.
+
+    \b
+    Examples:
+      pilot config check
+      pilot config check -c configs/forum.yaml
+    """
+    loaded = load_config(config, set_)
+    embedded = choose_embedded(loaded.database, os.environ)
+    pilot_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+    with driver_lines():
+        plugins = check_plugins(loaded)
+        plugins.build_events(pilot_config, plugins.build_models())
+    counts = f"{plural(len(loaded.models), 'model')}, {plural(len(loaded.events), 'event')}"
+    out(f"{loaded.path or 'no config: the defaults'}: all well ({counts})")

@@ -1,0 +1,137 @@
+"""The options of `pilot run` and `pilot pretrain`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Workload = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="WORKLOAD...",
+        help="Files (.sql .csv .jsonl .txt, also .gz), globs, folders, or - for standard "
+        "input. Default: the config's `workload:`.",
+        show_default=False,
+    ),
+]
+Repeat = Annotated[
+    int | None, typer.Option("--repeat", "--rounds", help="Replay the workload N times.")
+]
+Warmup = Annotated[
+    int | None, typer.Option(help="First replay it N times without events and results.")
+]
+Shuffle = Annotated[
+    bool | None, typer.Option("--shuffle/--no-shuffle", help="Replay in random order.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of the random order.")]
+Limit = Annotated[int | None, typer.Option(help="Replay only the first N queries.")]
+Timeout = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Time-out of each query: 30s, 500ms, 5min, or seconds."),
+]
+Reconnect = Annotated[
+    str | None, typer.Option(metavar="TIME", help="How long to wait for a lost server.")
+]
+Workers = Annotated[int | None, typer.Option(help="Connections that replay at once.")]
+MaxFailures = Annotated[
+    int | None, typer.Option(help="Number of queries that may fail before the exit code is 1.")
+]
+FailFast = Annotated[
+    bool | None,
+    typer.Option(
+        "--fail-fast/--no-fail-fast", help="Stop at the first failure that makes the run fail."
+    ),
+]
+Pretraining = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHEN",
+        help="always, never, or auto: skip a pretraining that was completed before.",
+    ),
+]
+NoEvents = Annotated[bool, typer.Option("--no-events", help="Use no events.")]
+NoHandlers = Annotated[
+    bool, typer.Option("--no-handlers", help="Use no handlers: send each query as written.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check config, classes and workload. Use no database.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Also write the results, as .jsonl, .csv or .parquet.",
+    ),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        metavar="WHAT",
+        help="Run each query in turns with the driver and with WHAT, and compare. WHAT: native "
+        "(no driver), or another config. Default: 3 rounds after 1 warm-up round.",
+    ),
+]
+Learn = Annotated[
+    int | None,
+    typer.Option(help="With --against: first let the driver learn alone for N rounds."),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write the run as one HTML page, compared with its baseline.",
+    ),
+]
+Plans = Annotated[
+    bool, typer.Option("--plans", help="Keep the plans of queries, for `pilot runs diff`.")
+]
+
+NoCollect = Annotated[
+    bool, typer.Option("--no-collect", help="Only train, on the rows collected before.")
+]
+NoTrain = Annotated[bool, typer.Option("--no-train", help="Only collect rows.")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Remove the rows collected before, and start again.")
+]
+
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="[RUN]",
+        help="Continue an interrupted run: the one with this number, or the newest.",
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Resume even if the workload or the config has changed.")
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Also load checkpoints that this home did not save. Loading one can run code in its "
+        "files.",
+    ),
+]
+ViewFormat = Annotated[
+    Literal["auto", "live", "plain", "jsonl"],
+    typer.Option("--format", help="auto: live in a terminal, else plain lines."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only failures and the last line.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every query and firing.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Use no colours (like NO_COLOR=1).")]
+
+
+def run_overrides(
+    overrides: Sequence[str] | None, keys: Mapping[str, object], *, handlers: bool
+) -> tuple[str, ...]:
+    """The overrides of the config: those of `--set`, then `keys` of `run:` that are not None."""
+    own = (f"run.{key}={value}" for key, value in keys.items() if value is not None)
+    return (*(overrides or ()), *own, *(() if handlers else ("handlers=[]",)))

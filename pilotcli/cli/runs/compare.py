@@ -1,0 +1,103 @@
+"""`pilot runs compare|diff`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated, Literal
+
+import typer
+
+from pilotcli.analysis.compare_named import compare_runs
+from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
+from pilotcli.analysis.plan_pair import plan_pair
+from pilotcli.cli.options import ConfigOption, FailIfOption, FormatOption, SetOption
+from pilotcli.config import load_config
+from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
+from pilotcli.views.comparison import show_comparison, show_reasons
+from pilotcli.views.console import out
+from pilotcli.views.plan_pair import show_plan_pair
+
+__all__ = ["compare", "diff"]
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="A", help="The run to judge: its number, or FOLDER:NUMBER in another home."
+    ),
+]
+BaselineArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[B]",
+        help="The run to compare it with. Default: the other run of its pair (--against).",
+    ),
+]
+
+
+def compare(
+    run: RunArgument,
+    baseline: BaselineArgument = None,
+    fail_if: FailIfOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="How many queries to list.")
+    ] = 20,
+    sort: Annotated[
+        Literal["speedup", "lost", "time", "query"] | None,
+        typer.Option("--sort", help="Order. Default: worst regressions first."),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: Annotated[
+        Literal["table", "json", "markdown", "csv"],
+        typer.Option("--format", help="How to write the comparison."),
+    ] = "table",
+) -> None:
+    """Compare two runs: faster queries, slower queries, noise.
+
+    Queries are matched by their text. Exit codes: 0: all is well. 2: usage. 5: a --fail-if
+    condition holds.
+
+    \b
+    Examples:
+      pilot runs compare 12
+      pilot runs compare 12 8 --sort lost --limit 50
+      pilot runs compare 12 main/.pilot:3 --fail-if 'total.slowdown > 5%'
+    """
+    gates = [parse_gate(text) for text in fail_if or ()]
+    comparison = compare_runs(load_config(config, set_).home, run, baseline)
+    # Whoever has stopped reading (`| head`) still gets to know which conditions hold.
+    with contextlib.suppress(BrokenPipeError):
+        if format == "table":
+            show_comparison(comparison, limit=limit, sort=sort)
+        elif format == "markdown":
+            out(as_markdown(comparison, limit).rstrip("\n"))
+        else:
+            out((as_json if format == "json" else as_csv)(comparison).rstrip("\n"))
+    reasons = [reason for _, reason in failed_gates(comparison, gates)]
+    if reasons:
+        show_reasons(reasons)
+        raise typer.Exit(GATE_EXIT_CODE)
+
+
+def diff(
+    run: RunArgument,
+    baseline: BaselineArgument = None,
+    query: Annotated[
+        str, typer.Option("--query", metavar="QUERY", help="The query's number in A, or its label.")
+    ] = "1",
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show how one query's plans in two runs differ.
+
+    The plans are shown side by side. `pilot run --plans` keeps plans; a paired run always does,
+    with actual rows.
+
+    \b
+    Examples:
+      pilot runs diff 12 --query 17
+      pilot runs diff 12 8 --query hot-questions
+    """
+    home = load_config(config, set_).home
+    show_plan_pair(plan_pair(home, run, baseline, query), json=format == "json")

@@ -1,0 +1,110 @@
+"""`pilot runs show`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pilotcli.analysis.compare_named import compare_runs, open_journal
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.gates import gate_reasons
+from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
+from pilotcli.cli.options import (
+    ConfigOption,
+    FormatOption,
+    JUnitOption,
+    SetOption,
+    SummaryOption,
+)
+from pilotcli.cli.outputs import Outputs
+from pilotcli.common.errors import UsageError
+from pilotcli.config import load_config
+from pilotcli.storage.journal import JournalReader, RunRecord
+from pilotcli.views.charts import PARTS
+from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
+
+__all__ = ["show"]
+
+
+def show(
+    run: Annotated[
+        int | None,
+        typer.Argument(metavar="[RUN]", help="The run's number. Default: the newest run."),
+    ] = None,
+    slowest: Annotated[
+        int, typer.Option("--slowest", metavar="N", min=0, help="Show the N slowest queries.")
+    ] = 5,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Show the queries that failed, instead of the slowest.")
+    ] = False,
+    junit: JUnitOption = None,
+    summary: SummaryOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show one run: its end, latencies, events, models, queries.
+
+    \b
+    Examples:
+      pilot runs show
+      pilot runs show 12 --slowest 20
+      pilot runs show 12 --failed --format json
+    """
+    home = load_config(config, set_).home
+    outputs = Outputs(junit=junit, summary=summary)
+    outputs.check()
+    with open_journal(home) as journal:
+        record = journal.run(run)
+        comparison = _comparison(home, journal, record)
+        whole = format == "json"
+        details = _details(journal, record, comparison, whole, None if failed else slowest)
+        show_run(details, format)
+    reasons = gate_reasons(map(str, record.summary.get("reasons", ())))
+    outputs.write(home, record.run_id, comparison, reasons)
+
+
+def _comparison(home: Path, journal: JournalReader, record: RunRecord) -> Comparison | None:
+    """The driver's run of a pair, compared with its baseline where that does not take long."""
+    few = journal.statistics(record.run_id).total <= MOST_RESULTS
+    if record.paired_with is None or record.arm != "driver" or not few:
+        return None
+    with contextlib.suppress(UsageError):  # nothing has ended in both
+        return compare_runs(home, str(record.run_id), None)
+    return None
+
+
+def _details(
+    journal: JournalReader,
+    record: RunRecord,
+    comparison: Comparison | None,
+    whole: bool,
+    slowest: int | None,
+) -> RunDetails:
+    """What is shown of a run: `slowest` of its queries, or with None those that failed.
+
+    A table has the first of many only, since it is held in memory; JSON (`whole`) has all.
+    """
+    run_id = record.run_id
+    parts = journal.timeline(run_id, PARTS)
+    if slowest is None:
+        failures = None if whole else FAILED_SHOWN
+        results = tuple(journal.results(run_id, failed=True, limit=failures))
+    else:
+        results = tuple(journal.slowest(run_id, slowest))
+    return RunDetails(
+        record,
+        journal.statistics(run_id),
+        journal.event_totals(run_id, FAILURES_SHOWN),
+        journal.firings(run_id) if whole or parts else (),
+        journal.models(run_id),
+        results,
+        slowest is None,
+        journal.rounds(run_id),
+        parts,
+        update_effects(journal, run_id),
+        comparison,
+    )

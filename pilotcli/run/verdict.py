@@ -1,0 +1,88 @@
+"""How a run ended: its counts, its exit code, and the reasons for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pilotcli.common.errors import DriverError, Interrupted, PilotError
+from pilotcli.common.quantities import plural
+from pilotcli.common.records import RunStatus
+from pilotcli.common.redaction import redacted
+from pilotcli.common.signals import EventTriggered, RunFinished
+from pilotcli.common.suggestions import sentences
+from pilotcli.events.runner import EventRunner
+from pilotcli.replay.tally import Tally
+
+__all__ = ["Reason", "RunEnd", "summarise"]
+
+Reason = tuple[int, str]
+"""An exit code, and the line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What a run's verdict rests on, besides its events."""
+
+    tally: Tally
+    elapsed_s: float
+    failures: Sequence[BaseException] = ()
+    """What broke the run off, or was lost at its end."""
+    reasons: Sequence[Reason] = ()
+    """What else the run fails for: roll-backs that failed, and its comparison with a baseline."""
+    interrupted: bool = False
+    max_failures: int = 0
+
+
+def summarise(
+    run_id: int, end: RunEnd, events: EventRunner, rollbacks: Sequence[str]
+) -> RunFinished:
+    """The counts of a run that has ended, and the exit code that its failures make."""
+    tally, statuses = end.tally, end.tally.statuses
+    reasons = _reasons(end, events.failures)
+    exit_code = reasons[0][0] if reasons else 0
+    status: RunStatus = "failed" if exit_code else "finished"
+    if exit_code == Interrupted.exit_code:
+        status = "interrupted"
+    return RunFinished(
+        run_id=run_id,
+        status=status,
+        exit_code=exit_code,
+        queries=tally.queries,
+        ok=statuses["ok"],
+        errors=statuses["error"] + statuses["steering_error"],
+        timeouts=statuses["timeout"],
+        cancelled=statuses["cancelled"],
+        event_firings=events.firings,
+        event_failures=len(events.failures),
+        elapsed_s=end.elapsed_s,
+        query_s=tally.query_s,
+        slowest=tally.slowest,
+        reasons=tuple(text for _, text in reasons),
+        steered=tally.steered,
+        ignored=tally.ignored,
+        native=tally.native,
+        rollbacks=tuple(rollbacks),
+    )
+
+
+def _reasons(end: RunEnd, event_failures: Sequence[EventTriggered]) -> list[Reason]:
+    """Why the run failed, the most important reason first."""
+    reasons: list[Reason] = []
+    if end.interrupted:
+        reasons.append((Interrupted.exit_code, "interrupted"))
+    for exc in end.failures:
+        if isinstance(exc, Interrupted):
+            continue
+        code, hint = (exc.exit_code, exc.hint) if isinstance(exc, PilotError) else (1, None)
+        reasons.append((code, redacted(sentences(str(exc), hint))))
+    if event_failures:
+        names = ", ".join(sorted({failure.event for failure in event_failures}))
+        reasons.append((DriverError.exit_code, f"events failed: {names}"))
+    if unsteered := end.tally.statuses["steering_error"]:
+        text = f"steering failed for {plural(unsteered, 'query', 'queries')}"
+        reasons.append((DriverError.exit_code, text))
+    if end.tally.failures > end.max_failures:
+        failed = plural(end.tally.failures, "query", "queries")
+        reasons.append((1, f"{failed} failed ({end.max_failures} allowed)"))
+    return [*reasons, *end.reasons]
