@@ -138,7 +138,7 @@ def undo(
         return
     outcomes = undo_pending(loaded, err)
     show_changes(outcomes, format)
-    if any(one.status == "left" for one in outcomes):
+    if any(change.status == "left" for change in outcomes):
         raise typer.Exit(1)
 
 

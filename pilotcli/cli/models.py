@@ -65,7 +65,7 @@ def show(
     _check_name(store, name)
     if version is None:
         versions = store.versions(name)
-        origins = {one.version: store.origin(one) for one in versions}
+        origins = {found.version: store.origin(found) for found in versions}
         show_model(ModelListing(name, store.current(name), versions, origins), format)
         return
     found = store.get(name, version)
@@ -96,8 +96,8 @@ def trust(
     store = _store(config, set_)
     _check_name(store, name)
     versions = store.versions(name) if version is None else [store.get(name, version)]
-    foreign = [one for one in versions if store.origin(one) != "own"]
-    show_trusted([store.adopt(name, one.version) for one in foreign])
+    foreign = [found.version for found in versions if store.origin(found) != "own"]
+    show_trusted([store.adopt(name, number) for number in foreign])
 
 
 def rollback(
@@ -149,7 +149,7 @@ def prune(
     if name is not None:
         _check_name(store, name)
     names = store.models() if name is None else [name]
-    show_removed([version for one in names for version in store.prune(one, keep)])
+    show_removed([version for model in names for version in store.prune(model, keep)])
 
 
 def _store(config: Path | None, set_: list[str] | None) -> CheckpointStore:

@@ -168,7 +168,7 @@ def _refuse_contradictions(
     if against is not None and resume is not None:
         raise UsageError(
             "--against together with --resume: a paired run cannot be continued",
-            hint="Leave --resume out, and begin anew.",
+            hint="Leave --resume out, and start again.",
         )
     if against is None and learn is not None:
         raise UsageError(

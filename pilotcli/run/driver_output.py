@@ -1,4 +1,4 @@
-"""Turns what drivers print into signals, so that every view shows it in its order."""
+"""Turns what drivers print into signals, so that every view shows it where it belongs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_LINE = 10_000
 class _Lines(io.TextIOBase):
     """A text stream that emits a `DriverOutput` for each line.
 
-    `wrapped` is the stream that it stands in for; views write to that one.
+    `wrapped` is the stream that it replaces; views write to that one.
     """
 
     def __init__(self, bus: Bus, stream: Literal["stdout", "stderr"], wrapped: Any) -> None:
@@ -91,7 +91,7 @@ def _redirect(number: int, lines: _Lines, restore: contextlib.ExitStack) -> None
     def undo() -> None:
         os.dup2(before, number)
         os.close(before)
-        # A program that a driver has left behind may hold the pipe open: it is not waited for.
+        # A program that a driver left running may hold the pipe open: do not wait for it.
         thread.join(PATIENCE_S)
 
     restore.callback(undo)
@@ -117,7 +117,7 @@ def driver_output(bus: Bus) -> Iterator[None]:
     out, err = _Lines(bus, "stdout", before[0]), _Lines(bus, "stderr", before[1])
 
     def end_lines(_: Signal) -> None:
-        # What an event leaves without a line end is not glued to the next one's.
+        # A line that an event left unfinished does not run into the next event's.
         out.finish()
         err.finish()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C: once stops in order, twice ends at once."""
+"""Ctrl-C: once stops the run cleanly, twice ends it at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 
 __all__ = ["Interrupts"]
 
@@ -14,11 +14,11 @@ CANCEL_EVERY_S = 0.2
 
 
 class Interrupts:
-    """Turns SIGINT, SIGTERM and SIGHUP (the terminal has gone) into `stop`, and cancels what is
-    running until this is left.
+    """While this is open, SIGINT, SIGTERM and SIGHUP (a closed terminal) set `stop`, and cancel
+    what is running.
 
     A cancel that reaches the server between two statements does nothing, so it is repeated. The
-    first signal also calls `told`, from another thread; the second calls `abort` and ends the
+    first signal also calls `on_first`, from another thread; the second calls `abort` and ends the
     process with code 130 without waiting for anything. Outside the main thread signals cannot be
     handled, and this does nothing.
     """
@@ -28,9 +28,9 @@ class Interrupts:
         stop: threading.Event,
         cancel: Callable[[], None],
         abort: Callable[[], None] = lambda: None,
-        told: Callable[[], None] = lambda: None,
+        on_first: Callable[[], None] = lambda: None,
     ) -> None:
-        self._told = told
+        self._on_first = on_first
         self._stop = stop
         self._cancel = cancel
         self._abort = abort
@@ -43,12 +43,7 @@ class Interrupts:
                 self._before[number] = signal.signal(number, self._received)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._left.set()
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
@@ -61,7 +56,7 @@ class Interrupts:
         threading.Thread(target=self._keep_cancelling, daemon=True).start()
 
     def _keep_cancelling(self) -> None:
-        self._told()
+        self._on_first()
         while not self._left.is_set():
             self._cancel()
             self._left.wait(CANCEL_EVERY_S)

@@ -1,4 +1,4 @@
-"""What a run keeps: its journal, the progress of its pretrainings, its checkpoints' number."""
+"""Keeps a run in its journal, with the progress of its pretrainings and its checkpoints."""
 
 from __future__ import annotations
 

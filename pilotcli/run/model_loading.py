@@ -1,4 +1,4 @@
-"""Which version of each model a run begins with."""
+"""Loads the version of each model that a run begins with."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def load_models_again(
 
 
 def _warn(model: CheckpointedModel, wanted: int | None, bus: Bus) -> None:
-    """Tell the user of a version from elsewhere that is about to be loaded."""
+    """Warn of a version from elsewhere that is about to be loaded."""
     store, name = model.checkpoints, model.model_name
     version = store.current(name) if wanted is None else store.get(name, wanted)
     if version is None or (origin := store.origin(version)) == "own":
@@ -86,7 +86,7 @@ def loading(model: PilotModel, load: Callable[[], Any]) -> Any:
     except Exception as exc:
         raise DriverError(
             f"the model {model.model_name!r} could not be loaded: {type(exc).__name__}: {exc}",
-            hint="Begin anew with `load: false` for this model, or repair its load_model/restore.",
+            hint="Set `load: false` for this model, or repair its load_model/restore.",
         ) from exc
 
 

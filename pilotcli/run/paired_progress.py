@@ -1,4 +1,4 @@
-"""What a paired run has come to so far, for whoever watches it."""
+"""The comparison of a paired run while it goes on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["SoFar"]
 
 
 class SoFar:
-    """Counts pairs as they come, and tells at any moment what they amount to.
+    """Counts pairs as they end, and compares them at any moment.
 
     The interval is Student's over the queries' logarithms: quick, and close to the one that the
     comparison at the end finds by bootstrap.
@@ -44,10 +44,10 @@ class SoFar:
         """Queries whose answers differ."""
         return len(self._different)
 
-    def told(self) -> ComparedSoFar:
-        """What the pairs so far amount to."""
+    def compared(self) -> ComparedSoFar:
+        """The comparison of the pairs so far."""
         effects = {
-            seq: fmean(math.log(other / one) for one, other in zip(a, b, strict=True))
+            seq: fmean(math.log(base_s / run_s) for run_s, base_s in zip(a, b, strict=True))
             for seq, (a, b) in self._times.items()
         }
         speedup = low = high = worst = worst_speedup = None
@@ -60,7 +60,7 @@ class SoFar:
             slowest = min(effects, key=effects.__getitem__)
             worst, worst_speedup = self._labels[slowest], math.exp(effects[slowest])
         samples = [Sample(a, b) for a, b in self._times.values()]
-        verdicts = [verdict_of(one) for one in differences(samples, paired=True)]
+        verdicts = [verdict_of(found) for found in differences(samples, paired=True)]
         return ComparedSoFar(
             queries=len(self._labels),
             speedup=speedup,
@@ -69,7 +69,7 @@ class SoFar:
             faster=verdicts.count("faster"),
             slower=verdicts.count("slower"),
             same=verdicts.count("same"),
-            unclear=len(self._labels) - sum(one != "unclear" for one in verdicts),
+            unclear=len(self._labels) - sum(verdict != "unclear" for verdict in verdicts),
             different=len(self._different),
             worst=worst,
             worst_speedup=worst_speedup,

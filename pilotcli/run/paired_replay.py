@@ -264,7 +264,7 @@ class PairedReplay:
             )
 
     def _tell(self) -> None:
-        self._bus.emit(self._so_far.told())
+        self._bus.emit(self._so_far.compared())
         self._told_at = time.monotonic()
         target = self.driver.run.scheduler.target
         if self._warned or not self._shared or not isinstance(target, UndoesChanges):

@@ -1,4 +1,4 @@
-"""Continuing a run: which one, whether it is still the same, and from where."""
+"""Resuming a run: which one, whether its config and workload are unchanged, and from where."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def resume_request(
     if missing:
         raise UsageError(
             f"run {record.run_id} was started with --set {missing[0]}=..., which is not kept, "
-            "for it may be a secret",
+            "because it may be a secret",
             hint="Give it again.",
         )
     both = (*stored.overrides, *overrides)
@@ -78,7 +78,7 @@ def _stored(request: Mapping[str, Any], record: RunRecord) -> StoredRequest:
     if not request:
         raise UsageError(
             f"run {record.run_id} was made by an older pilot, which did not keep what is needed",
-            hint="Start it anew: pilot run WORKLOAD",
+            hint="Start a new run: pilot run WORKLOAD",
         )
     # JSON has lists for tuples.
     fields: dict[str, Any] = {
@@ -113,7 +113,7 @@ def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
             raise UsageError(
                 f"run {record.run_id} took turns with run {record.paired_with}: a paired run "
                 "cannot be continued",
-                hint="Start it anew; what there is of it: "
+                hint="Start a new run, or see how far this one came: "
                 f"pilot runs compare {record.run_id} {record.paired_with}",
             )
         if _is_complete(record):
@@ -138,11 +138,9 @@ def _is_complete(record: RunRecord) -> bool:
 
 
 def refuse_changed_config(record: RunRecord, config: RunConfig) -> None:
-    """Raise `UsageError` when `config` is not what the run was started with; it says what."""
-    before, now = (
-        json.loads(record.config_text),
-        json.loads(json.dumps(shown_config(config), default=str)),
-    )
+    """Raise `UsageError`, with the differences, when the run was started with another config."""
+    before = json.loads(record.config_text)
+    now = json.loads(json.dumps(shown_config(config), default=str))
     for shown in (before, now):
         for model in shown["models"].values():
             model.pop("trust", None)  # what may be loaded, not what the run does
@@ -151,7 +149,7 @@ def refuse_changed_config(record: RunRecord, config: RunConfig) -> None:
         more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise UsageError(
             f"the config of run {record.run_id} has changed: {'; '.join(changes[:3])}{more}",
-            hint="Put it back, or continue nevertheless with --force.",
+            hint="Put it back, or continue anyway with --force.",
         )
 
 
@@ -162,8 +160,8 @@ def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
                 before.get(name), now.get(name), f"{key}.{name}" if key else str(name)
             )
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for number, (one, other) in enumerate(zip(before, now, strict=True)):
-            yield from _differences(one, other, f"{key}[{number}]")
+        for number, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(old, new, f"{key}[{number}]")
     elif before != now:
         yield f"{key} was {_brief(before)} and is {_brief(now)}"
 
@@ -180,20 +178,20 @@ def refuse_changed_workload(
     digest: str | None,
     total: int | None,
 ) -> None:
-    """Raise `UsageError` when the workload is not the one of the run; it says what changed."""
+    """Raise `UsageError`, with the first difference, when the run had another workload."""
     request, digest_before = journal.asked(run_id)
     if digest is not None and digest == digest_before:
         return
-    told = _first_difference(journal, run_id, workload)
-    if told is None and (digest is None or digest_before is None):
+    change = _first_difference(journal, run_id, workload)
+    if change is None and (digest is None or digest_before is None):
         return
     before = request.get("total")
-    if told is None and before is not None and total is not None and before != total:
-        told = f"it has {total} queries to run, and had {before}"
+    if change is None and before is not None and total is not None and before != total:
+        change = f"it has {total} queries to run, and had {before}"
     raise UsageError(
         f"the workload of run {run_id} has changed: "
-        + (told or "statements that had not run yet are others"),
-        hint="Put it back, or continue nevertheless with --force.",
+        + (change or "statements that had not run yet are different"),
+        hint="Put it back, or continue anyway with --force.",
     )
 
 
@@ -207,25 +205,25 @@ def _first_difference(journal: Journal, run_id: int, workload: Iterable[Query]) 
             continue
         if text_in_journal(query.sql) != wanted.sql or len(query.sql) != wanted.sql_chars:
             place = f" ({query.file}:{query.line})" if query.file else ""
-            return f"{query.label}{place} is another statement"
+            return f"{query.label}{place} is a different statement"
         wanted = next(known, None)
     return None if wanted is None else f"{wanted.label} is missing"
 
 
 def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirings:
-    """What the events of a run have come to. With `only_ok` events count successful queries."""
+    """How the events of a run fired so far. With `only_ok` events count successful queries."""
     fired: Counter[str] = Counter()
     last: dict[str, int] = {}
     once: set[tuple[str, str]] = set()
     failures = []
-    for one in journal.firings(past.run_id):
-        fired[one.event] += 1
-        if one.reason == "interval":
-            last[one.event] = one.after_query
+    for firing in journal.firings(past.run_id):
+        fired[firing.event] += 1
+        if firing.reason == "interval":
+            last[firing.event] = firing.after_query
         else:
-            once.add((one.event, one.reason))
-        if one.outcome == "failed":
-            failures.append(_signal(one))
+            once.add((firing.event, firing.reason))
+        if firing.outcome == "failed":
+            failures.append(_signal(firing))
     begun = past.begun
 
     @functools.cache  # many events have fired after the same query, or never
@@ -241,17 +239,17 @@ def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirin
     )
 
 
-def _signal(one: FiringRecord) -> EventTriggered:
+def _signal(firing: FiringRecord) -> EventTriggered:
     return EventTriggered(
-        event=one.event,
-        kind=EventKind(one.kind),
-        reason=one.reason,
-        after_query=one.after_query,
-        outcome=one.outcome,
-        duration_s=one.duration_s,
-        fired=one.fired,
-        error=one.error,
-        traceback=one.traceback,
+        event=firing.event,
+        kind=EventKind(firing.kind),
+        reason=firing.reason,
+        after_query=firing.after_query,
+        outcome=firing.outcome,
+        duration_s=firing.duration_s,
+        fired=firing.fired,
+        error=firing.error,
+        traceback=firing.traceback,
     )
 
 

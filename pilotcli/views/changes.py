@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 
 from pilotcli.databases.changes.log import Change
 from pilotcli.databases.commands.undo import PendingChange
 from pilotcli.views.console import out
+from pilotcli.views.tables import show_json
 from pilotcli.views.text import clean
 
 __all__ = ["show_changes"]
@@ -17,14 +17,14 @@ __all__ = ["show_changes"]
 def show_changes(changes: Sequence[PendingChange], format: str) -> None:
     """Changes with their states, for people or as JSON."""
     if format == "json":
-        out(json.dumps([_plain(one) for one in changes], indent=2))
+        show_json([_plain(pending) for pending in changes])
         return
     if not changes:
         out("Nothing is pending: every change to a server was undone.")
-    for one in changes:
-        change = one.change
+    for pending in changes:
+        change = pending.change
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.made_at))
-        out(f"{change.change_id:>4}  {one.status:<8}  {clean(_what(change))}")
+        out(f"{change.change_id:>4}  {pending.status:<8}  {clean(_what(change))}")
         database = f", database {change.database}" if change.database else ""
         out(f"      {made} by process {change.owner.pid}, {clean(change.place)}{database}")
 
@@ -39,11 +39,11 @@ def _what(change: Change) -> str:
     return f"{change.kind}: {change.name}"
 
 
-def _plain(one: PendingChange) -> dict[str, object]:
-    change = one.change
+def _plain(pending: PendingChange) -> dict[str, object]:
+    change = pending.change
     return {
         "id": change.change_id,
-        "status": one.status,
+        "status": pending.status,
         "kind": change.kind,
         "name": change.name,
         "detail": dict(change.detail),

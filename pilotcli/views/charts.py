@@ -24,8 +24,8 @@ def speedup_bars(comparison: Comparison, columns: int) -> list[Line]:
     """The queries' speed-ups as bars on a logarithmic scale, slowest first: to the left of the
     middle those that are slower. Of many, the slowest and the fastest."""
     known = sorted(
-        (one for one in comparison.queries if one.speedup),
-        key=lambda one: (one.speedup or 0.0, one.seq),
+        (query for query in comparison.queries if query.speedup),
+        key=lambda query: (query.speedup or 0.0, query.seq),
     )
     if not known:
         return []
@@ -34,25 +34,25 @@ def speedup_bars(comparison: Comparison, columns: int) -> list[Line]:
     if left_out:
         shown = [*known[: BARS_SHOWN // 2], *known[-BARS_SHOWN // 2 :]]
     room = max(4, (min(columns, 120) - _LABEL - 12) // 2)
-    furthest = max(max(abs(math.log(one.speedup or 1.0)) for one in shown), math.log(1.25))
+    furthest = max(max(abs(math.log(query.speedup or 1.0)) for query in shown), math.log(1.25))
     lines: list[Line] = []
-    for place, one in enumerate(shown):
+    for place, query in enumerate(shown):
         if left_out and place == BARS_SHOWN // 2:
             lines.append([(f"… {count(left_out)} in between", "dim")])
-        speedup = one.speedup or 1.0
+        speedup = query.speedup or 1.0
         length = round(abs(math.log(speedup)) / furthest * room)
         bar = "█" * length
         left = bar.rjust(room) if speedup < 1 else " " * room
         right = bar.ljust(room) if speedup >= 1 else " " * room
-        label = clip(clean(one.label), _LABEL)
-        style = _STYLES.get(one.verdict, "dim")
+        label = clip(clean(query.label), _LABEL)
+        style = _STYLES.get(query.verdict, "dim")
         lines.append(
             [
                 (label + " " * (_LABEL - width(label) + 1), ""),
                 (left, style),
                 ("│", "dim"),
                 (right, style),
-                (f" {factor(speedup)}", style if one.verdict in _STYLES else ""),
+                (f" {factor(speedup)}", style if query.verdict in _STYLES else ""),
             ]
         )
     return lines
@@ -67,8 +67,8 @@ def timeline(
         return []
     total = sum(part.results for part in parts)
 
-    def row(name: str, marks: str, told: str, style: str = "") -> Line:
-        return [(name.ljust(9), "dim"), (marks, style), (f"  {told}", "dim")]
+    def row(name: str, marks: str, details: str, style: str = "") -> Line:
+        return [(name.ljust(9), "dim"), (marks, style), (f"  {details}", "dim")]
 
     means, worst = [part.mean_s for part in parts], [part.max_s for part in parts]
     low, high = min(means), max(worst)
@@ -78,11 +78,13 @@ def timeline(
     ]
     if firings:
         marks = _marks(
-            len(parts), total, [(one.after_query, one.outcome == "failed") for one in firings]
+            len(parts),
+            total,
+            [(firing.after_query, firing.outcome == "failed") for firing in firings],
         )
-        failed = sum(one.outcome == "failed" for one in firings)
-        told = f"{count(len(firings))} firings" + (f", {count(failed)} failed" if failed else "")
-        lines.append(row("events", marks, told, "cyan"))
+        failed = sum(firing.outcome == "failed" for firing in firings)
+        details = f"{count(len(firings))} firings" + (f", {count(failed)} failed" if failed else "")
+        lines.append(row("events", marks, details, "cyan"))
     if saved_after:
         marks = _marks(len(parts), total, [(after, False) for after in saved_after], "↑")
         lines.append(row("models", marks, f"{count(len(saved_after))} versions", "cyan"))

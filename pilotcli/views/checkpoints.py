@@ -40,11 +40,11 @@ def show_models(models: Sequence[ModelListing], folder: object, format: str) -> 
         show_json(
             [
                 {
-                    "model": one.name,
-                    "current": one.current,
-                    "versions": [version.version for version in one.versions],
+                    "model": model.name,
+                    "current": model.current,
+                    "versions": [version.version for version in model.versions],
                 }
-                for one in models
+                for model in models
             ]
         )
         return
@@ -52,7 +52,9 @@ def show_models(models: Sequence[ModelListing], folder: object, format: str) -> 
         out(f"There are no checkpoints in {clean(folder)}.")
         out("A run with events that train a model saves some: pilot run, or pilot pretrain.")
         return
-    rows = [(clean(one.name), count(len(one.versions)), *_cells(one.current)) for one in models]
+    rows = [
+        (clean(model.name), count(len(model.versions)), *_cells(model.current)) for model in models
+    ]
     columns = (Column("MODEL", least=12, flexible=True), Column("VERSIONS", right=True, drop=4))
     show_table((*columns, *_COLUMNS), rows)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -20,9 +18,9 @@ from pilotcli.analysis.wording import (
     verdict_text,
     whole_costs_s,
 )
-from pilotcli.views.console import err, out, wants_live
+from pilotcli.views.console import columns, err, out
 from pilotcli.views.layout import Column
-from pilotcli.views.tables import UNLIMITED, show_table
+from pilotcli.views.tables import show_table
 from pilotcli.views.text import clean, clip, count, duration, joined, plural
 
 __all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_more", "show_reasons"]
@@ -30,10 +28,10 @@ __all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_more",
 UNMATCHED_SHOWN = 5
 
 SORTS: Mapping[str, Callable[[QueryComparison], tuple[float, int]]] = {
-    "speedup": lambda one: (one.speedup if one.speedup is not None else 1e9, one.seq),
-    "lost": lambda one: (-one.lost_s, one.seq),
-    "time": lambda one: (-(one.a.mean_s or 0.0), one.seq),
-    "query": lambda one: (0.0, one.seq),
+    "speedup": lambda query: (query.speedup if query.speedup is not None else 1e9, query.seq),
+    "lost": lambda query: (-query.lost_s, query.seq),
+    "time": lambda query: (-(query.a.mean_s or 0.0), query.seq),
+    "query": lambda query: (0.0, query.seq),
 }
 """Other orders than the comparison's own, by name."""
 
@@ -45,8 +43,8 @@ def show_comparison(
     sort: str | None = None,
     answer_last: bool = False,
 ) -> None:
-    """Write a comparison: what came of it, then the queries, those that need a look first. With
-    `answer_last` the other way round, for whoever reads it from the end of a terminal."""
+    """Write a comparison: its result, then the queries, those that need a look first. With
+    `answer_last` the other way round, for reading it from the end of a terminal."""
     if answer_last:
         _show_listed(comparison, limit, sort)
         out()
@@ -58,19 +56,17 @@ def show_comparison(
 
 def show_headline(comparison: Comparison) -> None:
     """Write only what has to be known first, and the total."""
-    wide = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
     for line in headline(comparison):
-        out(clip(line, wide))
+        out(clip(line, columns()))
 
 
 def _show_answer(comparison: Comparison) -> None:
     show_headline(comparison)
     out()
-    wide = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
-    told = [*_facts(comparison).items(), *(("note", one) for one in comparison.warnings)]
-    for name, text in told:
+    facts = [*_facts(comparison).items(), *(("note", text) for text in comparison.warnings)]
+    for name, text in facts:
         line = f"{name:<10} {clean(text)}"
-        for part in wrap(line, wide, subsequent_indent=" " * 11, break_on_hyphens=False):
+        for part in wrap(line, columns(), subsequent_indent=" " * 11, break_on_hyphens=False):
             out(part)
 
 
@@ -92,7 +88,7 @@ def show_more(comparison: Comparison, page: Path | None) -> None:
     run = comparison.run_a.run_id
     if page is not None:
         out(f"{'page':<10} {clean(page)}")
-    slower = [one for one in comparison.queries if one.verdict == "slower"]
+    slower = [found for found in comparison.queries if found.verdict == "slower"]
     query = slower[0].seq if slower else comparison.queries[0].seq if comparison.queries else 1
     out(f"{'more':<10} pilot runs compare {run}; pilot runs diff {run} --query {query}")
 
@@ -111,10 +107,10 @@ def headline(comparison: Comparison) -> list[str]:
     for words, queries in alarms(comparison):
         mark = marks[kinds.index(words)]
         names = [
-            f"{clean(one.label)} {slowdown_text(one.speedup)}"
+            f"{clean(query.label)} {slowdown_text(query.speedup)}"
             if mark == "SLOWER"
-            else clean(one.label)
-            for one in queries[:3]
+            else clean(query.label)
+            for query in queries[:3]
         ]
         more = f" and {len(queries) - 3} more" if len(queries) > 3 else ""
         lines.append(f"{mark:<9} {words.removeprefix('slower ')}: {', '.join(names)}{more}")
@@ -139,7 +135,7 @@ def _facts(comparison: Comparison) -> dict[str, str]:
     # The table calls the two so, whatever they were called when they were asked for.
     for title, only in (("only run", comparison.only_a), ("only base", comparison.only_b)):
         if only:
-            labels = ", ".join(clean(one.label) for one in only[:UNMATCHED_SHOWN])
+            labels = ", ".join(clean(found.label) for found in only[:UNMATCHED_SHOWN])
             more = f" and {len(only) - UNMATCHED_SHOWN} more" if len(only) > UNMATCHED_SHOWN else ""
             facts[title] = f"{labels}{more}"
     return facts
@@ -147,7 +143,7 @@ def _facts(comparison: Comparison) -> dict[str, str]:
 
 def _answers(comparison: Comparison) -> str:
     counts = {
-        word: sum(one.answers == word for one in comparison.queries)
+        word: sum(found.answers == word for found in comparison.queries)
         for word in ("same", "different", "undetermined", "unknown")
     }
     words = {
@@ -163,21 +159,21 @@ def _show_parts(a: Costs, b: Costs) -> None:
     """What the time of a replay went into, in both."""
     parts = [("all of it", whole_costs_s(b) + b.collection_s, whole_costs_s(a) + a.collection_s)]
     parts.append(("  queries", b.query_s, a.query_s))
-    for name, one, other in (
+    for name, base, run in (
         ("    planning", b.planning_s, a.planning_s),
         ("    execution", b.execution_s, a.execution_s),
         ("  inference", b.inference_s, a.inference_s),
         ("  steering", b.steering_s, a.steering_s),
         ("  collection", b.collection_s, a.collection_s),
     ):
-        if one or other:
-            parts.append((name, one or 0.0, other or 0.0))
-    columns = (Column("A REPLAY"), Column("BASELINE", right=True), Column("RUN", right=True))
-    show_table(columns, [(name, duration(one), duration(other)) for name, one, other in parts])
+        if base or run:
+            parts.append((name, base or 0.0, run or 0.0))
+    titles = (Column("A REPLAY"), Column("BASELINE", right=True), Column("RUN", right=True))
+    show_table(titles, [(name, duration(base), duration(run)) for name, base, run in parts])
 
 
 def _show_queries(queries: Sequence[QueryComparison]) -> None:
-    columns = (
+    titles = (
         Column("QUERY", right=True),
         Column("LABEL", least=10, flexible=True),
         Column("VERDICT"),
@@ -191,26 +187,25 @@ def _show_queries(queries: Sequence[QueryComparison]) -> None:
     )
     rows = [
         (
-            str(one.seq),
-            one.label,
-            one.verdict + ("!" if one.certain and one.verdict == "slower" else ""),
-            factor(one.speedup),
-            interval(one.low, one.high),
-            _mean(one, "b"),
-            _mean(one, "a"),
-            one.answers,
-            {None: "", True: "another", False: "same"}[one.plan_changed],
-            one.a.error or one.b.error or "",
+            str(query.seq),
+            query.label,
+            query.verdict + ("!" if query.certain and query.verdict == "slower" else ""),
+            factor(query.speedup),
+            interval(query.low, query.high),
+            _mean(query, "b"),
+            _mean(query, "a"),
+            query.answers,
+            {None: "", True: "another", False: "same"}[query.plan_changed],
+            query.a.error or query.b.error or "",
         )
-        for one in queries
+        for query in queries
     ]
-    kept = [place for place, _ in enumerate(columns) if place < 9 or any(row[9] for row in rows)]
-    show_table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
+    shown = len(titles) if any(row[-1] for row in rows) else len(titles) - 1
+    show_table(titles[:shown], [row[:shown] for row in rows])
 
 
-def _mean(one: QueryComparison, arm: str) -> str:
-    times = one.a if arm == "a" else one.b
+def _mean(query: QueryComparison, arm: str) -> str:
+    times = query.a if arm == "a" else query.b
     if times.mean_s is None:
         return "failed"
-    told = duration(whole_s(times))
-    return f"{told} T" if times.timeouts else told
+    return duration(whole_s(times)) + (" T" if times.timeouts else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -15,7 +16,9 @@ from pilotcli.common.redaction import redacted
 from pilotcli.views.text import Line, clean, line_text
 
 __all__ = [
+    "UNLIMITED",
     "Writer",
+    "columns",
     "defect",
     "err",
     "error",
@@ -27,6 +30,9 @@ __all__ = [
     "wants_live",
 ]
 
+UNLIMITED = 10_000
+"""Columns of a line that nothing limits."""
+
 # Each stands for one column, so that a layout holds in either spelling.
 _PLAIN_SPELLING = str.maketrans("…→·µ✗│━─↑↓▶–├└▁▂▃▄▅▆▇█", "~>-ux|#-^v>-|`.,:;+*%#")  # noqa: RUF001
 _GLYPHS = "".join(map(chr, _PLAIN_SPELLING))
@@ -36,8 +42,8 @@ class Writer:
     """Writes text to a stream and flushes it, from any thread.
 
     Never raises. Once the stream takes nothing any more, `closed` is True and nothing is written:
-    a run goes on when nobody looks. A reader that has gone is no news; any other reason (a full
-    disk) is told once on standard error. What the stream's encoding lacks is spelled plainly.
+    a run goes on without a reader. A closed pipe is not reported; any other reason (a full
+    disk) is reported once on standard error. What the stream's encoding lacks is spelled plainly.
     """
 
     def __init__(self, stream: IO[str] | None) -> None:
@@ -100,7 +106,7 @@ def err(text: str = "") -> None:
 
 
 def error(exc: PilotError) -> None:
-    """Tell the user what went wrong and what to do next, on standard error."""
+    """Write what went wrong and what to do next to standard error."""
     red, dim, end = ("\x1b[1;31m", "\x1b[2m", "\x1b[0m")
     if not wants_color(sys.stderr):
         red = dim = end = ""
@@ -115,7 +121,7 @@ def error(exc: PilotError) -> None:
 
 
 def defect(exc: Exception) -> None:
-    """Tell the user that pilot itself is broken, on standard error."""
+    """Write to standard error that pilot itself is broken."""
     err(clean(redacted(f"pilot: a defect of pilot itself: {type(exc).__name__}: {exc}")))
     err("  Run it again with --debug for the traceback, and please report it.")
 
@@ -151,6 +157,11 @@ def wants_live(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError, OSError):
         return False
+
+
+def columns(elsewhere: int = UNLIMITED) -> int:
+    """How wide a line of standard output may be: as the terminal, or `elsewhere`."""
+    return shutil.get_terminal_size().columns if wants_live(sys.stdout) else elsewhere
 
 
 def _indented(line: str) -> str:

@@ -19,29 +19,29 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
     """Each check as it is made, then what the database can do; all checks come back."""
     if format == "json":
         seen = list(found)
-        checks = [one for one in seen if isinstance(one, Check)]
-        able = [one for one in seen if isinstance(one, Capability)]
+        checks = [item for item in seen if isinstance(item, Check)]
+        able = [item for item in seen if isinstance(item, Capability)]
         show_json({"checks": checks, "capabilities": able})
         return checks
     checks = []
     capabilities = 0
-    for one in found:
-        if isinstance(one, Check):
-            checks.append(one)
-            _told(f"{one.state:<8} {one.what:<9} ", one.found, one.remedy)
+    for item in found:
+        if isinstance(item, Check):
+            checks.append(item)
+            _show(f"{item.state:<8} {item.what:<9} ", item.found, item.remedy)
             continue
         if not capabilities:
             out()
             out("What a driver can do with this database:")
         capabilities += 1
-        _told(f"{one.state:<8} {one.what:<23}", one.how, one.remedy)
+        _show(f"{item.state:<8} {item.what:<23}", item.how, item.remedy)
     out()
-    counts = ((sum(one.state == kind for one in checks), kind) for kind in ("problem", "warning"))
+    counts = ((sum(item.state == kind for item in checks), kind) for kind in ("problem", "warning"))
     out(", ".join(plural(count, kind) for count, kind in counts if count) or "All is well.")
     return checks
 
 
-def _told(head: str, found: str, remedy: str) -> None:
+def _show(head: str, found: str, remedy: str) -> None:
     first, *more = clean_lines(found)
     out(f"{head}{first}".rstrip())
     for line in itertools.chain(more, clean_lines(remedy) if remedy else ()):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 from pilotcli.checks.dry_run import EventListing, Examination
 from pilotcli.events.schedule import firings_in
-from pilotcli.views.console import out, wants_live
-from pilotcli.views.layout import Column, table
-from pilotcli.views.text import clean, count, line_text, plural
+from pilotcli.views.console import out
+from pilotcli.views.layout import Column
+from pilotcli.views.tables import show_json, show_table
+from pilotcli.views.text import clean, count, plural
 
 __all__ = ["show_dry_run", "show_events", "show_plan"]
 
 FIRINGS_SHOWN = 8
 """Queries after which an event fires that a table names before it only counts them."""
-UNLIMITED = 10_000
 
 _REASONS = {
     "pretraining": "before the run",
@@ -30,25 +27,25 @@ _REASONS = {
 def show_events(events: Sequence[EventListing], format: str) -> None:
     """The config's events, one a line."""
     if format == "json":
-        _json(
+        show_json(
             [
                 {
-                    "name": one.name,
-                    "kind": one.kind.value if one.kind is not None else None,
-                    "fires": one.fires,
-                    "model": one.model,
-                    "class": one.class_path,
-                    "file": one.file,
-                    "enabled": one.enabled,
+                    "name": event.name,
+                    "kind": event.kind.value if event.kind is not None else None,
+                    "fires": event.fires,
+                    "model": event.model,
+                    "class": event.class_path,
+                    "file": event.file,
+                    "enabled": event.enabled,
                 }
-                for one in events
+                for event in events
             ]
         )
         return
     if not events:
         out("The config has no events. Begin with: pilot init")
         return
-    _table(
+    show_table(
         (
             Column("EVENT", least=12, flexible=True),
             Column("KIND"),
@@ -59,14 +56,14 @@ def show_events(events: Sequence[EventListing], format: str) -> None:
         ),
         [
             (
-                one.name,
-                one.kind.value if one.kind is not None else "?",
-                one.fires,
-                one.model or "",
-                one.class_path,
-                one.file or "",
+                event.name,
+                event.kind.value if event.kind is not None else "?",
+                event.fires,
+                event.model or "",
+                event.class_path,
+                event.file or "",
             )
-            for one in events
+            for event in events
         ],
     )
 
@@ -100,7 +97,7 @@ def show_plan(plan: Examination, format: str) -> None:
         Column("TIMES", right=True),
         Column("WHEN", least=30, flexible=True),
     )
-    _table(columns, rows)
+    show_table(columns, rows)
 
 
 def show_dry_run(plan: Examination) -> None:
@@ -123,14 +120,3 @@ def _workload(plan: Examination) -> str:
     repeat = plan.config.run.repeat
     text = f"{clean(plan.workload)}, {plural(plan.queries, 'query', 'queries')}"
     return text if repeat == 1 else f"{text}, {count(repeat)} times"
-
-
-def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    limit = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
-    cells = [[(clean(cell), "") for cell in row] for row in rows]
-    for line in table(columns, cells, limit):
-        out(line_text(line).rstrip())
-
-
-def _json(value: Any) -> None:
-    out(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""One frame of the live view, as lines: never wider or taller than it is told.
+"""One frame of the live view, as lines that fit the given columns and rows.
 
 Lines keep their places from frame to frame, so that nothing jumps; where the terminal is too low,
 first the tables lose rows and then the least important lines go.
@@ -56,11 +56,8 @@ def frame(state: RunState, columns: int, rows: int) -> list[Line]:
     columns = max(1, min(columns, WIDEST))
     rows = max(1, rows)
     head = _kept(_head(state, columns), rows)
-    tables = [
-        _event_rows(state, columns),
-        _model_rows(state, columns),
-    ]
-    lines = [*head, *_tables([one for one in tables if one], rows - len(head))]
+    sections = [lines for lines in (_events(state, columns), _models(state, columns)) if lines]
+    lines = [*head, *_fit(sections, rows - len(head))]
     return [clip_line(line, columns) for line in lines[:rows]]
 
 
@@ -114,8 +111,8 @@ def _title(state: RunState) -> Line:
             parts.append(plural(run.workers, "worker"))
         if run.against is not None:
             parts.append(f"against {clean(run.against)}")
-    told = joined(parts, " · ")
-    return [(workload, "bold"), (f" · {told}" if told else "", "dim")]
+    details = joined(parts, " · ")
+    return [(workload, "bold"), (f" · {details}" if details else "", "dim")]
 
 
 def _progress(state: RunState, total: int | None, columns: int) -> Line:
@@ -123,8 +120,8 @@ def _progress(state: RunState, total: int | None, columns: int) -> Line:
         return [(plural(state.done, "query", "queries"), "bold")]
     share = min(1.0, state.done / total) if total > 0 else 0.0
     of = count(total)
-    told = f"  {count(state.done).rjust(len(of))}/{of} {int(share * 100):3d} %"
-    return [*bar(share, max(0, columns - width(told))), (told, "")]
+    numbers = f"  {count(state.done).rjust(len(of))}/{of} {int(share * 100):3d} %"
+    return [*bar(share, max(0, columns - width(numbers))), (numbers, "")]
 
 
 def _speed(state: RunState, total: int | None, now: float) -> Line:
@@ -142,7 +139,7 @@ def _speed(state: RunState, total: int | None, now: float) -> Line:
 
 
 def _current(state: RunState, now: float) -> Line:
-    """What is going on: an event, queries, or what the start waits for."""
+    """What runs now: an event, queries, or what the start waits for."""
     for event in state.events.values():
         if event.running_since is not None:
             spent = duration(now - event.running_since)
@@ -170,8 +167,8 @@ def _compared(state: RunState) -> list[Line]:
     style = "bold red" if found.different else "bold"
     lines: list[Line] = [[("speed-up ", "dim"), (compared_text(found), style)]]
     if found.worst is not None and found.worst_speedup is not None and found.worst_speedup < 1:
-        told = f"{clean(found.worst)}  {factor(found.worst_speedup)}"
-        lines.append([("worst    ", "dim"), (told, "yellow")])
+        worst = f"{clean(found.worst)}  {factor(found.worst_speedup)}"
+        lines.append([("worst    ", "dim"), (worst, "yellow")])
     return lines
 
 
@@ -207,15 +204,15 @@ def _pretraining(state: RunState, now: float) -> list[Line]:
         if event is None or event.running_since is None:
             continue
         if row.training_since is not None:
-            told = f"{clean(row.model)} on {plural(row.total_rows, 'row')}"
+            training = f"{clean(row.model)} on {plural(row.total_rows, 'row')}"
             spent = duration(now - row.training_since)
-            lines.append([("training ", "dim"), (told, "cyan"), (f"  {spent}", "dim")])
+            lines.append([("training ", "dim"), (training, "cyan"), (f"  {spent}", "dim")])
         else:
             lines.append([("collected ", "dim"), (collected_text(row), "cyan")])
     return lines
 
 
-def _event_rows(state: RunState, columns: int) -> list[Line]:
+def _events(state: RunState, columns: int) -> list[Line]:
     now = state.clock()
     rows = [_event_cells(row, now) for row in state.events.values()]
     return table(_EVENT_COLUMNS, rows, columns) if rows else []
@@ -235,7 +232,7 @@ def _event_cells(row: EventRow, now: float) -> list[tuple[str, str]]:
     ]
 
 
-def _model_rows(state: RunState, columns: int) -> list[Line]:
+def _models(state: RunState, columns: int) -> list[Line]:
     now = state.wall()
     rows = [_model_cells(row, now) for row in state.models.values()]
     return table(_MODEL_COLUMNS, rows, columns) if rows else []
@@ -252,15 +249,15 @@ def _model_cells(row: ModelRow, now: float) -> list[tuple[str, str]]:
     ]
 
 
-def _tables(tables: Sequence[list[Line]], rows: int) -> list[Line]:
+def _fit(sections: Sequence[list[Line]], rows: int) -> list[Line]:
     """The tables below each other in at most `rows` lines; each begins with its header."""
     lines: list[Line] = []
-    for place, one in enumerate(tables):
-        later = sum(len(other) + 1 for other in tables[place + 1 :])
+    for place, section in enumerate(sections):
+        later = sum(len(other) + 1 for other in sections[place + 1 :])
         left = rows - len(lines)
         # Each may have what the others do not need, and at least its share.
-        allowed = max(left - later, left // (len(tables) - place))
-        lines += _cut(one, allowed)
+        allowed = max(left - later, left // (len(sections) - place))
+        lines += _cut(section, allowed)
     return lines
 
 

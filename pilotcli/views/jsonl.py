@@ -9,11 +9,11 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, TextIO
 
 from pilotcli.common.records import Query
 from pilotcli.common.signals import SIGNAL_VERSION, QueryStarted, Signal
+from pilotcli.views.base import View
 from pilotcli.views.console import Writer
 
 __all__ = ["JsonlView", "field_names", "signal_name"]
@@ -23,9 +23,9 @@ _LEFT_OUT: dict[type, set[str]] = {Query: {"sql", "copy"}}
 inline data of a COPY is a place in a file of pilot's own."""
 
 
-class JsonlView:
+class JsonlView(View):
     """Writes each signal as a line of JSON, in ASCII. `verbose` adds each statement's text
-    (`sql`) to `query_started`. Safe for use by several threads."""
+    (`sql`) to `query_started`. Each line is flushed at once."""
 
     def __init__(
         self,
@@ -53,20 +53,6 @@ class JsonlView:
             text = _encode(_mended(record))
         self._writer.write(f"{text}\n")
 
-    def __enter__(self) -> JsonlView:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Do nothing: each line is written and flushed at once."""
-
 
 _signal_names: dict[type, str] = {}
 _field_names: dict[type, tuple[str, ...]] = {}
@@ -86,7 +72,7 @@ def field_names(cls: type) -> tuple[str, ...]:
     names = _field_names.get(cls)
     if names is None:
         left_out = _LEFT_OUT.get(cls, set())
-        known = getattr(cls, "_fields", None) or [one.name for one in dataclasses.fields(cls)]
+        known = getattr(cls, "_fields", None) or [field.name for field in dataclasses.fields(cls)]
         names = tuple(name for name in known if name not in left_out)
         _field_names[cls] = names
     return names
@@ -99,7 +85,7 @@ def _fields(record: Any) -> dict[str, Any]:
 def _spelt(value: Any) -> Any:
     """Named tuples as objects; the encoder, which never asks about a tuple, would write lists."""
     if isinstance(value, tuple):
-        return _fields(value) if hasattr(value, "_fields") else [_spelt(one) for one in value]
+        return _fields(value) if hasattr(value, "_fields") else [_spelt(item) for item in value]
     return value
 
 
@@ -127,7 +113,7 @@ def _mended(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _mended(one) for key, one in value.items()}
+        return {str(key): _mended(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_mended(one) for one in value]
+        return [_mended(item) for item in value]
     return _mended(_plain(value))

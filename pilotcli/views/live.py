@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 from pilotcli.common.signals import (
@@ -20,6 +19,7 @@ from pilotcli.common.signals import (
     Notice,
     QueryFinished,
 )
+from pilotcli.views.base import View
 from pilotcli.views.console import Writer, styled, wants_color
 from pilotcli.views.frame import frame
 from pilotcli.views.messages import (
@@ -43,10 +43,10 @@ log = logging.getLogger(__name__)
 FAILURES_SHOWN = 5
 NOTICES_SHOWN = 50
 WAITING_LINES = 10_000
-"""Lines waiting to be printed above; whoever adds more waits for the terminal, as with `print`."""
+"""Lines that wait to be printed above; adding more waits for the terminal, as `print` does."""
 
 
-class LiveView:
+class LiveView(View):
     """Shows a run in a terminal, refreshed by a thread of its own.
 
     A signal touches counters only (about a microsecond for a query), or leaves a line to be
@@ -81,22 +81,22 @@ class LiveView:
         self._interval_s = 1 / refresh_hz
         self._with_thread = thread
         self._thread: threading.Thread | None = None
-        self._tell: dict[type, Callable[[Any], None]] = {
+        self._handlers: dict[type, Callable[[Any], None]] = {
             QueryFinished: self._query_finished,
             EventTriggered: self._event_triggered,
             DriverOutput: self._driver_output,
             Notice: self._notice,
         }
         if verbose:
-            self._tell[ModelSaved] = self._model_saved
+            self._handlers[ModelSaved] = self._model_saved
 
     def __call__(self, signal: object) -> None:
         """Take a signal; called from any thread."""
         with self.state.lock:
             self.state.apply(signal)
-            tell = self._tell.get(type(signal))
-            if tell is not None:
-                tell(signal)
+            handler = self._handlers.get(type(signal))
+            if handler is not None:
+                handler(signal)
         if len(self._above) > WAITING_LINES:
             self.refresh()
 
@@ -106,14 +106,6 @@ class LiveView:
             self._thread = threading.Thread(target=self._run, name="pilot-live", daemon=True)
             self._thread.start()
         return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Put the summary in the place of the block. Further calls do nothing.
@@ -220,8 +212,8 @@ class LiveView:
             run_id = self.state.run.run_id if self.state.run is not None else ""
             where = f"pilot runs show {run_id}" + (" --failed" if kind == 0 else "")
             what = "queries" if kind == 0 else "events"
-            told = f"  further failures of {what} are in the journal: {where}"
-            self._above.append([(told, "dim")])
+            hint = f"  further failures of {what} are in the journal: {where}"
+            self._above.append([(hint, "dim")])
 
     def _driver_output(self, signal: DriverOutput) -> None:
         self._above.append(lambda: [("│ ", "dim"), (output_text(signal), "")])

@@ -19,5 +19,5 @@ class LogLines(logging.Handler):
         try:
             for line in redacted(self.format(record)).splitlines():
                 err(clean(line))
-        except Exception:  # noqa: BLE001 - told by logging in its own way
+        except Exception:  # noqa: BLE001 - logging reports it
             self.handleError(record)

@@ -1,4 +1,4 @@
-"""One line for one thing that happened: what the live view prints above itself and the log says."""
+"""One line for each thing that happens, for the live view and for the log."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def model_saved(row: ModelRow, after_query: int) -> str:
     by = f" by {clean(row.event)}" if row.event else ""
     after = f" after query {count(after_query)}" if after_query else ""
     facts = [size(row.size_bytes) if row.size_bytes is not None else "", metric_text(row)]
-    told = joined(facts)
-    return f"model {clean(row.name)}{version} saved{by}{after}{': ' + told if told else ''}"
+    details = joined(facts)
+    return f"model {clean(row.name)}{version} saved{by}{after}{': ' + details if details else ''}"
 
 
 def metric_text(row: ModelRow) -> str:
@@ -125,7 +125,7 @@ def _first_line(text: str | None) -> str:
 
 
 def compared_text(signal: ComparedSoFar) -> str:
-    """What a paired run has come to so far."""
+    """The comparison of a paired run so far."""
     if signal.speedup is None:
         return "nothing to compare yet"
     counts = joined(
@@ -142,5 +142,5 @@ def compared_text(signal: ComparedSoFar) -> str:
         ]
     )
     around = interval(signal.low, signal.high)
-    told = factor(signal.speedup) + (f" ({around})" if around else "")
-    return joined([told, counts], ": ")
+    speedup = factor(signal.speedup) + (f" ({around})" if around else "")
+    return joined([speedup, counts], ": ")

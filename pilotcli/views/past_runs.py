@@ -41,14 +41,14 @@ FAILURES_SHOWN = 3
 MODELS_SHOWN = 10
 """Saved versions that are shown, the newest."""
 UPDATES_SHOWN = 12
-"""Updates of models of which is shown what changed behind them, the last ones."""
+"""The last updates of models whose effects are shown."""
 FAILED_SHOWN = 1000
 """Failed queries that a table shows at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """Everything that `pilot runs show` tells about one run."""
+    """Everything that `pilot runs show` shows of one run."""
 
     run: RunRecord
     statistics: RunStatistics
@@ -64,7 +64,7 @@ class RunDetails:
     """How many rounds the workload was replayed, the last one perhaps not to its end."""
     timeline: Sequence[TimelinePart] = ()
     updates: Sequence[UpdateEffect] = ()
-    """What changed behind each update of a model."""
+    """The effect of each update of a model."""
     comparison: Comparison | None = None
     """The driver's run of a pair against its baseline."""
 
@@ -103,8 +103,8 @@ def show_run(details: RunDetails, format: str) -> None:
     }
     for name, value in facts.items():
         out(f"{name:<9} {clean(value)}")
-    for told in run.summary.get("rollbacks", ()):
-        out(f"{'undone':<9} {clean(told)}")
+    for rollback in run.summary.get("rollbacks", ()):
+        out(f"{'undone':<9} {clean(rollback)}")
     _show_timeline(details)
     _show_comparison(details.comparison)
     _show_events(details.events)
@@ -126,8 +126,8 @@ def _rest(details: RunDetails) -> dict[str, object]:
 
 
 def _show_timeline(details: RunDetails) -> None:
-    firings = [one for one in details.firings if one.reason == "interval"]
-    saved = [one.query_seq for one in details.models if one.query_seq]
+    firings = [firing for firing in details.firings if firing.reason == "interval"]
+    saved = [model.query_seq for model in details.models if model.query_seq]
     lines = timeline(details.timeline, firings, saved)
     if lines:
         out()
@@ -149,11 +149,11 @@ def _show_comparison(comparison: Comparison | None) -> None:
 
 
 def _show_updates(updates: Sequence[UpdateEffect]) -> None:
-    """What changed behind the updates; of many, the last ones."""
-    if not any(one.queries for one in updates):
+    """The effects of the updates; of many, the last ones."""
+    if not any(update.queries for update in updates):
         return
     out()
-    out("behind each update, against the same queries before it")
+    out("after each update, compared with the same queries before it")
     left_out = len(updates) - UPDATES_SHOWN
     if left_out > 0:
         out(f"{plural(left_out, 'earlier update')} left out; --format json has them all")
@@ -168,15 +168,15 @@ def _show_updates(updates: Sequence[UpdateEffect]) -> None:
     )
     rows = [
         (
-            one.event,
-            count(one.after_query),
-            ", ".join(one.versions),
-            count(one.queries),
-            factor(one.speedup),
-            interval(one.low, one.high),
-            one.verdict,
+            update.event,
+            count(update.after_query),
+            ", ".join(update.versions),
+            count(update.queries),
+            factor(update.speedup),
+            interval(update.low, update.high),
+            update.verdict,
         )
-        for one in updates[-UPDATES_SHOWN:]
+        for update in updates[-UPDATES_SHOWN:]
     ]
     show_table(columns, rows)
 
@@ -195,24 +195,24 @@ def _show_events(events: Sequence[EventTotals]) -> None:
     )
     rows = [
         (
-            one.event,
-            one.kind.value,
-            count(one.fired),
-            count(one.failed),
-            f"query {count(one.last_after)}",
-            duration(one.duration_s),
+            event.event,
+            event.kind.value,
+            count(event.fired),
+            count(event.failed),
+            f"query {count(event.last_after)}",
+            duration(event.duration_s),
         )
-        for one in events
+        for event in events
     ]
     show_table(columns, rows)
-    for one in events:
-        for firing in one.failures:
-            out(f"{clean(one.event)} failed after query {count(firing.after_query)}:")
+    for event in events:
+        for firing in event.failures:
+            out(f"{clean(event.event)} failed after query {count(firing.after_query)}:")
             for line in (firing.traceback or firing.error or "").splitlines():
                 out(f"  {' ' * (len(line) - len(line.lstrip()))}{clean(line.strip())}")
-        if one.failed > len(one.failures):
-            more = plural(one.failed - len(one.failures), "further failure")
-            out(f"{clean(one.event)}: {more}; --format json has them all")
+        if event.failed > len(event.failures):
+            more = plural(event.failed - len(event.failures), "further failure")
+            out(f"{clean(event.event)}: {more}; --format json has them all")
 
 
 def _show_models(models: Sequence[ModelVersion]) -> None:
@@ -223,8 +223,8 @@ def _show_models(models: Sequence[ModelVersion]) -> None:
         out(f"saved {plural(len(left_out), 'earlier version')}: pilot models list")
     for version in models[len(left_out) :]:
         metrics = joined([f"{name} {value:.4g}" for name, value in version.metrics.items()])
-        told = joined([size(version.size_bytes), f"by {version.event}", metrics])
-        out(f"saved {clean(version.model)} version {version.version}: {clean(told)}")
+        details = joined([size(version.size_bytes), f"by {version.event}", metrics])
+        out(f"saved {clean(version.model)} version {version.version}: {clean(details)}")
 
 
 def _show_results(details: RunDetails) -> None:

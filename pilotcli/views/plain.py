@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from types import TracebackType
 from typing import Any, TextIO
 
 from pilotcli.common.signals import (
@@ -25,6 +24,7 @@ from pilotcli.common.signals import (
     TrainingFinished,
     TrainingStarted,
 )
+from pilotcli.views.base import View
 from pilotcli.views.console import Writer
 from pilotcli.views.messages import (
     collected_text,
@@ -49,14 +49,14 @@ PROGRESS_EVERY_S = 10.0
 PROGRESS_SHARE = 0.1
 
 
-class PlainView:
+class PlainView(View):
     """Writes a run as lines, few enough for a log of 10,000 queries.
 
     Progress comes when 10 s have passed and another tenth of the workload is done; where the
     total is not known, when another tenth of the time so far has passed. Of each event the first
-    firing is told, of each model the first 20 saves, of queries and of each event the first 20
-    failures, and the first 50 notices; progress and summary count queries, firings and failures
-    all the same. `verbose` tells every query, firing, save and notice;
+    firing is shown, of each model the first 20 saves, of queries and of each event the first 20
+    failures, and the first 50 notices; progress and summary count all queries, firings and
+    failures. `verbose` shows every query, firing, save and notice;
     `quiet` only failures, warnings, what drivers write to standard error, and one last line.
     """
 
@@ -81,14 +81,14 @@ class PlainView:
         self._next_rows_s = 0.0
         self._closed = False
         self._closing = threading.Lock()
-        self._tell: dict[type, Callable[[Any], None]] = {
+        self._handlers: dict[type, Callable[[Any], None]] = {
             QueryFinished: self._query_finished,
             EventTriggered: self._event_triggered,
             DriverOutput: self._driver_output,
             Notice: self._notice,
         }
         if not quiet:
-            self._tell |= {
+            self._handlers |= {
                 RunStarted: self._run_started,
                 StepStarted: self._step_started,
                 DatabaseReady: self._database_ready,
@@ -107,20 +107,9 @@ class PlainView:
         """Take a signal; called from any thread."""
         with self.state.lock:
             self.state.apply(signal)
-            tell = self._tell.get(type(signal))
-            if tell is not None:
-                tell(signal)
-
-    def __enter__(self) -> PlainView:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            handler = self._handlers.get(type(signal))
+            if handler is not None:
+                handler(signal)
 
     def close(self) -> None:
         """Write the summary. Further calls do nothing."""
@@ -153,9 +142,9 @@ class PlainView:
         workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
         done = f"{self.state.done} of them done" if signal.resumed and signal.workload else ""
         against = f"in turns with {clean(signal.against)}" if signal.against else ""
-        told = joined([clean(signal.workload), total, done, workers, against])
+        details = joined([clean(signal.workload), total, done, workers, against])
         again = " goes on" if signal.resumed else ""
-        self._say(f"run {signal.run_id}{again}: {told}")
+        self._say(f"run {signal.run_id}{again}: {details}")
         for event in signal.events:
             self._say(f"event {clean(event.name)}: {clean(event.fires)}")
         self._next_done = self._step()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
 from itertools import zip_longest
 
 from pilotcli.analysis.plan_pair import PlanPair, PlanSide
 from pilotcli.analysis.plans import PlanNode
-from pilotcli.views.console import out, out_styled, wants_live
+from pilotcli.views.console import columns, out, out_styled
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import Line, clean, clip_line, duration, line_text, plural, width
 
@@ -34,35 +32,34 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
     if json:
         show_json(pair.as_json())
         return
-    live = wants_live(sys.stdout)
-    wide = shutil.get_terminal_size().columns if live else IN_A_PIPE
+    wide = columns(IN_A_PIPE)
     place = f"  {clean(pair.file)}:{pair.line}" if pair.file else ""
     out(f"{clean(pair.label)}{place}")
     for text in pair.sql.strip().splitlines():
         out(f"    {clean(text)}")
     out()
-    sides = [_side(pair.b), _side(pair.a)]
+    shown = [_side(pair.b), _side(pair.a)]
     half = (wide - 3) // 2
     if half >= LEAST_COLUMN:
         empty: Line = [("", "")]
-        for one, other in zip_longest(*sides, fillvalue=empty):
-            left = clip_line(one, half)
+        for baseline, run in zip_longest(*shown, fillvalue=empty):
+            left = clip_line(baseline, half)
             gap = " " * (half - width(line_text(left)))
-            out_styled([*left, (f"{gap} │ ", "dim"), *clip_line(other, half)])
+            out_styled([*left, (f"{gap} │ ", "dim"), *clip_line(run, half)])
     else:
-        for side in sides:
-            for line in side:
+        for lines in shown:
+            for line in lines:
                 out_styled(clip_line(line, wide))
             out()
-    for told in (pair.b, pair.a):
-        if told.mean_s is None and told.error is not None:
+    for side in (pair.b, pair.a):
+        if side.mean_s is None and side.error is not None:
             out()
-            out(f"run {told.run_id} failed: {clean(told.error)}")
-        if told.replanned:
+            out(f"run {side.run_id} failed: {clean(side.error)}")
+        if side.replanned:
             out()
             out(
-                f"run {told.run_id}: the planner's rows alone, since the query was planned "
-                "otherwise behind the last round"
+                f"run {side.run_id}: only the planner's rows, because the query got another plan "
+                "after the last round"
             )
     if pair.changes:
         out()
@@ -85,7 +82,7 @@ def _side(side: PlanSide) -> list[Line]:
     lines: list[Line] = [
         [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
     ]
-    lines += [[(f"pushed: {clean(one)}", "cyan")] for one in steering]
+    lines += [[(f"pushed: {clean(push)}", "cyan")] for push in steering]
     lines.append([("", "")])
     if side.tree is None and side.mean_s is None and side.error is not None:
         lines.append([("no plan: it failed", "red")])

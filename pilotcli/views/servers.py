@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from pilotcli.databases.embedded import ServerStatus, Stopped
 from pilotcli.views.console import out
+from pilotcli.views.tables import show_json
 
 __all__ = ["show_deleted", "show_statuses", "show_stopped"]
 
@@ -16,19 +15,19 @@ __all__ = ["show_deleted", "show_statuses", "show_stopped"]
 def show_statuses(statuses: Sequence[ServerStatus], format: str) -> None:
     """The embedded servers, for people or as JSON."""
     if format == "json":
-        out(json.dumps([asdict(one) for one in statuses], default=str, indent=2))
+        show_json(statuses)
         return
     if not statuses:
         out("There is no embedded server here yet. Create and start one with: pilot db start")
         return
-    for one in statuses:
-        state = f"running, process {one.pid}" if one.running else "stopped"
-        out(f"PostgreSQL {one.version}  {state}")
-        out(f"  data    {one.data_dir} ({one.size_bytes / 1e6:.0f} MB)")
-        out(f"  log     {one.log_file}")
-        if one.socket_dir is not None:
-            out(f"  socket  {one.socket_dir}")
-        out(f"  used by {_users(one)}")
+    for server in statuses:
+        state = f"running, process {server.pid}" if server.running else "stopped"
+        out(f"PostgreSQL {server.version}  {state}")
+        out(f"  data    {server.data_dir} ({server.size_bytes / 1e6:.0f} MB)")
+        out(f"  log     {server.log_file}")
+        if server.socket_dir is not None:
+            out(f"  socket  {server.socket_dir}")
+        out(f"  used by {_users(server)}")
 
 
 def _users(status: ServerStatus) -> str:
@@ -40,17 +39,17 @@ def _users(status: ServerStatus) -> str:
 
 def show_stopped(outcomes: Sequence[Stopped]) -> None:
     """What `pilot db stop` did to each server."""
-    if not any(one.was_running for one in outcomes):
+    if not any(server.was_running for server in outcomes):
         out("No embedded server is running.")
-    for one in outcomes:
-        if not one.was_running:
+    for server in outcomes:
+        if not server.was_running:
             continue
-        if one.stopped:
-            out(f"PostgreSQL {one.version} stopped.")
+        if server.stopped:
+            out(f"PostgreSQL {server.version} stopped.")
         else:
-            users = ", ".join(map(str, one.users)) or "unknown"
+            users = ", ".join(map(str, server.users)) or "unknown"
             out(
-                f"PostgreSQL {one.version} is in use (process {users}); it stops when the last "
+                f"PostgreSQL {server.version} is in use (process {users}); it stops when the last "
                 "of them has ended."
             )
 

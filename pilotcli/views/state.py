@@ -1,4 +1,4 @@
-"""What a view knows of a run: every signal folded into counters and rows.
+"""What a view knows of a run: counters and rows, updated by each signal.
 
 `apply` is on the path of every query (two calls each), so queries only touch counters here;
 words are made of them when a frame or a line is due.
@@ -121,7 +121,7 @@ class RunState:
         self.run: RunStarted | None = None
         self.finished: RunFinished | None = None
         self.compared: ComparedSoFar | None = None
-        """What a paired run has come to so far."""
+        """The comparison of a paired run so far."""
         self.database: str | None = None
         self.step: tuple[str, float] | None = None
         self.started: float | None = None

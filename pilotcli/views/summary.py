@@ -41,8 +41,8 @@ def summary(state: RunState, columns: int | None = None) -> list[Line]:
     lines += _section("events", (_event(row) for row in state.events.values()))
     lines += _section("models", (_model(row) for row in state.models.values()))
     if state.finished is not None:
-        told = ([(clean(one), "yellow")] for one in state.finished.rollbacks)
-        lines += _section("undone", told)
+        rollbacks = ([(clean(rollback), "yellow")] for rollback in state.finished.rollbacks)
+        lines += _section("undone", rollbacks)
     lines += _section("slowest", _slowest(state))
     if columns is not None:
         lines = [clip_line(line, columns) for line in lines]
@@ -55,8 +55,8 @@ def one_line(state: RunState) -> str:
         return ""
     verdict, counts = _verdict(state)
     reasons = state.finished.reasons if state.finished is not None else ()
-    told = joined([line_text(verdict), line_text(counts)], ": ")
-    return joined([told, *map(clean, reasons)], "; ")
+    counted = joined([line_text(verdict), line_text(counts)], ": ")
+    return joined([counted, *map(clean, reasons)], "; ")
 
 
 def _verdict(state: RunState) -> tuple[Line, Line]:
@@ -83,10 +83,10 @@ def _verdict(state: RunState) -> tuple[Line, Line]:
         return [*line, (f" in {duration(elapsed_s)}", "")], []
     of = f" of {count(total)}" if total is not None and total != queries else ""
     noun = "query" if (total or queries) == 1 else "queries"
-    told = f": {count(queries)}{of} {noun} in {duration(elapsed_s)}"
+    queries_text = f": {count(queries)}{of} {noun} in {duration(elapsed_s)}"
     if elapsed_s > 0 and queries:
-        told += f" ({rate(queries / elapsed_s)}/s)"
-    line.append((told, ""))
+        queries_text += f" ({rate(queries / elapsed_s)}/s)"
+    line.append((queries_text, ""))
     counts: Line = [(f"{count(ok)} ok", "")]
     for number_of, word, style in (
         (errors, "failed", "red"),
@@ -103,22 +103,22 @@ def _latency(state: RunState) -> list[Line]:
     if not found.total:
         return []
     p50, p95, p99 = found.percentiles(0.5, 0.95, 0.99)
-    told = "   ".join(
+    latencies = "   ".join(
         f"{name} {duration(value)}"
         for name, value in (("p50", p50), ("p95", p95), ("p99", p99), ("max", found.highest_s))
     )
-    return [[("latency   ", "dim"), (told, "")]]
+    return [[("latency   ", "dim"), (latencies, "")]]
 
 
 def _steering(finished: RunFinished | None) -> list[Line]:
     if finished is None or not (finished.steered or finished.native):
         return []
-    told: Line = [("steering  ", "dim"), (f"{plural(finished.steered, 'query', 'queries')}", "")]
+    line: Line = [("steering  ", "dim"), (f"{plural(finished.steered, 'query', 'queries')}", "")]
     if finished.ignored:
-        told.append((f", {plural(finished.ignored, 'push', 'pushes')} not applied", "yellow"))
+        line.append((f", {plural(finished.ignored, 'push', 'pushes')} not applied", "yellow"))
     if finished.native:
-        told.append((f", {count(finished.native)} more ran unsteered", "yellow"))
-    return [told]
+        line.append((f", {count(finished.native)} more ran unsteered", "yellow"))
+    return [line]
 
 
 def _section(title: str, entries: Iterator[Line]) -> list[Line]:

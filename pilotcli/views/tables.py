@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -13,20 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.records import QueryResult
-from pilotcli.views.console import out, wants_live
+from pilotcli.views import console
+from pilotcli.views.console import out
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import MISSING, clean, line_text
 
 __all__ = ["as_json", "show_json", "show_table", "when"]
 
-UNLIMITED = 10_000
-
 
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Write a table, one line a row. On a terminal it never wraps."""
-    limit = shutil.get_terminal_size().columns if wants_live(sys.stdout) else UNLIMITED
     cells = [[(clean(cell), "") for cell in row] for row in rows]
-    for line in table(columns, cells, limit):
+    for line in table(columns, cells, console.columns()):
         out(line_text(line).rstrip())
 
 
@@ -42,9 +38,9 @@ def as_json(value: Any) -> Any:
     if isinstance(value, QueryResult):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {str(key): as_json(one) for key, one in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [as_json(one) for one in value]
+        return [as_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

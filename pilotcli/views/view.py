@@ -1,4 +1,4 @@
-"""The view of a run, and which one a stream gets."""
+"""Chooses the view of a run."""
 
 from __future__ import annotations
 
@@ -6,38 +6,17 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Literal, Protocol, TextIO
+from typing import Literal, TextIO
 
+from pilotcli.views.base import View
 from pilotcli.views.console import wants_live
 from pilotcli.views.jsonl import JsonlView
 from pilotcli.views.live import LiveView
 from pilotcli.views.plain import PlainView
 
-__all__ = ["Format", "View", "make_view"]
+__all__ = ["Format", "make_view"]
 
 Format = Literal["auto", "live", "plain", "jsonl"]
-
-
-class View(Protocol):
-    """Receives signals, from any thread, and shows them."""
-
-    def __call__(self, signal: object) -> None:
-        """Take a signal. What the view does not know is left out."""
-
-    def __enter__(self) -> View:
-        """Begin to show."""
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-
-    def close(self) -> None:
-        """Show what stays. May be called twice, and from a signal handler."""
 
 
 def make_view(

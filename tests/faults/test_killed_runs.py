@@ -149,8 +149,8 @@ def test_an_override_that_may_be_a_secret_is_not_kept(project: Project) -> None:
 @pytest.mark.parametrize(
     ("workload", "said"),
     [
-        ("SELECT 3; SELECT 2;", "q1 (w.sql:1) is another statement"),
-        ("SELECT 1; SELECT 3;", "statements that had not run yet are others"),
+        ("SELECT 3; SELECT 2;", "q1 (w.sql:1) is a different statement"),
+        ("SELECT 1; SELECT 3;", "statements that had not run yet are different"),
         ("SELECT 1; SELECT 2; SELECT 3;", "it has 3 queries to run, and had 2"),
     ],
 )

@@ -59,7 +59,7 @@ def test_the_disaster_comes_before_the_average(
 def test_a_terminal_has_whole_words_in_lines_of_its_width(
     comparison: Comparison, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pilotcli.views.comparison.wants_live", lambda stream: True)
+    monkeypatch.setattr("pilotcli.views.console.wants_live", lambda stream: True)
     monkeypatch.setenv("COLUMNS", "80")
     show_comparison(comparison, limit=0)
     lines = capsys.readouterr().out.splitlines()

@@ -1,0 +1,26 @@
+"""What every view of a run is."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+__all__ = ["View"]
+
+_Own = TypeVar("_Own", bound="View")
+
+
+class View:
+    """Receives signals, from any thread, and shows them until it is closed."""
+
+    def __call__(self, signal: object) -> None:
+        """Take a signal; an unknown one is ignored."""
+        raise NotImplementedError
+
+    def __enter__(self: _Own) -> _Own:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Show what stays. May be called twice, and from a signal handler."""
