@@ -144,7 +144,9 @@ class QueryResult(NamedTuple):
 
     A named tuple, and not a dataclass, because one is made for each query: it costs a third.
     This is the only declaration of its fields: the journal's columns, the run's tail and the
-    exports follow from it.
+    exports follow from it. To add a field, write one line at the end, with a default, with the
+    next number of the journal's format as `since`, and without `packed`. Say below what it means,
+    with its unit, and in docs/export.md and docs/signals.md, which tests compare with this.
 
     - `elapsed_s`: seconds on the client from sending the statement to having all of its rows;
       also set for time-outs and errors (the time until then). Excludes `inference_s` and

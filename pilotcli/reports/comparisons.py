@@ -85,7 +85,7 @@ _TIMES = (
 
 def as_json(comparison: Comparison) -> str:
     """The whole comparison as an object, indented."""
-    told = {
+    content = {
         "schema_version": SCHEMA_VERSION,
         "run": _run(comparison.run_a),
         "baseline": _run(comparison.run_b),
@@ -101,23 +101,25 @@ def as_json(comparison: Comparison) -> str:
         "baseline_costs": _named_values(comparison.costs_b, _COSTS),
         "queries": [
             {
-                **_named_values(one, _QUERY),
-                "run": _named_values(one.a, _TIMES),
-                "baseline": _named_values(one.b, _TIMES),
+                **_named_values(query, _QUERY),
+                "run": _named_values(query.a, _TIMES),
+                "baseline": _named_values(query.b, _TIMES),
             }
-            for one in comparison.queries
+            for query in comparison.queries
         ],
-        "only_in_run": [{"seq": one.seq, "label": one.label} for one in comparison.only_a],
-        "only_in_baseline": [{"seq": one.seq, "label": one.label} for one in comparison.only_b],
+        "only_in_run": [{"seq": query.seq, "label": query.label} for query in comparison.only_a],
+        "only_in_baseline": [
+            {"seq": query.seq, "label": query.label} for query in comparison.only_b
+        ],
         "warnings": list(comparison.warnings),
     }
-    return json.dumps(as_finite(told), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(as_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def as_csv(comparison: Comparison) -> str:
-    """One line a query, with a header; what is not known is empty."""
+    """One line per query, with a header; unknown values are empty."""
     text = io.StringIO()
-    rows = [query_row(one) for one in comparison.queries]
+    rows = [query_row(query) for query in comparison.queries]
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -126,14 +128,14 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_markdown(
-    comparison: Comparison, limit: int | None = None, *, told_apart: bool = False
+    comparison: Comparison, limit: int | None = None, *, changes_only: bool = False
 ) -> str:
-    """Tables for a page: what came of it, and the first `limit` queries; with `told_apart`, of
+    """Tables for a page: what came of it, and the first `limit` queries; with `changes_only`, of
     those that are not the same within the noise, or unclear."""
     a, b = comparison.run_a, comparison.run_b
     lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
-    told = [f"- **{text}**" for text in _alarms(comparison)]
-    lines += [*told, ""] if told else []
+    alarm_lines = [f"- **{text}**" for text in _alarms(comparison)]
+    lines += [*alarm_lines, ""] if alarm_lines else []
     lines += [
         "| | speed-up | interval | verdict |",
         "| --- | ---: | --- | --- |",
@@ -144,26 +146,28 @@ def as_markdown(
         "",
     ]
     chosen = [
-        one
-        for one in comparison.queries
-        if not (told_apart and one.verdict in ("same", "unclear") and one.answers != "different")
+        query
+        for query in comparison.queries
+        if not (
+            changes_only and query.verdict in ("same", "unclear") and query.answers != "different"
+        )
     ]
-    if told_apart:  # the fastest after those that need a look
-        bad = [one for one in chosen if one.verdict not in ("faster", "mended")]
-        good = [one for one in chosen if one.verdict in ("faster", "mended")]
-        chosen = [*bad, *sorted(good, key=lambda one: -(one.speedup or 0.0))]
+    if changes_only:  # the fastest after those that need a look
+        bad = [query for query in chosen if query.verdict not in ("faster", "mended")]
+        good = [query for query in chosen if query.verdict in ("faster", "mended")]
+        chosen = [*bad, *sorted(good, key=lambda query: -(query.speedup or 0.0))]
     shown = chosen if limit is None else chosen[:limit]
     if shown:
         lines += [
             "| query | verdict | speed-up | interval | baseline | run | answers |",
             "| --- | --- | ---: | --- | ---: | ---: | --- |",
         ]
-        lines += [_query_line(one) for one in shown]
+        lines += [_query_line(query) for query in shown]
         left_out = len(chosen) - len(shown)
         if left_out:
             lines += ["", f"and {left_out} more"]
     if comparison.warnings:
-        lines += ["", *(f"> {markdown_cell(one)}" for one in comparison.warnings)]
+        lines += ["", *(f"> {markdown_cell(query)}" for query in comparison.warnings)]
     return "\n".join(lines) + "\n"
 
 
@@ -172,7 +176,7 @@ def _alarms(comparison: Comparison) -> list[str]:
     found = []
     for words, queries in alarms(comparison):
         names = ", ".join(
-            _named(markdown_cell(one.label), words, one.speedup) for one in queries[:5]
+            _named(markdown_cell(query.label), words, query.speedup) for query in queries[:5]
         )
         more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
         found.append(f"{len(queries)} {words}: {names}{more}")
@@ -180,21 +184,21 @@ def _alarms(comparison: Comparison) -> list[str]:
 
 
 def _named(label: str, words: str, speedup: float | None) -> str:
-    """A label, and how much slower it is where that is what it is told for."""
+    """A label, and how much slower the query is where that is why it is listed."""
     return f"{label} {slowdown_text(speedup)}" if words == "slower by far" else label
 
 
-def query_row(one: QueryComparison) -> dict[str, Any]:
+def query_row(query: QueryComparison) -> dict[str, Any]:
     """A query of a comparison as flat values."""
     return {
-        **_named_values(one, _QUERY),
-        **{f"run_{name}": value for name, value in _named_values(one.a, _TIMES).items()},
-        **{f"baseline_{name}": value for name, value in _named_values(one.b, _TIMES).items()},
+        **_named_values(query, _QUERY),
+        **{f"run_{name}": value for name, value in _named_values(query.a, _TIMES).items()},
+        **{f"baseline_{name}": value for name, value in _named_values(query.b, _TIMES).items()},
     }
 
 
 def markdown_cell(text: object) -> str:
-    """`text` as it can stand in a table: one line, without marks of Markdown or HTML."""
+    """`text` as a table can hold it: one line, without marks of Markdown or HTML."""
     line = " ".join(_CONTROL.sub("", str(text)).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+|~!$])", r"\\\1", line)
@@ -221,18 +225,18 @@ def _effect_row(name: str, effect: Effect) -> str:
     return f"| {name} | {markdown_factor(effect.speedup)} | {around} | {effect.verdict} |"
 
 
-def _query_line(one: QueryComparison) -> str:
+def _query_line(query: QueryComparison) -> str:
     around = "–"  # noqa: RUF001
-    if one.low is not None and one.high is not None:
-        around = f"{markdown_factor(one.low)} to {markdown_factor(one.high)}"
+    if query.low is not None and query.high is not None:
+        around = f"{markdown_factor(query.low)} to {markdown_factor(query.high)}"
     cells = (
-        markdown_cell(one.label),
-        one.verdict,
-        markdown_factor(one.speedup),
+        markdown_cell(query.label),
+        query.verdict,
+        markdown_factor(query.speedup),
         around,
-        _time(one.b),
-        _time(one.a),
-        one.answers,
+        _time(query.b),
+        _time(query.a),
+        query.answers,
     )
     return f"| {' | '.join(cells)} |"
 
@@ -240,8 +244,8 @@ def _query_line(one: QueryComparison) -> str:
 def _time(times: QueryTimes) -> str:
     if times.mean_s is None:
         return "failed"
-    told = duration(whole_s(times))
-    return f"{told} (time-out)" if times.timeouts else told
+    text = duration(whole_s(times))
+    return f"{text} (time-out)" if times.timeouts else text
 
 
 def _run(run: RunRecord) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def check_export(
 
     Raises `UsageError` when it could not be written, or is part of the `workload`.
     """
-    if path.resolve() in {Path(one).resolve() for one in workload}:
+    if path.resolve() in {Path(name).resolve() for name in workload}:
         raise UsageError(
             f"{option} {path} is the workload itself, which it would replace",
             hint="Name another file.",
@@ -75,7 +75,7 @@ def check_export(
     format = path.suffix.removeprefix(".")
     if format not in FORMATS:
         raise UsageError(
-            f"{option} {path}: a table is written as {', '.join(f'.{one}' for one in FORMATS)}",
+            f"{option} {path}: a table is written as {', '.join(f'.{name}' for name in FORMATS)}",
             hint=hint,
         )
     check_format(format, f"{option} {path}")
@@ -90,7 +90,7 @@ def _in_folder(folder: Path, table: str | None, format: str) -> Export:
             f"--output {folder}/ is a file, and no folder", hint="Leave out the / or name another."
         )
     chosen = TABLES.values() if table is None else [TABLES[table]]
-    files = [(one, folder / f"{one.name}.{format}") for one in chosen]
+    files = [(each_table, folder / f"{each_table.name}.{format}") for each_table in chosen]
     if folder.is_dir():
         for _, path in files:
             check_file(path, "--output")

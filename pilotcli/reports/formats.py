@@ -42,9 +42,9 @@ def write_rows(path: Path, table: Table, rows: Iterable[Row], format: str) -> No
 def as_finite(value: Any) -> Any:
     """`value` with null for the numbers that JSON does not have."""
     if isinstance(value, Mapping):
-        return {key: as_finite(one) for key, one in value.items()}
+        return {key: as_finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [as_finite(one) for one in value]
+        return [as_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -81,7 +81,10 @@ def _parquet(path: Path, table: Table, rows: Iterable[Row]) -> None:
         "json": pa.string(),
     }
     schema = pa.schema(
-        [pa.field(one.name, types[one.kind], nullable=one.optional) for one in table.columns],
+        [
+            pa.field(column.name, types[column.kind], nullable=column.optional)
+            for column in table.columns
+        ],
         metadata={"pilot.schema_version": str(SCHEMA_VERSION), "pilot.table": table.name},
     )
     with pq.ParquetWriter(path, schema) as writer:

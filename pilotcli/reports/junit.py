@@ -61,8 +61,8 @@ def write_junit(
     record = journal.run(run_id)
     suites = [
         ("queries", list(_queries(journal, run_id, comparison))),
-        ("events", [_event(one) for one in journal.event_totals(run_id, FAILURES_TOLD)]),
-        ("conditions", [_condition(one) for one in reasons]),
+        ("events", [_event(event) for event in journal.event_totals(run_id, FAILURES_TOLD)]),
+        ("conditions", [_condition(event) for event in reasons]),
     ]
     suites.append(("run", list(_run(record, [case for _, own in suites for case in own]))))
     began = datetime.fromtimestamp(record.started_at, timezone.utc)
@@ -92,7 +92,7 @@ def write_junit(
 
 
 def _queries(journal: JournalReader, run_id: int, comparison: Comparison | None) -> Iterator[_Case]:
-    compared = {one.seq: one for one in comparison.queries} if comparison is not None else {}
+    compared = {query.seq: query for query in comparison.queries} if comparison is not None else {}
     worst: dict[int, QueryResult] = {}
     for result in journal.results(run_id):
         known = worst.get(result.seq)
@@ -125,25 +125,25 @@ def _run(record: RunRecord, others: Sequence[_Case]) -> Iterator[_Case]:
     whole = record.exit_code is not None and record.summary.get("complete", True)
     if whole and any(case.problem is not None for case in others):
         return
-    told: str = "killed" if record.status == "running" and not record.alive else record.status
+    status: str = "killed" if record.status == "running" and not record.alive else record.status
     if record.exit_code is not None:
-        told += f", exit code {record.exit_code}"
-    reasons = "\n".join(str(one) for one in record.summary.get("reasons", ()))
-    yield _Case("ends well", "pilot", record.elapsed_s or 0.0, ("error", "run", told, reasons))
+        status += f", exit code {record.exit_code}"
+    reasons = "\n".join(str(reason) for reason in record.summary.get("reasons", ()))
+    yield _Case("ends well", "pilot", record.elapsed_s or 0.0, ("error", "run", status, reasons))
 
 
-def _event(one: EventTotals) -> _Case:
-    if not one.failed:
-        return _Case(one.event, one.kind.value, one.duration_s)
-    first = one.failures[0] if one.failures else None
-    message = f"{one.failed} of {one.fired} firings failed"
+def _event(event: EventTotals) -> _Case:
+    if not event.failed:
+        return _Case(event.event, event.kind.value, event.duration_s)
+    first = event.failures[0] if event.failures else None
+    message = f"{event.failed} of {event.fired} firings failed"
     if first is not None and first.error:
         message += f": {first.error}"
-    traces = [firing.traceback or firing.error or "" for firing in one.failures]
+    traces = [firing.traceback or firing.error or "" for firing in event.failures]
     return _Case(
-        one.event,
-        one.kind.value,
-        one.duration_s,
+        event.event,
+        event.kind.value,
+        event.duration_s,
         ("failure", "event", message, "\n\n".join(traces)),
     )
 

@@ -109,7 +109,7 @@ def _status(record: RunRecord) -> str:
 
 
 def _tags(record: RunRecord, journal: JournalReader) -> dict[str, str]:
-    told = {
+    tags = {
         "run_id": record.run_id,
         "kind": record.kind,
         "status": record.status,
@@ -119,7 +119,7 @@ def _tags(record: RunRecord, journal: JournalReader) -> dict[str, str]:
         "paired_with": record.paired_with,
         "arm": record.arm,
     }
-    return {f"pilot.{name}": _text(value) for name, value in told.items() if value is not None}
+    return {f"pilot.{name}": _text(value) for name, value in tags.items() if value is not None}
 
 
 def _text(value: object) -> str:
@@ -149,7 +149,7 @@ def _log(
         for name, value in _usable(_outcome(journal, record, comparison))
     ]
     for version in versions:
-        told = {**version.metrics, "trained_rows": version.trained_rows}
+        values = {**version.metrics, "trained_rows": version.trained_rows}
         metrics += [
             Metric(
                 _FORBIDDEN.sub("_", f"{version.model}.{name}"),
@@ -157,7 +157,7 @@ def _log(
                 round(version.created_at * 1000),
                 version.version,
             )
-            for name, value in _usable(told)
+            for name, value in _usable(values)
         ]
     for batch in _batches(metrics):
         client.log_batch(own, metrics=batch)
@@ -172,7 +172,7 @@ def _outcome(
 ) -> dict[str, float | None]:
     statistics = journal.statistics(record.run_id)
     events = journal.event_totals(record.run_id, 0)
-    told: dict[str, float | None] = {
+    metrics: dict[str, float | None] = {
         "executions": statistics.total,
         **{f"queries_{name}": number for name, number in statistics.counts.items()},
         "query_s": statistics.query_s,
@@ -180,12 +180,12 @@ def _outcome(
         "p95_s": statistics.p95_s,
         "p99_s": statistics.p99_s,
         "max_s": statistics.max_s,
-        "event_firings": sum(one.fired for one in events),
-        "event_failures": sum(one.failed for one in events),
-        "event_s": sum(one.duration_s for one in events),
+        "event_firings": sum(event.fired for event in events),
+        "event_failures": sum(event.failed for event in events),
+        "event_s": sum(event.duration_s for event in events),
     }
     if comparison is not None:
-        told |= {
+        metrics |= {
             "speedup_total": comparison.total.speedup,
             "speedup_total_low": comparison.total.low,
             "speedup_total_high": comparison.total.high,
@@ -196,7 +196,7 @@ def _outcome(
             "queries_slower": comparison.count("slower"),
             "answers_different": len(comparison.different),
         }
-    return told
+    return metrics
 
 
 def _usable(values: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:

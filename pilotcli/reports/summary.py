@@ -57,13 +57,16 @@ def _lines(
     yield ""
     yield f"{_cell(record.workload)} on {_cell(record.database)}"
     yield ""
-    told = [*reasons, *(one for one in record.summary.get("reasons", ()) if one not in reasons)]
-    if told:
-        yield from (f"- **{_cell(reason)}**" for reason in told[:LINES_SHOWN])
-        yield from _more(len(told), "- ")
+    all_reasons = [
+        *reasons,
+        *(one for one in record.summary.get("reasons", ()) if one not in reasons),
+    ]
+    if all_reasons:
+        yield from (f"- **{_cell(reason)}**" for reason in all_reasons[:LINES_SHOWN])
+        yield from _more(len(all_reasons), "- ")
         yield ""
     if comparison is not None:
-        yield as_markdown(comparison, QUERIES_SHOWN, told_apart=True)
+        yield as_markdown(comparison, QUERIES_SHOWN, changes_only=True)
     failed = statistics.total - statistics.counts.get("ok", 0)
     yield "| executions | failed or timed out | p50 | p95 | p99 | slowest |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -84,7 +87,9 @@ def _lines(
 def _failures(results: Iterable[QueryResult], failed: int) -> Iterator[str]:
     """A table of the queries that failed, of `failed` executions: each once, however often it did
     in the same way."""
-    counted = Counter((one.seq, one.label, one.status, one.error or "") for one in results)
+    counted = Counter(
+        (result.seq, result.label, result.status, result.error or "") for result in results
+    )
     yield "| failed query | status | error | executions |"
     yield "| --- | --- | --- | ---: |"
     shown = list(counted.items())[:LINES_SHOWN]
@@ -101,7 +106,7 @@ def _events(events: Sequence[EventTotals]) -> Iterator[str]:
         return
     yield "| event | fired | failed | took | error |"
     yield "| --- | ---: | ---: | ---: | --- |"
-    for event in sorted(events, key=lambda one: -one.failed)[:LINES_SHOWN]:
+    for event in sorted(events, key=lambda event_totals: -event_totals.failed)[:LINES_SHOWN]:
         error = event.failures[0].error if event.failures else None
         yield _row(
             _cell(event.event),

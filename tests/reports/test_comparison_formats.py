@@ -65,7 +65,7 @@ def test_markdown_is_safe_and_begins_with_what_is_wrong(comparison: Comparison) 
     assert all(line.count(" | ") == 6 for line in table if "verdict" in line)
     few = as_markdown(comparison, 2)
     assert "and 6 more" in few
-    apart = as_markdown(comparison, told_apart=True)
+    apart = as_markdown(comparison, changes_only=True)
     assert "query-1 " not in apart
 
 

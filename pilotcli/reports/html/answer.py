@@ -58,36 +58,36 @@ def belief(comparison: Comparison) -> str:
     a, b = comparison.rounds_a, comparison.rounds_b
     rounds = plural(a, "round") if a == b else f"{a} and {b} rounds"
     if comparison.by_rounds:
-        told = [
+        notes = [
             f"Both runs took turns by rounds, since handlers change the database: {rounds}. What a "
             "round meets is one run's alone, which the intervals of the whole allow for."
         ]
     elif comparison.paired:
-        told = [f"Both runs took turns, so that drift of the machine cancels: {rounds}."]
+        notes = [f"Both runs took turns, so that drift of the machine cancels: {rounds}."]
     else:
-        told = [f"One run came after the other: {rounds}."]
-    told += [f'<b class="warning">Keep in mind:</b> {text(one)}.' for one in comparison.warnings]
+        notes = [f"One run came after the other: {rounds}."]
+    notes += [f'<b class="warning">Keep in mind:</b> {text(note)}.' for note in comparison.warnings]
     unclear = comparison.count("unclear")
     if unclear:
-        told.append(
+        notes.append(
             f"{plural(unclear, 'query is', 'queries are')} unclear: whether faster, slower or the "
             "same, these rounds cannot tell. More rounds tell smaller differences from noise."
         )
     if comparison.p_value is not None:
-        told.append(
+        notes.append(
             f"Over all queries, Wilcoxon's signed-rank test gives p = {comparison.p_value:.2g}: "
             "the smaller, the harder chance alone explains what was measured."
         )
     if comparison.costs_a.training_s:
-        told.append(text(f"Training took {training_text(comparison)}."))
+        notes.append(text(f"Training took {training_text(comparison)}."))
     total, mean = comparison.total, comparison.geometric
-    told.append(
+    notes.append(
         text(
             f"Intervals are at {total.confidence:.0%}; of the whole workload: {total.method}; of "
             f"the geometric mean: {mean.method}."
         )
     )
-    items = "".join(f"<li>{one}</li>" for one in told)
+    items = "".join(f"<li>{note}</li>" for note in notes)
     return f"<h2>Can it be believed?</h2>\n<ul>{items}</ul>"
 
 
@@ -95,12 +95,12 @@ def _alarms(comparison: Comparison) -> Iterator[str]:
     for words, queries in alarms(comparison):
         yield alarm(f"{_counted(queries)} {words}: {_names(queries, words == 'slower by far')}")
     doubtful = [
-        one
-        for one in comparison.queries
-        if one.verdict == "unclear" and one.speedup and one.speedup < BAD_SPEEDUP
+        query
+        for query in comparison.queries
+        if query.verdict == "unclear" and query.speedup and query.speedup < BAD_SPEEDUP
     ]
     if doubtful:
-        doubtful.sort(key=lambda one: one.speedup or 0.0)
+        doubtful.sort(key=lambda query: query.speedup or 0.0)
         yield (
             f'<p class="doubt">{_counted(doubtful)} measured to be slower by far, which may be '
             f"noise: {_names(doubtful, True)}</p>"
@@ -112,12 +112,12 @@ def _counted(queries: Sequence[QueryComparison]) -> str:
 
 
 def _names(queries: Sequence[QueryComparison], with_slowdown: bool) -> str:
-    told = [
-        text(label(one.label)) + (f" ({slowdown_text(one.speedup)})" if with_slowdown else "")
-        for one in queries[:NAMES_SHOWN]
+    names = [
+        text(label(query.label)) + (f" ({slowdown_text(query.speedup)})" if with_slowdown else "")
+        for query in queries[:NAMES_SHOWN]
     ]
     more = f" and {len(queries) - NAMES_SHOWN} more" if len(queries) > NAMES_SHOWN else ""
-    return ", ".join(told) + more
+    return ", ".join(names) + more
 
 
 def _tiles(comparison: Comparison) -> str:
@@ -141,11 +141,11 @@ def _tiles(comparison: Comparison) -> str:
 
 def _run_answer(run: RunPart) -> str:
     total, well = run.statistics.total, run.statistics.counts.get("ok", 0)
-    told = "all of them ended well" if total == well else f"{count(well)} of them ended well"
+    outcome = "all of them ended well" if total == well else f"{count(well)} of them ended well"
     if not total:
         return '<p class="answer">No query has ended.</p>'
     executions = plural(total, "execution")
-    return f'<p class="answer">{executions} of queries: <b>{told}</b>.</p>'
+    return f'<p class="answer">{executions} of queries: <b>{outcome}</b>.</p>'
 
 
 def _run_tiles(run: RunPart) -> str:
@@ -165,8 +165,8 @@ def _run_tiles(run: RunPart) -> str:
 
 
 def _as_tiles(tiles: Sequence[tuple[str, str]]) -> str:
-    told = "".join(
+    items = "".join(
         f'<div class="tile"><b>{text(value)}</b><span>{text(words)}</span></div>'
         for value, words in tiles
     )
-    return f'<div class="tiles">{told}</div>'
+    return f'<div class="tiles">{items}</div>'

@@ -40,32 +40,34 @@ LABELS_SHOWN = 2
 
 def speedups(queries: Sequence[QueryComparison]) -> Drawing:
     """Sorted bars of the speed-ups with their intervals, on a logarithmic scale."""
-    known = sorted((one for one in queries if one.speedup), key=lambda one: (_ratio(one), one.seq))
+    known = sorted(
+        (query for query in queries if query.speedup), key=lambda query: (_ratio(query), query.seq)
+    )
     notes = []
     if len(known) < len(queries):
         notes.append(f"{plural(len(queries) - len(known), 'query', 'queries')} without a speed-up")
     if len(known) > BARS_SHOWN:
         notes.append(f"{count(len(known) - BARS_SHOWN)} in between")
         known = [*known[: BARS_SHOWN // 2], *known[-BARS_SHOWN // 2 :]]
-    values = [_ratio(one) for one in known]
+    values = [_ratio(query) for query in known]
     links = _links(queries)
     # An interval may be wider than all the bars together; it is drawn that far at most.
     low, high = min([*values, 0.8]) / 1.15, max([*values, 1.25]) * 1.15
-    low = max(low / 3, min([low, *(one.low / 1.1 for one in known if one.low)]))
-    high = min(high * 3, max([high, *(one.high * 1.1 for one in known if one.high)]))
+    low = max(low / 3, min([low, *(query.low / 1.1 for query in known if query.low)]))
+    high = min(high * 3, max([high, *(query.high * 1.1 for query in known if query.high)]))
 
     def draw(figure: Figure, *, narrow: bool) -> None:
         axes = figure.subplots()
-        for place, one in enumerate(known):
-            colour, value = COLOURS[_kind(one)], _ratio(one)
+        for place, query in enumerate(known):
+            colour, value = COLOURS[_kind(query)], _ratio(query)
             bars = axes.barh(place, value - 1, left=1.0, height=0.7, color=colour, alpha=0.75)
-            bars[0].set_url(_place(one) if _place(one) in links else None)
-            if one.low is not None and one.high is not None:
-                ends = [max(one.low, low / 2), min(one.high, high * 2)]
+            bars[0].set_url(_place(query) if _place(query) in links else None)
+            if query.low is not None and query.high is not None:
+                ends = [max(query.low, low / 2), min(query.high, high * 2)]
                 axes.plot(ends, [place] * 2, color=COLOURS["ink"], lw=0.9, marker="|", ms=4)
         ratio_ticks(axes, low, high, 5 if narrow else 15)
         axes.axvline(1.0, color=COLOURS["ink"], lw=1)
-        names = [short(one.label, 18 if narrow else 28) for one in known]
+        names = [short(query.label, 18 if narrow else 28) for query in known]
         axes.set_yticks(range(len(known)), names)
         axes.set_ylim(len(known) - 0.4, -0.6)
         axes.set_xlabel("slower  ←  speed-up  →  faster")
@@ -76,38 +78,42 @@ def speedups(queries: Sequence[QueryComparison]) -> Drawing:
 
 def scatter(queries: Sequence[QueryComparison]) -> Drawing:
     """Each query's time in both runs, with the diagonal on which they are equal."""
-    timed = [one for one in queries if one.a.mean_s is not None and one.b.mean_s is not None]
+    timed = [
+        query for query in queries if query.a.mean_s is not None and query.b.mean_s is not None
+    ]
     far = sorted(timed, key=_moved)
     ends = [*far[:LABELS_SHOWN], *far[-LABELS_SHOWN:]] if len(far) > 2 * LABELS_SHOWN else far
-    chosen, notes = some(timed, "queries", key=lambda one: abs(math.log(_moved(one))))
+    chosen, notes = some(timed, "queries", key=lambda query: abs(math.log(_moved(query))))
     links = _links(queries)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for kind, name in (("same", "same or unclear"), ("faster", "faster"), ("slower", "slower")):
-            of_kind = [one for one in chosen if _kind(one) == kind]
+            of_kind = [query for query in chosen if _kind(query) == kind]
             if of_kind:
                 points = axes.scatter(
-                    [_time(one.b) for one in of_kind],
-                    [_time(one.a) for one in of_kind],
+                    [_time(query.b) for query in of_kind],
+                    [_time(query.a) for query in of_kind],
                     s=18,
                     color=COLOURS[kind],
                     label=name,
                     linewidths=0,
                 )
-                points.set_urls([_place(one) if _place(one) in links else None for one in of_kind])
-        values = [_time(one) for pair in chosen for one in (pair.a, pair.b)]
+                points.set_urls(
+                    [_place(query) if _place(query) in links else None for query in of_kind]
+                )
+        values = [_time(query) for pair in chosen for query in (pair.a, pair.b)]
         diagonal(axes, values)
         second_ticks(axes, "x")
         second_ticks(axes, "y")
         middle = math.sqrt(min(values) * max(values)) if values else 1.0
-        for one in ends:
-            if 0.5 < _moved(one) < 2:
+        for query in ends:
+            if 0.5 < _moved(query) < 2:
                 continue
-            place = (_time(one.b), _time(one.a))
+            place = (_time(query.b), _time(query.a))
             right = place[0] > middle
             axes.annotate(
-                short(one.label, 24),
+                short(query.label, 24),
                 place,
                 xytext=(-5 if right else 5, 0),
                 textcoords="offset points",
@@ -150,32 +156,32 @@ def distributions(a: Sequence[float], b: Sequence[float]) -> Drawing:
 
 
 def _links(queries: Sequence[QueryComparison]) -> dict[str, str]:
-    """Of the queries that have a row in the page's table: where it is, and what is said of it."""
+    """For queries with a row in the page's table: where the row is, and the text of its link."""
     return {
-        _place(one): f"{label(one.label)}: {factor(one.speedup)}, "
-        f"{duration(_time(one.b))} → {duration(_time(one.a))}"
-        for one in queries[:ROWS_SHOWN]
-        if one.a.mean_s is not None and one.b.mean_s is not None
+        _place(query): f"{label(query.label)}: {factor(query.speedup)}, "
+        f"{duration(_time(query.b))} → {duration(_time(query.a))}"
+        for query in queries[:ROWS_SHOWN]
+        if query.a.mean_s is not None and query.b.mean_s is not None
     }
 
 
-def _place(one: QueryComparison) -> str:
-    return f"#{row_name(one.seq)}"
+def _place(query: QueryComparison) -> str:
+    return f"#{row_name(query.seq)}"
 
 
-def _time(one: Any) -> float:
-    return max(whole_s(one), LEAST_S)
+def _time(times: Any) -> float:
+    return max(whole_s(times), LEAST_S)
 
 
-def _moved(one: QueryComparison) -> float:
+def _moved(query: QueryComparison) -> float:
     """How many times faster it was measured to be."""
-    return _time(one.b) / _time(one.a)
+    return _time(query.b) / _time(query.a)
 
 
-def _ratio(one: QueryComparison) -> float:
-    assert one.speedup is not None
-    return one.speedup
+def _ratio(query: QueryComparison) -> float:
+    assert query.speedup is not None
+    return query.speedup
 
 
-def _kind(one: QueryComparison) -> str:
-    return one.verdict if one.verdict in ("faster", "slower") else "same"
+def _kind(query: QueryComparison) -> str:
+    return query.verdict if query.verdict in ("faster", "slower") else "same"

@@ -82,7 +82,7 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
             except UsageError:
                 if against is not None:
                     raise
-                # A paired run that broke off before anything had ended in both is told alone.
+                # A paired run that ended before any query had ended in both is shown alone.
                 return HtmlReport(_part(journal_a, id_a), reasons=_reasons(record))
             return HtmlReport(
                 _part(journal_a, id_a), _part(journal_b, id_b), comparison, _reasons(record)
@@ -90,7 +90,7 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
 
 
 def _reasons(record: RunRecord) -> Sequence[str]:
-    return tuple(str(one) for one in record.summary.get("reasons", ()))
+    return tuple(str(reason) for reason in record.summary.get("reasons", ()))
 
 
 def _part(journal: JournalReader, run_id: int) -> RunPart:

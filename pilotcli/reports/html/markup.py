@@ -53,18 +53,18 @@ def alarm(words: str) -> str:
     return f'<p class="alarm">{words}</p>'
 
 
-def cell(told: str, kind: str = "", value: float | None = None) -> str:
+def cell(content: str, kind: str = "", value: float | None = None) -> str:
     """A cell of class `kind`; one of numbers is sorted by `value`, without one it stands last."""
     known = ""
     if "number" in kind.split():
         known = f' data-value="{"" if value is None else repr(value)}"'
-    shown = text(label(told))
+    shown = text(label(content))
     return f'<td class="{kind}"{known}>{shown}</td>' if kind else f"<td>{shown}</td>"
 
 
 def table(columns: Sequence[tuple[str, str]], bodies: str, kind: str = "") -> str:
     """A table with these headings and their classes; `bodies` are its rows as HTML."""
-    head = "".join(f'<th class="{one}" scope="col">{text(name)}</th>' for name, one in columns)
+    head = "".join(f'<th class="{kinds}" scope="col">{text(name)}</th>' for name, kinds in columns)
     return (
         f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>'
         f"{bodies}</table></div>"

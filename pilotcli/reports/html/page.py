@@ -71,7 +71,7 @@ def _body(report: HtmlReport) -> Iterator[str]:
 
 def _charts(report: HtmlReport) -> Iterator[str]:
     run, comparison = report.run, report.comparison
-    if comparison is not None and any(one.speedup for one in comparison.queries):
+    if comparison is not None and any(query.speedup for query in comparison.queries):
         yield "<h2>Speed-up of each query</h2>" + _figure(
             charts.speedups(comparison.queries),
             "The baseline's time divided by this run's; thin lines are intervals. A bar leads to "
@@ -94,7 +94,7 @@ def _charts(report: HtmlReport) -> Iterator[str]:
 
 def _times(report: HtmlReport) -> Iterator[str]:
     comparison, other = report.comparison, report.baseline
-    if comparison is not None and any(one.speedup for one in comparison.queries):
+    if comparison is not None and any(query.speedup for query in comparison.queries):
         yield _figure(
             charts.scatter(comparison.queries),
             "Each query's mean time; below the dashed line it is faster in this run. A dot leads "
@@ -119,7 +119,7 @@ def _learned(report: HtmlReport) -> Iterator[str]:
     others = _estimates(report.baseline) if report.baseline is not None else []
     if points or others:
         typical = [
-            f"{name} {median(q_error(*one) for one in known):,.3g}x"
+            f"{name} {median(q_error(*node) for node in known):,.3g}x"
             for name, known in (("this run", points), ("baseline", others))
             if known
         ]
@@ -135,24 +135,24 @@ def _figure(drawing: Drawing, caption: str, *, key: str = "") -> str:
     parts = [f'<div class="{kind}">{drawing.svg}</div>']
     if drawing.narrow:
         parts.append(f'<div class="chart narrow">{drawing.narrow}</div>')
-    told = f"{caption} {drawing.left_out}".strip()
+    text_below = f"{caption} {drawing.left_out}".strip()
     shown = f"<p>{key}</p>" if key else ""
-    return f"<figure>{shown}{''.join(parts)}<figcaption>{text(told)}</figcaption></figure>"
+    return f"<figure>{shown}{''.join(parts)}<figcaption>{text(text_below)}</figcaption></figure>"
 
 
 def _shared_rounds(report: HtmlReport) -> set[int] | None:
     """The rounds that both of two paired runs have: in others the driver learned alone."""
     if report.comparison is None or not report.comparison.paired or report.baseline is None:
         return None
-    a, b = ({one.round for one in part.results} for part in (report.run, report.baseline))
+    a, b = ({result.round for result in part.results} for part in (report.run, report.baseline))
     return a & b
 
 
 def _executions(results: Sequence[QueryResult], rounds: set[int] | None) -> list[float]:
     return [
-        one.elapsed_s
-        for one in results
-        if one.status in ("ok", "timeout") and (rounds is None or one.round in rounds)
+        result.elapsed_s
+        for result in results
+        if result.status in ("ok", "timeout") and (rounds is None or result.round in rounds)
     ]
 
 
@@ -166,16 +166,16 @@ def _estimates(run: RunPart) -> list[tuple[float, float]]:
 
 
 def _facts(report: HtmlReport) -> str:
-    told = []
+    lines = []
     parts = [("this run", report.run)]
     if report.baseline is not None:
         parts.append(("the baseline", report.baseline))
     for name, part in parts:
         record = part.record
         began = datetime.fromtimestamp(record.started_at).astimezone()
-        told.append(
+        lines.append(
             f"<p>{name}: run {record.run_id}, {began:%Y-%m-%d %H:%M:%S %Z}, "
             f"{text(record.database)}, config {text(record.config_path or 'none')}, "
             f"{count(part.statistics.total)} executions.</p>"
         )
-    return f"<footer>{''.join(told)}<p>Made by pilot.</p></footer>"
+    return f"<footer>{''.join(lines)}<p>Made by pilot.</p></footer>"

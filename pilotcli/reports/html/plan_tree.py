@@ -24,9 +24,9 @@ def plan_tree(title: str, tree: PlanNode | None) -> str:
     if tree is None:
         return ""
     left = [NODES_SHOWN]
-    told = _node(tree, left, 0)
+    nodes = _node(tree, left, 0)
     more = "<p>The rest of this plan is left out.</p>" if left[0] < 0 else ""
-    return f"<div><b>{text(title)}</b><ul>{told}</ul>{more}</div>"
+    return f"<div><b>{text(title)}</b><ul>{nodes}</ul>{more}</div>"
 
 
 def _node(node: PlanNode, left: list[int], depth: int) -> str:
@@ -40,7 +40,8 @@ def _node(node: PlanNode, left: list[int], depth: int) -> str:
         if node.q_error >= Q_ERRORS[-2][0]:
             rows += f" (off by {node.q_error:,.0f}x)"
     conditions = "".join(
-        f'<div class="condition">{text(cut(one, CONDITION_SHOWN))}</div>' for one in node.conditions
+        f'<div class="condition">{text(cut(condition, CONDITION_SHOWN))}</div>'
+        for condition in node.conditions
     )
     if depth == DEPTH_SHOWN and node.children:
         left[0] = -1

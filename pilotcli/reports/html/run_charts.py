@@ -120,10 +120,10 @@ def _draw_events(axes: Axes, firings: Sequence[FiringRecord], at: Callable[[floa
 def metrics(models: Sequence[ModelVersion]) -> Drawing | None:
     """Each model's metrics from version to version, one below the other; None without any."""
     series: dict[str, list[tuple[int, float]]] = {}
-    for one in models:
-        for name, value in one.metrics.items():
+    for version in models:
+        for name, value in version.metrics.items():
             if isinstance(value, (int, float)) and math.isfinite(value):
-                series.setdefault(f"{one.model}: {name}", []).append((one.version, value))
+                series.setdefault(f"{version.model}: {name}", []).append((version.version, value))
     if not series:
         return None
     names = sorted(series)[:METRICS_SHOWN]
@@ -177,7 +177,7 @@ def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]
                 label=name,
             )
         diagonal(
-            axes, [max(1.0, one) for points, *_ in drawings for pair in points for one in pair]
+            axes, [max(1.0, rows) for points, *_ in drawings for pair in points for rows in pair]
         )
         axes.set_xlabel("actual rows")
         axes.set_ylabel("expected rows")
@@ -192,18 +192,18 @@ def _groups(
 ) -> list[tuple[str, str, str, list[FiringRecord]]]:
     """The events to draw, by name: name, kind of line, colour."""
     by_name: dict[str, list[FiringRecord]] = {}
-    for one in fired:
-        if one.outcome != "failed":
-            by_name.setdefault(one.event, []).append(one)
+    for firing in fired:
+        if firing.outcome != "failed":
+            by_name.setdefault(firing.event, []).append(firing)
     ordered = sorted(by_name.items(), key=lambda named: -len(named[1]))
     last = len(_LINES) - 1
     if len(ordered) > len(_LINES):
-        rest = [one for _, group in ordered[last:] for one in group]
+        rest = [firing for _, group in ordered[last:] for firing in group]
         ordered = [*ordered[:last], ("other events", rest)]
     groups = [
         (name, style, "event", group) for (name, group), style in zip(ordered, _LINES, strict=False)
     ]
-    failed = [one for one in fired if one.outcome == "failed"]
+    failed = [firing for firing in fired if firing.outcome == "failed"]
     return [*groups, ("failed event", "solid", "alarm", failed)] if failed else groups
 
 
@@ -213,5 +213,5 @@ def _time_unit(span_s: float) -> tuple[str, float]:
     return ("minutes", 60.0) if span_s < 4 * 3600 else ("hours", 3600.0)
 
 
-def _elapsed(one: QueryResult) -> float:
-    return max(one.elapsed_s, LEAST_S)
+def _elapsed(result: QueryResult) -> float:
+    return max(result.elapsed_s, LEAST_S)

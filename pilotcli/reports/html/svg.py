@@ -241,8 +241,8 @@ def ratio_ticks(axes: Axes, low: float, high: float, most: int) -> None:
     ticks: list[float] = []
     for digits in _DIGITS:
         found = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
-        ticks = [one for one in found if low <= one <= high]
-        if all(math.log(after / one) >= wide for one, after in pairwise(ticks)):
+        ticks = [tick for tick in found if low <= tick <= high]
+        if all(math.log(after / tick) >= wide for tick, after in pairwise(ticks)):
             break
     ticks = ticks[:: max(1, math.ceil(len(ticks) / most))]
     axes.set_xscale("log")
@@ -250,5 +250,5 @@ def ratio_ticks(axes: Axes, low: float, high: float, most: int) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticklabels([f"{one:,g}x" for one in ticks])
+    axes.set_xticklabels([f"{tick:,g}x" for tick in ticks])
     axes.tick_params(axis="x", top=True, labeltop=True)

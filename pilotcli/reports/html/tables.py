@@ -48,11 +48,11 @@ def compared_queries(report: HtmlReport, comparison: Comparison) -> str:
     room = Room(ROOM)
     full = 0
     bodies = []
-    for one in shown:
-        detail = _compared_detail(report, one)
+    for query in shown:
+        detail = _compared_detail(report, query)
         if not room.fits(detail):
             detail, full = "", full + 1
-        bodies.append(_body(_compared_cells(one), detail, row_name(one.seq)))
+        bodies.append(_body(_compared_cells(query), detail, row_name(query.seq)))
     return _queries(
         "What needs a look first comes first; press a heading to sort.",
         table(columns, "".join(bodies), "sortable"),
@@ -64,31 +64,31 @@ def compared_queries(report: HtmlReport, comparison: Comparison) -> str:
 def queries_of_run(run: RunPart) -> str:
     """The queries of a run that is compared with none, failed ones first, then the slowest."""
     worst: dict[int, QueryResult] = {}
-    for one in run.results:
-        known = worst.get(one.seq)
-        if known is None or (one.ok, -one.elapsed_s) < (known.ok, -known.elapsed_s):
-            worst[one.seq] = one
+    for result in run.results:
+        known = worst.get(result.seq)
+        if known is None or (result.ok, -result.elapsed_s) < (known.ok, -known.elapsed_s):
+            worst[result.seq] = result
     if not worst:
         return ""
-    shown = sorted(worst.values(), key=lambda one: (one.ok, -one.elapsed_s))[:ROWS_SHOWN]
+    shown = sorted(worst.values(), key=lambda result: (result.ok, -result.elapsed_s))[:ROWS_SHOWN]
     columns = (*_LABEL_COLUMNS, ("status", ""), ("worst", "number"), ("rows", "number"))
     room = Room(ROOM)
     full = 0
     bodies = []
-    for one in shown:
-        query = run.queries.get(one.seq)
-        place = f"{one.file}:{one.line}" if one.file else ""
+    for result in shown:
+        query = run.queries.get(result.seq)
+        place = f"{result.file}:{result.line}" if result.file else ""
         sql = query.sql if query is not None else ""
-        detail = _detail(place, one.error, sql, plan_tree("plan", run.plans.get(one.seq)))
+        detail = _detail(place, result.error, sql, plan_tree("plan", run.plans.get(result.seq)))
         if not room.fits(detail):
             detail, full = "", full + 1
-        rows = MISSING if one.row_count is None else count(one.row_count)
+        rows = MISSING if result.row_count is None else count(result.row_count)
         cells = (
-            cell(str(one.seq), "number extra", one.seq),
-            cell(one.label, "label"),
-            cell(one.status, "" if one.ok else "failed"),
-            cell(duration(one.elapsed_s), "number", one.elapsed_s),
-            cell(rows, "number", one.row_count),
+            cell(str(result.seq), "number extra", result.seq),
+            cell(result.label, "label"),
+            cell(result.status, "" if result.ok else "failed"),
+            cell(duration(result.elapsed_s), "number", result.elapsed_s),
+            cell(rows, "number", result.row_count),
         )
         bodies.append(_body(cells, detail))
     return _queries(
@@ -100,12 +100,12 @@ def queries_of_run(run: RunPart) -> str:
 
 
 def updates(run: RunPart) -> str:
-    """What changed behind each update of a model; of many, the last ones."""
-    judged = [one for one in run.updates if one.queries]
+    """What changed after each update of a model; of many, the last ones."""
+    judged = [update for update in run.updates if update.queries]
     rollbacks = run.record.summary.get("rollbacks", ())
     if not judged and not rollbacks:
         return ""
-    undone = "".join(alarm(f"Undone: {text(one)}") for one in rollbacks)
+    undone = "".join(alarm(f"Undone: {text(update)}") for update in rollbacks)
     columns = (
         ("event", "label extra"),
         ("after query", "number extra"),
@@ -117,20 +117,20 @@ def updates(run: RunPart) -> str:
     )
     rows = "".join(
         "<tr>"
-        + cell(one.event, "label extra")
-        + cell(count(one.after_query), "number extra", one.after_query)
-        + cell(", ".join(one.versions), "label")
-        + cell(count(one.queries), "number extra", one.queries)
-        + cell(factor(one.speedup), "number", one.speedup)
-        + cell(interval(one.low, one.high), "extra")
-        + cell(one.verdict, one.verdict)
+        + cell(update.event, "label extra")
+        + cell(count(update.after_query), "number extra", update.after_query)
+        + cell(", ".join(update.versions), "label")
+        + cell(count(update.queries), "number extra", update.queries)
+        + cell(factor(update.speedup), "number", update.speedup)
+        + cell(interval(update.low, update.high), "extra")
+        + cell(update.verdict, update.verdict)
         + "</tr>"
-        for one in judged[-UPDATES_SHOWN:]
+        for update in judged[-UPDATES_SHOWN:]
     )
     left_out = len(judged) - UPDATES_SHOWN
     more = f"<p>{plural(left_out, 'earlier update')} left out.</p>" if left_out > 0 else ""
     return (
-        "<h2>Behind each update of a model</h2><p>The queries that ran after an update, against "
+        "<h2>After each update of a model</h2><p>The queries that ran after an update, against "
         f"the same queries before it.</p>{undone}{more}"
         f"{table(columns, f'<tbody>{rows}</tbody>')}"
     )
@@ -141,23 +141,23 @@ def costs(comparison: Comparison) -> str:
     a, b = comparison.costs_a, comparison.costs_b
     rows = [
         ("queries", b.query_s, a.query_s),
-        ("… of which planning", b.planning_s, a.planning_s),
-        ("… of which execution", b.execution_s, a.execution_s),
+        ("… planning", b.planning_s, a.planning_s),
+        ("… execution", b.execution_s, a.execution_s),
         ("the driver's inference", b.inference_s, a.inference_s),
         ("steering", b.steering_s, a.steering_s),
         ("collection", b.collection_s, a.collection_s),
         ("training, in the whole run", b.training_s, a.training_s),
         ("other events, in the whole run", b.events_s, a.events_s),
     ]
-    told = "".join(
-        f"<tr>{cell(name, 'label')}{_seconds(one)}{_seconds(other)}</tr>"
-        for name, one, other in rows
+    body = "".join(
+        f"<tr>{cell(name, 'label')}{_seconds(baseline_s)}{_seconds(other)}</tr>"
+        for name, baseline_s, other in rows
     )
     columns = (("a replay", "label"), ("baseline", "number"), ("this run", "number"))
     training = ""
     if a.training_s:
         training = f"<p>Training: {text(training_text(comparison))}.</p>"
-    return f"<h2>Where the time goes</h2>{table(columns, f'<tbody>{told}</tbody>')}{training}"
+    return f"<h2>Where the time goes</h2>{table(columns, f'<tbody>{body}</tbody>')}{training}"
 
 
 def unmatched(comparison: Comparison) -> str:
@@ -165,7 +165,7 @@ def unmatched(comparison: Comparison) -> str:
     parts = []
     for name, only in (("this run", comparison.only_a), ("the baseline", comparison.only_b)):
         if only:
-            labels = ", ".join(text(label(one.label)) for one in only[:NAMES_SHOWN])
+            labels = ", ".join(text(label(query.label)) for query in only[:NAMES_SHOWN])
             left_out = len(only) - NAMES_SHOWN
             more = f" and {count(left_out)} more" if left_out > 0 else ""
             parts.append(f"<p>Only in {name}: {labels}{more}</p>")
@@ -181,8 +181,8 @@ def _queries(intro: str, rows: str, *, left_out: int, full: int) -> str:
             f"SQL and plans of {plural(full, 'query', 'queries')} are left out, to keep this page "
             "small: pilot runs diff shows them, as does the workload."
         )
-    told = f"<p>{' '.join(notes)}</p>" if notes else ""
-    return f"<h2>Queries</h2><p>{intro}</p>{KEY}{told}{rows}"
+    notes_html = f"<p>{' '.join(notes)}</p>" if notes else ""
+    return f"<h2>Queries</h2><p>{intro}</p>{KEY}{notes_html}{rows}"
 
 
 def row_name(seq: int) -> str:
@@ -196,42 +196,42 @@ def _body(cells: Sequence[str], detail: str, name: str = "") -> str:
     return f"<tbody{known}><tr>{''.join(cells)}</tr>{more}</tbody>"
 
 
-def _compared_cells(one: QueryComparison) -> Sequence[str]:
+def _compared_cells(query: QueryComparison) -> Sequence[str]:
     cells = [
-        cell(str(one.seq), "number extra", one.seq),
-        cell(one.label, "label"),
-        cell(one.verdict, one.verdict),
-        cell(factor(one.speedup), "number", one.speedup),
-        cell(interval(one.low, one.high), "extra"),
+        cell(str(query.seq), "number extra", query.seq),
+        cell(query.label, "label"),
+        cell(query.verdict, query.verdict),
+        cell(factor(query.speedup), "number", query.speedup),
+        cell(interval(query.low, query.high), "extra"),
     ]
-    for times in (one.b, one.a):
+    for times in (query.b, query.a):
         value = whole_s(times) if times.mean_s is not None else None
         cells.append(cell(_time_text(times), "number extra", value))
-    cells += [cell(one.answers, f"extra {one.answers}"), cell(_plans_text(one), "extra")]
+    cells += [cell(query.answers, f"extra {query.answers}"), cell(_plans_text(query), "extra")]
     return cells
 
 
 def _time_text(times: QueryTimes) -> str:
-    told = duration(whole_s(times)) if times.mean_s is not None else "failed"
-    return f"{told} (time-out)" if times.timeouts else told
+    words = duration(whole_s(times)) if times.mean_s is not None else "failed"
+    return f"{words} (time-out)" if times.timeouts else words
 
 
-def _plans_text(one: QueryComparison) -> str:
-    return {None: "", True: "another", False: "same"}[one.plan_changed]
+def _plans_text(query: QueryComparison) -> str:
+    return {None: "", True: "another", False: "same"}[query.plan_changed]
 
 
-def _compared_detail(report: HtmlReport, one: QueryComparison) -> str:
+def _compared_detail(report: HtmlReport, query: QueryComparison) -> str:
     plans = ""
     if report.baseline is not None:
-        plans = plan_tree("baseline", report.baseline.plans.get(one.b.seq))
-        plans += plan_tree("this run", report.run.plans.get(one.a.seq))
-    times = f"baseline {_time_text(one.b)}, this run {_time_text(one.a)}"
-    facts = [f"query {one.seq}", times, f"rows: {one.answers}"]
-    around = interval(one.low, one.high)
+        plans = plan_tree("baseline", report.baseline.plans.get(query.b.seq))
+        plans += plan_tree("this run", report.run.plans.get(query.a.seq))
+    times = f"baseline {_time_text(query.b)}, this run {_time_text(query.a)}"
+    facts = [f"query {query.seq}", times, f"rows: {query.answers}"]
+    around = interval(query.low, query.high)
     facts += [f"interval: {around}"] if around else []
-    facts += [f"plan: {_plans_text(one)}"] if one.plan_changed is not None else []
-    place = f"{one.file}:{one.line}" if one.file else ""
-    return _detail(place, one.a.error or one.b.error, one.sql, plans, ", ".join(facts))
+    facts += [f"plan: {_plans_text(query)}"] if query.plan_changed is not None else []
+    place = f"{query.file}:{query.line}" if query.file else ""
+    return _detail(place, query.a.error or query.b.error, query.sql, plans, ", ".join(facts))
 
 
 def _detail(place: str, error: str | None, sql: str, plans: str, facts: str = "") -> str:
@@ -249,5 +249,5 @@ def _detail(place: str, error: str | None, sql: str, plans: str, facts: str = ""
 
 
 def _seconds(seconds: float | None) -> str:
-    told = MISSING if seconds is None else duration(seconds) if seconds else "none"
-    return cell(told, "number", seconds)
+    words = MISSING if seconds is None else duration(seconds) if seconds else "none"
+    return cell(words, "number", seconds)

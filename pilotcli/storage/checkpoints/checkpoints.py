@@ -64,7 +64,7 @@ FROM_ELSEWHERE: Mapping[Origin, str] = {
     "other": "was saved elsewhere, or its manifest was changed",
     "unsealed": "has no seal: an older pilot saved it, or somebody put it there",
 }
-"""What is to be said of a version that does not come from its store."""
+"""What a message says about a version that does not come from its store."""
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class CheckpointStore:
         return origin_of(key, content, *self._place(version))
 
     def verify(self, version: ModelVersion) -> None:
-        """See to it that `version` is what was saved, and was saved here.
+        """Check that `version` is what was saved, and was saved here.
 
         To be called before anything is loaded from `version.path`. Every file is compared with
         the manifest, byte for byte (by size and sha256). Raises `CheckpointError` naming the first

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a model's folder; waits for whoever holds it, never for long."""
+    """Hold the lock of a model's folder; waits, never for long, until others have released it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -118,7 +118,7 @@ def point_at(home: Path, number: int, *, appearing: tuple[Path, Path] | None = N
     try:
         sync_folder(home)
     except OSError as error:
-        # It is the current one by now; an error would say that it is not.
+        # It is the current one already; an error would say that it is not.
         log.warning("version %s in %s may not outlive a power cut: %s", number, home, error)
 
 

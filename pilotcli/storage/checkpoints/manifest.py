@@ -224,9 +224,9 @@ def _check_types(version: ModelVersion, files: list[SavedFile]) -> None:
     texts = [version.model, version.sha256, *(file.sha256 for file in files)]
     texts += [file.name for file in files]
     right = (
-        all(type(one) is int for one in whole)
-        and all(one is None or type(one) is int for one in maybe)
-        and all(isinstance(one, str) for one in texts)
+        all(type(value) is int for value in whole)
+        and all(value is None or type(value) is int for value in maybe)
+        and all(isinstance(value, str) for value in texts)
         and (version.event is None or isinstance(version.event, str))
         and type(version.created_at) in (int, float)
         and math.isfinite(version.created_at)

@@ -33,9 +33,9 @@ def unpicklable_part(value: Any, name: str, error: BaseException) -> str | None:
         return None
     way = [value]  # also keeps each of them alive, so that no other gets its id
     while len(way) <= DEEPEST:
-        seen = {id(one) for one in way}
-        parts = ((step, one) for step, one in _parts(way[-1]) if id(one) not in seen)
-        part = next(((step, one) for step, one in parts if _raises(one, error)), None)
+        seen = {id(item) for item in way}
+        parts = ((step, item) for step, item in _parts(way[-1]) if id(item) not in seen)
+        part = next(((step, item) for step, item in parts if _raises(item, error)), None)
         if part is None:
             break
         name += part[0]
@@ -56,17 +56,17 @@ def _raises(value: Any, error: BaseException) -> bool:
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """What pickle takes a value apart into: how each part is reached, and the part."""
     if isinstance(value, Mapping):
-        for key, one in value.items():
-            yield f"[{_short(key)}]", one
+        for key, item in value.items():
+            yield f"[{_short(key)}]", item
     elif isinstance(value, (list, tuple)):
-        for number, one in enumerate(value):
-            yield f"[{number}]", one
+        for number, item in enumerate(value):
+            yield f"[{number}]", item
     elif isinstance(value, (set, frozenset)):
-        for one in value:
-            yield f" (the element {_short(one)})", one
+        for item in value:
+            yield f" (the element {_short(item)})", item
     for state in _states(value):
-        for attribute, one in state.items():
-            yield f".{attribute}", one
+        for attribute, item in state.items():
+            yield f".{attribute}", item
 
 
 def _states(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -76,9 +76,9 @@ def _states(value: Any) -> Iterator[Mapping[str, Any]]:
     except Exception:  # noqa: BLE001 - what cannot be taken apart is itself the part
         return
     state = reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
-    for one in state if isinstance(state, tuple) else (state,):
-        if isinstance(one, Mapping):
-            yield one
+    for attributes in state if isinstance(state, tuple) else (state,):
+        if isinstance(attributes, Mapping):
+            yield attributes
 
 
 def _short(value: Any) -> str:

@@ -189,9 +189,9 @@ class JournalReader(StatisticsReader):
         return (_firing(row) for row in rows)
 
     def event_totals(self, run_id: int, failures: int) -> list[EventTotals]:
-        """What the firings of each event in a run came to, in the order of their first firings,
+        """Counts and times of each event's firings in a run, in the order of their first firings,
         with so many `failures` of each."""
-        told: dict[str, list[FiringRecord]] = {}
+        failed_firings: dict[str, list[FiringRecord]] = {}
         for row in self._all(
             f"{_FIRINGS} (SELECT *, row_number() OVER "  # noqa: S608
             "(PARTITION BY event ORDER BY firing_id) AS place FROM firings "
@@ -199,7 +199,7 @@ class JournalReader(StatisticsReader):
             run_id,
             failures,
         ):
-            told.setdefault(row[0], []).append(_firing(row))
+            failed_firings.setdefault(row[0], []).append(_firing(row))
         rows = self._all(
             "SELECT event, kind, count(*), sum(outcome = 'failed'), max(after_query), "
             "sum(duration_s) FROM firings WHERE run_id = ? GROUP BY event ORDER BY min(firing_id)",
@@ -207,14 +207,20 @@ class JournalReader(StatisticsReader):
         )
         return [
             EventTotals(
-                event, EventKind(kind), fired, failed, last_after, duration_s, told.get(event, ())
+                event,
+                EventKind(kind),
+                fired,
+                failed,
+                last_after,
+                duration_s,
+                failed_firings.get(event, ()),
             )
             for event, kind, fired, failed, last_after, duration_s in rows
         ]
 
     def counters(self, run_id: int) -> dict[str, int]:
         """For each event that has fired by its interval: the query after which its count began
-        anew."""
+        again."""
         return dict(self._all("SELECT name, value FROM counters WHERE run_id = ?", run_id))
 
     def models(self, run_id: int) -> list[ModelVersion]:
@@ -230,14 +236,14 @@ class JournalReader(StatisticsReader):
         ]
 
     def steering_reports(self, run_id: int) -> Iterator[SteeringReport]:
-        """What became of the pushes for each query of a run for which there were any."""
+        """The steering reports of a run's results that have one."""
         rows = self._each(
             "SELECT steering FROM results WHERE run_id = ? AND steering IS NOT NULL", run_id
         )
         return (report for row in rows if (report := steering_report(row[0])) is not None)
 
     def pretraining(self, event: str, fingerprint: str) -> PretrainingState | None:
-        """How far the pretraining of `event` has come; None when it never began."""
+        """The progress of the pretraining of `event`; None when it never began."""
         rows = self._all(
             "SELECT event, fingerprint, table_name, row_count, iterations, collected, trained, "
             "updated_at FROM pretraining WHERE event = ? AND fingerprint = ?",

@@ -106,7 +106,7 @@ class FiringRecord:
 
 @dataclass(frozen=True, slots=True)
 class EventTotals:
-    """What the firings of one event in a run came to.
+    """Counts and times of the firings of one event in a run.
 
     `failures` are the first of the failed ones; `last_after` is the query after which it fired
     last, `duration_s` how long all of them took.
@@ -154,7 +154,7 @@ class TimelinePart:
 
 @dataclass(frozen=True, slots=True)
 class PretrainingState:
-    """How far the pretraining of an event has come, over all runs of this journal.
+    """The progress of an event's pretraining, over all runs of this journal.
 
     `fingerprint` is the caller's digest of class and arguments. `rows` and `iterations` count
     what was collected into `table`; `collected` and `trained` say which half is complete.

@@ -1,4 +1,4 @@
-"""Bringing into the journal what killed runs have left in their tails."""
+"""Takes what killed runs have left in their tails into the journal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 
 def recover(home: Path) -> None:
-    """Take over the tails of runs whose process is gone. What cannot be is logged, and stays.
+    """Take over the tails of runs whose process is gone. A tail that cannot be read stays, and is
+    logged.
 
     Several pilots may do this at once: a record that is there is not taken twice.
     """

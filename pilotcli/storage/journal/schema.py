@@ -143,7 +143,7 @@ CREATE TABLE resumes (
 """
 
 SUMMARIES = """
-CREATE TABLE summaries ( -- what a run came to, up to one of its results (RunSummary)
+CREATE TABLE summaries ( -- counts and latencies of a run, up to one of its results (RunSummary)
     run_id INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
     upto INTEGER NOT NULL,
     summary TEXT NOT NULL -- JSON

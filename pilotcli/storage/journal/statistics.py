@@ -52,7 +52,7 @@ class _OpenJournal(Closing):
     def _each(self, sql: str, *arguments: object) -> Iterator[tuple[Any, ...]]:
         with journal_errors(self.path):
             # Not `yield from`, which closes the cursor of a reader that is left halfway, also when
-            # the journal is closed by then.
+            # the journal has been closed meanwhile.
             for row in self._connection.execute(sql, arguments):  # noqa: UP028
                 yield row
 
@@ -120,7 +120,7 @@ class StatisticsReader(_OpenJournal):
 
     def timeline(self, run_id: int, parts: int) -> list[TimelinePart]:
         """A run in up to `parts` parts of as many executions each, in the order in which these
-        ended; none for one of more than 50,000 executions, each of which would be read."""
+        ended; none for a run of more than 50,000 executions, which would all be read."""
         ((total,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
         if not total or total > EXACT_RESULTS:
             return []
@@ -148,7 +148,7 @@ class StatisticsReader(_OpenJournal):
         return [found.get(rank) for rank in ranks]
 
     def _is_long(self, run_id: int) -> bool:
-        """Whether a run has so many results that its summary is told instead of them."""
+        """Whether a run has so many results that its summary is used instead of them."""
         ((results,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
         return (results or 0) > EXACT_RESULTS
 

@@ -1,4 +1,4 @@
-"""What a run came to, counted while it runs: nobody has to read millions of results to tell it."""
+"""A run's counts and latencies, collected while it runs: nobody has to read millions of results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["SAVE_AFTER", "SLOWEST_KEPT", "TIMED", "RunSummary", "read_summary", 
 SLOWEST_KEPT = 100
 """The slowest queries that a summary knows."""
 SAVE_AFTER = 20_000
-"""Results after which a summary is saved anew: at most about so many are read to complete it."""
+"""Results after which a summary is saved again: at most about so many are read to complete it."""
 
 TIMED: tuple[QueryStatus, QueryStatus] = ("ok", "timeout")
 """Those that ended by themselves or at a limit, so that their time says something."""
@@ -93,31 +93,33 @@ class RunSummary:
     def slowest(self, limit: int) -> list[int]:
         """The numbers of the results that are the worst of the slowest queries, slowest first: one
         for each query, `SLOWEST_KEPT` at most."""
-        kept = sorted(self._slowest.values(), key=lambda one: (-one[0], one[1]))
+        kept = sorted(self._slowest.values(), key=lambda worst: (-worst[0], worst[1]))
         return [result for _, result in kept[:limit]]
 
     def as_json(self) -> str:
         """Everything but `upto`, for the journal."""
         slowest = [(seq, *worst) for seq, worst in self._slowest.items()]
-        told = {
+        content = {
             "counts": self.counts,
             "query_s": self.query_s,
             "max_s": self.max_s,
             "buckets": sorted(self._buckets.items()),
             "slowest": slowest,
         }
-        return json.dumps(told, separators=(",", ":"))
+        return json.dumps(content, separators=(",", ":"))
 
     @classmethod
     def of_json(cls, upto: int, text: str) -> RunSummary:
         """The summary that `as_json` wrote. Raises `ValueError`, `KeyError` or `TypeError` for what
         it did not write."""
-        summary, told = cls(), json.loads(text)
+        summary, content = cls(), json.loads(text)
         summary.upto = summary.saved = upto
-        summary.counts.update(told["counts"])
-        summary.query_s, summary.max_s = told["query_s"], told["max_s"]
-        summary._buckets.update(dict(told["buckets"]))
-        summary._slowest = {seq: (elapsed_s, result) for seq, elapsed_s, result in told["slowest"]}
+        summary.counts.update(content["counts"])
+        summary.query_s, summary.max_s = content["query_s"], content["max_s"]
+        summary._buckets.update(dict(content["buckets"]))
+        summary._slowest = {
+            seq: (elapsed_s, result) for seq, elapsed_s, result in content["slowest"]
+        }
         summary._drop_the_fastest()
         return summary
 
@@ -143,8 +145,8 @@ class RunSummary:
 
 
 def read_summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
-    """What the run `run_id` came to so far: the summary that was saved, completed from the results
-    behind it. Raises what SQLite does."""
+    """Returns the summary of the run `run_id`: the saved one, completed from the results after it.
+    Raises what SQLite does."""
     summary = _saved_summary(connection, run_id)
     columns = ", ".join(name if name in _READ else "NULL" for name in USUAL_COLUMNS)
     rest = connection.execute(

@@ -1,4 +1,4 @@
-"""What the journal knows of a run that is to be continued, and taking that run over."""
+"""Takes over a run that is continued, with what the journal knows about it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PastRun:
     - `warmed`: the same for the warm-up rounds, counted from 0;
     - `texts`: one byte for each query: whether the journal has its text;
     - `begun`: the firing that was interrupted;
-    - `killed`: whether its process went without a word, so that a query may have been under way;
+    - `killed`: whether its process was killed, so that a query may have been running;
     - `loaded`: the checkpoint of each model with which the run began, None for none.
     """
 

@@ -88,7 +88,7 @@ class RunJournal(Closing):
         self._background.start()
 
     def add_result(self, query: Query, result: QueryResult) -> None:
-        """Record what became of one execution of `query`; a few microseconds on average.
+        """Record the outcome of one execution of `query`; takes a few microseconds on average.
 
         Raises `StorageError` when this result, or one before it, cannot be kept; then this one is
         not in the journal, and never will be.
@@ -219,7 +219,7 @@ class RunJournal(Closing):
         collected: bool,
         trained: bool,
     ) -> None:
-        """Record how far the pretraining of `event` has come; see `PretrainingState`."""
+        """Record the progress of the pretraining of `event`; see `PretrainingState`."""
         row = (event, fingerprint, table, rows, iterations, collected, trained, time.time())
         self._commit(
             lambda: self._connection.execute(
@@ -279,7 +279,7 @@ class RunJournal(Closing):
         return False
 
     def _left(self) -> str:
-        """What has become of what the journal does not have."""
+        """Where the results and firings are that the journal does not have."""
         waiting = f"{len(self._waiting)} results, {len(self._firings)} firings"
         return (
             f"the end of run {self.run_id} ({waiting}) waits in {self._tail.path} and comes into "

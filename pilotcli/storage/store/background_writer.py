@@ -26,8 +26,8 @@ class Appender:
     """Collects rows by table and hands them to `save` every second or 500 rows.
 
     A thread is started with the first row. While the store takes nothing, rows wait; `flush` and
-    `close` tell. Rows that the store refused are dropped, and the error that the next call
-    raises says how many; the others are saved nevertheless.
+    `close` say so. Rows that the store refused are dropped, and the error that the next call
+    raises says how many; the others are saved anyway.
     """
 
     def __init__(self, save: Callable[[str, list[Row], int | None], None]) -> None:
@@ -61,8 +61,8 @@ class Appender:
         self, table: str, row: Row, number: int | None = None, file: int | None = None
     ) -> None:
         """Take `row` for `table`. One that is kept in a file has a `number`, higher than those
-        before it. Raises what an earlier save in the background raised; the row is taken even
-        so."""
+        before it. Raises what an earlier save in the background raised; the row is taken
+        anyway."""
         with self._lock:
             if self._background.ended:
                 raise StoreError("this DataManager was closed")
@@ -109,17 +109,17 @@ class Appender:
         kept = self._kept_rows.total()
         lost = self._count - kept
         self._waiting, self._count, self._kept_rows = {}, 0, Counter()
-        told = []
+        parts = []
         if self._kept is not None:
             if kept:
                 where = self._kept.where
-                told.append(f"{kept} rows wait in {where} and come into the store on resume")
+                parts.append(f"{kept} rows wait in {where} and come into the store on resume")
             # The files stay, also when this is closed a second time.
             self._kept.close()
             self._kept = None
         if lost:
-            told.append(f"{lost} rows are lost")
-        return "; ".join(told)
+            parts.append(f"{lost} rows are lost")
+        return "; ".join(parts)
 
     def _save_waiting(self) -> None:
         """Save what waits. Raises `StoreUnreachableError`; the rows wait on then."""
@@ -153,6 +153,6 @@ class Appender:
             self._save(table, rows, last)
         except StoreUnreachableError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a driver's row raises is told later
+        except Exception as error:  # noqa: BLE001 - whatever a driver's row raises is reported later
             message = f"{len(rows)} rows for the table {table!r} are lost: {error}"
             self._background.error = StoreError(message, hint=getattr(error, "hint", None))

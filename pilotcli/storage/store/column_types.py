@@ -73,14 +73,14 @@ _WIDENING = (Kind.INT, Kind.BIG_INT, Kind.FLOAT, Kind.DECIMAL)
 """Each of these takes the values of those before it."""
 
 
-def joined(one: Kind, other: Kind) -> Kind | None:
+def joined(kind: Kind, other: Kind) -> Kind | None:
     """The kind that holds the values of both; None when there is none."""
-    if one is other or other is Kind.EMPTY:
-        return one
-    if one is Kind.EMPTY:
+    if kind is other or other is Kind.EMPTY:
+        return kind
+    if kind is Kind.EMPTY:
         return other
-    if one in _WIDENING and other in _WIDENING:
-        return max(one, other, key=_WIDENING.index)
+    if kind in _WIDENING and other in _WIDENING:
+        return max(kind, other, key=_WIDENING.index)
     return None
 
 
@@ -98,9 +98,9 @@ def encoded(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     types.discard(NoneType)
     kind = Kind.EMPTY
     texts = [NULL] * len(values)
-    for one in types:
-        places = [place for place, value in enumerate(values) if type(value) is one]
-        part_kind, part = _encoder(one)([values[place] for place in places])
+    for value_type in types:
+        places = [place for place, value in enumerate(values) if type(value) is value_type]
+        part_kind, part = _encoder(value_type)([values[place] for place in places])
         both = joined(kind, part_kind)
         if both is None:
             raise UnstorableError(f"holds {kind.sql} and {part_kind.sql} values")
@@ -111,18 +111,18 @@ def encoded(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
 
 
 @functools.lru_cache(maxsize=256)
-def _encoder(one: type) -> Encoder:
+def _encoder(value_type: type) -> Encoder:
     """The encoder for values of exactly this type."""
-    if one.__name__ in ("NAType", "NaTType") and one.__module__.startswith("pandas"):
+    if value_type.__name__ in ("NAType", "NaTType") and value_type.__module__.startswith("pandas"):
         return _nulls
     for base, encoder in _ENCODERS:
-        if issubclass(one, base):
+        if issubclass(value_type, base):
             return encoder
-    return _numpy_encoder(one) or _unstorable(one)
+    return _numpy_encoder(value_type) or _unstorable(value_type)
 
 
-def _numpy_encoder(one: type) -> Encoder | None:
-    # Whoever holds such a value has imported numpy; nobody else pays for it.
+def _numpy_encoder(value_type: type) -> Encoder | None:
+    # Such a value exists only where numpy was imported; nobody else pays for it.
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
         for base, encoder in (
@@ -132,16 +132,18 @@ def _numpy_encoder(one: type) -> Encoder | None:
             (numpy.integer, _ints),
             (numpy.floating, _floats),
         ):
-            if issubclass(one, base):
+            if issubclass(value_type, base):
                 return encoder
-        if issubclass(one, numpy.generic):
+        if issubclass(value_type, numpy.generic):
             return None
-    return _json if hasattr(one, "tolist") else None
+    return _json if hasattr(value_type, "tolist") else None
 
 
-def _unstorable(one: type) -> Encoder:
+def _unstorable(value_type: type) -> Encoder:
     def refuse(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-        raise UnstorableError(f"brings a value of type {one.__qualname__}, which is not stored")
+        raise UnstorableError(
+            f"brings a value of type {value_type.__qualname__}, which is not stored"
+        )
 
     return refuse
 

@@ -112,7 +112,7 @@ class StoreConnection:
         if self._closed:
             raise StoreError("this DataManager was closed")
         if self._connection is None or self._connection.closed:
-            # One that has gone in between is not made anew, as if nothing had been in it.
+            # A database that was dropped meanwhile is not created again, as if it had been empty.
             self._connection = _opened(self._config, may_create=self._connection is None)
             self._name = self._connection.info.dbname
         return self._connection

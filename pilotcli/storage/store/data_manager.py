@@ -82,10 +82,10 @@ class DataManager(Closing):
         number: int | None = None,
         file: int | None = None,
     ) -> None:
-        """Save one row soon: a thread of its own writes what has come together.
+        """Save one row soon: a thread of its own writes rows in batches.
 
         Rows are in the store after `flush`, `read_all`, `read_update` or `close` at the latest.
-        What that thread fails at is raised by the next call. `number` and `file` are those of a
+        The next call raises the thread's error. `number` and `file` are those of a
         row that was kept (`keep`).
         """
         self._appender.append(checked_name("table", table), column_2_value, number, file)
@@ -101,19 +101,19 @@ class DataManager(Closing):
         return self._appender.keep(table, column_2_value, number)
 
     def append_kept(self, rows: Sequence[WaitingRow], table: str, most: int) -> int:
-        """Append those of `rows` that the store has not, up to the number `most`; returns how many
-        those are."""
+        """Append those of `rows` that the store does not have, up to the number `most`; returns how
+        many those are."""
         assert self._rows_of is not None
         last = int(self.mark(table, self._rows_of) or 0)
-        left = [one for one in rows if one.table == table and last < one.number <= most]
-        for one in left:
-            self.append(table, one.row, number=one.number)
+        left = [row for row in rows if row.table == table and last < row.number <= most]
+        for row in left:
+            self.append(table, row.row, number=row.number)
         self.flush()
         return len(left)
 
     def begin_firing(self, firing: str, *, resumed: bool) -> None:
-        """Know what reads from here on. Of a `firing` that is `resumed`, put back how far it had
-        read: it reads that again."""
+        """Record which firing reads from here on. A `firing` that is `resumed` reads again what it
+        had read."""
         self._firing = firing
         if resumed:
             self._store.transaction(lambda cursor: tables.take_back_visits(cursor, firing))

@@ -65,9 +65,9 @@ def _marked(value: Any) -> Any:
             return value
         return {MARK: "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
     if isinstance(value, dict):
-        return {_key(key): _marked(one) for key, one in value.items()}
+        return {_key(key): _marked(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_marked(one) for one in value]
+        return [_marked(item) for item in value]
     return _marked(_plain(value))
 
 

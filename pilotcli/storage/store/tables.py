@@ -40,7 +40,7 @@ VISITS = "pilot_visits"
 moved that, from which key and which firing it was."""
 
 MARKS = "pilot_marks"
-"""The table of marks that are set together with rows: how far somebody has come who saves."""
+"""The table of marks that are set together with rows: how far their writer has come."""
 
 OWN = (VISITS, MARKS)
 """Tables of the store that are no data."""
