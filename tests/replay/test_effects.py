@@ -73,3 +73,9 @@ def test_a_block_writes_when_any_of_it_does() -> None:
     block = [query("BEGIN"), query("SELECT 1"), query("DELETE FROM t"), query("COMMIT")]
     assert Effects().writes(block)
     assert not Effects().writes([*block[:2], block[3]])
+
+
+def test_all_of_a_block_is_looked_at_also_behind_what_writes() -> None:
+    effects = Effects()
+    assert effects.writes([query("DELETE FROM t"), query("CREATE TEMP TABLE mine (a int)")])
+    assert not effects.writes([query("INSERT INTO mine VALUES (1)")])
