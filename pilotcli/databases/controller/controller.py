@@ -69,18 +69,12 @@ class PostgreSQLController(ServerMethods, IndexMethods):
 def get_db_controller(
     config: PilotConfig, enable_simulate_index: bool = False, *, target: Target | None = None
 ) -> BaseDBController:
-    """A new controller for the database that `config` names; with `target` on that, which it
-    leaves open."""
+    """A new controller for the database that `config` names; with `enable_simulate_index` its
+    indexes are what-if ones. With `target` it works on that, and leaves it open."""
     return PostgreSQLController(config, target=target, enable_simulate_index=enable_simulate_index)
 
 
 class DBControllerFactory:
     """Makes controllers; PilotScope's documented class."""
 
-    @staticmethod
-    def get_db_controller(
-        config: PilotConfig, enable_simulate_index: bool = False
-    ) -> BaseDBController:
-        """A new controller for the database that `config` names; with `enable_simulate_index` its
-        indexes are what-if ones."""
-        return get_db_controller(config, enable_simulate_index)
+    get_db_controller = staticmethod(get_db_controller)
