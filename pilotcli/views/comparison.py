@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 
-from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, whole_s
+from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, QueryTimes, whole_s
 from pilotcli.analysis.wording import (
     alarms,
     counts_text,
@@ -20,7 +20,7 @@ from pilotcli.analysis.wording import (
 )
 from pilotcli.views.console import columns, err, out
 from pilotcli.views.layout import Column
-from pilotcli.views.tables import show_table
+from pilotcli.views.tables import show_items, show_table
 from pilotcli.views.text import clean, clip, count, duration, joined, plural
 
 __all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_more", "show_reasons"]
@@ -173,39 +173,32 @@ def _show_parts(a: Costs, b: Costs) -> None:
 
 
 def _show_queries(queries: Sequence[QueryComparison]) -> None:
-    titles = (
-        Column("QUERY", right=True),
-        Column("LABEL", least=10, flexible=True),
-        Column("VERDICT"),
-        Column("SPEED-UP", right=True),
-        Column("INTERVAL", drop=2),
-        Column("BASELINE", right=True, drop=1),
-        Column("RUN", right=True, drop=1),
-        Column("ANSWERS", drop=3),
-        Column("PLAN", drop=4),
-        Column("ERROR", least=10, flexible=True, drop=5),
+    plans = {None: "", True: "another", False: "same"}
+    show_items(
+        queries,
+        [
+            (Column("QUERY", right=True), lambda query: str(query.seq)),
+            (Column("LABEL", least=10, flexible=True), lambda query: query.label),
+            (Column("VERDICT"), _verdict),
+            (Column("SPEED-UP", right=True), lambda query: factor(query.speedup)),
+            (Column("INTERVAL", drop=2), lambda query: interval(query.low, query.high)),
+            (Column("BASELINE", right=True, drop=1), lambda query: _mean(query.b)),
+            (Column("RUN", right=True, drop=1), lambda query: _mean(query.a)),
+            (Column("ANSWERS", drop=3), lambda query: query.answers),
+            (Column("PLAN", drop=4), lambda query: plans[query.plan_changed]),
+            (
+                Column("ERROR", least=10, flexible=True, drop=5, optional=True),
+                lambda query: query.a.error or query.b.error or "",
+            ),
+        ],
     )
-    rows = [
-        (
-            str(query.seq),
-            query.label,
-            query.verdict + ("!" if query.certain and query.verdict == "slower" else ""),
-            factor(query.speedup),
-            interval(query.low, query.high),
-            _mean(query, "b"),
-            _mean(query, "a"),
-            query.answers,
-            {None: "", True: "another", False: "same"}[query.plan_changed],
-            query.a.error or query.b.error or "",
-        )
-        for query in queries
-    ]
-    shown = len(titles) if any(row[-1] for row in rows) else len(titles) - 1
-    show_table(titles[:shown], [row[:shown] for row in rows])
 
 
-def _mean(query: QueryComparison, arm: str) -> str:
-    times = query.a if arm == "a" else query.b
+def _verdict(query: QueryComparison) -> str:
+    return query.verdict + ("!" if query.certain and query.verdict == "slower" else "")
+
+
+def _mean(times: QueryTimes) -> str:
     if times.mean_s is None:
         return "failed"
     return duration(whole_s(times)) + (" T" if times.timeouts else "")

@@ -9,7 +9,7 @@ from pilotcli.checks.dry_run import EventListing, Examination
 from pilotcli.events.schedule import firings_in
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
-from pilotcli.views.tables import show_json, show_table
+from pilotcli.views.tables import show_items, show_json, show_table
 from pilotcli.views.text import clean, count, plural
 
 __all__ = ["show_dry_run", "show_events", "show_plan"]
@@ -45,25 +45,15 @@ def show_events(events: Sequence[EventListing], format: str) -> None:
     if not events:
         out("The config has no events. Begin with: pilot init")
         return
-    show_table(
-        (
-            Column("EVENT", least=12, flexible=True),
-            Column("KIND"),
-            Column("FIRES", least=20, flexible=True),
-            Column("MODEL", drop=1),
-            Column("CLASS", least=10, flexible=True, drop=2),
-            Column("FILE", least=10, flexible=True, drop=3),
-        ),
+    show_items(
+        events,
         [
-            (
-                event.name,
-                event.kind.value if event.kind is not None else "?",
-                event.fires,
-                event.model or "",
-                event.class_path,
-                event.file or "",
-            )
-            for event in events
+            (Column("EVENT", least=12, flexible=True), lambda event: event.name),
+            (Column("KIND"), lambda event: event.kind.value if event.kind is not None else "?"),
+            (Column("FIRES", least=20, flexible=True), lambda event: event.fires),
+            (Column("MODEL", drop=1), lambda event: event.model or ""),
+            (Column("CLASS", least=10, flexible=True, drop=2), lambda event: event.class_path),
+            (Column("FILE", least=10, flexible=True, drop=3), lambda event: event.file or ""),
         ],
     )
 

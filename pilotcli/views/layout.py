@@ -18,7 +18,8 @@ class Column:
 
     `least` columns are kept free for it from the start, so that it does not jump as values grow.
     A `flexible` one is cut down to `least` where the table is too wide; after that, columns are
-    left out, the highest `drop` first (0: never).
+    left out, the highest `drop` first (0: never). An `optional` one is left out of a list where
+    all of its cells are empty.
     """
 
     title: str
@@ -26,6 +27,7 @@ class Column:
     right: bool = False
     flexible: bool = False
     drop: int = 0
+    optional: bool = False
 
 
 def table(

@@ -23,7 +23,7 @@ from pilotcli.views.console import out, out_styled
 from pilotcli.views.layout import Column
 from pilotcli.views.messages import place
 from pilotcli.views.run_list import run_status
-from pilotcli.views.tables import as_json, show_json, show_table, when
+from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import MISSING, clean, count, duration, joined, plural, size
 
 __all__ = ["FAILED_SHOWN", "FAILURES_SHOWN", "RunDetails", "show_run"]
@@ -157,54 +157,35 @@ def _show_updates(updates: Sequence[UpdateEffect]) -> None:
     left_out = len(updates) - UPDATES_SHOWN
     if left_out > 0:
         out(f"{plural(left_out, 'earlier update')} left out; --format json has them all")
-    columns = (
-        Column("EVENT", least=12, flexible=True),
-        Column("AFTER", right=True),
-        Column("SAVED", least=10, flexible=True),
-        Column("QUERIES", right=True),
-        Column("SPEED-UP", right=True),
-        Column("INTERVAL", drop=1),
-        Column("VERDICT"),
+    show_items(
+        updates[-UPDATES_SHOWN:],
+        [
+            (Column("EVENT", least=12, flexible=True), lambda update: update.event),
+            (Column("AFTER", right=True), lambda update: count(update.after_query)),
+            (Column("SAVED", least=10, flexible=True), lambda update: ", ".join(update.versions)),
+            (Column("QUERIES", right=True), lambda update: count(update.queries)),
+            (Column("SPEED-UP", right=True), lambda update: factor(update.speedup)),
+            (Column("INTERVAL", drop=1), lambda update: interval(update.low, update.high)),
+            (Column("VERDICT"), lambda update: update.verdict),
+        ],
     )
-    rows = [
-        (
-            update.event,
-            count(update.after_query),
-            ", ".join(update.versions),
-            count(update.queries),
-            factor(update.speedup),
-            interval(update.low, update.high),
-            update.verdict,
-        )
-        for update in updates[-UPDATES_SHOWN:]
-    ]
-    show_table(columns, rows)
 
 
 def _show_events(events: Sequence[EventTotals]) -> None:
     if not events:
         return
     out()
-    columns = (
-        Column("EVENT", least=12, flexible=True),
-        Column("KIND", drop=1),
-        Column("FIRED", right=True),
-        Column("FAILED", right=True),
-        Column("LAST AFTER", right=True),
-        Column("TOOK", right=True),
+    show_items(
+        events,
+        [
+            (Column("EVENT", least=12, flexible=True), lambda event: event.event),
+            (Column("KIND", drop=1), lambda event: event.kind.value),
+            (Column("FIRED", right=True), lambda event: count(event.fired)),
+            (Column("FAILED", right=True), lambda event: count(event.failed)),
+            (Column("LAST AFTER", right=True), lambda event: f"query {count(event.last_after)}"),
+            (Column("TOOK", right=True), lambda event: duration(event.duration_s)),
+        ],
     )
-    rows = [
-        (
-            event.event,
-            event.kind.value,
-            count(event.fired),
-            count(event.failed),
-            f"query {count(event.last_after)}",
-            duration(event.duration_s),
-        )
-        for event in events
-    ]
-    show_table(columns, rows)
     for event in events:
         for firing in event.failures:
             out(f"{clean(event.event)} failed after query {count(firing.after_query)}:")
@@ -242,22 +223,25 @@ def _show_results(details: RunDetails) -> None:
     else:
         worst = f", each with the worst of its {count(details.rounds)} rounds"
         out("slowest" + (worst if details.rounds > 1 else ""))
-    columns = {
-        Column("TOOK", right=True): [duration(result.elapsed_s) for result in results],
-        Column("QUERY", right=True): [str(result.seq) for result in results],
-        Column("ROUND", right=True): [str(result.round) for result in results],
-        Column("LABEL", least=12, flexible=True): [result.label for result in results],
-        Column("STATUS"): [result.status for result in results],
-        Column("WHERE", least=12, flexible=True, drop=2): [
-            place(result) or MISSING for result in results
+    many = details.rounds > 1
+    show_items(
+        results,
+        [
+            (Column("TOOK", right=True), lambda result: duration(result.elapsed_s)),
+            (Column("QUERY", right=True), lambda result: str(result.seq)),
+            (
+                Column("ROUND", right=True, optional=True),
+                lambda result: str(result.round) if many else "",
+            ),
+            (Column("LABEL", least=12, flexible=True), lambda result: result.label),
+            (Column("STATUS"), lambda result: result.status),
+            (
+                Column("WHERE", least=12, flexible=True, drop=2),
+                lambda result: place(result) or MISSING,
+            ),
+            (
+                Column("ERROR", least=12, flexible=True, drop=1, optional=True),
+                lambda result: result.error or "",
+            ),
         ],
-        Column("ERROR", least=12, flexible=True, drop=1): [
-            result.error or "" for result in results
-        ],
-    }
-    left_out = {
-        "ROUND": details.rounds <= 1,
-        "ERROR": not any(result.error for result in results),
-    }
-    shown = {column: own for column, own in columns.items() if not left_out.get(column.title)}
-    show_table(tuple(shown), list(zip(*shown.values(), strict=True)))
+    )

@@ -8,7 +8,7 @@ from pilotcli.common.records import QueryStatus
 from pilotcli.storage.journal import RunRecord
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
-from pilotcli.views.tables import as_json, show_json, show_table, when
+from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import clean, count, duration
 
 __all__ = ["run_status", "show_runs"]
@@ -24,30 +24,23 @@ def show_runs(
     if not runs:
         out(f"There are no runs in {clean(home)} yet. Begin one: pilot run WORKLOAD")
         return
-    columns = (
-        Column("RUN", right=True),
-        Column("STARTED"),
-        Column("TOOK", right=True),
-        Column("STATUS"),
-        Column("QUERIES", right=True),
-        Column("FAILED", right=True),
-        Column("KIND", drop=1),
-        Column("WORKLOAD", least=12, flexible=True, drop=2),
+    show_items(
+        runs,
+        [
+            (Column("RUN", right=True), lambda item: str(item[0].run_id)),
+            (Column("STARTED"), lambda item: when(item[0].started_at)),
+            (Column("TOOK", right=True), lambda item: duration(item[0].elapsed_s)),
+            (Column("STATUS"), lambda item: run_status(item[0])),
+            (Column("QUERIES", right=True), lambda item: count(sum(item[1].values()))),
+            (Column("FAILED", right=True), lambda item: count(_failed(item[1]))),
+            (Column("KIND", drop=1), lambda item: item[0].kind),
+            (Column("WORKLOAD", least=12, flexible=True, drop=2), lambda item: item[0].workload),
+        ],
     )
-    rows = [
-        (
-            str(run.run_id),
-            when(run.started_at),
-            duration(run.elapsed_s),
-            run_status(run),
-            count(sum(counts.values())),
-            count(sum(counts.values()) - counts.get("ok", 0)),
-            run.kind,
-            run.workload,
-        )
-        for run, counts in runs
-    ]
-    show_table(columns, rows)
+
+
+def _failed(counts: Mapping[QueryStatus, int]) -> int:
+    return sum(counts.values()) - counts.get("ok", 0)
 
 
 def run_status(run: RunRecord) -> str:

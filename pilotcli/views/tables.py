@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pilotcli.common.records import QueryResult
 from pilotcli.views import console
@@ -16,7 +16,9 @@ from pilotcli.views.console import out
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import MISSING, clean, line_text
 
-__all__ = ["as_json", "show_json", "show_table", "when"]
+__all__ = ["as_json", "show_items", "show_json", "show_table", "when"]
+
+T = TypeVar("T")
 
 
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -24,6 +26,13 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None
     cells = [[(clean(cell), "") for cell in row] for row in rows]
     for line in table(columns, cells, console.columns()):
         out(line_text(line).rstrip())
+
+
+def show_items(items: Sequence[T], columns: Sequence[tuple[Column, Callable[[T], str]]]) -> None:
+    """Write a table of `items`, one line each; a column comes with what makes its cells."""
+    cells = {column: [text(item) for item in items] for column, text in columns}
+    shown = [column for column in cells if not column.optional or any(cells[column])]
+    show_table(shown, list(zip(*(cells[column] for column in shown), strict=True)))
 
 
 def show_json(value: Any) -> None:
