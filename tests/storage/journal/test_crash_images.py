@@ -14,10 +14,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pilotcli.common.processes import start_of
 from written_run import firing, query, result
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.processes import start_of
 from pilotcli.common.records import STOPPED
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal import write_ahead as tails
