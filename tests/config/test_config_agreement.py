@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotcli.common.errors import ConfigError
-from pilotcli.config import config_schema, load_config
+from pilotcli.config import load_config
+from pilotcli.config.schema import config_schema
 
 SCHEMA: dict[str, Any] = dict(config_schema())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from pilotcli.config import config_schema
+from pilotcli.config.schema import config_schema
 
 VALIDATOR = jsonschema.Draft202012Validator(config_schema())
 
