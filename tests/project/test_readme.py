@@ -96,7 +96,7 @@ def test_its_event_and_config_run_in_the_folder_of_pilot_init(
     assert "slowest: " in done.stdout
 
 
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
 def test_every_link_leads_somewhere() -> None:
@@ -106,12 +106,12 @@ def test_every_link_leads_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_every_test_that_a_page_names_exists() -> None:
+def test_every_file_that_a_page_names_exists() -> None:
     for page in PAGES:
-        for target in re.findall(r"`(tests/[\w/]+\.py)`", page.read_text()):
+        for target in re.findall(r"`((?:tests|pilotcli|docs|\.ci)/[\w/.]*)`", page.read_text()):
             assert (ROOT / target).exists(), f"{page.name} names {target}"
 
 
-def test_it_links_every_page_of_docs() -> None:
-    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", README))
-    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")}
+def test_it_links_every_page() -> None:
+    linked = {ROOT / target for target in re.findall(r"\]\(([\w/-]+\.md)", README)}
+    assert linked == {*PAGES} - {ROOT / "README.md"}
