@@ -93,11 +93,10 @@ def other_values(result: QueryResult) -> tuple[Any, ...] | None:
     values = _others(result)
     if values == _USUALLY:
         return None
-    encoded = list(values)
     for place, encode in _ENCODED:
-        if encoded[place] is not None:
-            encoded[place] = encode(encoded[place])
-    return tuple(encoded)
+        if values[place] is not None:
+            values = (*values[:place], encode(values[place]), *values[place + 1 :])
+    return values
 
 
 def query_row(query: Query) -> tuple[Any, ...]:
