@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.records import EventKind, FiringReason
-from pilotcli.config import RunConfig, choose_embedded
+from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.config.model import EventSpec
 from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
@@ -102,7 +102,8 @@ def _built(config: RunConfig) -> tuple[Registered, ...]:
     # Standard output is for what was asked for, not for what drivers print when they are loaded.
     with contextlib.redirect_stdout(sys.stderr):
         plugins = check_plugins(config)
-        config_class = plugins.scheduler().config_class
+        scheduler = plugins.scheduler()
+        config_class = PostgreSQLConfig if scheduler is None else scheduler.config_class
         pilot_config = config_class.from_run_config(config, embedded=embedded)
         built = plugins.build_events(pilot_config, plugins.build_models())
     return tuple(Registered(event.spec.name, event.event, kind_of(event.event)) for event in built)

@@ -19,7 +19,6 @@ from pilotcli.plugins.aliases import install
 from pilotcli.plugins.checks import Spec, argument_problems, load_class, noun_of
 from pilotcli.plugins.importing import describe_error
 from pilotcli.plugins.signatures import Signature
-from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.steering.handlers import BasePushHandler
 
 __all__ = ["BuiltEvent", "Plugins", "check_plugins"]
@@ -75,16 +74,17 @@ class Plugins:
             for spec, cls in self.handlers
         )
 
-    def scheduler(self) -> type[PilotScheduler]:
-        """Returns the scheduler class that the events and handlers expect. The kinds of config,
-        controller and data manager that they get depend on it."""
+    def scheduler(self) -> type[Any] | None:
+        """Returns the subclass of `PilotScheduler` that the events and handlers expect, None for
+        `PilotScheduler` itself. The kinds of config, controller and data manager that they get
+        depend on it."""
         paths = [cls.scheduler for _, cls in self.events]
         paths += [cls.scheduler for _, cls in self.handlers]
         path = next((path for path in paths if path is not None), None)
         if path is None:
-            return PilotScheduler
+            return None
         module, _, name = path.partition(":")
-        scheduler: type[PilotScheduler] = getattr(importlib.import_module(module), name)
+        scheduler: type[Any] = getattr(importlib.import_module(module), name)
         return scheduler
 
     def _build(self, spec: Spec, cls: type[Any], arguments: Mapping[str, Any]) -> Any:

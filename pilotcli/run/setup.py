@@ -63,7 +63,7 @@ def open_run(
             bus.emit(Notice("info", which))
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(home))))
         _refuse_changes(journal, request, config, workload, total)
-        scheduler_class = plugins.scheduler()
+        scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
         embedded = choose_embedded(config.database, os.environ)
         pilot_config = scheduler_class.config_class.from_run_config(config, embedded=embedded)
         target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
