@@ -20,7 +20,7 @@ from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features, plan_nodes, worst_misestimate
 from pilotcli.steering.planner.messages import Report, parse_report
 from pilotcli.steering.session_steering import read_auto_explain
-from pilotcli.steering.subplans.explain import _told
+from pilotcli.steering.subplans.explain import _read_report
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.checkpoints.manifest import read_manifest
 
@@ -105,10 +105,10 @@ def test_any_notices_are_read_or_passed_over(notices: list[str]) -> None:
         assert found[0] >= 0
         assert set(json.loads(found[1])) == {"Plan"}
     try:
-        told = _told(notices)
+        report = _read_report(notices)
     except PilotError:
         return
-    assert told["failure"] is not None or isinstance(told["rows"], list)
+    assert report["failure"] is not None or isinstance(report["rows"], list)
 
 
 def test_a_message_of_another_form_does_not_hide_the_one_behind_it() -> None:

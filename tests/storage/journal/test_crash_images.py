@@ -5,8 +5,6 @@ A copy of the home is what a kill at that moment would leave.
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,13 +12,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from pilotcli.common.processes import start_of
 from written_run import firing, query, result
 
 from pilotcli.common.errors import StorageError
 from pilotcli.common.records import STOPPED
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal import write_ahead as tails
+from pilotcli.storage.journal.run_lock import lock_run
 from pilotcli.storage.journal.write_ahead import Tail, read_tail
 
 SIZE_BYTES = 1 << 20
@@ -57,18 +55,11 @@ def start(journal: Journal) -> RunJournal:
     )
 
 
-def killed(
-    home: Path, *, host: str | None = None, pid: int = 0, pid_start: str = "long ago"
-) -> Path:
-    """A copy of `home`, whose runs are those of a process that has ended."""
+def killed(home: Path) -> Path:
+    """A copy of `home`, in which nobody holds the lock of a run."""
     copy = home.with_name("copy")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(home, copy)
-    with closing(sqlite3.connect(copy / "journal.db")) as connection, connection:
-        connection.execute(
-            "UPDATE runs SET host = ?, pid = ?, pid_start = ?",
-            (host or platform.node(), pid, pid_start),
-        )
     return copy
 
 
@@ -123,19 +114,15 @@ def test_a_firing_that_has_ended_was_not_interrupted(home: Path, run: RunJournal
 
 def test_the_tail_of_a_run_that_goes_on_is_left_to_it(home: Path, run: RunJournal) -> None:
     run.add_result(query(1), result(1))
-    running = killed(home, pid=os.getpid(), pid_start=start_of(os.getpid()))
+    running = killed(home)
+    lock = lock_run(running, 1)
     with Journal.open(running) as other:
         assert other.counts(1) == {}
+        assert other.run(1).alive
     assert list(read_tail(running / "run-1.tail"))
-
-
-def test_the_tail_of_another_machines_run_is_left_to_it(home: Path, run: RunJournal) -> None:
-    run.add_result(query(1), result(1))
-    copy = killed(home, host="another machine")
-    with Journal.open(copy) as other:
-        assert other.counts(1) == {}
-        assert other.run(1).alive  # as far as can be known here
-    assert list(read_tail(copy / "run-1.tail"))
+    lock.release()
+    with Journal.open(running) as other:
+        assert other.counts(1) == {"ok": 1}
 
 
 def test_records_that_the_journal_has_do_not_come_back_behind_new_ones(
