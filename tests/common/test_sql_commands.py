@@ -205,10 +205,10 @@ def test_what_explain_takes(word: str, session: PostgresSession) -> None:
 def test_what_changes_the_schema(session: PostgresSession) -> None:
     for how, sql in TRIED:
         session.execute("BEGIN; SAVEPOINT here")
-        before = PostgresSession.schema_changes
+        before = session.schema_changes.count
         with contextlib.suppress(QueryError):
             session.execute(sql)
-            changed = PostgresSession.schema_changes > before
+            changed = session.schema_changes.count > before
             expected = command_of(leading_keyword(sql)).changes_schema or "INTO tried.made" in sql
             assert (how, changed) == (FINE, expected), sql
         session.rollback()

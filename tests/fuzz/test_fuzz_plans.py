@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pilotcli.common.errors import CheckpointError, PilotError, SteeringError, StorageError
 from pilotcli.databases.changes.autoconf import FileAutoConf, _list_of
-from pilotcli.databases.changes.log import ChangeLog, Entry, Owner
+from pilotcli.databases.changes.log import Book, ChangeLog, Entry, Owner
 from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features, plan_nodes, worst_misestimate
 from pilotcli.steering.planner.messages import Report, parse_report
@@ -156,7 +156,7 @@ def test_any_manifest_is_read_or_refused(checkpoint: Path, data: st.DataObject) 
 def log(tmp_path: Path) -> ChangeLog:
     log = ChangeLog(tmp_path / "home")
     entries = [Entry("setting", "work_mem", {"before": None, "after": "4MB"})]
-    log.plan(entries, owner=Owner.new(), server="7", place="here")
+    Book(log, Owner.new(), "7", "here").plan(entries)
     return log
 
 

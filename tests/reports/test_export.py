@@ -177,8 +177,7 @@ def test_a_run_that_was_killed_says_so(tmp_path: Path) -> None:
     run_id = write_run(tmp_path / "home", [result(1)], ended=None)
     with Journal.open(tmp_path / "home") as journal:
         (row,) = exported(journal, tmp_path, "runs", "jsonl", run_id)
-    # This very process has begun it.
-    assert (row["status"], row["finished_at"], row["exit_code"]) == ("running", None, None)
+    assert (row["status"], row["finished_at"], row["exit_code"]) == ("killed", None, None)
 
 
 @pytest.mark.parametrize("format", FORMATS)
