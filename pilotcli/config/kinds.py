@@ -36,7 +36,7 @@ class Reading:
 
     def wrong(self, node: Node, wanted: str, *, hint: str | None = None) -> Any:
         """Note that `node` is not what was wanted."""
-        message = f"{self.name} must be {wanted}, not {node.told()}"
+        message = f"{self.name} must be {wanted}, not {node.shown_value()}"
         self.problems.add(message, node, hint=hint)
         return INVALID
 
@@ -111,7 +111,7 @@ def _choice(node: Node, reading: Reading) -> Any:
     if node.value in choices:
         return node.value
     hint = did_you_mean(node.text, choices, listed="One of")
-    reading.problems.add(f"{reading.name} cannot be {node.told()}", node, hint=hint)
+    reading.problems.add(f"{reading.name} cannot be {node.shown_value()}", node, hint=hint)
     return INVALID
 
 
@@ -127,7 +127,7 @@ def _path(node: Node, reading: Reading) -> Any:
 
 def _paths(node: Node, reading: Reading) -> Any:
     nodes = node.value if isinstance(node.value, list) else [node]
-    values = tuple(_path(one, reading) for one in nodes)
+    values = tuple(_path(node, reading) for node in nodes)
     return INVALID if INVALID in values else values
 
 
@@ -138,7 +138,9 @@ def _settings(node: Node, reading: Reading) -> Any:
     for name, child in node.value.items():
         value = child.value
         if isinstance(value, (dict, list)) or value is None:
-            reading.problems.add(f"the setting {name} must be one value, not {child.told()}", child)
+            reading.problems.add(
+                f"the setting {name} must be one value, not {child.shown_value()}", child
+            )
         elif isinstance(value, bool):
             settings[name] = "on" if value else "off"
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pilotcli.common.errors import ConfigError, Problem
 from pilotcli.common.redaction import dsn_secrets, keep_secret
 from pilotcli.common.suggestions import did_you_mean
-from pilotcli.config.model import RunConfig
+from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec, RunConfig
 from pilotcli.config.overrides import override
 from pilotcli.config.secrets import masked, secrets_in
 from pilotcli.config.sections import Reader
@@ -70,23 +70,23 @@ def _secrets_of(config: RunConfig) -> set[str]:
     found = dsn_secrets(config.database.dsn) | dsn_secrets(config.store.dsn)
     for settings in (config.database.settings, config.database.session):
         found = found.union(*map(dsn_secrets, settings.values()))
-    arguments = [one.args for section in (config.models, config.events) for one in section]
-    arguments += [one.args for one in config.handlers]
+    specs: list[ModelSpec | EventSpec | HandlerSpec]
+    specs = [*config.models, *config.events, *config.handlers]
+    arguments = [spec.args for spec in specs]
     return found.union(*map(secrets_in, arguments))
 
 
 def _error(problems: Problems, variables: Variables) -> ConfigError:
     """All problems in the order of the file; whatever they quote, no secret."""
 
-    def told(text: str | None) -> str | None:
+    def mask(text: str | None) -> str | None:
         return text and str(masked(text, secrets=variables.secrets))
 
-    return ConfigError(
-        [
-            replace(one, message=told(one.message) or "", file=told(one.file), hint=told(one.hint))
-            for one in sorted(problems.found, key=_place)
-        ]
-    )
+    def mask_problem(problem: Problem) -> Problem:
+        message = mask(problem.message) or ""
+        return replace(problem, message=message, file=mask(problem.file), hint=mask(problem.hint))
+
+    return ConfigError([mask_problem(problem) for problem in sorted(problems.found, key=_place)])
 
 
 def _place(problem: Problem) -> tuple[bool, int, int]:
@@ -100,7 +100,7 @@ def _top(root: Node | None, problems: Problems) -> Node | None:
     if isinstance(root.value, dict):
         return root
     problems.add(
-        f"a config is a mapping of keys, not {root.told()}",
+        f"a config is a mapping of keys, not {root.shown_value()}",
         root,
         hint="Begin with a key such as `workload:` or `events:`; docs/config.md has them all.",
     )
@@ -144,7 +144,7 @@ def _missing(path: Path, full: Path) -> Problem:
     if not full.parent.is_dir():
         return Problem("there is no such folder", str(path.parent), hint=hint)
     try:
-        names = [one.name for one in full.parent.iterdir() if one.suffix in (".yaml", ".yml")]
+        names = [path.name for path in full.parent.iterdir() if path.suffix in (".yaml", ".yml")]
     except OSError:
         names = []
     if names:

@@ -62,7 +62,7 @@ def _child(place: Node, key: str, mark: Mark, problems: Problems) -> Node | None
         child: Node = place.value.setdefault(key, new)
         return child
     if not isinstance(place.value, list):
-        problems.at(mark, f"{place.told()} has no key {key!r}")
+        problems.at(mark, f"{place.shown_value()} has no key {key!r}")
         return None
     names = entry_names(place.value)
     entries: list[Node] = place.value

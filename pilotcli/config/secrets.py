@@ -39,9 +39,9 @@ def masked(value: Any, key: str = "", secrets: Collection[str] = ()) -> Any:
     if is_secret_name(key):
         return MASK
     if isinstance(value, Mapping):
-        return {name: masked(one, str(name), secrets) for name, one in value.items()}
+        return {name: masked(inner, str(name), secrets) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [masked(one, key, secrets) for one in value]
+        return [masked(inner, key, secrets) for inner in value]
     if isinstance(value, bool):
         return value
     if str(value) in secrets:
@@ -57,9 +57,11 @@ def masked(value: Any, key: str = "", secrets: Collection[str] = ()) -> Any:
 def secrets_in(value: Any, key: str = "") -> set[str]:
     """The texts at any depth of `value` that have a secret's name (`key`, or a key within)."""
     if isinstance(value, Mapping):
-        inner = [(one, key if is_secret_name(key) else str(name)) for name, one in value.items()]
+        pairs = [
+            (inner, key if is_secret_name(key) else str(name)) for name, inner in value.items()
+        ]
     elif isinstance(value, (list, tuple)):
-        inner = [(one, key) for one in value]
+        pairs = [(inner, key) for inner in value]
     else:
         return {value} if isinstance(value, str) and value and is_secret_name(key) else set()
-    return set().union(*(secrets_in(one, name) for one, name in inner))
+    return set().union(*(secrets_in(inner, name) for inner, name in pairs))

@@ -113,7 +113,7 @@ class Reader:
 
     def _section(self, node: Node | None, name: str, cls: type[S]) -> S:
         """A section whose keys are the fields of a dataclass."""
-        declared: dict[str, Field[Any]] = {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
+        declared: dict[str, Field[Any]] = {key.name: key for key in fields(cls)}  # type: ignore[arg-type]
         if node is None or node.value is None:
             keys: dict[str, Node] = {}
         else:
@@ -137,7 +137,7 @@ class Reader:
     def _mapping(self, node: Node, name: str, known: Iterable[str]) -> dict[str, Node]:
         """The keys of a mapping; unknown ones become problems."""
         if not isinstance(node.value, dict):
-            self._problems.add(f"{name} must be a mapping of keys, not {node.told()}", node)
+            self._problems.add(f"{name} must be a mapping of keys, not {node.shown_value()}", node)
             return {}
         for key, child in node.value.items():
             if key not in known:
@@ -210,7 +210,7 @@ class Reader:
         if value == "auto" or isinstance(value, bool) or (type(value) is int and value >= 1):
             return value
         wanted = "auto, true, false or the number of a version"
-        self._problems.add(f"load must be {wanted}, not {node.told()}", node)
+        self._problems.add(f"load must be {wanted}, not {node.shown_value()}", node)
         return "auto"
 
     def _events(self, node: Node | None) -> tuple[list[EventSpec], Any, float | None]:
@@ -231,7 +231,7 @@ class Reader:
             return []
         if not isinstance(node.value, list):
             self._problems.add(
-                f"{noun}s must be a list of {noun}s, not {node.told()}",
+                f"{noun}s must be a list of {noun}s, not {node.shown_value()}",
                 node,
                 hint=f"{noun}s: [{{class: my_{noun}s.py:MyClass}}]",
             )
@@ -310,7 +310,7 @@ class Reader:
             return {}
         if not isinstance(node.value, dict):
             wanted = "a mapping of argument names to values"
-            self._problems.add(f"args must be {wanted}, not {node.told()}", node)
+            self._problems.add(f"args must be {wanted}, not {node.shown_value()}", node)
             return {}
         return {name: plain(child) for name, child in node.value.items()}
 

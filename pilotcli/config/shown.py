@@ -83,21 +83,21 @@ def _is_typed(text: str) -> bool:
 def _escaped(value: Any) -> Any:
     """`value` with every `${` in its texts written so that it is no variable."""
     if isinstance(value, dict):
-        return {name: _escaped(one) for name, one in value.items()}
+        return {name: _escaped(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_escaped(one) for one in value]
+        return [_escaped(inner) for inner in value]
     return value.replace("${", "$${") if isinstance(value, str) else value
 
 
 def _section(section: Any) -> dict[str, Any]:
-    return {one.name: _plain(getattr(section, one.name)) for one in fields(section)}
+    return {key.name: _plain(getattr(section, key.name)) for key in fields(section)}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(inner) for inner in value]
     return dict(value) if isinstance(value, Mapping) else value
 
 

@@ -54,7 +54,7 @@ class Node:
     key_mark: Mark | None = None
     overridden: bool = False
 
-    def told(self) -> str:
+    def shown_value(self) -> str:
         """The value for a message; never what a variable holds, which may be a secret."""
         if isinstance(self.value, (dict, list)):
             return "a mapping" if isinstance(self.value, dict) else "a list"
@@ -181,16 +181,16 @@ class _Builder:
             child = self.build(value_source)
             child.key_mark = key_node.mark
             built[key] = child
-        for one in merged:
-            built = {**one, **built}
+        for mapping in merged:
+            built = {**mapping, **built}
         return built
 
     def _merged(self, source: Source) -> list[dict[str, Node]]:
         """What `<<` merges, the foremost first (https://yaml.org/type/merge.html)."""
         sources = source.value if source.kind == "list" else [source]
         mappings = []
-        for one in sources:
-            node = self.build(one)
+        for merged in sources:
+            node = self.build(merged)
             if isinstance(node.value, dict):
                 mappings.append(node.value)
             else:
@@ -228,7 +228,7 @@ class _Builder:
         if type(value) not in types:
             node.value = text
             name = source.tag.removeprefix(_YAML_TAG)
-            self._problems.add(f"{node.told()} is no !!{name}", node)
+            self._problems.add(f"{node.shown_value()} is no !!{name}", node)
         return float(value) if source.tag == f"{_YAML_TAG}float" and type(value) is int else value
 
     def _unknown_tag(self, source: Source, node: Node) -> None:

@@ -107,6 +107,8 @@ def _collected(
         return None
     if progress.rows:
         state = "complete" if progress.collected else "continued"
-        text = f"{event.name}: {progress.rows} rows are there, {state} (--fresh collects anew)"
+        text = (
+            f"{event.name}: {progress.rows} rows are there, {state} (--fresh collects them again)"
+        )
         opened.scheduler.bus.emit(Notice("info", text))
     return replace(progress, trained=False)

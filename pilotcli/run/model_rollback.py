@@ -124,46 +124,46 @@ class RegressionWatch(RunObserver):
             self._latest[result.seq] = time
 
     def _take_in(self, seq: int, time: _Time) -> None:
-        for one in self._watched.values():
-            known = one.before.get(seq)
+        for watched in self._watched.values():
+            known = watched.before.get(seq)
             if known is not None:
-                one.changes.append(time.slowdown(known))
+                watched.changes.append(time.slowdown(known))
         self._latest[seq] = time
-        for one in self._watched.values():
-            if len(one.changes) in LOOKS and one.before:
-                self._judge(one)
+        for watched in self._watched.values():
+            if len(watched.changes) in LOOKS and watched.before:
+                self._judge(watched)
 
     def model_saved(self, version: ModelVersion) -> None:
         """Judge the next results by those before this version."""
-        one = self._watched.get(version.model)
-        if one is None:
+        watched = self._watched.get(version.model)
+        if watched is None:
             return
         self._updates += 1
-        one.previous, one.version = one.version, version.version
-        one.before = dict(self._latest) if one.previous is not None else {}
-        one.changes.clear()
+        watched.previous, watched.version = watched.version, version.version
+        watched.before = dict(self._latest) if watched.previous is not None else {}
+        watched.changes.clear()
 
-    def _judge(self, one: _Watched) -> None:
+    def _judge(self, watched: _Watched) -> None:
         from scipy import stats
 
-        slowdown = math.exp(fmean(one.changes))
-        slower = slowdown > LEAST_SLOWDOWN and any(one.changes)
-        if slower and stats.wilcoxon(one.changes, alternative="greater").pvalue < LEVEL:
-            self._take_back(one, slowdown)
-        elif len(one.changes) == LOOKS[-1]:
-            one.before = {}
+        slowdown = math.exp(fmean(watched.changes))
+        slower = slowdown > LEAST_SLOWDOWN and any(watched.changes)
+        if slower and stats.wilcoxon(watched.changes, alternative="greater").pvalue < LEVEL:
+            self._take_back(watched, slowdown)
+        elif len(watched.changes) == LOOKS[-1]:
+            watched.before = {}
 
-    def _take_back(self, one: _Watched, slowdown: float) -> None:
-        name, bad, good = one.model.model_name, one.version, one.previous
+    def _take_back(self, watched: _Watched, slowdown: float) -> None:
+        name, bad, good = watched.model.model_name, watched.version, watched.previous
         assert good is not None
         # What the queries took meanwhile is no measure for the next update.
-        self._latest.update(one.before)
-        judged = len(one.changes)
-        one.before, one.version, one.previous = {}, good, None
-        one.changes.clear()
+        self._latest.update(watched.before)
+        judged = len(watched.changes)
+        watched.before, watched.version, watched.previous = {}, good, None
+        watched.changes.clear()
         try:
-            one.model.checkpoints.rollback(name, good)
-            version = loading(one.model, lambda: one.model.load_model(good))
+            watched.model.checkpoints.rollback(name, good)
+            version = loading(watched.model, lambda: watched.model.load_model(good))
         except PilotError as exc:
             failure = f"{name} v{bad} cannot be taken back: {exc.message}"
             self.failures.append((exc.exit_code, failure))

@@ -89,7 +89,7 @@ class PairedReplay:
         self._warned = False
         self._in_pair = False
         """Whether what the driver's arm runs is one half of a pair."""
-        self.driver, self.baseline = (self._arm(one) for one in (driver, baseline))
+        self.driver, self.baseline = (self._arm(run) for run in (driver, baseline))
         watch = driver.driver.watch
         if watch and self._by_rounds:
             driver.scheduler.add_observer(watch)
@@ -324,17 +324,17 @@ class _Answer:
         self.verdict: Answers = "unknown"
 
     def __call__(self, rows: Rows) -> str:
-        told = answer_of(rows)
+        digest = answer_of(rows)
         if self._first is None:
             many = self._bounded and len(rows.rows) > _ROWS_KEPT
-            self._first = told, () if many else comparable(rows)
-            return told
+            self._first = digest, () if many else comparable(rows)
+            return digest
         before, others = self._first
         self._first = None
-        if told != before and others and same_rows(others, comparable(rows)):
-            told = before
-        self.verdict = "same" if told == before else "different"
-        return told
+        if digest != before and others and same_rows(others, comparable(rows)):
+            digest = before
+        self.verdict = "same" if digest == before else "different"
+        return digest
 
 
 def _same_database(a: OpenRun, b: OpenRun) -> bool:

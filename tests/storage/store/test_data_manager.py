@@ -451,10 +451,7 @@ with DataManager(config) as manager:
 
 
 def test_pandas_is_imported_by_reading_only() -> None:
-    program = (
-        "import sys, pilotcli.storage.store.data_manager\n"
-        "print('pandas' in sys.modules)"
-    )
+    program = "import sys, pilotcli.storage.store.data_manager\nprint('pandas' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
