@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from written_run import query, result
 
 from pilotcli.analysis.compare import compare, effect_of
 from pilotcli.analysis.comparison import Comparison, QueryComparison
+from pilotcli.analysis.gates import failed_gates, parse_gate
+from pilotcli.analysis.result_digest import digest
 from pilotcli.analysis.statistics import Interval
 from pilotcli.common.records import STOPPED, QueryResult
+from pilotcli.databases.protocols import Row
 from pilotcli.storage.journal import Journal
 
 
@@ -150,3 +154,19 @@ def test_rows_are_the_same_where_they_are_in_each_round(
     if answers[0] is None:
         b = [result(1, round=1), result(1, round=2, answer="y")]
     assert only(compared(tmp_path, a, b, {1: sql})).answers == verdict
+
+
+def test_a_gate_on_time_outs_is_about_those_that_the_baseline_has_not(tmp_path: Path) -> None:
+    late = [result(seq, status="timeout", error="time-out") for seq in (1, 2)]
+    found = compared(tmp_path, late, [late[0], result(2)])
+    assert [reason for _, reason in failed_gates(found, [parse_gate("any.timeouts")])] == [
+        "any.timeouts: 1 (q2)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((0.0,), (-0.0,)), ((Decimal("1.10"),), (Decimal("1.1"),)), ((0.1 + 0.2,), (0.3,))],
+)
+def test_equal_values_have_one_digest(one: Row, other: Row) -> None:
+    assert digest([one]) == digest([other])

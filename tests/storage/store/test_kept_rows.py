@@ -55,14 +55,19 @@ def test_rows_of_every_table_are_saved_once(tmp_path: Path) -> None:
 
 
 def test_a_file_is_filled_to_its_last_byte(tmp_path: Path) -> None:
-    for chars in range(SIZE_BYTES - 60, SIZE_BYTES - 20):
+    files = set()
+    for chars in range(SIZE_BYTES // 2 - 100, SIZE_BYTES // 2):
         waiting = WaitingRows(tmp_path, 1)
-        waiting.write(1, "t", {"text": "x" * chars})
-        waiting.write(2, "t", {"text": "after"})
+        waiting.write(1, "t", {"text": "x" * (SIZE_BYTES // 2)})
+        waiting.write(2, "t", {"text": "x" * chars})
         assert left(tmp_path) == [1, 2], chars
+        paths = list(tmp_path.iterdir())
+        assert {path.stat().st_size for path in paths} == {SIZE_BYTES}
+        files.add(len(paths))
         waiting.forget(waiting.cut())
         waiting.close()
         assert list(tmp_path.iterdir()) == []
+    assert files == {1, 2}
 
 
 def test_rows_that_were_written_again_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:

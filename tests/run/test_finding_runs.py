@@ -1,0 +1,86 @@
+"""Which run `--resume` means, and what of it is loaded and compared."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from written_run import query, result, version
+
+from pilotcli.common.errors import UsageError
+from pilotcli.common.processes import start_of
+from pilotcli.run.resume import find_run, refuse_changed_workload, versions_to_load
+from pilotcli.storage.journal import Journal, RunJournal, RunKind
+from pilotcli.storage.journal.rows import MAX_SQL_CHARS
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path) as journal:
+        yield journal
+
+
+def start(journal: Journal, kind: RunKind = "run") -> RunJournal:
+    return journal.start_run(
+        kind=kind, workload="w", config_path=None, config_text="{}", database="x", options={}
+    )
+
+
+def interrupted(journal: Journal, kind: RunKind = "run") -> int:
+    with start(journal, kind) as run:
+        run.finish("interrupted", 130, {"complete": False})
+    return run.run_id
+
+
+def test_the_last_one_is_the_newest_of_its_command_that_can_go_on(
+    journal: Journal, tmp_path: Path
+) -> None:
+    first, wanted = interrupted(journal), interrupted(journal)
+    pretrained = interrupted(journal, "pretrain")
+    with start(journal) as complete:
+        complete.finish("finished", 0, {"complete": True})
+    with start(journal) as running, closing(sqlite3.connect(tmp_path / "journal.db")) as other:
+        assert find_run(journal, "last", "run").run_id == wanted
+        assert find_run(journal, "last", "pretrain").run_id == pretrained
+        assert find_run(journal, str(first), "run").run_id == first
+        with other:  # its process has ended
+            other.execute("UPDATE runs SET pid = 0 WHERE run_id = ?", (running.run_id,))
+        assert find_run(journal, "last", "run").run_id == running.run_id
+        with other:
+            other.execute(
+                "UPDATE runs SET pid = ?, pid_start = ? WHERE run_id = ?",
+                (os.getpid(), start_of(os.getpid()), running.run_id),
+            )
+        with pytest.raises(UsageError, match=f"run {complete.run_id} is complete"):
+            find_run(journal, str(complete.run_id), "run")
+
+
+def test_a_repeated_firing_begins_with_the_version_before_its_own(journal: Journal) -> None:
+    with start(journal) as run:
+        run.set_loaded({"latency": None, "other": 7})
+        for number, after_query in ((1, 2), (2, 4)):
+            run.add_model(replace(version(number), run_id=run.run_id, query_seq=after_query))
+        for seq in range(1, 5):
+            run.add_result(query(seq), result(seq))
+        run.begin_firing("Update", "interval", 4)
+        run.finish("interrupted", 130, {"complete": False})
+    again, past = journal.resume_run(run.run_id)
+    again.close()
+    assert past.begun is not None
+    assert versions_to_load(journal, past) == {"latency": 1, "other": 7}
+    assert versions_to_load(journal, replace(past, begun=None)) == {"latency": 2, "other": 7}
+
+
+def test_a_long_statement_that_changed_behind_what_is_kept_is_another(journal: Journal) -> None:
+    sql = "SELECT '" + "x" * MAX_SQL_CHARS + "'"
+    with start(journal) as run:
+        run.add_result(query(1, sql=sql), result(1))
+    refuse_changed_workload(journal, run.run_id, [query(1, sql=sql)], None, None)
+    longer = sql[:-1] + "x'"
+    with pytest.raises(UsageError, match=r"q1 \(w.sql:2\) is another statement"):
+        refuse_changed_workload(journal, run.run_id, [query(1, sql=longer)], None, None)
