@@ -21,7 +21,7 @@ _TOO_DEEP = f"this is nested more than {MAX_DEPTH} levels deep"
 _HINTS = {
     "mapping values are not allowed": "Quote a value that holds ': ', and look at the indentation.",
     "did not find expected key": "Look at the indentation of this line and of those above.",
-    "could not find expected ':'": "A key needs a colon and a space behind it: `key: value`.",
+    "could not find expected ':'": "A key needs a colon and a space after it: `key: value`.",
     "cannot start any token": "Quote a value that begins with one of @ ` % & * ! | > ' \".",
     "has no anchor above": "Quote a text that begins with *.",
     "found another document": "Take out the line `---`: a config is a single document.",

@@ -122,7 +122,7 @@ def _path(node: Node, reading: Reading) -> Any:
     try:
         return reading.path(node, text)
     except RuntimeError:
-        return reading.wrong(node, "a path", hint="There is no user of that name behind the ~.")
+        return reading.wrong(node, "a path", hint="No user has the name after the ~.")
 
 
 def _paths(node: Node, reading: Reading) -> Any:

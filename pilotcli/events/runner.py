@@ -125,8 +125,8 @@ class EventRunner:
         self._interrupted: tuple[str, str, int] | None = None
 
     def register(self, event: Event, name: str | None = None) -> Registered:
-        """Add `event` after the others. Raises `UsageError` for anything else, a name that is
-        taken, or an event that did not call its base class's `__init__`."""
+        """Add `event` after the others. Raises `UsageError` for an object that is not an event, a
+        name that is taken, or an event that did not call its base class's `__init__`."""
         kind = kind_of(event)
         free = name or _free_name(type(event).__name__, self._names)
         registered = Registered(free, event, kind)
@@ -160,8 +160,8 @@ class EventRunner:
         self._interrupted = past.begun
 
     def fire_due(self, after_query: int) -> None:
-        """Fire the events that are due. In a continued run these are the ones after its last query
-        that had not ended."""
+        """Fire the events that are due. Right after a resume these are the firings, after the last
+        query, that had not ended."""
         while self._due and self._due[0][0] <= self._counted:
             _, place = heapq.heappop(self._due)
             registered, event = self._by_interval[place]
@@ -173,7 +173,7 @@ class EventRunner:
                 heapq.heappush(self._due, (following, place))
 
     def on_init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
-        """Fire what is due before the application starts: pretraining, then updates on init."""
+        """Fire the events that come before the workload: pretraining, then updates on init."""
         for registered in self._to_fire_once("pretraining"):
             begun = (progress or {}).get(registered.name, PretrainingProgress())
             if not (begun.collected and begun.trained):
@@ -190,7 +190,7 @@ class EventRunner:
             self._process(registered, "workload_before", 0)
 
     def query_finished(self, ok: bool, after_query: int) -> None:
-        """Count one finished query, the run's `after_query`th, and fire the events due after it."""
+        """Count a finished query (`after_query` have finished so far), and fire the due events."""
         if not ok and self._count == "successful":
             return
         self._counted += 1
@@ -246,16 +246,18 @@ class EventRunner:
         if isinstance(model, CheckpointedModel):
             model.provenance = Provenance(registered.name, after_query, self._run_id)
         outcome: FiringOutcome = "ok"
-        error = trace = update = None
+        error = trace = None
+        update: ModelUpdate | None = None
         started = time.perf_counter()
         try:
             self._data_manager.flush()
             if self._log is not None:
                 firing = f"{self._log.token} {name} {reason} {after_query}"
                 self._data_manager.begin_firing(firing, resumed=resumed)
-            update = call()
-            self._data_manager.flush()  # a failure to write the event's rows is its own failure
-            if isinstance(update, ModelUpdate):
+            returned = call()
+            self._data_manager.flush()  # if its rows cannot be written, the event has failed
+            if isinstance(returned, ModelUpdate):
+                update = returned
                 outcome = self._report(registered, update, after_query)
         except Interrupted:
             raise
@@ -317,7 +319,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _describe(exc: BaseException) -> tuple[str, str]:
-    """Returns one line for the user, and the traceback from the driver's own frame on."""
+    """Returns one line for the user, and the traceback that starts at the driver's own frame."""
     text = sentences(str(exc).strip(), exc.hint if isinstance(exc, PilotError) else None)
     line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, SystemExit):

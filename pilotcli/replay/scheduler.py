@@ -48,7 +48,7 @@ _NO_ROWS = Rows()
 Answer = Callable[[Rows], str]
 """Makes the digest of a result's rows."""
 MOST_ATTEMPTS = 3
-"""How often a query is sent whose connection is lost each time: the query may be the reason."""
+"""How often a query is sent at most, if its connection is lost each time: it may be the cause."""
 NOTES_SHOWN = 20
 """The most kinds of notes about steering that are shown; the journal has all of them."""
 
@@ -65,8 +65,8 @@ class PilotScheduler:
             rows = scheduler.execute("SELECT 1")
 
     A run hands its target, bus and log to the scheduler. Several threads may walk queries at once,
-    each with a session of its own; what follows a query (recording, counting, events) happens for
-    one query at a time, as `pilotcli.replay.observers` describes.
+    each with its own session. What follows a query (recording, counting, events) happens for one
+    query at a time, as `pilotcli.replay.observers` describes.
     """
 
     data_manager_class: type[DataManager] = DataManager
@@ -123,7 +123,7 @@ class PilotScheduler:
         return get_db_controller(self.config, target=self.target)
 
     def add_observer(self, observer: RunObserver) -> None:
-        """Have `observer` hear of every query from here on, after the observers before it."""
+        """Call `observer` for every query from now on, after the observers added before it."""
         self._observers = (*self._observers, observer)
 
     def register_events(self, events: Event | Iterable[Event]) -> None:
@@ -178,8 +178,8 @@ class PilotScheduler:
     def prepare(self) -> None:
         """Check before the first query that the store and the server can do what is asked.
 
-        Builds the planner module where it is needed and missing. Raises `StoreError`, and as
-        `open_session` does.
+        Builds the planner module if it is needed and missing. Raises `StoreError`, and what
+        `open_session` raises.
         """
         if self._collect is not None:
             self.data_manager.connect()
@@ -202,10 +202,10 @@ class PilotScheduler:
         return session
 
     def init(self, progress: Mapping[str, PretrainingProgress] | None = None) -> None:
-        """Fire what fires before the application: pretraining events, then updates on init.
+        """Fire the events that come before the workload: pretraining, then updates on init.
 
-        `progress` says, by event name, how far pretraining has come before. Call it after
-        everything is registered and before the first `execute`.
+        `progress` says, by event name, how much of its pretraining is done already. Call `init`
+        after everything is registered and before the first `execute`.
         """
         with self._lock:
             self.event_runner.on_init(progress)
@@ -252,7 +252,7 @@ class PilotScheduler:
                 self.bus.emit(Notice("info", f"for this workload: {done}"))
 
     def restore(self, finished: int, firings: PastFirings) -> None:
-        """Resume a run in which so many queries have ended; call it after all is registered."""
+        """Resume a run with `finished` ended queries; call this after everything is registered."""
         with self._lock:
             self.finished = finished
             self.event_runner.restore(firings)
@@ -281,12 +281,13 @@ class PilotScheduler:
         lost: Callable[[Query], Session | None] | None = None,
         answer: Answer | None = None,
     ) -> tuple[QueryResult, Rows, PilotError | None]:
-        """Run `query` in `session`, record it, fire what is due; never raises for the query.
+        """Run `query` in `session`, record it, fire what is due; returns the error of the query.
 
         With `refused` the query is recorded with that error and not run. After a lost connection,
-        `lost` returns a session in which to run the query once more; what it raises is passed on,
-        and then nothing is recorded. `answer` makes the digest of the rows that is recorded with a
-        result that is `ok`. Returns the query's result, its rows, and its error.
+        `lost` returns a session in which to run the query once more, or None. If it raises, the
+        exception is passed on and nothing is recorded. `answer` makes a digest of the rows; the
+        digest is recorded with the result if the query ended `ok`. Returns the query's result, its
+        rows, and its error.
         """
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
@@ -399,7 +400,7 @@ class PilotScheduler:
         return result, rows, error, pulled
 
     def cancel(self) -> None:
-        """End what events are doing; called repeatedly, from any thread, once the stop is
+        """Interrupt running events; called repeatedly, from any thread, after a stop was
         requested."""
         self.db_controller.cancel()
         self.event_runner.calls.interrupt()
@@ -428,7 +429,7 @@ class PilotScheduler:
             observer.model_saved(version)
 
     def _note(self, query: Query, steered: Steered) -> None:
-        """Show each kind of thing that was not done once."""
+        """Show one notice for each kind of push or pull that was not done."""
         notes = list(steered.notes)
         if steered.report is not None:
             notes.extend(f"not applied, {why}: {what}" for what, why in steered.report.ignored)
@@ -442,7 +443,7 @@ class PilotScheduler:
 
 
 def _status_of(error: PilotError) -> QueryStatus:
-    """Returns how a query ended that raised `error`."""
+    """Returns the status of a query that raised `error`."""
     if isinstance(error, QueryTimeout):
         return "timeout"
     if isinstance(error, QueryCancelled):

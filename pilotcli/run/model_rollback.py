@@ -1,6 +1,6 @@
 """Updates of models that make the workload slower, noticed while it runs, and taken back.
 
-Behind each saved version, every query's time is compared with the last one that the same query took
+After each saved version, every query's time is compared with the last one that the same query took
 before it. The test is Wilcoxon's, one-sided, after 8, 16, 32 and 64 of them, with the level shared
 among these looks: a version that changes nothing is taken back in at most 5 % of the cases.
 
@@ -26,7 +26,7 @@ from pilotcli.run.model_loading import current_version, loading
 __all__ = ["RegressionWatch"]
 
 LOOKS = (8, 16, 32, 64)
-"""Numbers of queries after which an update is judged; behind the last one it stays."""
+"""Numbers of queries after which an update is judged; after the last one it stays."""
 LEVEL = 0.05 / len(LOOKS)
 LEAST_SLOWDOWN = 1.1
 """A version that is less than so much slower stays, however certain it is."""
@@ -58,7 +58,7 @@ class _Watched:
     before: Mapping[int, _Time] = field(default_factory=dict)
     """By query: its last time before the update; empty when nothing is judged."""
     changes: list[float] = field(default_factory=list)
-    """Logarithms of the times behind the update by those before it."""
+    """Logarithms of the times after the update divided by those before it."""
 
 
 class RegressionWatch(RunObserver):
@@ -105,7 +105,7 @@ class RegressionWatch(RunObserver):
             self._take_in(result.seq, _Time(own_s))
 
     def add_half(self, result: QueryResult, *, driver: bool) -> None:
-        """Take in one half of a pair; behind the second one, bring a version back if it is due."""
+        """Add one half of a pair; after the second half, roll the model back if that is due."""
         if not result.round:
             return
         half = (driver, _whole_s(result), self._updates)

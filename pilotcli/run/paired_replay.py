@@ -71,7 +71,7 @@ class PairedReplay:
         stop: threading.Event,
     ) -> None:
         self.complete = False
-        """Whether every round came to its end."""
+        """Whether every round was completed."""
         self.begun: float | None = None
         """`time.perf_counter()` when the first round began, after warm-up."""
         self.pairs = 0
@@ -100,7 +100,7 @@ class PairedReplay:
 
     @property
     def tally(self) -> Tally:
-        """What the driver's arm came to."""
+        """The counts of the driver's arm."""
         return self.driver.tally
 
     @property

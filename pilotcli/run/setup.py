@@ -49,8 +49,8 @@ def open_run(
 ) -> Iterator[OpenRun]:
     """Load, connect and register everything; close it in the reverse order.
 
-    `total` is the number of queries to run. The run is kept in the journal of `home`, by default
-    that of the config. `stop` ends it, and may end others too.
+    `total` is the number of queries to run. The run is recorded in the journal of `home` (default:
+    the config's home). `stop` ends this run; several runs may share it.
     """
     config = replace(request.config, events=select_events(request.config.events, request.events))
     home = home or config.home
@@ -121,7 +121,7 @@ def _refuse_changes(
     workload: Workload | None,
     total: int | None,
 ) -> None:
-    """Raise `UsageError` where the run that is continued had another config or workload."""
+    """Raise `UsageError` if the run to be continued had another config or workload."""
     if request.resume is None or request.force:
         return
     refuse_changed_config(journal.run(request.resume), config)
@@ -130,7 +130,7 @@ def _refuse_changes(
 
 
 class _Steps:
-    """Reports what takes a while; after the run's end, what was undone."""
+    """Reports slow steps and, after the run has ended, what was undone."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -180,8 +180,8 @@ def _open_scheduler(
 def _collect(
     scheduler: PilotScheduler, config: RunConfig, log: RunLogger, home: Path
 ) -> Sequence[WaitingRow]:
-    """Collect rows as the config says; returns those that earlier parts of the run may not have
-    saved."""
+    """Collect rows as the config says; returns the rows that earlier parts of the run collected
+    and may not have stored."""
     if config.collect is None:
         return ()
     scheduler.collect(config.collect)
@@ -192,7 +192,7 @@ def _collect(
 
 
 def _number(model: PilotModel) -> int | None:
-    """The version of `model` with which a run begins; None for none."""
+    """The version of `model` with which a run begins; None if nothing was loaded."""
     version = current_version(model)
     return version.version if version is not None and model.model is not None else None
 
@@ -200,7 +200,7 @@ def _number(model: PilotModel) -> int | None:
 def _pretraining_progress(
     config: RunConfig, registered: Sequence[Registered], log: RunLogger, bus: Bus
 ) -> dict[str, PretrainingProgress]:
-    """From where each pretraining of a run goes on, as `run.pretraining` says."""
+    """Returns, by event, how much of its pretraining is done already (see `run.pretraining`)."""
     mode = config.run.pretraining
     known: dict[str, PretrainingProgress] = {}
     for event in registered:

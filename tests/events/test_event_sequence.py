@@ -269,6 +269,16 @@ def test_none_keeps_the_model(scheduler: PilotScheduler, calls: Calls) -> None:
     assert [(one.model, one.event) for one in kept] == [("m", "Update")]
 
 
+def test_what_process_returns_is_ignored(scheduler: PilotScheduler, calls: Calls) -> None:
+    class Returns(WorkloadBeforeEvent):
+        def process(self, db_controller: Any, data_manager: Any) -> Any:
+            return ["analyzed"]
+
+    scheduler.register_events(Returns(scheduler.config))
+    scheduler.execute("SELECT 1")
+    assert calls == [("Returns", "workload_before", 0, "ok"), "query 1 ok"]
+
+
 def test_an_update_without_a_model(scheduler: PilotScheduler, calls: Calls) -> None:
     scheduler.register_events(Update(scheduler.config, calls, None, execute_on_init=True))
     scheduler.init()

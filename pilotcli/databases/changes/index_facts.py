@@ -84,7 +84,7 @@ def read_facts(session: PostgresSession, oid: int) -> IndexFacts:
     """The facts about the index with this number.
 
     The session's `search_path` must be `pg_catalog` alone, so that the definition leaves no name
-    unqualified. Raises `SteeringError` when there is no such index, or it is behind a constraint.
+    unqualified. Raises `SteeringError` when there is no such index, or it belongs to a constraint.
     """
     rows = session.execute(_FACTS.format(int(oid))).rows
     if not rows:
@@ -92,7 +92,7 @@ def read_facts(session: PostgresSession, oid: int) -> IndexFacts:
     *plain, statistics, extensions, constraint, partitions = rows[0]
     if constraint:
         raise SteeringError(
-            f"the index {plain[2]} is behind the constraint {constraint}, which is not dropped"
+            f"the index {plain[2]} belongs to the constraint {constraint}, which is not dropped"
         )
     facts = dict(zip(_PLAIN, plain, strict=True))
     return IndexFacts(

@@ -64,7 +64,7 @@ def drop_indexes(session: PostgresSession, book: Book, oids: Sequence[int]) -> N
     """Drop these indexes, all or none. The log has all that it takes to make them again.
 
     One that this target has made is dropped for good, with its entry. Raises `SteeringError` for
-    one behind a constraint, `QueryError` when the server refuses.
+    one of a constraint, `QueryError` when the server refuses.
     """
     _require_no_transaction(session)
     facts = _facts_of(session, oids)

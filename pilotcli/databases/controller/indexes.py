@@ -20,7 +20,7 @@ from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["IndexMethods"]
 
-# Those that a user has made: not behind a constraint, not an extension's, not pilot's own, and
+# Those that a user has made: not of a constraint, not an extension's, not pilot's own, and
 # usable. Those of partitions belong to the index of the whole table.
 _EXISTING = """
 SELECT i.oid::int8, i.relname::text,
@@ -89,7 +89,7 @@ class IndexMethods(TableMethods):
     def drop_index(self, index: Index) -> None:
         """Drop the index with this name, or, without a name, on just these columns.
 
-        Raises `SteeringError` when there is none, or only one behind a constraint.
+        Raises `SteeringError` when there is none, or only one of a constraint.
         """
         if self._what_if is not None:
             if not self._what_if.remove(index):
@@ -103,7 +103,7 @@ class IndexMethods(TableMethods):
         if not found:
             raise SteeringError(
                 f"there is no index {_shown(index)} to drop",
-                hint="Indexes behind constraints (keys) are not dropped; get_existed_indexes("
+                hint="Indexes of constraints (keys) are not dropped; get_existed_indexes("
                 f"{index.table!r}) shows the others.",
             )
         self.target().changes.drop_indexes(self.session(), [found[0].oid])
@@ -111,7 +111,7 @@ class IndexMethods(TableMethods):
     def drop_all_indexes(self) -> None:
         """Drop all indexes of the database that are there for speed alone: all or none of them.
 
-        Those behind constraints stay, and those that keep rows unique or identify them to replicas.
+        Those of constraints stay, and those that keep rows unique or identify them to replicas.
         """
         if self._what_if is not None:
             self._what_if.clear()
@@ -120,7 +120,7 @@ class IndexMethods(TableMethods):
         self.target().changes.drop_indexes(self.session(), oids)
 
     def get_all_indexes(self) -> list[Index]:
-        """All indexes of the database but those behind constraints.
+        """All indexes of the database except those of constraints.
 
         A column that is an expression is given as its text.
         """
@@ -135,7 +135,7 @@ class IndexMethods(TableMethods):
         return [existing.described for existing in self._existing(table_name)]
 
     def get_index_number(self, table_name: str) -> int:
-        """How many indexes a table has, those behind constraints not counted."""
+        """How many indexes a table has, without those of constraints."""
         return len(self.get_existed_indexes(table_name))
 
     def get_index_byte(self, index: Index) -> int:
@@ -158,7 +158,7 @@ class IndexMethods(TableMethods):
         raise SteeringError(f"there is no index {_shown(index)}")
 
     def get_table_indexes_byte(self, table_name: str) -> int:
-        """The size of all indexes of a table in bytes, those behind constraints included."""
+        """The size of all indexes of a table in bytes, including those of constraints."""
         if self._what_if is not None:
             return sum(map(self.get_index_byte, self.get_existed_indexes(table_name)))
         found = self._run(

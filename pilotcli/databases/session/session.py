@@ -1,4 +1,4 @@
-"""A session of PostgreSQL, and its errors as pilot's own."""
+"""A PostgreSQL session; its errors are raised as pilot's own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _IN_FAILED_TRANSACTION = 3
 _GAP = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|;)*")
 _COPY = re.compile(r"copy\b", re.IGNORECASE)
 
-# Codes after which the connection is of no use (PostgreSQL manual, appendix A).
+# Error codes after which the connection cannot be used any more (PostgreSQL manual, appendix A).
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
 # Command tags (PostgreSQL manual 55.7, CommandComplete) of statements without rows; the tag of
 # CREATE TABLE AS is SELECT.
@@ -43,7 +43,7 @@ _QUERY_CANCELED = "57014"
 
 
 class SchemaChanges:
-    """Counts the statements of a target's sessions after which names may mean other things."""
+    """Counts statements of a target's sessions after which a name may mean another object."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -52,8 +52,8 @@ class SchemaChanges:
 class PostgresSession:
     """One connection; implements `Session`.
 
-    `timeout_s` is the time-out that the server was given at the start, None for none. Sessions of
-    one target share `schema_changes`.
+    `timeout_s` is the time-out that was set in the server at the start; None if there is none. All
+    sessions of a target share `schema_changes`.
     """
 
     def __init__(
@@ -82,30 +82,30 @@ class PostgresSession:
         return self._connection
 
     def listen(self) -> None:
-        """Keep all notices from here on until they are taken; without it psycopg2 keeps 50."""
+        """Keep all notices from now on until they are taken; otherwise psycopg2 keeps only 50."""
         notices: deque[str] = deque(maxlen=NOTICES_KEPT)
         self._connection.notices = notices
 
     def take_notices(self) -> list[str]:
-        """The notices since the last call, oldest first; of very many the last 100,000."""
+        """The notices since the last call, oldest first; at most the last 100,000."""
         notices = list(self._connection.notices)
         self._connection.notices.clear()
         return notices
 
     def execute(self, sql: str, copy: CopyData | None = None) -> Rows:
-        """Run `sql` as it stands and fetch all rows; see `Session.execute`."""
+        """Run `sql` unchanged and fetch all rows; see `Session.execute`."""
         cursor = self._cursor
         self._cancel_asked = False
         self._sql = sql
         self.began = began = time.monotonic()
         try:
             if "\0" in sql:  # the protocol ends a statement there, so the rest would be lost
-                raise QueryError("the statement holds a character with the code 0")
-            # A statement that begins with a letter other than c is no COPY: nothing to look up.
+                raise QueryError("the statement contains a character with the code 0 (NUL)")
+            # A statement that begins with a letter other than c is not a COPY: no need to parse it.
             if copy is not None or (sql[:1] in _MAYBE_COPY and _is_copy(sql)):
                 return self._copy(sql, copy)
             cursor.execute(sql)
-            self.began = 0.0  # all of the result is here; what is left is pilot's own work
+            self.began = 0.0  # the whole result is here; the rest is pilot's own work
             description = cursor.description
             if description is None:
                 if (cursor.statusmessage or "").startswith(_SCHEMA_TAGS):
@@ -172,8 +172,8 @@ class PostgresSession:
 
     @property
     def was_hung_up(self) -> bool:
-        """Whether the server has ended the connection while nothing ran in it: its message about
-        that waits to be read, or nothing more will come. Not to be known where it is encrypted."""
+        """Whether the server ended the connection while it was idle: a message about that, or the
+        end of the stream, can be read. An encrypted connection does not show it."""
         if self.closed:
             return True
         poll = select.poll()
@@ -206,9 +206,9 @@ class PostgresSession:
         if self._too_large is not None and code == _QUERY_CANCELED:
             size_gib, self._too_large = self._too_large / (1 << 30), None
             return QueryError(
-                f"cancelled: pilot has grown by {size_gib:.1f} GiB while its result came in",
+                f"cancelled: pilot's memory grew by {size_gib:.1f} GiB while it read the result",
                 sqlstate=code,
-                hint="With `collect.max_rows` further rows are counted and not kept.",
+                hint="Set `collect.max_rows`: pilot then only counts further rows.",
             )
         if code == _QUERY_CANCELED:
             if self._cancel_asked:
@@ -227,7 +227,7 @@ class PostgresSession:
             self.close()
             return DatabaseError(
                 f"the connection to {self._where} was lost: {message}",
-                hint="The server's log says why it ended the connection.",
+                hint="Look into the server's log: it says why the server ended the connection.",
             )
         hint = getattr(error.diag, "message_hint", None)
         return QueryError(message, sqlstate=code, hint=hint)
@@ -281,7 +281,7 @@ def plan_of(result: Rows) -> dict[str, Any]:
 
 
 class _CopyChannel(RawIOBase):
-    """What COPY reads from, the slice of a file, or writes to, nowhere."""
+    """The file of a COPY: it reads a slice of a file; what it writes is dropped."""
 
     def __init__(self, copy: CopyData | None) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ class RunPart:
     plans: Mapping[int, PlanNode]
     statistics: RunStatistics
     updates: Sequence[UpdateEffect] = ()
-    """What changed behind each update of a model."""
+    """What changed after each update of a model."""
 
     @property
     def whole(self) -> bool:

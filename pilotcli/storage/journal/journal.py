@@ -112,5 +112,5 @@ class Journal(JournalReader):
         return json.loads(request), digest
 
     def resume_run(self, run_id: int, *, forced: bool = False) -> tuple[RunJournal, PastRun]:
-        """Continue the run `run_id`: its writer, and its state. See `past.take_over`."""
+        """Continue the run `run_id`: its writer, and its state. See `takeover.take_over`."""
         return take_over(self.path, run_id, forced=forced)

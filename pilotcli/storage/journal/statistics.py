@@ -73,7 +73,7 @@ class StatisticsReader(_OpenJournal):
 
     def rounds(self, run_id: int) -> int:
         """How many rounds a run has results of, from its first result to its last; 0 without any.
-        The baseline of a pair begins behind those in which the driver learned alone."""
+        The baseline of a pair begins after those in which the driver learned alone."""
         chosen = "SELECT round FROM results WHERE run_id = ? ORDER BY result {} LIMIT 1"
         first, last = (self._all(chosen.format(order), run_id) for order in ("ASC", "DESC"))
         return last[0][0] - first[0][0] + 1 if first and last else 0

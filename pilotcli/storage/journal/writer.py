@@ -1,4 +1,4 @@
-"""Writing one run into the journal, off the path of its queries."""
+"""Writes one run into the journal, without delaying its queries."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _STATUS = (USUAL_COLUMNS + OTHER_COLUMNS).index("status")
 class RunJournal(Closing):
     """The writer of one run; safe to use from several threads.
 
-    `add_result` and `add_firing` put what they are given into lists, which are committed every 1000
-    results by the caller, and every 0.2 s by a thread of its own; until then it is in the run's
-    tail, so that a killed run loses nothing. All else commits at once. Each transaction holds all
+    `add_result` and `add_firing` append to lists. The caller commits the lists every 1000 results,
+    a background thread every 0.2 s. Until then the new entries are also in the run's tail, so that
+    a killed run loses nothing. All other methods commit at once. Each transaction contains all
     results and firings so far, so that there is never a firing without the queries before it.
 
-    What could not be written stays in the list and is tried again with the next write. An error
-    of the thread is raised by the next call as `StorageError`, and again by `close` as long as
-    anything is unwritten. `lock` says that the run is alive; `close` releases it.
+    What could not be written stays in the lists, and the next write tries again. The next call
+    raises an error of the thread as `StorageError`; `close` raises it again if anything is still
+    unwritten. `lock` says that the run is alive; `close` releases it.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class RunJournal(Closing):
         self._firings: list[tuple[tuple[Any, ...], Mapping[str, int]]] = []
         self._warmed: list[tuple[int, int, int]] = []
         self._begun: tuple[int, str, str, int] | None = None
-        """The firing that began last, while the journal does not have it."""
+        """The firing that began last; None as soon as it is in the journal."""
         self._numbered = results
         """Results of this run so far."""
         self._fired = firings
         self._stored = stored or bytearray()
         """One byte for each query: whether its text is in the journal already."""
         self._summary = summary or RunSummary()
-        """Of what is committed; guarded by the lock of writing."""
+        """The summary of all committed results; guarded by `_background.writing`."""
         self._adding = threading.Lock()
         self._background = WriterThread(
             self._write_waiting, name=f"journal-{run_id}", every_s=BATCH_AGE_S
@@ -90,8 +90,8 @@ class RunJournal(Closing):
     def add_result(self, query: Query, result: QueryResult) -> None:
         """Record the outcome of one execution of `query`; takes a few microseconds on average.
 
-        Raises `StorageError` when this result, or one before it, cannot be kept; then this one is
-        not in the journal, and never will be.
+        Raises `StorageError` when this result, or an earlier one, cannot be kept. In both cases
+        this result will not be in the journal.
         """
         if self._background.error is not None:
             self._background.raise_error()
@@ -108,8 +108,8 @@ class RunJournal(Closing):
                 if others is None
                 else self._tail.add(tails.OTHER, usual + others, new_query)
             )
-        # The caller writes, between two queries: to leave it to a thread costs the replay more,
-        # by the interpreter lock that goes to and fro.
+        # The caller writes here, between two queries. A thread would slow the replay down more,
+        # because both would compete for the interpreter lock.
         if not kept or len(waiting) >= BATCH_ROWS:
             try:
                 self.flush()
@@ -190,8 +190,8 @@ class RunJournal(Closing):
         )
 
     def add_plan(self, seq: int, round: int, plan: str) -> None:
-        """Record the plan (JSON, an object with the key `Plan`) that a query had in that round; 0
-        for one that was taken apart from the rounds, with actual rows."""
+        """Record the plan (JSON, an object with the key `Plan`) that a query had in `round`, or,
+        with the round 0, a plan with actual rows that was taken outside of the rounds."""
         row = (self.run_id, seq, round, storable(plan))
         self._commit(
             lambda: self._connection.execute(
@@ -241,7 +241,7 @@ class RunJournal(Closing):
                 "WHERE run_id = ?",
                 row,
             )
-            # Not of a run whose last results may be taken back, when it is resumed.
+            # Not for an interrupted run: a resume may remove its last results.
             if status != "interrupted":
                 save_summary(self._connection, self.run_id, self._summary)
 
@@ -251,7 +251,7 @@ class RunJournal(Closing):
     def close(self) -> None:
         """Write what is left and close the file; safe to call twice.
 
-        Raises `StorageError` when something could not be written, saying where it is then.
+        Raises `StorageError` when something could not be written; the message says where it is.
         """
         if self._background.ended:
             return
@@ -268,8 +268,8 @@ class RunJournal(Closing):
             self._lock.release()
 
     def _take_back(self, row: WaitingResult) -> bool:
-        """Forget a result that neither the tail nor the journal has; False when the thread has
-        written it meanwhile."""
+        """Forget a result that is neither in the tail nor in the journal; returns False if the
+        thread has written it in the meantime."""
         with self._background.writing, self._adding:
             for at in range(len(self._waiting) - 1, -1, -1):
                 if self._waiting[at] is row:
@@ -279,11 +279,11 @@ class RunJournal(Closing):
         return False
 
     def _left(self) -> str:
-        """Where the results and firings are that the journal does not have."""
+        """Says where the results and firings are that could not be written."""
         waiting = f"{len(self._waiting)} results, {len(self._firings)} firings"
         return (
-            f"the end of run {self.run_id} ({waiting}) waits in {self._tail.path} and comes into "
-            "it with the next pilot"
+            f"the end of run {self.run_id} ({waiting}) waits in {self._tail.path}; "
+            "the next pilot writes it into the journal"
         )
 
     def _write_waiting(self) -> None:
@@ -294,7 +294,7 @@ class RunJournal(Closing):
         """Write the waiting results and firings, then what `write` does, in one transaction."""
         self._background.raise_error()
         with self._background.writing:
-            # Firings first: those taken here then have all of their results among those taken.
+            # Copy the firings first: then the copied results include all results before them.
             begun, warmed = self._begun, self._warmed[:]
             firings = self._firings[:]
             taken = self._waiting[:]
@@ -316,7 +316,7 @@ class RunJournal(Closing):
                     write()
             self._summary.add("ok", plain)
             self._summary.add_mixed(special, _STATUS)
-            # Other threads append meanwhile, at the end; only what is committed leaves the lists.
+            # Other threads may have appended to the lists: remove only what is committed.
             with self._adding:
                 del self._waiting[: len(taken)]
                 del self._firings[: len(firings)]

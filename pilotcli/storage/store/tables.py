@@ -1,4 +1,4 @@
-"""The store's tables: made from rows, widened by rows, and read behind a cursor.
+"""The store's tables: made from rows, widened by rows, and read from a given key on.
 
 Every function works inside the transaction of the psycopg2 cursor that it is given. Names are
 quoted always. A table's key is given out under a lock that its writer holds until the commit, so

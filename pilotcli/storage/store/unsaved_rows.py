@@ -51,7 +51,7 @@ class WaitingRows:
         texts = [key for key, value in row.items() if type(value) is JsonText]
         data = _FORMAT.record(json_content((number, table, row, texts)))
         if not self._now and self._ended:
-            # Behind the last rows that wait: a store that stays away costs no file a second.
+            # Append to the last file: otherwise an absent store would cost a new file each second.
             self._now = [self._ended.pop()[1]]
         if not self._now or not self._now[-1].append(data):
             self._now.append(self._with_room(len(data)))

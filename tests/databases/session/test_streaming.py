@@ -135,4 +135,4 @@ def test_a_result_that_is_too_large_ends_its_query_alone(
     assert (finished.ok, finished.errors) == (1, 1)
     with project.journal() as journal:
         error = next(iter(journal.results(1))).error
-    assert error is not None and "GiB while its result came in" in error
+    assert error is not None and "GiB while it read the result" in error

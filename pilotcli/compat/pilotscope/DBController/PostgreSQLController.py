@@ -145,7 +145,7 @@ class PostgreSQLController(_Own):
         return self.get_existed_indexes(table)
 
     def get_index_number(self, table: str) -> int:
-        """How many indexes a table has, those behind constraints not counted."""
+        """How many indexes a table has, without those of constraints."""
         return super().get_index_number(table)
 
     def get_explain_sql(self, sql: str, execute: bool, comment: str = "") -> str:
