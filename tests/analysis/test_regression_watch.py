@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pilotcli import CheckpointedModel
-from pilotcli.common.records import QueryResult
-from pilotcli.common.signals import Bus, ModelLoaded, ModelSaved
+from pilotcli.common.records import Query, QueryResult
+from pilotcli.common.signals import Bus, ModelLoaded
 from pilotcli.config.model import ModelSpec
 from pilotcli.run.model_rollback import RegressionWatch
 
@@ -39,12 +39,14 @@ class Watched:
 
     def save(self, number: int) -> None:
         self.model.model = number
-        self.bus.emit(ModelSaved("number", "Update", 1, self.model.save_model()))
+        self.watch.model_saved(self.model.save_model())
 
     def run(self, elapsed_s: float, round: int = 1) -> None:
         for seq in QUERIES:
             one = elapsed_s * (1 + seq / 1000)
-            self.watch.add(QueryResult(seq, "q", "ok", 0.0, one, round=round))
+            self.watch.query_finished(
+                Query(seq, "q", "SELECT 1"), QueryResult(seq, "q", "ok", 0.0, one, round=round)
+            )
 
 
 @pytest.fixture

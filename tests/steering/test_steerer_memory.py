@@ -13,16 +13,17 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.message import Message, MessageWriter
 from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.session_steering import _MESSAGES_KEPT, Steerer
+from pilotcli.steering.session_steering import SessionSteering
 
 
 @pytest.fixture
-def steerer(shop: PostgresSession, shop_config: PostgreSQLConfig) -> Steerer:
-    return Steerer(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
+def steerer(shop: PostgresSession, shop_config: PostgreSQLConfig) -> SessionSteering:
+    return SessionSteering(shop, Abilities(shop, shop_config), Pulls(), skip_missing=False)
 
 
-def test_nothing_is_asked_in_a_failed_transaction(steerer: Steerer) -> None:
+def test_nothing_is_asked_in_a_failed_transaction(steerer: SessionSteering) -> None:
     steerer.run(query("BEGIN"), None)
     steerer.run(query("SELECT 1 / 0"), hints(work_mem="7MB"))
     steered = steerer.run(query("ROLLBACK"), hints(work_mem="7MB"))
@@ -31,14 +32,18 @@ def test_nothing_is_asked_in_a_failed_transaction(steerer: Steerer) -> None:
     assert steerer.run(query("SELECT 1"), hints(work_mem="7MB")).rows.rows == [(1,)]
 
 
-def test_messages_are_kept_for_a_while_only(steerer: Steerer) -> None:
-    for number in range(_MESSAGES_KEPT + 5):
-        assert steerer._composed(query(f"SELECT {number}"), hints(work_mem="7MB")).steers
-    assert len(steerer._messages) == _MESSAGES_KEPT
-    first, last = query("SELECT 0"), query(f"SELECT {_MESSAGES_KEPT + 4}")
-    kept = {sql for sql, *_ in steerer._messages}
-    assert last.sql in kept
-    assert first.sql not in kept
+def test_messages_are_kept_for_a_while_only(
+    shop: PostgresSession, shop_config: PostgreSQLConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pilotcli.steering.message._MESSAGES_KEPT", 3)
+    writer = MessageWriter(Abilities(shop, shop_config), skip_missing=False)
+
+    def written(number: int) -> Message:
+        return writer.write(query(f"SELECT {number}"), hints(work_mem="7MB"))
+
+    first, *_, last = [written(number) for number in range(5)]
+    assert written(4) is last
+    assert written(0) is not first
 
 
 def test_names_mean_others_after_a_change_of_the_search_path(
@@ -62,7 +67,7 @@ def test_a_query_at_its_time_out_has_a_plan(
     config.planner = "never"  # type: ignore[assignment]
     with contextlib.closing(shop_target.session(timeout_s=0.2)) as session:
         pulls = Pulls(physical_plan=True)
-        steerer = Steerer(session, Abilities(session, config), pulls, skip_missing=False)
+        steerer = SessionSteering(session, Abilities(session, config), pulls, skip_missing=False)
         late = steerer.run(query("SELECT pg_sleep(30)"), None)
         assert isinstance(late.error, QueryTimeout)
         assert late.plan is not None and late.plan["Plan"]["Node Type"] == "Result"
