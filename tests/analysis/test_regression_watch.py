@@ -62,7 +62,7 @@ def test_a_version_that_makes_queries_slower_is_taken_back(watched: Watched) -> 
     watched.run(0.05)
     assert watched.loaded == [1]
     assert watched.model.model == 1
-    (told,) = watched.watch.told
+    (told,) = watched.watch.rollbacks
     assert told == "number v2 made 8 queries 5.00 times slower than before: v1 is back"
 
 
