@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,17 @@ hypothesis.settings.load_profile("any machine, the same cases")
 
 _numbers = itertools.count(1)
 _faults = FaultTable()
+
+
+SLOW_FOLDERS = ("faults", "fuzz", "load")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what has no mark of its own: campaigns, and tests of the second PostgreSQL."""
+    for item in items:
+        if item.path.parent.name in SLOW_FOLDERS or re.search(r"[\[-]installed\b", item.name):
+            item.add_marker("slow")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -25,6 +25,8 @@ from pilotcli.analysis.statistics import (
     total_interval,
 )
 
+pytestmark = pytest.mark.slow
+
 COMPARISONS = int(os.environ.get("PILOT_HONESTY", "150"))
 NOISE = 0.05
 """The usual standard deviation of a query's time, as a share of it."""

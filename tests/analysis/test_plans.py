@@ -22,6 +22,8 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
 
+pytestmark = pytest.mark.slow
+
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 SCAN = {

@@ -16,6 +16,8 @@ from pilotcli.config.model import ModelSpec
 from pilotcli.events.model import CheckpointedModel
 from pilotcli.run.model_rollback import RegressionWatch
 
+pytestmark = pytest.mark.slow
+
 # A merge join of a few milliseconds, or a nested loop of a hundred.
 QUERIES = "".join(
     f"SELECT count(*), {n} FROM generate_series(1, 1500) a(n) JOIN generate_series(1, 1500) b(n)"

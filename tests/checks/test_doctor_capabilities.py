@@ -22,6 +22,7 @@ def able(project: Project, *words: str, **environment: str) -> dict[str, dict[st
     return {one["what"]: one for one in told["capabilities"]}
 
 
+@pytest.mark.slow
 def test_the_server_s_own_superuser(project: Project) -> None:
     found = able(project, "--build")
     assert found["hints"]["state"] == "full"
@@ -34,6 +35,7 @@ def test_the_server_s_own_superuser(project: Project) -> None:
     assert found["plan and time"]["how"].endswith("planner module")
 
 
+@pytest.mark.slow
 def test_without_the_module(project: Project) -> None:
     found = able(project, "--set", "steering.planner=never")
     assert found["plan and time"]["how"].endswith("auto_explain")

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from project_folder import PILOT, Project
 
+pytestmark = pytest.mark.slow
+
 NO_CONTROL = re.compile(r"\A[^\x00-\x09\x0b-\x1f\x7f]*\Z")
 
 

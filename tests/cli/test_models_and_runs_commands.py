@@ -17,6 +17,8 @@ from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 
 def pilot(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = "from pilotcli.cli.main import main; main()"

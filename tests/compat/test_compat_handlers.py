@@ -69,6 +69,7 @@ def test_one_method_becomes_a_list_and_other_indexes_go_unless_told() -> None:
     assert Indexes(None).drop_other is True
 
 
+@pytest.mark.slow
 def test_a_card_handler_that_asks_for_parameterised_queries_pushes(
     config: PostgreSQLConfig,
 ) -> None:

@@ -37,6 +37,8 @@ from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum, SparkSQLDataSourc
 from pilotcli.compat.pilotscope.PilotEvent import QueryFinishEvent, WorkloadBeforeEvent
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def config() -> Iterator[PostgreSQLConfig]:

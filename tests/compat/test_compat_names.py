@@ -55,6 +55,7 @@ def test_what_is_named_is_public(module: str, names: list[str]) -> None:
         assert name in found.__all__
 
 
+@pytest.mark.slow
 def test_an_installed_pilotscope_is_taken_first_unless_ours_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "pilotscope").mkdir()
     (tmp_path / "pilotscope" / "__init__.py").write_text("real = True")
@@ -80,6 +81,7 @@ def test_what_is_no_script_is_refused(tmp_path: Path, words: tuple[str, ...], sa
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_says_which_of_the_two_its_drivers_use(project: Project) -> None:
     project.write("pilotscope/__init__.py", "")
     project.write(

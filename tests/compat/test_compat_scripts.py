@@ -15,6 +15,8 @@ import pytest
 from project_folder import Project
 from steered import postgres_bin
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[[str], dict[str, object]]
 
 SETUP = """

@@ -57,6 +57,8 @@ from pilotcli.compat.pilotscope.PilotEnum import (
 from pilotcli.compat.pilotscope.PilotScheduler import PilotScheduler
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
 
+pytestmark = pytest.mark.slow
+
 SHARED = Path(__file__).parents[3] / "shared" / "pilotscope"
 
 

@@ -17,6 +17,8 @@ from pilotcli.common.errors import ConfigError
 from pilotcli.config import load_config
 from pilotcli.config.schema import config_schema
 
+pytestmark = pytest.mark.slow
+
 SCHEMA: dict[str, Any] = dict(config_schema())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 

@@ -15,6 +15,8 @@ import yaml
 
 from pilotcli.config import load_config, shown_config
 
+pytestmark = pytest.mark.slow
+
 MINE = """\
 from pilotcli import QueryFinishEvent
 

@@ -20,6 +20,8 @@ from pilotcli.config.secrets import is_secret_name
 from pilotcli.config.tree import Node, Problems
 from pilotcli.config.variables import Variables
 
+pytestmark = pytest.mark.slow
+
 KEYS = [
     *("home", "database", "store", "run", "workload", "collect", "models", "events", "handlers"),
     *("dsn", "embedded", "name", "postgres_bin", "settings", "session", "setup", "class", "args"),

@@ -17,6 +17,8 @@ from pilotcli.databases.protocols import BaseDBController
 from pilotcli.drivers.plans import PlanNode, plan_nodes
 from pilotcli.workload import open_workload
 
+pytestmark = pytest.mark.slow
+
 WORKLOAD = list(open_workload([ROOT / "workloads" / "forum.sql"]))
 VALIDATION = list(open_workload([ROOT / "workloads" / "forum_validation.sql"]))
 TABLES = ("users", "posts", "comments", "votes", "badges", "tags", "post_tags", "links")

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from project_folder import Project
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 HANDLERS = """
 from pilotcli import HintPushHandler

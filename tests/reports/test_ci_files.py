@@ -14,6 +14,8 @@ from pilotcli.reports.junit import write_junit
 from pilotcli.reports.summary import summary_text
 from pilotcli.storage.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 
 def test_junit_has_queries_events_and_conditions(
     paired_home: Path, comparison: Comparison, tmp_path: Path

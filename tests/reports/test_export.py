@@ -26,6 +26,8 @@ from pilotcli.reports.formats import FORMATS
 from pilotcli.reports.tables import SCHEMA_VERSION, TABLES
 from pilotcli.storage.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "export.md"
 
 

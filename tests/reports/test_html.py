@@ -22,6 +22,8 @@ from pilotcli.reports.html.answer import answer
 from pilotcli.reports.html.data import RunPart
 from pilotcli.storage.journal import Journal, RunStatistics
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 

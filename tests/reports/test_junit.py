@@ -158,6 +158,7 @@ def test_a_run_that_failed_has_a_problem(
     assert (error.text or "") == "\n".join(summary.get("reasons", []))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_queries(tmp_path: Path) -> None:
     run_id = make_journal(tmp_path / "home", 150_000, queries=100_000, firings=1000)
     root = written(tmp_path / "home", run_id)

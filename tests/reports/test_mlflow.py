@@ -12,6 +12,8 @@ import pytest
 from project_folder import Project
 from written_run import firing, result, version, write_run
 
+pytestmark = pytest.mark.slow
+
 EVENTS = """
 import json
 

@@ -13,6 +13,8 @@ from project_folder import PILOT, Project, started
 
 from pilotcli.common.signals import ComparedSoFar, Notice, PairFinished
 
+pytestmark = pytest.mark.slow
+
 HANDLERS = """
 from pilotcli import HintPushHandler
 

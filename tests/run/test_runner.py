@@ -471,6 +471,7 @@ def test_an_event_that_forgets_its_base_is_told_so(project: Project) -> None:
     assert not project.heard(RunStarted)
 
 
+@pytest.mark.slow
 def test_a_server_that_an_event_restarts_costs_no_query(project: Project) -> None:
     project.write(
         "ev.py",

@@ -29,6 +29,8 @@ from pilotcli.steering.requests import Pulls, Pushes
 from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.storage.store.data_manager import DataManager
 
+pytestmark = pytest.mark.slow
+
 SIGNS = "ab'\"`;-/*\\%${}()#=,:? \n\r\t\x0b\x85é😀\u2028\u202e"
 ATTACKS = [
     "x'; DROP TABLE canary; --",

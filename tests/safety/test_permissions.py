@@ -19,6 +19,8 @@ from pilotcli.databases.opening import open_target
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def everything_allowed() -> Iterator[None]:

@@ -12,6 +12,8 @@ import pytest
 from project_folder import PILOT
 from tcp_server import SecretServer
 
+pytestmark = pytest.mark.slow
+
 DRIVERS = '''
 import logging
 import os

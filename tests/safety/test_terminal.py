@@ -11,6 +11,8 @@ from project_folder import Project
 from pilotcli.config import load_config
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
+pytestmark = pytest.mark.slow
+
 # Colour, title (OSC 0), clipboard (OSC 52), clear, C1 forms of CSI and OSC, device control, bell,
 # backspace, reversed writing.
 EVIL = (

@@ -17,6 +17,8 @@ from pilotcli.common.errors import CheckpointError
 from pilotcli.common.records import ModelVersion
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
+pytestmark = pytest.mark.slow
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 DRIVERS = """

@@ -91,6 +91,7 @@ def test_without_handlers_on_request(steered: Project) -> None:
     assert [row["steering"] for row in rows] == [None] * 3
 
 
+@pytest.mark.slow
 def test_results_files_have_the_steering(steered: Project) -> None:
     steered.config("handlers: ['drivers.py:Memory']")
     for name in ("out.jsonl", "out.csv", "out.parquet"):
@@ -181,6 +182,7 @@ def test_several_workers_are_steered_alike(steered: Project) -> None:
     assert (finished.ok, finished.steered) == (60, 40)
 
 
+@pytest.mark.slow
 def test_the_summary_tells_of_steering(steered: Project) -> None:
     steered.config("handlers: ['drivers.py:Memory']")
     done = steered.command("run", "w.sql")

@@ -448,6 +448,7 @@ def test_a_frame_fits_whatever_happened(sent: list[Any], columns: int, rows: int
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     st.lists(st.lists(signals_, max_size=6), max_size=8),

@@ -317,6 +317,7 @@ def test_the_public_names() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["sql", "txt", "csv", "jsonl", "sql.gz", "csv.gz"])
 @settings(max_examples=60)
 @given(data=st.data())

@@ -20,6 +20,8 @@ from pilotcli.databases.embedded import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def alone(make_home: Callable[[], Path], postgres_bin: Path | None) -> Iterator[Pilot]:

@@ -17,6 +17,8 @@ from changes_support import Bench
 
 from pilotcli.databases.changes.log import ChangeLog
 
+pytestmark = pytest.mark.slow
+
 MAIN = "from pilotcli.cli.main import main; main()"
 
 DRIVERS = """

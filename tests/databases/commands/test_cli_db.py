@@ -14,6 +14,8 @@ import pytest
 
 from pilotcli.databases.embedded import EmbeddedServer, reset_servers
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 MAIN = "from pilotcli.cli.main import main; main()"
 

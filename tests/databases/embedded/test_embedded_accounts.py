@@ -21,6 +21,8 @@ from pilotcli.databases.embedded import folder_for_root as outside_module
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
 from pilotcli.databases.embedded.os_user import server_account
 
+pytestmark = pytest.mark.slow
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
 ROOT = Path(__file__).parents[3]
 

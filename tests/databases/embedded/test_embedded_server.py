@@ -26,6 +26,8 @@ from pilotcli.databases.embedded import (
 from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 HOLDER = """

@@ -12,6 +12,8 @@ from pilotcli.databases.protocols import Session, Target
 from pilotcli.databases.session import watchdog
 from pilotcli.storage.store.data_manager import DataManager
 
+pytestmark = pytest.mark.slow
+
 ALIKE = (
     "SELECT 1, 2.50::numeric, 'ä', NULL, true, 1.5::float8",
     "SELECT '{1,2,NULL}'::int[], ARRAY['a', NULL], '2020-02-29'::date, 'infinity'::timestamptz",

@@ -15,6 +15,8 @@ from pilotcli.common.errors import CapabilityError, StorageError
 from pilotcli.steering.planner import build, building, find_built, find_pg_config
 from pilotcli.steering.planner.building import SOURCE, object_name
 
+pytestmark = pytest.mark.slow
+
 WARNINGS = (
     *("-Wall", "-Wextra", "-Werror", "-Wmissing-prototypes", "-Wpointer-arith"),
     *("-Wdeclaration-after-statement", "-Wshadow=compatible-local", "-Wformat-security"),

@@ -182,6 +182,7 @@ def test_a_plan_made_earlier_says_so(steered: Steered) -> None:
     assert report.planning_ms is not None
 
 
+@pytest.mark.slow
 def test_a_statement_that_rules_add_to(steered: Steered) -> None:
     steered.session.execute(
         "CREATE TEMP TABLE kept (id int); CREATE TEMP TABLE noted (id int);"

@@ -18,6 +18,8 @@ from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import Planner, Report, load
 from pilotcli.workload import open_workload
 
+pytestmark = pytest.mark.slow
+
 ABSURD = (0.0, 0.4, 1.0, 7.0, 12345.0, 1e9, 1e30, 1e100, 1e300)
 SETTINGS = (
     "",

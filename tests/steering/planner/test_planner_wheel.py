@@ -16,6 +16,8 @@ from steered import WHEEL, pg_config_of
 
 from pilotcli.steering.planner.building import object_name
 
+pytestmark = pytest.mark.slow
+
 NO_NETWORK = ("No matching distribution found for", "Failed to establish a new connection")
 
 

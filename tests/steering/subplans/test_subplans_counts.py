@@ -44,6 +44,7 @@ def count(session: PostgresSession, key: str | None) -> float:
     return float(session.execute(key).rows[0][0])
 
 
+@pytest.mark.slow
 def test_what_random_joins_show_is_what_their_keys_count(
     small_session: PostgresSession, small: GraphCatalog
 ) -> None:
@@ -61,6 +62,7 @@ def test_what_random_joins_show_is_what_their_keys_count(
     assert joins > 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", list(FORUM)[::7])
 def test_what_the_forum_shows_is_what_its_keys_count(
     label: str, forum_session: PostgresSession, forum_catalog: GraphCatalog

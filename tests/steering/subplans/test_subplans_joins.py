@@ -106,6 +106,7 @@ JOINS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_planner")
 @pytest.mark.parametrize("what", JOINS)
 def test_sub_plans_and_estimates_are_the_planners(

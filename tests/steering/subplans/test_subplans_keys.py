@@ -233,6 +233,7 @@ def test_the_spelling_of_the_query_does_not_matter(
     }
 
 
+@pytest.mark.slow
 def test_a_key_means_the_sub_plan_whose_key_it_is(small: GraphCatalog) -> None:
     for seed in range(200, 280):
         sql = random_join(seed)

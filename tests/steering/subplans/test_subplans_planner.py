@@ -32,6 +32,7 @@ def reported(session: PostgresSession, sql: str) -> dict[frozenset[str], float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", FORUM)
 def test_the_forums_sub_plans_are_the_planners(
     label: str, forum_session: PostgresSession, forum_catalog: GraphCatalog
@@ -61,6 +62,7 @@ def test_a_join_has_the_planners_sub_plans(
     assert estimates_by_explain(small_session, analyse(sql, small)) == reported(small_session, sql)
 
 
+@pytest.mark.slow
 def test_generated_joins_have_the_planners_sub_plans(
     small_session: PostgresSession, small: GraphCatalog
 ) -> None:

@@ -21,6 +21,8 @@ from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.run_lock import lock_run
 from pilotcli.storage.journal.write_ahead import Tail, read_tail
 
+pytestmark = pytest.mark.slow
+
 SIZE_BYTES = 1 << 20
 """Of a tail."""
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from written_run import everything
 
 import pilotcli
@@ -50,6 +51,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_a_new_field_of_a_result_needs_one_line(tmp_path: Path) -> None:
     home = tmp_path / "home"
     package = tmp_path / "changed" / "pilotcli"

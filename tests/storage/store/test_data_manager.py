@@ -398,6 +398,7 @@ columns = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(values=columns)
 def test_any_values_come_back(manager: DataManager, values: list[Any]) -> None:
@@ -427,6 +428,7 @@ def test_any_times_come_back(manager: DataManager, values: list[Any]) -> None:
     assert column(manager, "h") == values
 
 
+@pytest.mark.slow
 def test_a_long_generator_takes_little_memory(config: Any) -> None:
     """300,000 rows would take over 150 MB as Python dicts."""
     program = f"""

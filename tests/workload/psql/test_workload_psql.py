@@ -125,6 +125,7 @@ SCRIPTS = st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(script=SCRIPTS)
 def test_any_script_is_cut_as_psql_cuts_it(
