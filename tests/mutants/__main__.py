@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -24,7 +25,9 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
+from queue import SimpleQueue
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
@@ -67,7 +70,8 @@ def copy_project(folder: Path) -> None:
 def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Runs `tests` in `folder`; returns pytest's exit code and the end of its output."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compile the copy once, not for each mutant
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True,
@@ -78,26 +82,38 @@ def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr)[-1500:]
 
 
-def try_mutant(mutant: Mutant) -> tuple[str, str]:
-    """Returns the verdict on `mutant` (`killed`, `SURVIVED` or `BROKEN`) and why it is broken."""
-    with tempfile.TemporaryDirectory(prefix="pilot-mutant-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # as root the server runs as another user
-        copy_project(folder)
-        apply = ["git", "apply", "--recount", "-C1", str(mutant.path)]
-        applied = subprocess.run(apply, cwd=folder, capture_output=True, text=True, check=False)
-        if applied.returncode:
-            return "BROKEN", applied.stderr
+def change(folder: Path, mutant: Mutant, *options: str) -> str:
+    """Applies the patch of `mutant` to the copy in `folder`; returns why it does not apply."""
+    apply = ["git", "apply", "--recount", "-C1", *options, str(mutant.path)]
+    applied = subprocess.run(apply, cwd=folder, capture_output=True, text=True, check=False)
+    # Python tells a file that was compiled by its size and the second of its last change.
+    for name in re.findall(r"(?m)^\+\+\+ b/(\S+)", mutant.path.read_text("utf-8")):
+        Path(cache_from_source(str(folder / name))).unlink(missing_ok=True)
+    return applied.stderr if applied.returncode else ""
+
+
+def try_mutant(mutant: Mutant, folders: SimpleQueue[Path]) -> tuple[str, str]:
+    """Returns the verdict on `mutant` (`killed`, `SURVIVED` or `BROKEN`) and why it is broken.
+
+    `folders` holds copies of the project that nobody uses; one of them is taken meanwhile.
+    """
+    folder = folders.get()
+    try:
+        if problem := change(folder, mutant):
+            return "BROKEN", problem
         code, output = run_tests(folder, mutant.tests)
+        change(folder, mutant, "--reverse")
+    finally:
+        folders.put(folder)
     if code in (PASSED, FAILED):
         return ("SURVIVED", "") if code == PASSED else ("killed", "")
     return "BROKEN", output
 
 
-def try_unchanged(mutants: Sequence[Mutant]) -> str:
-    """Returns what went wrong where the tests of `mutants` fail on the unchanged project."""
+def try_unchanged(mutants: Sequence[Mutant], folder: Path) -> str:
+    """Returns what went wrong where the tests of `mutants` fail on the unchanged copy."""
     for tests in sorted({mutant.tests for mutant in mutants}):
-        code, output = run_tests(ROOT, tests)
+        code, output = run_tests(folder, tests)
         if code != PASSED:
             return f"pytest {shlex.join(tests)} without a mutant:\n{output}"
     return ""
@@ -110,15 +126,22 @@ def main() -> int:
     options = parser.parse_args()
     paths = [FOLDER / f"{name.removesuffix('.patch')}.patch" for name in options.names]
     mutants = [read(path) for path in paths or sorted(FOLDER.glob("*.patch"))]
-    if problem := try_unchanged(mutants):
-        sys.exit(problem)
     verdicts = []
-    with ThreadPoolExecutor(options.workers) as pool:
-        for mutant, (verdict, why) in zip(mutants, pool.map(try_mutant, mutants), strict=True):
-            print(f"{verdict:8}  {mutant.path.stem}: {mutant.defect}", flush=True)
-            if why:
-                print(why)
-            verdicts.append(verdict)
+    with tempfile.TemporaryDirectory(prefix="pilot-mutants-") as name:
+        Path(name).chmod(0o755)  # as root the server runs as another user
+        folders = SimpleQueue[Path]()
+        for number in range(options.workers):
+            copy_project(Path(name) / str(number))
+            folders.put(Path(name) / str(number))
+        if problem := try_unchanged(mutants, Path(name) / "0"):
+            sys.exit(problem)
+        with ThreadPoolExecutor(options.workers) as pool:
+            tried = pool.map(lambda mutant: try_mutant(mutant, folders), mutants)
+            for mutant, (verdict, why) in zip(mutants, tried, strict=True):
+                print(f"{verdict:8}  {mutant.path.stem}: {mutant.defect}", flush=True)
+                if why:
+                    print(why)
+                verdicts.append(verdict)
     print(f"{verdicts.count('killed')} of {len(verdicts)} mutants killed")
     return 0 if verdicts and set(verdicts) == {"killed"} else 1
 
