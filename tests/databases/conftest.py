@@ -62,8 +62,9 @@ def kill_servers(home: Path) -> None:
     """End what a failed test has left running."""
     for file in home.glob("pg/*/data/postmaster.pid"):
         pid = int(file.read_text().splitlines()[0])
-        if Path(f"/proc/{pid}/comm").exists():
-            assert Path(f"/proc/{pid}/comm").read_text().startswith("postgres")
+        program = Path(f"/proc/{pid}/comm")
+        # The number of a server that was killed may be another process's by now.
+        if program.exists() and program.read_text().startswith("postgres"):
             os.kill(pid, signal.SIGINT)
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from changes_support import Bench
 
-from pilotcli.databases.embedded import EmbeddedServer, reset_servers
+from pilotcli.databases.embedded import EmbeddedServer
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 _numbers = itertools.count(1)
@@ -26,26 +23,6 @@ def postgres_bin(request: pytest.FixtureRequest) -> Path | None:
     if not INSTALLED:
         pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
     return INSTALLED[-1].parent
-
-
-@pytest.fixture(scope="session")
-def make_home() -> Iterator[Callable[[], Path]]:
-    """Makes home folders that the server's user can reach; all are emptied at the end."""
-    with tempfile.TemporaryDirectory(prefix="pilot-test-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        homes: list[Path] = []
-
-        def make() -> Path:
-            homes.append(Path(folder) / str(next(_numbers)))
-            return homes[-1]
-
-        yield make
-        for home in homes:
-            for file in home.glob("pg/*/data/postmaster.pid"):
-                pid = int(file.read_text().splitlines()[0])
-                if Path(f"/proc/{pid}/comm").exists():
-                    os.kill(pid, signal.SIGINT)
-            reset_servers(home)
 
 
 @pytest.fixture(scope="session")
