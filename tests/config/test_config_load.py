@@ -131,7 +131,7 @@ def test_the_default_home_is_in_the_current_folder(tmp_path: Path) -> None:
 
 def test_a_path_may_begin_at_the_users_home(load: Any, refused: Any) -> None:
     assert load("home: ~/pilot").home == Path("~/pilot").expanduser()
-    assert "no user of that name" in refused("home: ~nobody-at-all/x")[0]
+    assert "No user has the name" in refused("home: ~nobody-at-all/x")[0]
 
 
 def test_aliases_and_merge_keys_work(load: Any) -> None:

@@ -203,6 +203,6 @@ def test_one_that_pushes_nothing_is_found_out(
     target.chmod(0o755)
     missing = load(session, cache=cache, pg_config=None, may_build=False)
     assert isinstance(missing, Missing)
-    assert "not in the plan" in missing.reason
+    assert "do not appear in the plan" in missing.reason
     missing = load(session, cache=cache, pg_config=None, may_build=False)
     assert isinstance(missing, Missing)
