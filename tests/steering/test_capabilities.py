@@ -54,7 +54,7 @@ def test_an_ordinary_role(outside: PostgreSQLConfig) -> None:
     found = told(outside)
     assert found["hints"].state == "full"
     assert found["pushed cardinalities"].state == "missing"
-    assert "'plain' is no superuser" in found["pushed cardinalities"].how
+    assert "'plain' is not a superuser" in found["pushed cardinalities"].how
     assert "plugins" in found["pushed cardinalities"].remedy
     assert found["sub-plan cardinalities"].state == "coarse"
     assert found["plan and time"].state == "coarse"
@@ -100,7 +100,7 @@ def test_what_is_built_for_a_role_that_may_not_load_it(
     check = build_check(outside)
     (built,) = (outside.home / "planner").glob("*.so")
     assert (check.state, check.exit_code) == ("warning", 0)
-    assert check.found.startswith(f"{built}, not loaded: the role 'plain' is no superuser")
+    assert check.found.startswith(f"{built}, not loaded: the role 'plain' is not a superuser")
     assert f"run as root `install -D -m 755 {built} " in check.remedy
 
 
