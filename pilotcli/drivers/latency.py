@@ -172,6 +172,7 @@ class LatencyPretraining(PretrainingModelEvent):
         end = len(validation) + options.queries
         stop = min(self.collected_rows + options.batch, end)
         rows: list[Mapping[str, Any]] = []
+        limited = False
         for place in range(self.collected_rows, stop):
             if place < len(validation):
                 rows.append(_time(db_controller, validation[place], "validation"))
@@ -179,7 +180,9 @@ class LatencyPretraining(PretrainingModelEvent):
             sql = self._query(place - len(validation))
             if sql is None:
                 return rows, True
-            db_controller.set_hint("statement_timeout", max(1, round(options.timeout_s * 1000)))
+            if not limited:  # once, since the time-out also holds for the statement that sets it
+                db_controller.set_hint("statement_timeout", max(1, round(options.timeout_s * 1000)))
+                limited = True
             rows.append(self._time_random(db_controller, sql))
         return rows, stop >= end
 

@@ -188,7 +188,7 @@ def test_pretraining_goes_on_where_it_was_interrupted(
 def test_a_slow_random_query_is_kept_as_a_timeout(
     forum: PostgreSQLConfig, controller: PostgreSQLController, data_manager: DataManager
 ) -> None:
-    event = LatencyPretraining(forum, LatencyModel("m"), "t", queries=12, timeout_s=0.005)
+    event = LatencyPretraining(forum, LatencyModel("m"), "t", queries=12, batch=12, timeout_s=0.001)
     rows = collect(event, controller, data_manager)
     slow = [row for row in rows if row["status"] == "timeout"]
     assert len(rows) == 12
