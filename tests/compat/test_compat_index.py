@@ -5,9 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
+
+pytestmark = pytest.mark.slow
 
 
 def test_indexes_are_compared_sorted_and_named() -> None:

@@ -6,9 +6,13 @@ import json
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
+
+pytestmark = pytest.mark.slow
 
 
 def test_json_columns_take_what_a_driver_has_parsed() -> None:

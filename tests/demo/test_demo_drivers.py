@@ -25,6 +25,8 @@ from pilotcli.drivers.sampling import QuerySampler, read_catalog
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.store.data_manager import DataManager
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     TimedPlan(f"q{n}", {"cost": n / 7.0, "joins": n % 3, "odd": (n * 37) % 11}, n / 10.0 - 4)
     for n in range(40)

@@ -14,6 +14,8 @@ from pilotcli.common.errors import CapabilityError, QueryError, SteeringError, U
 from pilotcli.common.records import Index
 from pilotcli.databases.changes.log import ChangeLog
 
+pytestmark = pytest.mark.slow
+
 STATE = """
 SELECT i.relname, pg_get_indexdef(i.oid), obj_description(i.oid, 'pg_class'), x.indisclustered,
   x.indisreplident, x.indisvalid, x.indisunique, i.reloptions, i.reltablespace, t.relreplident,
