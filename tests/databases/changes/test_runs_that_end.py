@@ -183,7 +183,7 @@ def test_a_pilot_on_another_host_name_is_alive(folder: Folder, bench: Bench) -> 
     assert bench.auto_conf() == {"work_mem": "9MB"}
     pilot.close()
     assert bench.auto_conf() == {}
-    assert list(bench.home.glob("*.lock")) == []
+    assert list(bench.home.glob("changes-*.lock")) == []
 
 
 def test_reset_forgets_what_was_pending(make_home: Callable[[], Path]) -> None:

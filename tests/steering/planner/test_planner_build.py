@@ -117,7 +117,7 @@ def test_without_headers(tmp_path: Path) -> None:
 
 def test_what_is_no_pg_config(tmp_path: Path) -> None:
     for file in (tmp_path / "nothing", fake_pg_config(tmp_path, "MySQL 8")):
-        with pytest.raises(CapabilityError, match=r"is no PostgreSQL's"):
+        with pytest.raises(CapabilityError, match=r"is not PostgreSQL's"):
             build(file, tmp_path / "cache")
 
 
