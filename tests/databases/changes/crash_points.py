@@ -1,11 +1,11 @@
 """Kills a pilot at every step of what it does, and looks whether the next one undoes all of it.
 
-    python crash_points.py HOME POSTGRES_BIN ACTION
+    python crash_points.py HOME POSTGRES_BIN ACTION FIRST EVERY
 
-Each round a new process does ACTION and ends itself with SIGKILL at the next step: before or after
-any statement to the server, any write to the log of changes, any start or stop of the server. Then
-this process opens the same server, which undoes what was left, and compares. Prints how many steps
-there were, as JSON, and what differed.
+Each round a new process does ACTION and ends itself with SIGKILL at a step: before or after any
+statement to the server, any write to the log of changes, any start or stop of the server. The steps
+are FIRST and each EVERY steps after it. Then this process opens the same server, which undoes what
+was left, and compares. Prints the last step and how many were tried, as JSON, and what differed.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def state(target: PostgresTarget) -> list[Any]:
         session.close()
 
 
-def main(home: str, postgres_bin: str, name: str) -> None:
+def main(home: str, postgres_bin: str, name: str, first: str, every: str) -> None:
     config = PostgreSQLConfig(home=Path(home))
     config.postgres_bin = Path(postgres_bin) if postgres_bin else None
     target = open_target(config)
@@ -173,9 +173,10 @@ def main(home: str, postgres_bin: str, name: str) -> None:
     keeper = None if name in ("restarted", "refused") else target
     if keeper is None:
         target.close()
-    steps, wrong, undone = 0, [], 0
-    while killed_at(steps + 1, config, ACTIONS[name]):
-        steps += 1
+    tried, wrong, undone = 0, [], 0
+    step = int(first)
+    while killed_at(step, config, ACTIONS[name]):
+        tried += 1
         said: list[str] = []
         again = open_target(config, on_step=said.append)
         assert isinstance(again, PostgresTarget)
@@ -186,10 +187,12 @@ def main(home: str, postgres_bin: str, name: str) -> None:
         if after != before or pending:
             differing = [row for row in after if row not in before]
             missing = [row for row in before if row not in after]
-            wrong.append([steps, differing, missing, pending, said])
+            wrong.append([step, differing, missing, pending, said])
+        step += int(every)
     if keeper is not None:
         keeper.close()
-    print(json.dumps({"steps": steps, "undone": undone, "wrong": wrong}))
+    last = step - int(every)
+    print(json.dumps({"last": last, "tried": tried, "undone": undone, "wrong": wrong}))
 
 
 if __name__ == "__main__":
