@@ -18,6 +18,7 @@ __all__ = [
     "JsonText",
     "ModelVersion",
     "PilotTransData",
+    "PretrainingProgress",
     "Query",
     "QueryResult",
     "QueryStatus",
@@ -221,6 +222,17 @@ class ModelVersion:
     run_id: int | None = None
     trained_rows: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingProgress:
+    """The state from which `pilot pretrain` continues: rows saved, calls of
+    `iterative_data_collection` that ended, and which of the two steps are complete."""
+
+    rows: int = 0
+    iterations: int = 0
+    collected: bool = False
+    trained: bool = False
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol
 
 from pilotcli.common.errors import DriverError, Interrupted
+from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import (
     Bus,
     CollectionFinished,
@@ -21,18 +22,7 @@ from pilotcli.events.base import ModelUpdate, PretrainingModelEvent
 from pilotcli.events.calls import EventCalls
 from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = ["Pretraining", "PretrainingProgress", "PretrainingSteps", "ProgressLog"]
-
-
-@dataclass(frozen=True, slots=True)
-class PretrainingProgress:
-    """The state from which `pilot pretrain` continues: rows saved, calls of
-    `iterative_data_collection` that ended, and which of the two steps are complete."""
-
-    rows: int = 0
-    iterations: int = 0
-    collected: bool = False
-    trained: bool = False
+__all__ = ["Pretraining", "PretrainingSteps", "ProgressLog"]
 
 
 @dataclass(frozen=True, slots=True)

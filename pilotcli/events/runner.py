@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from pilotcli.common.errors import Interrupted, PilotError, UsageError
-from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion
+from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion, PretrainingProgress
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved
 from pilotcli.common.suggestions import sentences
@@ -31,12 +31,7 @@ from pilotcli.events.base import (
 )
 from pilotcli.events.calls import EventCalls, EventTimeout
 from pilotcli.events.model import CheckpointedModel, Provenance
-from pilotcli.events.pretraining import (
-    Pretraining,
-    PretrainingProgress,
-    PretrainingSteps,
-    ProgressLog,
-)
+from pilotcli.events.pretraining import Pretraining, PretrainingSteps, ProgressLog
 from pilotcli.events.schedule import Registered, describe, fires_once_for, kind_of
 from pilotcli.storage.store.data_manager import DataManager
 

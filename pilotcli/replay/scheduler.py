@@ -21,6 +21,7 @@ from pilotcli.common.errors import (
 from pilotcli.common.records import (
     STOPPED,
     ModelVersion,
+    PretrainingProgress,
     Query,
     QueryResult,
     QueryStatus,
@@ -33,7 +34,6 @@ from pilotcli.databases.controller import get_db_controller
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
 from pilotcli.events.base import Event
-from pilotcli.events.pretraining import PretrainingProgress
 from pilotcli.events.runner import CountMode, EventRunner, PastFirings
 from pilotcli.replay.collected_row import collected_row, pulls_for
 from pilotcli.replay.observers import RunLog, RunObserver

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pilotcli.common.errors import UsageError
-from pilotcli.common.records import EventKind
+from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, Notice, RunFinished
-from pilotcli.events.pretraining import PretrainingProgress, PretrainingSteps
+from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.events.schedule import Registered
 from pilotcli.replay.replay import Replay
 from pilotcli.replay.units import Progress

@@ -9,12 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.records import ModelVersion
-from pilotcli.common.signals import EventTriggered, RunFinished
+from pilotcli.common.records import ModelVersion, PretrainingProgress
+from pilotcli.common.signals import RunFinished
 from pilotcli.config import RunConfig, shown_config
 from pilotcli.config.model import EventSpec
 from pilotcli.events.model import PilotModel
-from pilotcli.events.pretraining import PretrainingProgress
 from pilotcli.run.request import StoredRequest
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, RunJournal, RunKind
@@ -49,6 +48,7 @@ class RunLogger:
         self.add_result = run.add_result
         self.add_warmed = run.add_warmed
         self.begin_firing = run.begin_firing
+        self.add_firing = run.add_firing
         self.add_plan = run.add_plan
         self.set_pair = run.set_pair
         self.flush = run.flush
@@ -70,10 +70,6 @@ class RunLogger:
     def _token(self, run_id: int) -> str:
         return f"{run_id}@{self._journal.run(run_id).started_at!r}"
 
-    def add_firing(self, signal: EventTriggered, counters: Mapping[str, int]) -> None:
-        """Keep a firing and the counters that it has set, in one transaction."""
-        self._run.add_firing(signal, counters)
-
     def add_model(self, version: ModelVersion) -> None:
         """Keep a checkpoint, and remove the oldest beyond the model's `keep`."""
         self._run.add_model(version)
@@ -83,23 +79,12 @@ class RunLogger:
 
     def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
         """Keep how far a pretraining has come."""
-        self._run.set_pretraining(
-            event,
-            self._fingerprints.get(event, ""),
-            table=table,
-            rows=progress.rows,
-            iterations=progress.iterations,
-            collected=progress.collected,
-            trained=progress.trained,
-        )
+        self._run.set_pretraining(event, self._fingerprints.get(event, ""), table, progress)
 
     def progress_of(self, event: str) -> PretrainingProgress | None:
         """How far this event's pretraining came in any earlier run with the same class and
         arguments; None when it never began."""
-        state = self._journal.pretraining(event, self._fingerprints[event])
-        if state is None:
-            return None
-        return PretrainingProgress(state.rows, state.iterations, state.collected, state.trained)
+        return self._journal.pretraining(event, self._fingerprints[event])
 
     def finish(self, finished: RunFinished) -> None:
         """Keep how the run ended, and whether anything is left to do."""

@@ -7,11 +7,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import UsageError
-from pilotcli.common.records import EventKind, Query
+from pilotcli.common.records import Query
 from pilotcli.common.signals import EventTriggered
 from pilotcli.config import RunConfig, load_config, shown_config
 from pilotcli.events.runner import PastFirings
@@ -224,7 +225,6 @@ def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirin
             once.add((firing.event, firing.reason))
         if firing.outcome == "failed":
             failures.append(_signal(firing))
-    begun = past.begun
 
     @functools.cache  # many events have fired after the same query, or never
     def counted_after(query: int) -> int:
@@ -235,22 +235,14 @@ def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirin
         once=frozenset(once),
         failures=failures,
         counted=lambda event: counted_after(last.get(event, 0)),
-        begun=None if begun is None else (begun.event, begun.reason, begun.after_query),
+        begun=past.begun,
     )
 
 
 def _signal(firing: FiringRecord) -> EventTriggered:
-    return EventTriggered(
-        event=firing.event,
-        kind=EventKind(firing.kind),
-        reason=firing.reason,
-        after_query=firing.after_query,
-        outcome=firing.outcome,
-        duration_s=firing.duration_s,
-        fired=firing.fired,
-        error=firing.error,
-        traceback=firing.traceback,
-    )
+    values = asdict(firing)
+    del values["fired_at"]
+    return EventTriggered(**values)
 
 
 def versions_to_load(journal: Journal, past: PastRun) -> dict[str, int | None]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pilotcli.common.errors import PilotError, StorageError
+from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import ModelInfo, Notice, RunFinished, RunStarted
 from pilotcli.config import RunConfig
 from pilotcli.events.model import PilotModel
-from pilotcli.events.pretraining import PretrainingProgress
 from pilotcli.events.schedule import Registered, describe
 from pilotcli.replay.replay import Replay
 from pilotcli.replay.scheduler import PilotScheduler

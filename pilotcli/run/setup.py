@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pilotcli.common.records import EventKind
+from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunFinished, Signal, StepStarted
 from pilotcli.config import PilotConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
 from pilotcli.events.model import PilotModel
-from pilotcli.events.pretraining import PretrainingProgress
 from pilotcli.events.schedule import Registered
 from pilotcli.plugins import aliases, check_plugins
 from pilotcli.replay.scheduler import PilotScheduler

@@ -12,9 +12,8 @@ from test_event_sequence import Before, Calls, Finish, Model, Pretrain, Update
 
 from pilotcli import DataManager, PilotScheduler, PostgreSQLConfig, QueryFinishEvent
 from pilotcli.common.errors import Interrupted
-from pilotcli.common.records import ModelVersion
+from pilotcli.common.records import ModelVersion, PretrainingProgress
 from pilotcli.common.signals import EventTriggered
-from pilotcli.events.pretraining import PretrainingProgress
 
 
 class Log:

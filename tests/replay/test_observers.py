@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.records import ModelVersion, Query, QueryResult
+from pilotcli.common.records import ModelVersion, PretrainingProgress, Query, QueryResult
 from pilotcli.common.signals import Bus, EventTriggered, Notice, QueryFinished, Signal
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.config.model import SteeringSection
 from pilotcli.events.base import QueryFinishEvent
-from pilotcli.events.pretraining import PretrainingProgress
 from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.scheduler import NOTES_SHOWN, PilotScheduler
 from pilotcli.steering.handlers import ScanJoinMethodPushHandler

@@ -6,17 +6,17 @@ from pilotcli.storage.journal.journal import Journal
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import (
     Arm,
+    BegunFiring,
     EventTotals,
     FiringRecord,
+    PastRun,
     PlanRecord,
-    PretrainingState,
     QueryRecord,
     RunKind,
     RunRecord,
     RunStatistics,
     TimelinePart,
 )
-from pilotcli.storage.journal.takeover import BegunFiring, PastRun
 from pilotcli.storage.journal.writer import RunJournal
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "JournalReader",
     "PastRun",
     "PlanRecord",
-    "PretrainingState",
     "QueryRecord",
     "RunJournal",
     "RunKind",

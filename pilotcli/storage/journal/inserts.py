@@ -18,7 +18,7 @@ from pilotcli.storage.journal.rows import (
     USUAL_COLUMNS,
 )
 
-__all__ = ["WaitingResult", "insert_firings", "insert_results"]
+__all__ = ["WaitingResult", "insert_begun", "insert_firings", "insert_results"]
 
 _PARAMETERS = 999
 """The most that older SQLite takes in one statement."""
@@ -55,6 +55,12 @@ def insert_firings(
         "INSERT OR REPLACE INTO counters VALUES (?, ?, ?)",
         [(run_id, *counter) for _, counters in firings for counter in counters.items()],
     )
+
+
+def insert_begun(connection: sqlite3.Connection, run_id: int, begun: _Values) -> None:
+    """Insert the firing that began last: its number, event, reason and the query before it."""
+    sql = "INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?, ?)"
+    connection.execute(sql, (run_id, *begun))
 
 
 def _insert(

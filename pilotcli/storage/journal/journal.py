@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.liveness import this_process
 from pilotcli.storage.journal.reader import JournalReader
-from pilotcli.storage.journal.records import RunKind
+from pilotcli.storage.journal.records import PastRun, RunKind
 from pilotcli.storage.journal.recovery import recover
 from pilotcli.storage.journal.run_lock import lock_run
-from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, journal_errors
-from pilotcli.storage.journal.takeover import PastRun, take_over
+from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, transaction
+from pilotcli.storage.journal.takeover import take_over
 from pilotcli.storage.journal.writer import RunJournal
 
 if TYPE_CHECKING:
@@ -69,24 +70,18 @@ class Journal(JournalReader):
         are. `request` and `workload_digest` are for whoever continues the run.
         """
         connection = connect(self.path.parent)
-        lock = None
-        try:
-            with journal_errors(self.path):
-                connection.execute("BEGIN IMMEDIATE")
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            with transaction(connection, self.path):
                 cursor = connection.execute(
                     "INSERT INTO runs (kind, workload, config_path, config_text, database, "
                     "options, started_at, status, host, pid, pid_start, request, workload_digest) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, '', ?, ?)",
                     (
-                        kind,
-                        workload,
-                        config_path,
-                        config_text,
-                        database,
+                        *(kind, workload, config_path, config_text, database),
                         json.dumps(dict(options), default=str),
                         time.time(),
                         *this_process(),
-                        "",
                         json.dumps(dict(request or {}), default=str),
                         workload_digest,
                     ),
@@ -95,13 +90,10 @@ class Journal(JournalReader):
                 assert run_id is not None
                 # Held before others see the run.
                 lock = lock_run(self.path.parent, run_id)
-                connection.execute("COMMIT")
-            return RunJournal(connection, self.path, run_id, lock)
-        except BaseException:
-            connection.close()
-            if lock is not None:
-                lock.release()
-            raise
+                undo.callback(lock.release)
+            run = RunJournal(connection, self.path, run_id, lock)
+            undo.pop_all()
+        return run
 
     def asked(self, run_id: int) -> tuple[dict[str, Any], str | None]:
         """What the run `run_id` was asked to do, and its workload's digest, as `start_run` had

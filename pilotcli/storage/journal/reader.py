@@ -11,6 +11,7 @@ from pilotcli.common.errors import StorageError
 from pilotcli.common.records import (
     EventKind,
     ModelVersion,
+    PretrainingProgress,
     QueryResult,
     QueryStatus,
     SteeringReport,
@@ -19,12 +20,13 @@ from pilotcli.storage.journal.records import (
     EventTotals,
     FiringRecord,
     PlanRecord,
-    PretrainingState,
     QueryRecord,
     RunRecord,
 )
 from pilotcli.storage.journal.rows import (
     FIRING_COLUMNS,
+    MODEL_COLUMNS,
+    QUERY_COLUMNS,
     RESULT_FIELDS,
     default_sql,
     steering_report,
@@ -147,8 +149,7 @@ class JournalReader(StatisticsReader):
         """The queries of a run in their order, each once; only `seq` when that is given."""
         wanted, arguments = _where(run_id=run_id, seq=seq)
         rows = self._each(
-            "SELECT seq, label, file, line, command, sql, sql_chars FROM queries "  # noqa: S608
-            f"{wanted} ORDER BY seq",
+            f"SELECT {', '.join(QUERY_COLUMNS)} FROM queries {wanted} ORDER BY seq",  # noqa: S608
             *arguments,
         )
         return (QueryRecord(*row) for row in rows)
@@ -182,10 +183,7 @@ class JournalReader(StatisticsReader):
 
     def each_firing(self, run_id: int) -> Iterator[FiringRecord]:
         """The same, one at a time."""
-        rows = self._each(
-            f"{_FIRINGS} firings WHERE run_id = ? ORDER BY firing_id",
-            run_id,
-        )
+        rows = self._each(f"{_FIRINGS} firings WHERE run_id = ? ORDER BY firing_id", run_id)
         return (_firing(row) for row in rows)
 
     def event_totals(self, run_id: int, failures: int) -> list[EventTotals]:
@@ -226,9 +224,8 @@ class JournalReader(StatisticsReader):
     def models(self, run_id: int) -> list[ModelVersion]:
         """The checkpoints that a run saved, oldest first."""
         rows = self._all(
-            "SELECT model, version, path, created_at, size_bytes, sha256, event, query_seq, "
-            "run_id, trained_rows, metrics FROM models WHERE run_id = ? "
-            "ORDER BY created_at, model, version",
+            f"SELECT {', '.join(MODEL_COLUMNS)} FROM models "  # noqa: S608
+            "WHERE run_id = ? ORDER BY created_at, model, version",
             run_id,
         )
         return [
@@ -242,18 +239,18 @@ class JournalReader(StatisticsReader):
         )
         return (report for row in rows if (report := steering_report(row[0])) is not None)
 
-    def pretraining(self, event: str, fingerprint: str) -> PretrainingState | None:
-        """The progress of the pretraining of `event`; None when it never began."""
+    def pretraining(self, event: str, fingerprint: str) -> PretrainingProgress | None:
+        """The progress of the pretraining of `event`, over all runs of this journal; None when it
+        never began. `fingerprint` is the caller's digest of the event's class and arguments."""
         rows = self._all(
-            "SELECT event, fingerprint, table_name, row_count, iterations, collected, trained, "
-            "updated_at FROM pretraining WHERE event = ? AND fingerprint = ?",
+            "SELECT row_count, iterations, collected, trained FROM pretraining "
+            "WHERE event = ? AND fingerprint = ?",
             event,
             fingerprint,
         )
-        if not rows:
-            return None
-        values = [*rows[0][:5], bool(rows[0][5]), bool(rows[0][6]), rows[0][7]]
-        return PretrainingState(*values)
+        for rows_saved, iterations, collected, trained in rows:
+            return PretrainingProgress(rows_saved, iterations, bool(collected), bool(trained))
+        return None
 
     def _run_columns(self) -> str:
         paired = "paired_with, arm" if "arm" in self._columns("runs") else "NULL, NULL"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pilotcli.common.records import EventKind, FiringOutcome, FiringReason, QueryStatus, RunStatus
 
 __all__ = [
     "Arm",
+    "BegunFiring",
     "EventTotals",
     "FiringRecord",
+    "PastRun",
     "PlanRecord",
-    "PretrainingState",
     "QueryRecord",
     "RunKind",
     "RunRecord",
@@ -104,6 +105,39 @@ class FiringRecord:
     traceback: str | None
 
 
+class BegunFiring(NamedTuple):
+    """A firing that had begun and not ended when its run was."""
+
+    event: str
+    reason: str
+    after_query: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """The state of a run in the journal, beyond `RunRecord`, its results and its firings.
+
+    - `results`: the number of results;
+    - `done`: for each round, one byte for each query number: 1 if the query has ended;
+    - `warmed`: the same for the warm-up rounds, counted from 0;
+    - `texts`: one byte for each query number: 1 if the journal has its text;
+    - `begun`: the firing that was interrupted;
+    - `loaded`: the checkpoint of each model with which the run began, None for none;
+    - `firings`: the number of firings that ended;
+    - `killed`: whether the run's process was killed, so that a query may have been running.
+    """
+
+    run_id: int
+    results: int
+    done: Mapping[int, bytearray]
+    warmed: Mapping[int, bytearray]
+    texts: bytearray
+    begun: BegunFiring | None
+    loaded: Mapping[str, int | None]
+    firings: int
+    killed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class EventTotals:
     """Counts and times of the firings of one event in a run.
@@ -150,21 +184,3 @@ class TimelinePart:
     failed: int
     mean_s: float
     max_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class PretrainingState:
-    """The progress of an event's pretraining, over all runs of this journal.
-
-    `fingerprint` is the caller's digest of class and arguments. `rows` and `iterations` count
-    what was collected into `table`; `collected` and `trained` say which half is complete.
-    """
-
-    event: str
-    fingerprint: str
-    table: str
-    rows: int
-    iterations: int
-    collected: bool
-    trained: bool
-    updated_at: float

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from operator import itemgetter
 from typing import Any, get_type_hints
 
-from pilotcli.common.records import Query, QueryResult, SteeringReport, Stored
+from pilotcli.common.records import ModelVersion, Query, QueryResult, SteeringReport, Stored
+from pilotcli.storage.journal.records import FiringRecord, QueryRecord
 
 __all__ = [
     "FIRING_COLUMNS",
+    "MODEL_COLUMNS",
     "OTHER_COLUMNS",
     "QUERY_COLUMNS",
     "RESULT_FIELDS",
     "USUAL_COLUMNS",
     "column_sql",
     "default_sql",
+    "model_row",
     "other_values",
     "query_row",
     "steering_report",
@@ -44,18 +47,9 @@ USUAL_COLUMNS = ("result", *_USUAL)
 OTHER_COLUMNS = tuple(
     name for name, field in RESULT_FIELDS.items() if field.table == "results" and not field.packed
 )
-QUERY_COLUMNS = ("seq", "label", "file", "line", "command", "sql", "sql_chars")
-FIRING_COLUMNS = (
-    "event",
-    "kind",
-    "reason",
-    "after_query",
-    "outcome",
-    "duration_s",
-    "fired",
-    "fired_at",
-    "error",
-    "traceback",
+QUERY_COLUMNS, FIRING_COLUMNS, MODEL_COLUMNS = (
+    tuple(field.name for field in fields(record))
+    for record in (QueryRecord, FiringRecord, ModelVersion)
 )
 
 
@@ -111,6 +105,12 @@ def query_row(query: Query) -> tuple[Any, ...]:
         text_in_journal(sql),
         len(sql),
     )
+
+
+def model_row(version: ModelVersion) -> tuple[Any, ...]:
+    """The values of a checkpoint in `MODEL_COLUMNS`."""
+    metrics = json.dumps(dict(version.metrics))
+    return tuple({**asdict(version), "path": str(version.path), "metrics": metrics}.values())
 
 
 def text_in_journal(sql: str) -> str:

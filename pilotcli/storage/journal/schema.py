@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -198,18 +198,7 @@ def connect(home: Path) -> sqlite3.Connection:
     make_home(home)
     with journal_errors(path):
         create_private(path)
-        connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-        try:
-            _use_wal(connection)
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            _create_tables(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+        return _open(path, path.absolute().as_uri(), _prepare)
 
 
 def connect_readonly(home: Path) -> sqlite3.Connection | None:
@@ -223,66 +212,56 @@ def connect_readonly(home: Path) -> sqlite3.Connection | None:
     uri = path.absolute().as_uri()
     with journal_errors(path):
         try:
-            return _checked_readonly(f"{uri}?mode=ro", path)
+            return _open(path, f"{uri}?mode=ro", _checked_version)
         except sqlite3.OperationalError:
             # In WAL mode a reader needs a shared-memory file beside the journal. Where it cannot
             # be made and no writer left a log behind, the file alone is the whole truth.
             log = path.with_name(FILE_NAME + "-wal")
             if log.exists() and log.stat().st_size:
                 raise
-            return _checked_readonly(f"{uri}?mode=ro&immutable=1", path)
+            return _open(path, f"{uri}?mode=ro&immutable=1", _checked_version)
 
 
-def _checked_readonly(uri: str, path: Path) -> sqlite3.Connection:
+def _open(
+    path: Path, uri: str, prepare: Callable[[sqlite3.Connection, Path], object]
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        _check_version(_version_of(connection), path)
+        prepare(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if _checked_version(connection, path) == SCHEMA_VERSION:
+        return
+    with transaction(connection, path):
+        version = _checked_version(connection, path)  # another pilot may have been faster
+        upgrades = ";".join(map(_upgrade, range(version, SCHEMA_VERSION)))
+        for statement in (upgrades if version else TABLES).split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
 def _use_wal(connection: sqlite3.Connection) -> None:
     # The switch takes an exclusive lock without waiting for it, so two pilots that create the
     # same journal at once can meet here; SQLite's own time-out does not apply.
     deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while not _switched_to_wal(connection, last_try=time.monotonic() > deadline):
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _code(error) != _BUSY or time.monotonic() > deadline:
+                raise
         time.sleep(0.02)
-
-
-def _switched_to_wal(connection: sqlite3.Connection, *, last_try: bool) -> bool:
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError as error:
-        if last_try or _code(error) != _BUSY:
-            raise
-        return False
-    return True
-
-
-def _create_tables(connection: sqlite3.Connection, path: Path) -> None:
-    version = _version_of(connection)
-    _check_version(version, path)
-    if version == SCHEMA_VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _version_of(connection)  # another pilot may have been faster
-        if version == 0:
-            statements = TABLES
-        else:
-            statements = ";".join(map(_upgrade, range(version, SCHEMA_VERSION)))
-        for statement in statements.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _upgrade(before: int) -> str:
@@ -294,17 +273,15 @@ def _upgrade(before: int) -> str:
     return ";".join([*columns, UPGRADES.get(before, "")])
 
 
-def _version_of(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _check_version(version: int, path: Path) -> None:
+def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         raise StorageError(
             f"the journal {path} was written by a newer pilot (its format is {version}, "
             f"this pilot reads up to {SCHEMA_VERSION})",
             hint="Upgrade pilot, or use another `home:`.",
         )
+    return version
 
 
 def _code(error: sqlite3.Error) -> int | None:

@@ -4,52 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pilotcli.common.liveness import this_process
 from pilotcli.common.records import STOPPED
+from pilotcli.storage.journal.records import BegunFiring, PastRun
 from pilotcli.storage.journal.run_lock import lock_run
-from pilotcli.storage.journal.schema import connect, journal_errors
+from pilotcli.storage.journal.schema import connect, transaction
 from pilotcli.storage.journal.summary import read_summary
-from pilotcli.storage.journal.writer import RunJournal
+from pilotcli.storage.journal.writer import RunJournal, mark
 
-__all__ = ["BegunFiring", "PastRun", "take_over"]
-
-
-@dataclass(frozen=True, slots=True)
-class BegunFiring:
-    """A firing that had begun and not ended when its run was."""
-
-    event: str
-    reason: str
-    after_query: int
-
-
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """A run's state in the journal, beyond what `RunRecord`, results and firings tell.
-
-    - `results`: how many results there are;
-    - `done`: by round, one byte for each query's number: 1 where it has ended;
-    - `warmed`: the same for the warm-up rounds, counted from 0;
-    - `texts`: one byte for each query: whether the journal has its text;
-    - `begun`: the firing that was interrupted;
-    - `killed`: whether its process was killed, so that a query may have been running;
-    - `loaded`: the checkpoint of each model with which the run began, None for none.
-    """
-
-    run_id: int
-    results: int
-    done: Mapping[int, bytearray]
-    warmed: Mapping[int, bytearray]
-    texts: bytearray
-    begun: BegunFiring | None
-    loaded: Mapping[str, int | None]
-    firings: int
-    killed: bool = False
+__all__ = ["take_over"]
 
 
 def _read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
@@ -79,61 +47,40 @@ def _read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
 def _marks(rows: sqlite3.Cursor) -> dict[int, bytearray]:
     marks: dict[int, bytearray] = {}
     for round, seq in rows:
-        mark = marks.setdefault(round, bytearray())
-        if seq >= len(mark):
-            mark.extend(bytes(seq + 1024 - len(mark)))
-        mark[seq] = 1
+        mark(marks.setdefault(round, bytearray()), seq)
     return marks
 
 
 def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, PastRun]:
-    """Become the process of the run `run_id`, which has ended before its time.
+    """Make this process the one of the run `run_id`, which was interrupted or killed.
 
-    Queries that its interruption has cancelled count as not run. Raises
-    `StorageError` when its process still runs.
+    Queries that the interruption cancelled count as not run. Raises `StorageError` when the run's
+    process still runs.
     """
     connection = connect(path.parent)
-    lock = None
-    try:
-        with journal_errors(path):
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                status, host, pid = connection.execute(
-                    "SELECT status, host, pid FROM runs WHERE run_id = ?", (run_id,)
-                ).fetchone()
-                where = "" if host == this_process()[0] else f" on {host}"
-                lock = lock_run(path.parent, run_id, f"process {pid}{where}")
-                _delete_stopped(connection, run_id)
-                past = replace(_read_past(connection, run_id), killed=status == "running")
-                summary = read_summary(connection, run_id)
-                connection.execute(
-                    "UPDATE runs SET status = 'running', finished_at = NULL, exit_code = NULL, "
-                    "host = ?, pid = ?, pid_start = '' WHERE run_id = ?",
-                    (*this_process(), run_id),
-                )
-                connection.execute(
-                    "INSERT INTO resumes VALUES (?, ?, ?, ?)",
-                    (run_id, time.time(), past.results, forced),
-                )
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        journal = RunJournal(
-            connection,
-            path,
-            run_id,
-            lock,
-            results=past.results,
-            firings=past.firings,
-            stored=past.texts,
-            summary=summary,
-        )
-    except BaseException:
-        connection.close()
-        if lock is not None:
-            lock.release()
-        raise
+    with ExitStack() as undo:
+        undo.callback(connection.close)
+        with transaction(connection, path):
+            status, host, pid = connection.execute(
+                "SELECT status, host, pid FROM runs WHERE run_id = ?", (run_id,)
+            ).fetchone()
+            where = "" if host == this_process()[0] else f" on {host}"
+            lock = lock_run(path.parent, run_id, f"process {pid}{where}")
+            undo.callback(lock.release)
+            _delete_stopped(connection, run_id)
+            past = replace(_read_past(connection, run_id), killed=status == "running")
+            summary = read_summary(connection, run_id)
+            connection.execute(
+                "UPDATE runs SET status = 'running', finished_at = NULL, exit_code = NULL, "
+                "host = ?, pid = ?, pid_start = '' WHERE run_id = ?",
+                (*this_process(), run_id),
+            )
+            connection.execute(
+                "INSERT INTO resumes VALUES (?, ?, ?, ?)",
+                (run_id, time.time(), past.results, forced),
+            )
+        journal = RunJournal(connection, path, run_id, lock, past, summary)
+        undo.pop_all()
     return journal, past
 
 

@@ -7,20 +7,34 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import Hold
-from pilotcli.common.records import ModelVersion, Query, QueryResult, RunStatus
+from pilotcli.common.records import (
+    ModelVersion,
+    PretrainingProgress,
+    Query,
+    QueryResult,
+    RunStatus,
+)
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import write_ahead as tails
-from pilotcli.storage.journal.inserts import WaitingResult, insert_firings, insert_results
-from pilotcli.storage.journal.records import Arm
+from pilotcli.storage.journal.inserts import (
+    WaitingResult,
+    insert_begun,
+    insert_firings,
+    insert_results,
+)
+from pilotcli.storage.journal.records import Arm, PastRun
 from pilotcli.storage.journal.rows import (
+    MODEL_COLUMNS,
     OTHER_COLUMNS,
     USUAL_COLUMNS,
+    model_row,
     other_values,
     query_row,
     storable,
@@ -31,7 +45,7 @@ from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summar
 from pilotcli.storage.journal.write_ahead import Tail, tail_path
 from pilotcli.storage.writer_thread import WriterThread
 
-__all__ = ["RunJournal"]
+__all__ = ["RunJournal", "mark"]
 
 BATCH_ROWS = 1000
 BATCH_AGE_S = 0.2
@@ -58,12 +72,10 @@ class RunJournal(Closing):
         path: Path,
         run_id: int,
         lock: Hold,
-        *,
-        results: int = 0,
-        firings: int = 0,
-        stored: bytearray | None = None,
+        past: PastRun | None = None,
         summary: RunSummary | None = None,
     ) -> None:
+        """`past` and `summary` are those of a run that is continued."""
         self.run_id = run_id
         self.path = path
         self._connection = connection
@@ -74,10 +86,10 @@ class RunJournal(Closing):
         self._warmed: list[tuple[int, int, int]] = []
         self._begun: tuple[int, str, str, int] | None = None
         """The firing that began last; None as soon as it is in the journal."""
-        self._numbered = results
+        self._numbered = past.results if past is not None else 0
         """Results of this run so far."""
-        self._fired = firings
-        self._stored = stored or bytearray()
+        self._fired = past.firings if past is not None else 0
+        self._stored = past.texts if past is not None else bytearray()
         """One byte for each query: whether its text is in the journal already."""
         self._summary = summary or RunSummary()
         """The summary of all committed results; guarded by `_background.writing`."""
@@ -116,9 +128,7 @@ class RunJournal(Closing):
             except StorageError as error:
                 if not kept and self._take_back(row):
                     raise
-                self._background.error = (
-                    error  # this result is kept, in the tail: the next call raises
-                )
+                self._background.error = error  # the tail has this result: the next call raises
 
     def add_warmed(self, round: int, seq: int) -> None:
         """Record that a query of the warm-up round `round` (from 0) has ended."""
@@ -170,62 +180,30 @@ class RunJournal(Closing):
 
     def add_model(self, version: ModelVersion) -> None:
         """Record a checkpoint that this run saved."""
-        row = (
-            self.run_id,
-            version.model,
-            version.version,
-            str(version.path),
-            version.created_at,
-            version.size_bytes,
-            version.sha256,
-            version.event,
-            version.query_seq,
-            version.trained_rows,
-            json.dumps(dict(version.metrics)),
-        )
-        self._commit(
-            lambda: self._connection.execute(
-                "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
-            )
+        self._execute(
+            f"INSERT OR REPLACE INTO models ({', '.join(MODEL_COLUMNS)}) "  # noqa: S608
+            f"VALUES ({', '.join('?' * len(MODEL_COLUMNS))})",
+            *model_row(replace(version, run_id=self.run_id)),
         )
 
     def add_plan(self, seq: int, round: int, plan: str) -> None:
         """Record the plan (JSON, an object with the key `Plan`) that a query had in `round`, or,
         with the round 0, a plan with actual rows that was taken outside of the rounds."""
-        row = (self.run_id, seq, round, storable(plan))
-        self._commit(
-            lambda: self._connection.execute(
-                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?)", row
-            )
-        )
+        sql = "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?)"
+        self._execute(sql, self.run_id, seq, round, storable(plan))
 
     def set_pair(self, paired_with: int, arm: Arm) -> None:
         """Record that the queries of this run take turns with those of the run `paired_with`."""
-        row = (paired_with, arm, self.run_id)
-        self._commit(
-            lambda: self._connection.execute(
-                "UPDATE runs SET paired_with = ?, arm = ? WHERE run_id = ?", row
-            )
-        )
+        sql = "UPDATE runs SET paired_with = ?, arm = ? WHERE run_id = ?"
+        self._execute(sql, paired_with, arm, self.run_id)
 
     def set_pretraining(
-        self,
-        event: str,
-        fingerprint: str,
-        *,
-        table: str,
-        rows: int,
-        iterations: int,
-        collected: bool,
-        trained: bool,
+        self, event: str, fingerprint: str, table: str, progress: PretrainingProgress
     ) -> None:
-        """Record the progress of the pretraining of `event`; see `PretrainingState`."""
-        row = (event, fingerprint, table, rows, iterations, collected, trained, time.time())
-        self._commit(
-            lambda: self._connection.execute(
-                "INSERT OR REPLACE INTO pretraining VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row
-            )
-        )
+        """Record the progress of the pretraining of `event`, which collects into `table`.
+        `fingerprint` is the caller's digest of the event's class and arguments."""
+        sql = "INSERT OR REPLACE INTO pretraining VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._execute(sql, event, fingerprint, table, *astuple(progress), time.time())
 
     def flush(self) -> None:
         """Commit all results so far. Raises `StorageError` when that fails."""
@@ -286,6 +264,10 @@ class RunJournal(Closing):
             "the next pilot writes it into the journal"
         )
 
+    def _execute(self, sql: str, *arguments: object) -> None:
+        """Commit one statement, with all results so far."""
+        self._commit(lambda: self._connection.execute(sql, arguments))
+
     def _write_waiting(self) -> None:
         if self._waiting or self._firings or self._warmed or self._begun is not None:
             self._commit(None)
@@ -303,10 +285,7 @@ class RunJournal(Closing):
                 if firings:
                     insert_firings(self._connection, self.run_id, firings)
                 if begun is not None:
-                    self._connection.execute(
-                        "INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?, ?)",
-                        (self.run_id, *begun),
-                    )
+                    insert_begun(self._connection, self.run_id, begun)
                 self._connection.executemany(
                     "INSERT OR IGNORE INTO warmed VALUES (?, ?, ?)", warmed
                 )
@@ -323,15 +302,15 @@ class RunJournal(Closing):
                 del self._warmed[: len(warmed)]
                 if self._begun is begun:
                     self._begun = None
-                self._mark_stored(taken)
+                for _, _, query in taken:
+                    if query is not None:
+                        mark(self._stored, query[0])
                 if not (self._waiting or self._firings or self._warmed or self._begun):
                     self._tail.clear()
 
-    def _mark_stored(self, taken: list[WaitingResult]) -> None:
-        stored = self._stored
-        for _, _, query in taken:
-            if query is not None:
-                seq = query[0]
-                if seq >= len(stored):
-                    stored.extend(bytes(seq + BATCH_ROWS - len(stored)))
-                stored[seq] = 1
+
+def mark(marks: bytearray, seq: int) -> None:
+    """Set the byte of a query to 1."""
+    if seq >= len(marks):
+        marks.extend(bytes(seq + 1024 - len(marks)))
+    marks[seq] = 1

@@ -17,7 +17,14 @@ from typing import Any
 import pytest
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
+from pilotcli.common.records import (
+    EventKind,
+    ModelVersion,
+    PretrainingProgress,
+    Query,
+    QueryResult,
+    SteeringReport,
+)
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal.reader import JournalReader
@@ -226,12 +233,9 @@ signal.pause()
 
 def test_pretraining_is_remembered_over_runs(journal: Journal) -> None:
     with start(journal, kind="pretrain") as run:
-        state = {"table": "t", "rows": 10, "iterations": 1, "collected": False, "trained": False}
-        run.set_pretraining("Learn", "f1", **state)
-        run.set_pretraining("Learn", "f1", **{**state, "rows": 20, "collected": True})
-    found = journal.pretraining("Learn", "f1")
-    assert found is not None
-    assert (found.table, found.rows, found.collected, found.trained) == ("t", 20, True, False)
+        run.set_pretraining("Learn", "f1", "t", PretrainingProgress(10, 1))
+        run.set_pretraining("Learn", "f1", "t", PretrainingProgress(20, 2, collected=True))
+    assert journal.pretraining("Learn", "f1") == PretrainingProgress(20, 2, collected=True)
     assert journal.pretraining("Learn", "f2") is None
 
 
