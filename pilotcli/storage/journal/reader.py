@@ -85,8 +85,8 @@ class JournalReader(StatisticsReader):
     ) -> Iterator[QueryResult]:
         """The results of a run, one at a time, by round and query.
 
-        `seq` keeps those of one query; `status` those with that status; `failed` those that did not
-        end `ok`; `limit` so many of them that ended first.
+        `seq` selects those of one query, `status` those with that status, `failed` those that did
+        not end `ok`, and `limit` the first so many of them to end.
         """
         wanted, arguments = _where(run_id=run_id, seq=seq, status=status)
         if failed:
@@ -95,17 +95,14 @@ class JournalReader(StatisticsReader):
         if limit is not None:
             wanted += " ORDER BY result LIMIT ?"
             arguments.append(limit)
-        return self._chosen(
-            f"SELECT * FROM results {wanted}",  # noqa: S608
-            arguments,
-            "round, chosen.seq, result",
-        )
+        chosen = f"SELECT * FROM results {wanted}"  # noqa: S608
+        return self._chosen(chosen, arguments, "round, chosen.seq, result")
 
     def slowest(self, run_id: int, limit: int) -> list[QueryResult]:
         """The slowest queries of a run, each once with its worst result, slowest first.
 
-        Those of a run of more than 50,000 results come from its summary; more than 100 of them have
-        to be looked for among all results.
+        For a run of more than 50,000 results up to 100 queries come from its summary; to find more,
+        all results are read.
         """
         if limit <= SLOWEST_KEPT and self._is_long(run_id):
             numbers = self._summary(run_id).slowest(limit)
@@ -122,8 +119,8 @@ class JournalReader(StatisticsReader):
     def _chosen(
         self, chosen: str, arguments: Sequence[object], order: str
     ) -> Iterator[QueryResult]:
-        """The results that the query `chosen` selects. They are chosen by the narrow columns alone;
-        only those that are asked for are joined with their texts."""
+        """The results that the query `chosen` selects by the narrow columns, joined with their
+        texts."""
         # A journal of an older pilot that cannot be written to is read as it is.
         known = self._columns("results")
         columns = ", ".join(
@@ -172,10 +169,8 @@ class JournalReader(StatisticsReader):
         """Whether the run began with the checkpoint of a model."""
         if not self._columns("loaded"):  # of an older pilot
             return False
-        found = self._all(
-            "SELECT 1 FROM loaded WHERE run_id = ? AND version IS NOT NULL LIMIT 1", run_id
-        )
-        return bool(found)
+        sql = "SELECT 1 FROM loaded WHERE run_id = ? AND version IS NOT NULL LIMIT 1"
+        return bool(self._all(sql, run_id))
 
     def firings(self, run_id: int) -> list[FiringRecord]:
         """Every firing of an event in a run, in order."""
@@ -188,7 +183,7 @@ class JournalReader(StatisticsReader):
 
     def event_totals(self, run_id: int, failures: int) -> list[EventTotals]:
         """Counts and times of each event's firings in a run, in the order of their first firings,
-        with so many `failures` of each."""
+        each with its first `failures` failed ones."""
         failed_firings: dict[str, list[FiringRecord]] = {}
         for row in self._all(
             f"{_FIRINGS} (SELECT *, row_number() OVER "  # noqa: S608
@@ -204,21 +199,12 @@ class JournalReader(StatisticsReader):
             run_id,
         )
         return [
-            EventTotals(
-                event,
-                EventKind(kind),
-                fired,
-                failed,
-                last_after,
-                duration_s,
-                failed_firings.get(event, ()),
-            )
-            for event, kind, fired, failed, last_after, duration_s in rows
+            EventTotals(*[event, EventKind(kind), *counts, failed_firings.get(event, ())])
+            for event, kind, *counts in rows
         ]
 
     def counters(self, run_id: int) -> dict[str, int]:
-        """For each event that has fired by its interval: the query after which its count began
-        again."""
+        """For each event that fired at its interval: the query after which its count restarted."""
         return dict(self._all("SELECT name, value FROM counters WHERE run_id = ?", run_id))
 
     def models(self, run_id: int) -> list[ModelVersion]:

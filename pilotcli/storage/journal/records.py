@@ -24,16 +24,16 @@ __all__ = [
 
 RunKind = Literal["run", "pretrain"]
 Arm = Literal["driver", "baseline"]
-"""Which of two paired runs one is: that of the driver, or the one it is compared with."""
+"""Which of two paired runs: the driver's, or the one that it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run, as the journal knows it.
+    """One run in the journal.
 
     `alive` is False when `status` says `running` and the process of the run is gone: the run was
-    killed. `summary` is what the runner handed over at the end, empty before. `paired_with` is the
-    run whose queries took turns with those of this one, and `arm` which of the two this is.
+    killed. `summary` is what the runner counted, empty until the run ends. `paired_with` is the run
+    whose queries took turns with those of this run, and `arm` says which of the two this is.
     """
 
     run_id: int
@@ -78,10 +78,10 @@ class QueryRecord:
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
-    """The plan of one query: what `EXPLAIN (FORMAT JSON)` tells, an object with the key `Plan`.
+    """The plan of one query: the output of `EXPLAIN (FORMAT JSON)`, an object with the key `Plan`.
 
-    `round` is the first round in which it was used; 0 stands for one that was taken apart from the
-    rounds and has actual rows.
+    `round` is the first round that used the plan; 0 means a plan with actual rows, taken outside of
+    the rounds.
     """
 
     seq: int
@@ -142,8 +142,8 @@ class PastRun:
 class EventTotals:
     """Counts and times of the firings of one event in a run.
 
-    `failures` are the first of the failed ones; `last_after` is the query after which it fired
-    last, `duration_s` how long all of them took.
+    `failures` are the first failed ones; `last_after` is the query after which the event fired
+    last; `duration_s` is the sum over all firings, in seconds.
     """
 
     event: str
@@ -161,8 +161,8 @@ class RunStatistics:
 
     `counts` has every status that occurred. The percentiles are over the executions that ended
     `ok` or at their time-out, by nearest rank, and None when there is none; `query_s` is the sum
-    over all executions. Not `exact` means: of so many that the percentiles are within 0.4 % of the
-    true ones. The maximum is always exact.
+    over all executions. When `exact` is False, the percentiles are within 0.4 % of the true ones.
+    The maximum is always exact.
     """
 
     total: int
@@ -177,8 +177,8 @@ class RunStatistics:
 
 @dataclass(frozen=True, slots=True)
 class TimelinePart:
-    """Some of a run's executions in a row: how many, how many of them failed or timed out, and
-    their latencies in seconds."""
+    """Consecutive executions of a run: how many there are, how many of them failed or timed out,
+    and their latencies in seconds."""
 
     results: int
     failed: int

@@ -31,8 +31,8 @@ EXACT_RESULTS = 50_000
 log = logging.getLogger(__name__)
 
 
-class _OpenJournal(Closing):
-    """A journal's file and how it is queried."""
+class StatisticsReader(Closing):
+    """Reads counts and latencies. Each method raises `StorageError` when SQLite fails."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -56,24 +56,20 @@ class _OpenJournal(Closing):
             for row in self._connection.execute(sql, arguments):  # noqa: UP028
                 yield row
 
-
-class StatisticsReader(_OpenJournal):
-    """Reads counts and latencies. Each method raises `StorageError` when SQLite fails."""
-
     def counts(self, run_id: int) -> dict[QueryStatus, int]:
-        """How many query executions of a run ended in which way."""
+        """The number of query executions of a run by status."""
         return dict(self._summary(run_id).counts)
 
     def counted_after(self, run_id: int, result: int, *, ok: bool) -> int:
-        """How many results came after the one of that number in the run; only those that were
-        `ok` with `ok`."""
+        """The number of results after the one numbered `result`; with `ok`, only of those that
+        ended `ok`."""
         wanted = " AND status = 'ok'" if ok else ""
         sql = f"SELECT count(*) FROM results WHERE run_id = ? AND result > ?{wanted}"  # noqa: S608
         return int(self._all(sql, run_id, result)[0][0])
 
     def rounds(self, run_id: int) -> int:
-        """How many rounds a run has results of, from its first result to its last; 0 without any.
-        The baseline of a pair begins after those in which the driver learned alone."""
+        """The number of rounds from a run's first result to its last; 0 without any. The baseline
+        of a pair begins after the rounds in which the driver learned alone."""
         chosen = "SELECT round FROM results WHERE run_id = ? ORDER BY result {} LIMIT 1"
         first, last = (self._all(chosen.format(order), run_id) for order in ("ASC", "DESC"))
         return last[0][0] - first[0][0] + 1 if first and last else 0
@@ -81,14 +77,9 @@ class StatisticsReader(_OpenJournal):
     def elapsed_s(self, run_id: int) -> float:
         """Seconds from the first query to the last of each part of a run, summed: without the
         pauses before it was resumed."""
-        ends = [
-            row[0]
-            for row in self._all(
-                "SELECT after_result FROM resumes WHERE run_id = ? ORDER BY resumed_at", run_id
-            )
-        ]
         elapsed_s, begin = 0.0, 0
-        for end in ends:
+        sql = "SELECT after_result FROM resumes WHERE run_id = ? ORDER BY resumed_at"
+        for (end,) in self._all(sql, run_id):
             ((first, last),) = self._all(
                 "SELECT min(started_at), max(started_at + elapsed_s) FROM results "
                 "WHERE run_id = ? AND result > ? AND result <= ?",
@@ -106,12 +97,11 @@ class StatisticsReader(_OpenJournal):
         timed = sum(summary.counts[status] for status in TIMED)
         exact = not self._is_long(run_id)
         shares = (0.50, 0.95, 0.99)
-        percentiles = (
+        p50_s, p95_s, p99_s = (
             self._ranked(run_id, [max(1, math.ceil(share * timed)) for share in shares])
             if exact
             else summary.percentiles(*shares)
         )
-        p50_s, p95_s, p99_s = percentiles
         max_s = summary.max_s if timed else None
         counts = dict(summary.counts)
         return RunStatistics(
@@ -119,8 +109,8 @@ class StatisticsReader(_OpenJournal):
         )
 
     def timeline(self, run_id: int, parts: int) -> list[TimelinePart]:
-        """A run in up to `parts` parts of as many executions each, in the order in which these
-        ended; none for a run of more than 50,000 executions, which would all be read."""
+        """A run in up to `parts` parts of equally many executions, in the order in which these
+        ended; empty for a run of more than 50,000 executions, since all would be read."""
         ((total,),) = self._all("SELECT max(result) FROM results WHERE run_id = ?", run_id)
         if not total or total > EXACT_RESULTS:
             return []
@@ -134,8 +124,7 @@ class StatisticsReader(_OpenJournal):
         return [TimelinePart(*row) for row in rows]
 
     def _ranked(self, run_id: int, ranks: Sequence[int]) -> list[float | None]:
-        """The latencies that are at those places, counted from 1; None where there is none."""
-        # They are sorted once for all of them.
+        """The latencies at these places from the fastest, 1, on; None where there is none."""
         found = dict(
             self._all(
                 "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "  # noqa: S608
@@ -156,7 +145,7 @@ class StatisticsReader(_OpenJournal):
         with journal_errors(self.path):
             summary = read_summary(self._connection, run_id)
         if summary.upto - summary.saved > 2 * SAVE_AFTER:
-            # The run is of an older pilot, which made no summary: now there is one for next time.
+            # An older pilot made no summary of the run: save it for next time.
             try:
                 with closing(connect(self.path.parent)) as writing, journal_errors(self.path):
                     save_summary(writing, run_id, summary)
