@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
-__all__ = ["StoreConnection", "StoreUnreachableError"]
+__all__ = ["Result", "StoreConnection", "StoreUnreachableError"]
 
 LOCK_TIMEOUT_S = 60
 _JSON_OIDS = (114, 3802)
@@ -42,9 +42,9 @@ class StoreConnection:
     def transaction(self, work: Callable[[Cursor], Result], table: str | None = None) -> Result:
         """Run `work`, which is about `table`, in a transaction and commit it.
 
-        When the connection turns out to be lost before the commit (the server was restarted),
-        `work` runs once more on a new one: nothing of its first run has stayed. A connection
-        that is lost during the commit is an error, because nobody knows whether it took place.
+        If the connection is lost before the commit (the server was restarted), `work` runs once
+        more on a new one: nothing of its first run has stayed. A connection lost during the commit
+        is an error, because nobody knows whether the commit took place.
 
         Raises `StoreError`.
         """
@@ -52,14 +52,13 @@ class StoreConnection:
 
         with self._lock:
             try:
-                return self._run(work, table)
-            except _ConnectionLost:
                 try:
                     return self._run(work, table)
-                except _ConnectionLost as again:
-                    raise store_error(again.error, self._name, table) from again.error
-            except psycopg2.Error as error:
-                raise store_error(error, self._name, table) from error
+                except _ConnectionLost:
+                    return self._run(work, table)
+            except (_ConnectionLost, psycopg2.Error) as error:
+                cause = error.error if isinstance(error, _ConnectionLost) else error
+                raise store_error(cause, self._name, table) from cause
 
     @property
     def is_open(self) -> bool:
@@ -82,13 +81,11 @@ class StoreConnection:
             try:
                 cursor.execute("BEGIN")
                 result = work(cursor)
-            except psycopg2.Error as error:
-                if connection.closed:
+            except BaseException as error:
+                if isinstance(error, psycopg2.Error) and connection.closed:
                     raise _ConnectionLost(error) from error
-                self._roll_back(connection)
-                raise store_error(error, self._name, table) from error
-            except BaseException:
-                self._roll_back(connection)
+                with suppress(psycopg2.Error):
+                    cursor.execute("ROLLBACK")
                 raise
             try:
                 cursor.execute("COMMIT")
@@ -99,14 +96,8 @@ class StoreConnection:
                         f"the connection to the store {self._name!r} was lost during a commit; "
                         f"the {rows} may or may not be in it"
                     ) from error
-                raise store_error(error, self._name, table) from error
+                raise
         return result
-
-    def _roll_back(self, connection: Connection) -> None:
-        import psycopg2
-
-        with suppress(psycopg2.Error), connection.cursor() as cursor:
-            cursor.execute("ROLLBACK")
 
     def _connected(self) -> Connection:
         if self._closed:
@@ -119,7 +110,7 @@ class StoreConnection:
 
 
 class StoreUnreachableError(StoreError):
-    """The store does not answer, or takes nothing now; what was asked may work later."""
+    """The store does not answer, or takes nothing now; the same request may work later."""
 
 
 class _ConnectionLost(Exception):
@@ -163,11 +154,11 @@ def _read_json(text: Any, cursor: Any) -> Any:
 
 
 def store_error(error: psycopg2.Error, store: str, table: str | None = None) -> StoreError:
-    """What the server said, as a `StoreError` with what to do next.
+    """The server's error as a `StoreError` with what to do next.
 
-    Without a code the client lost the server; the classes 08, 40, 53 and 57 say that it could not
-    do it now, not that it cannot (manual of PostgreSQL, appendix A). So does a store that may not
-    be written: somebody can change that.
+    An error without a code means that the client lost the server. The code classes 08, 40, 53 and
+    57 mean that the server cannot do it now (PostgreSQL manual, appendix A); so does a store that
+    may not be written, since somebody can change that.
     """
     state = error.pgcode or ""
     message = getattr(error.diag, "message_primary", None) or str(error).strip() or "no connection"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.closing import Closing
@@ -12,7 +12,7 @@ from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.storage.store import tables
 from pilotcli.storage.store.background_writer import Appender
-from pilotcli.storage.store.connection import StoreConnection
+from pilotcli.storage.store.connection import Result, StoreConnection
 from pilotcli.storage.store.copy_batch import KEY, Batch, checked_name
 from pilotcli.storage.store.frames import frame_of
 from pilotcli.storage.store.unsaved_rows import WaitingRow, WaitingRows
@@ -27,18 +27,18 @@ log = logging.getLogger(__name__)
 
 
 class DataManager(Closing):
-    """Saves rows into tables of the store and reads them as DataFrames.
+    """Saves rows in tables of the store and reads them as DataFrames.
 
-    A table is made from the first rows saved into it; later rows add columns and widen numbers
-    (see `pilotcli.storage.store.column_types` for the types). Each table also has the key
-    `pilot_data_id`, which counts the rows in the order in which they were committed and is the
-    last column of every frame. Table and column names are taken as they are, case included.
+    The first rows saved in a table define it; later rows add columns and widen numbers (see
+    `pilotcli.storage.store.column_types` for the types). Each table also has the key
+    `pilot_data_id`, which numbers the rows in the order of their commits; it is the last column of
+    every frame. Table and column names are used unchanged and are case-sensitive.
 
-    `read_update` continues where the last `read_all` or `read_update` ended. That place is kept
-    in the store, one for each table and `reader`; it outlives the process.
+    `read_update` continues where the last `read_all` or `read_update` ended. The store keeps that
+    place for each table and `reader`, so that it outlives the process.
 
-    Safe to use from several threads. Connects when first used. Every method raises `StoreError`
-    when the store cannot be reached or written.
+    Safe to use from several threads. Connects on first use. Every method raises `StoreError` when
+    the store cannot be reached or written.
     """
 
     def __init__(self, config: PilotConfig) -> None:
@@ -49,11 +49,11 @@ class DataManager(Closing):
         self._firing: str | None = None
 
     def connect(self) -> None:
-        """Connect now, to learn early whether the store can be reached."""
+        """Connect now; raises `StoreError` when the store cannot be reached."""
         self._store.transaction(lambda cursor: None)
 
     def save_data(self, table: str, column_2_value: Mapping[str, Any]) -> None:
-        """Save one row: column to value. An empty one saves nothing."""
+        """Save one row, a mapping of column to value. An empty row is not saved."""
         self._save(table, [column_2_value])
 
     def save_data_batch(
@@ -63,15 +63,15 @@ class DataManager(Closing):
         *,
         mark: tuple[str, str] | None = None,
     ) -> None:
-        """Save many rows in one transaction: all of them or, when one cannot be stored, none.
+        """Save many rows in one transaction: all of them or, if one cannot be stored, none.
 
-        The rows may come from a generator and need not fit into memory. A column that a row does
-        not have is NULL in it. `mark`, a name and a text, is written in the same transaction.
+        The rows may come from a generator and need not fit into memory. A column that a row lacks
+        is NULL. `mark`, a name and a text, is saved in the same transaction.
         """
         self._save(table, column_2_value_list, mark)
 
     def mark(self, table: str, name: str) -> str | None:
-        """The text of a mark that was saved with rows of `table`; None without one."""
+        """Returns the text of the mark `name` saved with rows of `table`; None without one."""
         return self._store.transaction(lambda cursor: tables.mark(cursor, table, name), table)
 
     def append(
@@ -82,27 +82,27 @@ class DataManager(Closing):
         number: int | None = None,
         file: int | None = None,
     ) -> None:
-        """Save one row soon: a thread of its own writes rows in batches.
+        """Save one row soon: a background thread saves rows in batches.
 
-        Rows are in the store after `flush`, `read_all`, `read_update` or `close` at the latest.
-        The next call raises the thread's error. `number` and `file` are those of a
-        row that was kept (`keep`).
+        The row is in the store after the next `flush`, `read_all`, `read_update` or `close` at the
+        latest. The next call raises the thread's error. `number` and `file` belong to a row that
+        `keep` has kept.
         """
         self._appender.append(checked_name("table", table), column_2_value, number, file)
 
     def keep_rows(self, waiting: WaitingRows, run: str) -> None:
-        """Keep rows with a number in `waiting` until they are saved; `run` names their run."""
+        """Keep numbered rows of the run `run` in `waiting` until they are saved."""
         self._rows_of = f"rows of run {run}"
         self._appender.keep_in(waiting)
 
     def keep(self, table: str, column_2_value: Mapping[str, Any], number: int) -> int | None:
-        """Keep a row that `append` will be given, so that a kill does not lose it; returns the
-        number of the file that has it. Raises `StorageError`."""
+        """Keep a row before `append` takes it, so that a kill does not lose it; returns the number
+        of the row's file. Raises `StorageError`."""
         return self._appender.keep(table, column_2_value, number)
 
     def append_kept(self, rows: Sequence[WaitingRow], table: str, most: int) -> int:
-        """Append those of `rows` that the store does not have, up to the number `most`; returns how
-        many those are."""
+        """Append those of `rows` that the store does not have, up to the row number `most`; returns
+        how many were appended."""
         assert self._rows_of is not None
         last = int(self.mark(table, self._rows_of) or 0)
         left = [row for row in rows if row.table == table and last < row.number <= most]
@@ -112,63 +112,45 @@ class DataManager(Closing):
         return len(left)
 
     def begin_firing(self, firing: str, *, resumed: bool) -> None:
-        """Record which firing reads from here on. A `firing` that is `resumed` reads again what it
-        had read."""
+        """Record which firing reads from now on. A `resumed` firing reads the same rows again."""
         self._firing = firing
         if resumed:
             self._store.transaction(lambda cursor: tables.take_back_visits(cursor, firing))
 
     def flush(self) -> None:
-        """Save all rows that `append` has taken."""
+        """Save all rows that `append` has taken. Raises the background thread's error."""
         self._appender.flush()
 
     def read_all(self, table: str, *, reader: str = "") -> pandas.DataFrame:
-        """All rows of `table`, in the order of the key.
+        """Returns all rows of `table`, in the order of the key.
 
-        A table that does not exist reads as an empty frame without columns, and is logged with
-        the nearest name that exists: events may read before anything was collected.
+        For a table that does not exist, returns an empty frame without columns and logs the nearest
+        name that exists: events may read before anything was collected.
         """
         return self._read(table, reader, only_new=False)
 
     def read_update(self, table: str, *, reader: str = "") -> pandas.DataFrame:
-        """The rows that came into `table` since `reader` last read it, in the order of the key.
+        """Returns the rows saved in `table` since `reader` last read it, in the order of the key.
 
-        Each row is returned exactly once, whoever writes at the same time. As `read_all` for a
-        table that does not exist.
+        Each row is returned exactly once, even if others write at the same time. A table that does
+        not exist is handled as in `read_all`.
         """
         return self._read(table, reader, only_new=True)
 
     def remove_table_and_tracker(self, table: str) -> None:
-        """Remove `table` and every reader's place in it; does nothing without one."""
-        checked_name("table", table)
-        self.flush()
-        self._store.transaction(lambda cursor: tables.drop(cursor, table), table)
+        """Remove `table` and every reader's place in it; does nothing for a missing table."""
+        self._saved(table, lambda cursor: tables.drop(cursor, table))
 
     def exist_table(self, table: str) -> bool:
-        """Whether the store has `table`."""
-        checked_name("table", table)
-        self.flush()
-        return self._store.transaction(
-            lambda cursor: tables.columns_of(cursor, table) is not None, table
-        )
+        """Returns whether the store has `table`."""
+        return self._saved(table, lambda cursor: tables.columns_of(cursor, table) is not None)
 
     def row_count(self, table: str) -> int:
-        """The number of rows in `table`; 0 without one."""
-        checked_name("table", table)
-        self.flush()
-
-        def count(cursor: Cursor) -> int:
-            if tables.columns_of(cursor, table) is None:
-                return 0
-            cursor.execute(f"SELECT count(*) FROM {tables.quoted(table)}")  # noqa: S608
-            row = cursor.fetchone()
-            assert row is not None
-            return int(row[0])
-
-        return self._store.transaction(count, table)
+        """Returns the number of rows in `table`; 0 for a missing table."""
+        return self._saved(table, lambda cursor: tables.row_count(cursor, table))
 
     def close(self) -> None:
-        """Save what `append` has taken and close the connection; safe to call twice."""
+        """Save the rows that `append` has taken and close the connection; safe to call twice."""
         try:
             self._appender.close()
             if self._rows_of is not None and self._store.is_open:
@@ -197,9 +179,6 @@ class DataManager(Closing):
                 self._store.transaction(lambda cursor: _write(cursor, batch, mark), table)
 
     def _read(self, table: str, reader: str, *, only_new: bool) -> pandas.DataFrame:
-        checked_name("table", table)
-        self.flush()
-
         def read(cursor: Cursor) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
             columns = tables.columns_of(cursor, table)
             if columns is None:
@@ -219,7 +198,13 @@ class DataManager(Closing):
                 tables.set_visit(cursor, table, reader, rows[-1][-1], self._firing)
             return columns, rows
 
-        return frame_of(*self._store.transaction(read, table))
+        return frame_of(*self._saved(table, read))
+
+    def _saved(self, table: str, work: Callable[[Cursor], Result]) -> Result:
+        """Save what `append` has taken, then run `work` on `table` in a transaction."""
+        checked_name("table", table)
+        self.flush()
+        return self._store.transaction(work, table)
 
 
 def _write(cursor: Cursor, batch: Batch, mark: tuple[str, str] | None) -> None:

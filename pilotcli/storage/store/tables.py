@@ -1,9 +1,9 @@
 """The store's tables: made from rows, widened by rows, and read from a given key on.
 
-Every function works inside the transaction of the psycopg2 cursor that it is given. Names are
-quoted always. A table's key is given out under a lock that its writer holds until the commit, so
-that the order of keys is the order of commits, and whoever has read up to a key has missed nothing
-below it. That holds for rows that come in through pilot.
+Every function works inside the transaction of its psycopg2 cursor, and quotes all names. A writer
+gives out the keys of a table under a lock that it holds until the commit. So the order of keys is
+the order of commits, and a reader that has read up to a key has missed no row below it. This holds
+for rows that pilot writes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = [
     "columns_of",
     "drop",
     "forget_visits",
-    "lock_for_writing",
     "mark",
     "names",
     "quoted",
     "remove_mark",
+    "row_count",
     "set_mark",
     "set_visit",
     "take_back_visits",
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 VISITS = "pilot_visits"
-"""The table that remembers up to which key each reader has read; and, where an event's firing has
-moved that, from which key and which firing it was."""
+"""The table that has the key up to which each reader has read; where an event's firing has moved
+it, also the key before that, and the firing."""
 
 MARKS = "pilot_marks"
-"""The table of marks that are set together with rows: how far their writer has come."""
+"""The table of marks, which are set together with rows: how much their writer has saved."""
 
 OWN = (VISITS, MARKS)
 """Tables of the store that are no data."""
@@ -48,12 +48,8 @@ OWN = (VISITS, MARKS)
 COPY_BLOCK_BYTES = 1 << 18
 
 _KINDS = {kind.sql: kind for kind in Kind if kind is not Kind.EMPTY}
-_NARROW = {
-    "smallint": Kind.INT,
-    "integer": Kind.INT,
-    "real": Kind.FLOAT,
-}
-"""Types that pilot does not make; a table that has them gets pilot's type when it is written."""
+_NARROW = {"smallint": Kind.INT, "integer": Kind.INT, "real": Kind.FLOAT}
+"""Types that pilot does not make; a write changes columns of these types to pilot's."""
 _ALIKE = {"jsonb": Kind.JSON, "character varying": Kind.TEXT, "character": Kind.TEXT}
 
 
@@ -99,9 +95,9 @@ def lock_for_writing(cursor: Cursor, table: str) -> None:
 
 
 def write(cursor: Cursor, batch: Batch) -> None:
-    """Put the rows of `batch` into its table, which is made or changed as they need it.
+    """Save the rows of `batch` in its table, which is created or changed as needed.
 
-    Raises `StoreError` when a column cannot take their values.
+    Raises `StoreError` when a column cannot take the values of the rows.
     """
     table = batch.table
     lock_for_writing(cursor, table)
@@ -132,18 +128,17 @@ def _fit(
         if name not in existing:
             changes.append(f"ADD COLUMN {quoted(name)} {kind.sql}")
         elif kind is not Kind.EMPTY:
-            change = _widening(cursor, table, name, existing[name], kind)
-            changes += [change] if change else []
-    if changes:
-        cursor.execute(f"ALTER TABLE {quoted(table)} {', '.join(changes)}")
+            changes.append(_widening(cursor, table, name, existing[name], kind))
+    if any(changes):
+        cursor.execute(f"ALTER TABLE {quoted(table)} {', '.join(filter(None, changes))}")
 
 
-def _widening(cursor: Cursor, table: str, name: str, has: str, kind: Kind) -> str | None:
-    """The change that makes the column `name` take values of `kind`; None when it does."""
+def _widening(cursor: Cursor, table: str, name: str, has: str, kind: Kind) -> str:
+    """The change that makes the column `name` take values of `kind`; empty when it does so now."""
     here = _KINDS.get(has) or _NARROW.get(has) or _ALIKE.get(has.partition("(")[0])
     both = joined(here, kind) if here is not None else None
     if both is not None and both is here and has not in _NARROW:
-        return None
+        return ""
     if both is not None:
         # A double goes to numeric as its text: the cast itself keeps 15 digits only.
         through = "::text" if here is Kind.FLOAT and both is Kind.DECIMAL else ""
@@ -160,11 +155,16 @@ def _widening(cursor: Cursor, table: str, name: str, has: str, kind: Kind) -> st
 
 
 def _is_empty(cursor: Cursor, table: str, name: str) -> bool:
-    """Whether the column holds no value: then it may still become anything."""
-    cursor.execute(
-        f"SELECT NOT EXISTS (SELECT FROM {quoted(table)} WHERE {quoted(name)} IS NOT NULL)"  # noqa: S608
-    )
-    return bool(_one(cursor))
+    """Whether the column holds no value, so that it can take any type."""
+    filled = f"SELECT FROM {quoted(table)} WHERE {quoted(name)} IS NOT NULL"
+    return bool(_value(cursor, f"SELECT NOT EXISTS ({filled})"))
+
+
+def row_count(cursor: Cursor, table: str) -> int:
+    """The number of rows in `table`; 0 without one."""
+    if columns_of(cursor, table) is None:
+        return 0
+    return int(_value(cursor, f"SELECT count(*) FROM {quoted(table)}"))  # noqa: S608
 
 
 def drop(cursor: Cursor, table: str) -> None:
@@ -180,17 +180,17 @@ def drop(cursor: Cursor, table: str) -> None:
 def visit(cursor: Cursor, table: str, reader: str) -> int | None:
     """The key up to which `reader` has read `table`, None before its first visit.
 
-    Until the end of the transaction no other visit of the same reader goes on.
+    Other visits of the same reader wait until the end of the transaction.
     """
     _make_visits(cursor)
-    cursor.execute(
+    last_read_id: int | None = _value(
+        cursor,
         f"INSERT INTO {VISITS} (table_name, reader) VALUES (%s, %s) "  # noqa: S608
         "ON CONFLICT (table_name, reader) DO UPDATE SET reader = excluded.reader "
         "RETURNING last_read_id",
-        (table, reader),
+        *(table, reader),
     )
-    found: int | None = _one(cursor)
-    return found
+    return last_read_id
 
 
 def forget_visits(cursor: Cursor, table: str) -> None:
@@ -248,11 +248,8 @@ def remove_mark(cursor: Cursor, name: str) -> None:
 
 
 def _make_visits(cursor: Cursor) -> None:
-    cursor.execute(
-        "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'firing'",
-        (VISITS,),
-    )
-    if not _one(cursor):
+    sql = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s"
+    if not _value(cursor, sql, VISITS, "firing"):
         lock_for_writing(cursor, VISITS)
         cursor.execute(
             f"CREATE TABLE IF NOT EXISTS {VISITS} (table_name text, reader text, "
@@ -263,8 +260,7 @@ def _make_visits(cursor: Cursor) -> None:
 
 
 def _make_marks(cursor: Cursor) -> None:
-    cursor.execute("SELECT to_regclass(%s) IS NULL", (MARKS,))
-    if _one(cursor):
+    if _value(cursor, "SELECT to_regclass(%s) IS NULL", MARKS):
         lock_for_writing(cursor, MARKS)
         cursor.execute(
             f"CREATE TABLE IF NOT EXISTS {MARKS} (table_name text, name text, text text, "
@@ -272,7 +268,9 @@ def _make_marks(cursor: Cursor) -> None:
         )
 
 
-def _one(cursor: Cursor) -> Any:
+def _value(cursor: Cursor, sql: str, *arguments: object) -> Any:
+    """Returns the first value of a statement that returns a row."""
+    cursor.execute(sql, arguments or None)
     row = cursor.fetchone()
     assert row is not None
     return row[0]
