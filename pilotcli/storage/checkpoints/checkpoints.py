@@ -11,15 +11,13 @@ A save writes into a folder of its own, which gets its final name as the last st
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import shlex
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -72,8 +70,8 @@ log = logging.getLogger(__name__)
 class CheckpointStore:
     """The checkpoints of all models under `root`. Several processes may use one store at once.
 
-    To load a model runs code that its files may hold, so `verify` passes only those that were
-    saved here, unless `trust` is true.
+    Loading a model may run code from its files, so `verify` accepts only versions that were saved
+    here, unless `trust` is true.
 
     Every method raises `CheckpointError` when the folder cannot be read or written as needed.
     """
@@ -84,7 +82,7 @@ class CheckpointStore:
         self._key_file = self.root.with_name(f"{self.root.name}.key")
 
     def trusting(self) -> CheckpointStore:
-        """The same store, which passes checkpoints from elsewhere too."""
+        """The same store, but one that accepts checkpoints from elsewhere too."""
         return CheckpointStore(self.root, trust=True)
 
     def save(
@@ -101,9 +99,9 @@ class CheckpointStore:
     ) -> ModelVersion:
         """Save a new version of `model`, make it the current one, and return it.
 
-        `write` is called with an empty folder and writes the model's files into it. What it
-        raises is passed on, except that a full or read-only disk becomes a `CheckpointError`;
-        the versions that were there stay as they are. The number is the highest so far plus one.
+        `write` is called with an empty folder and writes the model's files into it. Its exceptions
+        are passed on, except that a full or read-only disk becomes a `CheckpointError`; the earlier
+        versions stay unchanged. The new version's number is the highest so far plus one.
         """
         home = self._folder(model)
         what = f"cannot save the model {model!r} in {home}"
@@ -142,8 +140,8 @@ class CheckpointStore:
         return sorted(_model_name(folder) for folder in folders if version_numbers(folder))
 
     def versions(self, model: str) -> list[ModelVersion]:
-        """The versions of `model`, oldest first. One with a damaged manifest is left out and
-        logged."""
+        """The versions of `model`, oldest first. Versions with a damaged manifest are logged and
+        left out."""
         found = []
         for number in version_numbers(self._folder(model)):
             with _logged(model, number):
@@ -151,7 +149,7 @@ class CheckpointStore:
         return found
 
     def current(self, model: str) -> ModelVersion | None:
-        """The version in use: the last one saved, or rolled back to; None without any.
+        """The version in use: the one saved or rolled back to last; None without any.
 
         Raises `CheckpointError` when its manifest is damaged.
         """
@@ -179,19 +177,19 @@ class CheckpointStore:
         return read_manifest(version.path)[2]
 
     def origin(self, version: ModelVersion) -> Origin:
-        """Where `version` comes from; see `Origin`."""
+        """Returns where `version` comes from; see `Origin`."""
         content = read_manifest(version.path)[2]
         with file_errors(f"cannot read {self._key_file}", self.root):
             key = key_of(self._key_file)
         return origin_of(key, content, *self._place(version))
 
     def verify(self, version: ModelVersion) -> None:
-        """Check that `version` is what was saved, and was saved here.
+        """Check that `version` is unchanged since its save, and was saved here.
 
-        To be called before anything is loaded from `version.path`. Every file is compared with
-        the manifest, byte for byte (by size and sha256). Raises `CheckpointError` naming the first
-        file that is missing or not what was saved, and, unless this store trusts all of its
-        checkpoints, for one that comes from elsewhere.
+        Call this before you load anything from `version.path`. It compares the size and the sha256
+        of every file with the manifest. Raises `CheckpointError`, which names the first file that
+        is missing or changed, and, unless this store trusts all of its checkpoints, for a version
+        that comes from elsewhere.
         """
         self._compare(version)
         origin = self.origin(version)
@@ -205,7 +203,7 @@ class CheckpointStore:
         )
 
     def adopt(self, model: str, version: int) -> ModelVersion:
-        """Take a version from elsewhere for one of this store's from here on, as it is now.
+        """Seal a version from elsewhere in its present state, so that it counts as saved here.
 
         Its files are compared with its manifest first, and nothing is loaded.
         """
@@ -242,7 +240,8 @@ class CheckpointStore:
     def rollback(self, model: str, to: int | None = None) -> ModelVersion:
         """Make an older version the current one: `to`, or the one before the current.
 
-        It is verified first. The newer versions stay; the next save gets the next number.
+        The version's files are compared with its manifest first. The newer versions stay; the next
+        save gets the next number.
         """
         home = self._folder(model)
         now = current_number(home)
@@ -265,10 +264,8 @@ class CheckpointStore:
         return version
 
     def prune(self, model: str, keep: int) -> list[ModelVersion]:
-        """Remove all but the newest `keep` versions, and never the current one.
-
-        Returns what was removed, oldest first.
-        """
+        """Remove all but the newest `keep` versions and the current one; returns the removed ones,
+        oldest first."""
         if keep < 1:
             raise CheckpointError(f"cannot keep {keep} checkpoints: at least 1 must stay")
         home = self._folder(model)
@@ -287,7 +284,7 @@ class CheckpointStore:
         return removed
 
     def _folder(self, model: str) -> Path:
-        """The folder of `model`, whose name is safe whatever the model is called."""
+        """The folder of `model`; its name is safe for every model name."""
         name = quote(model, safe=" ", errors="surrogateescape")
         # A leading dot would hide the folder, or leave the root ("..").
         name = "%2E" + name[1:] if name.startswith(".") else name
@@ -309,11 +306,11 @@ class CheckpointStore:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def _place(self, version: ModelVersion) -> tuple[str, int]:
-        """The model and number that the folder of `version` stands for, whatever it says."""
+        """The model and the number that the path of `version` names."""
         return _model_name(version.path.parent), int(version.path.name)
 
     def _sealed(self, content: Mapping[str, Any], model: str, version: int) -> dict[str, Any]:
-        """A manifest with the seal of this store; without one where its key is no secret."""
+        """A manifest with the seal of this store, or without a seal if the key is no secret."""
         with locked(self.root):
             make_key(self._key_file)
         key = key_of(self._key_file)
@@ -330,7 +327,7 @@ class CheckpointStore:
         return {**unsealed, SEAL: seal_of(key, unsealed, model, version)}
 
     def _way_back(self, model: str, version: int) -> str:
-        """What to do instead of loading `version`: the last one before it that is whole."""
+        """A hint to go back to the last undamaged version before `version`."""
         for number in reversed(version_numbers(self._folder(model))):
             if number < version and self._is_whole(model, number):
                 command = f"pilot models rollback {shlex.quote(model)} --to {number}"
@@ -348,18 +345,15 @@ class CheckpointStore:
     def _unfinished(self, home: Path, what: str) -> Iterator[Path]:
         """Make a folder to save into, and remove it at the end unless it was renamed."""
         folder = home / f"{UNFINISHED}{uuid.uuid4().hex}"
-        with file_errors(what, home):
-            self._make_folders(home)
-            with locked(home):
-                clean(home)
-                folder.mkdir()
-                mine = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-                fcntl.flock(mine, fcntl.LOCK_EX)
-        try:
+        with ExitStack() as stack:
+            with file_errors(what, home):
+                self._make_folders(home)
+                with locked(home):
+                    clean(home)
+                    folder.mkdir()
+                    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                    stack.enter_context(locked(folder))
             yield folder
-        finally:
-            os.close(mine)
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_model(write: Callable[[Path], object], folder: Path, what: str) -> None:

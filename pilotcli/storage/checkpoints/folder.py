@@ -42,11 +42,12 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a model's folder; waits, never for long, until others have released it."""
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder. If others hold it, wait, never for long, until they release it;
+    without `wait` raise `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)
@@ -55,18 +56,13 @@ def locked(folder: Path) -> Iterator[None]:
 def clean(home: Path) -> None:
     """Remove what killed saves and removals left. The caller holds the lock of `home`."""
     for folder in [*home.glob(f"{UNFINISHED}*"), *home.glob(f"{REMOVED}*")]:
-        with suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-                log.info("removed %s, which a killed process left", folder)
-            finally:
-                os.close(descriptor)
+        with suppress(OSError), locked(folder, wait=False):
+            shutil.rmtree(folder)
+            log.info("removed %s, which a killed process left", folder)
 
 
 def remove(folder: Path) -> None:
-    """Remove a version: first out of sight, then away, so that it is never there in part."""
+    """Remove a version. Its folder is renamed first, so that no incomplete version is visible."""
     hidden = folder.with_name(f"{REMOVED}{uuid.uuid4().hex}")
     folder.rename(hidden)
     shutil.rmtree(hidden)
@@ -94,9 +90,9 @@ def current_number(home: Path) -> int | None:
 def point_at(home: Path, number: int, *, appearing: tuple[Path, Path] | None = None) -> None:
     """Make version `number` the current one. The caller holds the lock of `home`.
 
-    With `appearing` its folder is renamed first, from the one name to the other. What needs room
-    on the disk is done before that, so that a save either fails without a version or has one that
-    is the current one.
+    With `appearing` the version's folder is renamed first, from the first path to the second. All
+    that needs room on the disk is done before that, so that a save either leaves no version or
+    makes its version the current one.
     """
     new = home / f".{CURRENT}"
     try:
@@ -118,7 +114,7 @@ def point_at(home: Path, number: int, *, appearing: tuple[Path, Path] | None = N
     try:
         sync_folder(home)
     except OSError as error:
-        # It is the current one already; an error would say that it is not.
+        # The version is the current one already; an error would deny that.
         log.warning("version %s in %s may not outlive a power cut: %s", number, home, error)
 
 
@@ -132,7 +128,7 @@ def file_errors(what: str, home: Path) -> Iterator[None]:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether the disk of `folder` has next to no room, or no more files, for this user."""
+    """Whether this user can store almost nothing, or no further file, on the disk of `folder`."""
     disk = os.statvfs(folder)
     full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < FULL_BYTES
     return full or (disk.f_files > 0 and disk.f_favail == 0)
@@ -147,7 +143,7 @@ def no_room(home: Path) -> str:
 
 
 def unusable(error: OSError, what: str, home: Path) -> CheckpointError:
-    """What the file system said about `home`, as a `CheckpointError` with what to do next."""
+    """An error of the file system about `home` as a `CheckpointError` with what to do next."""
     hint = None
     if error.errno in NO_SPACE:
         hint = no_room(home)

@@ -10,7 +10,7 @@ import os
 import platform
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+_AS_THEY_ARE = [
+    field.name for field in fields(ModelVersion) if field.name not in ("path", "metrics")
+]
+"""The fields of a version that a manifest has under the same names."""
+_DAMAGES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +54,8 @@ def saved_files(folder: Path, *, sync: bool) -> list[SavedFile]:
     """Every file under `folder` but the manifest, sorted by name; with `sync` also written
     through to the disk.
 
-    Raises `CheckpointError` for a link, a socket or the like: a checkpoint holds its own data.
+    Raises `CheckpointError` for anything but a file, such as a link or a socket: a checkpoint holds
+    its own data.
     """
     files = [
         SavedFile(path.relative_to(folder).as_posix(), *_size_and_sha256(path, sync=sync))
@@ -104,21 +110,15 @@ def digest_of(files: list[SavedFile]) -> str:
 
 
 def clean_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
-    """The metrics as floats; one that is no number is left out and logged.
-
-    A checkpoint is worth more than a word about it, so no metric makes a save fail.
-    """
-    numbers = {str(name): _number(value) for name, value in (metrics or {}).items()}
-    for name in [name for name, value in numbers.items() if value is None]:
-        log.warning("the metric %r is no number and is left out", name)
-    return {name: value for name, value in numbers.items() if value is not None}
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
+    """The metrics as floats. A metric that is no number is logged and left out, since it must not
+    make a save fail."""
+    numbers = {}
+    for name, value in (metrics or {}).items():
+        try:
+            numbers[str(name)] = float(value)
+        except (TypeError, ValueError):
+            log.warning("the metric %r is no number and is left out", str(name))
+    return numbers
 
 
 def manifest_of(
@@ -127,25 +127,14 @@ def manifest_of(
     """The manifest of `version`, without a seal."""
     return {
         "format": FORMAT,
-        "model": version.model,
-        "version": version.version,
         "class": model_class,
-        "created_at": version.created_at,
-        "event": version.event,
-        "query_seq": version.query_seq,
-        "run_id": version.run_id,
-        "trained_rows": version.trained_rows,
+        **{name: getattr(version, name) for name in _AS_THEY_ARE},
         # JSON has no NaN and no infinities: they are written as text, which float() takes back.
         "metrics": {
             name: value if math.isfinite(value) else str(value)
             for name, value in version.metrics.items()
         },
-        "size_bytes": version.size_bytes,
-        "sha256": version.sha256,
-        "files": [
-            {"name": file.name, "size_bytes": file.size_bytes, "sha256": file.sha256}
-            for file in files
-        ],
+        "files": [asdict(file) for file in files],
         "pilot": _pilot_version(),
         "python": platform.python_version(),
     }
@@ -161,7 +150,7 @@ def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> tuple[ModelVersion, list[SavedFile], dict[str, Any]]:
-    """The version, the files and the whole content that the manifest in `folder` tells.
+    """Returns the version, the files and the whole content of the manifest in `folder`.
 
     Raises `CheckpointError` when it is missing, damaged, or of a newer pilot.
     """
@@ -174,33 +163,22 @@ def read_manifest(folder: Path) -> tuple[ModelVersion, list[SavedFile], dict[str
                 f"the checkpoint {folder} was written by a newer pilot", hint="Upgrade pilot."
             )
         version = ModelVersion(
-            model=content["model"],
-            version=content["version"],
             path=folder,
-            created_at=content["created_at"],
-            size_bytes=content["size_bytes"],
-            sha256=content["sha256"],
-            event=content["event"],
-            query_seq=content["query_seq"],
-            run_id=content["run_id"],
-            trained_rows=content["trained_rows"],
             metrics={name: float(value) for name, value in content["metrics"].items()},
+            **{name: content[name] for name in _AS_THEY_ARE},
         )
         files = [SavedFile(**file) for file in content["files"]]
         _check_types(version, files)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    except (
-        *(ValueError, KeyError, TypeError, AttributeError),
-        *(OverflowError, RecursionError),
-    ) as error:
+    except _DAMAGES as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     return version, files, content
 
 
 def damage_of(version: ModelVersion, files: list[SavedFile]) -> str | None:
-    """The first thing that is not as it was saved, of a version and what its manifest says of its
-    files; None when all is. Every file is read. Raises `CheckpointError` when one cannot be."""
+    """Returns the first difference between a version's folder and `files`, which its manifest
+    lists; None without one. Reads every file. Raises `CheckpointError` when one cannot be read."""
     folder = version.path
     if digest_of(files) != version.sha256:
         return f"{folder / MANIFEST} was changed after the save"

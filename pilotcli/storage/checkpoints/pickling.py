@@ -1,12 +1,11 @@
-"""Which part of an object pickle cannot take.
-
-Pickle names the type that it cannot take, and not where it was met.
-"""
+"""Finds the part of an object that pickle cannot take: pickle names its type, but not its place."""
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 __all__ = ["unpicklable_part"]
@@ -15,19 +14,12 @@ DEEPEST = 20
 LONGEST_KEY_CHARS = 60
 
 
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, data: Any) -> int:
-        return len(data)
-
-
 def unpicklable_part(value: Any, name: str, error: BaseException) -> str | None:
-    """Where in `value`, which is called `name`, pickle meets what it raises `error` at, and its
-    type; None when it is not pickle that raises this.
+    """Returns the place and the type of the part of `value`, named `name`, for which pickle raises
+    `error`; None if pickle does not raise it.
 
-    The place is written as Python would reach it (`model.layers[2].hook`). Only to be asked when
-    saving has failed: each part on the way is pickled once more, to nowhere.
+    The place is a Python expression (`model.layers[2].hook`). Call this only after a failed save:
+    it pickles each part on the way once more.
     """
     if not _raises(value, error):
         return None
@@ -47,14 +39,15 @@ def unpicklable_part(value: Any, name: str, error: BaseException) -> str | None:
 
 def _raises(value: Any, error: BaseException) -> bool:
     try:
-        pickle.Pickler(_Nowhere()).dump(value)
+        with Path(os.devnull).open("wb") as nowhere:
+            pickle.dump(value, nowhere)
     except Exception as exc:  # noqa: BLE001 - whatever a __reduce__ of the user's own raises
         return type(exc) is type(error) and str(exc) == str(error)
     return False
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """What pickle takes a value apart into: how each part is reached, and the part."""
+    """The parts into which pickle takes a value apart: the expression for each, and the part."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield f"[{_short(key)}]", item
@@ -70,7 +63,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _states(value: Any) -> Iterator[Mapping[str, Any]]:
-    """An object's attributes, as pickle asks for them: those of `__dict__`, and of `__slots__`."""
+    """An object's attributes as pickle reads them: those of `__dict__`, and of `__slots__`."""
     try:
         reduced = value.__reduce_ex__(pickle.DEFAULT_PROTOCOL)
     except Exception:  # noqa: BLE001 - what cannot be taken apart is itself the part

@@ -1,11 +1,11 @@
 """Where a checkpoint comes from: a seal that only its own home can make.
 
-To load a model runs code: most are read with Python's pickle, which calls what the file says (the
-library's own manual warns of it). So a checkpoint that somebody put into the home must not pass for
-one that was saved there. Each home has a random key, in a file for its owner alone, and each
-manifest a keyed digest (HMAC, RFC 2104, with SHA-256) over its content, its model and its number.
+Loading a model runs code: most models are read with Python's pickle, which calls what the file
+names (the library's own manual warns of it). So a checkpoint that somebody put into the home must
+not count as one that was saved there. Each home has a random key, in a file for its owner alone,
+and each manifest a keyed digest (HMAC, RFC 2104, with SHA-256) over its content, model and number.
 
-The key belongs to the home: who moves or restores a whole home takes it along.
+The key belongs to the home: a home that is moved or restored as a whole keeps its key.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _KEY_BYTES = 32
 
 
 def key_of(file: Path) -> bytes | None:
-    """The key in `file`; None where there is none that this user alone can know.
+    """Returns the key in `file`; None if there is none that this user alone can know.
 
-    A key of another user's, or one that others can read, vouches for nothing. Raises `OSError`
-    where it is the reading that failed: that says nothing about the key.
+    A key that belongs to another user, or that others can read, proves nothing. Raises `OSError`
+    if the file cannot be read for another reason, which says nothing about the key.
     """
     try:
         with file.open("rb") as opened:
@@ -55,8 +55,8 @@ def key_of(file: Path) -> bytes | None:
 
 
 def make_key(file: Path) -> None:
-    """Write a new key into `file` unless it exists. The caller sees to it that nobody else does so
-    at the same time. Raises `OSError`."""
+    """Write a new key into `file` unless it exists. The caller holds a lock against others that do
+    the same. Raises `OSError`."""
     if file.exists():
         return
     new = file.with_name(f".{file.name}.new")
