@@ -1,7 +1,7 @@
-"""Files of records that survive a kill: mapped into memory, so that to keep a record is a copy.
+"""Files of records that survive a kill: they are mapped into memory, so that a write is a copy.
 
-A file has its size from the start, and the kernel keeps what was copied into it when the process
-is killed. A power cut may take the last moments.
+A file has its full size from the start, and the kernel keeps the copied records when the process is
+killed. A power cut may lose the last ones.
 
 A record is its length, its kind and a checksum, then its content. Zeros end the file.
 """
@@ -23,7 +23,7 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str
 
 
 class RecordFormat:
-    """How the records of a file are framed; their kind has `kind_bytes` bytes."""
+    """The frame of a file's records; the kind of a record has `kind_bytes` bytes."""
 
     def __init__(self, kind_bytes: int) -> None:
         self._head = struct.Struct(f"<I{kind_bytes}sI")
@@ -46,10 +46,8 @@ class RecordFormat:
 
 
 class MappedLog:
-    """One file, made empty for at least `size_bytes` bytes of records; raises `OSError`.
-
-    Not safe for several threads at once: its owner has the lock.
-    """
+    """One file, created empty with room for at least `size_bytes` bytes of records; raises
+    `OSError`. Not safe for several threads at once: the owner holds a lock."""
 
     def __init__(self, path: Path, format: RecordFormat, size_bytes: int = 0) -> None:
         self.path = path
@@ -58,7 +56,7 @@ class MappedLog:
         self._room = max(SIZE_BYTES - len(self._end), size_bytes)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            # The room is taken now: a full disk must not be met by a copy into memory.
+            # Allocate all space now: on a full disk a copy into memory would kill the process.
             os.posix_fallocate(file, 0, self._room + len(self._end))
             self._map = mmap.mmap(file, self._room + len(self._end))
         finally:
@@ -83,10 +81,8 @@ class MappedLog:
         self._map[: len(self._end)] = self._end
 
     def close(self, *, remove: bool) -> None:
-        """Close the file, and `remove` it when nothing in it is needed; safe to call twice."""
-        if self._map.closed:
-            return
-        if remove:
+        """Close the file, with `remove` delete it first; safe to call twice."""
+        if remove and not self._map.closed:
             self.path.unlink(missing_ok=True)
         self._map.close()
 

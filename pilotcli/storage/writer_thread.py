@@ -1,4 +1,4 @@
-"""A thread that writes what has been collected, in batches, off the path of those who collect."""
+"""A thread that writes collected entries in batches, so that their callers need not wait."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["WriterThread"]
 
 
 class WriterThread:
-    """Calls `write` every `every_s` seconds, and when woken, from `start` to `end`.
+    """Calls `write` every `every_s` seconds, and after `wake`, from `start` to `end`.
 
-    A `PilotError` that `write` raises waits in `error` for the owner's next `raise_error`; until
-    then the thread writes nothing. After a `retried` error it only tries again the next time.
+    A `PilotError` that `write` raises stays in `error` until the owner calls `raise_error`; until
+    then the thread writes nothing. After an error of a class in `retried`, the thread tries again.
 
-    Whoever writes, the thread or a caller, holds the lock `writing`, so that a caller who has it
-    knows that earlier writes have ended.
+    The thread and its callers hold the lock `writing` while they write, so that a caller with the
+    lock knows that earlier writes have ended.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class WriterThread:
         self._started = False
 
     def start(self) -> None:
-        """Start the thread; does nothing when it was started before."""
+        """Start the thread; safe to call twice."""
         if not self._started:
             self._started = True
             self._thread.start()
@@ -49,13 +49,13 @@ class WriterThread:
         self._wake.set()
 
     def raise_error(self) -> None:
-        """Raise the error that waits, once."""
+        """Raise the waiting error, once."""
         error, self.error = self.error, None
         if error is not None:
             raise error
 
     def end(self) -> None:
-        """Ask the thread to end, without a last write; does nothing when that was done before."""
+        """Ask the thread to end without a last write; safe to call twice."""
         self.ended = True
         self._wake.set()
 

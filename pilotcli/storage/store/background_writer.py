@@ -23,11 +23,11 @@ Row = Mapping[str, Any]
 
 
 class Appender:
-    """Collects rows by table and hands them to `save` every second or 500 rows.
+    """Collects rows by table and hands them to `save` every second or every 500 rows.
 
-    A thread is started with the first row. While the store takes nothing, rows wait; `flush` and
-    `close` say so. Rows that the store refused are dropped, and the error that the next call
-    raises says how many; the others are saved anyway.
+    The first row starts a thread. While the store takes nothing, rows wait, and `flush` and `close`
+    raise an error. Rows that the store refuses are dropped, and the next call raises an error that
+    says how many; the other rows are saved anyway.
     """
 
     def __init__(self, save: Callable[[str, list[Row], int | None], None]) -> None:
@@ -52,7 +52,7 @@ class Appender:
         self._kept = kept
 
     def keep(self, table: str, row: Row, number: int) -> int | None:
-        """Keep a row that `append` will be given; returns the file that has it. Raises
+        """Keep a row before `append` takes it; returns the number of its file. Raises
         `StorageError`."""
         with self._lock:
             return None if self._kept is None else self._kept.write(number, table, row)
@@ -60,16 +60,16 @@ class Appender:
     def append(
         self, table: str, row: Row, number: int | None = None, file: int | None = None
     ) -> None:
-        """Take `row` for `table`. One that is kept in a file has a `number`, higher than those
-        before it. Raises what an earlier save in the background raised; the row is taken
-        anyway."""
+        """Take `row` for `table`. A row that is kept in a file has a `number`, higher than those
+        before it. Raises the error of an earlier save in the background; the row is taken anyway.
+        """
         with self._lock:
             if self._background.ended:
                 raise StoreError("this DataManager was closed")
             if number is not None:
                 self._last = number
                 if self._kept is not None and file != self._kept.segment:
-                    # Its file has been ended meanwhile, and goes without this row being saved.
+                    # Its file has ended meanwhile, and is removed although this row is not saved.
                     self._kept.write(number, table, row)
                 self._kept_rows[table] += self._kept is not None
             self._waiting.setdefault(table, []).append(row)
@@ -90,8 +90,8 @@ class Appender:
     def close(self) -> None:
         """Save what is left and end the thread; safe to call twice.
 
-        Raises `StoreError` when the store does not take it, saying how many rows wait in files,
-        and how many are lost.
+        Raises `StoreError` when the store does not take them; the message says how many rows wait
+        in files, and how many are lost.
         """
         with self._lock:
             self._background.end()
@@ -105,7 +105,7 @@ class Appender:
             raise StoreError(f"{self._left()}: {error.message}", hint=error.hint) from error
 
     def _left(self) -> str:
-        """Give up what waits, and say what becomes of it."""
+        """Give up the waiting rows; returns how many are in files, and how many are lost."""
         kept = self._kept_rows.total()
         lost = self._count - kept
         self._waiting, self._count, self._kept_rows = {}, 0, Counter()
@@ -122,7 +122,7 @@ class Appender:
         return "; ".join(parts)
 
     def _save_waiting(self) -> None:
-        """Save what waits. Raises `StoreUnreachableError`; the rows wait on then."""
+        """Save the waiting rows. When it raises `StoreUnreachableError`, they wait further."""
         # The lock also makes flush() wait for a save that the thread has begun.
         with self._background.writing:
             with self._lock:

@@ -11,7 +11,7 @@
 | date, time, timedelta | date, time, interval |
 | datetime | timestamp; with a time zone: timestamptz (the moment is kept, the zone is not) |
 | UUID | uuid |
-| JsonText | json, as it stands |
+| JsonText | json, unchanged |
 | list, tuple, dict, array, Series | json (which keeps the order of keys and the digits of floats) |
 | None, pandas.NA, NaT | NULL |
 
@@ -40,7 +40,7 @@ NULL = "\\N"
 
 
 class UnstorableError(Exception):
-    """A value cannot be stored, or not beside the others of its column; says why."""
+    """A value cannot be stored, or not with the other values of its column; says why."""
 
 
 class Kind(enum.Enum):
@@ -152,8 +152,12 @@ def _nulls(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     return Kind.EMPTY, [NULL] * len(values)
 
 
-def _bools(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.BOOL, ["t" if value else "f" for value in values]
+def _one_by_one(kind: Kind, text: Callable[[Any], str]) -> Encoder:
+    """Returns the encoder that writes each value as `text` does."""
+    return lambda values: (kind, list(map(text, values)))
+
+
+_bools = _one_by_one(Kind.BOOL, lambda value: "t" if value else "f")
 
 
 def _ints(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
@@ -169,16 +173,12 @@ def _floats(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     return Kind.FLOAT, list(map(float.__repr__, map(float, values)))
 
 
-def _decimals(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.DECIMAL, list(map(str, values))
-
-
 def _texts(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     return Kind.TEXT, escaped([str.__str__(value) for value in values])
 
 
 def escaped(texts: Sequence[str]) -> Sequence[str]:
-    """The texts with what `COPY` takes for itself escaped (manual of PostgreSQL, COPY)."""
+    """The texts with the characters escaped that `COPY` uses (PostgreSQL manual, COPY)."""
     together = "".join(texts)
     if "\0" in together:
         raise UnstorableError("holds a text with a NUL character, which PostgreSQL does not store")
@@ -186,14 +186,6 @@ def escaped(texts: Sequence[str]) -> Sequence[str]:
         if character in together:
             texts = [text.replace(character, escape) for text in texts]
     return texts
-
-
-def _bytes(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.BYTES, ["\\\\x" + bytes(value).hex() for value in values]
-
-
-def _dates(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.DATE, [value.isoformat() for value in values]
 
 
 def _times(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
@@ -215,7 +207,7 @@ def _datetimes(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
 def _timedeltas(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     if hasattr(values[0], "to_pytimedelta"):  # pandas.Timedelta
         values = [value.to_pytimedelta() for value in values]
-    # Days stand apart: all of it in microseconds would not fit PostgreSQL's 64 bits.
+    # Days are apart: in microseconds the whole value would not fit PostgreSQL's 64 bits.
     return Kind.INTERVAL, [
         f"{value.days} days {value.seconds}.{value.microseconds:06d} seconds" for value in values
     ]
@@ -226,10 +218,6 @@ def _numpy_times(unit: str) -> Encoder:
         return encoded([value.astype(unit).item() for value in values])
 
     return encode
-
-
-def _uuids(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.UUID, list(map(str, values))
 
 
 def _json(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
@@ -252,12 +240,15 @@ _ENCODERS: tuple[tuple[Any, Encoder], ...] = (
     (float, _floats),
     (JsonText, _json_texts),
     (str, _texts),
-    ((bytes, bytearray, memoryview), _bytes),
+    (
+        (bytes, bytearray, memoryview),
+        _one_by_one(Kind.BYTES, lambda value: "\\\\x" + bytes(value).hex()),
+    ),
     (dt.datetime, _datetimes),
-    (dt.date, _dates),
+    (dt.date, _one_by_one(Kind.DATE, lambda value: value.isoformat())),
     (dt.time, _times),
     (dt.timedelta, _timedeltas),
-    (decimal.Decimal, _decimals),
-    (uuid.UUID, _uuids),
+    (decimal.Decimal, _one_by_one(Kind.DECIMAL, str)),
+    (uuid.UUID, _one_by_one(Kind.UUID, str)),
     ((list, tuple, dict), _json),
 )

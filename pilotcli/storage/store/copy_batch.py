@@ -25,16 +25,16 @@ Row = Mapping[str, Any]
 
 
 class Batch(Closing):
-    """All rows of one save, encoded before the database sees the first.
+    """All rows of one save, encoded before the database gets the first.
 
-    So a row that cannot be stored, or a generator that raises, costs no half-written table, and
-    the transaction takes only as long as the database needs. At most some 20 MB are in memory.
+    So a row that cannot be stored, or a generator that raises, leaves no half-written table, and
+    the transaction takes only as long as the database needs. At most about 20 MB are in memory.
 
-    Columns only ever join at the end, so each chunk of rows has the first so many of `columns`.
+    New columns are added at the end, so each chunk of rows has a first part of `columns`.
     """
 
     def __init__(self, table: str, rows: Iterable[Row]) -> None:
-        """Encode `rows` for `table`. Raises `StoreError` for what cannot be stored."""
+        """Encode `rows` for `table`. Raises `StoreError` for rows that cannot be stored."""
         self.table = checked_name("table", table)
         self.columns: dict[str, Kind] = {}
         self.row_count = 0
@@ -59,7 +59,7 @@ class Batch(Closing):
         self._file.close()
 
     def parts(self) -> Iterator[tuple[list[str], Part]]:
-        """The rows as pieces of `COPY` text, each with its columns. May be called again."""
+        """Yield pieces of `COPY` text, each with its columns. May be called again."""
         columns = list(self.columns)
         self._file.seek(0)
         for width, size_bytes in self._parts:
@@ -69,7 +69,7 @@ class Batch(Closing):
         count = 32
         while chunk := list(islice(rows, count)):
             size_bytes = self._add([row for row in map(self._checked, chunk) if row])
-            # Rows that hold whole plans are large: what is in memory at once is bounded in bytes.
+            # Rows with whole plans are large, so the limit is in bytes.
             fitting = CHUNK_BYTES * len(chunk) // max(size_bytes, 1)
             count = max(1, min(CHUNK_ROWS, fitting))
 

@@ -17,19 +17,15 @@ _AS_THEY_ARE = {
     kind.sql
     for kind in (Kind.BIG_INT, Kind.BYTES, Kind.DECIMAL, Kind.JSON, Kind.TEXT, Kind.DATE, Kind.TIME)
 }
-_DTYPES = {
-    Kind.BOOL.sql: "bool",
-    Kind.INT.sql: "int64",
-    Kind.FLOAT.sql: "float64",
-}
+_DTYPES = {Kind.BOOL.sql: "bool", Kind.INT.sql: "int64", Kind.FLOAT.sql: "float64"}
 
 
 def frame_of(columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> pandas.DataFrame:
-    """A frame of `rows`, whose columns have the PostgreSQL types that `columns` tells.
+    """A frame of `rows`; `columns` has the PostgreSQL type of each column by its name.
 
-    Texts, lists, dicts and the like are columns of Python objects, None where there is no value.
-    Numbers are numpy columns; an integer column in which values are missing becomes float with
-    NaN, as pandas does it, or `Int64` where a float could not hold the values exactly.
+    Texts, lists, dicts and bytes are columns of Python objects, None where there is no value.
+    Numbers are numpy columns; an integer column with missing values becomes float with NaN, as in
+    pandas, or `Int64` where a float cannot hold the values exactly.
     """
     import pandas
 
@@ -52,16 +48,15 @@ def _series(pandas: Any, kind: str, values: list[Any]) -> Any:
         return pandas.Series(values, dtype=object)
     if not values:
         return pandas.Series(values, dtype=_DTYPES.get(kind, object))
-    if kind == Kind.FLOAT.sql:
-        return pandas.Series(values, dtype="float64")
     if kind == Kind.INT.sql and None in values:
-        whole = [value for value in values if value is not None]
-        exact = all(abs(value) <= EXACT_IN_A_FLOAT for value in whole)
+        exact = all(abs(value) <= EXACT_IN_A_FLOAT for value in values if value is not None)
         return pandas.Series(values, dtype="float64" if exact else "Int64")
-    if kind in (Kind.BOOL.sql, Kind.INT.sql):
-        return pandas.Series(values, dtype=object if None in values else _DTYPES[kind])
+    if kind == Kind.BOOL.sql and None in values:
+        return pandas.Series(values, dtype=object)
+    if kind in _DTYPES:
+        return pandas.Series(values, dtype=_DTYPES[kind])
     try:
         return pandas.Series(values)
     except (OverflowError, ValueError):
-        # A time outside of what this pandas' times can hold.
+        # A time outside the range of this pandas' times.
         return pandas.Series(values, dtype=object)

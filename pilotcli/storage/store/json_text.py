@@ -1,8 +1,8 @@
-"""Lists and dicts as JSON text and back, also with what JSON has no word for.
+"""Lists and dicts as JSON text and back, also with values that JSON does not have.
 
 A float that is NaN or infinite becomes `{"__float__": "NaN"}` (or `"Infinity"`, `"-Infinity"`)
-and comes back as what it was. Inside of lists and dicts, numbers of numpy become Python's,
-Decimals become floats, dates, times and UUIDs become text, and keys become text as `json` does it.
+and is read back as that float. Inside lists and dicts, numbers of numpy become Python's, Decimals
+become floats, dates, times and UUIDs become text, and keys become text as `json` does it.
 """
 
 from __future__ import annotations
@@ -21,26 +21,20 @@ MARK = "__float__"
 
 
 def json_text(value: Any) -> str:
-    """`value` as JSON. Raises `TypeError` or `ValueError` for what cannot be written."""
+    """`value` as JSON. Raises `TypeError` or `ValueError` for a value that JSON cannot hold."""
     try:
-        return json.dumps(_outside(value), ensure_ascii=False, allow_nan=False, default=_plain)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
     except (ValueError, TypeError):
         return json.dumps(_marked(value), ensure_ascii=False, allow_nan=False)
 
 
 def json_value(text: str) -> Any:
-    """What `json_text` made `text` from."""
-    if MARK in text:
-        return json.loads(text, object_hook=_unmarked)
-    return json.loads(text)
-
-
-def _outside(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple, dict)) else _plain(value)
+    """The value that `json_text` wrote as `text`."""
+    return json.loads(text, object_hook=_unmarked if MARK in text else None)
 
 
 def _plain(value: Any) -> Any:
-    """A value that `json` does not know, as one that it knows."""
+    """A value that `json` does not know as a value that it knows."""
     if hasattr(value, "tolist"):  # numpy scalars and arrays, pandas Series and arrays
         return value.tolist()
     if isinstance(value, decimal.Decimal):

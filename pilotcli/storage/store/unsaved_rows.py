@@ -1,9 +1,9 @@
-"""Rows on their way to the store, kept in files so that a kill does not lose them.
+"""Files with rows that the store does not have yet, so that a kill does not lose them.
 
-The appender saves rows by the second. Until then each row is also in a mapped file of the run,
+The appender saves rows every second. Until then each row is also in a mapped file of the run,
 `<home>/run-<id>.rows-<n>`. A file whose rows the store has is used again.
 
-A record is JSON: the row's number, its table, the row, and which of its values are JSON themselves.
+A record is JSON: the row's number, its table, the row, and the keys of its values that are JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FORMAT = RecordFormat(kind_bytes=0)
 
 
 class WaitingRow(NamedTuple):
-    """A row, the number by which it is known, and its table."""
+    """A row with its number and its table."""
 
     number: int
     table: str
@@ -31,7 +31,7 @@ class WaitingRow(NamedTuple):
 
 
 class WaitingRows:
-    """The files of one run. Not safe for several threads at once: its owner sees to that."""
+    """The files of one run. Not safe for several threads at once: the owner holds a lock."""
 
     def __init__(self, home: Path, run_id: int) -> None:
         self._home = home
@@ -71,8 +71,8 @@ class WaitingRows:
         return ended
 
     def forget(self, segment: int) -> None:
-        """Forget the rows up to this segment, and of earlier parts of the run: the store has
-        them."""
+        """Forget the rows up to this segment, and those of earlier parts of the run, since the
+        store has them."""
         for path in self._before:
             path.unlink(missing_ok=True)
         self._before = []
@@ -83,7 +83,7 @@ class WaitingRows:
         self._ended = [(number, file) for number, file in self._ended if number > segment]
 
     def close(self) -> None:
-        """Let go of the files, and remove those whose rows the store has; safe to call twice."""
+        """Close the files, and remove those whose rows the store has; safe to call twice."""
         for file in self._free:
             file.close(remove=True)
         for file in (*self._now, *(file for _, file in self._ended)):
@@ -91,8 +91,8 @@ class WaitingRows:
         self._free, self._now, self._ended = [], [], []
 
     def left(self) -> list[WaitingRow]:
-        """The rows of earlier parts of the run by their number, each once, up to the first
-        incomplete record of each file. Raises `StorageError`."""
+        """The rows of earlier parts of the run in the order of their numbers, each once, up to the
+        first incomplete record of each file. Raises `StorageError`."""
         rows: dict[int, WaitingRow] = {}
         for path in self._before:
             try:
