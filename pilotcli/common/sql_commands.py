@@ -1,7 +1,7 @@
 """What a statement may do, judged by its first word, and by its text where the word is not enough.
 
-The one table of SQL commands: everything that asks whether a statement only reads, may run again,
-is steered or compared, asks here. Source: PostgreSQL manual, part VI, "SQL Commands".
+This is the only table of SQL commands: all code uses it to find out whether a statement only reads,
+may run again, or is steered or compared. Source: PostgreSQL manual, part VI, "SQL Commands".
 """
 
 from __future__ import annotations
@@ -78,81 +78,40 @@ class SqlCommand:
     compared: bool = True
     """Their times count in a comparison: a driver could make them faster."""
     changes_schema: bool = False
-    """A name may stand for something else after them, in every session."""
+    """After them, a name may mean another object, in every session."""
     changes_settings: bool = False
     """They change settings of their session, such as `search_path` and how strings are read."""
 
 
-_READS = SqlCommand("nothing", planned=True)
-_CURSOR = SqlCommand("cursor")
-_CHANGES_ROWS = SqlCommand("database", planned=True)
-_CHANGES_DATABASE = SqlCommand("database")
-_CHANGES_DATABASE_SOMETIMES_ALONE = SqlCommand("database", in_block="sometimes")
-_CHANGES_SCHEMA = SqlCommand("database", in_block="sometimes", changes_schema=True)
-_SESSION = SqlCommand("session", steered=False, compared=False)
-_SETTING = SqlCommand("session", steered=False, compared=False, changes_settings=True)
-_BLOCK = SqlCommand("block", steered=False, compared=False)
-
-COMMANDS = {
-    "SELECT": _READS,
-    "WITH": _READS,
-    "VALUES": _READS,
-    "TABLE": _READS,
+_BY_BEHAVIOUR = {
+    "SELECT WITH VALUES TABLE": SqlCommand("nothing", planned=True),
     "EXPLAIN": SqlCommand("nothing"),
     "SHOW": SqlCommand("nothing", steered=False, compared=False),
-    "DECLARE": _CURSOR,
-    "FETCH": _CURSOR,
-    "MOVE": _CURSOR,
-    "CLOSE": _CURSOR,
-    "INSERT": _CHANGES_ROWS,
-    "UPDATE": _CHANGES_ROWS,
-    "DELETE": _CHANGES_ROWS,
-    "MERGE": _CHANGES_ROWS,
-    "ANALYZE": _CHANGES_DATABASE,
-    "ANALYSE": _CHANGES_DATABASE,
-    "CHECKPOINT": _CHANGES_DATABASE,
-    "COMMENT": _CHANGES_DATABASE,
-    "EXECUTE": _CHANGES_DATABASE,
-    "GRANT": _CHANGES_DATABASE,
-    "REASSIGN": _CHANGES_DATABASE,
-    "REFRESH": _CHANGES_DATABASE,
-    "REVOKE": _CHANGES_DATABASE,
-    "SECURITY": _CHANGES_DATABASE,
-    "TRUNCATE": _CHANGES_DATABASE,
+    "DECLARE FETCH MOVE CLOSE": SqlCommand("cursor"),
+    "INSERT UPDATE DELETE MERGE": SqlCommand("database", planned=True),
+    "ANALYZE ANALYSE CHECKPOINT COMMENT EXECUTE GRANT REASSIGN REFRESH REVOKE SECURITY "
+    "TRUNCATE": SqlCommand("database"),
     "COPY": SqlCommand("database", steered=False),
     "NOTIFY": SqlCommand("database", steered=False, compared=False),
-    "CLUSTER": _CHANGES_DATABASE_SOMETIMES_ALONE,
-    "REINDEX": _CHANGES_DATABASE_SOMETIMES_ALONE,
+    "CLUSTER REINDEX": SqlCommand("database", in_block="sometimes"),
     "VACUUM": SqlCommand("database", in_block="never"),
-    "ALTER": _CHANGES_SCHEMA,
-    "CALL": _CHANGES_SCHEMA,
-    "CREATE": _CHANGES_SCHEMA,
-    "DO": _CHANGES_SCHEMA,
-    "DROP": _CHANGES_SCHEMA,
+    "ALTER CALL CREATE DO DROP": SqlCommand("database", in_block="sometimes", changes_schema=True),
     "IMPORT": SqlCommand("database", changes_schema=True),
-    "SET": _SETTING,
-    "RESET": _SETTING,
+    "SET RESET": SqlCommand("session", steered=False, compared=False, changes_settings=True),
     "DISCARD": SqlCommand(
         "session", in_block="sometimes", steered=False, compared=False, changes_settings=True
     ),
-    "PREPARE": _SESSION,
-    "DEALLOCATE": _SESSION,
-    "LISTEN": _SESSION,
-    "UNLISTEN": _SESSION,
-    "LOAD": _SESSION,
-    "BEGIN": _BLOCK,
-    "START": _BLOCK,
+    "PREPARE DEALLOCATE LISTEN UNLISTEN LOAD": SqlCommand("session", steered=False, compared=False),
+    "BEGIN START SAVEPOINT RELEASE END": SqlCommand("block", steered=False, compared=False),
     "LOCK": SqlCommand("block"),
-    "SAVEPOINT": _BLOCK,
-    "RELEASE": _BLOCK,
     "COMMIT": SqlCommand("block", in_block="sometimes", steered=False, compared=False),
-    "END": _BLOCK,
     # A rollback may take a new table back.
     "ROLLBACK": SqlCommand(
         "block", in_block="sometimes", steered=False, compared=False, changes_schema=True
     ),
     "ABORT": SqlCommand("block", steered=False, compared=False, changes_schema=True),
 }
+COMMANDS = {word: command for words, command in _BY_BEHAVIOUR.items() for word in words.split()}
 _UNKNOWN = SqlCommand("database", in_block="sometimes", changes_schema=True)
 
 
