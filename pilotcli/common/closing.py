@@ -1,8 +1,7 @@
-"""What has a `close` method, in a `with` statement."""
+"""A base for classes with a `close` method, for the `with` statement."""
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,19 +11,14 @@ __all__ = ["Closing"]
 
 
 class Closing:
-    """Is closed at the end of a `with` statement, however it ends."""
+    """An object that a `with` statement closes at its end."""
 
     def close(self) -> None:
-        """Let go of what is held."""
+        """Release all resources."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -17,8 +17,8 @@
     │   └── QueryCancelled      1
     └── Interrupted             130 the user stopped the run
 
-A message says what went wrong, where, and what to do next; it never holds a secret, also where it
-quotes a driver or the server (`pilotcli.common.redaction`).
+A message says what went wrong, where, and what to do next. It never contains a secret, even where
+it quotes a driver or the server (`pilotcli.common.redaction`).
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ class PilotError(Exception):
         message = redacted(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint if hint is None else redacted(hint)
+        self.hint = hint and redacted(hint)
 
     def __str__(self) -> str:
         return self.message
 
 
 class UsageError(PilotError):
-    """The command line or the file system does not allow what was asked."""
+    """The command line or the file system does not allow the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a file, with the place where it stands (1-based)."""
+    """One problem in a file, with its place (1-based)."""
 
     message: str
     file: str | None = None
@@ -84,8 +84,7 @@ class Problem:
     @property
     def where(self) -> str:
         """`file:line:column`, as far as known."""
-        parts = [self.file or "", str(self.line or ""), str(self.column or "")]
-        return ":".join(part for part in parts if part)
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
@@ -93,24 +92,22 @@ class Problem:
 
 
 class ConfigError(UsageError):
-    """The config does not hold; `problems` lists all that is wrong, in the order of the file."""
+    """The config is not valid; `problems` lists all problems, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(_redacted(problem) for problem in problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-def _redacted(problem: Problem) -> Problem:
-    hint = problem.hint
-    return replace(
-        problem,
-        message=_shortened(redacted(problem.message)),
-        hint=hint if hint is None else redacted(hint),
-    )
+        self.problems = tuple(
+            replace(
+                problem,
+                message=_shortened(redacted(problem.message)),
+                hint=problem.hint and redacted(problem.hint),
+            )
+            for problem in problems
+        )
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 MOST_CHARS = 2_000
-"""Of a message about a config, which may quote a value of any length."""
+"""The longest message about a config, which may quote a value of any length."""
 
 
 def _shortened(text: str) -> str:
@@ -131,8 +128,7 @@ class WorkloadError(UsageError):
         line: int | None = None,
         hint: str | None = None,
     ) -> None:
-        problem = Problem(message, file, line)
-        super().__init__(str(problem), hint=hint)
+        super().__init__(str(Problem(message, file, line)), hint=hint)
         self.file = file
         self.line = line
 
@@ -195,6 +191,6 @@ class QueryCancelled(QueryError):
 
 
 class Interrupted(PilotError):
-    """The user stopped the run; everything up to here is written."""
+    """The user stopped the run; everything before that is saved."""
 
     exit_code = 130

@@ -1,12 +1,12 @@
-"""Whether somebody is alive: whoever lives holds a lock on a file of its own.
+"""Tells which processes are alive: each live process holds a lock on its own file.
 
 The lock is that of flock(2). It belongs to the open file, so the system releases it when its
-process ends, however that ends: also for a process in another container that shares the folder, and
-for one that is dead and was not fetched by its parent (a zombie). Numbers of processes and names of
-machines say none of this; they are for messages.
+process ends, however it ends: this includes a process in another container that shares the folder,
+and a dead process whose parent has not waited for it (a zombie). Process numbers and machine names
+say none of this; they are for messages.
 
-The holder locks for itself alone (exclusive); who only looks shares the lock for a moment. A file
-that nobody holds means nothing: it is what a killed process has left, and the next one removes it.
+The holder's lock is exclusive; others that only look take a shared lock for a moment. A file that
+nobody locks means nothing: a killed process has left it, and the next process removes it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 _LOOK_S = 0.001
 _open: set[int] = set()
-"""This process's locks, which a process forked from it must not keep alive."""
+"""The descriptors of this process's locks; a forked process closes them."""
 
 
 class Hold:
@@ -79,7 +79,7 @@ def hold(path: Path) -> Hold | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock `path`; True also where this user may not find out."""
+    """Whether somebody holds the lock `path`; True also if this user may not open the file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
@@ -98,7 +98,7 @@ def remove_unheld(paths: Iterable[Path]) -> None:
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                # Shared: who wants to hold it meanwhile waits, and finds the file gone.
+                # Shared: others that want to hold it meanwhile wait, and find the file gone.
                 if try_lock(descriptor, fcntl.LOCK_SH) and _is_at(descriptor, path):
                     path.unlink()
             finally:
@@ -163,7 +163,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _share_with_folder(descriptor: int, folder: Path) -> None:
-    """Let a new file belong to whom its folder belongs to, as far as this user may."""
+    """Give a new file the owner and the group of its folder, as far as this user may."""
     info = folder.stat()
     if os.geteuid() == 0:
         os.fchown(descriptor, info.st_uid, info.st_gid)

@@ -1,4 +1,4 @@
-"""Quantities as people read them."""
+"""Formats quantities for people; a value that cannot be formatted becomes a dash, `MISSING`."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = [
     "size",
 ]
 
-MISSING = "–"  # noqa: RUF001 - a dash that no minus sign is mistaken for
+MISSING = "–"  # noqa: RUF001 - a dash, which nobody takes for a minus sign
 
 
 def count(value: Any) -> str:
-    """1234567 as `1,234,567`."""
+    """Returns an integer with separators: `1,234,567`."""
     return f"{value:,}" if isinstance(value, int) else MISSING
 
 
 def plural(value: int, noun: str, many: str | None = None) -> str:
-    """`1 query`, `2 queries`."""
+    """Returns a count with its noun: `1 query`, `2 queries`. `many` is an irregular plural."""
     return f"{count(value)} {noun if value == 1 else many or noun + 's'}"
 
 
 def duration(seconds: Any) -> str:
-    """Seconds to three digits in the unit that suits: `85.0 µs`, `3.21 s`, `2 min 05 s`."""
-    if not _is_finite(seconds) or seconds < 0:
+    """Returns seconds with three digits and a suitable unit: `85.0 µs`, `3.21 s`, `2 min 05 s`."""
+    if not _is_amount(seconds):
         return MISSING
     for factor, unit in ((1e6, "µs"), (1e3, "ms"), (1.0, "s")):
         value = seconds * factor
@@ -47,8 +47,8 @@ def duration(seconds: Any) -> str:
 
 
 def clock_time(seconds: Any) -> str:
-    """Seconds as a stopwatch shows them: `0:04`, `12:31`, `1:02:03`."""
-    if not _is_finite(seconds) or seconds < 0:
+    """Returns seconds as a stopwatch shows them: `0:04`, `12:31`, `1:02:03`."""
+    if not _is_amount(seconds):
         return MISSING
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -56,8 +56,8 @@ def clock_time(seconds: Any) -> str:
 
 
 def size(size_bytes: Any) -> str:
-    """Bytes in decimal units: `512 B`, `14.2 kB`, `1.30 GB`."""
-    if not _is_finite(size_bytes) or size_bytes < 0:
+    """Returns bytes in decimal units: `512 B`, `14.2 kB`, `1.30 GB`."""
+    if not _is_amount(size_bytes):
         return MISSING
     if size_bytes < 1000:
         return f"{int(size_bytes)} B"
@@ -70,8 +70,8 @@ def size(size_bytes: Any) -> str:
 
 
 def rate(per_second: Any) -> str:
-    """A rate without its unit: `0.42`, `7.3`, `312`, `18,204`."""
-    if not _is_finite(per_second) or per_second < 0:
+    """Returns a rate without its unit: `0.42`, `7.3`, `312`, `18,204`."""
+    if not _is_amount(per_second):
         return MISSING
     if per_second < 1:
         return f"{per_second:.2f}"
@@ -79,12 +79,13 @@ def rate(per_second: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """A metric to four significant digits."""
+    """Returns a metric with four significant digits, or any other value as text."""
     return f"{value:.4g}" if _is_finite(value) else str(value)
 
 
 def change(before: Any, after: Any) -> str:
-    """How a metric moved: `↓ 12 %`, `↑ 3.4 %`, `=`, or nothing when it cannot be said."""
+    """Returns how a metric changed: `↓ 12 %`, `↑ 3.4 %`, `=`. Only an arrow where a percentage says
+    nothing, and an empty text where a value is no number."""
     if not (_is_finite(before) and _is_finite(after)):
         return ""
     if before == after:
@@ -93,13 +94,17 @@ def change(before: Any, after: Any) -> str:
     if before == 0:
         return arrow
     percent = abs((after - before) / before) * 100
-    if not math.isfinite(percent) or percent > 9999:
+    if not percent <= 9999:
         return arrow
     return f"{arrow} {percent:.0f} %" if percent >= 9.95 else f"{arrow} {percent:.1f} %"
 
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _is_amount(value: Any) -> bool:
+    return _is_finite(value) and value >= 0
 
 
 def _three_digits(value: float) -> str:

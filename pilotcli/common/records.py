@@ -96,11 +96,11 @@ EPOCH_S = "s since 1970-01-01 UTC"
 """The unit of a moment in exports."""
 
 STOPPED = "cancelled: the run was stopped"
-"""The error of a query that the user's stop has cancelled: it runs again on `--resume`."""
+"""The error of a query that the user's stop has cancelled; `--resume` runs the query again."""
 
 
 class JsonText(str):
-    """JSON that is stored as it stands, in a column of the type json."""
+    """JSON that is stored unchanged, in a column of the type json."""
 
     __slots__ = ()
 
@@ -109,8 +109,8 @@ class JsonText(str):
 class SteeringReport:
     """The outcome of the pushes for one query.
 
-    `applied` and `ignored` name them in words (`enable_nestloop = off`, the SQL of a sub-plan
-    query); `ignored` has the reason with each. `native` says why the query ran unsteered.
+    `applied` and `ignored` describe the pushes (`enable_nestloop = off`, the SQL of a sub-plan
+    query), `ignored` each with the reason. `native` says why the query ran unsteered.
     """
 
     applied: Sequence[str] = ()
@@ -124,8 +124,8 @@ class Stored(NamedTuple):
     - `type`: the SQL type of its column, without a default;
     - `unit`: of its values, as in docs/export.md;
     - `since`: the format of the journal (`SCHEMA_VERSION`) that first has it;
-    - `packed`: place and `struct` code in the packed record of the run's tail. Fields without one
-      are in the JSON record, in their order: a new one comes last and has none;
+    - `packed`: place and `struct` code in the packed record of the run's tail. Fields without
+      `packed` are in the JSON record, in their order: add a new field at the end, without `packed`;
     - `usually`: the value that most results have, for a field without a default in Python;
     - `json`: whether its text is JSON;
     - `table`: `queries` for what all results of a query share.
@@ -143,11 +143,11 @@ class Stored(NamedTuple):
 class QueryResult(NamedTuple):
     """The outcome of one execution of a query, however it ended.
 
-    A named tuple, and not a dataclass, because one is made for each query: it costs a third.
-    This is the only declaration of its fields: the journal's columns, the run's tail and the
-    exports follow from it. To add a field, write one line at the end, with a default, with the
-    next number of the journal's format as `since`, and without `packed`. Say below what it means,
-    with its unit, and in docs/export.md and docs/signals.md, which tests compare with this.
+    A named tuple, since it costs a third of a dataclass and there is one for each query. This is
+    the only declaration of its fields: the journal's columns, the run's tail and the exports follow
+    from it. To add a field, write one line at the end, with a default, with the next number of the
+    journal's format as `since`, and without `packed`. Describe its meaning and its unit below, and
+    in docs/export.md and docs/signals.md, which tests compare with this.
 
     - `elapsed_s`: seconds on the client from sending the statement to having all of its rows;
       also set for time-outs and errors (the time until then). Excludes `inference_s` and
@@ -246,7 +246,7 @@ class PilotTransData:
     - `estimated_cost`: the planner's total cost, in its own units;
     - `subquery_2_card`: sub-plan query to estimated rows;
     - `buffercache`: relation to cached blocks;
-    - `report`: what became of the pushes; `notes`: what could not be pulled, and why.
+    - `report`: the outcome of the pushes; `notes`: what could not be pulled, and why.
     """
 
     sql: str | None = None

@@ -1,9 +1,9 @@
-"""What this process must not show, and its removal from text that others have written.
+"""Keeps the secrets of this process, and removes them from text that others have written.
 
-Passwords reach pilot in a config, a connection string or the environment, and come back in what
-drivers print, in their tracebacks and in words of the server. All secrets that pilot meets are kept
-here (`keep_secret`), and text passes through `redacted` where it enters pilot: in the errors, the
-output and the tracebacks of drivers.
+Passwords reach pilot in a config, a connection string or the environment, and come back in drivers'
+output, in tracebacks and in the server's messages. `keep_secret` records all secrets that pilot
+reads, and `redacted` removes them from text as it enters pilot: from errors, and from drivers'
+output and tracebacks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = [
 MASK = "***"
 
 SHORTEST_PART = 4
-"""Characters that a secret needs to be masked within a longer text; a shorter one is masked only
-where it is the whole text, or stands as a password."""
+"""The fewest characters of a secret that is masked within a longer text; a shorter secret is masked
+only where it is the whole text, or in the place of a password."""
 
 # The connection parameters of libpq that are secrets (PostgreSQL manual, section 34.1.2).
 _SECRET_PARAMETERS = (
@@ -70,7 +70,7 @@ def masked_dsn(dsn: str) -> str:
 
 
 def dsn_secrets(dsn: str | None) -> set[str]:
-    """The secrets in a connection string or URL, each as it is meant and as it is written.
+    """The secrets in a connection string or URL, each with and without its escapes.
 
     A password that is also the name of the role or the database is not secret.
     """
@@ -88,9 +88,9 @@ def dsn_secrets(dsn: str | None) -> set[str]:
 
 
 def keep_secret(secrets: Iterable[str]) -> None:
-    """Mask `secrets` from here on, in this process, however they are spelt.
+    """Mask `secrets` in all spellings from now on, in this process.
 
-    A secret of fewer than four characters is left out: too many words contain it.
+    Secrets of fewer than four characters are left out: too many words contain them.
     """
     global _known, _pattern
     new = {secret for secret in secrets if len(secret) >= SHORTEST_PART} - _known
@@ -111,8 +111,8 @@ def forget_secrets() -> None:
 
 
 def redacted(text: str) -> str:
-    """`text` without the secrets that this process knows, and without what stands as a password
-    in a connection string."""
+    """`text` without the secrets that this process knows, and without the passwords of connection
+    strings."""
     if _pattern is not None:
         text = _pattern.sub(MASK, text)
     if "://" in text:
@@ -134,7 +134,7 @@ def _unquoted(value: str) -> str:
 
 
 def _spellings(secret: str) -> set[str]:
-    """How a secret may stand in a text: in a URL, a connection string, SQL, Python or JSON."""
+    """The spellings of a secret in a URL, a connection string, SQL, Python and JSON."""
     encoded = {quote(secret, safe="", errors="replace"), quote(secret, errors="replace")}
     encoded.add(quote_plus(secret, errors="replace"))
     encoded |= {re.sub(r"%..", lambda found: found[0].lower(), text) for text in encoded}

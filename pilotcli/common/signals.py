@@ -86,9 +86,9 @@ class ModelInfo:
 @dataclass(frozen=True, slots=True)
 class RunStarted(Signal):
     """A run (or a pretraining) begins. `total` is the number of query executions to come, with
-    repeats; None when the workload is not counted beforehand. A `resumed` run has in `before` the
-    queries that had ended, by status. `resume` is the command that continues a run that is
-    interrupted."""
+    repeats; None when the workload is not counted beforehand. In a `resumed` run, `before` has the
+    number of queries that had ended, by status. `resume` is the command that continues the run if
+    it is interrupted. `against` describes the baseline of a paired run."""
 
     run_id: int
     workload: str
@@ -101,12 +101,11 @@ class RunStarted(Signal):
     resumed: bool = False
     resume: str | None = None
     against: str | None = None
-    """What the queries of a paired run take turns with, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Signal):
-    """Something that may take a while begins, in words for the user: `starting PostgreSQL 18`."""
+    """A step that may take a while begins; `text` is for the user: `starting PostgreSQL 18`."""
 
     text: str
 
@@ -140,7 +139,7 @@ class QueryFinished(Signal):
 @dataclass(frozen=True, slots=True)
 class EventStarted(Signal):
     """An event is about to be called. `after_query` is the number of finished queries. `resumed`:
-    it was running when the resumed run ended, and fires again."""
+    the event was running when the earlier part of the run ended, and fires again."""
 
     event: str
     kind: EventKind
@@ -254,7 +253,7 @@ class Notice(Signal):
 @dataclass(frozen=True, slots=True)
 class PairFinished(Signal):
     """A query of a paired run has ended in both arms. `answers` says whether their rows are the
-    same; times are whole ones, with the driver's inference and steering."""
+    same; times include the driver's inference and steering."""
 
     label: str
     seq: int
@@ -297,7 +296,8 @@ class RunFinished(Signal):
     of the queries' own times. `steered` counts queries for which something was pushed, `ignored`
     the pushes among them that were not applied, `native` queries that ran unsteered because their
     steering failed. `resume` is the command that continues an interrupted run; None when
-    nothing is left to do.
+    nothing is left to do. `rollbacks` describes the model updates that made the workload slower
+    and were rolled back.
     """
 
     run_id: int
@@ -319,7 +319,6 @@ class RunFinished(Signal):
     native: int = 0
     resume: str | None = None
     rollbacks: tuple[str, ...] = ()
-    """Updates of models that made the workload slower and were taken back, in words."""
 
 
 Listener = Callable[[Signal], None]
@@ -328,10 +327,10 @@ Listener = Callable[[Signal], None]
 class Bus:
     """Carries signals to listeners, in the order of subscription.
 
-    A listener that raises is logged once, dropped, and never stops a run. `subscribe` can limit a
+    A listener that raises is logged and dropped, and never stops a run. `subscribe` can limit a
     listener to some signal classes; a listener can also have a set `deaf_to` of classes that it
-    ignores. A signal without a listener need not be made (`hears`). Several threads may call
-    `emit`; the core serialises its own calls.
+    ignores. `hears` says whether a signal has a listener, and need be made. Several threads may
+    call `emit`; the core serialises its own calls.
     """
 
     def __init__(self, *listeners: Listener) -> None:
@@ -346,11 +345,11 @@ class Bus:
         self._hearing = {}
 
     def hears(self, kind: type[Signal]) -> bool:
-        """Whether any listener does something with signals of this class."""
+        """Whether any listener receives signals of this class."""
         return bool(self._of(kind))
 
     def emit(self, signal: Signal) -> None:
-        """Hand `signal` to every listener that hears its class."""
+        """Call every listener that receives the class of `signal`."""
         for listener in self._of(type(signal)):
             try:
                 listener(signal)

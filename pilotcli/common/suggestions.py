@@ -1,4 +1,4 @@
-"""Which of the known names was meant by one that is not known."""
+"""Finds the known name that an unknown name is most like."""
 
 from __future__ import annotations
 
