@@ -1,4 +1,4 @@
-"""What a run stores about a query: which pulls that needs, and the row of values."""
+"""The data that a run stores about a query: the pulls that they need, and the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replay of a workload: rounds of queries, one or several workers, and a way to stop.
+"""The replay of a workload: rounds of queries, with one or several workers, until it is stopped.
 
 Workers take units (see `pilotcli.replay.units`) in the workload's order, or in a random one.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ from pilotcli.replay.units import (
     Shared,
     left_units,
     may_have_taken_effect,
-    transaction_units,
+    ordered_units,
 )
 from pilotcli.replay.worker import Worker
 
@@ -66,12 +65,12 @@ class Replay:
         workload cannot be read on.
         """
         options = self._options
-        # What exists now stays: the garbage collector need not look at it again and again.
+        # The objects that exist now stay: the garbage collector need not check them repeatedly.
         gc.freeze()
         first = next(iter(self._workload), None) if self._scheduler.steering.for_workload else None
         self._scheduler.before_workload(first.sql if first is not None else "")
         self._scheduler.fire_due()
-        # A run that is resumed in a round has had its warm-up before.
+        # A run that is resumed in a round has been warmed up before.
         warmups = 0 if self._progress.rounds else options.warmup
         rounds = itertools.chain((0,) * warmups, range(1, options.repeat + 1))
         for number, round in enumerate(rounds):
@@ -121,7 +120,7 @@ class Replay:
         return self._warn_of_effects(left) if round and progress.killed else left
 
     def _warn_of_effects(self, units: Iterator[Sequence[Query]]) -> Iterator[Sequence[Query]]:
-        """Hand on the units; warn of those that may have been running when the run was killed."""
+        """Yield the units; warn of those that may have been running when the run was killed."""
         for number, unit in enumerate(units):
             if number < self._options.workers:
                 query = may_have_taken_effect(unit)
@@ -132,13 +131,8 @@ class Replay:
             yield unit
 
     def _all_units(self, round: int) -> Iterator[Sequence[Query]]:
-        options = self._options
-        if options.shuffle:
-            shuffled = list(transaction_units(self._workload))
-            random.Random(f"{options.seed}/{round}").shuffle(shuffled)
-            return iter(shuffled)
-        if options.workers > 1:
-            return transaction_units(self._workload)
+        if self._options.shuffle or self._options.workers > 1:
+            return ordered_units(self._workload, self._options, round)
         return ((query,) for query in self._workload)
 
     def _work(self, units: Iterator[Sequence[Query]], round: int, number: int) -> None:

@@ -1,4 +1,4 @@
-"""PilotScheduler: one query's walk, from its text to its result and the events after it."""
+"""PilotScheduler: runs one query, from its text to its result and the events after it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pilotcli.common.closing import Closing
 from pilotcli.common.errors import (
     CapabilityError,
     DatabaseError,
@@ -48,13 +49,13 @@ _NO_ROWS = Rows()
 Answer = Callable[[Rows], str]
 """Makes the digest of a result's rows."""
 MOST_ATTEMPTS = 3
-"""How often a query is sent at most, if its connection is lost each time: it may be the cause."""
+"""The most times a query is sent if its connection is lost each time: it may be the cause."""
 NOTES_SHOWN = 20
 """The most kinds of notes about steering that are shown; the journal has all of them."""
 
 
-class PilotScheduler:
-    """Runs queries, collects what was asked for, and fires the registered events.
+class PilotScheduler(Closing):
+    """Runs queries, collects the requested data, and fires the registered events.
 
     As PilotScope documents it: create, register, `init()`, then `execute(sql)` for each query.
 
@@ -176,10 +177,10 @@ class PilotScheduler:
         self.steering.pulls = pulls_for(section)
 
     def prepare(self) -> None:
-        """Check before the first query that the store and the server can do what is asked.
+        """Check before the first query that the store and the server can do what is needed.
 
-        Builds the planner module if it is needed and missing. Raises `StoreError`, and what
-        `open_session` raises.
+        Builds the planner module if it is needed and missing. Raises `StoreError`, and the errors
+        of `open_session`.
         """
         if self._collect is not None:
             self.data_manager.connect()
@@ -187,9 +188,9 @@ class PilotScheduler:
             self.open_session(None).close()
 
     def open_session(self, timeout_s: float | None) -> Session:
-        """Returns a session for `walk`, ready for what is pushed and pulled.
+        """Returns a session for `walk`, ready for pushes and pulls.
 
-        Raises `DatabaseError`, and `CapabilityError` for what the server cannot do at all.
+        Raises `DatabaseError`, and `CapabilityError` if the server cannot do them at all.
         """
         session = self.target.session(timeout_s=timeout_s, max_rows=self._max_rows)
         self._steered = bool(self.steering)
@@ -232,7 +233,7 @@ class PilotScheduler:
         return rows
 
     def before_workload(self, first_sql: str, *, handlers: bool = True) -> None:
-        """Fire the `WorkloadBeforeEvent`s and carry out what handlers want for the whole workload,
+        """Fire the `WorkloadBeforeEvent`s and make the handlers' changes for the whole workload,
         once; `execute` calls this itself. `first_sql` is the first query's text. Without `handlers`
         the caller calls `push_for_workload`.
 
@@ -246,7 +247,7 @@ class PilotScheduler:
                     self.push_for_workload(first_sql)
 
     def push_for_workload(self, first_sql: str) -> None:
-        """Carry out what handlers want for the whole workload. Raises `DriverError`."""
+        """Make the handlers' changes for the whole workload. Raises `DriverError`."""
         with self._lock:
             for done in self.steering.before_workload(self.db_controller, first_sql):
                 self.bus.emit(Notice("info", f"for this workload: {done}"))
@@ -281,13 +282,13 @@ class PilotScheduler:
         lost: Callable[[Query], Session | None] | None = None,
         answer: Answer | None = None,
     ) -> tuple[QueryResult, Rows, PilotError | None]:
-        """Run `query` in `session`, record it, fire what is due; returns the error of the query.
+        """Run `query` in `session`, record it, and fire the due events; returns the query's result,
+        its rows, and its error.
 
         With `refused` the query is recorded with that error and not run. After a lost connection,
         `lost` returns a session in which to run the query once more, or None. If it raises, the
         exception is passed on and nothing is recorded. `answer` makes a digest of the rows; the
-        digest is recorded with the result if the query ended `ok`. Returns the query's result, its
-        rows, and its error.
+        digest is recorded with the result if the query ended `ok`.
         """
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
@@ -341,10 +342,10 @@ class PilotScheduler:
         """Run `query` without recording it; the last value is the row to store about the query."""
         status: QueryStatus = "ok"
         error: PilotError | None = None
-        rows, inference_s, collection_s = _NO_ROWS, 0.0, 0.0
+        rows = _NO_ROWS
+        inference_s = collection_s = steering_s = 0.0
         planning_s: float | None = None
         execution_s: float | None = None
-        steering_s = 0.0
         steered: Steered | None = None
         report: SteeringReport | None = None
         started_at = time.time()
@@ -417,12 +418,6 @@ class PilotScheduler:
                 self._session.close()
             if self._owns_target:
                 self.target.close()
-
-    def __enter__(self) -> PilotScheduler:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _model_saved(self, version: ModelVersion) -> None:
         for observer in self._observers:

@@ -1,10 +1,11 @@
-"""Units of a workload: what one worker runs without another in between.
+"""Units of a workload: queries that one worker runs together.
 
 A unit is a single query, or a whole `BEGIN ... COMMIT` block.
 """
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from pilotcli.common.records import Query
 from pilotcli.common.sql_commands import block_step, command_of, leading_keyword, may_write
+from pilotcli.config.model import RunSection
 
 __all__ = [
     "KEPT",
@@ -22,6 +24,7 @@ __all__ = [
     "ends_block",
     "left_units",
     "may_have_taken_effect",
+    "ordered_units",
     "remember",
     "transaction_units",
 ]
@@ -48,6 +51,18 @@ def transaction_units(queries: Iterable[Query]) -> Iterator[Sequence[Query]]:
         yield block
 
 
+def ordered_units(
+    queries: Iterable[Query], options: RunSection, round: int
+) -> Iterator[Sequence[Query]]:
+    """Yields the units of a round: in the workload's order, or shuffled by seed and round."""
+    units = transaction_units(queries)
+    if not options.shuffle:
+        return units
+    shuffled = list(units)
+    random.Random(f"{options.seed}/{round}").shuffle(shuffled)
+    return iter(shuffled)
+
+
 def ends_block(query: Query) -> bool:
     """Returns whether `query` ends the block that is open, and begins no other."""
     step = block_step(query.command, query.sql)
@@ -56,7 +71,7 @@ def ends_block(query: Query) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has been replayed already, by round and by warm-up round (from 0): one byte for each
+    """The queries that have ended, by round and by warm-up round (from 0): one byte for each
     query's number, 1 where the query has ended."""
 
     rounds: Mapping[int, bytearray] = field(default_factory=dict)
@@ -76,7 +91,8 @@ def left_units(
     units: Iterable[Sequence[Query]], done: bytearray, *, one_session: bool
 ) -> Iterator[Sequence[Query]]:
     """Yields the units of a round that are left to do. With `one_session` the first one begins with
-    what brings a new session to the same state: the settings, and the start of an open block."""
+    the queries that bring a new session to the same state: settings, and the start of an open
+    block."""
     settings: list[Query] = []
     block: list[Query] = []
     waits = one_session
@@ -99,18 +115,16 @@ def left_units(
 
 
 def may_have_taken_effect(unit: Sequence[Query]) -> Query | None:
-    """Returns the query with which the unit goes on, if it may have changed something when its run
-    was killed: a statement that writes outside of a block, or the commit of one."""
+    """Returns the next query of the unit, if it may have changed something when its run was killed:
+    a statement that writes outside of a block, or the commit of a block."""
     again = unit.again if isinstance(unit, Begun) else 0
     settings: list[Query] = []
     block: list[Query] = []
     for query in unit[:again]:
         remember(query, settings, block)
     query = unit[again]
-    if block:
-        changes = block_step(query.command, query.sql).keeps
-    else:
-        changes = may_write(query.command, query.sql)
+    command, sql = query.command, query.sql
+    changes = block_step(command, sql).keeps if block else may_write(command, sql)
     return query if changes else None
 
 
@@ -164,10 +178,10 @@ _TARGET = re.compile(
 
 
 def remember(query: Query, settings: list[Query], block: list[Query]) -> None:
-    """Note what a new session would have to repeat after `query`: statements about the session, and
-    those of an open block.
+    """Add `query` to the statements that a new session has to repeat: those about the session to
+    `settings`, those of an open block to `block`.
 
-    Each list keeps `KEPT` statements at most; of a block that long, the session cannot be restored.
+    Each list has at most `KEPT` statements; a session in a longer block cannot be restored.
     """
     step = block_step(query.command, query.sql)
     if block and step.ends:
@@ -183,7 +197,7 @@ def remember(query: Query, settings: list[Query], block: list[Query]) -> None:
 
 
 class Shared(Iterator[Sequence[Query]]):
-    """Hands units to several threads, each to one of them."""
+    """Gives each unit to one of several threads."""
 
     def __init__(self, units: Iterator[Sequence[Query]]) -> None:
         self._units = units

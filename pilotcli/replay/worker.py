@@ -1,4 +1,4 @@
-"""One worker of a replay: its session, and how it goes on after a lost connection."""
+"""One worker of a replay: its session, and how it continues after a lost connection."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Worker:
     After a lost connection the worker waits for the server, for `run.reconnect` seconds at most. It
     repeats in the new session the settings that the workload has made in the old one, and the
     statements of an open block, which the server has rolled back. It repeats the lost statement if
-    that only reads, changes its session alone, or ran inside such a block. Nobody knows whether
-    any other statement took effect, so its error is its result.
+    the statement only reads, changes its session alone, or ran inside such a block. Nobody knows
+    whether another statement took effect, so its error is its result.
     """
 
     def __init__(
@@ -84,10 +84,6 @@ class Worker:
             self._note(query)
         return result
 
-    def session(self) -> Session:
-        """Returns the session, a new one if it is gone. Raises as `run` does."""
-        return self._ready()
-
     def leave(self) -> None:
         """Close the session; an open transaction is rolled back."""
         session = self._session
@@ -107,7 +103,7 @@ class Worker:
         return self._session
 
     def _note(self, query: Query) -> None:
-        """Remember what a new session would need after this query."""
+        """Record what a new session needs after this query."""
         if self._open().closed:
             # The block, if there was one, is gone with the connection.
             begun = self._block or block_step(query.command, query.sql).begins

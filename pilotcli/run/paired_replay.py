@@ -12,7 +12,7 @@ import gc
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.analysis.comparison import Answers
@@ -25,7 +25,7 @@ from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Rows, Session, UndoesChanges
 from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
-from pilotcli.replay.units import Effects, transaction_units
+from pilotcli.replay.units import Effects, ordered_units
 from pilotcli.replay.worker import Worker
 from pilotcli.run.model_rollback import RegressionWatch
 from pilotcli.run.paired_progress import SoFar
@@ -189,13 +189,8 @@ class PairedReplay:
 
     def _units(self, round: int) -> Iterator[tuple[Sequence[Query], bool]]:
         """The units of a round in their order, and whether each writes to what both see."""
-        units: Iterable[Sequence[Query]] = transaction_units(self._workload)
         effects = Effects()
-        if self._options.shuffle:
-            shuffled = list(units)
-            random.Random(f"{self._options.seed}/{round}").shuffle(shuffled)
-            units = shuffled
-        for unit in units:
+        for unit in ordered_units(self._workload, self._options, round):
             if self._stop.is_set() or self._stopped_early:
                 return
             yield unit, effects.writes(unit) and self._shared
