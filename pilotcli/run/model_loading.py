@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pilotcli.common.errors import DriverError, PilotError
@@ -12,58 +13,44 @@ from pilotcli.config.model import ModelSpec
 from pilotcli.events.model import CheckpointedModel, PilotModel
 from pilotcli.storage.checkpoints.checkpoints import FROM_ELSEWHERE, CheckpointStore
 
-__all__ = ["current_version", "load_models", "load_models_again", "loading"]
+__all__ = ["current_version", "load_models", "loading"]
 
 
 def load_models(
-    models: Mapping[str, PilotModel], specs: Sequence[ModelSpec], store: CheckpointStore, bus: Bus
-) -> None:
-    """Load every model as its `load:` says; raises `CheckpointError` or `DriverError`."""
-    for spec in specs:
-        model = models[spec.name]
-        version: ModelVersion | None = None
-        if isinstance(model, CheckpointedModel):
-            model.checkpoints = store.trusting() if spec.trust else store
-            if spec.load is False or (spec.load == "auto" and current_version(model) is None):
-                continue
-            wanted = spec.load if type(spec.load) is int else None
-            if spec.trust:
-                _warn(model, wanted, bus)
-            version = loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
-        elif spec.load is True:
-            loading(model, model.load_model)
-        else:
-            continue
-        bus.emit(ModelLoaded(model.model_name, version))
-
-
-def load_models_again(
     models: Mapping[str, PilotModel],
     specs: Sequence[ModelSpec],
     store: CheckpointStore,
     bus: Bus,
-    versions: Mapping[str, int | None],
+    in_use: Mapping[str, int | None] | None = None,
 ) -> None:
-    """Load the versions that were in use in a run that is continued, by model name.
+    """Load every model as its `load:` says. Raises `CheckpointError` or `DriverError`.
 
-    A newer one, which the firing that was interrupted has saved, stays, and is not the current one.
-    A model that keeps itself is loaded as its `load:` says.
+    In a continued run, `in_use` has the version of each checkpointed model, by the model's name.
+    That version is loaded and becomes the current one; a newer one, which the interrupted firing
+    saved, stays.
     """
     for spec in specs:
         model = models[spec.name]
         if not isinstance(model, CheckpointedModel):
-            load_models(models, [spec], store, bus)
+            if spec.load is True:
+                loading(model, model.load_model)
+                bus.emit(ModelLoaded(model.model_name, None))
             continue
         model.checkpoints = store.trusting() if spec.trust else store
-        wanted = versions.get(model.model_name)
-        if wanted is None:
+        if in_use is not None:
+            wanted = in_use.get(model.model_name)
+            if wanted is None:
+                continue
+            current = current_version(model)
+            if current is None or current.version != wanted:
+                store.rollback(model.model_name, wanted)
+        elif spec.load is False or (spec.load == "auto" and current_version(model) is None):
             continue
-        current = current_version(model)
-        if current is None or current.version != wanted:
-            store.rollback(model.model_name, wanted)
+        else:
+            wanted = spec.load if type(spec.load) is int else None
         if spec.trust:
             _warn(model, wanted, bus)
-        version = loading(model, lambda m=model, w=wanted: m.load_model(w))  # type: ignore[misc]
+        version = loading(model, partial(model.load_model, wanted))
         bus.emit(ModelLoaded(model.model_name, version))
 
 
@@ -78,7 +65,7 @@ def _warn(model: CheckpointedModel, wanted: int | None, bus: Bus) -> None:
 
 
 def loading(model: PilotModel, load: Callable[[], Any]) -> Any:
-    """What `load` returns; raises `DriverError` for what a driver raises in it."""
+    """Returns the result of `load`; raises `DriverError` for an exception of the driver's code."""
     try:
         return load()
     except PilotError:

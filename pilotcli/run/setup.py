@@ -22,7 +22,7 @@ from pilotcli.plugins import aliases, check_plugins
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.driver_output import driver_output
 from pilotcli.run.log import RunLogger, begin_run, fingerprint
-from pilotcli.run.model_loading import current_version, load_models, load_models_again
+from pilotcli.run.model_loading import current_version, load_models
 from pilotcli.run.model_rollback import RegressionWatch
 from pilotcli.run.request import RunRequest, StoredRequest, select_events
 from pilotcli.run.resume import refuse_changed_config, refuse_changed_workload, versions_to_load
@@ -72,8 +72,7 @@ def open_run(
         if request.resume is not None:
             entry, past = journal.resume_run(request.resume, forced=request.force)
             stack.callback(entry.close)
-            versions = versions_to_load(journal, past)
-            load_models_again(models, config.models, store, bus, versions)
+            load_models(models, config.models, store, bus, versions_to_load(journal, past))
         else:
             load_models(models, config.models, store, bus)
         built = plugins.build_events(pilot_config, models)
@@ -120,7 +119,7 @@ def _refuse_changes(
     workload: Workload | None,
     total: int | None,
 ) -> None:
-    """Raise `UsageError` if the run to be continued had another config or workload."""
+    """Raise `UsageError` if the run to continue had another config or workload."""
     if request.resume is None or request.force:
         return
     refuse_changed_config(journal.run(request.resume), config)
@@ -129,7 +128,7 @@ def _refuse_changes(
 
 
 class _Steps:
-    """Reports slow steps and, after the run has ended, what was undone."""
+    """Reports slow steps and, after the run, the changes that are undone."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
