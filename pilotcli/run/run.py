@@ -1,4 +1,4 @@
-"""A run whose database, models and events are open: carried out, and its end kept."""
+"""An open run, with its database, models and events: carries it out, and records its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pilotcli.events.schedule import Registered, describe
 from pilotcli.replay.replay import Replay
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.replay.tally import SLOWEST_KEPT, Tally
-from pilotcli.run.interrupts import Interrupts
+from pilotcli.run.interrupts import interrupts
 from pilotcli.run.log import RunLogger
 from pilotcli.run.model_loading import current_version
 from pilotcli.run.model_rollback import RegressionWatch
@@ -30,7 +30,7 @@ __all__ = ["Driver", "OpenRun", "Replayed"]
 
 
 class Replayed(Protocol):
-    """What a replay says of itself at its end; see `Replay`."""
+    """The state of a replay at its end; see `Replay`."""
 
     begun: float | None
     complete: bool
@@ -47,7 +47,7 @@ class Driver:
     models: Mapping[str, PilotModel]
     watch: RegressionWatch
     pretraining: Mapping[str, PretrainingProgress]
-    """By event: how far its pretraining is, where it does not begin from the start."""
+    """The progress of each pretraining, by event, where it does not begin from the start."""
 
 
 @dataclass(slots=True)
@@ -62,16 +62,16 @@ class OpenRun:
     scheduler: PilotScheduler
     driver: Driver
     past: PastRun | None = None
-    """The state of the run that is continued."""
+    """The state of the continued run."""
     unsaved: Sequence[WaitingRow] = ()
-    """Rows that its earlier parts collected and that may not be in the store."""
+    """Rows that earlier parts of the run collected and that may not be in the store."""
     elapsed_before_s: float = 0.0
-    """How long its earlier parts took."""
+    """The seconds that earlier parts of the run took."""
     against: str | None = None
     """The name of the baseline, in a paired run."""
 
     def restore(self, replay: Replay | None) -> None:
-        """Bring scheduler and tally to where the run that is continued was."""
+        """Set scheduler and tally to the state of the continued run."""
         past = self.past
         if past is None:
             return
@@ -132,10 +132,10 @@ class OpenRun:
         replay: Replayed | None = None,
         compare: Callable[[], Sequence[Reason]] = tuple,
     ) -> RunFinished:
-        """Do `work`, keep how the run ended, and return it.
+        """Do `work`, record how the run ended, and return that.
 
-        `compare` returns what the run fails for as compared with its baseline. The first failure
-        that is not a `PilotError` is raised at the end.
+        `compare` returns the reasons for which the comparison with the baseline makes the run fail.
+        The first failure that is not a `PilotError` is raised at the end.
         """
         started = time.perf_counter()
         failures = self._work(work, cancel, abort)
@@ -153,13 +153,11 @@ class OpenRun:
         if failures or not complete:
             finished = replace(finished, resume=self._resume)
         if (lost := self._keep(finished)) is not None:
-            # Its message begins with that of the failure that it follows from.
+            # Its message begins with the message of the failure that caused it.
             failures = [
-                failure
-                for failure in failures
-                if not (
-                    isinstance(failure, StorageError) and lost.message.startswith(failure.message)
-                )
+                exc
+                for exc in failures
+                if not (isinstance(exc, StorageError) and lost.message.startswith(exc.message))
             ]
             finished = self.summarise(replace(end, failures=[*failures, lost]))
             finished = replace(finished, resume=self._resume)
@@ -171,7 +169,7 @@ class OpenRun:
     def _work(
         self, work: Callable[[], None], cancel: Callable[[], None], abort: Callable[[], None]
     ) -> list[BaseException]:
-        """Do `work` in a thread, so that this one can hear Ctrl-C; returns what it failed with."""
+        """Do `work` in a thread, so that this one can receive Ctrl-C; returns the exceptions."""
         failures: list[BaseException] = []
 
         def body() -> None:
@@ -185,7 +183,7 @@ class OpenRun:
             except PilotError as exc:
                 failures.append(exc)
 
-        with Interrupts(self.scheduler.stop, cancel, abort, self._say_stopping):
+        with interrupts(self.scheduler.stop, cancel, abort, self._say_stopping):
             thread = threading.Thread(target=body, name="pilot-run")
             thread.start()
             while thread.is_alive():
@@ -197,7 +195,7 @@ class OpenRun:
         self.scheduler.bus.emit(Notice("warning", text))
 
     def _keep(self, finished: RunFinished) -> StorageError | None:
-        """Keep how the run ended; returns why the journal does not have it."""
+        """Record how the run ended; returns the error if the journal cannot record it."""
         try:
             self.log.finish(finished)
         except StorageError as error:
