@@ -1,11 +1,11 @@
-"""Updates of models that make the workload slower, noticed while it runs, and taken back.
+"""Finds model updates that make the workload slower while it runs, and rolls them back.
 
-After each saved version, every query's time is compared with the last one that the same query took
-before it. The test is Wilcoxon's, one-sided, after 8, 16, 32 and 64 of them, with the level shared
-among these looks: a version that changes nothing is taken back in at most 5 % of the cases.
+After each saved version, the time of every query is compared with the same query's last time before
+the update. The test is Wilcoxon's, one-sided, after 8, 16, 32 and 64 queries, with the level shared
+among these looks: a version that changes nothing is rolled back in at most 5 % of the cases.
 
-In a paired run both times are first divided by the baseline's in the same round, so that a machine
-that is busy for a while is not held against the version that came just then.
+In a paired run both times are first divided by the baseline's time in the same round, so that other
+load on the machine does not count against a new version.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from pilotcli.run.model_loading import current_version, loading
 __all__ = ["RegressionWatch"]
 
 LOOKS = (8, 16, 32, 64)
-"""Numbers of queries after which an update is judged; after the last one it stays."""
+"""Numbers of queries after which an update is judged; after the last one the update stays."""
 LEVEL = 0.05 / len(LOOKS)
 LEAST_SLOWDOWN = 1.1
-"""A version that is less than so much slower stays, however certain it is."""
+"""A version that is slower by a smaller factor stays, even if the slowdown is certain."""
 _LEAST_S = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """How long a query took, in seconds, and the baseline's half of its pair, where it has one."""
+    """The time of a query in seconds, and that of the baseline's half of its pair, if any."""
 
     own_s: float
     baseline_s: float | None = None
@@ -50,7 +50,7 @@ class _Time:
 
 @dataclass(slots=True)
 class _Watched:
-    """A model, its version in use, and what is known of the update that made it."""
+    """A model, its version in use, and the times before and after its last update."""
 
     model: CheckpointedModel
     version: int | None
@@ -64,9 +64,9 @@ class _Watched:
 class RegressionWatch(RunObserver):
     """Watches the models whose `on_regression` is `rollback`.
 
-    In a paired run `add_half` is called with results that have another half in the baseline.
-    `rollbacks` describes what was taken back; `failures` has the exit code and the reason of each
-    roll-back that failed. Raises `UsageError` for a model that keeps itself.
+    In a paired run `add_half` is called with each half of a pair. `rollbacks` describes the updates
+    that were rolled back; `failures` has the exit code and the reason of each failed roll-back.
+    Raises `UsageError` for a model that saves itself.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class RegressionWatch(RunObserver):
         return bool(self._watched)
 
     def query_finished(self, query: Query, result: QueryResult) -> None:
-        """Take in one result; bring a version back where that is due."""
+        """Add one result; roll a model back if that is due."""
         if (own_s := _whole_s(result)) is not None:
             self._take_in(result.seq, _Time(own_s))
 
@@ -120,7 +120,7 @@ class RegressionWatch(RunObserver):
         if updates == self._updates:
             self._take_in(result.seq, time)
         else:
-            # An update came in between the two: the query ran before it.
+            # The model was updated between the two halves: the query ran before the update.
             self._latest[result.seq] = time
 
     def _take_in(self, seq: int, time: _Time) -> None:
@@ -156,7 +156,7 @@ class RegressionWatch(RunObserver):
     def _take_back(self, watched: _Watched, slowdown: float) -> None:
         name, bad, good = watched.model.model_name, watched.version, watched.previous
         assert good is not None
-        # What the queries took meanwhile is no measure for the next update.
+        # The times under the bad version do not count for the next update.
         self._latest.update(watched.before)
         judged = len(watched.changes)
         watched.before, watched.version, watched.previous = {}, good, None
@@ -179,7 +179,7 @@ class RegressionWatch(RunObserver):
 
 
 def _whole_s(result: QueryResult) -> float | None:
-    """The seconds that its user waited for it; None for a result that says nothing of them."""
+    """The seconds that the user waited for a result; None if the result does not say."""
     if result.status not in ("ok", "timeout") or not result.round:
         return None
     return max(result.elapsed_s + result.inference_s + result.steering_s, _LEAST_S)

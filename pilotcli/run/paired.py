@@ -1,10 +1,10 @@
 """A paired run: each query runs twice, with the driver and without it (or with another one).
 
-The two take turns, query by query, so that what the machine does besides meets both alike. Which
-of them goes first is a coin for each query, and changes from round to round: what the first leaves
-in the caches serves each of them as often.
+The two arms take turns, query by query, so that other load on the machine affects both in the same
+way. A coin decides for each query which arm goes first, and the order changes from round to round:
+so each arm profits equally often from what the other has left in the caches.
 
-Each arm is a run of its own in the journal, and each names the other.
+Each arm is a separate run in the journal, and each names the other.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
@@ -34,7 +35,7 @@ NATIVE = "native"
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a run is compared with: the config of the other arm, and its name in words."""
+    """The arm that a run is compared with: its config, and its name for the user."""
 
     config: RunConfig
     name: str = NATIVE
@@ -69,7 +70,7 @@ def run_paired(
     stop = threading.Event()
     own_options = replace(options, pretraining=baseline.config.run.pretraining)
     other_request = replace(request, config=replace(baseline.config, run=own_options), events=None)
-    other_bus = Bus(_BaselineSignals(bus))
+    other_bus = Bus(partial(_pass_on, bus))
     with open_workload(request.workload, stdin=request.stdin, limit=options.limit) as workload:
         queries = workload.count()
         total = queries * (options.learn + options.repeat) if queries is not None else None
@@ -94,7 +95,7 @@ def _take_turns(
     gates: Sequence[Gate],
     abort: Callable[[], None],
 ) -> tuple[RunFinished, Comparison | None]:
-    """Replay both arms in turns, compare them, and keep how each ended."""
+    """Replay both arms in turns, compare them, and record how each ended."""
     bus, stop = driver.scheduler.bus, driver.scheduler.stop
     comparison: Comparison | None = None
 
@@ -118,25 +119,24 @@ def _take_turns(
             bus.emit(Notice("warning", f"baseline: {reason}"))
         driver.log.flush()
         if replay.pairs:
-            run_ids = driver.log.run_id, other.log.run_id
-            comparison = compare(driver.journal, run_ids[0], other.journal, run_ids[1])
+            arms = (driver.journal, driver.log.run_id, other.journal, other.log.run_id)
+            comparison = compare(*arms)
         elif not replay.complete:
             return ()
         else:
-            text = "nothing was compared: no query ran in both arms"
-            bus.emit(Notice("warning", text))
+            bus.emit(Notice("warning", "nothing was compared: no query ran in both arms"))
         return _reasons(comparison, gates)
 
     finished = driver.execute(work, cancel, abort, replay, compare_arms)
     if comparison is not None:
-        # While it was made, the driver's own run had not ended in the journal.
+        # During the comparison the driver's own run had not ended in the journal.
         comparison = replace(comparison, run_a=driver.journal.run(driver.log.run_id))
     return finished, comparison
 
 
 def _refuse_what_both_would_write(driver: RunConfig, baseline: RunConfig) -> None:
-    """Raise `UsageError` where both arms would save the same model, or collect into the same table:
-    each would then learn from the other."""
+    """Raise `UsageError` if both arms would save the same model, or collect into the same table:
+    each would learn from the other."""
     models = {spec.name for spec in driver.models} & {spec.name for spec in baseline.models}
     if models and driver.home == baseline.home:
         raise UsageError(
@@ -158,7 +158,7 @@ def _refuse_what_both_would_write(driver: RunConfig, baseline: RunConfig) -> Non
 
 
 def _reasons(comparison: Comparison | None, gates: Sequence[Gate]) -> list[Reason]:
-    """What a run fails for as compared with its baseline."""
+    """The reasons for which the comparison with the baseline makes a run fail."""
     reasons: list[Reason] = []
     different = len(comparison.different) if comparison is not None else 0
     failed = failed_gates(comparison, gates)
@@ -168,14 +168,9 @@ def _reasons(comparison: Comparison | None, gates: Sequence[Gate]) -> list[Reaso
     return [*reasons, *((GATE_EXIT_CODE, reason) for _, reason in failed)]
 
 
-class _BaselineSignals:
-    """Passes on what the baseline's arm has to say to the user."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-
-    def __call__(self, signal: Signal) -> None:
-        if isinstance(signal, Notice):
-            self._bus.emit(Notice(signal.level, f"baseline: {signal.text}"))
-        elif isinstance(signal, (DriverOutput, StepStarted)):
-            self._bus.emit(signal)
+def _pass_on(bus: Bus, signal: Signal) -> None:
+    """Pass on the baseline's messages to the user."""
+    if isinstance(signal, Notice):
+        bus.emit(Notice(signal.level, f"baseline: {signal.text}"))
+    elif isinstance(signal, (DriverOutput, StepStarted)):
+        bus.emit(signal)

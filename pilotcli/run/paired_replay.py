@@ -1,8 +1,8 @@
 """The replay of a paired run: units in turns, answers compared, plans taken at the end.
 
-The arms take turns query by query. Where knobs or indexes of the driver's would be the baseline's
-too, since both work on one database, they take turns by rounds: what its handlers change is there
-in its own rounds only.
+The arms take turns query by query. If both work on one database, and the driver's handlers change
+knobs or indexes for a whole workload, the arms take turns by rounds: the changes are in effect in
+the driver's rounds only.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ __all__ = ["PairedReplay"]
 
 _TOLD_EVERY_S = 1.0
 _ROWS_KEPT = 1_000
-"""Rows of a result that wait for the other arm's, when the arms take turns by rounds."""
+"""The most rows that wait for the other arm's result, when the arms take turns by rounds."""
 
 
 @dataclass(slots=True, eq=False)
 class _Arm:
-    """One of the two: its run, its session, and what came of it so far."""
+    """One of the two arms: its run, its session, and its counts so far."""
 
     run: OpenRun
     worker: Worker
@@ -94,7 +94,7 @@ class PairedReplay:
         if watch and self._by_rounds:
             driver.scheduler.add_observer(watch)
         elif watch:
-            # Both halves of a pair run right after each other: updates are judged by pairs.
+            # Both halves of a pair run one right after the other: updates are judged by pairs.
             for run in (driver, baseline):
                 run.scheduler.add_observer(_Halves(watch, run is driver, lambda: self._in_pair))
 
@@ -136,7 +136,7 @@ class PairedReplay:
 
     def _arm(self, run: OpenRun) -> _Arm:
         scheduler, sessions = run.scheduler, list[Session]()
-        # Both are asked for the same about each query: what asking costs is in both.
+        # Both pull the same data about each query, so that both pay the same for it.
         keep_plans(scheduler, run.log)
         arm = _Arm(run, Worker(scheduler, self._options, self._stop, sessions, 0), sessions)
         scheduler.add_observer(arm.tally)
@@ -169,7 +169,7 @@ class PairedReplay:
         self._tell_at_end()
 
     def _turns(self, round: int, first_sql: str) -> Iterator[tuple[_Arm, Sequence[Query], bool]]:
-        """Who runs which unit next, and whether the driver runs it alone."""
+        """Yield the arm and the unit to run next, and whether only the driver runs the unit."""
         arms = (self.driver, self.baseline)
         if self._by_rounds:
             coin = random.Random(self._options.seed).random() < 0.5
@@ -188,7 +188,7 @@ class PairedReplay:
                 yield arm, unit, False
 
     def _units(self, round: int) -> Iterator[tuple[Sequence[Query], bool]]:
-        """The units of a round in their order, and whether each writes to what both see."""
+        """Yield the units of a round in order, and whether each writes to a shared database."""
         effects = Effects()
         for unit in ordered_units(self._workload, self._options, round):
             if self._stop.is_set() or self._stopped_early:
@@ -197,7 +197,7 @@ class PairedReplay:
 
     @contextlib.contextmanager
     def _changed(self, arm: _Arm, first_sql: str) -> Iterator[None]:
-        """What the arm's handlers change in the database for a whole workload holds meanwhile."""
+        """Put the changes of the arm's handlers for a whole workload in effect meanwhile."""
         target = arm.run.scheduler.target
         if not (self._by_rounds and arm is self.driver and isinstance(target, UndoesChanges)):
             yield
@@ -279,8 +279,7 @@ class PairedReplay:
             self._bus.emit(Notice("info", f"{text} them, and they are not compared"))
 
     def _take_plans(self, first_sql: str) -> None:
-        """Run each query once more in both arms, apart from all that is measured, for its plan with
-        actual rows."""
+        """Run each query once more in both arms, unmeasured, for its plan with actual rows."""
         self._bus.emit(StepStarted("taking the plans with actual rows"))
         sessions: dict[_Arm, Session] = {}
         try:
@@ -308,9 +307,9 @@ class PairedReplay:
 class _Answer:
     """Makes the digests of a query's rows in both arms, and says whether they are the same.
 
-    The rows of the first are kept until the second has run (`bounded`: unless they are many). Where
-    the digests differ and the rows are the same but for the last digits of floats, the second gets
-    the first one's digest.
+    The rows of the first arm are kept until the second has run; with `bounded` only up to 1,000
+    rows. If the digests differ, and the rows differ only in the last digits of floats, the second
+    arm gets the digest of the first.
     """
 
     def __init__(self, *, bounded: bool) -> None:
@@ -333,15 +332,15 @@ class _Answer:
 
 
 def _same_database(a: OpenRun, b: OpenRun) -> bool:
-    """Whether both arms work on one database, so that what one writes the other finds."""
+    """Whether both arms work on one database, so that each reads what the other writes."""
     sql = "SELECT current_database(), pg_postmaster_start_time(), inet_server_port()"
     one, other = (run.scheduler.db_controller.execute(sql, fetch=True) for run in (a, b))
     return bool(one == other)
 
 
 class _Halves(RunObserver):
-    """Hands the results of one arm to `watch`: as halves of pairs, or, where the driver's arm runs
-    a query alone, as they are."""
+    """Passes the results of one arm to `watch`: as halves of pairs, or, if only the driver's arm
+    runs a query, as whole results."""
 
     def __init__(self, watch: RegressionWatch, driver: bool, in_pair: Callable[[], bool]) -> None:
         self._watch = watch
