@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -122,23 +123,14 @@ def firing_plan(
         for registered in events:
             if fires_once_for(registered.event, reason):
                 yield reason, 0, registered.name
-    # The next firing of each event by interval, in a heap.
     due = [
-        (registered.event.interval_count, place)
+        zip(range(every, queries + 1, every), itertools.repeat(place))
         for place, registered in enumerate(events)
         if isinstance(registered.event, QueryFinishEvent)
-        and registered.event.interval_count <= queries
+        for every in [registered.event.interval_count]
     ]
-    intervals = {place: interval for interval, place in due}
-    heapq.heapify(due)
-    while due:
-        after_query, place = due[0]
+    for after_query, place in heapq.merge(*due):
         yield "interval", after_query, events[place].name
-        following = after_query + intervals[place]
-        if following <= queries:
-            heapq.heapreplace(due, (following, place))
-        else:
-            heapq.heappop(due)
 
 
 def firings_in(events: Sequence[Registered], queries: int) -> int:
