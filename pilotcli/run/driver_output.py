@@ -17,7 +17,7 @@ __all__ = ["driver_output", "own_stream", "process_output"]
 
 PATIENCE_S = 1.0
 MAX_LINE = 10_000
-"""Characters after which a line that does not end is passed on as it is."""
+"""The length in characters after which a line is passed on before its end."""
 
 
 class _Lines(io.TextIOBase):
@@ -66,14 +66,13 @@ def process_output(bus: Bus) -> Iterator[None]:
 
     Views must write to another descriptor (`own_stream`), and nothing else of pilot to these.
     """
-    with contextlib.ExitStack() as restore:
-        _redirect(1, _Lines(bus, "stdout", None), restore)
-        _redirect(2, _Lines(bus, "stderr", None), restore)
+    with _redirected(1, _Lines(bus, "stdout", None)), _redirected(2, _Lines(bus, "stderr", None)):
         yield
 
 
-def _redirect(number: int, lines: _Lines, restore: contextlib.ExitStack) -> None:
-    """Let the descriptor `number` lead to `lines`, until `restore` is closed."""
+@contextlib.contextmanager
+def _redirected(number: int, lines: _Lines) -> Iterator[None]:
+    """While this is open, output to the descriptor `number` goes to `lines`."""
     reading, writing = os.pipe()
     before = os.dup(number)
     os.dup2(writing, number)
@@ -87,14 +86,13 @@ def _redirect(number: int, lines: _Lines, restore: contextlib.ExitStack) -> None
 
     thread = threading.Thread(target=pass_on, name=f"pilot-output-{number}", daemon=True)
     thread.start()
-
-    def undo() -> None:
+    try:
+        yield
+    finally:
         os.dup2(before, number)
         os.close(before)
         # A program that a driver left running may hold the pipe open: do not wait for it.
         thread.join(PATIENCE_S)
-
-    restore.callback(undo)
 
 
 @contextlib.contextmanager
