@@ -1,10 +1,10 @@
-"""The tail of a run: what the journal's next transaction will hold, already safe from a kill.
+"""The tail of a run: the content of the journal's next transaction, safe from a kill before that.
 
 Each record is copied into the mapped file `<home>/run-<id>.tail` at once, which takes a
-microsecond. The journal gets them later, many in one transaction. Records are numbered, so that
-those which have reached the journal already are recognised.
+microsecond. The journal gets many records later in one transaction. Records are numbered, so that
+a recovery finds those that the journal has already.
 
-A record's content is packed numbers and text for a usual result and its query, else JSON.
+The content of a record is packed numbers and text for a usual result and its query, else JSON.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Record(NamedTuple):
 
 
 def tail_path(home: Path, run_id: int) -> Path:
-    """Where the tail of a run is."""
+    """The path of a run's tail."""
     return home / f"run-{run_id}.tail"
 
 
@@ -65,34 +65,27 @@ class Tail(MappedLog):
             ) from error
 
     def add_usual(self, values: tuple[Any, ...], query: tuple[Any, ...] | None) -> bool:
-        """Keep a usual result, by its `USUAL_COLUMNS`; and its `query` when its text is new.
+        """Keep a usual result, by its `USUAL_COLUMNS`, and its `query` when its text is new.
 
-        As all that writes, returns whether there was room for it.
+        This and `add` return whether there was room for the record.
         """
         try:
             content = _USUAL.pack(*values)
         except struct.error:
             content = _USUAL.pack(*(_NONE if value is None else value for value in values))
         data = _FORMAT.record(content, USUAL)
-        return self.append(data if query is None else _query(*query) + data)
+        return self.append(data if query is None else _query_record(query) + data)
 
     def add(
         self, kind: bytes, values: tuple[Any, ...], query: tuple[Any, ...] | None = None
     ) -> bool:
-        """Any other record."""
+        """Keep any other record, and its `query` when the query's text is new."""
         data = _FORMAT.record(json_content(values), kind)
-        return self.append(data if query is None else _query(*query) + data)
+        return self.append(data if query is None else _query_record(query) + data)
 
 
-def _query(
-    seq: int,
-    label: str,
-    file: str | None,
-    line: int | None,
-    command: str,
-    sql: str,
-    sql_chars: int,
-) -> bytes:
+def _query_record(query: tuple[Any, ...]) -> bytes:
+    seq, label, file, line, command, sql, sql_chars = query
     text = f"{label}\0{file or ''}\0{command}\0{sql}".encode("utf-8", "surrogateescape")
     content = _QUERY.pack(seq, _NONE if line is None else line, sql_chars) + text
     return _FORMAT.record(content, QUERY)

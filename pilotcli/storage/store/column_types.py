@@ -148,15 +148,12 @@ def _unstorable(value_type: type) -> Encoder:
     return refuse
 
 
-def _nulls(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.EMPTY, [NULL] * len(values)
-
-
 def _one_by_one(kind: Kind, text: Callable[[Any], str]) -> Encoder:
     """Returns the encoder that writes each value as `text` does."""
     return lambda values: (kind, list(map(text, values)))
 
 
+_nulls = _one_by_one(Kind.EMPTY, lambda value: NULL)
 _bools = _one_by_one(Kind.BOOL, lambda value: "t" if value else "f")
 
 
@@ -173,8 +170,8 @@ def _floats(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     return Kind.FLOAT, list(map(float.__repr__, map(float, values)))
 
 
-def _texts(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.TEXT, escaped([str.__str__(value) for value in values])
+def _texts(kind: Kind) -> Encoder:
+    return lambda values: (kind, escaped([str.__str__(value) for value in values]))
 
 
 def escaped(texts: Sequence[str]) -> Sequence[str]:
@@ -228,18 +225,14 @@ def _json(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     return Kind.JSON, escaped(texts)
 
 
-def _json_texts(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
-    return Kind.JSON, escaped([str.__str__(value) for value in values])
-
-
 # The first match counts: bool is an int, and a datetime a date.
 _ENCODERS: tuple[tuple[Any, Encoder], ...] = (
     (NoneType, _nulls),
     (bool, _bools),
     (int, _ints),
     (float, _floats),
-    (JsonText, _json_texts),
-    (str, _texts),
+    (JsonText, _texts(Kind.JSON)),
+    (str, _texts(Kind.TEXT)),
     (
         (bytes, bytearray, memoryview),
         _one_by_one(Kind.BYTES, lambda value: "\\\\x" + bytes(value).hex()),

@@ -172,7 +172,6 @@ def drop(cursor: Cursor, table: str) -> None:
     lock_for_writing(cursor, table)
     if columns_of(cursor, table) is not None:
         forget_visits(cursor, table)
-        _make_marks(cursor)
         cursor.execute(f"DELETE FROM {MARKS} WHERE table_name = %s", (table,))  # noqa: S608
         cursor.execute(f"DROP TABLE {quoted(table)}")
 
@@ -182,7 +181,7 @@ def visit(cursor: Cursor, table: str, reader: str) -> int | None:
 
     Other visits of the same reader wait until the end of the transaction.
     """
-    _make_visits(cursor)
+    _make_own(cursor)
     last_read_id: int | None = _value(
         cursor,
         f"INSERT INTO {VISITS} (table_name, reader) VALUES (%s, %s) "  # noqa: S608
@@ -195,7 +194,7 @@ def visit(cursor: Cursor, table: str, reader: str) -> int | None:
 
 def forget_visits(cursor: Cursor, table: str) -> None:
     """Forget every reader's place in `table`."""
-    _make_visits(cursor)
+    _make_own(cursor)
     cursor.execute(f"DELETE FROM {VISITS} WHERE table_name = %s", (table,))  # noqa: S608
 
 
@@ -213,7 +212,7 @@ def set_visit(
 
 def take_back_visits(cursor: Cursor, firing: str) -> None:
     """Set all places that `firing` has moved to where they were before it."""
-    _make_visits(cursor)
+    _make_own(cursor)
     cursor.execute(
         f"UPDATE {VISITS} SET last_read_id = before_id WHERE firing = %s",  # noqa: S608
         (firing,),
@@ -222,7 +221,7 @@ def take_back_visits(cursor: Cursor, firing: str) -> None:
 
 def set_mark(cursor: Cursor, table: str, name: str, text: str) -> None:
     """Set the mark `name` of `table`."""
-    _make_marks(cursor)
+    _make_own(cursor)
     cursor.execute(
         f"INSERT INTO {MARKS} (table_name, name, text) VALUES (%s, %s, %s) "  # noqa: S608
         "ON CONFLICT (table_name, name) DO UPDATE SET text = excluded.text",
@@ -232,7 +231,7 @@ def set_mark(cursor: Cursor, table: str, name: str, text: str) -> None:
 
 def mark(cursor: Cursor, table: str, name: str) -> str | None:
     """The text of the mark `name` of `table`; None without one."""
-    _make_marks(cursor)
+    _make_own(cursor)
     cursor.execute(
         f"SELECT text FROM {MARKS} WHERE table_name = %s AND name = %s",  # noqa: S608
         (table, name),
@@ -243,26 +242,23 @@ def mark(cursor: Cursor, table: str, name: str) -> str | None:
 
 def remove_mark(cursor: Cursor, name: str) -> None:
     """Remove the mark `name` of every table."""
-    _make_marks(cursor)
+    _make_own(cursor)
     cursor.execute(f"DELETE FROM {MARKS} WHERE name = %s", (name,))  # noqa: S608
 
 
-def _make_visits(cursor: Cursor) -> None:
-    sql = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s"
-    if not _value(cursor, sql, VISITS, "firing"):
+def _make_own(cursor: Cursor) -> None:
+    """Make the tables of visits and of marks; an older pilot's visits get the newer columns."""
+    sql = (
+        "SELECT count(*) FROM pg_attribute WHERE attname IN ('firing', 'text') "
+        "AND attrelid IN (to_regclass(%s), to_regclass(%s))"
+    )
+    if _value(cursor, sql, *OWN) < len(OWN):
         lock_for_writing(cursor, VISITS)
         cursor.execute(
             f"CREATE TABLE IF NOT EXISTS {VISITS} (table_name text, reader text, "
             "last_read_id bigint, PRIMARY KEY (table_name, reader)); "
             f"ALTER TABLE {VISITS} ADD COLUMN IF NOT EXISTS before_id bigint, "
-            "ADD COLUMN IF NOT EXISTS firing text"
-        )
-
-
-def _make_marks(cursor: Cursor) -> None:
-    if _value(cursor, "SELECT to_regclass(%s) IS NULL", MARKS):
-        lock_for_writing(cursor, MARKS)
-        cursor.execute(
+            "ADD COLUMN IF NOT EXISTS firing text; "
             f"CREATE TABLE IF NOT EXISTS {MARKS} (table_name text, name text, text text, "
             "PRIMARY KEY (table_name, name))"
         )
