@@ -85,12 +85,12 @@ class Tally(RunObserver):
 
     @property
     def queries(self) -> int:
-        """Queries that have ended, however they did."""
+        """The number of queries that have ended."""
         return sum(self.statuses.values())
 
     @property
     def failures(self) -> int:
-        """Queries that did not end `ok`, without those that the user's stop has cancelled."""
+        """The number of queries that did not end `ok`, without those cancelled by the user's stop."""
         return self.queries - self.statuses["ok"] - self.stopped
 
     @property

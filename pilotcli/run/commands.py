@@ -22,8 +22,8 @@ __all__ = ["RunRequest", "pretrain", "run", "select_events"]
 
 
 def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None) -> RunFinished:
-    """Replay a workload. Every problem found before the first query raises a `PilotError`; what
-    happens afterwards is in the result, which has the exit code.
+    """Replay a workload. A problem before the first query raises a `PilotError`; later problems are
+    in the result, with the exit code.
 
     `abort` is called when the user ends the process at once (the second Ctrl-C).
     """
@@ -63,7 +63,7 @@ def pretrain(
     fresh: bool = False,
     abort: Callable[[], None] = lambda: None,
 ) -> RunFinished:
-    """Run the pretraining events alone, or some of their steps, each from where it was left.
+    """Run only the pretraining events, or some of their steps, each from its saved progress.
 
     `fresh` removes the rows that earlier pretrainings collected. Raises as `run` does.
     """

@@ -1,4 +1,4 @@
-"""Keeps a run in its journal, with the progress of its pretrainings and its checkpoints."""
+"""Records a run in the journal, with the progress of its pretrainings and its checkpoints."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RunLogger:
         self.close = run.close
 
     def is_own(self, token: str) -> bool:
-        """Whether the token is that of a run in this journal."""
+        """Whether the token belongs to a run in this journal."""
         run_id = token.partition("@")[0]
         try:
             return run_id.isdecimal() and token == self._token(int(run_id))
@@ -63,31 +63,31 @@ class RunLogger:
             return False
 
     def mark_of(self, event: str) -> str:
-        """The name under which a pretraining event marks how far its collection is: another one
-        when its class or arguments are others."""
+        """The name of the mark that keeps a pretraining event's collection progress; it depends on
+        the event's class and arguments."""
         return f"pretraining {event} {self._fingerprints.get(event, '')[:16]}"
 
     def _token(self, run_id: int) -> str:
         return f"{run_id}@{self._journal.run(run_id).started_at!r}"
 
     def add_model(self, version: ModelVersion) -> None:
-        """Keep a checkpoint, and remove the oldest beyond the model's `keep`."""
+        """Record a checkpoint, and remove the oldest beyond the model's `keep`."""
         self._run.add_model(version)
         keep = self._keep.get(version.model)
         if keep is not None:
             self._store.prune(version.model, keep)
 
     def add_progress(self, event: str, table: str, progress: PretrainingProgress) -> None:
-        """Keep how far a pretraining has come."""
+        """Record the progress of a pretraining."""
         self._run.set_pretraining(event, self._fingerprints.get(event, ""), table, progress)
 
     def progress_of(self, event: str) -> PretrainingProgress | None:
-        """How far this event's pretraining came in any earlier run with the same class and
+        """The progress of this event's pretraining in earlier runs with the same class and
         arguments; None when it never began."""
         return self._journal.pretraining(event, self._fingerprints[event])
 
     def finish(self, finished: RunFinished) -> None:
-        """Keep how the run ended, and whether anything is left to do."""
+        """Record how the run ended, and whether anything is left to do."""
         summary: dict[str, Any] = {**asdict(finished), "complete": finished.resume is None}
         summary.pop("slowest")
         self._run.finish(finished.status, finished.exit_code, summary)
@@ -103,7 +103,7 @@ def begin_run(
     digest: str | None,
     database: str,
 ) -> RunJournal:
-    """Begin a run in the journal, with all that continuing it needs."""
+    """Begin a run in the journal, with everything that is needed to continue it."""
     return journal.start_run(
         kind=kind,
         workload=workload,
@@ -117,6 +117,6 @@ def begin_run(
 
 
 def fingerprint(spec: EventSpec) -> str:
-    """Changes when an event's class, arguments or model do."""
+    """A digest of an event's class, arguments and model."""
     text = json.dumps([spec.class_path, dict(spec.args), spec.model], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

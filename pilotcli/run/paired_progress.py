@@ -1,4 +1,4 @@
-"""The comparison of a paired run while it goes on."""
+"""The comparison of a paired run while it runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["SoFar"]
 class SoFar:
     """Counts pairs as they end, and compares them at any moment.
 
-    The interval is Student's over the queries' logarithms: quick, and close to the one that the
-    comparison at the end finds by bootstrap.
+    The interval is Student's over the queries' logarithms: quick, and close to the bootstrap
+    interval of the comparison at the end.
     """
 
     def __init__(self) -> None:

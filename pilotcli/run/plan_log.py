@@ -1,4 +1,4 @@
-"""Keeping queries' plans in the journal of a run."""
+"""Records queries' plans in the journal of a run."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ __all__ = ["PlanLog", "keep_plans"]
 
 
 def keep_plans(scheduler: PilotScheduler, log: RunLogger) -> None:
-    """Ask for the plan and the server's times of each query from here on, and keep them."""
+    """Pull the plan and the server's times of each query from now on, and record them."""
     pulls = scheduler.steering.pulls
     scheduler.steering.pulls = replace(pulls, execution_time=True, physical_plan=True)
     scheduler.add_observer(PlanLog(log))
 
 
 class PlanLog(RunObserver):
-    """Keeps a query's first plan, and each that is another one than before."""
+    """Records a query's first plan, and each one that differs from the plan before."""
 
     def __init__(self, log: RunLogger) -> None:
         self._log = log
         self._shapes: dict[int, str] = {}
 
     def plan_pulled(self, query: Query, round: int, plan: str) -> None:
-        """Keep the plan (JSON) that `query` had in that round if it is another one than before."""
         shape = plan_shape(json.loads(plan))
         if self._shapes.get(query.seq) != shape:
             self._shapes[query.seq] = shape

@@ -1,4 +1,4 @@
-"""What a run is to do, and what its journal keeps of that."""
+"""The request for a run, and the part of it that the journal keeps."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["RunRequest", "StoredRequest", "select_events"]
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to replay or to pretrain, and with which events.
+    """The workload to replay, or the pretraining to run, and the events to use.
 
     `workload` names files, globs and folders; empty means the config's. `events` names the events
     to use; None means those that the config enables, an empty tuple none. `overrides` are those
-    that `config` was loaded with, for whoever continues the run. `resume` is the run to continue;
-    with `force` also when its workload or config has changed.
+    that `config` was loaded with, to continue the run later. `resume` is the run to continue; with
+    `force` also if its workload or config has changed.
     """
 
     config: RunConfig
@@ -48,10 +48,10 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """What the journal keeps of a `RunRequest`, to continue the run from.
+    """The part of a `RunRequest` that the journal keeps, so that the run can be continued.
 
-    `withheld` names the keys of those overrides that may hold a secret, which are not kept.
-    `folder` is where the command was given, `total` the queries that there are to run.
+    `withheld` has the keys of overrides that are not kept, since they may contain a secret.
+    `folder` is the current folder of the command, `total` the number of queries to run.
     """
 
     workload: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class StoredRequest:
 
     @classmethod
     def of(cls, request: RunRequest, total: int | None) -> StoredRequest:
-        """What to keep of `request`, which the command that runs now has made."""
+        """The part to keep of `request`, which the running command has made."""
         path = request.config.path
         kept = tuple(text for text in request.overrides if not _may_be_secret(text))
         return cls(

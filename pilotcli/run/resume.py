@@ -40,13 +40,13 @@ def resume_request(
     workload: tuple[str, ...] = (),
     events: tuple[str, ...] | None = None,
 ) -> RunRequest:
-    """The request of the run that `--resume` names, with what is given on top of what it had.
+    """The request of the run that `--resume` names, with the arguments of this command added.
 
     Raises `UsageError`, `ConfigError` and `StorageError`.
     """
     with _journal(load_config(config, overrides)) as journal:
         record = find_run(journal, resume, kind)
-        stored = _stored(journal.asked(record.run_id)[0], record)
+        stored = _stored(journal.request(record.run_id)[0], record)
     given = {text.partition("=")[0].strip() for text in overrides}
     missing = [key for key in stored.withheld if key not in given]
     if missing:
@@ -95,9 +95,9 @@ def _stored(request: Mapping[str, Any], record: RunRecord) -> StoredRequest:
 
 
 def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
-    """The run numbered `resume`, or the newest that can be continued for `last`.
+    """The run numbered `resume`, or, for `last`, the newest run that can be continued.
 
-    Raises `UsageError` where there is none, or it has nothing left to do.
+    Raises `UsageError` if there is none, or the run has nothing left to do.
     """
     if resume != _NEWEST:
         if not resume.isdecimal():
@@ -180,7 +180,7 @@ def refuse_changed_workload(
     total: int | None,
 ) -> None:
     """Raise `UsageError`, with the first difference, when the run had another workload."""
-    request, digest_before = journal.asked(run_id)
+    request, digest_before = journal.request(run_id)
     if digest is not None and digest == digest_before:
         return
     change = _first_difference(journal, run_id, workload)
@@ -212,7 +212,7 @@ def _first_difference(journal: Journal, run_id: int, workload: Iterable[Query]) 
 
 
 def past_firings(journal: Journal, past: PastRun, *, only_ok: bool) -> PastFirings:
-    """How the events of a run fired so far. With `only_ok` events count successful queries."""
+    """The firings of a run so far. With `only_ok` events count only successful queries."""
     fired: Counter[str] = Counter()
     last: dict[str, int] = {}
     once: set[tuple[str, str]] = set()

@@ -22,14 +22,14 @@ Reason = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """What a run's verdict rests on, besides its events."""
+    """The facts that decide how a run ended, besides its events."""
 
     tally: Tally
     elapsed_s: float
     failures: Sequence[BaseException] = ()
-    """What broke the run off, or was lost at its end."""
+    """The errors that ended the run, or lost data at its end."""
     reasons: Sequence[Reason] = ()
-    """What else the run fails for: roll-backs that failed, and its comparison with a baseline."""
+    """Further reasons for failure: failed roll-backs, and the comparison with a baseline."""
     interrupted: bool = False
     max_failures: int = 0
 
@@ -37,7 +37,7 @@ class RunEnd:
 def summarise(
     run_id: int, end: RunEnd, events: EventRunner, rollbacks: Sequence[str]
 ) -> RunFinished:
-    """The counts of a run that has ended, and the exit code that its failures make."""
+    """Returns the counts of an ended run, and the exit code that follows from its failures."""
     tally, statuses = end.tally, end.tally.statuses
     reasons = _reasons(end, events.failures)
     exit_code = reasons[0][0] if reasons else 0

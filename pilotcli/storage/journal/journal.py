@@ -34,8 +34,8 @@ class Journal(JournalReader):
     def open(cls, home: Path) -> Self:
         """Open the journal, creating folder and file where missing.
 
-        What killed runs have left in their tails is taken over. Raises `StorageError` when it
-        cannot be written, is damaged, or is of a newer pilot.
+        Entries that killed runs left in their tails are recovered. Raises `StorageError` when the
+        journal cannot be written, is damaged, or was written by a newer pilot.
         """
         connection = connect(home)
         recover(home)
@@ -45,8 +45,8 @@ class Journal(JournalReader):
     def open_existing(cls, home: Path) -> Self | None:
         """Open the journal only to read it; None when there is none. Nothing is created.
 
-        What killed runs have left in their tails is taken over where the journal can be written.
-        Raises `StorageError` when it is damaged or of a newer pilot.
+        Entries that killed runs left in their tails are recovered if the journal can be written.
+        Raises `StorageError` when the journal is damaged or was written by a newer pilot.
         """
         recover(home)
         connection = connect_readonly(home)
@@ -66,8 +66,8 @@ class Journal(JournalReader):
     ) -> RunJournal:
         """Begin a run and return its writer, which has a connection of its own.
 
-        `config_text`, `database` and `request` must not hold secrets; they are stored as they
-        are. `request` and `workload_digest` are for whoever continues the run.
+        `config_text`, `database` and `request` must not contain secrets, since they are stored
+        unchanged. `request` and `workload_digest` are needed to continue the run.
         """
         connection = connect(self.path.parent)
         with ExitStack() as undo:
@@ -95,14 +95,13 @@ class Journal(JournalReader):
             undo.pop_all()
         return run
 
-    def asked(self, run_id: int) -> tuple[dict[str, Any], str | None]:
-        """What the run `run_id` was asked to do, and its workload's digest, as `start_run` had
-        them."""
+    def request(self, run_id: int) -> tuple[dict[str, Any], str | None]:
+        """The request and the workload's digest that `start_run` stored for a run."""
         ((request, digest),) = self._all(
             "SELECT request, workload_digest FROM runs WHERE run_id = ?", run_id
         )
         return json.loads(request), digest
 
     def resume_run(self, run_id: int, *, forced: bool = False) -> tuple[RunJournal, PastRun]:
-        """Continue the run `run_id`: its writer, and its state. See `takeover.take_over`."""
+        """Continue a run; returns its writer and its state. See `takeover.take_over`."""
         return take_over(self.path, run_id, forced=forced)

@@ -1,4 +1,4 @@
-"""Takes what killed runs have left in their tails into the journal."""
+"""Recovers the entries that killed runs left in their tails."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def recover(home: Path) -> None:
-    """Take over the tails of runs whose process is gone. A tail that cannot be read stays, and is
-    logged.
+    """Write the tails of runs without a process into the journal. A tail that cannot be read stays,
+    and is logged.
 
-    Several pilots may do this at once: a record that is there is not taken twice.
+    Several pilots may do this at once: no record is written twice.
     """
     for path in sorted(home.glob("run-*.tail")):
         number = path.stem.removeprefix("run-")

@@ -1,7 +1,7 @@
 """The rows of the journal's tables: their columns, and how records become rows.
 
-All about results follows from the declaration of `QueryResult`. Most results are usual: they ended
-well and have nothing special. Their rows have few columns, the others keep their defaults.
+The columns of results follow from the declaration of `QueryResult`. Most results are usual: they
+ended `ok` and have no special values. Their rows have few columns; the others keep their defaults.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RESULT_FIELDS: dict[str, Stored] = {
     name: hint.__metadata__[0]
     for name, hint in get_type_hints(QueryResult, include_extras=True).items()
 }
-"""How each field of a result is stored, in their order."""
+"""By field of a result, in order: how it is stored."""
 
 _PACKED = sorted((field.packed[0], name) for name, field in RESULT_FIELDS.items() if field.packed)
 _USUAL = [name for _, name in _PACKED]
@@ -58,7 +58,7 @@ def _usually(name: str) -> object:
 
 
 def default_sql(name: str) -> str:
-    """The value in SQL that a result's column has where none is given."""
+    """The default value of a result's column in SQL."""
     usually = None if name in _USUAL else _usually(name)
     return "NULL" if usually is None else repr(usually)
 
@@ -83,7 +83,7 @@ _USUALLY = tuple(map(_usually, OTHER_COLUMNS))
 
 
 def other_values(result: QueryResult) -> tuple[Any, ...] | None:
-    """The values of a result in `OTHER_COLUMNS`; None for a usual one, where all are defaults."""
+    """The values of a result in `OTHER_COLUMNS`; None for a usual one, which has the defaults."""
     values = _others(result)
     if values == _USUALLY:
         return None
@@ -114,12 +114,12 @@ def model_row(version: ModelVersion) -> tuple[Any, ...]:
 
 
 def text_in_journal(sql: str) -> str:
-    """A statement's text as the journal keeps it: cut, and storable."""
+    """A statement's text as the journal has it: cut, and storable."""
     return storable(sql if len(sql) <= MAX_SQL_CHARS else sql[:MAX_SQL_CHARS])
 
 
 def storable(text: str) -> str:
-    """`text` with bytes that are no valid UTF-8 written out, since SQLite takes only that."""
+    """`text` with invalid UTF-8 bytes escaped, since SQLite takes only UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -128,7 +128,7 @@ def _steering_text(report: SteeringReport) -> str:
 
 
 def steering_report(text: str | None) -> SteeringReport | None:
-    """The report whose text the journal has."""
+    """The report that the journal has as `text`."""
     if text is None:
         return None
     report = json.loads(text)

@@ -1,4 +1,4 @@
-"""The lock that whoever runs a run holds: `<home>/run-<id>.lock`, beside the run's tail."""
+"""The lock that the process of a run holds: `<home>/run-<id>.lock`, beside the run's tail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lock_run(home: Path, run_id: int, owner: str = "another process") -> Hold:
 
 
 def is_alive(home: Path, run_id: int) -> bool:
-    """Whether somebody runs the run now. An older pilot held no lock: its runs count as ended."""
+    """Whether a process runs the run now. Older pilots held no lock: their runs count as ended."""
     return is_held(_path(home, run_id))
 
 

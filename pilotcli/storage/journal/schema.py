@@ -1,4 +1,4 @@
-"""The journal's file: how it is opened, its tables, and its errors in words."""
+"""Opens the journal's file, defines its tables, and turns its errors into messages."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = [
 FILE_NAME = "journal.db"
 BUSY_TIMEOUT_S = 10.0
 
-# The two tables that grow with a run declare no reference to it: the check would be made for
-# every row, of a run whose writer has just made it.
+# The two tables that grow with a run declare no reference to it, which SQLite would check for every
+# row, although the run's writer has just made the run.
 TABLES = """
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY,
@@ -169,7 +169,8 @@ UPGRADES = {
     4: "ALTER TABLE runs ADD COLUMN paired_with INTEGER;ALTER TABLE runs ADD COLUMN arm TEXT;"
     + PLANS,
 }
-"""By format: what makes a file of that format one of the next, besides new columns of results."""
+"""By format: the statements that upgrade a file of that format to the next one, besides new columns
+of results."""
 SCHEMA_VERSION = max(
     *(field.since for field in RESULT_FIELDS.values()), *(before + 1 for before in UPGRADES)
 )
@@ -177,7 +178,7 @@ SCHEMA_VERSION = max(
 # SQLite result codes (https://www.sqlite.org/rescode.html).
 _PERM, _BUSY, _LOCKED, _READONLY, _CORRUPT = 3, 5, 6, 8, 11
 _FULL, _CANTOPEN, _NOTADB = 13, 14, 26
-# The sqlite3 module tells the code from Python 3.11 on only; before, SQLite's fixed text for it.
+# The sqlite3 module has the code from Python 3.11 on; before, only SQLite's fixed text for it.
 _CODES = {
     "database is locked": _BUSY,
     "attempt to write a readonly database": _READONLY,
@@ -215,7 +216,7 @@ def connect_readonly(home: Path) -> sqlite3.Connection | None:
             return _open(path, f"{uri}?mode=ro", _checked_version)
         except sqlite3.OperationalError:
             # In WAL mode a reader needs a shared-memory file beside the journal. Where it cannot
-            # be made and no writer left a log behind, the file alone is the whole truth.
+            # be made and no writer left a log behind, the file alone has everything.
             log = path.with_name(FILE_NAME + "-wal")
             if log.exists() and log.stat().st_size:
                 raise
@@ -292,7 +293,7 @@ def _code(error: sqlite3.Error) -> int | None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """Commit what is written meanwhile, or nothing of it. Raises `StorageError`."""
+    """Commit all writes of a `with` block, or none of them. Raises `StorageError`."""
     with journal_errors(path):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -307,7 +308,7 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
 
 @contextmanager
 def journal_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system raise about the journal into `StorageError`."""
+    """Turn errors of SQLite and of the file system into `StorageError`."""
     try:
         yield
     except sqlite3.Error as error:

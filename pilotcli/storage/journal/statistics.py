@@ -26,7 +26,7 @@ from pilotcli.storage.journal.summary import (
 __all__ = ["EXACT_RESULTS", "StatisticsReader"]
 
 EXACT_RESULTS = 50_000
-"""Up to so many results of a run, its percentiles are those of the results themselves."""
+"""The most results of a run whose percentiles are computed from the results themselves."""
 
 log = logging.getLogger(__name__)
 

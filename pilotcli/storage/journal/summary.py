@@ -1,4 +1,4 @@
-"""A run's counts and latencies, collected while it runs: nobody has to read millions of results."""
+"""A run's counts and latencies, collected while it runs, to avoid reading millions of results."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["SAVE_AFTER", "SLOWEST_KEPT", "TIMED", "RunSummary", "read_summary", 
 SLOWEST_KEPT = 100
 """The slowest queries that a summary knows."""
 SAVE_AFTER = 20_000
-"""Results after which a summary is saved again: at most about so many are read to complete it."""
+"""Results after which a summary is saved again; about so many at most are read to complete it."""
 
 TIMED: tuple[QueryStatus, QueryStatus] = ("ok", "timeout")
-"""Those that ended by themselves or at a limit, so that their time says something."""
+"""The statuses whose latency counts: the query ended by itself or at its time-out."""
 _READ = ("result", "seq", "elapsed_s")
 _RESULT, _SEQ, _ELAPSED_S = map(USUAL_COLUMNS.index, _READ)
 _UPPER_HALVES = slice(1 if sys.byteorder == "little" else 0, None, 2)
@@ -51,10 +51,10 @@ class RunSummary:
         self._slowest: dict[int, tuple[float, int]] = {}
         """By a query's number: its worst latency, and the number of that result."""
         self._least_s = -1.0
-        """Up to here a latency is none of the slowest."""
+        """Latencies up to this one are none of the slowest."""
 
     def add(self, status: QueryStatus, rows: Sequence[Sequence[Any]]) -> None:
-        """Count results in their order, which all ended as `status`: rows of `USUAL_COLUMNS`."""
+        """Count results in their order, rows of `USUAL_COLUMNS` that all ended as `status`."""
         if not rows:
             return
         latencies = [row[_ELAPSED_S] for row in rows]
@@ -78,8 +78,9 @@ class RunSummary:
             self.add(status, own)
 
     def percentiles(self, *shares: float) -> list[float | None]:
-        """The latencies in seconds at or below which each of `shares` (rising, 0 to 1) of those lie
-        that ended `ok` or at their time-out, by nearest rank, within 0.4 %; None without any."""
+        """The percentiles, in seconds, for each of `shares` (rising, 0 to 1), over the latencies of
+        results that ended `ok` or at their time-out: by nearest rank, within 0.4 %; None without
+        any."""
         total = self._buckets.total()
         found: list[float | None] = []
         ranks = [max(1, math.ceil(share * total)) for share in shares]
@@ -91,8 +92,8 @@ class RunSummary:
         return found or [None] * len(shares)
 
     def slowest(self, limit: int) -> list[int]:
-        """The numbers of the results that are the worst of the slowest queries, slowest first: one
-        for each query, `SLOWEST_KEPT` at most."""
+        """The numbers of the slowest queries' worst results, slowest first: one for each query,
+        `SLOWEST_KEPT` at most."""
         kept = sorted(self._slowest.values(), key=lambda worst: (-worst[0], worst[1]))
         return [result for _, result in kept[:limit]]
 
@@ -110,8 +111,8 @@ class RunSummary:
 
     @classmethod
     def of_json(cls, upto: int, text: str) -> RunSummary:
-        """The summary that `as_json` wrote. Raises `ValueError`, `KeyError` or `TypeError` for what
-        it did not write."""
+        """The summary that `as_json` wrote. Raises `ValueError`, `KeyError` or `TypeError` for
+        other text."""
         summary, content = cls(), json.loads(text)
         summary.upto = summary.saved = upto
         summary.counts.update(content["counts"])
@@ -146,7 +147,7 @@ class RunSummary:
 
 def read_summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
     """Returns the summary of the run `run_id`: the saved one, completed from the results after it.
-    Raises what SQLite does."""
+    Raises `sqlite3.Error`."""
     summary = _saved_summary(connection, run_id)
     columns = ", ".join(name if name in _READ else "NULL" for name in USUAL_COLUMNS)
     rest = connection.execute(
@@ -160,7 +161,7 @@ def read_summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
 
 
 def save_summary(connection: sqlite3.Connection, run_id: int, summary: RunSummary) -> None:
-    """Write `summary`, unless a later one is there. Raises what SQLite does."""
+    """Save `summary`, unless a later one is saved. Raises `sqlite3.Error`."""
     connection.execute(
         "INSERT INTO summaries VALUES (?, ?, ?) ON CONFLICT (run_id) DO UPDATE "
         "SET upto = excluded.upto, summary = excluded.summary WHERE excluded.upto >= upto",
