@@ -215,7 +215,6 @@ class EventRunner:
                 yield registered
 
     def _process(self, registered: Registered, reason: FiringReason, after_query: int) -> None:
-        """Fire an event that has a method `process`."""
         event = registered.event
         assert isinstance(event, (QueryFinishEvent, WorkloadBeforeEvent))
         process = partial(event.process, self._db_controller, self._data_manager)

@@ -111,7 +111,6 @@ def _arguments(
     config: PilotConfig,
     models: Mapping[str, PilotModel],
 ) -> dict[str, Any]:
-    """Returns the arguments for the constructor of an event or a handler."""
     signature = Signature(cls)
     arguments = dict(spec.args)
     parameter = signature.first("config", arguments)

@@ -438,7 +438,6 @@ class PilotScheduler(Closing):
 
 
 def _status_of(error: PilotError) -> QueryStatus:
-    """Returns the status of a query that raised `error`."""
     if isinstance(error, QueryTimeout):
         return "timeout"
     if isinstance(error, QueryCancelled):

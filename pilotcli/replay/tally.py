@@ -90,7 +90,7 @@ class Tally(RunObserver):
 
     @property
     def failures(self) -> int:
-        """The number of queries that did not end `ok`, without those cancelled by the user's stop."""
+        """The number of queries that did not end `ok`, without those that the user cancelled."""
         return self.queries - self.statuses["ok"] - self.stopped
 
     @property

@@ -229,7 +229,6 @@ class CheckpointStore:
         return found
 
     def _compare(self, version: ModelVersion) -> None:
-        """Compare every file of `version` with its manifest."""
         found, files, _ = read_manifest(version.path)
         damage = damage_of(found, files)
         if damage is None and found.sha256 != version.sha256:

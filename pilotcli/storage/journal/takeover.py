@@ -21,8 +21,6 @@ __all__ = ["take_over"]
 
 
 def _read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
-    """The state of the run `run_id`, which must be there."""
-
     def rows(sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql, (run_id,)).fetchall()
 
@@ -85,7 +83,6 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
 
 
 def _delete_stopped(connection: sqlite3.Connection, run_id: int) -> None:
-    """Delete the results of queries that the stop of the run has cancelled."""
     stopped = (
         "FROM results WHERE run_id = ?1 AND status <> 'ok' AND status = 'cancelled' AND error = ?2"
     )

@@ -112,7 +112,6 @@ def encoded(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
 
 @functools.lru_cache(maxsize=256)
 def _encoder(value_type: type) -> Encoder:
-    """The encoder for values of exactly this type."""
     if value_type.__name__ in ("NAType", "NaTType") and value_type.__module__.startswith("pandas"):
         return _nulls
     for base, encoder in _ENCODERS:
