@@ -36,7 +36,7 @@ from pilotcli.workload import Workload
 
 __all__ = ["PairedReplay"]
 
-_TOLD_EVERY_S = 1.0
+_REPORT_EVERY_S = 1.0
 _ROWS_KEPT = 1_000
 """The most rows that wait for the other arm's result, when the arms take turns by rounds."""
 
@@ -81,11 +81,9 @@ class PairedReplay:
         self._stop = stop
         self._bus = driver.scheduler.bus
         self._so_far = SoFar()
-        self._told_at = 0.0
+        self._reported_at = 0.0
         self._shared = _same_database(driver, baseline)
         self._by_rounds = self._shared and driver.scheduler.steering.for_workload
-        self._alone = 0
-        """Units that only the driver's arm ran, since they write."""
         self._warned = False
         self._in_pair = False
         """Whether what the driver's arm runs is one half of a pair."""
@@ -155,18 +153,22 @@ class PairedReplay:
                     for query in unit:
                         self.driver.worker.run(query, round)
         last = options.learn + options.repeat
+        alone_last = 0  # units of the last round that only the driver's arm ran, since they write
         for round in range(options.learn + 1, last + 1):
             halves: dict[int, _Half] = {}
             for arm, unit, alone in self._turns(round, first_sql):
-                self._alone += alone and round == last
+                alone_last += alone and round == last
                 for query in unit:
                     if self._stop.is_set():
                         return
                     self._run(arm, query, round, halves, alone=alone)
-                if time.monotonic() - self._told_at > _TOLD_EVERY_S:
-                    self._tell()
-            self._tell()
-        self._tell_at_end()
+                if time.monotonic() - self._reported_at > _REPORT_EVERY_S:
+                    self._report()
+            self._report()
+        if alone_last:
+            noun = "statement writes" if alone_last == 1 else "statements write"
+            text = f"{alone_last} {noun}, and the arms share one database: only the driver's ran"
+            self._bus.emit(Notice("info", f"{text} them, and they are not compared"))
 
     def _turns(self, round: int, first_sql: str) -> Iterator[tuple[_Arm, Sequence[Query], bool]]:
         """Yield the arm and the unit to run next, and whether only the driver runs the unit."""
@@ -258,9 +260,9 @@ class PairedReplay:
                 )
             )
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self._bus.emit(self._so_far.compared())
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         target = self.driver.run.scheduler.target
         if self._warned or not self._shared or not isinstance(target, UndoesChanges):
             return
@@ -271,12 +273,6 @@ class PairedReplay:
                 "baseline too: give it a database of its own (--against other.yaml)"
             )
             self._bus.emit(Notice("warning", text))
-
-    def _tell_at_end(self) -> None:
-        if self._alone:
-            noun = "statement writes" if self._alone == 1 else "statements write"
-            text = f"{self._alone} {noun}, and the arms share one database: only the driver's ran"
-            self._bus.emit(Notice("info", f"{text} them, and they are not compared"))
 
     def _take_plans(self, first_sql: str) -> None:
         """Run each query once more in both arms, unmeasured, for its plan with actual rows."""
@@ -338,21 +334,21 @@ def _same_database(a: OpenRun, b: OpenRun) -> bool:
     return bool(one == other)
 
 
+@dataclass(frozen=True, slots=True)
 class _Halves(RunObserver):
     """Passes the results of one arm to `watch`: as halves of pairs, or, if only the driver's arm
     runs a query, as whole results."""
 
-    def __init__(self, watch: RegressionWatch, driver: bool, in_pair: Callable[[], bool]) -> None:
-        self._watch = watch
-        self._driver = driver
-        self._in_pair = in_pair
+    watch: RegressionWatch
+    driver: bool
+    in_pair: Callable[[], bool]
 
     def query_finished(self, query: Query, result: QueryResult) -> None:
-        if self._in_pair():
-            self._watch.add_half(result, driver=self._driver)
+        if self.in_pair():
+            self.watch.add_half(result, driver=self.driver)
         else:
-            self._watch.query_finished(query, result)
+            self.watch.query_finished(query, result)
 
     def model_saved(self, version: ModelVersion) -> None:
-        if self._driver:
-            self._watch.model_saved(version)
+        if self.driver:
+            self.watch.model_saved(version)
