@@ -51,25 +51,16 @@ class ProgressLog(Protocol):
         """Record the progress of a pretraining."""
 
 
+@dataclass(frozen=True, slots=True)
 class Pretraining:
     """Runs the pretraining events of one scheduler. Used by one thread at a time."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        db_controller: BaseDBController,
-        data_manager: DataManager,
-        calls: EventCalls,
-        *,
-        log: ProgressLog | None,
-        stop_requested: Callable[[], bool],
-    ) -> None:
-        self._bus = bus
-        self._db_controller = db_controller
-        self._data_manager = data_manager
-        self._calls = calls
-        self._log = log
-        self._stop_requested = stop_requested
+    bus: Bus
+    db_controller: BaseDBController
+    data_manager: DataManager
+    calls: EventCalls
+    log: ProgressLog | None
+    stop_requested: Callable[[], bool]
 
     def run(
         self,
@@ -91,13 +82,11 @@ class Pretraining:
         if not (event.enable_training and steps.train) or progress.trained:
             return None
         model = event.bind_pilot_model
-        self._bus.emit(TrainingStarted(name, model.model_name))
+        self.bus.emit(TrainingStarted(name, model.model_name))
         started = time.perf_counter()
-        update = self._calls.call(
-            name, lambda: event.train(self._db_controller, self._data_manager)
-        )
+        update = self.calls.call(name, lambda: event.train(self.db_controller, self.data_manager))
         elapsed_s = time.perf_counter() - started
-        self._bus.emit(TrainingFinished(name, model.model_name, elapsed_s))
+        self.bus.emit(TrainingFinished(name, model.model_name, elapsed_s))
         self._keep_progress(name, event.data_saving_table, replace(progress, trained=True))
         return update
 
@@ -109,26 +98,26 @@ class Pretraining:
         progress = self._saved_progress(name, table, progress)
         started = time.perf_counter()
         while not progress.collected:
-            if self._stop_requested():
+            if self.stop_requested():
                 raise Interrupted(f"stopped while {name} was collecting")
             event.collected_rows = progress.rows
             event.collection_iteration = progress.iterations
-            collected = self._calls.call(
+            collected = self.calls.call(
                 name,
-                lambda: event.iterative_data_collection(self._db_controller, self._data_manager),
+                lambda: event.iterative_data_collection(self.db_controller, self.data_manager),
             )
             rows, terminate = _checked_batch(collected, name)
             progress = PretrainingProgress(
                 progress.rows + len(rows), progress.iterations + 1, collected=terminate
             )
-            self._data_manager.save_data_batch(table, rows, mark=self._mark_of(name, progress))
+            self.data_manager.save_data_batch(table, rows, mark=self._mark_of(name, progress))
             self._keep_progress(name, table, progress)
             elapsed_s = time.perf_counter() - started
-            self._bus.emit(
+            self.bus.emit(
                 RowsCollected(name, table, len(rows), progress.rows, progress.iterations, elapsed_s)
             )
         elapsed_s = time.perf_counter() - started
-        self._bus.emit(
+        self.bus.emit(
             CollectionFinished(name, table, progress.rows, progress.iterations, elapsed_s)
         )
         return progress
@@ -136,28 +125,28 @@ class Pretraining:
     def _mark_of(self, name: str, progress: PretrainingProgress) -> tuple[str, str] | None:
         """Returns the mark saved with a batch, so that the batch is not collected again if pilot
         is killed right after saving it."""
-        if self._log is None:
+        if self.log is None:
             return None
-        return self._log.mark_of(name), json.dumps([self._log.token, *astuple(progress)])
+        return self.log.mark_of(name), json.dumps([self.log.token, *astuple(progress)])
 
     def _saved_progress(
         self, name: str, table: str, progress: PretrainingProgress
     ) -> PretrainingProgress:
         """Returns `progress`, or that of the batch after it, if the run was killed after saving
         that batch."""
-        if self._log is None:
+        if self.log is None:
             return progress
-        text = self._data_manager.mark(table, self._log.mark_of(name))
+        text = self.data_manager.mark(table, self.log.mark_of(name))
         if text is None:
             return progress
         token, *saved = json.loads(text)
         later = PretrainingProgress(*saved)
-        is_next = later.iterations == progress.iterations + 1 and self._log.is_own(token)
+        is_next = later.iterations == progress.iterations + 1 and self.log.is_own(token)
         return later if is_next else progress
 
     def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
-        if self._log is not None:
-            self._log.add_progress(name, table, progress)
+        if self.log is not None:
+            self.log.add_progress(name, table, progress)
 
 
 def _checked_batch(returned: Any, name: str) -> tuple[Sequence[Mapping[str, Any]], bool]:

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from pilotcli.common.errors import DatabaseError, Interrupted, PilotError, QueryError
 from pilotcli.common.records import Query, QueryResult
@@ -25,6 +26,7 @@ _LEAVES_NO_STATE = words_where(lambda command: command.effect in ("nothing", "da
 """Commands after which a session, outside of a block, is as it was."""
 
 
+@dataclass(slots=True, eq=False)
 class Worker:
     """Replays units in a session of its own; used by one thread.
 
@@ -35,28 +37,20 @@ class Worker:
     whether another statement took effect, so its error is its result.
     """
 
-    def __init__(
-        self,
-        scheduler: PilotScheduler,
-        options: RunSection,
-        stop: threading.Event,
-        sessions: list[Session],
-        number: int,
-    ) -> None:
-        self._scheduler = scheduler
-        self._options = options
-        self._stop = stop
-        self._sessions = sessions
-        self._number = number
-        self._session: Session | None = None
-        self._settings: list[Query] = []
-        self._block: list[Query] = []
-        self._block_lost = False
+    scheduler: PilotScheduler
+    options: RunSection
+    stop: threading.Event
+    sessions: list[Session]
+    number: int
+    _session: Session | None = field(default=None, init=False)
+    _settings: list[Query] = field(default_factory=list, init=False)
+    _block: list[Query] = field(default_factory=list, init=False)
+    _block_lost: bool = field(default=False, init=False)
 
     def connect(self) -> None:
         """Open the session. Raises `DatabaseError`."""
-        self._session = self._scheduler.open_session(self._options.timeout)
-        self._sessions.append(self._session)
+        self._session = self.scheduler.open_session(self.options.timeout)
+        self.sessions.append(self._session)
 
     def repeat(self, queries: Sequence[Query]) -> None:
         """Run queries again, without a record, to bring a new session to the same state."""
@@ -68,15 +62,15 @@ class Worker:
 
     def warm(self, query: Query, round: int) -> None:
         """Run a query of the warm-up round `round`, from 0."""
-        self._scheduler.warm(self._ready(), query, round, self._number)
+        self.scheduler.warm(self._ready(), query, round, self.number)
         self._note(query)
 
     def run(self, query: Query, round: int, answer: Answer | None = None) -> QueryResult:
         """Run a query and record its result; `answer` as in `PilotScheduler.walk`."""
         session = self._ready()
         refused = _BLOCK_LOST if self._block_lost else None
-        result, _, _ = self._scheduler.walk(
-            session, query, round, self._number, refused=refused, lost=self._lost, answer=answer
+        result, _, _ = self.scheduler.walk(
+            session, query, round, self.number, refused=refused, lost=self._lost, answer=answer
         )
         if refused is not None:
             self._block_lost = not ends_block(query)
@@ -89,13 +83,13 @@ class Worker:
         session = self._session
         if session is None:
             return
-        if session in self._sessions:
-            self._sessions.remove(session)
+        if session in self.sessions:
+            self.sessions.remove(session)
         try:
             if not session.closed and session.in_transaction:
                 session.rollback()
         except PilotError as exc:
-            self._scheduler.bus.emit(Notice("warning", exc.message))
+            self.scheduler.bus.emit(Notice("warning", exc.message))
         session.close()
 
     def _open(self) -> Session:
@@ -129,7 +123,7 @@ class Worker:
     def _lost(self, query: Query) -> Session | None:
         """Returns a session in which to run `query` again after its connection was lost; None where
         it must not run again. Raises `DatabaseError` when the server stays away."""
-        if self._stop.is_set():
+        if self.stop.is_set():
             return None
         if self._block:
             ends = block_step(query.command, query.sql).ends
@@ -144,28 +138,28 @@ class Worker:
         Raises `DatabaseError` when that was too short, `Interrupted` when a stop is requested.
         """
         lost = self._open()
-        if lost in self._sessions:
-            self._sessions.remove(lost)
-        bus = self._scheduler.bus
+        if lost in self.sessions:
+            self.sessions.remove(lost)
+        bus = self.scheduler.bus
         began, pause_s, tries = time.monotonic(), FIRST_PAUSE_S, 0
         while True:
-            if self._stop.is_set():
+            if self.stop.is_set():
                 raise Interrupted("stopped while the server was away")
             tries += 1
             try:
                 self.connect()
                 break
             except DatabaseError as exc:
-                left_s = self._options.reconnect - (time.monotonic() - began)
+                left_s = self.options.reconnect - (time.monotonic() - began)
                 if left_s <= 0:
                     raise DatabaseError(
-                        f"the server did not come back within {self._options.reconnect:g} s: "
+                        f"the server did not come back within {self.options.reconnect:g} s: "
                         f"{exc.message}",
                         hint="Continue when it is there again: pilot run --resume",
                     ) from exc
                 if tries == 1:
                     bus.emit(Notice("warning", f"the connection was lost; waiting {left_s:.0f} s"))
-                self._stop.wait(min(pause_s, left_s))
+                self.stop.wait(min(pause_s, left_s))
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         bus.emit(Notice("warning", "the connection was lost; connected again"))
         for query in self._settings:
