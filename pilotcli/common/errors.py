@@ -5,11 +5,11 @@
     │   ├── ConfigError         2   the config; holds every problem found, not only the first
     │   ├── WorkloadError       2   a workload file, with file and line
     │   └── PluginError         2   a class that a config names cannot be loaded or built
-    ├── CapabilityError         2   the database at hand cannot do what was asked of it
+    ├── CapabilityError         2   the database cannot do what the config or a driver needs
     ├── StorageError            2   the journal, a checkpoint folder or `.pilot/` cannot be written
     │   └── CheckpointError     2   a checkpoint is missing, damaged or could not be saved
     ├── DriverError             3   an event, a handler or a training failed
-    │   └── SteeringError       3   what a handler asked for cannot be done to this query
+    │   └── SteeringError       3   a handler's request cannot be carried out for this query
     ├── DatabaseError           4   the database cannot be reached, or was lost for good
     │   └── StoreError          4   the same for the store
     ├── QueryError              1   a statement did not end `ok`
@@ -156,8 +156,7 @@ class DriverError(PilotError):
 
 
 class SteeringError(DriverError):
-    """What a handler asked for has the wrong form, or the server refuses it; the query did not
-    run."""
+    """A handler's request has the wrong form, or the server refuses it; the query did not run."""
 
 
 class DatabaseError(PilotError):

@@ -35,7 +35,7 @@ QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error"]
 - `timeout`: the server ended it after the time-out that pilot had set;
 - `cancelled`: Ctrl-C or another client cancelled it;
 - `error`: the server refused it or failed while it ran;
-- `steering_error`: it did not run, because what a driver asked for could not be done.
+- `steering_error`: it did not run, because a driver's request could not be carried out.
 """
 
 
@@ -160,7 +160,7 @@ class QueryResult(NamedTuple):
     - `steering`: which pushes were applied or ignored; None where nothing was pushed.
     - `attempts`: how often it was sent: again, when the connection was lost while it ran.
     - `planning_s`, `execution_s`: seconds as the server measured them, within `elapsed_s`; None
-      where the server was not asked or does not measure them.
+      if they were not pulled, or the server does not measure them.
     - `steering_s`: seconds that pilot needed to turn the handlers' answers into the message.
     - `answer`: a digest of the rows, in no order, where they are compared; else None.
     """
@@ -237,11 +237,11 @@ class PretrainingProgress:
 
 @dataclass(slots=True)
 class PilotTransData:
-    """What was pulled about one query; a field that was not asked for is None.
+    """The data pulled about one query; a field that was not pulled is None.
 
     - `records`: the rows;
-    - `execution_time`: seconds, as the server measured them where it can tell, else as seen from
-      here; `planning_time` the same, None where the server does not report it;
+    - `execution_time`: seconds, as the server measured them if it reports them, else as the client
+      did; `planning_time`: the same, None if the server does not report it;
     - `physical_plan`: the plan tree of `EXPLAIN (FORMAT JSON)`, a dict with the key `Plan`;
     - `estimated_cost`: the planner's total cost, in its own units;
     - `subquery_2_card`: sub-plan query to estimated rows;

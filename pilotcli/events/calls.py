@@ -92,7 +92,7 @@ class EventCalls:
 
     def interrupt(self) -> None:
         """End an event that does not return after a stop; `call` then raises `Interrupted`.
-        Another thread calls this repeatedly once the user has asked for a stop."""
+        Another thread calls this repeatedly after the user has stopped the run."""
         now = time.monotonic()
         if self._stopping_since is None:
             self._stopping_since = now

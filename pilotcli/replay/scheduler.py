@@ -151,7 +151,7 @@ class PilotScheduler(Closing):
     ) -> None:
         """Store one row per query in the store's table `table_name_for_store_data`.
 
-        Its columns: `sql`, `label`, `status` and, as asked for, `execution_time` (seconds, as
+        Its columns: `sql`, `label`, `status` and, if pulled, `execution_time` (seconds, as
         measured here), `physical_plan` (as JSON), `estimated_cost`, `records` (as JSON),
         `subquery_2_card` (sub-plan query to estimated rows, as JSON) and `buffercache` (relation
         to cached blocks, as JSON).
