@@ -26,29 +26,24 @@ from pilotcli.common.errors import CheckpointError, StorageError
 from pilotcli.common.records import ModelVersion
 from pilotcli.config.home import make_home
 from pilotcli.storage.checkpoints.folder import (
-    NO_ACCESS,
-    NO_SPACE,
     UNFINISHED,
     clean,
     current_number,
     file_errors,
-    is_full,
     locked,
-    no_room,
     point_at,
     remove,
-    unusable,
     version_numbers,
+    write_model,
 )
 from pilotcli.storage.checkpoints.manifest import (
     MANIFEST,
-    SavedFile,
     clean_metrics,
     damage_of,
     digest_of,
+    files_of_model,
     manifest_of,
     read_manifest,
-    saved_files,
     sync_folder,
     write_manifest,
 )
@@ -106,9 +101,9 @@ class CheckpointStore:
         home = self._folder(model)
         what = f"cannot save the model {model!r} in {home}"
         with self._unfinished(home, what) as folder:
-            _write_model(write, folder, what)
+            write_model(write, folder, what)
             with file_errors(what, home):
-                files = _files_of_model(folder, model)
+                files = files_of_model(folder, model)
                 with locked(home):
                     number = max(version_numbers(home), default=0) + 1
                     version = ModelVersion(
@@ -353,36 +348,6 @@ class CheckpointStore:
                     stack.callback(shutil.rmtree, folder, ignore_errors=True)
                     stack.enter_context(locked(folder))
             yield folder
-
-
-def _write_model(write: Callable[[Path], object], folder: Path, what: str) -> None:
-    try:
-        write(folder)
-    except Exception as error:
-        home = folder.parent
-        if isinstance(error, OSError) and error.errno in (*NO_SPACE, *NO_ACCESS):
-            raise unusable(error, what, home) from error
-        # numpy says only how much it has written, without an error number.
-        if getattr(error, "errno", None) is None and is_full(home):
-            raise CheckpointError(
-                f"{what}: the disk is full ({type(error).__name__}: {error})", hint=no_room(home)
-            ) from error
-        raise
-
-
-def _files_of_model(folder: Path, model: str) -> list[SavedFile]:
-    if (folder / MANIFEST).exists():
-        raise CheckpointError(
-            f"the model {model!r} wrote a file named {MANIFEST}, which is pilot's own",
-            hint="Give that file another name.",
-        )
-    files = saved_files(folder, sync=True)
-    if not files:
-        raise CheckpointError(
-            f"the model {model!r} wrote no file into its checkpoint",
-            hint="Write at least one file into `folder` in `dump(folder)`.",
-        )
-    return files
 
 
 def _model_name(folder: Path) -> str:

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,27 +16,23 @@ from pilotcli.common.errors import CheckpointError
 from pilotcli.storage.checkpoints.manifest import sync_folder
 
 __all__ = [
-    "NO_ACCESS",
-    "NO_SPACE",
     "UNFINISHED",
     "clean",
     "current_number",
     "file_errors",
-    "is_full",
     "locked",
-    "no_room",
     "point_at",
     "remove",
-    "unusable",
     "version_numbers",
+    "write_model",
 ]
 
 CURRENT = "current"
 UNFINISHED = ".saving-"
 REMOVED = ".removed-"
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FULL_BYTES = 64 << 10
-NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_BYTES = 64 << 10
+_NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 log = logging.getLogger(__name__)
 
@@ -124,17 +120,17 @@ def file_errors(what: str, home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise unusable(error, what, home) from error
+        raise _unusable(error, what, home) from error
 
 
-def is_full(folder: Path) -> bool:
+def _is_full(folder: Path) -> bool:
     """Whether this user can store almost nothing, or no further file, on the disk of `folder`."""
     disk = os.statvfs(folder)
-    full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < FULL_BYTES
+    full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < _FULL_BYTES
     return full or (disk.f_files > 0 and disk.f_favail == 0)
 
 
-def no_room(home: Path) -> str:
+def _no_room(home: Path) -> str:
     """What to do when the disk of `home` is full."""
     return (
         f"Make room on the disk of {home}: `pilot models prune --all --keep 3` removes old "
@@ -142,11 +138,28 @@ def no_room(home: Path) -> str:
     )
 
 
-def unusable(error: OSError, what: str, home: Path) -> CheckpointError:
+def _unusable(error: OSError, what: str, home: Path) -> CheckpointError:
     """An error of the file system about `home` as a `CheckpointError` with what to do next."""
     hint = None
-    if error.errno in NO_SPACE:
-        hint = no_room(home)
-    elif error.errno in NO_ACCESS:
+    if error.errno in _NO_SPACE:
+        hint = _no_room(home)
+    elif error.errno in _NO_ACCESS:
         hint = "The folder must be writable; `home:` in the config names another one."
     return CheckpointError(f"{what}: {error.strerror or error}", hint=hint)
+
+
+def write_model(write: Callable[[Path], object], folder: Path, what: str) -> None:
+    """Call `write` with `folder`. Its exceptions are passed on, but those of a full or read-only
+    disk become a `CheckpointError` that begins with `what`."""
+    try:
+        write(folder)
+    except Exception as error:
+        home = folder.parent
+        if isinstance(error, OSError) and error.errno in (*_NO_SPACE, *_NO_ACCESS):
+            raise _unusable(error, what, home) from error
+        # numpy says only how much it has written, without an error number.
+        if getattr(error, "errno", None) is None and _is_full(home):
+            raise CheckpointError(
+                f"{what}: the disk is full ({type(error).__name__}: {error})", hint=_no_room(home)
+            ) from error
+        raise

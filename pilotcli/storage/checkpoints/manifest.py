@@ -19,13 +19,12 @@ from pilotcli.common.records import ModelVersion
 
 __all__ = [
     "MANIFEST",
-    "SavedFile",
     "clean_metrics",
     "damage_of",
     "digest_of",
+    "files_of_model",
     "manifest_of",
     "read_manifest",
-    "saved_files",
     "sync_folder",
     "write_manifest",
 ]
@@ -50,7 +49,24 @@ class SavedFile:
     sha256: str
 
 
-def saved_files(folder: Path, *, sync: bool) -> list[SavedFile]:
+def files_of_model(folder: Path, model: str) -> list[SavedFile]:
+    """The files that `model` has written into `folder`, written through to the disk. Raises
+    `CheckpointError` when there is none, or a file is not allowed in a checkpoint."""
+    if (folder / MANIFEST).exists():
+        raise CheckpointError(
+            f"the model {model!r} wrote a file named {MANIFEST}, which is pilot's own",
+            hint="Give that file another name.",
+        )
+    files = _saved_files(folder, sync=True)
+    if not files:
+        raise CheckpointError(
+            f"the model {model!r} wrote no file into its checkpoint",
+            hint="Write at least one file into `folder` in `dump(folder)`.",
+        )
+    return files
+
+
+def _saved_files(folder: Path, *, sync: bool) -> list[SavedFile]:
     """Every file under `folder` but the manifest, sorted by name; with `sync` also written
     through to the disk.
 
@@ -183,7 +199,7 @@ def damage_of(version: ModelVersion, files: list[SavedFile]) -> str | None:
     if digest_of(files) != version.sha256:
         return f"{folder / MANIFEST} was changed after the save"
     try:
-        there = {file.name: file for file in saved_files(folder, sync=False)}
+        there = {file.name: file for file in _saved_files(folder, sync=False)}
     except OSError as error:
         raise CheckpointError(f"cannot read {folder}: {error.strerror or error}") from error
     for file in files:
