@@ -47,9 +47,9 @@ def outside_folder(account: Account, kind: str, bases: tuple[Path, ...] | None =
                     return folder
     tried = ", ".join(str(base) for base in bases)
     raise StorageError(
-        f"the server's user `{account.name}` cannot rpart the project's folder, and no other "
+        f"the server's user `{account.name}` cannot reach the project's folder, and no other "
         f"place for its files could be made (tried in {tried})",
-        hint=f"Name a folder that `{account.name}` can rpart with `home:` in the config.",
+        hint=f"Name a folder that `{account.name}` can reach with `home:` in the config.",
     )
 
 
@@ -64,7 +64,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def link_outside(link: Path, account: Account) -> None:
-    """Make `link` a symbolic link to a new folder that `account` can rpart.
+    """Make `link` a symbolic link to a new folder that `account` can reach.
 
     In the temporary folder, what projects that are gone have left behind is deleted first.
     """
