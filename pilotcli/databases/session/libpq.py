@@ -1,4 +1,4 @@
-"""Calls of libpq that psycopg2 does not offer, or not without holding up every other thread.
+"""Calls of libpq that psycopg2 does not offer, or not without blocking every other thread.
 
 They are made on the library that psycopg2 itself has loaded, with the pointer that it documents
 for this purpose (`connection.pgconn_ptr`; PostgreSQL manual 32.7 for cancelling).
@@ -18,6 +18,35 @@ import psycopg2
 
 __all__ = ["Line", "library", "shorten_errors"]
 
+_POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+_SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "PQgetCancel": (_POINTER, (_POINTER,)),
+    "PQfreeCancel": (None, (_POINTER,)),
+    "PQcancel": (_INT, (_POINTER, _TEXT, _INT)),
+    "PQsetErrorVerbosity": (_INT, (_POINTER, _INT)),
+    "PQsendQuery": (_INT, (_POINTER, _TEXT)),
+    "PQsetSingleRowMode": (_INT, (_POINTER,)),
+    "PQgetResult": (_POINTER, (_POINTER,)),
+    "PQstatus": (_INT, (_POINTER,)),
+    "PQresultStatus": (_INT, (_POINTER,)),
+    "PQclear": (None, (_POINTER,)),
+    "PQntuples": (_INT, (_POINTER,)),
+    "PQnfields": (_INT, (_POINTER,)),
+    "PQfname": (_TEXT, (_POINTER, _INT)),
+    "PQftype": (ctypes.c_uint, (_POINTER, _INT)),
+    "PQgetisnull": (_INT, (_POINTER, _INT, _INT)),
+    "PQgetvalue": (_POINTER, (_POINTER, _INT, _INT)),
+    "PQgetlength": (_INT, (_POINTER, _INT, _INT)),
+    "PQcmdStatus": (_TEXT, (_POINTER,)),
+    "PQcmdTuples": (_TEXT, (_POINTER,)),
+    "PQresultErrorField": (_TEXT, (_POINTER, _INT)),
+    "PQerrorMessage": (_TEXT, (_POINTER,)),
+    "PQputCopyEnd": (_INT, (_POINTER, _TEXT)),
+    "PQgetCopyData": (_INT, (_POINTER, ctypes.POINTER(_POINTER), _INT)),
+    "PQfreemem": (None, (_POINTER,)),
+}
+"""Each function's result and arguments."""
+
 _ERROR_BYTES = 256
 _ERRORS_TERSE = 0  # PGVerbosity (libpq-fe.h)
 
@@ -31,14 +60,9 @@ def library() -> ctypes.CDLL | None:
         if len(paths) != 1:
             return None
         found = ctypes.CDLL(paths.pop(), mode=os.RTLD_NOLOAD | os.RTLD_NOW)
-        found.PQgetCancel.argtypes = [ctypes.c_void_p]
-        found.PQgetCancel.restype = ctypes.c_void_p
-        found.PQfreeCancel.argtypes = [ctypes.c_void_p]
-        found.PQfreeCancel.restype = None
-        found.PQcancel.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
-        found.PQcancel.restype = ctypes.c_int
-        found.PQsetErrorVerbosity.argtypes = [ctypes.c_void_p, ctypes.c_int]
-        found.PQsetErrorVerbosity.restype = ctypes.c_int
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(found, name)
+            function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError):
         return None
     return found

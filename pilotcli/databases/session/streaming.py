@@ -7,7 +7,7 @@ which hands over some rows at a time (PostgreSQL manual 32.6, retrieving query r
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,30 +26,6 @@ CHUNK_ROWS = 1000
 _EMPTY, _COMMAND_OK, _TUPLES_OK, _COPY_OUT, _COPY_IN = 0, 1, 2, 3, 4
 _SINGLE_TUPLE, _TUPLES_CHUNK = 9, 12
 _STATE, _PRIMARY, _DETAIL, _HINT = b"C", b"M", b"D", b"H"
-
-_POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
-_SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "PQsendQuery": (_INT, (_POINTER, _TEXT)),
-    "PQsetSingleRowMode": (_INT, (_POINTER,)),
-    "PQgetResult": (_POINTER, (_POINTER,)),
-    "PQstatus": (_INT, (_POINTER,)),
-    "PQresultStatus": (_INT, (_POINTER,)),
-    "PQclear": (None, (_POINTER,)),
-    "PQntuples": (_INT, (_POINTER,)),
-    "PQnfields": (_INT, (_POINTER,)),
-    "PQfname": (_TEXT, (_POINTER, _INT)),
-    "PQftype": (ctypes.c_uint, (_POINTER, _INT)),
-    "PQgetisnull": (_INT, (_POINTER, _INT, _INT)),
-    "PQgetvalue": (_POINTER, (_POINTER, _INT, _INT)),
-    "PQgetlength": (_INT, (_POINTER, _INT, _INT)),
-    "PQcmdStatus": (_TEXT, (_POINTER,)),
-    "PQcmdTuples": (_TEXT, (_POINTER,)),
-    "PQresultErrorField": (_TEXT, (_POINTER, _INT)),
-    "PQerrorMessage": (_TEXT, (_POINTER,)),
-    "PQputCopyEnd": (_INT, (_POINTER, _TEXT)),
-    "PQgetCopyData": (_INT, (_POINTER, ctypes.POINTER(_POINTER), _INT)),
-    "PQfreemem": (None, (_POINTER,)),
-}
 
 
 class StreamingSession(PostgresSession):
@@ -75,7 +51,7 @@ class StreamingSession(PostgresSession):
                 "collect.max_rows needs psycopg2's libpq, which was not found in this process",
                 hint="Install psycopg2-binary, or leave collect.max_rows out.",
             )
-        self._cursor = _Cursor(connection, _declared(found), max_rows)
+        self._cursor = _Cursor(connection, found, max_rows)
 
 
 class _Failure(psycopg2.Error):
@@ -94,40 +70,36 @@ class _Failure(psycopg2.Error):
 
 
 class _Cursor:
-    """What `PostgresSession` uses of a cursor. It has the result of the last statement sent."""
+    """What `PostgresSession` uses of a cursor: the result of the last statement sent."""
 
     def __init__(self, connection: Any, libpq: Any, max_rows: int) -> None:
         self._connection = connection
         self._libpq = libpq
         self._max_rows = max_rows
         self._plain = connection.cursor()
-        self._result = _Result(libpq, max_rows, self._cast)
+        self._forget()
 
-    @property
-    def description(self) -> Sequence[tuple[Any, ...]] | None:
-        return self._result.columns
-
-    @property
-    def rowcount(self) -> int:
-        return self._result.count
-
-    @property
-    def statusmessage(self) -> str:
-        return self._result.tag
+    def _forget(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self.rowcount = -1
+        self.description: list[tuple[Any, ...]] | None = None
+        self.statusmessage = ""
+        self._ended = True
+        """Whether the next rows are those of another statement."""
 
     def fetchall(self) -> list[tuple[Any, ...]]:
-        return self._result.kept
+        return self._rows
 
     def copy_expert(self, sql: str, file: Any) -> None:
         """As psycopg2's."""
         self._plain.copy_expert(sql, file)
-        self._result.count = self._plain.rowcount
+        self.rowcount = self._plain.rowcount
 
     def execute(self, sql: str) -> None:
         """Send `sql`, and take what comes back. Raises `psycopg2.Error`."""
         libpq, connection = self._libpq, self._connection.pgconn_ptr
-        self._result = result = _Result(libpq, self._max_rows, self._cast)
-        if not (libpq.PQsendQuery(connection, sql.encode()) and libpq.in_chunks(connection)):
+        self._forget()
+        if not (libpq.PQsendQuery(connection, sql.encode()) and _in_chunks(libpq, connection)):
             raise self._lost()
         failure: _Failure | None = None
         while (taken := libpq.PQgetResult(connection)) is not None:
@@ -137,7 +109,7 @@ class _Cursor:
                     self._end_copy(status)
                     failure = _Failure(None, "COPY runs only alone", None, None)
                 elif failure is None:
-                    failure = self._take(result, taken, status)
+                    failure = self._take(taken, status)
             finally:
                 libpq.PQclear(taken)
         if failure is not None and libpq.PQstatus(connection):
@@ -147,12 +119,15 @@ class _Cursor:
         if failure is not None:
             raise failure
 
-    def _take(self, result: _Result, taken: int, status: int) -> _Failure | None:
+    def _take(self, taken: int, status: int) -> _Failure | None:
         libpq = self._libpq
         if status in (_SINGLE_TUPLE, _TUPLES_CHUNK, _TUPLES_OK):
-            result.add(taken, ends=status == _TUPLES_OK)
+            self._add_rows(taken, ends=status == _TUPLES_OK)
         elif status == _COMMAND_OK:
-            result.end(_text(libpq.PQcmdStatus(taken)) or "", libpq.PQcmdTuples(taken))
+            self._forget()
+            self.statusmessage = _text(libpq.PQcmdStatus(taken)) or ""
+            changed = libpq.PQcmdTuples(taken)
+            self.rowcount = int(changed) if changed else -1
         elif status != _EMPTY:
             fields = (_STATE, _PRIMARY, _DETAIL, _HINT)
             code, message, detail, hint = (
@@ -160,6 +135,35 @@ class _Cursor:
             )
             return self._lost() if message is None else _Failure(code, message, detail, hint)
         return None
+
+    def _add_rows(self, taken: int, *, ends: bool) -> None:
+        """Keep and count rows that have come; with `ends` they are the statement's last ones."""
+        libpq = self._libpq
+        if self._ended:
+            self._rows, self.rowcount = [], 0
+            self.description = [
+                (_text(libpq.PQfname(taken, number)), libpq.PQftype(taken, number))
+                for number in range(libpq.PQnfields(taken))
+            ]
+        self._ended = ends
+        here = libpq.PQntuples(taken)
+        self.rowcount += here
+        for row in range(min(here, self._max_rows - len(self._rows))):
+            self._rows.append(tuple(self._values(taken, row)))
+
+    def _values(self, taken: int, row: int) -> Iterator[Any]:
+        libpq = self._libpq
+        for number, (_, oid) in enumerate(self.description or ()):
+            if libpq.PQgetisnull(taken, row, number):
+                yield None
+            else:
+                size = libpq.PQgetlength(taken, row, number)
+                data = ctypes.string_at(libpq.PQgetvalue(taken, row, number), size)
+                yield self._cast(oid, data.decode())
+
+    def _cast(self, oid: int, text: str) -> Any:
+        caster = self._connection.string_types.get(oid) or extensions.string_types.get(oid)
+        return text if caster is None else caster(text, self._plain)
 
     def _end_copy(self, status: int) -> None:
         libpq, connection = self._libpq, self._connection.pgconn_ptr
@@ -174,70 +178,12 @@ class _Cursor:
         said = _text(self._libpq.PQerrorMessage(self._connection.pgconn_ptr)) or "no reason given"
         return _Failure(None, said, None, None)
 
-    def _cast(self, oid: int, text: str) -> Any:
-        caster = self._connection.string_types.get(oid) or extensions.string_types.get(oid)
-        return text if caster is None else caster(text, self._plain)
 
-
-class _Result:
-    """The rows that are kept of the statement that runs, and how many there were."""
-
-    def __init__(self, libpq: Any, max_rows: int, cast: Callable[[int, str], Any]) -> None:
-        self.kept: list[tuple[Any, ...]] = []
-        self.count = -1
-        self.columns: list[tuple[Any, ...]] | None = None
-        self.tag = ""
-        self._libpq = libpq
-        self._max_rows = max_rows
-        self._cast = cast
-        self._ended = True
-
-    def add(self, taken: int, *, ends: bool) -> None:
-        """Rows have come; with `ends` they are the statement's last ones."""
-        libpq = self._libpq
-        if self._ended:
-            self.kept, self.count = [], 0
-            self.columns = [
-                (_text(libpq.PQfname(taken, number)), libpq.PQftype(taken, number))
-                for number in range(libpq.PQnfields(taken))
-            ]
-        self._ended = ends
-        here = libpq.PQntuples(taken)
-        self.count += here
-        for row in range(min(here, self._max_rows - len(self.kept))):
-            self.kept.append(tuple(self._values(taken, row)))
-
-    def end(self, tag: str, count: bytes) -> None:
-        """A statement without rows has ended; `count` is how many it has changed, if any."""
-        self.kept, self.columns, self._ended = [], None, True
-        self.tag, self.count = tag, int(count) if count else -1
-
-    def _values(self, taken: int, row: int) -> Iterator[Any]:
-        libpq = self._libpq
-        assert self.columns is not None
-        for number, (_, oid) in enumerate(self.columns):
-            if libpq.PQgetisnull(taken, row, number):
-                yield None
-            else:
-                size = libpq.PQgetlength(taken, row, number)
-                data = ctypes.string_at(libpq.PQgetvalue(taken, row, number), size)
-                yield self._cast(oid, data.decode())
-
-
-def _declared(libpq: Any) -> Any:
-    if not hasattr(libpq, "in_chunks"):
-        for name, (returns, takes) in _SIGNATURES.items():
-            function = getattr(libpq, name)
-            function.restype, function.argtypes = returns, list(takes)
-        chunked = getattr(libpq, "PQsetChunkedRowsMode", None)  # libpq 17 and newer
-        if chunked is not None:
-            chunked.restype, chunked.argtypes = _INT, [_POINTER, _INT]
-        libpq.in_chunks = (
-            libpq.PQsetSingleRowMode
-            if chunked is None
-            else lambda connection: chunked(connection, CHUNK_ROWS)
-        )
-    return libpq
+def _in_chunks(libpq: Any, connection: int) -> Any:
+    """Have the rows of the statement just sent come some at a time; 0 when that fails."""
+    if hasattr(libpq, "PQsetChunkedRowsMode"):  # libpq 17 and newer
+        return libpq.PQsetChunkedRowsMode(ctypes.c_void_p(connection), CHUNK_ROWS)
+    return libpq.PQsetSingleRowMode(connection)
 
 
 def _text(data: bytes | None) -> str | None:

@@ -69,6 +69,7 @@ class _Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, session: Watched) -> None:
+        """End the session's statements that are not ended in time, as long as it exists."""
         with self._guard:
             self._watched.add(session)
             if self._thread is None:
@@ -78,6 +79,8 @@ class _Watchdog:
                 self._thread.start()
 
     def cancel(self, session: Watched, *, timed_out: bool = False) -> None:
+        """Cancel the statement that runs in the session, if there is one, and cut the connection
+        when that has no effect. Returns at once."""
         statement = session.began
         if not statement:
             return
@@ -144,14 +147,4 @@ def _send(line: Line, asked: _Cancel) -> None:
 
 
 _watchdog = _Watchdog()
-
-
-def watch(session: Watched) -> None:
-    """End the session's statements that are not ended in time, as long as it exists."""
-    _watchdog.watch(session)
-
-
-def cancel(session: Watched) -> None:
-    """Cancel the statement that runs in the session, if there is one, and cut the connection
-    when that has no effect. Returns at once."""
-    _watchdog.cancel(session)
+watch, cancel = _watchdog.watch, _watchdog.cancel
