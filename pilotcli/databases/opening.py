@@ -20,6 +20,7 @@ from pilotcli.databases.session.connection import (
     Server,
     close_names,
     connect,
+    database_names,
     server_from_dsn,
 )
 from pilotcli.databases.target import PostgresTarget
@@ -61,7 +62,7 @@ def open_postgres(config: PilotConfig, on_step: Step | None = None) -> PostgresT
         server = _embedded(config, embedded, name)
         _provide(server, name, may_create=name == DEFAULT_DATABASE or bool(config.setup))
         if config.setup:
-            run_setup(server, config.setup, on_step or _silent)
+            run_setup(server, config.setup, on_step or (lambda _: None))
         target = PostgresTarget(
             config,
             server,
@@ -135,10 +136,6 @@ def acquire_server(config: PilotConfig, on_step: Step | None = None) -> Embedded
     )
 
 
-def _silent(_: str) -> None:
-    """Hears a step and does nothing."""
-
-
 def _postgres(config: PilotConfig) -> PostgreSQLConfig:
     if isinstance(config, PostgreSQLConfig):
         return config
@@ -176,19 +173,18 @@ def _provide(server: Server, name: str, *, may_create: bool) -> None:
     first = server.with_database("postgres") if server.database == name else server
     connection = connect(first)
     try:
+        names = database_names(connection)
+        if name in names:
+            return
+        if not may_create:
+            raise DatabaseError(
+                f"the embedded server has no database {name!r}",
+                hint=f"{close_names(name, names)} It is created when `database.setup` says how to "
+                "fill it.",
+            )
+        # From template0: nobody can be connected to it, which would be in the way.
+        statement = compose.SQL("CREATE DATABASE {} TEMPLATE template0")
         with connection.cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
-            names = [row[0] for row in cursor.fetchall()]
-            if name in names:
-                return
-            if not may_create:
-                raise DatabaseError(
-                    f"the embedded server has no database {name!r}",
-                    hint=f"{close_names(name, names)} It is created when `database.setup` says "
-                    "how to fill it.",
-                )
-            # From template0: nobody can be connected to it, which would be in the way.
-            statement = compose.SQL("CREATE DATABASE {} TEMPLATE template0")
             cursor.execute(statement.format(compose.Identifier(name)))
     except psycopg2.Error as error:
         if error.pgcode not in _EXISTS_ALREADY:

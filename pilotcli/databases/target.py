@@ -74,23 +74,26 @@ class PostgresTarget:
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:
         """Undo what is changed through this target meanwhile if the body raises."""
-        last = max((change.change_id for change in self.changes.own()), default=0)
-        try:
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(self._undo_since, self._last_change())
             yield
-        except BaseException:
-            if made := self.changes.own(since=last):
-                self.knobs.undo(made, lambda: self.changes.undo(since=last))
-            raise
+            undoing.pop_all()
 
     @contextlib.contextmanager
     def for_a_while(self) -> Iterator[None]:
         """Undo what is changed through this target meanwhile, however the body ends."""
-        last = max((change.change_id for change in self.changes.own()), default=0)
+        last = self._last_change()
         try:
             yield
         finally:
-            if made := self.changes.own(since=last):
-                self.knobs.undo(made, lambda: self.changes.undo(since=last))
+            self._undo_since(last)
+
+    def _last_change(self) -> int:
+        return max((change.change_id for change in self.changes.own()), default=0)
+
+    def _undo_since(self, last: int) -> None:
+        if made := self.changes.own(since=last):
+            self.knobs.undo(made, lambda: self.changes.undo(since=last))
 
     def close(self) -> None:
         """Undo what was changed through this target, and let go of it; safe to call twice.

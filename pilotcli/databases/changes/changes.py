@@ -25,7 +25,7 @@ from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
 from pilotcli.databases.session.connection import Server, connect
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["Changes", "mend_stopped_server", "session_to_undo"]
+__all__ = ["Changes", "mend_stopped_server"]
 
 UNDOING = "pilot undo"
 """The name of sessions that undo, by which they know each other."""
@@ -57,7 +57,7 @@ class Changes:
         self._guard = threading.RLock()
         self._books: dict[str, Book] = {}
         self._home = home
-        self._claim = claim_settings(home, self._connect_by_name)
+        self._claim = claim_settings(home, self._connect)
         self._index_claims: dict[str, Claim] = {}
         self._at_exit = at_exit
         self._life: Hold | None = None
@@ -143,13 +143,11 @@ class Changes:
 
     def settled(self, outcomes: Sequence[Undone]) -> None:
         """Forget changes of settings on whose undoing the server has acted."""
-        settled = [
+        self.log.forget(
             outcome.change.change_id
             for outcome in outcomes
             if outcome.change.kind == "setting" and outcome.outcome != "left"
-        ]
-        if settled:
-            self.log.forget(settled)
+        )
 
     def own(self, *, since: int = 0) -> list[Change]:
         """This target's changes after the one numbered `since` that are not undone."""
@@ -158,21 +156,18 @@ class Changes:
 
     def keep(self) -> None:
         """Let all that was changed so far stay as it is."""
-        self.log.forget([change.change_id for change in self.own()])
+        self.log.forget(change.change_id for change in self.own())
 
     def undo(self, *, since: int = 0) -> list[Undone]:
         """Undo what this target has changed after `since`; settings are left to be acted on."""
-        changes = self.own(since=since)
-        if not changes:
-            return []
-        return self._undo(changes)
+        return self._undo(self.own(since=since))
 
     def of_the_dead(self) -> list[Change]:
         """Changes of this server whose pilots have ended without undoing them."""
         self.log.remove_left_locks()
         if not any(map(self.log.is_left, self.log.pending())):
             return []
-        with contextlib.closing(self._connect(None)) as session:
+        with contextlib.closing(self._connect("")) as session:
             server = self.identity(session)
         return list(filter(self.log.is_left, self.log.pending(server)))
 
@@ -184,8 +179,7 @@ class Changes:
             if not self.has_begun:
                 self.release_claims()
 
-    def report(self, outcomes: Sequence[Undone]) -> list[Undone]:
-        """Report these outcomes, and return them."""
+    def _report(self, outcomes: Sequence[Undone]) -> None:
         for outcome in outcomes:
             if not outcome.text:
                 continue
@@ -193,7 +187,6 @@ class Changes:
                 self.warn(f"not undone, {outcome.text} (`pilot db undo` tries again)")
             elif self._report_line is not None:
                 self._report_line(f"undone: {outcome.text}")
-        return list(outcomes)
 
     def warn(self, text: str) -> None:
         """Report something that the user has to see."""
@@ -223,9 +216,7 @@ class Changes:
     def _undo(self, changes: Sequence[Change]) -> list[Undone]:
         """Undo `changes`, but for those that a pilot of another home has something on top of: what
         it brings back must be undone after it."""
-        refusals = {
-            claim: _refusal(claim) for claim in {self._claim_for(change) for change in changes}
-        }
+        refusals = {claim: _refusal(claim) for claim in set(map(self._claim_for, changes))}
         refused: list[Undone] = []
         ours: list[Change] = []
         for change in changes:
@@ -234,7 +225,8 @@ class Changes:
             else:
                 ours.append(change)
         found = undo_changes(self.log, self._connect, ours) if ours else []
-        return self.report([*refused, *found])
+        self._report([*refused, *found])
+        return [*refused, *found]
 
     def _claim_for(self, change: Change) -> Claim | None:
         """What is to be held while `change` is undone."""
@@ -247,7 +239,7 @@ class Changes:
     def _claim_of_indexes(self, database: str) -> Claim:
         with self._guard:
             if database not in self._index_claims:
-                made = claim_indexes(self._home, self._connect_by_name, database)
+                made = claim_indexes(self._home, self._connect, database)
                 self._index_claims[database] = made
             return self._index_claims[database]
 
@@ -259,9 +251,6 @@ class Changes:
         """Let pilots of other homes change the server's settings and indexes."""
         for claim in self._claims():
             claim.release()
-
-    def _connect_by_name(self, database: str) -> PostgresSession:
-        return session_to_undo(self._server, database or None)
 
     def _settings(self, changes: Sequence[Change]) -> list[Change]:
         return [change for change in changes if change.kind == "setting"]
@@ -290,8 +279,21 @@ class Changes:
                 self._books[name] = book
         return book
 
-    def _connect(self, database: str | None) -> PostgresSession:
-        return session_to_undo(self._server, database)
+    def _connect(self, database: str) -> PostgresSession:
+        """A session to undo changes in `database`; without a name in the server's, or any other."""
+        server = self._server
+        names = [database] if database else [server.database, "postgres", "template1"]
+        for number, name in enumerate(names, 1):
+            try:
+                connection = connect(server.with_database(name) if name else server)
+            except DatabaseError:
+                if number == len(names):
+                    raise
+                continue
+            session = PostgresSession(connection, server.where)
+            session.execute(f"SET application_name = '{UNDOING}'; SET statement_timeout = 0")
+            return session
+        raise AssertionError("there is at least one name to try")
 
 
 def _refusal(claim: Claim | None) -> str:
@@ -315,22 +317,6 @@ def _system_identifier_of(session: PostgresSession) -> str | None:
     return str(rows[0][0])
 
 
-def session_to_undo(server: Server, database: str | None) -> PostgresSession:
-    """A session to undo changes in `database`; None takes the server's, or any other."""
-    names = [server.database, "postgres", "template1"] if database is None else [database]
-    for number, name in enumerate(names, 1):
-        try:
-            connection = connect(server.with_database(name) if name else server)
-        except DatabaseError:
-            if number == len(names):
-                raise
-            continue
-        session = PostgresSession(connection, server.where)
-        session.execute(f"SET application_name = '{UNDOING}'; SET statement_timeout = 0")
-        return session
-    raise AssertionError("there is at least one name to try")
-
-
 def mend_stopped_server(
     home: Path, report_line: ReportLine | None = None
 ) -> Callable[[Path], None]:
@@ -347,7 +333,7 @@ def mend_stopped_server(
         if not here:
             return
         outcomes = undo_settings(log, FileAutoConf(data_dir), here)
-        log.forget([outcome.change.change_id for outcome in outcomes])
+        log.forget(outcome.change.change_id for outcome in outcomes)
         for outcome in outcomes:
             if report_line is not None and outcome.text:
                 report_line(f"undone: {outcome.text}")

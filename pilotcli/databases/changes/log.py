@@ -10,7 +10,7 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -185,10 +185,11 @@ class ChangeLog:
         with self.writing() as pen:
             pen.update(change_id, detail=detail, state=state)
 
-    def forget(self, change_ids: Sequence[int]) -> None:
+    def forget(self, change_ids: Iterable[int]) -> None:
         """Remove changes that are undone, or are to stay."""
-        with self.writing() as pen:
-            pen.forget(change_ids)
+        if numbers := list(change_ids):
+            with self.writing() as pen:
+                pen.forget(numbers)
 
 
 class _Pen:
@@ -236,7 +237,7 @@ class _Pen:
             (None if detail is None else json.dumps(dict(detail)), state, change_id),
         )
 
-    def forget(self, change_ids: Sequence[int]) -> None:
+    def forget(self, change_ids: Iterable[int]) -> None:
         self._connection.executemany(
             "DELETE FROM changes WHERE change_id = ?", [(number,) for number in change_ids]
         )
@@ -253,20 +254,8 @@ def _change(row: Sequence[Any], path: Path) -> Change:
             f"the log of changes {path} is damaged: its change {number} cannot be read",
             hint=f"The change is to {name!r} ({kind}) on {place}; look after it by hand.",
         )
-    return Change(
-        change_id=number,
-        server=server,
-        place=place,
-        database_oid=oid,
-        database=database,
-        kind=kind,
-        name=name,
-        detail=read,
-        state=state,
-        lock=lock,
-        owner=Owner(*owner),
-        made_at=made_at,
-    )
+    what = (server, place, oid, database, kind, name, read)
+    return Change(number, *what, state, lock, Owner(*owner), made_at)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -85,7 +85,7 @@ def drop_indexes(session: PostgresSession, book: Book, oids: Sequence[int]) -> N
         run(session, "DROP INDEX {}", names)
     for change in changes:
         book.log.update(change.change_id, state="done")
-    book.log.forget([made[index.oid].change_id for index in facts if index.oid in made])
+    book.log.forget(made[index.oid].change_id for index in facts if index.oid in made)
 
 
 def make_extension(session: PostgresSession, book: Book, name: str) -> None:
@@ -151,5 +151,5 @@ def _forgotten_if_refused(book: Book, changes: Sequence[Change]) -> Iterator[Non
     try:
         yield
     except QueryError:
-        book.log.forget([change.change_id for change in changes])
+        book.log.forget(change.change_id for change in changes)
         raise

@@ -56,7 +56,7 @@ def undo_settings(log: ChangeLog, conf: AutoConf, changes: Sequence[Change]) -> 
                 if last + 1 < len(chain) and chain[last + 1].change_id not in wanted:
                     later = chain[last + 1]
                     pen.update(later.change_id, detail={**later.detail, "old": old})
-                    pen.forget([change.change_id for change in run_of_changes])
+                    pen.forget(change.change_id for change in run_of_changes)
                     text = f"{name}: another pilot has changed it since"
                     outcomes += [Undone(change, "gone", text) for change in run_of_changes]
                 else:
@@ -97,18 +97,18 @@ def _bring_back(conf: AutoConf, changes: Sequence[Change], old: str | None) -> l
 
 
 def undo_changes(
-    log: ChangeLog, connect_to: Callable[[str | None], PostgresSession], changes: Sequence[Change]
+    log: ChangeLog, connect_to: Callable[[str], PostgresSession], changes: Sequence[Change]
 ) -> list[Undone]:
     """Undo changes of one server, newest first. Undone settings stay in the log, for the caller to
     put in force and forget.
 
-    `connect_to` opens a session on a database, None for any. Raises `DatabaseError` when there is
-    no session to be had at all.
+    `connect_to` opens a session on the database of a name, or without a name on any. Raises
+    `DatabaseError` when no session can be opened.
     """
     outcomes: list[Undone] = []
     settings = [change for change in changes if change.kind == "setting"]
     objects = [change for change in changes if change.kind != "setting"]
-    with contextlib.closing(connect_to(None)) as session:
+    with contextlib.closing(connect_to("")) as session:
         names: dict[int, str] = dict(
             session.execute("SELECT oid::int8, datname::text FROM pg_database").rows
         )
@@ -119,7 +119,7 @@ def undo_changes(
     for oid in {change.database_oid for change in objects}:
         here = [change for change in objects if change.database_oid == oid]
         if oid not in names:
-            log.forget([change.change_id for change in here])
+            log.forget(change.change_id for change in here)
             outcomes += [
                 Undone(change, "gone", f"{change.name}: the database {change.database} was dropped")
                 for change in here
@@ -138,7 +138,7 @@ def _attempted(changes: Sequence[Change], work: Callable[[], list[Undone]]) -> l
 
 def _undo_in(
     log: ChangeLog,
-    connect_to: Callable[[str | None], PostgresSession],
+    connect_to: Callable[[str], PostgresSession],
     database: str,
     changes: Sequence[Change],
 ) -> list[Undone]:
@@ -160,12 +160,13 @@ def _undo_object(session: PostgresSession, log: ChangeLog, change: Change) -> Un
         if change.change_id not in known:
             return Undone(change, "gone", f"{change.name}: it is undone already")
         change = known[change.change_id]
+        pending = list(known.values())
         if change.kind == "index made":
-            outcome = _undo_made_index(session, log, change, list(known.values()))
+            outcome = _undo_made_index(session, log, change, pending)
         elif change.kind == "index dropped":
-            outcome = _undo_dropped_index(session, log, change, list(known.values()))
+            outcome = _undo_dropped_index(session, log, change, pending)
         else:
-            outcome = _undo_extension(session, change, list(known.values()))
+            outcome = _undo_extension(session, change, pending)
     if outcome.outcome != "left":
         log.forget([change.change_id])
     return outcome
@@ -208,11 +209,9 @@ def _undo_made_index(
     if not found:
         # Another pilot may have dropped it for a while: it need not come back.
         log.forget(
-            [
-                change.change_id
-                for change in pending
-                if change.kind == "index dropped" and change.detail["facts"]["oid"] == oid
-            ]
+            dropped.change_id
+            for dropped in pending
+            if dropped.kind == "index dropped" and dropped.detail["facts"]["oid"] == oid
         )
         return Undone(change, "gone", f"the index {change.name} is gone")
     run(session, "DROP INDEX {}", compose.Identifier(*found[0]))

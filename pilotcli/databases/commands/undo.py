@@ -90,7 +90,5 @@ def reset_and_forget(home: Path) -> list[Path]:
     deleted = reset_servers(home)
     gone = {before.get(data_dir) for data_dir in deleted}
     log = ChangeLog(home)
-    log_of_gone = [change.change_id for change in log.pending() if change.server in gone]
-    if log_of_gone:
-        log.forget(log_of_gone)
+    log.forget(change.change_id for change in log.pending() if change.server in gone)
     return deleted

@@ -33,7 +33,7 @@ __all__ = [
     "backends_of_this_process",
     "close_names",
     "connect",
-    "list_databases",
+    "database_names",
     "server_from_dsn",
     "version_text",
 ]
@@ -208,7 +208,14 @@ def version_text(connection: Connection) -> str:
     return str(connection.get_parameter_status("server_version")).split()[0]
 
 
-def list_databases(server: Server) -> list[str] | None:
+def database_names(connection: Connection) -> list[str]:
+    """The databases that one can connect to. Raises `psycopg2.Error`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _list_databases(server: Server) -> list[str] | None:
     """The names of the server's databases; None where they cannot be read."""
     for name in ("postgres", "template1"):
         try:
@@ -216,9 +223,7 @@ def list_databases(server: Server) -> list[str] | None:
         except psycopg2.OperationalError:
             continue
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
-                return [row[0] for row in cursor.fetchall()]
+            return database_names(connection)
         except psycopg2.Error:
             continue
         finally:
@@ -232,6 +237,30 @@ def close_names(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, own, n=3) or own[:8]
     return f"There are: {', '.join(near)}." if near else "There is no other."
 
+
+_REFUSALS = (
+    (
+        "no password supplied",
+        "{at} asks for a password{role}",
+        "Put it into ~/.pgpass (host:port:database:user:password, mode 0600).",
+    ),
+    (
+        "password authentication failed",
+        "{at} refuses the password{role}",
+        "Correct it in ~/.pgpass, PGPASSWORD or `database.dsn`.",
+    ),
+    (
+        r"\bSSL\b|certificate",
+        "{at}: no agreement on encryption: {reason}",
+        "See `sslmode` and `sslrootcert` in PostgreSQL's manual, section 32.1.2.",
+    ),
+    (
+        'role ".*" does not exist',
+        "{at} knows no role of that name: {reason}",
+        "Name the role in `database.dsn` or PGUSER.",
+    ),
+)
+"""What the server says, what pilot says about it, and the hint."""
 
 _NO_ANSWER = (
     "Connection refused",
@@ -250,6 +279,7 @@ def _explained(server: Server, error: Exception) -> DatabaseError:
     last = text.splitlines()[-1] if text else "no reason given"
     reason = re.sub(r"^.* failed: (?=\S)", "", last).removeprefix("FATAL:").strip()
     user = server.params.get("user") or os.environ.get("PGUSER", "")
+    role = f" for the role {user!r}" if user else ""
     at = f"PostgreSQL at {server.where}"
     if "definition of service" in text or "service file" in text:
         return DatabaseError(
@@ -257,44 +287,23 @@ def _explained(server: Server, error: Exception) -> DatabaseError:
             hint="Add it to ~/.pg_service.conf or to the file that PGSERVICEFILE names.",
         )
     # A server that answers may have the same words for something else: a library that is missing.
-    if "FATAL:" not in text and any(phrase in text for phrase in _NO_ANSWER):
-        named = next(phrase for phrase in _NO_ANSWER if phrase in text)
+    named = next((phrase for phrase in _NO_ANSWER if phrase in text), None)
+    if named is not None and "FATAL:" not in text:
         return DatabaseError(
             f"{at} does not answer: {named}",
             hint=server.start_hint or "Check host and port, and that the server runs.",
         )
-    if "no password supplied" in text:
-        return DatabaseError(
-            f"{at} asks for a password{_for(user)}",
-            hint="Put it into ~/.pgpass (host:port:database:user:password, mode 0600).",
-        )
-    if "password authentication failed" in text:
-        return DatabaseError(
-            f"{at} refuses the password{_for(user)}",
-            hint="Correct it in ~/.pgpass, PGPASSWORD or `database.dsn`.",
-        )
-    if re.search(r"\bSSL\b|certificate", text):
-        return DatabaseError(
-            f"{at}: no agreement on encryption: {reason}",
-            hint="See `sslmode` and `sslrootcert` in PostgreSQL's manual, section 32.1.2.",
-        )
-    if re.search(r'role ".*" does not exist', text):
-        return DatabaseError(
-            f"{at} knows no role of that name: {reason}",
-            hint="Name the role in `database.dsn` or PGUSER.",
-        )
+    for pattern, message, hint in _REFUSALS:
+        if re.search(pattern, text):
+            return DatabaseError(message.format(at=at, role=role, reason=reason), hint=hint)
     name = server.database
-    names = list_databases(server) if name else None
+    names = _list_databases(server) if name else None
     if names is not None and name not in names:
         return DatabaseError(
             f"{at} has no database {name!r}",
             hint=f"{close_names(name, names)} pilot creates none that is only named.",
         )
     return DatabaseError(f"{at} refuses the connection: {reason}", hint=server.start_hint)
-
-
-def _for(user: str) -> str:
-    return f" for the role {user!r}" if user else ""
 
 
 def _without_secret(server: Server, text: str) -> str:

@@ -52,8 +52,8 @@ class SchemaChanges:
 class PostgresSession:
     """One connection; implements `Session`.
 
-    `timeout_s` is the time-out that was set in the server at the start; None if there is none. All
-    sessions of a target share `schema_changes`.
+    `connection` is psycopg2's, in autocommit mode. `timeout_s` is the time-out that was set in the
+    server at the start; None if there is none. All sessions of a target share `schema_changes`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PostgresSession:
         timeout_s: float | None = None,
         schema_changes: SchemaChanges | None = None,
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._cursor: Any = connection.cursor()
         self._where = where
         self._timeout_s = timeout_s
@@ -76,20 +76,14 @@ class PostgresSession:
         self.began = 0.0
         self.line = Line(connection)
 
-    @property
-    def connection(self) -> Any:
-        """psycopg2's connection, in autocommit mode."""
-        return self._connection
-
     def listen(self) -> None:
         """Keep all notices from now on until they are taken; otherwise psycopg2 keeps only 50."""
-        notices: deque[str] = deque(maxlen=NOTICES_KEPT)
-        self._connection.notices = notices
+        self.connection.notices = deque(maxlen=NOTICES_KEPT)
 
     def take_notices(self) -> list[str]:
         """The notices since the last call, oldest first; at most the last 100,000."""
-        notices = list(self._connection.notices)
-        self._connection.notices.clear()
+        notices = list(self.connection.notices)
+        self.connection.notices.clear()
         return notices
 
     def execute(self, sql: str, copy: CopyData | None = None) -> Rows:
@@ -116,7 +110,7 @@ class PostgresSession:
             # What Rows(...) does, without the call in between: this is on every query's path.
             return tuple.__new__(Rows, (rows, cursor.rowcount, description))
         except psycopg2.Error as error:
-            if error.pgcode is None and not self._connection.closed and _is_empty(sql):
+            if error.pgcode is None and not self.connection.closed and _is_empty(sql):
                 return Rows()
             raise self._failure(error, time.monotonic() - began) from None
         except (UnicodeError, OverflowError) as error:
@@ -142,13 +136,9 @@ class PostgresSession:
         self._too_large = grown_bytes
 
     def _copy(self, sql: str, copy: CopyData | None) -> Rows:
-        cursor = self._cursor
-        channel = _CopyChannel(copy)
-        try:
-            cursor.copy_expert(sql, channel)
-        finally:
-            channel.close()
-        count = cursor.rowcount
+        with _CopyChannel(copy) as channel:
+            self._cursor.copy_expert(sql, channel)
+        count = self._cursor.rowcount
         return Rows((), count if count >= 0 else None)
 
     def explain(self, sql: str) -> dict[str, Any]:
@@ -158,17 +148,17 @@ class PostgresSession:
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction block is open."""
-        return self._connection.get_transaction_status() in _IN_TRANSACTION
+        return self.connection.get_transaction_status() in _IN_TRANSACTION
 
     @property
     def transaction_failed(self) -> bool:
         """Whether the open block has failed."""
-        return bool(self._connection.get_transaction_status() == _IN_FAILED_TRANSACTION)
+        return bool(self.connection.get_transaction_status() == _IN_FAILED_TRANSACTION)
 
     @property
     def closed(self) -> bool:
         """Whether the connection is gone."""
-        return bool(self._connection.closed)
+        return bool(self.connection.closed)
 
     @property
     def was_hung_up(self) -> bool:
@@ -177,10 +167,10 @@ class PostgresSession:
         if self.closed:
             return True
         poll = select.poll()
-        poll.register(self._connection.fileno(), select.POLLIN)
+        poll.register(self.connection.fileno(), select.POLLIN)
         if not poll.poll(0):
             return False
-        with socket.socket(fileno=os.dup(self._connection.fileno())) as line:
+        with socket.socket(fileno=os.dup(self.connection.fileno())) as line:
             try:
                 return line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) in (b"", b"E")
             except OSError:
@@ -198,7 +188,7 @@ class PostgresSession:
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
-        self._connection.close()
+        self.connection.close()
 
     def _failure(self, error: psycopg2.Error, elapsed_s: float) -> DatabaseError | QueryError:
         code = error.pgcode
@@ -211,13 +201,10 @@ class PostgresSession:
                 hint="Set `collect.max_rows`: pilot then only counts further rows.",
             )
         if code == _QUERY_CANCELED:
-            if self._cancel_asked:
+            timeout_s = self._timeout_s
+            if self._cancel_asked or timeout_s is None or elapsed_s < timeout_s:
                 return QueryCancelled(message, sqlstate=code)
-            if self._timeout_s is not None and elapsed_s >= self._timeout_s:
-                return QueryTimeout(
-                    f"ended after its time-out of {self._timeout_s:g} s", sqlstate=code
-                )
-            return QueryCancelled(message, sqlstate=code)
+            return QueryTimeout(f"ended after its time-out of {timeout_s:g} s", sqlstate=code)
         if self._cut is not None and self.closed:
             self.close()
             if self._cut == "cancel":
