@@ -18,7 +18,7 @@ from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.folder import Place
 from pilotcli.databases.embedded.os_user import Account
 
-__all__ = ["running_pid", "start", "stop", "wait_until_ready"]
+__all__ = ["log_size", "log_tail", "running_pid", "start", "stop", "wait_until_ready"]
 
 _START_PATIENCE_S = 60.0
 _RECOVERY_PATIENCE_S = 600.0
@@ -124,7 +124,7 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
     return process.pid
 
 
-def wait_until_ready(place: Place, pid: int, log_start: int | None = None) -> None:
+def wait_until_ready(place: Place, pid: int, log_start: int = 0) -> None:
     """Wait until the server with this process id takes connections.
 
     Crash recovery is given ten minutes, any other start one. Raises `DatabaseError`.
@@ -135,9 +135,6 @@ def wait_until_ready(place: Place, pid: int, log_start: int | None = None) -> No
         ours = running_pid(place.data_dir) == pid
         if ours and len(lines) > 7 and lines[7].strip() == "ready":
             return
-        with contextlib.suppress(ChildProcessError):
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:
-                raise _did_not_start(place, log_start)
         if not _is_alive(pid):
             raise _did_not_start(place, log_start)
         patience_s = _RECOVERY_PATIENCE_S if ours else _START_PATIENCE_S
@@ -147,6 +144,9 @@ def wait_until_ready(place: Place, pid: int, log_start: int | None = None) -> No
 
 
 def _is_alive(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -156,34 +156,37 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _did_not_start(
-    place: Place, log_start: int | None, what: str = "did not start"
-) -> DatabaseError:
-    said = _log_tail(place.log_file, log_start)
+def _did_not_start(place: Place, log_start: int, what: str = "did not start") -> DatabaseError:
     return DatabaseError(
-        f"the embedded PostgreSQL in {place.folder} {what}; its log says:\n{said}",
+        f"the embedded PostgreSQL in {place.folder} {what}; its log says:\n"
+        f"{log_tail(place.log_file, log_start)}",
         hint=f"The whole log is {place.log_file}. Correct a setting that the server refuses under "
         "`database.settings`; `pilot db reset` deletes the server's data, to begin again.",
     )
 
 
-def _log_tail(log_file: Path, log_start: int | None, lines: int = 12) -> str:
+def log_size(log_file: Path) -> int:
+    """The size of a log in bytes; 0 for one that is missing."""
+    try:
+        return log_file.stat().st_size
+    except OSError:
+        return 0
+
+
+def log_tail(log_file: Path, start: int) -> str:
+    """The last lines of a log after its first `start` bytes, indented for a message."""
     try:
         with log_file.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            log.seek(max(log_start or 0, size - 8000))
+            log.seek(max(start, log_size(log_file) - 8000))
             text = log.read().decode("utf-8", "replace")
     except OSError:
-        return "    (nothing)"
-    return "\n".join("    " + line for line in text.splitlines()[-lines:]) or "    (nothing)"
+        text = ""
+    return "\n".join(f"    {line}" for line in text.splitlines()[-12:]) or "    (nothing)"
 
 
 def _rotate_log(log_file: Path) -> int:
     """Put a large log aside; returns where in the file the next start begins."""
-    try:
-        size = log_file.stat().st_size
-    except OSError:
-        return 0
+    size = log_size(log_file)
     if size > _LARGEST_LOG_BYTES:
         log_file.replace(log_file.with_suffix(".log.old"))
         return 0
@@ -218,10 +221,8 @@ def _clear_remains(place: Place) -> None:
         )
     state = place.read_state()
     if Path("/proc/self/cwd").exists() and state is not None:
-        for path in (
-            place.data_dir / "postmaster.pid",
-            *Path(state.socket_dir).glob(".s.PGSQL.*"),
-        ):
+        sockets = Path(state.socket_dir).glob(".s.PGSQL.*")
+        for path in (place.data_dir / "postmaster.pid", *sockets):
             path.unlink(missing_ok=True)
 
 

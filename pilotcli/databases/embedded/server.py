@@ -82,7 +82,7 @@ class EmbeddedServer:
         """
         binaries = find_binaries(postgres_bin)
         place = make_place(home, binaries.major)
-        step, mend = on_step or _silent, mend or _leave_as_it_is
+        step, mend = on_step or (lambda _: None), mend or (lambda _: None)
         wanted = {key: str(value) for key, value in (settings or {}).items()}
         with _guard:
             share = _in_process.get(place.folder)
@@ -226,14 +226,6 @@ class EmbeddedServer:
 
     def __exit__(self, *exception: object) -> None:
         self.release()
-
-
-def _silent(_: str) -> None:
-    """Hears a step and does nothing."""
-
-
-def _leave_as_it_is(_: Path) -> None:
-    """Brings nothing into order."""
 
 
 def _running(

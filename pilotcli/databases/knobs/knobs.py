@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from psycopg2 import sql as compose
@@ -26,7 +26,7 @@ from pilotcli.databases.changes.autoconf import (
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.log import Change
 from pilotcli.databases.changes.undo import Undone
-from pilotcli.databases.knobs.server_control import ServerControl, find_local_server
+from pilotcli.databases.knobs.server_control import Mend, ServerControl, find_local_server
 from pilotcli.databases.knobs.values import as_texts, require_known
 from pilotcli.databases.session.connection import backends_of_this_process
 from pilotcli.databases.session.session import PostgresSession
@@ -39,6 +39,7 @@ _OTHERS_PATIENCE_S = 3.0
 _POLL_S = 0.005
 
 _MAY_RELOAD = "has_function_privilege('pg_reload_conf()', 'EXECUTE')"
+_WAITING = "SELECT name::text FROM pg_settings WHERE pending_restart ORDER BY 1"
 _NO_RELOAD = "this role may not have the server reload them (pg_reload_conf)"
 
 
@@ -90,9 +91,13 @@ class Knobs:
                     self._require_in_force(settings)
                 except BaseException as error:
                     self._take_back(changes, restart, session)
-                    if isinstance(error, DatabaseError):
-                        raise _unreachable(settings, error) from error
-                    raise
+                    if not isinstance(error, DatabaseError):
+                        raise
+                    shown = ", ".join(f"{name} = {value}" for name, value in settings.items())
+                    raise SteeringError(
+                        f"the server does not work with {shown}; it has the old values again: "
+                        f"{error.message}"
+                    ) from error
             self._changes.settings_in_force()
 
     def write(self, knobs: Mapping[str, object]) -> None:
@@ -222,7 +227,7 @@ class Knobs:
     def _put_back_in_force(self, *, may_restart: bool) -> None:
         with self._session() as session:
             self._reload(session)
-            waiting = _waiting(session)
+            waiting = [row[0] for row in session.execute(_WAITING).rows]
             if not waiting or not may_restart:
                 return
             try:
@@ -236,19 +241,13 @@ class Knobs:
                 return
         self._restart()
 
-    @contextlib.contextmanager
-    def _session(self) -> Iterator[PostgresSession]:
-        session = self._sessions.open_plain()
-        try:
-            yield session
-        finally:
-            session.close()
+    def _session(self) -> contextlib.closing[PostgresSession]:
+        return contextlib.closing(self._sessions.open_plain())
 
     def _learn(self, session: PostgresSession) -> None:
         """Note what must be known about a server once it is shut down."""
         self._server = self._changes.identity(session)
-        rows = session.execute("SELECT lower(name), context FROM pg_settings").rows
-        self._contexts = dict(rows)
+        self._contexts = dict(session.execute("SELECT lower(name), context FROM pg_settings").rows)
 
     def _checked(self, session: PostgresSession, settings: Mapping[str, str]) -> bool:
         """Whether these settings need a restart. Raises `SteeringError` for unknown ones."""
@@ -299,20 +298,18 @@ class Knobs:
         return self._control
 
     def _restart(self) -> None:
-        control = self._required_control()
-        self._act(lambda: control.restart(self._mended()))
+        self._bring_up(self._required_control().restart)
 
     def _start(self) -> None:
-        control = self._required_control()
-        self._act(lambda: control.start(self._mended()))
+        self._bring_up(self._required_control().start)
 
-    def _act(self, start: Callable[[], None]) -> None:
+    def _bring_up(self, start: Callable[[Mend], None]) -> None:
         """Start the server, and blame knobs that it has not run with yet if it does not come up."""
         suspects = self._changes.settings(unproven=True)
         try:
-            start()
+            start(self._mended())
         except DatabaseError as error:
-            if not suspects or not self._comes_up():
+            if not suspects or not self._required_control().is_running():
                 raise
             shown = ", ".join(f"{change.name} = {change.detail['new']}" for change in suspects)
             raise SteeringError(
@@ -323,10 +320,7 @@ class Knobs:
             self._sessions.close()
         self._changes.settings_in_force()
 
-    def _comes_up(self) -> bool:
-        return self._control is not None and self._control.is_running()
-
-    def _mended(self, changes: Sequence[Change] | None = None) -> Callable[[Path], None]:
+    def _mended(self, changes: Sequence[Change] | None = None) -> Mend:
         """A function that removes settings from the files of a server that does not run."""
 
         def mend(data_dir: Path) -> None:
@@ -387,13 +381,6 @@ class Knobs:
                 )
 
 
-def _unreachable(settings: Mapping[str, str], error: DatabaseError) -> SteeringError:
-    shown = ", ".join(f"{name} = {value}" for name, value in settings.items())
-    return SteeringError(
-        f"the server does not work with {shown}; it has the old values again: {error.message}"
-    )
-
-
 _BY = {
     "command line": "the server's command line",
     "database": "ALTER DATABASE ... SET",
@@ -412,12 +399,3 @@ def _others(session: PostgresSession) -> list[str]:
         " WHERE backend_type = 'client backend' ORDER BY pid"
     ).rows
     return [f"process {pid} ({name})" for pid, name in rows if pid not in ours]
-
-
-def _waiting(session: PostgresSession) -> list[str]:
-    return [
-        row[0]
-        for row in session.execute(
-            "SELECT name::text FROM pg_settings WHERE pending_restart ORDER BY 1"
-        ).rows
-    ]

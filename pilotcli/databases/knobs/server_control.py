@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.os_user import Account, server_account
-from pilotcli.databases.embedded.process import running_pid
+from pilotcli.databases.embedded.process import log_size, log_tail, running_pid
+from pilotcli.databases.embedded.server import Mend
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["LocalServer", "ServerControl", "find_local_server"]
+__all__ = ["LocalServer", "Mend", "ServerControl", "find_local_server"]
 
-Mend = Callable[[Path], None]
 _PATIENCE_S = 120
 
 
@@ -51,43 +51,38 @@ class ServerControl(Protocol):
         """Whether the server stops when this target is closed."""
 
 
+@dataclass(frozen=True, slots=True)
 class LocalServer:
     """A server of this machine, by its own `pg_ctl`; implements `ServerControl`."""
 
-    def __init__(self, data_dir: Path, pg_ctl: Path, account: Account, log_file: Path) -> None:
-        self._data_dir = data_dir
-        self._pg_ctl = pg_ctl
-        self._account = account
-        self._log_file = log_file
-
-    @property
-    def data_dir(self) -> Path:
-        """The cluster."""
-        return self._data_dir
+    data_dir: Path
+    pg_ctl: Path
+    account: Account
+    log_file: Path
 
     def require(self) -> None:
         """Nothing to ask here: who is connected is asked of the server itself."""
 
     def restart(self, mend: Mend) -> None:
         """See `ServerControl.restart`. The server keeps the arguments that it was started with."""
-        began = self._log_size()
+        began = log_size(self.log_file)
         # Without a running server this starts one, also with the arguments of the last.
         if self._run("restart") == 0:
             return
-        said = self._said(began)
-        mend(self._data_dir)
-        began = self._log_size()
+        output = log_tail(self.log_file, began)
+        mend(self.data_dir)
+        began = log_size(self.log_file)
         if not self.is_running() and self._run("restart") != 0:
-            said = f"{said}\n{self._said(began)}"
+            output = f"{output}\n{log_tail(self.log_file, began)}"
         raise DatabaseError(
-            f"the server in {self._data_dir} did not start; it says:\n{said}",
-            hint=f"Its log is {self._log_file}, or where `log_directory` says.",
+            f"the server in {self.data_dir} did not start; it says:\n{output}",
+            hint=f"Its log is {self.log_file}, or where `log_directory` says.",
         )
 
     def shut_down(self) -> None:
         """See `ServerControl.shut_down`."""
         if self.is_running() and self._run("stop") != 0:
-            raise DatabaseError(f"the server in {self._data_dir} does not stop")
+            raise DatabaseError(f"the server in {self.data_dir} does not stop")
 
     def start(self, mend: Mend) -> None:
         """See `ServerControl.start`."""
@@ -104,26 +99,14 @@ class LocalServer:
 
     def _run(self, action: str) -> int:
         how = [] if action == "status" else ["-m", "fast", "-w", "-t", str(_PATIENCE_S)]
-        with self._log_file.open("ab") as log:
+        with self.log_file.open("ab") as log:
             return subprocess.run(
-                [str(self._pg_ctl), action, "-s", "-D", str(self._data_dir), *how],
-                **run_as(self._account, self._pg_ctl),
+                [str(self.pg_ctl), action, "-s", "-D", str(self.data_dir), *how],
+                **run_as(self.account, self.pg_ctl),
                 stdout=log,
                 stderr=log,
                 check=False,
             ).returncode
-
-    def _log_size(self) -> int:
-        try:
-            return self._log_file.stat().st_size
-        except OSError:
-            return 0
-
-    def _said(self, began: int) -> str:
-        with self._log_file.open("rb") as log:
-            log.seek(began)
-            lines = log.read()[-8000:].decode("utf-8", "replace").splitlines()
-        return "\n".join(f"    {line}" for line in lines[-12:])
 
 
 def find_local_server(session: PostgresSession, home: Path) -> LocalServer:
