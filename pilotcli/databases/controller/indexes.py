@@ -14,7 +14,12 @@ from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.controller.tables import TableMethods
-from pilotcli.databases.controller.what_if import WhatIf, create_statement, same_index
+from pilotcli.databases.controller.what_if import (
+    WhatIf,
+    create_statement,
+    indexes_size_bytes,
+    same_index,
+)
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.session.session import PostgresSession
 
@@ -83,7 +88,7 @@ class IndexMethods(TableMethods):
             return
         session = self.session()
         statement = create_statement(index).as_string(session.connection)
-        name = index.index_name or f"on {index.table} ({', '.join(index.columns)})"
+        name = index.index_name or _shown(index)
         self.target().changes.make_index(session, name, statement)
 
     def drop_index(self, index: Index) -> None:
@@ -95,18 +100,14 @@ class IndexMethods(TableMethods):
             if not self._what_if.remove(index):
                 raise SteeringError(f"there is no what-if index {_shown(index)}")
             return
-        found = [
-            existing
-            for existing in self._existing(index.table)
-            if same_index(existing.described, index)
-        ]
-        if not found:
+        found = self._find(index)
+        if found is None:
             raise SteeringError(
                 f"there is no index {_shown(index)} to drop",
                 hint="Indexes of constraints (keys) are not dropped; get_existed_indexes("
                 f"{index.table!r}) shows the others.",
             )
-        self.target().changes.drop_indexes(self.session(), [found[0].oid])
+        self.target().changes.drop_indexes(self.session(), [found.oid])
 
     def drop_all_indexes(self) -> None:
         """Drop all indexes of the database that are there for speed alone: all or none of them.
@@ -147,26 +148,15 @@ class IndexMethods(TableMethods):
             found = [known for known in self._what_if.indexes if same_index(known, index)]
             if found:
                 return self._what_if.size_bytes(self.session(), found[0])
-        else:
-            sizes = [
-                existing.size_bytes
-                for existing in self._existing(index.table)
-                if same_index(existing.described, index)
-            ]
-            if sizes:
-                return sizes[0]
+        elif existing := self._find(index):
+            return existing.size_bytes
         raise SteeringError(f"there is no index {_shown(index)}")
 
     def get_table_indexes_byte(self, table_name: str) -> int:
         """The size of all indexes of a table in bytes, including those of constraints."""
         if self._what_if is not None:
             return sum(map(self.get_index_byte, self.get_existed_indexes(table_name)))
-        found = self._run(
-            "SELECT coalesce((SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree({0})),"
-            " pg_indexes_size({0}))",
-            literal_name(table_name),
-        )
-        return int(found[0][0])
+        return indexes_size_bytes(self.session(), table_name)
 
     def get_all_indexes_byte(self) -> int:
         """The size in bytes of all indexes on the tables of `get_all_table_names`."""
@@ -189,11 +179,14 @@ class IndexMethods(TableMethods):
         if self._what_if is not None:
             self._what_if.prepare(session)
 
+    def _find(self, index: Index) -> _Existing | None:
+        existing = self._existing(index.table)
+        return next((known for known in existing if same_index(known.described, index)), None)
+
     def _existing(self, table_name: str | None) -> list[_Existing]:
-        if table_name is not None:
-            self._require_table(table_name)
         table: compose.Composable = compose.SQL("NULL")
         if table_name is not None:
+            self._require_table(table_name)
             table = literal_name(table_name)
         return [
             _Existing(oid, Index(columns, table_name or shown, name), int(size_bytes), means_more)

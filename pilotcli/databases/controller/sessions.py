@@ -9,6 +9,7 @@ from psycopg2 import sql as compose
 
 from pilotcli.common.errors import DatabaseError, QueryError, UsageError
 from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases.changes.objects import run
 from pilotcli.databases.opening import open_postgres
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import PostgresSession
@@ -72,7 +73,18 @@ class SessionsOfThreads(BaseDBController):
 
     def session(self) -> PostgresSession:
         """The calling thread's session, opened if needed; the controller closes it."""
-        session = self._plain()
+        own = self._own
+        session: PostgresSession | None = getattr(own, "session", None)
+        if session is not None and not session.in_transaction and session.was_hung_up:
+            session.close()  # the server was restarted meanwhile, by another controller perhaps
+        if session is None or session.closed:
+            session = own.session = self.target().session(
+                timeout_s=self.config.sql_execution_timeout
+            )
+            self._forget_ended_threads()
+            with self._guard:
+                self._sessions[session] = threading.current_thread()
+        own.used = True
         self._prepare(session)
         return session
 
@@ -89,33 +101,17 @@ class SessionsOfThreads(BaseDBController):
     def _prepare(self, session: PostgresSession) -> None:
         """Bring a session up to date before it is used."""
 
-    def _plain(self) -> PostgresSession:
-        own = self._own
-        session: PostgresSession | None = getattr(own, "session", None)
-        if session is not None and not session.in_transaction and session.was_hung_up:
-            session.close()  # the server was restarted meanwhile, by another controller perhaps
-        if session is None or session.closed:
-            session = own.session = self._opened()
-        own.used = True
-        return session
-
-    def _opened(self) -> PostgresSession:
-        session = self.target().session(timeout_s=self.config.sql_execution_timeout)
-        self._forget_ended_threads()
-        with self._guard:
-            self._sessions[session] = threading.current_thread()
-        return session
-
     def _forget_ended_threads(self) -> None:
         with self._guard:
-            ended = [session for session, thread in self._sessions.items() if not thread.is_alive()]
-            gone = [session for session in self._sessions if session.closed]
-            for session in {*ended, *gone}:
+            gone = [
+                session
+                for session, thread in self._sessions.items()
+                if session.closed or not thread.is_alive()
+            ]
+            for session in gone:
                 del self._sessions[session]
-        for session in ended:
+        for session in gone:
             session.close()
 
     def _run(self, template: str, *parts: compose.Composable) -> list[tuple[Any, ...]]:
-        session = self.session()
-        text = compose.SQL(template).format(*parts).as_string(session.connection)
-        return list(session.execute(text).rows)
+        return run(self.session(), template, *parts)

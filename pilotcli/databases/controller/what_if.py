@@ -19,10 +19,10 @@ from pilotcli.common.errors import QueryError
 from pilotcli.common.records import Index
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.objects import run
-from pilotcli.databases.controller.names import identifier
+from pilotcli.databases.controller.names import identifier, literal_name
 from pilotcli.databases.session.session import PostgresSession, plan_of
 
-__all__ = ["WhatIf", "create_statement", "hypopg_works", "same_index"]
+__all__ = ["WhatIf", "create_statement", "hypopg_works", "indexes_size_bytes", "same_index"]
 
 _SAVEPOINT = "pilot_what_if"
 
@@ -97,9 +97,8 @@ class WhatIf:
     def prepare(self, session: PostgresSession) -> None:
         """Tell a session of the indexes as they are now, where HypoPG does it."""
         wanted = self._indexes
-        if self._known.get(session, ()) == wanted or session.transaction_failed:
-            return
-        if not self.uses_hypopg(session):
+        unchanged = self._known.get(session, ()) == wanted
+        if unchanged or session.transaction_failed or not self.uses_hypopg(session):
             return
         session.execute("SELECT hypopg_reset()")
         for index in wanted:
@@ -126,30 +125,26 @@ class WhatIf:
             session.execute(f"SELECT hypopg_drop_index({number})")
             return int(size)
         with _rolled_back(session):
-            before = _size_of_all(session, index)
+            before = indexes_size_bytes(session, index.table)
             run(session, "{}", create_statement(index))
-            return _size_of_all(session, index) - before
+            return indexes_size_bytes(session, index.table) - before
 
 
-def _size_of_all(session: PostgresSession, index: Index) -> int:
-    table = identifier(index.table).as_string(session.connection)
-    found = run(
+def indexes_size_bytes(session: PostgresSession, table_name: str) -> int:
+    """The size of all indexes of a table and its partitions, including those of constraints."""
+    ((size,),) = run(
         session,
         "SELECT coalesce((SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree({0})),"
         " pg_indexes_size({0}))",
-        compose.Literal(table),
+        literal_name(table_name),
     )
-    return int(found[0][0])
+    return int(size)
 
 
 def _make_hypothetical(session: PostgresSession, index: Index) -> int:
-    statement = create_statement(index).as_string(session.connection)
-    found = run(
-        session,
-        "SELECT indexrelid::int8 FROM hypopg_create_index({})",
-        compose.Literal(statement),
-    )
-    return int(found[0][0])
+    statement = compose.Literal(create_statement(index).as_string(session.connection))
+    ((number,),) = run(session, "SELECT indexrelid::int8 FROM hypopg_create_index({})", statement)
+    return int(number)
 
 
 @contextlib.contextmanager
