@@ -48,7 +48,9 @@ def run_setup(server: Server, files: Sequence[Path], step: Callable[[str], None]
         if _is_done(session, sums, step):
             return
         step(f"filling the database {server.database} from {', '.join(n for n, _ in sums)}")
-        _run_files(session, files)
+        with contextlib.closing(open_workload(files)) as queries:
+            for query in queries:
+                _run_query(session, query)
         session.execute(f"RESET ALL; SET LOCAL synchronous_commit = on; {_TABLE}")
         with session.connection.cursor() as cursor:
             cursor.executemany(
@@ -72,12 +74,6 @@ def _is_done(
             ": the database is used as it is; `pilot db reset` deletes it, to be filled again"
         )
     return True
-
-
-def _run_files(session: PostgresSession, files: Sequence[Path]) -> None:
-    with contextlib.closing(open_workload([str(path) for path in files])) as queries:
-        for query in queries:
-            _run_query(session, query)
 
 
 def _run_query(session: PostgresSession, query: Query) -> None:

@@ -18,6 +18,7 @@ from typing import Protocol
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import CapabilityError, QueryError, StorageError
+from pilotcli.databases.embedded.cluster import quoted_setting
 from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["AutoConf", "FileAutoConf", "ServerAutoConf", "not_allowed", "system_identifier"]
@@ -57,14 +58,15 @@ class ServerAutoConf:
     def read(self) -> dict[str, str]:
         """See `AutoConf.read`. Raises `CapabilityError` where the role may not."""
         try:
-            rows = self._session.execute(
-                "SELECT lower(name), coalesce(setting, '') FROM pg_file_settings"
-                " WHERE sourcefile LIKE '%/postgresql.auto.conf' AND name IS NOT NULL"
-                " ORDER BY seqno"
-            ).rows
+            return dict(
+                self._session.execute(
+                    "SELECT lower(name), coalesce(setting, '') FROM pg_file_settings"
+                    " WHERE sourcefile LIKE '%/postgresql.auto.conf' AND name IS NOT NULL"
+                    " ORDER BY seqno"
+                ).rows
+            )
         except QueryError as error:
             raise not_allowed(error.message) from None
-        return dict(rows)
 
     def write(self, name: str, value: str | None) -> None:
         """See `AutoConf.write`. Raises `QueryError` when the server refuses the value,
@@ -107,12 +109,8 @@ class FileAutoConf:
 
     def read(self) -> dict[str, str]:
         """See `AutoConf.read`."""
-        found = {}
-        for line in self._lines():
-            match = _LINE.fullmatch(line)
-            if match is not None:
-                found[match["name"].lower()] = _value(match)
-        return found
+        matches = filter(None, map(_LINE.fullmatch, self._lines()))
+        return {match["name"].lower(): _value(match) for match in matches}
 
     def write(self, name: str, value: str | None) -> None:
         """See `AutoConf.write`; the file is replaced in one step and keeps its owner."""
@@ -120,8 +118,7 @@ class FileAutoConf:
         if kept and not kept[-1].endswith("\n"):
             kept[-1] += "\n"
         if value is not None:
-            quoted = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
-            kept.append(f"{name} = '{quoted}'\n")
+            kept.append(f"{name} = {quoted_setting(value)}\n")
         try:
             _replace(self._path, "".join(kept))
         except OSError as error:
@@ -150,12 +147,7 @@ def _sets(line: str, name: str) -> bool:
 def _value(match: re.Match[str]) -> str:
     if match["bare"] is not None:
         return match["bare"]
-
-    def plain(found: re.Match[str]) -> str:
-        text = found[0]
-        return "'" if text == "''" else _ESCAPES.get(text[1], text[1])
-
-    return re.sub(r"''|\\.", plain, match["quoted"])
+    return re.sub(r"''|\\.", lambda pair: _ESCAPES.get(pair[0][1], pair[0][1]), match["quoted"])
 
 
 def _replace(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.folder import PORT, Place
 from pilotcli.databases.embedded.os_user import Account, current_user
 
-__all__ = ["SUPERUSER", "configure", "ensure_cluster", "run_as"]
+__all__ = ["SUPERUSER", "configure", "ensure_cluster", "quoted_setting", "run_as"]
 
 SUPERUSER = "postgres"
 """The database role that pilot connects as on the embedded server."""
@@ -145,11 +145,9 @@ def configure(
     own = {"unix_socket_directories": str(socket_dir), "listen_addresses": "", "port": str(PORT)}
     # What the user says about the rest wins, so it comes later.
     wanted = {**_DEFAULTS, **settings, **own}
-    lines = [f"{key} = {_quoted(str(value))}\n" for key, value in wanted.items()]
-    names = {current_user().name, "root"}
-    if account.name in names or not account.is_other:
-        names.add(account.name)
-    owners = [f'{_MAP} "{name}" {SUPERUSER}\n' for name in sorted(names)]
+    lines = [f"{key} = {quoted_setting(str(value))}\n" for key, value in wanted.items()]
+    names = sorted({current_user().name, "root"})
+    owners = [f'{_MAP} "{name}" {SUPERUSER}\n' for name in names]
     try:
         for name, text in (
             (_CONFIG, "".join(lines)),
@@ -168,5 +166,6 @@ def configure(
         ) from error
 
 
-def _quoted(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\n", " ") + "'"
+def quoted_setting(value: str) -> str:
+    """`value` as a configuration file of PostgreSQL has it (manual 20.1.2)."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n") + "'"

@@ -126,7 +126,8 @@ class Place:
         """
         own = self.folder / "run"
         if _fits(own):
-            _make_private(own, account)
+            own.mkdir(mode=0o700, exist_ok=True)
+            _give(own, account)
             return own
         state = self.read_state()
         if state is not None and _is_private(Path(state.socket_dir), account):
@@ -204,12 +205,8 @@ def _short_base(account: Account) -> str:
     return "/tmp"  # noqa: S108 - the folder made in it is private and its name random
 
 
-def _make_private(folder: Path, account: Account) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _give(folder, account)
-
-
 def _give(folder: Path, account: Account) -> None:
+    """Let nobody but `account` (and root) use the folder."""
     if folder.stat().st_uid != account.uid:
         os.chown(folder, account.uid, account.gid)
     folder.chmod(0o700)
