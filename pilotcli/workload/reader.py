@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import CopyData
-from pilotcli.workload.psql.script import Found, Script, ScriptState, ScriptVariables
+from pilotcli.workload.psql.script import Found, Script, ScriptState, look_up
 from pilotcli.workload.psql.splitter import CHUNK_BYTES, Splitter, Statement
 from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
@@ -45,7 +45,7 @@ def iter_statements(
         )
 
     window = _window(stream.read, name, chunk_bytes)
-    splitter = Splitter(window, state.strings, ScriptVariables(state, name))
+    splitter = Splitter(window, state.strings, functools.partial(look_up, state, name))
     place = functools.partial(CopyData, Path(name))
     for _, statements, _ in Script(splitter, state, refuse, lambda copy: place(*copy)):
         yield from statements
@@ -87,8 +87,8 @@ class ScriptReader:
     def _script(self, window: Window, source: Source, depth: int) -> Iterator[Found]:
         state = self._state
         state.strings.new_file()
-        names = ScriptVariables(state, source.name)
-        splitter = Splitter(window, state.strings, names, source.tee())
+        variables = functools.partial(look_up, state, source.name)
+        splitter = Splitter(window, state.strings, variables, source.tee())
         yield from Script(
             splitter, state, self._include, source.copy_data, folder=source.folder, depth=depth
         )

@@ -21,7 +21,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 class Spool:
-    """A temporary file of pilot's own that grows at its end and is read anywhere."""
+    """A temporary file that grows at its end and is read anywhere."""
 
     def __init__(self) -> None:
         with tempfile.NamedTemporaryFile(prefix="pilot-workload-", delete=False) as made:
@@ -58,6 +58,7 @@ class Source:
         self.name = name
         self.folder = folder
         self.size_bytes = size_bytes
+        self._spool: Spool | None = None
 
     def open(self) -> AbstractContextManager[Read]:
         """Open it: a function that reads up to so many bytes further on, empty at the end."""
@@ -73,6 +74,9 @@ class Source:
 
     def close(self) -> None:
         """Remove what was spooled."""
+        if self._spool is not None:
+            self._spool.close()
+        self._spool = None
 
 
 class PlainSource(Source):
@@ -84,7 +88,6 @@ class PlainSource(Source):
 
     @contextmanager
     def open(self) -> Iterator[Read]:
-        """See `Source`."""
         with self.path.open("rb", buffering=0) as file:
 
             def read(size: int) -> bytes:
@@ -106,13 +109,11 @@ class GzipSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__(str(path), path.parent, path.stat().st_size)
         self.path = path
-        self._spool: Spool | None = None
         self._known: dict[CopySlice, CopyData] = {}
         self._pending: int | None = None
 
     @contextmanager
     def open(self) -> Iterator[Read]:
-        """See `Source`."""
         self._pending = None  # of a reading that broke off inside COPY data
         with gzip.open(self.path, "rb") as file:
 
@@ -131,7 +132,6 @@ class GzipSource(Source):
             yield read
 
     def tee(self) -> Callable[[bytes], object]:
-        """See `Source`."""
         return self._append
 
     def _append(self, data: bytes) -> None:
@@ -156,10 +156,8 @@ class GzipSource(Source):
         return known
 
     def close(self) -> None:
-        """See `Source`."""
-        if self._spool is not None:
-            self._spool.close()
-        self._spool, self._known = None, {}
+        super().close()
+        self._known.clear()
 
 
 class StreamSource(Source):
@@ -168,11 +166,9 @@ class StreamSource(Source):
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__("<stdin>", Path(), None)
         self._stream = stream
-        self._spool: Spool | None = None
 
     @contextmanager
     def open(self) -> Iterator[Read]:
-        """See `Source`."""
         if self._spool is None:
             self._spool = Spool()
         spool, position = self._spool, 0
@@ -194,12 +190,6 @@ class StreamSource(Source):
         """See `Source`: a slice of the spool."""
         assert self._spool is not None
         return CopyData(self._spool.path, copy.offset, copy.size_bytes, temporary=True)
-
-    def close(self) -> None:
-        """See `Source`."""
-        if self._spool is not None:
-            self._spool.close()
-        self._spool = None
 
 
 def _unreadable(name: str, problem: OSError) -> WorkloadError:

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 __all__ = ["FILLED_BY_PSQL", "HARMLESS", "SETTINGS", "WHOLE_LINE", "advice"]
 
-HARMLESS = frozenset(
-    [
-        "?",
-        "C",
-        "H",
-        "T",
-        "a",
-        "conninfo",
-        "copyright",
-        "echo",
-        "errverbose",
-        "f",
-        "h",
-        "help",
-        "html",
-        "o",
-        "out",
-        "p",
-        "pset",
-        "print",
-        "qecho",
-        "s",
-        "t",
-        "timing",
-        "warn",
-        "x",
-    ]
-)
+_HARMLESS = """
+? C H T a conninfo copyright echo errverbose f h help html o out p pset print qecho s t timing
+warn x
+"""
+HARMLESS = frozenset(_HARMLESS.split())
 """Commands that change what psql shows, and nothing that it sends."""
 
 WHOLE_LINE = frozenset(["!", "copy", "ef", "ev", "h", "help", "sf", "sv"])
@@ -45,55 +22,17 @@ SETTINGS = {
 }
 """Variables that make psql send other statements, with the one value at which they do not."""
 
-FILLED_BY_PSQL = frozenset(
-    [
-        "AUTOCOMMIT",
-        "COMP_KEYWORD_CASE",
-        "DBNAME",
-        "ECHO",
-        "ECHO_HIDDEN",
-        "ENCODING",
-        "ERROR",
-        "FETCH_COUNT",
-        "HIDE_TABLEAM",
-        "HIDE_TOAST_COMPRESSION",
-        "HISTCONTROL",
-        "HISTFILE",
-        "HISTSIZE",
-        "HOST",
-        "IGNOREEOF",
-        "LAST_ERROR_MESSAGE",
-        "LAST_ERROR_SQLSTATE",
-        "LASTOID",
-        "ON_ERROR_ROLLBACK",
-        "ON_ERROR_STOP",
-        "PIPELINE_COMMAND_COUNT",
-        "PIPELINE_RESULT_COUNT",
-        "PIPELINE_SYNC_COUNT",
-        "PORT",
-        "PROMPT1",
-        "PROMPT2",
-        "PROMPT3",
-        "QUIET",
-        "ROW_COUNT",
-        "SERVER_VERSION_NAME",
-        "SERVER_VERSION_NUM",
-        "SERVICE",
-        "SHELL_ERROR",
-        "SHELL_EXIT_CODE",
-        "SHOW_ALL_RESULTS",
-        "SHOW_CONTEXT",
-        "SINGLELINE",
-        "SINGLESTEP",
-        "SQLSTATE",
-        "USER",
-        "VERBOSITY",
-        "VERSION",
-        "VERSION_NAME",
-        "VERSION_NUM",
-        "WATCH_INTERVAL",
-    ]
-)
+_FILLED_BY_PSQL = """
+AUTOCOMMIT COMP_KEYWORD_CASE DBNAME ECHO ECHO_HIDDEN ENCODING ERROR FETCH_COUNT HIDE_TABLEAM
+HIDE_TOAST_COMPRESSION HISTCONTROL HISTFILE HISTSIZE HOST IGNOREEOF LAST_ERROR_MESSAGE
+LAST_ERROR_SQLSTATE LASTOID ON_ERROR_ROLLBACK ON_ERROR_STOP PIPELINE_COMMAND_COUNT
+PIPELINE_RESULT_COUNT PIPELINE_SYNC_COUNT PORT PROMPT1 PROMPT2 PROMPT3 QUIET ROW_COUNT
+SERVER_VERSION_NAME SERVER_VERSION_NUM SERVICE SHELL_ERROR SHELL_EXIT_CODE SHOW_ALL_RESULTS
+SHOW_CONTEXT SINGLELINE SINGLESTEP SQLSTATE USER VERBOSITY VERSION VERSION_NAME VERSION_NUM
+WATCH_INTERVAL
+"""
+FILLED_BY_PSQL = frozenset(_FILLED_BY_PSQL.split())
+"""Variables that psql itself fills from its connection and its options."""
 
 _ADVICE = {
     "!": "Run the program before pilot.",

@@ -36,27 +36,22 @@ def read_copy_data(window: Window, tee: Callable[[bytes], object] | None) -> Cop
     line_end = window.rest_of_line()
     rest = window.buf[window.pos : line_end + 1]
     window.skip_to(min(line_end + 1, len(window.buf)))
-    offset = window.base + window.pos
-    size = 0
-    at_line_begin = True
-    while True:
-        end, after = _find_end(window, at_line_begin)
+
+    def pass_to(end: int) -> int:
         piece = window.buf[window.pos : end]
-        size += len(piece)
         if tee is not None and piece:
             tee(piece)
-        if piece:
-            at_line_begin = False
-        window.skip_to(after if after is not None else end)
+        window.skip_to(end)
+        return len(piece)
+
+    offset, size, after = window.base + window.pos, 0, None
+    while after is None:
+        end, after = _find_end(window, at_line_begin=size == 0)
+        size += pass_to(end)
         if after is not None:
-            break
-        if not window.more():
-            # What is left did not turn out to be the last line.
-            piece = window.buf[window.pos :]
-            size += len(piece)
-            if tee is not None and piece:
-                tee(piece)
-            window.skip_to(len(window.buf))
+            window.skip_to(after)
+        elif not window.more():
+            size += pass_to(len(window.buf))  # what is left was not the last line
             break
     if rest.strip():
         window.put_back(rest)

@@ -9,7 +9,7 @@ what it leaves open was found by recording what psql sends.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload.psql import lex
@@ -17,7 +17,7 @@ from pilotcli.workload.psql.quoting import quote_literal, quote_name
 from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
 
-__all__ = ["MetaCommand", "Scanner", "Variables"]
+__all__ = ["LookUp", "MetaCommand", "Scanner"]
 
 _STRETCH_BYTES = 1 << 16
 _SEMICOLON, _BACKSLASH, _NEWLINE = b";\\\n"
@@ -30,27 +30,22 @@ class MetaCommand(NamedTuple):
     line: int
 
 
-class Variables(Protocol):
-    """Where the scanner looks up psql's variables."""
-
-    def lookup(self, name: bytes, line: int) -> bytes | None:
-        """The value of the variable, or None when it is not set."""
+LookUp = Callable[[bytes, int], "bytes | None"]
+"""Takes the name of a psql variable and a line; returns the value, None when it is not set."""
 
 
 class Scanner:
     """Collects the text of one statement after the other.
 
-    Without `variables`, a backslash and a colon have no special meaning: the text is plain SQL.
+    Without `look_up`, a backslash and a colon have no special meaning: the text is plain SQL.
     """
 
-    def __init__(
-        self, window: Window, strings: StringsMode, variables: Variables | None = None
-    ) -> None:
+    def __init__(self, window: Window, strings: StringsMode, look_up: LookUp | None = None) -> None:
         self.window = window
         self.active = True
         """False inside a branch of `\\if` that is not taken; its text goes nowhere."""
         self._strings = strings
-        self._variables = variables
+        self._look_up = look_up
         self._values: list[tuple[Window, bytes]] = []
         self._text = bytearray()
         self._newline = False
@@ -113,11 +108,8 @@ class Scanner:
             rest = window.buf[window.pos : window.pos + 4096]
             self._emit(len(rest) - len(rest.lstrip(b" \t\r\f\v")))
             return True
-        if first == _NEWLINE and not self._values:
-            self._newlines()
-            return True
         if first == _NEWLINE:
-            self._emit(1)
+            self._newlines()
             return True
         if first in b"-/":
             if len(window.buf) - window.pos < 2 and window.more():
@@ -126,7 +118,7 @@ class Scanner:
             if opening in (b"--", b"/*"):
                 self._dash() if opening == b"--" else self._slash()
                 return True
-        if first != _SEMICOLON and not (first == _BACKSLASH and self._variables is not None):
+        if first != _SEMICOLON and not (first == _BACKSLASH and self._look_up is not None):
             self._line = self._line_here()
         return False
 
@@ -342,10 +334,10 @@ class Scanner:
         if following in (b":", b"="):
             return self._emit(2)
         variable = lex.VARIABLE.match(window.buf, window.pos)
-        if variable is None or self._variables is None:
+        if variable is None or self._look_up is None:
             return self._emit(1)
         name = variable[variable.lastindex or 0]
-        value = self._variables.lookup(name, self._line_here()) if self.active else None
+        value = self._look_up(name, self._line_here()) if self.active else None
         size = variable.end() - window.pos
         kind = variable.lastindex
         if kind == 4 and self.active:
@@ -362,7 +354,7 @@ class Scanner:
 
     def _backslash(self) -> MetaCommand | None:
         window = self.window
-        if self._variables is None:
+        if self._look_up is None:
             self._emit(1)
             return None
         if len(window.buf) - window.pos < 2 and window.more():

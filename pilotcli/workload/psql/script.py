@@ -22,7 +22,7 @@ from pilotcli.workload.psql.slash import ArgumentError, Arguments, boolean
 from pilotcli.workload.psql.splitter import Splitter, Statement
 from pilotcli.workload.psql.strings import StringsMode
 
-__all__ = ["Found", "Script", "ScriptState", "ScriptVariables"]
+__all__ = ["Found", "Script", "ScriptState", "look_up"]
 
 _MAX_INCLUDES = 50
 MAX_VARIABLES_BYTES = 64_000_000
@@ -121,7 +121,7 @@ class Script:
             )
         end = window.rest_of_line()
         begin, line = window.pos, window.buf[window.pos : end]
-        arguments = Arguments(line, lambda name: self._lookup(name, command.line))
+        arguments = Arguments(line, lambda name: look_up(self.state, self.file, name, command.line))
         try:
             made = self._do(command.name, arguments)
         except ArgumentError as problem:
@@ -289,28 +289,11 @@ class Script:
             return self.folder / path
         return path
 
-    # ---- variables
-
-    def _lookup(self, name: bytes, line: int) -> bytes | None:
-        return lookup(self.state, self.file, name, line)
-
     def _error(self, message: str, hint: str) -> WorkloadError:
         return WorkloadError(message, file=self.file, line=self._line, hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptVariables:
-    """The variables as the splitter of `file` sees them."""
-
-    state: ScriptState
-    file: str
-
-    def lookup(self, name: bytes, line: int) -> bytes | None:
-        """See `splitter.Variables`."""
-        return lookup(self.state, self.file, name, line)
-
-
-def lookup(state: ScriptState, file: str, name: bytes, line: int) -> bytes | None:
+def look_up(state: ScriptState, file: str, name: bytes, line: int) -> bytes | None:
     """The value of a variable; None when it is not set.
 
     Raises `WorkloadError` for a variable that psql itself would fill from its connection.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pilotcli.common.sql_commands import leading_keyword
 from pilotcli.workload.psql import lex
 from pilotcli.workload.psql.copy import CopySlice, is_copy_from_stdin, read_copy_data
-from pilotcli.workload.psql.scanner import MetaCommand, Scanner, Variables
+from pilotcli.workload.psql.scanner import LookUp, MetaCommand, Scanner
 from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
 
@@ -48,10 +48,10 @@ class Splitter(Scanner):
         self,
         window: Window,
         strings: StringsMode,
-        variables: Variables | None = None,
+        look_up: LookUp | None = None,
         tee: Callable[[bytes], object] | None = None,
     ) -> None:
-        super().__init__(window, strings, variables)
+        super().__init__(window, strings, look_up)
         self._tee = tee
         self._previous: tuple[str | bytearray, int] | None = None
 
@@ -153,7 +153,7 @@ class Splitter(Scanner):
                 "Let it be a statement of its own: put ; instead of \\; before and after it.",
             )
         if command == "COPY" and is_copy_from_stdin(text):
-            if self._values or self._variables is None:
+            if self._values or self._look_up is None:
                 raise self.fail(
                     "COPY ... FROM STDIN has no data here",
                     line,
