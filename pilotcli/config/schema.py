@@ -56,17 +56,13 @@ def config_schema() -> dict[str, Any]:
                 {"anyOf": [KINDS["paths"][1], _NULL]}, docs["RunConfig.workload"]
             ),
             "collect": _documented(
-                {"anyOf": [{**_TEXT, "type": "string"}, _collect(docs)]},
-                docs["CollectSection"],
+                {"anyOf": [{**_TEXT, "type": "string"}, _collect(docs)]}, docs["CollectSection"]
             ),
             "models": _documented(
                 {"type": ["object", "null"], "additionalProperties": _entry(_model(docs))},
                 docs["RunConfig.models"],
             ),
-            "events": _documented(
-                {"anyOf": [events, _mapping(of_all)]},
-                docs["RunConfig.events"],
-            ),
+            "events": _documented({"anyOf": [events, _mapping(of_all)]}, docs["RunConfig.events"]),
             "steering": _section(model.SteeringSection, docs),
             "compat": _section(model.CompatSection, docs),
             "handlers": _documented(
@@ -129,13 +125,10 @@ def _model(docs: dict[str, str]) -> dict[str, Any]:
 
 def _section(cls: type, docs: dict[str, str]) -> dict[str, Any]:
     """A section: each field of its dataclass is a key."""
-    properties = {}
-    required = []
-    for field in fields(cls):
-        properties[field.name] = _property(field, docs[f"{cls.__name__}.{field.name}"])
-        if field.default is MISSING and field.default_factory is MISSING:
-            required.append(field.name)
-    section = {**_mapping(properties, tuple(required)), "type": ["object", "null"]}
+    properties = {
+        field.name: _property(field, docs[f"{cls.__name__}.{field.name}"]) for field in fields(cls)
+    }
+    section = {**_mapping(properties), "type": ["object", "null"]}
     return _documented(section, docs[cls.__name__])
 
 
@@ -147,12 +140,8 @@ def _property(field: Field[Any], description: str) -> dict[str, Any]:
         if limit in limits:
             value = limits[limit]
             schema[name] = list(value) if isinstance(value, tuple) else value
-    alternatives: list[dict[str, Any]] = [schema]
-    if limits["kind"] in ("boolean", "integer", "choice"):
-        alternatives.append(_VARIABLE)
-    if not limits.get("required"):
-        alternatives.append(_NULL)
-    whole = schema if len(alternatives) == 1 else {"anyOf": alternatives}
+    variable = [_VARIABLE] if limits["kind"] in ("boolean", "integer", "choice") else []
+    whole: dict[str, Any] = {"anyOf": [schema, *variable, _NULL]}
     if field.default is not MISSING and field.default not in (None, ()):
         whole["default"] = field.default
     return _documented(whole, description)
@@ -160,14 +149,8 @@ def _property(field: Field[Any], description: str) -> dict[str, Any]:
 
 def _collect(docs: dict[str, str]) -> dict[str, Any]:
     """`collect`: a table, or the limit of rows alone."""
-    some = {"not": {"type": "null"}}
-    table_or_limit = [
-        {"type": "null"},
-        {"required": ["table"], "properties": {"table": some}},
-        {
-            "required": ["max_rows"],
-            "properties": {"max_rows": some},
-            "additionalProperties": {"type": "null"},
-        },
-    ]
+    some = {"not": _NULL}
+    table = {"required": ["table"], "properties": {"table": some}}
+    limit = {"required": ["max_rows"], "properties": {"max_rows": some}}
+    table_or_limit = [_NULL, table, {**limit, "additionalProperties": _NULL}]
     return {**_section(model.CollectSection, docs), "allOf": [{"anyOf": table_or_limit}]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,17 +31,8 @@ S = TypeVar("S")
 P = TypeVar("P", EventSpec, HandlerSpec)
 
 TOP_KEYS = (
-    "home",
-    "database",
-    "store",
-    "run",
-    "workload",
-    "collect",
-    "models",
-    "events",
-    "steering",
-    "compat",
-    "handlers",
+    *("home", "database", "store", "run", "workload", "collect", "models", "events", "steering"),
+    *("compat", "handlers"),
 )
 MODEL_KEYS = ("class", "args", "load", "keep", "trust", "on_regression")
 EVENT_KEYS = ("name", "class", "args", "model", "enabled")
@@ -59,7 +50,6 @@ class Reader:
     def read(self, root: Node, path: Path | None, variables: Variables) -> RunConfig:
         """The config; defaults stand where something was wrong, which is among the problems."""
         top = self._mapping(root, "the config", TOP_KEYS)
-        models = self._models(top.get("models"))
         events, count, timeout = self._events(top.get("events"))
         handlers = self._plugins(top.get("handlers"), "handler", HandlerSpec, HANDLER_KEYS)
         self._known_models([*events, *handlers], top.get("models"))
@@ -73,7 +63,7 @@ class Reader:
             run=self._section(top.get("run"), "run", RunSection),
             workload=self._workload(top),
             collect=self._collect(top.get("collect")),
-            models=models,
+            models=self._models(top.get("models")),
             events=tuple(events),
             count=count,
             event_timeout=timeout,
@@ -112,26 +102,20 @@ class Reader:
         return Reading(name, limits, self._problems, self._base, self._cwd)
 
     def _section(self, node: Node | None, name: str, cls: type[S]) -> S:
-        """A section whose keys are the fields of a dataclass."""
+        """A section whose keys are the fields of a dataclass, each with a default."""
         declared: dict[str, Field[Any]] = {key.name: key for key in fields(cls)}  # type: ignore[arg-type]
         if node is None or node.value is None:
-            keys: dict[str, Node] = {}
-        else:
-            keys = self._mapping(node, name, declared)
+            return cls()
+        keys = self._mapping(node, name, declared)
         values: dict[str, Any] = {}
         for key, field in declared.items():
             given = keys.get(key)
             if given is None or given.value is None:
-                if field.default is MISSING and field.default_factory is MISSING:
-                    self._problems.add(f"{name}.{key} is missing", node)
-                    values[key] = ""
                 continue
-            kind = field.metadata["kind"]
-            value = KINDS[kind][0](given, self._reading(f"{name}.{key}", field.metadata))
+            read = KINDS[field.metadata["kind"]][0]
+            value = read(given, self._reading(f"{name}.{key}", field.metadata))
             if value is not INVALID:
                 values[key] = value
-            elif field.default is MISSING and field.default_factory is MISSING:
-                values[key] = ""
         return cls(**values)
 
     def _mapping(self, node: Node, name: str, known: Iterable[str]) -> dict[str, Node]:
