@@ -17,7 +17,6 @@ from pilotcli.common.errors import PilotError
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, load_config
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import connect_store, open_target
-from pilotcli.databases.protocols import Target
 from pilotcli.plugins import check_plugins
 from pilotcli.steering.capabilities import Abilities, Capability, abilities_of, probe
 from pilotcli.steering.planner import Missing
@@ -54,12 +53,9 @@ def examine_all(
     planner module for the database's server, if it is not the embedded one. Drivers are imported
     inside of `loading()`, which may take care of what they print.
     """
-    yield Check(
-        "machine",
-        "ok",
-        f"pilot {pilotcli.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-    )
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    versions = f"pilot {pilotcli.__version__}, Python {platform.python_version()}"
+    yield Check("machine", "ok", f"{versions}, {machine}")
     try:
         config = load_config(config_path, overrides)
     except PilotError as exc:
@@ -93,8 +89,7 @@ def _workload(config: RunConfig) -> Iterator[Check]:
         return
     try:
         with open_workload(config.workload, limit=1) as workload:
-            for _ in workload:
-                pass
+            list(workload)
             yield Check("workload", "ok", workload.description)
     except PilotError as exc:
         yield _problem("workload", exc)
@@ -137,16 +132,12 @@ def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
         else:
             name = "store.dsn" if config.store.dsn else config.store.database
             yield Check("store", "ok", f"{name} can be written")
-        yield from _capabilities(target, build)
+        with abilities_of(target, may_build=build) as able:
+            if build:
+                yield _build(able)
+            yield from probe(able, target)
     finally:
         target.close()
-
-
-def _capabilities(target: Target, build: bool) -> Iterator[Check | Capability]:
-    with abilities_of(target, may_build=build) as able:
-        if build:
-            yield _build(able)
-        yield from probe(able, target)
 
 
 def _build(able: Abilities) -> Check:

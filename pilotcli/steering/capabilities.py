@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, PilotError, QueryError
+from pilotcli.config import PilotConfig
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
@@ -22,9 +23,6 @@ from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, load, provide
 from pilotcli.steering.subplans import GraphCatalog
-
-if TYPE_CHECKING:
-    from pilotcli.config import PilotConfig
 
 __all__ = ["Abilities", "Capability", "abilities_of", "probe"]
 

@@ -6,24 +6,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pilotcli.common.errors import UsageError
 from pilotcli.common.records import Index, PilotTransData, Query
+from pilotcli.config import PilotConfig
 from pilotcli.databases.controller import PostgreSQLController
-from pilotcli.databases.protocols import BaseDBController
+from pilotcli.databases.protocols import BaseDBController, Target
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.subplans import GraphCatalog
 from pilotcli.workload import leading_keyword
-
-if TYPE_CHECKING:
-    from pilotcli.config import PilotConfig
-    from pilotcli.databases.protocols import Target
-    from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["PilotDataInteractor"]
 

@@ -58,19 +58,10 @@ JoinOrder = Sequence[Any]
 """Relations in the order of their joins: `["p", "u", "c"]` joins p and u first,
 `[["p", "u"], ["c", "v"]]` joins two joins."""
 
-_SCANS = {
-    "SeqScan": "enable_seqscan",
-    "TidScan": "enable_tidscan",
-    "IndexScan": "enable_indexscan",
-    "IndexOnlyScan": "enable_indexonlyscan",
-    "BitmapScan": "enable_bitmapscan",
-}
-_JOINS = {
-    "NestLoop": "enable_nestloop",
-    "HashJoin": "enable_hashjoin",
-    "MergeJoin": "enable_mergejoin",
-}
-_MEMOIZE = {"Memoize": "enable_memoize"}
+_SCANS = ("SeqScan", "TidScan", "IndexScan", "IndexOnlyScan", "BitmapScan")
+_JOINS = ("NestLoop", "HashJoin", "MergeJoin")
+_MEMOIZE = ("Memoize",)
+"""Methods with a setting of their own: `SeqScan` has `enable_seqscan`."""
 _HINT_PART = re.compile(r"[^*/]*\Z")
 
 
@@ -81,14 +72,11 @@ def methods_of(given: Any) -> list[Method]:
     """
     if given is None:
         return []
-    pairs = [given] if isinstance(given, tuple) and not _is_pairs(given) else given
-    if not isinstance(pairs, (list, tuple)):
+    if not isinstance(given, (list, tuple)):
         raise SteeringError(f"methods are pairs of ScanJoinMethodEnum and text, not {given!r}")
-    return [_method(pair) for pair in pairs]
-
-
-def _is_pairs(given: tuple[Any, ...]) -> bool:
-    return all(isinstance(part, (tuple, list)) for part in given)
+    if isinstance(given, tuple) and not all(isinstance(part, (tuple, list)) for part in given):
+        return [_method(given)]
+    return [_method(pair) for pair in given]
 
 
 def _method(pair: Any) -> Method:
@@ -170,21 +158,21 @@ def coarse_settings(methods: Sequence[Method]) -> tuple[dict[str, str], list[str
     query. `No...` turns its method off.
     """
     settings: dict[str, str] = {}
-    unmet: list[str] = []
+    given = {method.value for method, _ in methods}
     for family in (_SCANS, _JOINS, _MEMOIZE):
-        wanted = {method.value for method, _ in methods if method.value in family}
-        for name, setting in family.items():
-            if wanted and name not in wanted and family is not _MEMOIZE:
-                settings[setting] = "off"
-            if any(method.value == f"No{name}" for method, _ in methods):
-                settings[setting] = "off"
-        if wanted:
-            settings.update((family[name], "on") for name in wanted)
+        wanted = given.intersection(family)
+        for name in family:
+            excluded = bool(wanted) and name not in wanted and family is not _MEMOIZE
+            if excluded or f"No{name}" in given:
+                settings[f"enable_{name.lower()}"] = "off"
+        settings.update((f"enable_{name.lower()}", "on") for name in wanted)
     # enable_indexonlyscan has no effect without enable_indexscan.
     if settings.get("enable_indexonlyscan") == "on":
         settings["enable_indexscan"] = "on"
-    for method, names in methods:
-        plain = method.value.removeprefix("No")
-        if plain not in {**_SCANS, **_JOINS, **_MEMOIZE}:
-            unmet.append(f"{method.value}({names})")
+    known = {*_SCANS, *_JOINS, *_MEMOIZE}
+    unmet = [
+        f"{method.value}({names})"
+        for method, names in methods
+        if method.value.removeprefix("No") not in known
+    ]
     return settings, unmet

@@ -120,16 +120,13 @@ class SessionSteering:
         """Have the session report about every query from here on."""
         pulls = self.pulls
         self._reports = False
-        reported = [
-            word
-            for word, pulled in (
-                ("plan", pulls.plan),
-                ("actual", pulls.actual_rows),
-                ("time", pulls.execution_time),
-                ("rows", pulls.subquery_cards),
-            )
-            if pulled
-        ]
+        wanted = {
+            "plan": pulls.plan,
+            "actual": pulls.actual_rows,
+            "time": pulls.execution_time,
+            "rows": pulls.subquery_cards,
+        }
+        reported = [word for word, pulled in wanted.items() if pulled]
         if not reported:
             return
         if self.abilities.planner is not None:
@@ -300,13 +297,10 @@ class SessionSteering:
         except (QueryError, DatabaseError, CapabilityError, SteeringError) as exc:
             steered.notes = (*steered.notes, exc.message)
         if pulls.buffercache:
-            self._pull_buffercache(steered)
-
-    def _pull_buffercache(self, steered: Steered) -> None:
-        try:
-            steered.buffercache = self._buffercache()
-        except (CapabilityError, QueryError, DatabaseError) as exc:
-            steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
+            try:
+                steered.buffercache = self._buffercache()
+            except (CapabilityError, QueryError, DatabaseError) as exc:
+                steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
 
 
 def _is_planned(query: Query) -> bool:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from pilotcli.common.errors import (
@@ -18,6 +18,7 @@ from pilotcli.common.errors import (
 )
 from pilotcli.common.records import Index, Query, SteeringReport
 from pilotcli.common.sql_commands import command_of
+from pilotcli.config import PilotConfig
 from pilotcli.config.model import SteeringSection
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.protocols import BaseDBController, Session, Target
@@ -35,9 +36,6 @@ from pilotcli.steering.handlers import (
 from pilotcli.steering.interactor import PilotDataInteractor
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
-
-if TYPE_CHECKING:
-    from pilotcli.config import PilotConfig
 
 __all__ = ["Steering"]
 

@@ -91,7 +91,7 @@ class Splitter(Scanner):
             counted = start
             sql = buf[start:end]
             if b"\n\n" in sql:
-                sql = lex.BLANK_LINES.sub(_one_newline, sql)
+                sql = lex.BLANK_LINES.sub(lambda kept: kept[1] or b"\n", sql)
             try:
                 text = sql.decode()
                 command = commands.get(buf[start:word_end])
@@ -172,7 +172,3 @@ class Splitter(Scanner):
                 at,
                 "A workload is UTF-8 text; convert it, with iconv -f LATIN1 -t UTF-8 for example.",
             ) from None
-
-
-def _one_newline(found: re.Match[bytes]) -> bytes:
-    return found[1] or b"\n"
