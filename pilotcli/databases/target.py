@@ -39,18 +39,10 @@ class PostgresTarget:
         self.config = config
         self._release = release
         self._sessions = Sessions(server, config, name=name)
+        self.description = self._sessions.description
+        self.server_version = self._sessions.version
         self.changes = Changes(server, config.home, report_line=report_line, at_exit=self.close)
         self.knobs = Knobs(self._sessions, self.changes, config.home, control)
-
-    @property
-    def description(self) -> str:
-        """What and where it is, without secrets."""
-        return self._sessions.description
-
-    @property
-    def server_version(self) -> str:
-        """The server's version: `18.6`."""
-        return self._sessions.version
 
     def session(
         self, *, timeout_s: float | None = None, max_rows: int | None = None

@@ -108,7 +108,6 @@ class FileAutoConf:
         self._path = data_dir / _FILE
 
     def read(self) -> dict[str, str]:
-        """See `AutoConf.read`."""
         matches = filter(None, map(_LINE.fullmatch, self._lines()))
         return {match["name"].lower(): _value(match) for match in matches}
 

@@ -54,33 +54,29 @@ class WhatIf:
     def __init__(self, changes: Callable[[], Changes]) -> None:
         self._changes = changes
         self._guard = threading.RLock()
-        self._indexes: tuple[Index, ...] = ()
+        self.indexes: tuple[Index, ...] = ()
+        """All of them, in the order in which they were made."""
         self._with_hypopg: bool | None = None
         self._known: WeakKeyDictionary[PostgresSession, tuple[Index, ...]] = WeakKeyDictionary()
-
-    @property
-    def indexes(self) -> tuple[Index, ...]:
-        """All of them, in the order in which they were made."""
-        return self._indexes
 
     def add(self, index: Index) -> None:
         """Add one, whose table and columns are there."""
         with self._guard:
-            self._indexes = (*self._indexes, index)
+            self.indexes = (*self.indexes, index)
 
     def remove(self, index: Index) -> bool:
         """Take the first one away that `index` names; False when there is none."""
         with self._guard:
-            for at, known in enumerate(self._indexes):
+            for at, known in enumerate(self.indexes):
                 if same_index(known, index):
-                    self._indexes = self._indexes[:at] + self._indexes[at + 1 :]
+                    self.indexes = self.indexes[:at] + self.indexes[at + 1 :]
                     return True
         return False
 
     def clear(self) -> None:
         """Take all away."""
         with self._guard:
-            self._indexes = ()
+            self.indexes = ()
 
     def uses_hypopg(self, session: PostgresSession) -> bool:
         """Whether HypoPG does it here, found out by what a plan shows. The extension is created
@@ -96,7 +92,7 @@ class WhatIf:
 
     def prepare(self, session: PostgresSession) -> None:
         """Tell a session of the indexes as they are now, where HypoPG does it."""
-        wanted = self._indexes
+        wanted = self.indexes
         unchanged = self._known.get(session, ()) == wanted
         if unchanged or session.transaction_failed or not self.uses_hypopg(session):
             return
@@ -108,12 +104,12 @@ class WhatIf:
     @contextlib.contextmanager
     def at_work(self, session: PostgresSession) -> Iterator[None]:
         """While this lasts, an `EXPLAIN` in `session` sees the indexes."""
-        if not self._indexes or self.uses_hypopg(session):
+        if not self.indexes or self.uses_hypopg(session):
             self.prepare(session)
             yield
             return
         with _rolled_back(session):
-            for index in self._indexes:
+            for index in self.indexes:
                 run(session, "{}", create_statement(index))
             yield
 

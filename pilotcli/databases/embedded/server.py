@@ -53,13 +53,21 @@ class EmbeddedServer:
 
     `acquire` makes one; `release` gives it back. The server runs for as long as a
     process holds it, or until `pilot db stop` when `pilot db start` has pinned it.
+
+    - `place`: its folder; `data_dir`: the cluster; `log_file`: its log;
+    - `version`: `18.6`;
+    - `host`: the folder of its socket, which libpq takes as `host`.
     """
 
     def __init__(self, share: _Share, state: State, binaries: Binaries) -> None:
         self._share = share
-        self._state = state
         self._binaries = binaries
         self._released = False
+        self.place = share.place
+        self.data_dir = share.place.data_dir
+        self.log_file = share.place.log_file
+        self.version = state.version
+        self.host = state.socket_dir
 
     @classmethod
     def acquire(
@@ -100,31 +108,6 @@ class EmbeddedServer:
             if share.users == 1:
                 _in_process[place.folder] = share
             return cls(share, state, binaries)
-
-    @property
-    def place(self) -> Place:
-        """The server's folder."""
-        return self._share.place
-
-    @property
-    def version(self) -> str:
-        """The server's version: `18.6`."""
-        return self._state.version
-
-    @property
-    def host(self) -> str:
-        """The folder of the server's socket, which is what libpq takes as `host`."""
-        return self._state.socket_dir
-
-    @property
-    def data_dir(self) -> Path:
-        """The cluster."""
-        return self.place.data_dir
-
-    @property
-    def log_file(self) -> Path:
-        """The server's log."""
-        return self.place.log_file
 
     @property
     def pid(self) -> int | None:

@@ -132,9 +132,7 @@ class Knobs:
                 self._mended(changes)(self._required_control().data_dir)
                 return
             with self._session() as session:
-                outcomes = self._changes.undo_settings(ServerAutoConf(session), changes)
-                self._reload(session)
-            self._changes.settled(outcomes)
+                self._undo_and_reload(changes, session)
 
     def restart(self) -> None:
         """Restart the server with what its configuration says.
@@ -340,15 +338,18 @@ class Knobs:
         if not still:
             return
         if not restart:
-            outcomes = self._changes.undo_settings(ServerAutoConf(session), still)
-            self._reload(session)
-            self._changes.settled(outcomes)
+            self._undo_and_reload(still, session)
             return
         control = self._required_control()
         control.shut_down()
         self._mended(still)(control.data_dir)
         control.start(self._mended(still))
         self._sessions.close()
+
+    def _undo_and_reload(self, changes: Sequence[Change], session: PostgresSession) -> None:
+        outcomes = self._changes.undo_settings(ServerAutoConf(session), changes)
+        self._reload(session)
+        self._changes.settled(outcomes)
 
     def _reload(self, session: PostgresSession) -> None:
         """Have the server read its configuration, and wait until its sessions have."""

@@ -80,17 +80,14 @@ class LocalServer:
         )
 
     def shut_down(self) -> None:
-        """See `ServerControl.shut_down`."""
         if self.is_running() and self._run("stop") != 0:
             raise DatabaseError(f"the server in {self.data_dir} does not stop")
 
     def start(self, mend: Mend) -> None:
-        """See `ServerControl.start`."""
         if not self.is_running():
             self.restart(mend)
 
     def is_running(self) -> bool:
-        """See `ServerControl.is_running`."""
         return self._run("status") == 0
 
     def ends_with_this(self) -> bool:

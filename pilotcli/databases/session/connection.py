@@ -177,15 +177,12 @@ def _open(server: Server, settings: Mapping[str, str]) -> Connection:
     }
     if settings:
         given = params.get("options") or os.environ.get("PGOPTIONS", "")
-        ours = [f"-c {key}={_option_value(value)}" for key, value in settings.items()]
+        escaped = {key: re.sub(r"([\s\\])", r"\\\1", value) for key, value in settings.items()}
+        ours = [f"-c {key}={value}" for key, value in escaped.items()]
         params["options"] = " ".join([given, *ours]).strip()
     connection: Connection = psycopg2.connect("", **params)
     connection.autocommit = True
     return connection
-
-
-def _option_value(value: str) -> str:
-    return re.sub(r"([\s\\])", r"\\\1", value)
 
 
 def _set(connection: Connection, settings: Mapping[str, str]) -> None:

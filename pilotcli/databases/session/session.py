@@ -127,12 +127,10 @@ class PostgresSession:
         return self.began + self._timeout_s * (1 + self._sql.rstrip("; \n").count(";"))
 
     def cut(self, *, timed_out: bool) -> None:
-        """See `watchdog.Watched`."""
         self._cut = "time-out" if timed_out else "cancel"
         self.line.cut()
 
     def stop_too_large(self, grown_bytes: int) -> None:
-        """See `watchdog.Watched`."""
         self._too_large = grown_bytes
 
     def _copy(self, sql: str, copy: CopyData | None) -> Rows:
