@@ -65,7 +65,7 @@ def examine(request: RunRequest) -> Examination:
     if not paths:
         raise UsageError("there is no workload to look at", hint="Name a file, a glob or a folder.")
     config = replace(config, events=select_events(config.events, request.events))
-    events = _built(config)
+    events = _build_events(config)
     with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
         queries = sum(1 for _ in workload)
         return Examination(workload.description, queries, config, events)
@@ -73,7 +73,7 @@ def examine(request: RunRequest) -> Examination:
 
 def list_events(config: RunConfig) -> tuple[EventListing, ...]:
     """Every event of `config`, the disabled ones too, in the order in which they fire."""
-    built = {registered.name: registered for registered in _built(config)}
+    built = {registered.name: registered for registered in _build_events(config)}
     return tuple(
         _enabled(spec, built[spec.name]) if spec.enabled else _disabled(spec, config.base)
         for spec in config.events
@@ -97,7 +97,7 @@ def _disabled(spec: EventSpec, base: Path) -> EventListing:
     return EventListing(spec.name, kind, fires, spec.model, spec.class_path, file, enabled=False)
 
 
-def _built(config: RunConfig) -> tuple[Registered, ...]:
+def _build_events(config: RunConfig) -> tuple[Registered, ...]:
     embedded = choose_embedded(config.database, os.environ)
     # Standard output is for what was asked for, not for what drivers print when they are loaded.
     with contextlib.redirect_stdout(sys.stderr):

@@ -183,7 +183,6 @@ class SessionSteering:
             raise
 
     def _check_settings(self, message: Message) -> None:
-        """Raise `SteeringError` if the server refuses a setting."""
         try:
             self.session.execute(f"BEGIN; {message.prefix()}ROLLBACK")
         except QueryError as refused:

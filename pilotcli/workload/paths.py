@@ -1,4 +1,4 @@
-"""Which files a workload is made of: paths, globs and folders, in natural order."""
+"""Finds the files of a workload: paths, globs and folders, in natural order."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
 
 
 def nearest(path: Path) -> WorkloadError:
-    """The error for a path that does not exist, with what is there of a similar name."""
+    """The error for a path that does not exist; it names a file of a similar name."""
     try:
         names = [found.name for found in path.parent.iterdir()]
     except OSError:

@@ -1,4 +1,4 @@
-"""From sources to statements: SQL scripts with their includes, and PilotScope's line format."""
+"""Reads statements from sources: SQL scripts with their includes, and PilotScope's line format."""
 
 from __future__ import annotations
 

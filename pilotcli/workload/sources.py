@@ -61,11 +61,11 @@ class Source:
         self._spool: Spool | None = None
 
     def open(self) -> AbstractContextManager[Read]:
-        """Open it: a function that reads up to so many bytes further on, empty at the end."""
+        """Open it; yields a function that reads up to so many further bytes, none at the end."""
         raise NotImplementedError
 
     def tee(self) -> Callable[[bytes], object] | None:
-        """What to do with inline COPY data while it is skipped."""
+        """A function that receives inline COPY data while it is skipped, if one is needed."""
         return None
 
     def copy_data(self, copy: CopySlice) -> CopyData:
@@ -104,7 +104,7 @@ class PlainSource(Source):
 
 
 class GzipSource(Source):
-    """A compressed file; inline COPY data is spooled the first time it is met."""
+    """A compressed file; inline COPY data is spooled when it is first read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path), path.parent, path.stat().st_size)

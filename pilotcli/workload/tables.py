@@ -21,8 +21,8 @@ _LABELS = ("label", "name")
 class _Stream(io.RawIOBase):
     """A source as a file, for the readers of the standard library.
 
-    Those take a line into memory however long it is: one that no statement can be as long as is
-    refused here with a `WorkloadError`.
+    They keep a whole line in memory. A line longer than any statement can be raises a
+    `WorkloadError` here.
     """
 
     def __init__(self, read: Read, name: str) -> None:
@@ -61,9 +61,9 @@ def _stream(read: Read, name: str) -> io.BufferedReader:
 
 
 def read_csv(source: Source) -> Iterator[Found]:
-    """One query a row: a header with a column `sql` and, if wanted, `label` or `name`.
+    """Reads one query per row; the header names a column `sql` and, if wanted, `label` or `name`.
 
-    Raises `WorkloadError` for a missing column, a row without it, and what is no CSV.
+    Raises `WorkloadError` for a missing column, a row without it, and text that is not CSV.
     """
     csv.field_size_limit(Window.MAX_BYTES)
     line = 1
@@ -115,7 +115,7 @@ def _csv_query(
 
 
 def read_jsonl(source: Source) -> Iterator[Found]:
-    """One query a line: a JSON object with the key `sql` and, if wanted, `label` or `name`.
+    """Reads one query per line: an object with the key `sql` and, if wanted, `label` or `name`.
 
     Raises `WorkloadError` for a line that is something else.
     """

@@ -36,7 +36,7 @@ def open_workload(
 
     `paths` are files, globs, folders, or `-` for `stdin`. `variables` are psql variables set
     beforehand. `limit` ends the workload after so many queries. Raises `WorkloadError` when a
-    path leads nowhere, or to a file that is empty or cannot be read.
+    path does not exist, or names a file that is empty or cannot be read.
     """
     if limit is not None and limit < 1:
         raise WorkloadError(f"a limit of {limit} leaves no query", hint="Give 1 or more.")
@@ -53,11 +53,11 @@ class Workload:
     The files are read one after the other as in one psql session: a variable or a
     `standard_conforming_strings` that is set in one holds in the next.
 
-    A query's label is, in this order: what a comment line `-- name: ...` above it says, the last
-    one if there are several (a table's `label` or `name` and PilotScope's id count as such); the
-    name of the file without its suffix, if there are several files or a folder, and the file
-    holds this query alone; `NAME/3`, with the query's place in its file; `q3` in a single file.
-    Files of the same name carry their folders: `a/1`, `b/1`.
+    A query's label is the first of these that it has: the name in the last comment line
+    `-- name: ...` above it (also a table's `label` or `name`, and PilotScope's id); the name of its
+    file without the suffix, if there are several files or a folder, and the file holds this query
+    alone; `NAME/3`, with the query's place in its file; `q3` in a single file. Files of the same
+    name get their folders: `a/1`, `b/1`.
 
     Iterating raises `WorkloadError` for what cannot be read, with file and line.
     """
@@ -122,7 +122,7 @@ class Workload:
             self._count = seq
 
     def count(self, max_bytes: int = 16_000_000) -> int | None:
-        """How many queries there are, when that is known or quick to find out.
+        """How many queries there are, if that is known or quick to find out.
 
         Reads the files once if they are no larger than `max_bytes` in all (and then raises as
         iterating does); None otherwise.
@@ -134,7 +134,7 @@ class Workload:
         return min(self._count, self._limit)
 
     def digest(self, max_bytes: int = 16_000_000) -> str | None:
-        """A checksum over all statements and their labels, where that is quick to find out; as
+        """A checksum over all statements and their labels, if that is quick to find out; see
         `count`."""
         if self._digest is None and self._quick_to_read(max_bytes):
             self._survey()
@@ -222,7 +222,7 @@ def _read(source: Source, reader: ScriptReader) -> Iterator[Found]:
 
 
 def _is_alone(found: Iterator[Found]) -> tuple[Iterator[Found], bool]:
-    """Whether there is one statement only; reads no further than to the second one."""
+    """The statements, and whether there is only one; reads no further than the second."""
     first = list(itertools.islice(found, 1))
     if not first or len(first[0][1]) > 1:
         return itertools.chain(first, found), False
@@ -231,7 +231,7 @@ def _is_alone(found: Iterator[Found]) -> tuple[Iterator[Found], bool]:
 
 
 def _stems(paths: Sequence[Path | None]) -> list[str]:
-    """A short name for each file, by which no two are confused."""
+    """A short name for each file; no two are the same."""
     names = [_stem(path) for path in paths]
     doubled = {name for name, times in Counter(names).items() if times > 1}
     if not doubled:
@@ -245,7 +245,7 @@ def _stems(paths: Sequence[Path | None]) -> list[str]:
         for path, name in zip(paths, names, strict=True)
     ]
     doubled = {name for name, times in Counter(longer).items() if times > 1}
-    # Side by side under the same name, they differ in what kind of file they are.
+    # Files of one folder with the same stem differ in their suffixes.
     return [
         f"{name}{path.name[len(_stem(path)) :]}" if path is not None and name in doubled else name
         for path, name in zip(paths, longer, strict=True)

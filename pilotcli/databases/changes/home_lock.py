@@ -79,7 +79,7 @@ class Claim:
         """
         with self._guard:
             if self._session is None or not _is_alive(self._session):
-                self._session = self._taken()
+                self._session = self._lock()
 
     def release(self) -> None:
         """Give the claim up; safe to call twice."""
@@ -88,7 +88,7 @@ class Claim:
             if session is not None:
                 session.close()
 
-    def _taken(self) -> PostgresSession:
+    def _lock(self) -> PostgresSession:
         home = _number_of(self._home_folder)
         session = self._open_session()
         try:

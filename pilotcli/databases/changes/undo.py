@@ -113,7 +113,7 @@ def undo_changes(
             session.execute("SELECT oid::int8, datname::text FROM pg_database").rows
         )
         if settings:
-            outcomes += _attempted(
+            outcomes += _attempt(
                 settings, lambda: undo_settings(log, ServerAutoConf(session), settings)
             )
     for oid in {change.database_oid for change in objects}:
@@ -125,11 +125,11 @@ def undo_changes(
                 for change in here
             ]
             continue
-        outcomes += _attempted(here, lambda: _undo_in(log, connect_to, names[oid], here))  # noqa: B023
+        outcomes += _attempt(here, lambda: _undo_in(log, connect_to, names[oid], here))  # noqa: B023
     return outcomes
 
 
-def _attempted(changes: Sequence[Change], work: Callable[[], list[Undone]]) -> list[Undone]:
+def _attempt(changes: Sequence[Change], work: Callable[[], list[Undone]]) -> list[Undone]:
     try:
         return work()
     except PilotError as error:
@@ -237,7 +237,7 @@ def _undo_dropped_index(
     if not has_table:
         return Undone(change, "gone", f"the table of the index {facts.name} is gone")
     if other is not None:
-        return _compared(session, change, facts, int(other))
+        return _compare(session, change, facts, int(other))
     for statement in statements_to_make(facts):
         session.execute(statement.as_string(session.connection))
     ((made,),) = run(session, "SELECT {}::regclass::oid::int8", compose.Literal(index))
@@ -251,7 +251,7 @@ def _undo_dropped_index(
     return Undone(change, "undone", f"the index {facts.name} is made again")
 
 
-def _compared(session: PostgresSession, change: Change, facts: IndexFacts, other: int) -> Undone:
+def _compare(session: PostgresSession, change: Change, facts: IndexFacts, other: int) -> Undone:
     """What to do where something of the same name has taken the index's place."""
     try:
         same = read_facts(session, other).definition == facts.definition

@@ -19,9 +19,9 @@ class PostgreSQLController(ServerMethods, IndexMethods):
     """A driver's way to the database: a connection for each thread, opened when first used.
 
     Statements end after `config.sql_execution_timeout` seconds. A connection that was lost is
-    opened again by the next call. Names of tables and columns are quoted, so they are taken as
-    they are written, in upper or lower case; `schema.table` names a table of another schema than
-    those of the `search_path`. With `enable_simulate_index` all indexes are what-if ones.
+    opened again by the next call. Names of tables and columns are quoted, so upper and lower case
+    matter; `schema.table` names a table of a schema outside the `search_path`. With
+    `enable_simulate_index` all indexes are what-if ones.
 
     Knobs, indexes and extensions that are changed here are undone when the target is closed.
 

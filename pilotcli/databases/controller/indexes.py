@@ -25,8 +25,8 @@ from pilotcli.databases.session.session import PostgresSession
 
 __all__ = ["IndexMethods"]
 
-# Those that a user has made: not of a constraint, not an extension's, not pilot's own, and
-# usable. Those of partitions belong to the index of the whole table.
+# Usable indexes that a user has made: not those of constraints, extensions or pilot itself. An
+# index of a partition belongs to the index of the whole table.
 _EXISTING = """
 SELECT i.oid::int8, i.relname::text,
   CASE WHEN pg_table_is_visible(t.oid) THEN t.relname ELSE n.nspname || '.' || t.relname END::text,
@@ -54,15 +54,14 @@ class _Existing(NamedTuple):
     described: Index
     size_bytes: int
     means_more: bool
-    """Whether it keeps rows unique, or identifies them: without it statements come to others."""
+    """Whether it keeps rows unique or identifies them, so that results may depend on it."""
 
 
 class IndexMethods(TableMethods):
     """Indexes: making, dropping and measuring them.
 
-    What is made or dropped here is undone when the target is closed. With `enable_simulate_index`
-    every method is about what-if indexes, which the planner takes into account and which are not
-    there; the real ones stay as they are.
+    Changes are undone when the target is closed. With `enable_simulate_index` every method is about
+    what-if indexes, which only the planner sees; the real indexes stay as they are.
     """
 
     def __init__(
@@ -110,9 +109,9 @@ class IndexMethods(TableMethods):
         self.target().changes.drop_indexes(self.session(), [found.oid])
 
     def drop_all_indexes(self) -> None:
-        """Drop all indexes of the database that are there for speed alone: all or none of them.
+        """Drop all indexes of the database that only serve speed, all or none.
 
-        Those of constraints stay, and those that keep rows unique or identify them to replicas.
+        Indexes of constraints stay, and those that keep rows unique or identify them to replicas.
         """
         if self._what_if is not None:
             self._what_if.clear()

@@ -21,18 +21,18 @@ _NO_SUCH_TABLE = "42P01"
 class ServerMethods(SessionsOfThreads):
     """The server's knobs, starting and stopping it, what its cache holds.
 
-    Knobs are settings of the whole server, which hold for everybody; they are undone when the
-    target is closed. Raises, besides what `PostgreSQLController` names: `SteeringError` for a knob
-    that is not there or that the server refuses, `CapabilityError` for what the role or pilot may
-    not do here.
+    Knobs are settings of the whole server, for all its users; they are undone when the target is
+    closed. Raises, besides what `PostgreSQLController` names: `SteeringError` for a knob that does
+    not exist or that the server refuses, `CapabilityError` for what the role or pilot may not do
+    here.
     """
 
     def set_knobs(self, key_2_value_for_knob: Mapping[str, object]) -> None:
         """Set knobs, all or none, and return when the server runs with them.
 
-        It is restarted where one of them needs that, and all sessions are opened again. A server
-        that does not start with them is brought back with the old ones, and the error says which
-        they were. Numbers without a unit are in the knob's own (PostgreSQL manual 20.1.1).
+        pilot restarts the server where a knob needs it, and opens all sessions again. If the server
+        does not start with the new knobs, pilot starts it with the old ones, and the error names
+        the new ones. Numbers without a unit are in the knob's own (PostgreSQL manual 20.1.1).
         """
         self.target().knobs.set(key_2_value_for_knob)
 
@@ -55,8 +55,8 @@ class ServerMethods(SessionsOfThreads):
         self.target().knobs.recover()
 
     def restart(self) -> None:
-        """Restart the server. One that does not start because of new knobs gets the old ones back
-        and is started with those; that raises `SteeringError`."""
+        """Restart the server. If it does not start because of new knobs, pilot starts it with the
+        old ones and raises `SteeringError`."""
         self.target().knobs.restart()
 
     def start(self) -> None:
@@ -75,7 +75,7 @@ class ServerMethods(SessionsOfThreads):
         """The number of cached blocks of each relation of the database.
 
         Needs pg_buffercache, which is created where the role may, and dropped at the end. Raises
-        `CapabilityError` where it is not to be had.
+        `CapabilityError` where it is not available.
         """
         session = self.session()
         try:

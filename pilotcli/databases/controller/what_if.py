@@ -1,8 +1,8 @@
 """What-if indexes: the planner sees indexes that are not there.
 
-With HypoPG they are hypothetical: each session learns of them, and none is built. Without it they
-are real for a moment: made in a transaction around an `EXPLAIN`, and rolled back. Writers of the
-table wait for as long as that takes, and each `EXPLAIN` builds them again.
+With HypoPG they are hypothetical: pilot names them to each session, and none is built. Without
+HypoPG they are real for a moment: pilot makes them in a transaction around an `EXPLAIN`, and rolls
+it back. Writers of the table wait meanwhile, and each `EXPLAIN` builds the indexes again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class WhatIf:
             self.indexes = (*self.indexes, index)
 
     def remove(self, index: Index) -> bool:
-        """Take the first one away that `index` names; False when there is none."""
+        """Remove the first one that `index` names; False when there is none."""
         with self._guard:
             for at, known in enumerate(self.indexes):
                 if same_index(known, index):
@@ -74,13 +74,13 @@ class WhatIf:
         return False
 
     def clear(self) -> None:
-        """Take all away."""
+        """Remove all."""
         with self._guard:
             self.indexes = ()
 
     def uses_hypopg(self, session: PostgresSession) -> bool:
-        """Whether HypoPG does it here, found out by what a plan shows. The extension is created
-        where the server has it and the role may, and dropped at the end."""
+        """Whether HypoPG works here, as a plan shows. The extension is created where the server has
+        it and the role may, and dropped at the end."""
         with self._guard:
             if self._with_hypopg is None:
                 if session.in_transaction:
@@ -91,7 +91,7 @@ class WhatIf:
             return self._with_hypopg
 
     def prepare(self, session: PostgresSession) -> None:
-        """Tell a session of the indexes as they are now, where HypoPG does it."""
+        """Give a session the current indexes, where HypoPG works."""
         wanted = self.indexes
         unchanged = self._known.get(session, ()) == wanted
         if unchanged or session.transaction_failed or not self.uses_hypopg(session):
@@ -114,7 +114,7 @@ class WhatIf:
             yield
 
     def size_bytes(self, session: PostgresSession, index: Index) -> int:
-        """How large the index would be; an estimate where HypoPG does it, else measured."""
+        """How large the index would be: HypoPG's estimate, or measured without HypoPG."""
         if self.uses_hypopg(session):
             number = _make_hypothetical(session, index)
             ((size,),) = session.execute(f"SELECT hypopg_relation_size({number})").rows
@@ -145,7 +145,7 @@ def _make_hypothetical(session: PostgresSession, index: Index) -> int:
 
 @contextlib.contextmanager
 def _rolled_back(session: PostgresSession) -> Iterator[None]:
-    """Undo in the end all that is done meanwhile, and nothing else of an open transaction."""
+    """Undo what the body does, and nothing else of an open transaction."""
     inside = session.in_transaction
     session.execute(f"SAVEPOINT {_SAVEPOINT}" if inside else "BEGIN")
     try:

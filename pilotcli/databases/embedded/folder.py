@@ -121,8 +121,8 @@ class Place:
     def socket_dir(self, account: Account) -> Path:
         """A folder for the socket that only `account` (and root) can enter; created if needed.
 
-        `run/` in the place, or a private folder with a short path when the socket's path would
-        be longer than the system allows or hold signs that connection strings treat specially.
+        `run/` in the place, or a private folder with a short path if the socket's path would be
+        longer than the system allows or contain characters that connection strings treat specially.
         """
         own = self.folder / "run"
         if _fits(own):
@@ -145,12 +145,12 @@ class Place:
 def make_place(home: Path, major: int) -> Place:
     """The place of the server of this major version under `home`, created when missing.
 
-    Raises `StorageError` when it cannot be created or belongs to somebody else.
+    Raises `StorageError` if it cannot be created or belongs to another user.
     """
     home = make_home(home)
     link = home / "pg" / str(major)
     try:
-        place = Place(_made(home, link), major)
+        place = Place(_make_folder(home, link), major)
         close_lock(open_lock(place.folder / "mutex.lock"))
     except OSError as error:
         raise StorageError(
@@ -160,7 +160,7 @@ def make_place(home: Path, major: int) -> Place:
     return place
 
 
-def _made(home: Path, link: Path) -> Path:
+def _make_folder(home: Path, link: Path) -> Path:
     account = server_account(link / "data")
     link.parent.mkdir(mode=0o700, exist_ok=True)
     if account.is_other:

@@ -1,8 +1,8 @@
-"""A place outside of the project, for root: where the unprivileged server user can go.
+"""Makes folders outside the project, for root: the unprivileged server user can enter them.
 
 The server's user cannot enter a project below a private folder such as /root. Instead of opening
-that folder, pilot keeps what the server needs in a folder of its own: below /var/lib, or, for a
-project in the temporary folder, there as well.
+that folder, pilot keeps the server's files in a folder of its own: below /var/lib, or, for a
+project in the temporary folder, in the temporary folder too.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _ORIGIN = "origin"
 
 
 def outside_folder(account: Account, kind: str, bases: tuple[Path, ...] | None = None) -> Path:
-    """A folder of this user's for `kind` of thing, which `account` can enter but not write.
+    """A folder of this user for things of this `kind`; `account` can enter but not write it.
 
-    Raises `StorageError` when there is none to be had.
+    Raises `StorageError` when no such folder can be made.
     """
     bases = _LASTING if bases is None else bases
     for base in bases:
@@ -66,7 +66,7 @@ def _is_ours(folder: Path) -> bool:
 def link_outside(link: Path, account: Account) -> None:
     """Make `link` a symbolic link to a new folder that `account` can reach.
 
-    In the temporary folder, what projects that are gone have left behind is deleted first.
+    In the temporary folder, folders of deleted projects are removed first.
     """
     temporary = Path(tempfile.gettempdir()).resolve()
     is_temporary = link.parent.resolve().is_relative_to(temporary)

@@ -79,10 +79,10 @@ class Knobs:
                 return
             # Kept open to the end: a knob may keep the server from taking new connections.
             with self._session() as session:
-                restart = self._checked(session, settings)
+                restart = self._needs_restart(session, settings)
                 if restart:
                     self._require_restart(session)
-                changes = self._written(session, settings)
+                changes = self._write_live(session, settings)
                 try:
                     if restart:
                         self._restart()
@@ -111,8 +111,8 @@ class Knobs:
                 self._write_to_file(settings)
                 return
             with self._session() as session:
-                self._checked(session, settings)
-                self._written(session, settings)
+                self._needs_restart(session, settings)
+                self._write_live(session, settings)
 
     def backup(self) -> None:
         """Remember the knobs as they are now; `recover` returns to them."""
@@ -129,7 +129,7 @@ class Knobs:
             if not changes:
                 return
             if not self.is_running():
-                self._mended(changes)(self._required_control().data_dir)
+                self._mender(changes)(self._required_control().data_dir)
                 return
             with self._session() as session:
                 self._undo_and_reload(changes, session)
@@ -213,7 +213,7 @@ class Knobs:
         """
         with self._guard:
             if self._control is not None and not self._control.is_running():
-                self._control.start(self._mended(changes))
+                self._control.start(self._mender(changes))
             outcomes = work()
             if any(outcome.change.kind == "setting" for outcome in outcomes):
                 ends = at_end and self._control is not None and self._control.ends_with_this()
@@ -247,7 +247,7 @@ class Knobs:
         self._server = self._changes.identity(session)
         self._contexts = dict(session.execute("SELECT lower(name), context FROM pg_settings").rows)
 
-    def _checked(self, session: PostgresSession, settings: Mapping[str, str]) -> bool:
+    def _needs_restart(self, session: PostgresSession, settings: Mapping[str, str]) -> bool:
         """Whether these settings need a restart. Raises `SteeringError` for unknown ones."""
         self._learn(session)
         require_known(settings, self._contexts)
@@ -255,7 +255,7 @@ class Knobs:
             raise not_allowed(_NO_RELOAD)
         return any(self._contexts.get(name) == "postmaster" for name in settings)
 
-    def _written(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:
+    def _write_live(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:
         server = self._changes.identity(session)
         try:
             return self._changes.write_settings(ServerAutoConf(session), server, settings)
@@ -305,7 +305,7 @@ class Knobs:
         """Start the server, and blame knobs that it has not run with yet if it does not come up."""
         suspects = self._changes.settings(unproven=True)
         try:
-            start(self._mended())
+            start(self._mender())
         except DatabaseError as error:
             if not suspects or not self._required_control().is_running():
                 raise
@@ -318,7 +318,7 @@ class Knobs:
             self._sessions.close()
         self._changes.settings_in_force()
 
-    def _mended(self, changes: Sequence[Change] | None = None) -> Mend:
+    def _mender(self, changes: Sequence[Change] | None = None) -> Mend:
         """A function that removes settings from the files of a server that does not run."""
 
         def mend(data_dir: Path) -> None:
@@ -342,8 +342,8 @@ class Knobs:
             return
         control = self._required_control()
         control.shut_down()
-        self._mended(still)(control.data_dir)
-        control.start(self._mended(still))
+        self._mender(still)(control.data_dir)
+        control.start(self._mender(still))
         self._sessions.close()
 
     def _undo_and_reload(self, changes: Sequence[Change], session: PostgresSession) -> None:

@@ -118,11 +118,11 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
         connection = _open(server, wanted)
     except psycopg2.OperationalError as error:
         if not any(part in str(error) for part in (*wanted, "startup parameter")):
-            raise _explained(server, error) from None
+            raise _explain(server, error) from None
         try:
             connection = _open(server, {})
         except psycopg2.OperationalError as plain_error:
-            raise _explained(server, plain_error) from None
+            raise _explain(server, plain_error) from None
         _set(connection, wanted)
     if connection.server_version // 10000 < OLDEST_MAJOR:
         version = version_text(connection)
@@ -271,7 +271,7 @@ _NO_ANSWER = (
 )
 
 
-def _explained(server: Server, error: Exception) -> DatabaseError:
+def _explain(server: Server, error: Exception) -> DatabaseError:
     text = _without_secret(server, str(error).strip())
     last = text.splitlines()[-1] if text else "no reason given"
     reason = re.sub(r"^.* failed: (?=\S)", "", last).removeprefix("FATAL:").strip()

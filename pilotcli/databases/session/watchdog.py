@@ -48,10 +48,9 @@ class Watched(Protocol):
 
 @dataclass(slots=True)
 class _Cancel:
-    """A cancel that was requested."""
+    """A request to cancel the statement that began at `statement`."""
 
     statement: float
-    """When its statement began."""
     at: float
     timed_out: bool
     sending: bool = True

@@ -1,4 +1,4 @@
-"""The inline data of `COPY ... FROM STDIN`: where it lies in the stream."""
+"""Finds the inline data of `COPY ... FROM STDIN` in the stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CopySlice", "is_copy_from_stdin", "read_copy_data"]
 
 _END = b"\n\\."
 _HEAD_CHARS = 1 << 20
-"""More is not looked at to see what a COPY reads from."""
+"""How much of a statement is searched for FROM STDIN."""
 
 
 class CopySlice(NamedTuple):
@@ -28,10 +28,10 @@ def is_copy_from_stdin(sql: str) -> bool:
 
 
 def read_copy_data(window: Window, tee: Callable[[bytes], object] | None) -> CopySlice:
-    r"""Pass over the data that begins on the next line and ends with `\.` on a line of its own.
+    r"""Skip the data that begins on the next line and ends with `\.` on a line of its own.
 
-    Without that line it ends with the file, as in psql. The rest of the present line is put back:
-    psql reads it after the data. `tee` receives the data piece by piece.
+    Without that line the data ends with the file, as in psql. The rest of the current line is put
+    back: psql reads it after the data. `tee` receives the data piece by piece.
     """
     line_end = window.rest_of_line()
     rest = window.buf[window.pos : line_end + 1]
@@ -59,7 +59,7 @@ def read_copy_data(window: Window, tee: Callable[[bytes], object] | None) -> Cop
 
 
 def _find_end(window: Window, at_line_begin: bool) -> tuple[int, int | None]:
-    """The end of the data that is sure, and where the script continues once its end is found."""
+    """The end of the bytes that are data for certain, and where the script continues, if known."""
     buf, searched = window.buf, window.pos
     if at_line_begin:
         if buf.startswith((b"\\.\n", b"\\.\r\n"), searched):

@@ -1,8 +1,8 @@
 """PostgreSQL's lexical rules as patterns over bytes.
 
 The text is scanned as UTF-8 bytes: every byte from 0x80 up is a letter to PostgreSQL's lexer, so
-nothing needs decoding to find where a statement ends. The patterns jump over whole stretches in
-which nothing can happen; what they cannot decide alone, they leave to `splitter`.
+nothing needs decoding to find where a statement ends. The patterns skip whole stretches in which
+nothing can happen; what they cannot decide alone, they leave to `scanner`.
 
 Source: PostgreSQL documentation, section 4.1 "Lexical Structure".
 
@@ -27,7 +27,7 @@ _TRIVIA = rb"[%b]*(?:--[^\n\r]*[\n\r][%b]*)*" % (SPACE, SPACE)
 
 _TO_LINE_END = rb"[ \t\f\v]*(?:[^' \t\f\v\r\-]|\r\n|-[^\-]|--[^\n\r]*\r?\n)"
 # A string without a backslash ends at the same place whatever its kind is. One that a lone
-# carriage return follows may continue after it, in the same kind: the splitter decides that.
+# carriage return follows may continue after it, in the same kind: the scanner decides that.
 _STRING = rb"'[^'\\]*(?:''[^'\\]*)*'(?=%b)" % _TO_LINE_END
 _TOKENS = rb"|".join(
     [
@@ -54,7 +54,7 @@ def _stretch(stops: bytes, tokens: bytes, nesting: int) -> bytes:
 
 
 WATCHED = words_where(lambda command: command.changes_settings or command.effect == "block")
-"""Commands that may change how the text after them is read: they go the careful way."""
+"""Commands that may change how the text after them is read: `scanner` reads them."""
 STATEMENT = re.compile(
     _TRIVIA
     + rb"(?!(?i:create|copy|%b)(?![A-Za-z0-9_$\x80-\xff]))" % "|".join(sorted(WATCHED)).encode()

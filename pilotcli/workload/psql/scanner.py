@@ -1,9 +1,9 @@
-"""The careful gear: a script token by token, with everything that psql keeps track of.
+"""Reads a script token by token, with everything that psql keeps track of.
 
-psql reads a script line by line. What that does to the text is kept here: space and `--` comments
-before a statement are dropped, and so are blank lines outside quotes; everything else is sent as
-it stands. Source: PostgreSQL documentation, psql, "Entering SQL Commands" and "Meta-Commands";
-what it leaves open was found by recording what psql sends.
+psql reads a script line by line. The scanner treats the text as psql does: it drops white space and
+`--` comments before a statement, and blank lines outside quotes; it keeps everything else as it is.
+Source: PostgreSQL documentation, psql, "Entering SQL Commands" and "Meta-Commands"; for what these
+leave open, recordings of what psql sends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SEMICOLON, _BACKSLASH, _NEWLINE = b";\\\n"
 
 
 class MetaCommand(NamedTuple):
-    """A backslash command; the scanner stands after its name."""
+    """A backslash command; the scanner's position is after its name."""
 
     name: str
     line: int
@@ -72,7 +72,7 @@ class Scanner:
         }
 
     def in_value(self) -> bool:
-        """Whether the text at hand is the value of a variable, not the script itself."""
+        """Whether the scanner reads the value of a variable, not the script itself."""
         return bool(self._values)
 
     def fail(self, message: str, line: int, hint: str) -> WorkloadError:
@@ -101,7 +101,7 @@ class Scanner:
                     return found
 
     def _leading(self) -> bool:
-        """Pass over space and comments before the first word; False when that begins."""
+        """Skip white space and comments before the first word; False at that word."""
         window = self.window
         first = window.buf[window.pos]
         if first in b" \t\r\f\v":
@@ -127,7 +127,7 @@ class Scanner:
         return outer.line_at(outer.pos)
 
     def _plain(self) -> None:
-        """Take over what needs no decision."""
+        """Add the text that needs no decision."""
         window = self.window
         if not self._counting:
             pattern = lex.VALUE_STRETCH if self._values else lex.STRETCH
@@ -378,17 +378,17 @@ class Scanner:
         window.skip_to(end)
         return MetaCommand(window.buf[start:end].decode("utf-8", "replace"), line)
 
-    # ---- what has come together
+    # ---- the statement collected so far
 
     def reset(self) -> None:
-        """Forget the text that has come together, and what was open in it."""
+        """Forget the text collected so far, and what was open in it."""
         self._clear()
         self._depth = self._begin_depth = 0
         self._identifiers.clear()
         self._counting, self._function = True, False
 
     def mark(self) -> tuple[int, int | None]:
-        """How things stand now, for `go_back`."""
+        """The current state, for `go_back`."""
         return self._depth, self._line
 
     def go_back(self, mark: tuple[int, int | None]) -> None:

@@ -1,7 +1,7 @@
-"""A psql script: the splitter's statements, and the meta-commands that psql would do.
+"""Runs a psql script: the splitter's statements, and the meta-commands that psql would do.
 
-A command that has no effect on the statements is skipped; one that has is done as psql does
-it, or refused. What lasts from file to file is in `ScriptState`, as in one psql session.
+A command without effect on the statements is skipped; the others are done as psql does them, or
+refused. `ScriptState` holds what lasts from file to file, as in one psql session.
 Source: PostgreSQL documentation, psql, "Meta-Commands" and "SQL Interpolation".
 """
 
@@ -54,7 +54,7 @@ class ScriptState:
 
 @dataclass(slots=True)
 class _Branch:
-    """One open `\\if`: whether its text counts, and whether another branch may still."""
+    """One open `\\if`: whether its text counts, and whether one of its branches was taken."""
 
     outer: bool
     taken: bool
@@ -140,7 +140,7 @@ class Script:
             yield from self._include(made, self, command.line)
 
     def _do(self, name: str, arguments: Arguments) -> Path | None:
-        """Do a command, apart from what yields statements; a path is a script to include."""
+        """Do a command that yields no statement itself; returns the script to include, if any."""
         if name in ("if", "elif", "else", "endif"):
             self._conditional(name, arguments)
             return None

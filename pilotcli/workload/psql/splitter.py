@@ -1,7 +1,7 @@
-"""Bytes to statements, exactly as psql cuts a script (psql 15 and newer).
+"""Splits bytes into statements, exactly as psql does (psql 15 and newer).
 
-`Splitter` goes through a script in two gears: whole ordinary statements by one pattern, many at a
-time, and anything else token by token (see `scanner`). Meta-commands are handed to the caller.
+`Splitter` reads whole ordinary statements with one pattern, many at a time, and anything else token
+by token (see `scanner`). The caller gets the meta-commands.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["CHUNK_BYTES", "Splitter", "Statement"]
 
 CHUNK_BYTES = 1 << 18
 LONGEST_AT_ONCE = 1 << 16
-"""A longer statement goes the careful way: a match costs up to a hundred times of the text that it
-is tried on, since each repetition is remembered."""
+"""Bytes. A longer statement is read token by token: the pattern remembers each of its repetitions,
+so a match may need a hundred times the memory of the text."""
 _SEMICOLON = ord(";")
 _PARTS = re.compile("[^;]+")
 
@@ -39,7 +39,7 @@ class Statement(NamedTuple):
 
 
 class Splitter(Scanner):
-    """An iterator over the statements (in lists) and the meta-commands of one script.
+    """Iterates over the statements (in lists) and the meta-commands of one script.
 
     `tee` receives the bytes of inline COPY data while they are skipped.
     """
@@ -75,7 +75,7 @@ class Splitter(Scanner):
                 return
 
     def _ordinary(self) -> list[Statement]:
-        """Whole statements in a row, as long as they are in memory and hold nothing special."""
+        """Statements in a row, up to the first that is not in memory or holds something special."""
         window = self.window
         buf, pos, last = window.buf, window.pos, len(window.buf) - 1
         match, count, new = lex.STATEMENT.match, buf.count, tuple.__new__
@@ -99,7 +99,7 @@ class Splitter(Scanner):
                     word = buf[start:word_end]
                     command = commands[word] = word.decode().upper()
             except UnicodeDecodeError:
-                break  # the careful gear says what is wrong
+                break  # `scan` says what is wrong
             if start - pos > 8:
                 name = self._label(pos, start) or name
             made.append(new(Statement, (text, line, command, name, None)))
@@ -112,9 +112,9 @@ class Splitter(Scanner):
         return made
 
     def take(self, *, forced: bool = True) -> Statement | None:
-        """The statement that has come together, as at a semicolon; None when it says nothing.
+        """The statement collected so far, as at a semicolon; None for an empty one.
 
-        `forced` is how the end of a script and `\\g` take it: whatever is open is forgotten.
+        `forced`, at the end of a script and for `\\g`, forgets open parentheses and blocks.
         """
         sql, line, name, joined = self._text, self._line, self._name, self._joined
         if line is None and (sql or not forced):
@@ -131,7 +131,7 @@ class Splitter(Scanner):
         return self._build(text, line, name, joined)
 
     def take_again(self) -> Statement | None:
-        """What `\\g` does: the statement at hand, or else the one before once more."""
+        """The statement that `\\g` sends: the one collected so far, or else the one before it."""
         if self._text or self._previous is None:
             return self.take()
         sql, line = self._previous

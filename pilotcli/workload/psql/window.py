@@ -48,7 +48,7 @@ class Window:
         return window
 
     def drop_mark(self, mark: bytes) -> None:
-        """Leave out a byte order mark at the very beginning."""
+        """Skip a byte order mark at the very beginning."""
         while len(self.buf) < len(mark) and self.more():
             pass
         if self.buf.startswith(mark):
@@ -98,9 +98,9 @@ class Window:
         )
 
     def _keep_from(self) -> int:
-        """Where the word or the indentation before `pos` begins, and one byte more.
+        """Where the word or the indentation before `pos` begins, less one byte.
 
-        Of one longer than any name or margin, such as the text of a long string, the end will do.
+        For a longer run than any name or margin, such as a long string's text, its end is enough.
         """
         begin = max(0, self.pos - _KEPT_BYTES)
         kept = len(self.buf[begin : self.pos].rstrip(NAME_BYTES + b"& \t"))
@@ -126,7 +126,7 @@ class Window:
         return self._line
 
     def skip_to(self, pos: int) -> None:
-        """Go on at `buf[pos]`, where a new token begins."""
+        """Continue at `buf[pos]`, where a new token begins."""
         self.pos = pos
         self.floor = pos
 
