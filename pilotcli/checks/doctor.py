@@ -64,49 +64,50 @@ def examine_all(
     where = str(config.path) if config.path is not None else "none: built-in defaults"
     what = f"events: {len(config.events)}, models: {len(config.models)}"
     yield Check("config", "ok", f"{where}; {what}")
-    yield from _classes(config, loading)
-    yield from _workload(config)
-    yield from _home(config)
+    if config.events or config.models:
+        yield _check("classes", lambda: _check_classes(config, loading))
+    if config.workload:
+        yield _check("workload", lambda: _check_workload(config))
+    yield _home(config)
     yield from _database(config, build)
 
 
-def _classes(
-    config: RunConfig, loading: Callable[[], AbstractContextManager[None]]
-) -> Iterator[Check]:
-    if not (config.events or config.models):
-        return
+def _check(what: str, find: Callable[[], str]) -> Check:
+    """The check that `find` makes; it returns what it found, or raises."""
     try:
-        with loading():
-            check_plugins(config)
+        return Check(what, "ok", find())
     except PilotError as exc:
-        yield _problem("classes", exc)
-    else:
-        yield Check("classes", "ok", "every class is there and takes its arguments")
+        return _problem(what, exc)
 
 
-def _workload(config: RunConfig) -> Iterator[Check]:
-    if not config.workload:
-        return
-    try:
-        with open_workload(config.workload, limit=1) as workload:
-            list(workload)
-            yield Check("workload", "ok", workload.description)
-    except PilotError as exc:
-        yield _problem("workload", exc)
+def _check_classes(config: RunConfig, loading: Callable[[], AbstractContextManager[None]]) -> str:
+    with loading():
+        check_plugins(config)
+    return "every class is there and takes its arguments"
 
 
-def _home(config: RunConfig) -> Iterator[Check]:
+def _check_workload(config: RunConfig) -> str:
+    with open_workload(config.workload, limit=1) as workload:
+        list(workload)
+        return workload.description
+
+
+def _home(config: RunConfig) -> Check:
     try:
         Journal.open(make_home(config.home)).close()
         free = shutil.disk_usage(config.home).free
     except PilotError as exc:
-        yield _problem("folder", exc)
-        return
+        return _problem("folder", exc)
     text = f"{config.home}, {free / 1e9:.1f} GB free"
     if free < LITTLE_SPACE_BYTES:
-        yield Check("folder", "warning", text, "Make room, or set `home:` to another disk.")
-    else:
-        yield Check("folder", "ok", text)
+        return Check("folder", "warning", text, "Make room, or set `home:` to another disk.")
+    return Check("folder", "ok", text)
+
+
+def _check_store(config: RunConfig, pilot_config: PostgreSQLConfig) -> str:
+    connect_store(pilot_config).close()
+    name = "store.dsn" if config.store.dsn else config.store.database
+    return f"{name} can be written"
 
 
 def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
@@ -125,13 +126,7 @@ def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
         kind = "embedded" if embedded else "by DSN"
         text = f"{target.description} ({kind}), ready in {elapsed_s:.2f} s"
         yield Check("database", "ok", text)
-        try:
-            connect_store(pilot_config).close()
-        except PilotError as exc:
-            yield _problem("store", exc)
-        else:
-            name = "store.dsn" if config.store.dsn else config.store.database
-            yield Check("store", "ok", f"{name} can be written")
+        yield _check("store", lambda: _check_store(config, pilot_config))
         with abilities_of(target, may_build=build) as able:
             if build:
                 yield _build(able)

@@ -37,7 +37,7 @@ class PostgresTarget:
         report_line: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config
-        self._release = release
+        self._release = release or (lambda: None)
         self._sessions = Sessions(server, config, name=name)
         self.description = self._sessions.description
         self.server_version = self._sessions.version
@@ -97,10 +97,9 @@ class PostgresTarget:
             undone = self._undo_own()
         finally:
             self.changes.release_claims()
-            release, self._release = self._release, None
+            release, self._release = self._release, lambda: None
             try:
-                if release is not None:
-                    release()
+                release()
                 self.changes.settled(undone)
             finally:
                 self.changes.end()

@@ -126,23 +126,18 @@ def read_jsonl(source: Source) -> Iterator[Found]:
 
 
 def _json_query(file: str, line: int, text: bytes) -> Iterator[Found]:
+    hint = 'Each line is an object of its own: {"sql": "SELECT 1", "label": "q1"}'
     try:
         row = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as problem:
-        raise WorkloadError(
-            f"the line is no JSON: {problem}",
-            file=file,
-            line=line,
-            hint='Each line is an object of its own: {"sql": "SELECT 1", "label": "q1"}',
-        ) from None
+        message = f"the line is no JSON: {problem}"
+        raise WorkloadError(message, file=file, line=line, hint=hint) from None
     if not isinstance(row, dict) or not isinstance(row.get("sql"), str):
         found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        raise WorkloadError(
-            f"the line is no object with a text under the key sql; found: {found or 'nothing'}",
-            file=file,
-            line=line,
-            hint='Each line is an object of its own: {"sql": "SELECT 1", "label": "q1"}',
+        message = (
+            f"the line is no object with a text under the key sql; found: {found or 'nothing'}"
         )
+        raise WorkloadError(message, file=file, line=line, hint=hint)
     label = next((row[name] for name in _LABELS if row.get(name) is not None), "")
     yield from _query(file, line, row["sql"], str(label))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg2 import sql as compose
@@ -38,13 +38,9 @@ class IndexFacts:
     extensions: tuple[str, ...] = ()
     partitions: tuple[IndexFacts, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain data for the log."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> IndexFacts:
-        """The facts that `as_json` has written."""
+        """The facts in the dict that `asdict` has made of them."""
         parts = tuple(cls.from_json(partition) for partition in data["partitions"])
         return cls(**{**data, "extensions": tuple(data["extensions"]), "partitions": parts})
 
@@ -54,24 +50,21 @@ class IndexFacts:
         return compose.Identifier(self.schema, self.name)
 
 
-_PLAIN = (
-    *("oid", "schema", "name", "table_schema", "table", "definition", "tablespace", "comment"),
-    *("clustered", "replica_identity", "has_expressions"),
-)
-"""The first columns of the query below."""
-
 _FACTS = """
-SELECT i.oid::int8, i_ns.nspname, i.relname, t_ns.nspname, t.relname, pg_get_indexdef(i.oid),
-  coalesce(ts.spcname, ''), obj_description(i.oid, 'pg_class'), x.indisclustered,
-  x.indisreplident, x.indexprs IS NOT NULL,
+SELECT i.oid::int8 AS oid, i_ns.nspname AS schema, i.relname AS name,
+  t_ns.nspname AS table_schema, t.relname AS "table", pg_get_indexdef(i.oid) AS definition,
+  coalesce(ts.spcname, '') AS tablespace, obj_description(i.oid, 'pg_class') AS comment,
+  x.indisclustered AS clustered, x.indisreplident AS replica_identity,
+  x.indexprs IS NOT NULL AS has_expressions,
   (SELECT coalesce(json_object_agg(attnum, attstattarget), '{{}}') FROM pg_attribute
-   WHERE attrelid = i.oid AND attstattarget >= 0),
+   WHERE attrelid = i.oid AND attstattarget >= 0) AS statistics,
   (SELECT coalesce(array_agg(e.extname::text ORDER BY 1), '{{}}') FROM pg_depend AS d
    JOIN pg_extension AS e ON e.oid = d.refobjid WHERE d.classid = 'pg_class'::regclass
-   AND d.objid = i.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'),
-  coalesce((SELECT min(conname) FROM pg_constraint WHERE conindid = i.oid), ''),
+   AND d.objid = i.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x')
+   AS extensions,
+  coalesce((SELECT min(conname) FROM pg_constraint WHERE conindid = i.oid), '') AS constraint_name,
   (SELECT coalesce(array_agg(inhrelid::int8 ORDER BY inhrelid), '{{}}') FROM pg_inherits
-   WHERE inhparent = i.oid)
+   WHERE inhparent = i.oid) AS partitions
 FROM pg_class AS i JOIN pg_index AS x ON x.indexrelid = i.oid
 JOIN pg_namespace AS i_ns ON i_ns.oid = i.relnamespace
 JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_namespace AS t_ns ON t_ns.oid = t.relnamespace
@@ -86,21 +79,18 @@ def read_facts(session: PostgresSession, oid: int) -> IndexFacts:
     The session's `search_path` must be `pg_catalog` alone, so that the definition leaves no name
     unqualified. Raises `SteeringError` when there is no such index, or it belongs to a constraint.
     """
-    rows = session.execute(_FACTS.format(int(oid))).rows
-    if not rows:
+    found = session.execute(_FACTS.format(int(oid)))
+    if not found.rows:
         raise SteeringError("the index is gone: somebody has dropped it")
-    *plain, statistics, extensions, constraint, partitions = rows[0]
-    if constraint:
+    facts = dict(zip(found.columns, found.rows[0], strict=True))
+    if constraint := facts.pop("constraint_name"):
         raise SteeringError(
-            f"the index {plain[2]} belongs to the constraint {constraint}, which is not dropped"
+            f"the index {facts['name']} belongs to the constraint {constraint}, which is not "
+            "dropped"
         )
-    facts = dict(zip(_PLAIN, plain, strict=True))
-    return IndexFacts(
-        **facts,
-        statistics={str(number): target for number, target in statistics.items()},
-        extensions=tuple(extensions),
-        partitions=tuple(read_facts(session, partition) for partition in partitions),
-    )
+    facts["extensions"] = tuple(facts["extensions"])
+    facts["partitions"] = tuple(read_facts(session, part) for part in facts["partitions"])
+    return IndexFacts(**facts)
 
 
 def statements_to_make(facts: IndexFacts) -> Iterator[compose.Composable]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from psycopg2 import sql as compose
@@ -77,7 +78,7 @@ def drop_indexes(session: PostgresSession, book: Book, oids: Sequence[int]) -> N
         return
     foreign = [index for index in facts if index.oid not in made]
     changes = book.plan(
-        [Entry("index dropped", index.name, {"facts": index.as_json()}) for index in foreign]
+        [Entry("index dropped", index.name, {"facts": asdict(index)}) for index in foreign]
     )
     lock = changes[0].lock if changes else made[facts[0].oid].lock
     with _forgotten_if_refused(book, changes), transaction(session, lock):

@@ -48,16 +48,13 @@ class PostgreSQLController(ServerMethods, IndexMethods):
         return [tuple(rows.columns), *found] if fetch_column_name else found
 
     def explain_physical_plan(self, sql: str) -> dict[str, Any]:
-        """The planner's plan of `sql`, which is not run: a dict with the key `Plan`."""
         with self.simulating() as session:
             return session.explain(sql)
 
     def explain_execution_plan(self, sql: str) -> dict[str, Any]:
-        """Run `sql` under `EXPLAIN ANALYZE`: a dict with `Plan` and `Execution Time` (ms)."""
         return plan_of(self.session().execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"))
 
     def get_estimated_cost(self, sql: str) -> float:
-        """The planner's total cost of `sql`, in its own units."""
         return float(self.explain_physical_plan(sql)["Plan"]["Total Cost"])
 
     def set_hint(self, key: str, value: object) -> None:

@@ -129,7 +129,7 @@ class Script:
                 f"\\{command.name}: {problem}", "Correct the line, or remove it."
             ) from None
         if command.name in commands.WHOLE_LINE:
-            arguments.skip_line()
+            arguments.pos = len(line)
         arguments.skip()
         window.skip_to(begin + arguments.end())
         if command.name in ("g", "gx") and splitter.active:

@@ -65,10 +65,6 @@ class Arguments:
             self.pos += 1
         self.pos = len(self.line)
 
-    def skip_line(self) -> None:
-        """Pass over the whole rest of the line."""
-        self.pos = len(self.line)
-
     def end(self) -> int:
         r"""How far the command goes; `\\` after it belongs to it."""
         self._skip_space()
