@@ -16,6 +16,7 @@ _TEXT = KINDS["string"][1]
 _CLASS = {"type": "string", "pattern": r"[.:]|\$\{"}
 _NAME = {"type": ["string", "number"], "pattern": r"^[^,]*[^,\s][^,]*$"}
 _NULL = {"type": "null"}
+_BOOLEAN = {"type": "boolean"}
 # An editor sees the file before its variables are replaced.
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}
 
@@ -28,46 +29,39 @@ def config_schema() -> dict[str, Any]:
     """
     docs = key_docs()
     plugin = {
-        "name": _documented({"anyOf": [_NAME, _NULL]}, docs["EventSpec.name"]),
+        "name": _any(docs["EventSpec.name"], _NAME, _NULL),
         "class": _documented(_CLASS, docs["EventSpec.class_path"]),
         "args": _documented({"type": ["object", "null"]}, docs["EventSpec.args"]),
-        "model": _documented({"anyOf": [_TEXT, _NULL]}, docs["EventSpec.model"]),
+        "model": _any(docs["EventSpec.model"], _TEXT, _NULL),
     }
-    enabled = _documented(
-        {"anyOf": [{"type": "boolean"}, _NULL, _VARIABLE]}, docs["EventSpec.enabled"]
-    )
+    enabled = _any(docs["EventSpec.enabled"], _BOOLEAN, _NULL, _VARIABLE)
     events = {"type": ["array", "null"], "items": _entry({**plugin, "enabled": enabled})}
-    count = _documented(
-        {"anyOf": [{"enum": ["finished", "successful", None]}, _VARIABLE]}, docs["RunConfig.count"]
-    )
-    timeout = _documented({"anyOf": [KINDS["duration"][1], _NULL]}, docs["RunConfig.event_timeout"])
-    of_all = {"list": events, "count": count, "timeout": timeout}
+    counts = {"enum": ["finished", "successful", None]}
+    of_all = {
+        "list": events,
+        "count": _any(docs["RunConfig.count"], counts, _VARIABLE),
+        "timeout": _any(docs["RunConfig.event_timeout"], KINDS["duration"][1], _NULL),
+    }
+    table = {**_TEXT, "type": "string"}
+    models = {"type": ["object", "null"], "additionalProperties": _entry(_model(docs))}
+    handlers = {"type": ["array", "null"], "items": _entry(plugin)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A config of pilot",
         "type": ["object", "null"],
         "additionalProperties": False,
         "properties": {
-            "home": _documented({"anyOf": [KINDS["path"][1], _NULL]}, docs["RunConfig.home"]),
+            "home": _any(docs["RunConfig.home"], KINDS["path"][1], _NULL),
             "database": _section(model.DatabaseSection, docs),
             "store": _section(model.StoreSection, docs),
             "run": _section(model.RunSection, docs),
-            "workload": _documented(
-                {"anyOf": [KINDS["paths"][1], _NULL]}, docs["RunConfig.workload"]
-            ),
-            "collect": _documented(
-                {"anyOf": [{**_TEXT, "type": "string"}, _collect(docs)]}, docs["CollectSection"]
-            ),
-            "models": _documented(
-                {"type": ["object", "null"], "additionalProperties": _entry(_model(docs))},
-                docs["RunConfig.models"],
-            ),
-            "events": _documented({"anyOf": [events, _mapping(of_all)]}, docs["RunConfig.events"]),
+            "workload": _any(docs["RunConfig.workload"], KINDS["paths"][1], _NULL),
+            "collect": _any(docs["CollectSection"], table, _collect(docs)),
+            "models": _documented(models, docs["RunConfig.models"]),
+            "events": _any(docs["RunConfig.events"], events, _mapping(of_all)),
             "steering": _section(model.SteeringSection, docs),
             "compat": _section(model.CompatSection, docs),
-            "handlers": _documented(
-                {"type": ["array", "null"], "items": _entry(plugin)}, docs["RunConfig.handlers"]
-            ),
+            "handlers": _documented(handlers, docs["RunConfig.handlers"]),
         },
     }
 
@@ -91,6 +85,10 @@ def _documented(schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {"description": description, **schema}
 
 
+def _any(description: str, *alternatives: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"description": description, "anyOf": list(alternatives), **more}
+
+
 def _mapping(properties: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "type": "object",
@@ -107,18 +105,16 @@ def _entry(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _model(docs: dict[str, str]) -> dict[str, Any]:
     version = {"type": "integer", "minimum": 1}
-    load = {"anyOf": [{"enum": ["auto", None]}, {"type": "boolean"}, version, _VARIABLE]}
-    keep = {"anyOf": [version, _NULL, _VARIABLE]}
-    trust = {"anyOf": [{"type": "boolean"}, _NULL, _VARIABLE]}
+    load = ({"enum": ["auto", None]}, _BOOLEAN, version, _VARIABLE)
+    reactions = {"enum": ["keep", "rollback", None]}
     return {
         "class": _documented(_CLASS, docs["ModelSpec.class_path"]),
         "args": _documented({"type": ["object", "null"]}, docs["ModelSpec.args"]),
-        "load": _documented({**load, "default": "auto"}, docs["ModelSpec.load"]),
-        "keep": _documented(keep, docs["ModelSpec.keep"]),
-        "trust": _documented({**trust, "default": False}, docs["ModelSpec.trust"]),
-        "on_regression": _documented(
-            {"anyOf": [{"enum": ["keep", "rollback", None]}, _VARIABLE], "default": "keep"},
-            docs["ModelSpec.on_regression"],
+        "load": _any(docs["ModelSpec.load"], *load, default="auto"),
+        "keep": _any(docs["ModelSpec.keep"], version, _NULL, _VARIABLE),
+        "trust": _any(docs["ModelSpec.trust"], _BOOLEAN, _NULL, _VARIABLE, default=False),
+        "on_regression": _any(
+            docs["ModelSpec.on_regression"], reactions, _VARIABLE, default="keep"
         ),
     }
 
@@ -141,10 +137,9 @@ def _property(field: Field[Any], description: str) -> dict[str, Any]:
             value = limits[limit]
             schema[name] = list(value) if isinstance(value, tuple) else value
     variable = [_VARIABLE] if limits["kind"] in ("boolean", "integer", "choice") else []
-    whole: dict[str, Any] = {"anyOf": [schema, *variable, _NULL]}
-    if field.default is not MISSING and field.default not in (None, ()):
-        whole["default"] = field.default
-    return _documented(whole, description)
+    has_default = field.default is not MISSING and field.default not in (None, ())
+    default = {"default": field.default} if has_default else {}
+    return _any(description, schema, *variable, _NULL, **default)
 
 
 def _collect(docs: dict[str, str]) -> dict[str, Any]:

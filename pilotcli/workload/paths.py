@@ -94,8 +94,7 @@ def _folder(folder: Path) -> list[Path]:
         files = [found for found in folder.iterdir() if _is_visible_file(found)]
     except OSError as problem:
         raise WorkloadError(
-            f"the folder {folder} cannot be read: {problem.strerror}",
-            hint="Check its permissions.",
+            f"the folder {folder} cannot be read: {problem.strerror}", hint="Check its permissions."
         ) from None
     found = [file for file in files if file.name.removesuffix(".gz").endswith(_SUFFIXES)]
     found = found or [file for file in files if file.name.removesuffix(".gz").endswith(".txt")]

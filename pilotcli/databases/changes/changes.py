@@ -136,11 +136,6 @@ class Changes:
             if change.change_id > since and not (unproven and change.state == "in force")
         ]
 
-    def undo_settings(self, conf: AutoConf, changes: Sequence[Change]) -> list[Undone]:
-        """Undo these changes of settings; the server has still to act on it, and then they are
-        `settled`."""
-        return undo_settings(self.log, conf, changes)
-
     def settled(self, outcomes: Sequence[Undone]) -> None:
         """Forget changes of settings on whose undoing the server has acted."""
         self.log.forget(

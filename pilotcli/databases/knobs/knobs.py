@@ -25,7 +25,7 @@ from pilotcli.databases.changes.autoconf import (
 )
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.log import Change
-from pilotcli.databases.changes.undo import Undone
+from pilotcli.databases.changes.undo import Undone, undo_settings
 from pilotcli.databases.knobs.server_control import Mend, ServerControl, find_local_server
 from pilotcli.databases.knobs.values import as_texts, require_known
 from pilotcli.databases.session.connection import backends_of_this_process
@@ -324,8 +324,9 @@ class Knobs:
         def mend(data_dir: Path) -> None:
             wanted = self._changes.settings(unproven=True) if changes is None else changes
             settings = [change for change in wanted if change.kind == "setting"]
-            outcomes = self._changes.undo_settings(FileAutoConf(data_dir), settings)
-            self._changes.settled(outcomes)
+            self._changes.settled(
+                undo_settings(self._changes.log, FileAutoConf(data_dir), settings)
+            )
 
         return mend
 
@@ -347,7 +348,7 @@ class Knobs:
         self._sessions.close()
 
     def _undo_and_reload(self, changes: Sequence[Change], session: PostgresSession) -> None:
-        outcomes = self._changes.undo_settings(ServerAutoConf(session), changes)
+        outcomes = undo_settings(self._changes.log, ServerAutoConf(session), changes)
         self._reload(session)
         self._changes.settled(outcomes)
 

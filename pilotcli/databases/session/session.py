@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,8 +10,8 @@ import select
 import socket
 import time
 from collections import deque
-from io import RawIOBase
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 
 import psycopg2
 
@@ -134,7 +135,7 @@ class PostgresSession:
         self._too_large = grown_bytes
 
     def _copy(self, sql: str, copy: CopyData | None) -> Rows:
-        with _CopyChannel(copy) as channel:
+        with contextlib.closing(_CopyChannel(copy)) as channel:
             self._cursor.copy_expert(sql, channel)
         count = self._cursor.rowcount
         return Rows((), count if count >= 0 else None)
@@ -265,27 +266,18 @@ def plan_of(result: Rows) -> dict[str, Any]:
     return plan
 
 
-class _CopyChannel(RawIOBase):
-    """The file of a COPY: it reads a slice of a file; what it writes is dropped."""
+class _CopyChannel:
+    """The file of a COPY: reads a slice of a file, and drops what is written."""
 
     def __init__(self, copy: CopyData | None) -> None:
-        super().__init__()
-        self._file = None
+        self._file: IO[bytes] = BytesIO() if copy is None else copy.path.open("rb")
         self._left = 0
         if copy is not None:
-            self._file = copy.path.open("rb")
             self._file.seek(copy.offset)
             self._left = copy.size_bytes
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
+        self.close = self._file.close
 
     def read(self, size: int = -1) -> bytes:
-        if self._file is None:
-            return b""
         wanted = self._left if size < 0 else min(size, self._left)
         data = self._file.read(wanted)
         self._left -= len(data)
@@ -293,8 +285,3 @@ class _CopyChannel(RawIOBase):
 
     def write(self, data: Any) -> int:
         return len(data)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()

@@ -413,7 +413,5 @@ class Scanner:
 
     def _unterminated(self, what: str, closing: str, line: int) -> WorkloadError:
         return self.fail(
-            f"the {what} that begins here is never closed",
-            line,
-            f"Add the missing {closing}",
+            f"the {what} that begins here is never closed", line, f"Add the missing {closing}"
         )
