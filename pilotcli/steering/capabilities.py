@@ -93,7 +93,7 @@ class Abilities:
     def _pg_config(self) -> Path | None:
         if not self._embedded:
             return None
-        return find_binaries(getattr(self._config, "postgres_bin", None)).program("pg_config")
+        return find_binaries(getattr(self._config, "postgres_bin", None)).folder / "pg_config"
 
     @cached_property
     def auto_explain(self) -> bool:

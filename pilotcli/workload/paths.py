@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import re
 from collections.abc import Sequence
@@ -10,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.suggestions import nearest
 
-__all__ = ["Entry", "natural_key", "nearest", "resolve"]
+__all__ = ["Entry", "missing_path", "natural_key", "resolve"]
 
 _SUFFIXES = (".sql", ".csv", ".jsonl")
 _DIGITS = re.compile(r"(\d+)")
@@ -50,7 +50,7 @@ def resolve(paths: Sequence[str | Path]) -> tuple[Entry, ...]:
         elif glob.has_magic(text):
             entries += [Entry(found, False) for found in _glob(text)]
         else:
-            raise nearest(path)
+            raise missing_path(path)
     return tuple(entries)
 
 
@@ -64,7 +64,7 @@ def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     return key, text
 
 
-def nearest(path: Path) -> WorkloadError:
+def missing_path(path: Path) -> WorkloadError:
     """The error for a path that does not exist; it names a file of a similar name."""
     try:
         names = [found.name for found in path.parent.iterdir()]
@@ -72,11 +72,9 @@ def nearest(path: Path) -> WorkloadError:
         return WorkloadError(
             f"{path} does not exist", hint=f"There is no folder {path.parent} that can be read."
         )
-    close = difflib.get_close_matches(path.name, names, 1)
-    if close:
-        hint = f"Did you mean {path.parent / close[0]}?"
-    else:
-        hint = f"Nothing in {path.parent.absolute()} has a similar name."
+    hint = f"Nothing in {path.parent.absolute()} has a similar name."
+    if similar := nearest(path.name, names):
+        hint = f"Did you mean {path.parent / similar}?"
     return WorkloadError(f"{path} does not exist", hint=hint)
 
 

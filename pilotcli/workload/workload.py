@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
-from pilotcli.workload.paths import Entry, nearest, resolve
+from pilotcli.workload.paths import Entry, missing_path, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.reader import ScriptReader
 from pilotcli.workload.sources import GzipSource, PlainSource, Source, StreamSource
@@ -193,7 +193,7 @@ class Workload:
 def _open(path: Path) -> Source:
     try:
         if not path.exists():
-            raise nearest(path)
+            raise missing_path(path)
         if path.is_fifo():
             return StreamSource(path.open("rb"))
         with path.open("rb"):

@@ -36,7 +36,7 @@ def pg_config_of(kind: str) -> Path:
     folder = postgres_bin(kind)
     if folder is not None:
         return folder / "pg_config"
-    return find_binaries().program("pg_config")
+    return find_binaries().folder / "pg_config"
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -63,7 +63,7 @@ def run_psql(
     The server is started for it where needed, and stays up for as long as psql runs.
     """
     config = require_embedded(config)
-    beside = find_binaries(config.postgres_bin).program("psql")
+    beside = find_binaries(config.postgres_bin).folder / "psql"
     program = str(beside) if os.access(beside, os.X_OK) else shutil.which("psql")
     if program is None:
         raise UsageError(

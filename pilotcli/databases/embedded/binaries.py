@@ -37,10 +37,6 @@ class Binaries:
         """18 for 18.6."""
         return int(re.split(r"\D", self.version, maxsplit=1)[0])
 
-    def program(self, name: str) -> Path:
-        """The path of one program."""
-        return self.folder / name
-
 
 def find_binaries(postgres_bin: Path | None = None) -> Binaries:
     """The installation in `postgres_bin`, or the one that came with pilot.

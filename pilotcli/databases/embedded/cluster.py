@@ -97,7 +97,7 @@ def _check_major(place: Place) -> None:
 
 
 def _initdb(binaries: Binaries, account: Account, folder: Path) -> None:
-    program = binaries.program("initdb")
+    program = binaries.folder / "initdb"
     failure = ""
     for locale in _locales(binaries.major):
         done = subprocess.run(

@@ -51,37 +51,20 @@ class State:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
-    """One server's folder; `folder` is free of symbolic links."""
+    """One server's folder, free of symbolic links, and the files in it."""
 
-    folder: Path
-    major: int
-
-    @property
-    def data_dir(self) -> Path:
-        """The cluster."""
-        return self.folder / "data"
-
-    @property
-    def log_file(self) -> Path:
-        """Where the server writes its log."""
-        return self.folder / "server.log"
-
-    @property
-    def pin_file(self) -> Path:
+    def __init__(self, folder: Path, major: int) -> None:
+        self.folder = folder
+        self.major = major
+        self.data_dir = folder / "data"
+        self.log_file = folder / "server.log"
+        self.pin_file = folder / "pinned"
         """Exists while the server stays up without a user."""
-        return self.folder / "pinned"
-
-    @property
-    def users_lock(self) -> Path:
+        self.users_lock = folder / "users.lock"
         """Locked, shared, by every process that uses the server."""
-        return self.folder / "users.lock"
-
-    @property
-    def server_lock(self) -> Path:
+        self.server_lock = folder / "server.lock"
         """Held by the server, and by each of its processes that outlives it."""
-        return self.folder / "server.lock"
 
     def read_state(self) -> State | None:
         """How the server was started last; None when that is not known."""

@@ -92,7 +92,7 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
     """
     _clear_remains(place)
     log_start = _rotate_log(place.log_file)
-    program = binaries.program("postgres")
+    program = binaries.folder / "postgres"
     try:
         create_private(place.log_file)  # the server's errors quote statements
         lock = open_lock(place.server_lock)
