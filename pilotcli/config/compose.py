@@ -33,7 +33,7 @@ _HINTS = {
 class Source:
     """A node as it is written. `value` is a text, a list of nodes, or a list of pairs of them.
 
-    `tag` is None unless one is written; `plain` says that a text stands without quotes.
+    `tag` is None unless one is written; `plain` says that a text has no quotes.
     """
 
     kind: Literal["scalar", "list", "mapping"]

@@ -81,7 +81,7 @@ def _integer(node: Node, reading: Reading) -> Any:
 
 
 def _unquoted(node: Node) -> Any:
-    """The value; what a variable put between quotes, which `{...}` demands, as if without them."""
+    """The value; a variable's text is read as if unquoted, since `{...}` demands quotes."""
     if node.source is None or not isinstance(node.value, str):
         return node.value
     try:

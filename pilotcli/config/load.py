@@ -66,7 +66,7 @@ def load_config(
 
 
 def _secrets_of(config: RunConfig) -> set[str]:
-    """The passwords in a config: of its connection strings, and what has a secret's name."""
+    """The secrets of a config: passwords in connection strings, and values with secret names."""
     found = dsn_secrets(config.database.dsn) | dsn_secrets(config.store.dsn)
     for settings in (config.database.settings, config.database.session):
         found = found.union(*map(dsn_secrets, settings.values()))
@@ -77,7 +77,7 @@ def _secrets_of(config: RunConfig) -> set[str]:
 
 
 def _error(problems: Problems, variables: Variables) -> ConfigError:
-    """All problems in the order of the file; whatever they quote, no secret."""
+    """The error for all problems, in the order of the file and with secrets masked."""
 
     def mask(text: str | None) -> str | None:
         return text and str(masked(text, secrets=variables.secrets))
@@ -94,7 +94,7 @@ def _place(problem: Problem) -> tuple[bool, int, int]:
 
 
 def _top(root: Node | None, problems: Problems) -> Node | None:
-    """The mapping that a config is, an empty one where the file is empty; None for all else."""
+    """The mapping at the top of a config, empty for an empty file; None for anything else."""
     if root is None or root.value is None:
         return None if problems.found else Node({})
     if isinstance(root.value, dict):
@@ -122,9 +122,9 @@ def _text(path: Path, cwd: Path) -> str:
         message = f"the config cannot be read: {reason}"
         raise ConfigError([Problem(message, str(path))]) from None
     if len(data) > LARGEST_BYTES:
-        size = f"more than {LARGEST_BYTES // 1_000_000} MB"
-        hint = "A workload is no config; name it without -c."
-        raise ConfigError([Problem(f"a config of {size} is none", str(path), hint=hint)])
+        size = f"{LARGEST_BYTES // 1_000_000} MB"
+        hint = "Name a workload without -c."
+        raise ConfigError([Problem(f"a config has at most {size}", str(path), hint=hint)])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

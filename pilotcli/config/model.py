@@ -1,7 +1,7 @@
 """The config of a run as data: what a YAML file says, after defaults and checks.
 
 Each class is one section; each field's docstring is its documentation in `docs/config.md` and in
-the JSON Schema (`pilot config schema`). Paths are absolute by the time they stand here.
+the JSON Schema (`pilot config schema`). Paths are absolute here.
 """
 
 from __future__ import annotations
@@ -38,13 +38,9 @@ def _key(default: T, kind: str, **limits: Any) -> T:
     return field(default=default, metadata=metadata, repr=shown)
 
 
-def _empty() -> Mapping[str, Any]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where something stands in a config file: line and column count from 1.
+    """A place in a config file: line and column count from 1.
 
     For a part that `--set` has put there, `file` is that override, and line and column are 0.
     """
@@ -71,9 +67,9 @@ class DatabaseSection:
     database with a `setup`."""
     postgres_bin: Path | None = _key(None, "path")
     """A folder with `initdb` and `postgres` of another PostgreSQL, for the embedded server."""
-    settings: Mapping[str, str] = _key(_empty(), "settings")
+    settings: Mapping[str, str] = _key({}, "settings")
     """Settings of the embedded server, applied when it starts (`shared_buffers: 1GB`)."""
-    session: Mapping[str, str] = _key(_empty(), "settings")
+    session: Mapping[str, str] = _key({}, "settings")
     """Settings of each session that replays queries (`work_mem: 64MB`)."""
     setup: tuple[Path, ...] = _key((), "paths")
     """SQL files that fill the embedded database. They run once, all in one transaction."""

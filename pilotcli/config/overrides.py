@@ -75,7 +75,7 @@ def _child(place: Node, key: str, mark: Mark, problems: Problems) -> Node | None
 
 
 def _spell_out(place: Node) -> None:
-    """Make a mapping of what may also stand as less: a class path, or nothing."""
+    """Make a mapping of a class path or nothing, which are short forms of one."""
     if place.value is None:
         place.value = {}
     elif isinstance(place.value, str):

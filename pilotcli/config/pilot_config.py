@@ -25,8 +25,8 @@ _LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 def choose_embedded(database: DatabaseSection, environ: Mapping[str, str]) -> bool:
     """Whether the target is the embedded server.
 
-    What `database.embedded` says; where it says nothing, a `dsn` or a libpq variable in `environ`
-    that names a server or a database means another server.
+    `database.embedded` decides; if it is unset, a `dsn` or a libpq variable in `environ` that names
+    a server or a database means another server.
     """
     if database.embedded is not None:
         return database.embedded

@@ -14,8 +14,8 @@ from pilotcli.config.secrets import masked
 
 __all__ = ["shown_config", "shown_yaml"]
 
-# What PyYAML writes as it stands and no terminal shows: format characters, which turn the writing
-# direction or have no width, and separators of lines.
+# Characters that PyYAML writes unchanged and no terminal shows: format characters, which turn the
+# writing direction or have no width, and separators of lines.
 _UNSEEN = re.compile(
     r"[\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
     r"\ufff9-\ufffb\U000e0000-\U000e0fff]"

@@ -1,6 +1,6 @@
-"""A YAML file as a tree of values that know where they stand.
+"""Reads a YAML file into a tree of values, each with its place.
 
-So every problem has its line and column, a key that stands twice is one, and `${VAR}` is replaced
+So every problem has its line and column, a repeated key is a problem, and `${VAR}` is replaced
 where it is written, before a value gets its type.
 """
 
@@ -43,7 +43,7 @@ class Node:
 
     - `text`: how a scalar is written, with its variables replaced;
     - `source`: the same before that, where it has variables;
-    - `key_mark`: where its key stands, in a dict;
+    - `key_mark`: the place of its key, in a dict;
     - `overridden`: whether it comes from the command line, not from a file.
     """
 
@@ -141,7 +141,7 @@ class _Builder:
             self._scalar(source, node)
             return node
         if id(source) in self._open:
-            self._problems.add("an alias stands within its own anchor", node)
+            self._problems.add("an alias names what it is itself a part of", node)
             return node
         if len(self._open) > MAX_DEPTH:
             self._problems.add(f"this grows beyond {MAX_DEPTH} levels by aliases", node)
@@ -176,7 +176,7 @@ class _Builder:
             if key in built:
                 first = built[key].key_mark
                 line = f", first in line {first.line}" if first is not None and first.line else ""
-                self._problems.add(f"the key {key!r} stands here twice{line}", key_node)
+                self._problems.add(f"the key {key!r} appears twice{line}", key_node)
                 continue
             child = self.build(value_source)
             child.key_mark = key_node.mark
@@ -200,7 +200,7 @@ class _Builder:
     def _scalar(self, source: Source, node: Node) -> None:
         text = source.value
         if "${" in text:
-            # Once for a text, however many aliases stand for it: each would be another copy.
+            # Once per text, however many aliases name it: each would make another copy.
             if id(source) not in self._filled:
                 self._filled[id(source)] = self._variables.fill(text)
             text, wrong = self._filled[id(source)]

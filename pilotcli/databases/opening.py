@@ -182,7 +182,7 @@ def _provide(server: Server, name: str, *, may_create: bool) -> None:
                 hint=f"{close_names(name, names)} It is created when `database.setup` says how to "
                 "fill it.",
             )
-        # From template0: nobody can be connected to it, which would be in the way.
+        # From template0: a connection to the template would prevent it, and template0 has none.
         statement = compose.SQL("CREATE DATABASE {} TEMPLATE template0")
         with connection.cursor() as cursor:
             cursor.execute(statement.format(compose.Identifier(name)))

@@ -209,8 +209,8 @@ class Changes:
             atexit.unregister(self._exit)
 
     def _undo(self, changes: Sequence[Change]) -> list[Undone]:
-        """Undo `changes`, but for those that a pilot of another home has something on top of: what
-        it brings back must be undone after it."""
+        """Undo `changes`, except those that a pilot of another home has changed again: that pilot
+        must undo its own change first."""
         refusals = {claim: _refusal(claim) for claim in set(map(self._claim_for, changes))}
         refused: list[Undone] = []
         ours: list[Change] = []
@@ -292,7 +292,7 @@ class Changes:
 
 
 def _refusal(claim: Claim | None) -> str:
-    """Why `claim` is not to be had; empty when it is taken now."""
+    """Why `claim` cannot be taken; empty when it is taken now."""
     try:
         if claim is not None:
             claim.take()

@@ -181,7 +181,7 @@ class ChangeLog:
     def update(
         self, change_id: int, *, detail: Mapping[str, Any] | None = None, state: ChangeState
     ) -> None:
-        """Write how far a change has come."""
+        """Write a change's new state."""
         with self.writing() as pen:
             pen.update(change_id, detail=detail, state=state)
 
@@ -252,7 +252,7 @@ def _change(row: Sequence[Any], path: Path) -> Change:
     if not isinstance(read, dict):
         raise StorageError(
             f"the log of changes {path} is damaged: its change {number} cannot be read",
-            hint=f"The change is to {name!r} ({kind}) on {place}; look after it by hand.",
+            hint=f"The change is to {name!r} ({kind}) on {place}; undo it by hand.",
         )
     what = (server, place, oid, database, kind, name, read)
     return Change(number, *what, state, lock, Owner(*owner), made_at)

@@ -1,8 +1,8 @@
 """Makes and drops indexes and extensions, each in the log before it happens.
 
 A change is made in one transaction that holds the advisory lock of its entry in the log. The
-number (oid) of what was made is written to the log before the commit. So at whatever moment pilot
-is killed, log and database together show what happened. Whoever undoes it takes the same lock
+number (oid) of what was made is written to the log before the commit. So whenever pilot is killed,
+log and database together show what happened. Whoever undoes it takes the same lock
 first, and ends the server process that a killed pilot may have left behind.
 """
 

@@ -207,7 +207,7 @@ def _undo_made_index(
         compose.Literal(oid),
     )
     if not found:
-        # Another pilot may have dropped it for a while: it need not come back.
+        # Another pilot may have dropped it for its run, and need not make it again.
         log.forget(
             dropped.change_id
             for dropped in pending

@@ -86,7 +86,7 @@ def _version(postgres: Path) -> str:
     found = re.search(r"\(PostgreSQL\) (\d+\S*)", said)
     if found is None:
         raise UsageError(
-            f"{postgres} does not run: {complaint or said or 'it says nothing'}",
+            f"{postgres} does not run: {complaint or said or 'no output'}",
             hint="`database.postgres_bin` is the folder with PostgreSQL's server programs.",
         )
     return found[1]

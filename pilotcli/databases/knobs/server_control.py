@@ -131,7 +131,7 @@ def find_local_server(session: PostgresSession, home: Path) -> LocalServer:
     except (OSError, ValueError):
         raise _cannot("its process or its data cannot be reached from here") from None
     if pid == 1 or b"\0INVOCATION_ID=" in b"\0" + environment:
-        raise _cannot("a service manager looks after it")
+        raise _cannot("a service manager runs it")
     pg_ctl = program.with_name("pg_ctl")
     if not os.access(pg_ctl, os.X_OK):
         raise _cannot(f"there is no pg_ctl beside {program}")

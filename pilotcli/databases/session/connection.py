@@ -1,8 +1,8 @@
 """Opens connections to PostgreSQL, and says in plain words why one could not be opened.
 
-libpq reports a failed connection as text alone, without an SQLSTATE. Its own, English wording is
-searched for what happens on this side (PostgreSQL manual 32.1). What the server says comes
-last, and where the server speaks another language, its words are passed on.
+libpq reports a failed connection as text alone, without an SQLSTATE. Its own messages are always
+English, so pilot searches them for what failed on this side (PostgreSQL manual 32.1). The server's
+messages may be in another language; pilot shows those that it does not know.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Server:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     connect_timeout_s: float = 10.0
     start_hint: str | None = None
-    """What to do when nothing answers, where pilot knows better than a general word."""
+    """The hint when nothing answers, where pilot has a better one than the general hint."""
 
     def with_database(self, name: str) -> Server:
         """The same server with another database."""
@@ -105,11 +105,11 @@ def server_from_dsn(
 def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connection:
     """A new connection in autocommit mode, whose session starts with `settings`.
 
-    They are sent as it connects, so `RESET ALL` of a workload comes back to them. Behind a pooler
-    that refuses this they are set right after.
+    They are sent as it connects, so `RESET ALL` of a workload returns to them. Behind a pooler that
+    refuses this they are set right after.
 
-    Raises `DatabaseError` with what to do when there is no connection to be had, `UsageError`
-    when the server refuses one of the settings.
+    Raises `DatabaseError` with a hint when no connection can be made, `UsageError` when the server
+    refuses one of the settings.
     """
     wanted = {key: str(value) for key, value in (settings or {}).items()}
     given = (server.params.get("password"), server.params.get("sslpassword"))

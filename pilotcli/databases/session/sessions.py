@@ -70,8 +70,8 @@ class Sessions:
 
 
 def _end_with_client(session: PostgresSession) -> None:
-    """Have the server end a statement whose client is gone: one of a pilot that was killed would
-    run on, and be in the way of undoing its knobs.
+    """Have the server end a statement whose client is gone: a killed pilot's statement would run
+    on, and prevent its knobs from being undone.
 
     Servers before 14, and those of some systems, cannot (PostgreSQL manual 19.3.2).
     """

@@ -55,9 +55,9 @@ class StreamingSession(PostgresSession):
 
 
 class _Failure(psycopg2.Error):
-    """What the server, or libpq, said, with what is looked at of psycopg2's own errors."""
+    """An error of the server or libpq, with what pilot reads of psycopg2's own errors."""
 
-    # Without these the base's own stand in the way, which cannot be written.
+    # The base's own attributes cannot be written.
     pgcode: str | None = None
     diag: Any = None
 

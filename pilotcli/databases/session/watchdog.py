@@ -1,7 +1,7 @@
 """Ends statements of a server that does not answer, and statements with too large a result.
 
-A statement's time-out is the server's own `statement_timeout`. When nothing has come back some
-seconds later, the watchdog cancels the statement. When that has no effect either, it cuts the
+A statement's time-out is the server's own `statement_timeout`. When the server has not answered
+some seconds later, the watchdog cancels the statement. When that has no effect either, it cuts the
 connection, and whoever waits for the statement gets an error. The same happens to a statement that
 the user cancels.
 """

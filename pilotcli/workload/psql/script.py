@@ -116,7 +116,7 @@ class Script:
         splitter, window = self._splitter, self._splitter.window
         if splitter.in_value():
             raise self._error(
-                f"\\{command.name} stands in the value of a variable",
+                f"\\{command.name} is in the value of a variable",
                 "A variable may hold SQL only; write the command into the file.",
             )
         end = window.rest_of_line()
@@ -175,7 +175,7 @@ class Script:
     def _check_allowed(self, name: str) -> None:
         if self.state.restricted and name != "unrestrict":
             raise self._error(
-                f"\\{name} stands between \\restrict and \\unrestrict",
+                f"\\{name} is between \\restrict and \\unrestrict",
                 "psql refuses every command there; remove it, or the two around it.",
             )
 

@@ -50,7 +50,7 @@ class Arguments:
         return found
 
     def skip(self) -> None:
-        """Pass over the arguments that are left, evaluating nothing."""
+        """Skip the remaining arguments, and evaluate nothing."""
         quote = b""
         while self.pos < len(self.line):
             byte = self.line[self.pos : self.pos + 1]

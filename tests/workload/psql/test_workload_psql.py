@@ -109,7 +109,7 @@ MODES = st.sampled_from(
 )
 COMPLAINTS = [
     "is never closed",
-    "stands in the value of a variable",
+    "is in the value of a variable",
     "joined to another statement",
     "cannot be replayed",
     "has no \\if before it",
