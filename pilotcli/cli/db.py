@@ -17,7 +17,7 @@ from pilotcli.databases.commands.undo import (
     reset_and_forget,
     undo_pending,
 )
-from pilotcli.databases.embedded import server_statuses, stop_servers
+from pilotcli.databases.embedded.admin import server_statuses, stop_servers
 from pilotcli.views.changes import show_changes
 from pilotcli.views.console import err, out
 from pilotcli.views.servers import show_deleted, show_statuses, show_stopped

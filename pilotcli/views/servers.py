@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pilotcli.databases.embedded import ServerStatus, Stopped
+from pilotcli.databases.embedded.admin import ServerStatus, Stopped
 from pilotcli.views.console import out
 from pilotcli.views.tables import show_json
 

@@ -47,7 +47,6 @@ class Workload:
     """The queries of a workload; each iteration streams them from the files again.
 
     - `description`: short, for a title: `workloads/forum.sql`, `3 files in queries/`;
-    - `files`: the files named by the user's paths, without what they include;
     - `size_bytes`: their size on disk, None when standard input is among them.
 
     The files are read one after the other as in one psql session: a variable or a
@@ -76,8 +75,8 @@ class Workload:
         self._digest: str | None = None
         self._sources: dict[str, Source] = {}
         self._entries = [(entry, self._entry_source(entry, stdin)) for entry in entries]
-        self.files = tuple(entry.path for entry in entries if entry.path is not None)
-        self.description = _description(paths, self.files)
+        files = [entry.path for entry in entries if entry.path is not None]
+        self.description = _description(paths, files)
         self._single = len(entries) == 1 and entries[0].named
         self._stems = _stems([entry.path for entry in entries])
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from steered import WHEEL, Steered, pg_config_of, shape
 
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases.embedded import reset_servers
+from pilotcli.databases.embedded.admin import reset_servers
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Planner, load, rows_setting

@@ -14,7 +14,7 @@ import pytest
 from tcp_server import TcpServer
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
-from pilotcli.databases.embedded import reset_servers
+from pilotcli.databases.embedded.admin import reset_servers
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget

@@ -200,7 +200,7 @@ def test_two_that_make_the_store_at_once(config: PostgreSQLConfig) -> None:
 
 
 def test_the_store_keeps_the_server_up_until_its_connection_is_gone(home: Path) -> None:
-    from pilotcli.databases.embedded import server_statuses
+    from pilotcli.databases.embedded.admin import server_statuses
 
     connection = connect_store(PostgreSQLConfig(home=home))
     assert server_statuses(home)[0].running
@@ -255,7 +255,7 @@ def test_the_server_stops_with_the_target(home: Path) -> None:
 
 
 def test_a_failed_opening_leaves_no_server(home: Path) -> None:
-    from pilotcli.databases.embedded import server_statuses
+    from pilotcli.databases.embedded.admin import server_statuses
 
     with pytest.raises(DatabaseError):
         open_target(PostgreSQLConfig(home=home, db="nothing"))

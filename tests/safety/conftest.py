@@ -11,7 +11,7 @@ import pytest
 from tcp_server import SecretServer
 
 from pilotcli.common.redaction import forget_secrets
-from pilotcli.databases.embedded import reset_servers
+from pilotcli.databases.embedded.admin import reset_servers
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from project_folder import Project
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.config.home import create_private, make_home
 from pilotcli.databases.changes.log import ChangeLog
-from pilotcli.databases.embedded import reset_servers
+from pilotcli.databases.embedded.admin import reset_servers
 from pilotcli.databases.opening import open_target
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal

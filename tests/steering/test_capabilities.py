@@ -11,7 +11,7 @@ import pytest
 
 from pilotcli.checks.doctor import Check, examine_all
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Capability, abilities_of, probe

@@ -13,7 +13,7 @@ import psycopg2
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases.controller import PostgreSQLController, get_db_controller
-from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 

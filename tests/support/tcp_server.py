@@ -8,10 +8,11 @@ from pathlib import Path
 
 import psycopg2
 
-from pilotcli.databases.embedded import EmbeddedServer, process
+from pilotcli.databases.embedded import process
 from pilotcli.databases.embedded.binaries import find_binaries, readable_for
 from pilotcli.databases.embedded.folder import Place
 from pilotcli.databases.embedded.os_user import server_account
+from pilotcli.databases.embedded.server import EmbeddedServer
 
 
 class TcpServer:

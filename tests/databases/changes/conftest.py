@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from changes_support import Bench
 
-from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.embedded.server import EmbeddedServer
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 _numbers = itertools.count(1)

@@ -12,7 +12,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from pilotcli.databases.embedded import EmbeddedServer, reset_servers
+from pilotcli.databases.embedded.admin import reset_servers
+from pilotcli.databases.embedded.server import EmbeddedServer
 
 pytestmark = pytest.mark.slow
 

@@ -16,10 +16,11 @@ import psycopg2
 import pytest
 
 from pilotcli.common.errors import UsageError
-from pilotcli.databases.embedded import EmbeddedServer, reset_servers, server_statuses
 from pilotcli.databases.embedded import folder_for_root as outside_module
+from pilotcli.databases.embedded.admin import reset_servers, server_statuses
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
 from pilotcli.databases.embedded.os_user import server_account
+from pilotcli.databases.embedded.server import EmbeddedServer
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +76,8 @@ LIFE = """
 import sys
 from pathlib import Path
 import psycopg2
-from pilotcli.databases.embedded import EmbeddedServer, server_statuses
+from pilotcli.databases.embedded.admin import server_statuses
+from pilotcli.databases.embedded.server import EmbeddedServer
 home = Path(sys.argv[1])
 for _ in range(2):
     with EmbeddedServer.acquire(home) as server:
@@ -120,7 +122,8 @@ def test_an_ordinary_user_is_told_that_the_folder_is_roots(home: Path) -> None:
         pass
     script = (
         "import sys; from pathlib import Path\n"
-        "from pilotcli.databases.embedded import EmbeddedServer, server_statuses\n"
+        "from pilotcli.databases.embedded.admin import server_statuses\n"
+        "from pilotcli.databases.embedded.server import EmbeddedServer\n"
         "from pilotcli.common.errors import StorageError\n"
         "for use in (EmbeddedServer.acquire, server_statuses):\n"
         "    try:\n        use(Path(sys.argv[1]))\n"

@@ -17,14 +17,10 @@ import pytest
 
 from pilotcli.common.errors import DatabaseError, StorageError, UsageError
 from pilotcli.common.liveness import is_held
-from pilotcli.databases.embedded import (
-    EmbeddedServer,
-    reset_servers,
-    server_statuses,
-    stop_servers,
-)
+from pilotcli.databases.embedded.admin import reset_servers, server_statuses, stop_servers
 from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid
+from pilotcli.databases.embedded.server import EmbeddedServer
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 HOLDER = """
 import sys
 from pathlib import Path
-from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.embedded.server import EmbeddedServer
 server = EmbeddedServer.acquire(Path(sys.argv[1]))
 print(server.pid, flush=True)
 sys.stdin.readline()
@@ -301,7 +297,7 @@ def test_stop_and_reset_leave_a_used_server_alone(home: Path, holder: Callable[[
 PINNED = """
 import sys
 from pathlib import Path
-from pilotcli.databases.embedded import EmbeddedServer
+from pilotcli.databases.embedded.server import EmbeddedServer
 with EmbeddedServer.acquire(Path(sys.argv[1])) as server:
     server.pin()
 print("pinned", flush=True)
@@ -311,7 +307,8 @@ BESIDE = """
 import sys
 from pathlib import Path
 from pilotcli.common.errors import DatabaseError
-from pilotcli.databases.embedded import EmbeddedServer, reset_servers, stop_servers
+from pilotcli.databases.embedded.admin import reset_servers, stop_servers
+from pilotcli.databases.embedded.server import EmbeddedServer
 for work in (EmbeddedServer.acquire, reset_servers, stop_servers):
     try:
         work(Path(sys.argv[1]))

@@ -15,7 +15,7 @@ from steered import WHEEL, Steered, pg_config_of, postgres_bin
 
 from pilotcli.common.errors import CapabilityError
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.databases.embedded import reset_servers
+from pilotcli.databases.embedded.admin import reset_servers
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Planner, build, load
