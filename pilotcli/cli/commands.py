@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["COMMANDS", "GROUPS", "LazyGroup", "add_commands", "load_command"]
+__all__ = ["COMMANDS", "GROUPS", "LazyGroup", "add_commands", "load", "load_command"]
 
 GROUPS = {
     "events": "Show the events of the config, and when they fire.",
@@ -85,12 +85,17 @@ def add_commands(root: TyperGroup) -> None:
         root.add_command(group_, name)
 
 
+def load(place: str) -> Any:
+    """The function at `place` below `pilotcli.cli` (`runs.list:list_`), its module imported."""
+    module, _, function = place.partition(":")
+    return getattr(import_module(f"pilotcli.cli.{module}"), function)
+
+
 def load_command(path: str) -> TyperCommand:
     """The command `path` (`runs list`), its module imported."""
-    module, _, function = COMMANDS[path][0].partition(":")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     name = path.rpartition(" ")[2]
-    single.command(name)(getattr(import_module(f"pilotcli.cli.{module}"), function))
+    single.command(name)(load(COMMANDS[path][0]))
     command = typer.main.get_command(single)
     assert isinstance(command, TyperCommand)
     return command

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pilotcli.analysis.compare_named import open_journal
 from pilotcli.analysis.comparison import Comparison
+from pilotcli.cli.run_options import Outputs
 from pilotcli.reports.export import check_export, export_results
 from pilotcli.reports.files import check_file
 from pilotcli.reports.html import read_report, write_html
@@ -15,50 +15,41 @@ from pilotcli.reports.junit import write_junit
 from pilotcli.reports.mlflow import check_mlflow, log_run
 from pilotcli.reports.summary import write_summary
 
-__all__ = ["Outputs"]
+__all__ = ["check_outputs", "write_outputs"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Which files to write about a run, once it has ended in whatever way."""
+def check_outputs(outputs: Outputs, workload: Sequence[str] = ()) -> None:
+    """Raise `UsageError` for what could not be written later, or is a file of `workload`."""
+    if outputs.results is not None:
+        check_export(outputs.results, "--output", workload)
+    if outputs.junit is not None:
+        check_file(outputs.junit, "--junit", ".xml")
+    if outputs.summary is not None:
+        check_file(outputs.summary, "--summary")
+    if outputs.report is not None:
+        check_file(outputs.report, "--report", ".html", ".htm")
+    if outputs.mlflow is not None:
+        check_mlflow(outputs.mlflow)
 
-    results: Path | None = None
-    junit: Path | None = None
-    summary: Path | None = None
-    report: Path | None = None
-    mlflow: str | None = None
 
-    def check(self, workload: Sequence[str] = ()) -> None:
-        """Raise `UsageError` for what could not be written later, or is a file of `workload`."""
-        if self.results is not None:
-            check_export(self.results, "--output", workload)
-        if self.junit is not None:
-            check_file(self.junit, "--junit", ".xml")
-        if self.summary is not None:
-            check_file(self.summary, "--summary")
-        if self.report is not None:
-            check_file(self.report, "--report", ".html", ".htm")
-        if self.mlflow is not None:
-            check_mlflow(self.mlflow)
-
-    def write(
-        self,
-        home: Path,
-        run_id: int,
-        comparison: Comparison | None = None,
-        reasons: Sequence[str] = (),
-    ) -> None:
-        """Write them. Raises `StorageError`."""
-        if self == Outputs():
-            return
-        with open_journal(home) as journal:
-            if self.results is not None:
-                export_results(self.results, journal, run_id)
-            if self.junit is not None:
-                write_junit(self.junit, journal, run_id, comparison, reasons)
-            if self.summary is not None:
-                write_summary(self.summary, journal, run_id, comparison, reasons)
-            if self.mlflow is not None:
-                log_run(self.mlflow, journal, run_id, comparison)
-        if self.report is not None:
-            write_html(self.report, read_report(home, str(run_id), None))
+def write_outputs(
+    outputs: Outputs,
+    home: Path,
+    run_id: int,
+    comparison: Comparison | None = None,
+    reasons: Sequence[str] = (),
+) -> None:
+    """Write the files about a run. Raises `StorageError`."""
+    if outputs == Outputs():
+        return
+    with open_journal(home) as journal:
+        if outputs.results is not None:
+            export_results(outputs.results, journal, run_id)
+        if outputs.junit is not None:
+            write_junit(outputs.junit, journal, run_id, comparison, reasons)
+        if outputs.summary is not None:
+            write_summary(outputs.summary, journal, run_id, comparison, reasons)
+        if outputs.mlflow is not None:
+            log_run(outputs.mlflow, journal, run_id, comparison)
+    if outputs.report is not None:
+        write_html(outputs.report, read_report(home, str(run_id), None))

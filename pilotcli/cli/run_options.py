@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -135,3 +136,38 @@ def run_overrides(
     """The overrides of the config: those of `--set`, then `keys` of `run:` that are not None."""
     own = (f"run.{key}={value}" for key, value in keys.items() if value is not None)
     return (*(overrides or ()), *own, *(() if handlers else ("handlers=[]",)))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOptions:
+    """The options that say what to run."""
+
+    kind: Literal["run", "pretrain"]
+    config: Path | None
+    overrides: tuple[str, ...]
+    workload: tuple[str, ...]
+    events: tuple[str, ...] | None
+    resume: str | None
+    force: bool
+    trust: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The files to write about a run when it has ended, and the MLflow store to log it to."""
+
+    results: Path | None = None
+    junit: Path | None = None
+    summary: Path | None = None
+    report: Path | None = None
+    mlflow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """The options that say how a run is shown."""
+
+    format: Literal["auto", "live", "plain", "jsonl"]
+    quiet: bool
+    verbose: bool
+    no_color: bool

@@ -49,6 +49,13 @@ def test_help_imports_no_command(words: list[str]) -> None:
     assert not found & {*loaded, "yaml", "sqlite3", "psycopg2", "rich.console"}
 
 
+@pytest.mark.parametrize("command", ["run", "pretrain"])
+def test_the_options_of_a_run_import_nothing_that_a_run_needs(command: str) -> None:
+    found = modules(command, "--help")
+    assert "pilotcli.cli.run" in found
+    assert not found & {"pilotcli.cli.replay", "pilotcli.config", "pilotcli.storage", "psycopg2"}
+
+
 def test_a_command_that_lists_imports_no_driver_and_no_database(tmp_path: Path) -> None:
     for group in ("runs", "models"):
         found = modules(group, "list", "--set", f"home={tmp_path}")

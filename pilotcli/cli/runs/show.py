@@ -19,7 +19,8 @@ from pilotcli.cli.options import (
     SetOption,
     SummaryOption,
 )
-from pilotcli.cli.outputs import Outputs
+from pilotcli.cli.outputs import check_outputs, write_outputs
+from pilotcli.cli.run_options import Outputs
 from pilotcli.common.errors import UsageError
 from pilotcli.config import load_config
 from pilotcli.storage.journal import JournalReader, RunRecord
@@ -56,7 +57,7 @@ def show(
     """
     home = load_config(config, set_).home
     outputs = Outputs(junit=junit, summary=summary)
-    outputs.check()
+    check_outputs(outputs)
     with open_journal(home) as journal:
         record = journal.run(run)
         comparison = _comparison(home, journal, record)
@@ -64,7 +65,7 @@ def show(
         details = _details(journal, record, comparison, whole, None if failed else slowest)
         show_run(details, format)
     reasons = gate_reasons(map(str, record.summary.get("reasons", ())))
-    outputs.write(home, record.run_id, comparison, reasons)
+    write_outputs(outputs, home, record.run_id, comparison, reasons)
 
 
 def _comparison(home: Path, journal: JournalReader, record: RunRecord) -> Comparison | None:

@@ -1,0 +1,165 @@
+"""Carries out `pilot run` and `pilot pretrain`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
+from pilotcli.checks.dry_run import examine
+from pilotcli.cli.outputs import check_outputs, write_outputs
+from pilotcli.cli.paired import baseline_of, whole_driver, with_rounds
+from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
+from pilotcli.common.errors import UsageError
+from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
+from pilotcli.config import load_config
+from pilotcli.events.pretraining import PretrainingSteps
+from pilotcli.run import commands
+from pilotcli.run.driver_output import own_stream, process_output
+from pilotcli.run.paired import Baseline, run_paired
+from pilotcli.run.request import RunRequest
+from pilotcli.run.resume import resume_request
+from pilotcli.views.comparison import show_comparison, show_headline, show_more
+from pilotcli.views.driver_lines import driver_lines
+from pilotcli.views.dry_run import show_dry_run
+from pilotcli.views.view import make_view
+
+__all__ = ["pretrain", "replay"]
+
+QUERIES_SHOWN = 10
+"""Queries of a comparison that are listed after a paired run."""
+
+
+def replay(
+    options: RequestOptions,
+    outputs: Outputs,
+    view: ViewOptions,
+    against: str | None,
+    fail_if: Sequence[str],
+    *,
+    rounds_given: bool,
+    warm: bool,
+    dry_run: bool,
+) -> int:
+    """Carries out `pilot run`, and returns its exit code.
+
+    `rounds_given` and `warm` say that the user chose the rounds, and the warm-up.
+    """
+    request = _request(options)
+    check_outputs(outputs, [*request.workload, *request.config.workload])
+    baseline = None
+    if against is not None:
+        request = with_rounds(request, rounds_given=rounds_given, warm=warm)
+        baseline = baseline_of(request.config, against)
+    gates = [parse_gate(text) for text in fail_if]
+    if dry_run:
+        _dry_run(request, baseline)
+        return 0
+    finished, comparison = _replay(request, baseline, gates, outputs, _view(view))
+    if comparison is not None and view.format != "jsonl":
+        _show(comparison, view.quiet, outputs.report)
+    return finished.exit_code
+
+
+def pretrain(
+    options: RequestOptions, view: ViewOptions, *, collect: bool, train: bool, fresh: bool
+) -> int:
+    """Carries out `pilot pretrain`, and returns its exit code."""
+    request = _request(options)
+    steps = PretrainingSteps(collect=collect, train=train)
+    with _view(view) as (bus, abort):
+        return commands.pretrain(request, bus, steps, fresh=fresh, abort=abort).exit_code
+
+
+def _request(options: RequestOptions) -> RunRequest:
+    """Returns what to run: as the options say, or as the run that is continued, to which they
+    add."""
+    workload, overrides = options.workload, options.overrides
+    if options.resume is None:
+        loaded = load_config(options.config, overrides)
+        request = RunRequest(loaded, workload, options.events, overrides=overrides)
+    else:
+        request = resume_request(
+            options.resume, options.kind, options.config, overrides, workload, options.events
+        )
+        if "-" in request.workload and sys.stdin.isatty():
+            raise UsageError(
+                f"run {request.resume} has read its workload from standard input",
+                hint=f"Give it again: pilot run --resume {request.resume} < workload.sql",
+            )
+    if options.trust:
+        models = tuple(replace(spec, trust=True) for spec in request.config.models)
+        request = replace(request, config=replace(request.config, models=models))
+    return replace(request, stdin=sys.stdin.buffer, force=options.force)
+
+
+def _dry_run(request: RunRequest, baseline: Baseline | None) -> None:
+    with driver_lines():
+        if baseline is not None:
+            request = whole_driver(request)
+            examine(replace(request, config=baseline.config, events=None))
+        examined = examine(request)
+    show_dry_run(examined)
+
+
+def _replay(
+    request: RunRequest,
+    baseline: Baseline | None,
+    gates: Sequence[Gate],
+    outputs: Outputs,
+    view: AbstractContextManager[tuple[Bus, Callable[[], None]]],
+) -> tuple[RunFinished, Comparison | None]:
+    """Carry the request out in the sight of `view`, and write `outputs` however it ends."""
+    begun: list[int] = []
+    reasons: Sequence[str] = ()
+    comparison = None
+
+    def note_run(signal: Signal) -> None:
+        assert isinstance(signal, RunStarted)
+        begun.append(signal.run_id)
+
+    try:
+        with view as (bus, abort):
+            bus.subscribe(note_run, RunStarted)
+            if baseline is None:
+                finished = commands.run(request, bus, abort=abort)
+            else:
+                finished, comparison = run_paired(request, baseline, bus, gates, abort=abort)
+                reasons = gate_reasons(finished.reasons)
+    finally:
+        if begun:
+            write_outputs(outputs, request.config.home, begun[0], comparison, reasons)
+    return finished, comparison
+
+
+def _show(comparison: Comparison, quiet: bool, report: Path | None) -> None:
+    # Whoever has stopped reading (`| head`) still gets the run's own exit code.
+    with contextlib.suppress(BrokenPipeError):
+        if quiet:
+            show_headline(comparison)
+        else:
+            show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
+            show_more(comparison, report)
+
+
+@contextlib.contextmanager
+def _view(options: ViewOptions) -> Iterator[tuple[Bus, Callable[[], None]]]:
+    """A bus with a view, and what closes the view; all other output of the process goes to it."""
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(own_stream())
+        view = make_view(
+            format=options.format,
+            quiet=options.quiet,
+            verbose=options.verbose,
+            color=False if options.no_color else None,
+            stream=stream,
+        )
+        bus = Bus(stack.enter_context(view))
+        if stream is not None:
+            stack.enter_context(process_output(bus))
+        yield bus, view.close
