@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 _BEFORE_KEYWORD = re.compile(r"(?:[ \t\n\r\f\v(]|--[^\n\r]*)*")
-_KEYWORD = re.compile("[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+# All but ASCII's other characters: naming the rest of Unicode takes 6 ms to compile.
+_KEYWORD = re.compile(r"[^\x00-@\[-^`{-\x7f][^\x00-#%-/:-@\[-^`{-\x7f]*")
 _EDGE = re.compile(r"/\*|\*/")
 
 
