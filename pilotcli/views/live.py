@@ -9,7 +9,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 from pilotcli.common.signals import (
@@ -33,7 +32,6 @@ from pilotcli.views.messages import (
 from pilotcli.views.screen import Screen
 from pilotcli.views.state import RunState
 from pilotcli.views.summary import summary
-from pilotcli.views.svg_snapshot import render_svg
 from pilotcli.views.text import Line, clean, line_text, width
 
 __all__ = ["LiveView"]
@@ -149,16 +147,6 @@ class LiveView(View):
                 columns,
                 self._styled(above),
             )
-
-    def save_svg(self, path: str | Path, title: str) -> None:
-        """Write a picture of the block as it is now."""
-        svg = render_svg(self._frame_lines(), width=self._size()[0], title=title)
-        Path(path).write_text(svg, encoding="utf-8")
-
-    def _frame_lines(self) -> list[Line]:
-        columns, rows = self._size()
-        with self.state.lock:
-            return frame(self.state, columns - 1, rows - 1)
 
     def _terminal_size(self) -> tuple[int, int]:
         """Columns and rows of the view's own terminal: standard output may lead elsewhere."""

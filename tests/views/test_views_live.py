@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import runpy
 import threading
 import unicodedata
 from pathlib import Path
@@ -37,6 +38,9 @@ from pilotcli.views.frame import frame, saved_text
 from pilotcli.views.live import LiveView
 from pilotcli.views.state import RunState
 from pilotcli.views.text import line_text, width
+
+
+ROOT = Path(__file__).parents[2]
 
 
 class Shown:
@@ -350,11 +354,11 @@ def test_a_view_that_cannot_paint_does_not_stop_the_run(
     assert "the live view failed" in caplog.text
 
 
-def test_a_picture_of_the_frame(make: Any, show: Any, tmp_path: Path) -> None:
+def test_a_picture_of_the_frame(make: Any, show: Any) -> None:
     shown = show()
     shown(*begin(make), make.finished(1, label="<q & a>"))
-    shown.view.save_svg(tmp_path / "run.svg", "pilot run <w.sql>")
-    svg = (tmp_path / "run.svg").read_text(encoding="utf-8")
+    as_svg = runpy.run_path(str(ROOT / "docs" / "make_picture.py"))["as_svg"]
+    svg = as_svg(frame(shown.view.state, 79, 23), "pilot run <w.sql>")
     ElementTree.fromstring(svg)
     assert svg.startswith("<svg") and "Event0" in svg and "&lt;q&#160;&amp;&#160;a&gt;" in svg
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
@@ -464,7 +468,9 @@ def test_the_terminal_always_shows_the_frame(
         shown(*step)
         shown.view._above.clear()  # what is printed above may be longer than the screen is wide
         lines = shown.lines()
-        expected = [line_text(line).rstrip() for line in shown.view._frame_lines()]
+        expected = [
+            line_text(line).rstrip() for line in frame(shown.view.state, columns - 1, rows - 1)
+        ]
         while expected and not expected[-1]:
             expected.pop()
         assert lines == expected
