@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
 from pilotcli.common.errors import UsageError
+from pilotcli.common.quantities import listed
 from pilotcli.common.suggestions import did_you_mean
 
 __all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "gate_reasons", "parse_gate"]
 
 GATE_EXIT_CODE = 5
+LABELS_SHOWN = 3
 
 METRICS = {
     "total.slowdown": "how much longer the whole workload takes",
@@ -151,7 +153,7 @@ def _reason(comparison: Comparison | None, gate: Gate) -> str | None:
     queries = () if comparison is None else _counted(comparison, gate.metric)
     if not _SIGNS[gate.sign](len(queries), gate.limit):
         return None
-    return f"{len(queries)} ({_first(queries)})" if queries else "0"
+    return f"{len(queries)} ({listed(queries, LABELS_SHOWN)})" if queries else "0"
 
 
 def _of_effect(effect: Effect, gate: Gate, kind: str) -> str | None:
@@ -181,8 +183,8 @@ def _any_slower(comparison: Comparison, gate: Gate) -> str | None:
     ]
     if not slower:
         return None
-    slower.sort(reverse=True)
-    return f"slower: {_first([f'{label} by {_by(slowdown)}' for slowdown, label in slower])}"
+    labels = [f"{label} by {_by(slowdown)}" for slowdown, label in sorted(slower, reverse=True)]
+    return f"slower: {listed(labels, LABELS_SHOWN)}"
 
 
 def _by(slowdown: float) -> str:
@@ -201,8 +203,3 @@ def _counted(comparison: Comparison, metric: str) -> Sequence[str]:
         return [query.label for query in (*comparison.only_a, *comparison.only_b)]
     verdict = metric.partition(".")[2]
     return chosen(lambda query: query.verdict == verdict)
-
-
-def _first(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
-    return ", ".join(labels[:3]) + more

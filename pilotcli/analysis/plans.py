@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pilotcli.common.quantities import listed
 from pilotcli.storage.journal import PlanRecord
 
 __all__ = [
@@ -46,8 +48,8 @@ class PlanNode:
     `kind` is its node type, `way` that with what EXPLAIN's text adds to it (`Parallel Seq Scan`,
     `HashAggregate`). `relation`, `alias` and `index` are None for nodes without. `estimated` and
     `actual` are rows in all loops together, as `loops` says; `actual` and `loops` are None where
-    the plan was not run. `cost` is the planner's total one. `role` says what it is to its parent
-    (`Outer`, `InitPlan`); `names` are the relations in and below it, by their aliases.
+    the plan was not run. `role` says what it is to its parent (`Outer`, `InitPlan`); `names` are
+    the relations in and below it, by their aliases.
     """
 
     kind: str
@@ -60,7 +62,6 @@ class PlanNode:
     estimated: float
     actual: float | None
     loops: int | None
-    cost: float | None
     conditions: Sequence[str]
     names: frozenset[str]
     children: Sequence[PlanNode]
@@ -180,10 +181,8 @@ def plan_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
     if not found and not same_plan(before, after):
         found.append("the same nodes, one below the other in another way")
     found += _estimates(old, new)
-    if len(found) > CHANGES_SHOWN:
-        more = len(found) - CHANGES_SHOWN
-        found = [*found[:CHANGES_SHOWN], f"and {more} more"]
-    return found
+    more = len(found) - CHANGES_SHOWN
+    return [*found[:CHANGES_SHOWN], f"and {more} more"] if more > 0 else found
 
 
 def _node(fields: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
@@ -208,7 +207,6 @@ def _node(fields: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
         estimated=(_number(fields.get("Plan Rows")) or 0.0) * times,
         actual=None if actual is None else actual * (loops if loops is not None else 1.0),
         loops=None if loops is None else int(loops),
-        cost=_number(fields.get("Total Cost")),
         conditions=tuple(
             f"{name}: {text}" for name in _CONDITIONS if (text := _text(fields.get(name)))
         ),
@@ -249,14 +247,10 @@ def _with_depth(tree: PlanNode) -> Iterator[tuple[int, PlanNode]]:
 
 
 def _orders(old: PlanNode, new: PlanNode) -> list[str]:
-    before, after = _leaves(old), _leaves(new)
+    before, after = ([alias for alias, _ in _with_alias(tree)] for tree in (old, new))
     if before == after or sorted(before) != sorted(after) or len(before) < 2:
         return []
     return [f"order of joining: {' '.join(before)} → {' '.join(after)}"]
-
-
-def _leaves(tree: PlanNode) -> list[str]:
-    return [alias for alias, _ in _with_alias(tree)]
 
 
 def _with_alias(tree: PlanNode) -> Iterator[tuple[str, PlanNode]]:
@@ -267,16 +261,14 @@ def _with_alias(tree: PlanNode) -> Iterator[tuple[str, PlanNode]]:
 
 
 def _joins(old: PlanNode, new: PlanNode) -> list[str]:
-    before, after = _by_names(old), _by_names(new)
+    before, after = (
+        {node.names: node for node in tree.walk() if node.kind in _JOINS} for tree in (old, new)
+    )
     return [
         f"join of {' '.join(sorted(names))}: {before[names].joining} → {node.joining}"
         for names, node in after.items()
         if names in before and before[names].joining != node.joining
     ]
-
-
-def _by_names(tree: PlanNode) -> dict[frozenset[str], PlanNode]:
-    return {node.names: node for node in tree.walk() if node.kind in _JOINS}
 
 
 def _scans(old: PlanNode, new: PlanNode) -> list[str]:
@@ -301,36 +293,28 @@ def _relations(old: PlanNode, new: PlanNode) -> list[str]:
     found = []
     for word, only in (("no longer", old.names - new.names), ("now", new.names - old.names)):
         if only:
-            names = sorted(only)
-            more = (
-                f" and {len(names) - RELATIONS_SHOWN} more" if len(names) > RELATIONS_SHOWN else ""
-            )
-            found.append(f"{word} read: {' '.join(names[:RELATIONS_SHOWN])}{more}")
+            found.append(f"{word} read: {listed(sorted(only), RELATIONS_SHOWN, ' ')}")
     return found
 
 
 def _others(old: PlanNode, new: PlanNode) -> list[str]:
     """Returns which nodes that are neither joins nor scans there are more or fewer of."""
 
-    def counted(tree: PlanNode) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for node in tree.walk():
-            scans = node.alias or node.relation or node.kind in _SCANS_BELOW
-            if node.kind not in _JOINS and not scans:
-                counts[node.way] = counts.get(node.way, 0) + 1
-        return counts
+    def counted(tree: PlanNode) -> Counter[str]:
+        return Counter(
+            node.way
+            for node in tree.walk()
+            if not (node.kind in _JOINS | _SCANS_BELOW or node.alias or node.relation)
+        )
 
     before, after = counted(old), counted(new)
+    words = {0: "none", 1: "one"}
     found = []
     for kind in sorted(before.keys() | after.keys()):
-        was, now = before.get(kind, 0), after.get(kind, 0)
+        was, now = before[kind], after[kind]
         if was != now:
-            found.append(f"{kind}: {_times(was)} → {_times(now)}")
+            found.append(f"{kind}: {words.get(was, was)} → {words.get(now, now)}")
     return found
-
-
-def _times(number: int) -> str:
-    return {0: "none", 1: "one"}.get(number, str(number))
 
 
 def _estimates(old: PlanNode, new: PlanNode) -> list[str]:
@@ -370,12 +354,9 @@ def _in_parallel(tree: PlanNode) -> set[frozenset[str]]:
 
 
 def _lowest(node: PlanNode) -> PlanNode:
-    names = node.names
-    while True:
-        below = next((child for child in node.children if child.names == names), None)
-        if below is None:
-            return node
-        node = below
+    while below := [child for child in node.children if child.names == node.names]:
+        node = below[0]
+    return node
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from pilotcli.analysis.comparison import Comparison, Costs, Effect, QueryComparison
-from pilotcli.common.quantities import MISSING, count, duration
+from pilotcli.common.quantities import MISSING, count, duration, listed, plural
 
 __all__ = [
     "BAD_SPEEDUP",
@@ -11,6 +13,7 @@ __all__ = [
     "counts_text",
     "factor",
     "interval",
+    "names_text",
     "rounds_text",
     "slowdown_text",
     "training_text",
@@ -100,6 +103,18 @@ def alarms(comparison: Comparison) -> list[tuple[str, list[QueryComparison]]]:
     return [(words, queries) for words, queries in found if queries]
 
 
+def names_text(
+    queries: Sequence[QueryComparison],
+    shown: int,
+    write: Callable[[str], str],
+    slowdown: str = "",
+) -> str:
+    """Returns the labels of the first queries as `write` writes them, each followed by `slowdown`
+    with how much slower it is in the place of its braces, and how many more there are."""
+    names = [write(each.label) + slowdown.format(slowdown_text(each.speedup)) for each in queries]
+    return listed(names, shown)
+
+
 def slowdown_text(speedup: float | None) -> str:
     """Returns how many times slower: `4.8x`; empty where it is not."""
     return f"{1 / speedup:.1f}x" if speedup and speedup < 1 else ""
@@ -126,6 +141,6 @@ def counts_text(comparison: Comparison) -> str:
 def rounds_text(comparison: Comparison) -> str:
     """Returns how often each query ran, and whether the two runs took turns."""
     a, b = comparison.rounds_a, comparison.rounds_b
-    text = f"{a} and {b} rounds" if a != b else f"{a} round" + ("s" if a != 1 else "")
+    text = f"{a} and {b} rounds" if a != b else plural(a, "round")
     turns = "took turns by rounds" if comparison.by_rounds else "took turns"
     return f"{text}, {turns if comparison.paired else 'one after the other'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "clock_time",
     "count",
     "duration",
+    "listed",
     "number",
     "plural",
     "rate",
@@ -28,6 +30,12 @@ def count(value: Any) -> str:
 def plural(value: int, noun: str, many: str | None = None) -> str:
     """Returns a count with its noun: `1 query`, `2 queries`. `many` is an irregular plural."""
     return f"{count(value)} {noun if value == 1 else many or noun + 's'}"
+
+
+def listed(names: Sequence[str], shown: int, separator: str = ", ") -> str:
+    """The first `shown` names, and how many more there are: `a, b and 3 more`."""
+    more = f" and {count(len(names) - shown)} more" if len(names) > shown else ""
+    return separator.join(names[:shown]) + more
 
 
 def duration(seconds: Any) -> str:

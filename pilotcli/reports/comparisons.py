@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pilotcli.analysis.comparison import (
@@ -20,8 +22,8 @@ from pilotcli.analysis.comparison import (
     QueryTimes,
     whole_s,
 )
-from pilotcli.analysis.wording import alarms, counts_text, rounds_text, slowdown_text
-from pilotcli.common.quantities import duration
+from pilotcli.analysis.wording import alarms, counts_text, names_text, rounds_text
+from pilotcli.common.quantities import MISSING, duration
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
 
@@ -31,24 +33,11 @@ __all__ = [
     "as_json",
     "as_markdown",
     "markdown_cell",
-    "markdown_effect",
-    "markdown_factor",
     "query_row",
 ]
 
 SCHEMA_VERSION = 1
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
-_EFFECT = ("speedup", "low", "high", "confidence", "verdict", "method")
-_COSTS = (
-    "query_s",
-    "planning_s",
-    "execution_s",
-    "inference_s",
-    "steering_s",
-    "collection_s",
-    "training_s",
-    "events_s",
-)
 _QUERY = (
     "seq",
     "label",
@@ -65,22 +54,6 @@ _QUERY = (
     "answers",
     "plan_changed",
 )
-_TIMES = (
-    "seq",
-    "executions",
-    "ok",
-    "timeouts",
-    "failed",
-    "mean_s",
-    "median_s",
-    "planning_s",
-    "execution_s",
-    "inference_s",
-    "steering_s",
-    "collection_s",
-    "row_count",
-    "error",
-)
 
 
 def as_json(comparison: Comparison) -> str:
@@ -92,25 +65,23 @@ def as_json(comparison: Comparison) -> str:
         "paired": comparison.paired,
         "rounds": comparison.rounds_a,
         "baseline_rounds": comparison.rounds_b,
-        "total": _named_values(comparison.total, _EFFECT),
-        "geometric": _named_values(comparison.geometric, _EFFECT),
+        "total": asdict(comparison.total),
+        "geometric": asdict(comparison.geometric),
         "wilcoxon_p": comparison.p_value,
         "payback_replays": comparison.payback,
         "speedup_with_training": comparison.trained_speedup,
-        "costs": _named_values(comparison.costs_a, _COSTS),
-        "baseline_costs": _named_values(comparison.costs_b, _COSTS),
+        "costs": asdict(comparison.costs_a),
+        "baseline_costs": asdict(comparison.costs_b),
         "queries": [
             {
                 **_named_values(query, _QUERY),
-                "run": _named_values(query.a, _TIMES),
-                "baseline": _named_values(query.b, _TIMES),
+                "run": asdict(query.a),
+                "baseline": asdict(query.b),
             }
             for query in comparison.queries
         ],
-        "only_in_run": [{"seq": query.seq, "label": query.label} for query in comparison.only_a],
-        "only_in_baseline": [
-            {"seq": query.seq, "label": query.label} for query in comparison.only_b
-        ],
+        "only_in_run": list(map(asdict, comparison.only_a)),
+        "only_in_baseline": list(map(asdict, comparison.only_b)),
         "warnings": list(comparison.warnings),
     }
     return json.dumps(as_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
@@ -153,9 +124,11 @@ def as_markdown(
         )
     ]
     if changes_only:  # the fastest after those that need a look
-        bad = [query for query in chosen if query.verdict not in ("faster", "mended")]
-        good = [query for query in chosen if query.verdict in ("faster", "mended")]
-        chosen = [*bad, *sorted(good, key=lambda query: -(query.speedup or 0.0))]
+
+        def by_need(query: QueryComparison) -> float:
+            return -(query.speedup or 0.0) if query.verdict in ("faster", "mended") else -math.inf
+
+        chosen.sort(key=by_need)
     shown = chosen if limit is None else chosen[:limit]
     if shown:
         lines += [
@@ -175,25 +148,18 @@ def _alarms(comparison: Comparison) -> list[str]:
     """What has to be known before any average, in Markdown."""
     found = []
     for words, queries in alarms(comparison):
-        names = ", ".join(
-            _named(markdown_cell(query.label), words, query.speedup) for query in queries[:5]
-        )
-        more = f" and {len(queries) - 5} more" if len(queries) > 5 else ""
-        found.append(f"{len(queries)} {words}: {names}{more}")
+        slowdown = " {}" if words == "slower by far" else ""
+        names = names_text(queries, 5, markdown_cell, slowdown)
+        found.append(f"{len(queries)} {words}: {names}")
     return found
-
-
-def _named(label: str, words: str, speedup: float | None) -> str:
-    """A label, and how much slower the query is where that is why it is listed."""
-    return f"{label} {slowdown_text(speedup)}" if words == "slower by far" else label
 
 
 def query_row(query: QueryComparison) -> dict[str, Any]:
     """A query of a comparison as flat values."""
     return {
         **_named_values(query, _QUERY),
-        **{f"run_{name}": value for name, value in _named_values(query.a, _TIMES).items()},
-        **{f"baseline_{name}": value for name, value in _named_values(query.b, _TIMES).items()},
+        **{f"run_{name}": value for name, value in asdict(query.a).items()},
+        **{f"baseline_{name}": value for name, value in asdict(query.b).items()},
     }
 
 
@@ -204,36 +170,26 @@ def markdown_cell(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+|~!$])", r"\\\1", line)
 
 
-def markdown_factor(value: float | None) -> str:
-    """A speed-up, `–` where there is none."""  # noqa: RUF002
-    return "–" if value is None else f"{value:.3g}x"  # noqa: RUF001
+def _factor(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.3g}x"
 
 
-def markdown_effect(effect: Effect) -> str:
-    """A speed-up and its interval."""
-    if effect.low is None or effect.high is None:
-        return markdown_factor(effect.speedup)
-    around = f"{markdown_factor(effect.low)} to {markdown_factor(effect.high)}"
-    return f"{markdown_factor(effect.speedup)} ({effect.confidence:.0%} interval {around})"
+def _interval(low: float | None, high: float | None) -> str:
+    return MISSING if low is None or high is None else f"{_factor(low)} to {_factor(high)}"
 
 
 def _effect_row(name: str, effect: Effect) -> str:
-    around = "–"  # noqa: RUF001
-    if effect.low is not None and effect.high is not None:
-        around = f"{markdown_factor(effect.low)} to {markdown_factor(effect.high)}"
-        around += f" ({effect.confidence:.0%})"
-    return f"| {name} | {markdown_factor(effect.speedup)} | {around} | {effect.verdict} |"
+    around = _interval(effect.low, effect.high)
+    around += f" ({effect.confidence:.0%})" if around != MISSING else ""
+    return f"| {name} | {_factor(effect.speedup)} | {around} | {effect.verdict} |"
 
 
 def _query_line(query: QueryComparison) -> str:
-    around = "–"  # noqa: RUF001
-    if query.low is not None and query.high is not None:
-        around = f"{markdown_factor(query.low)} to {markdown_factor(query.high)}"
     cells = (
         markdown_cell(query.label),
         query.verdict,
-        markdown_factor(query.speedup),
-        around,
+        _factor(query.speedup),
+        _interval(query.low, query.high),
         _time(query.b),
         _time(query.a),
         query.answers,

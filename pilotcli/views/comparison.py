@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 
-from pilotcli.analysis.comparison import Comparison, Costs, QueryComparison, QueryTimes, whole_s
+from pilotcli.analysis.comparison import (
+    Answers,
+    Comparison,
+    Costs,
+    QueryComparison,
+    QueryTimes,
+    whole_s,
+)
 from pilotcli.analysis.wording import (
     alarms,
     counts_text,
     factor,
     interval,
+    names_text,
     rounds_text,
-    slowdown_text,
     training_text,
     verdict_text,
     whole_costs_s,
 )
+from pilotcli.common.quantities import listed
 from pilotcli.views.console import columns, err, out
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import show_items, show_table
@@ -101,19 +110,16 @@ def show_reasons(reasons: Sequence[str]) -> None:
 
 def headline(comparison: Comparison) -> list[str]:
     """What has to be known first: wrong answers, failures and disasters before any average."""
-    marks = ("WRONG", "FAILED", "SLOWER")
-    kinds = ("other rows than the baseline", "failed, and not in the baseline", "slower by far")
+    marks = {
+        "other rows than the baseline": "WRONG",
+        "failed, and not in the baseline": "FAILED",
+        "slower by far": "SLOWER",
+    }
     lines = []
     for words, queries in alarms(comparison):
-        mark = marks[kinds.index(words)]
-        names = [
-            f"{clean(query.label)} {slowdown_text(query.speedup)}"
-            if mark == "SLOWER"
-            else clean(query.label)
-            for query in queries[:3]
-        ]
-        more = f" and {len(queries) - 3} more" if len(queries) > 3 else ""
-        lines.append(f"{mark:<9} {words.removeprefix('slower ')}: {', '.join(names)}{more}")
+        mark = marks[words]
+        names = names_text(queries, 3, clean, " {}" if mark == "SLOWER" else "")
+        lines.append(f"{mark:<9} {words.removeprefix('slower ')}: {names}")
     a, b = comparison.run_a.run_id, comparison.run_b.run_id
     lines.append(f"run {a} against run {b}: {verdict_text(comparison.total)}")
     return lines
@@ -135,18 +141,13 @@ def _facts(comparison: Comparison) -> dict[str, str]:
     # The table calls the two so, whatever they were called when they were asked for.
     for title, only in (("only run", comparison.only_a), ("only base", comparison.only_b)):
         if only:
-            labels = ", ".join(clean(found.label) for found in only[:UNMATCHED_SHOWN])
-            more = f" and {len(only) - UNMATCHED_SHOWN} more" if len(only) > UNMATCHED_SHOWN else ""
-            facts[title] = f"{labels}{more}"
+            facts[title] = listed([clean(found.label) for found in only], UNMATCHED_SHOWN)
     return facts
 
 
 def _answers(comparison: Comparison) -> str:
-    counts = {
-        word: sum(found.answers == word for found in comparison.queries)
-        for word in ("same", "different", "undetermined", "unknown")
-    }
-    words = {
+    counts = Counter(found.answers for found in comparison.queries)
+    words: dict[Answers, str] = {
         "same": "the same",
         "different": "DIFFERENT",
         "undetermined": "not determined by their query",
@@ -157,8 +158,10 @@ def _answers(comparison: Comparison) -> str:
 
 def _show_parts(a: Costs, b: Costs) -> None:
     """What the time of a replay went into, in both."""
-    parts = [("all of it", whole_costs_s(b) + b.collection_s, whole_costs_s(a) + a.collection_s)]
-    parts.append(("  queries", b.query_s, a.query_s))
+    parts = [
+        ("all of it", whole_costs_s(b) + b.collection_s, whole_costs_s(a) + a.collection_s),
+        ("  queries", b.query_s, a.query_s),
+    ]
     for name, base, run in (
         ("    planning", b.planning_s, a.planning_s),
         ("    execution", b.execution_s, a.execution_s),

@@ -9,7 +9,7 @@ from pilotcli.analysis.wording import (
     BAD_SPEEDUP,
     alarms,
     factor,
-    slowdown_text,
+    names_text,
     training_text,
     verdict_text,
     whole_costs_s,
@@ -93,7 +93,8 @@ def belief(comparison: Comparison) -> str:
 
 def _alarms(comparison: Comparison) -> Iterator[str]:
     for words, queries in alarms(comparison):
-        yield alarm(f"{_counted(queries)} {words}: {_names(queries, words == 'slower by far')}")
+        names = _names(queries, " ({})" if words == "slower by far" else "")
+        yield alarm(f"{_counted(queries)} {words}: {names}")
     doubtful = [
         query
         for query in comparison.queries
@@ -103,7 +104,7 @@ def _alarms(comparison: Comparison) -> Iterator[str]:
         doubtful.sort(key=lambda query: query.speedup or 0.0)
         yield (
             f'<p class="doubt">{_counted(doubtful)} measured to be slower by far, which may be '
-            f"noise: {_names(doubtful, True)}</p>"
+            f"noise: {_names(doubtful, ' ({})')}</p>"
         )
 
 
@@ -111,13 +112,8 @@ def _counted(queries: Sequence[QueryComparison]) -> str:
     return plural(len(queries), "query", "queries")
 
 
-def _names(queries: Sequence[QueryComparison], with_slowdown: bool) -> str:
-    names = [
-        text(label(query.label)) + (f" ({slowdown_text(query.speedup)})" if with_slowdown else "")
-        for query in queries[:NAMES_SHOWN]
-    ]
-    more = f" and {len(queries) - NAMES_SHOWN} more" if len(queries) > NAMES_SHOWN else ""
-    return ", ".join(names) + more
+def _names(queries: Sequence[QueryComparison], slowdown: str) -> str:
+    return names_text(queries, NAMES_SHOWN, lambda whole: text(label(whole)), slowdown)
 
 
 def _tiles(comparison: Comparison) -> str:
@@ -129,23 +125,21 @@ def _tiles(comparison: Comparison) -> str:
         (count(comparison.count("same")), "same within noise"),
         (count(comparison.count("unclear")), "unclear"),
     ]
-    for number, words in (
+    rare = [
         (comparison.count("failed"), "failed"),
         (comparison.count("mended"), "no longer failing"),
         (len(comparison.different), "other rows"),
-    ):
-        if number:
-            tiles.append((count(number), words))
-    return _as_tiles(tiles)
+    ]
+    return _as_tiles([*tiles, *((count(number), words) for number, words in rare if number)])
 
 
 def _run_answer(run: RunPart) -> str:
     total, well = run.statistics.total, run.statistics.counts.get("ok", 0)
-    outcome = "all of them ended well" if total == well else f"{count(well)} of them ended well"
     if not total:
         return '<p class="answer">No query has ended.</p>'
+    number = "all" if total == well else count(well)
     executions = plural(total, "execution")
-    return f'<p class="answer">{executions} of queries: <b>{outcome}</b>.</p>'
+    return f'<p class="answer">{executions} of queries: <b>{number} of them ended well</b>.</p>'
 
 
 def _run_tiles(run: RunPart) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pilotcli.analysis.comparison import Comparison, QueryComparison, QueryTimes, whole_s
 from pilotcli.analysis.wording import factor, interval, training_text
-from pilotcli.common.quantities import MISSING, count, duration, plural
+from pilotcli.common.quantities import MISSING, count, duration, listed, plural
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import Room, alarm, cell, cut, label, table, text
@@ -165,10 +165,8 @@ def unmatched(comparison: Comparison) -> str:
     parts = []
     for name, only in (("this run", comparison.only_a), ("the baseline", comparison.only_b)):
         if only:
-            labels = ", ".join(text(label(query.label)) for query in only[:NAMES_SHOWN])
-            left_out = len(only) - NAMES_SHOWN
-            more = f" and {count(left_out)} more" if left_out > 0 else ""
-            parts.append(f"<p>Only in {name}: {labels}{more}</p>")
+            labels = listed([text(label(query.label)) for query in only], NAMES_SHOWN)
+            parts.append(f"<p>Only in {name}: {labels}</p>")
     return f"<h2>Not compared</h2>{''.join(parts)}" if parts else ""
 
 
