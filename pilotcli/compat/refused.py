@@ -1,10 +1,12 @@
-"""Attributes of PilotScope's classes that pilot does not have."""
+"""Classes of PilotScope's, and attributes of its classes, that pilot does not have."""
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from pilotcli.common.errors import CapabilityError
 
-__all__ = ["Refused"]
+__all__ = ["Refused", "RefusedClass"]
 
 
 class Refused:
@@ -24,3 +26,13 @@ class Refused:
         if found is None:
             return self
         raise CapabilityError(f"{self._name}: {self._message}", hint=self._hint)
+
+
+class RefusedClass:
+    """The base of a class that is refused: making an object of it raises `CapabilityError`."""
+
+    message: ClassVar[str]
+    hint: ClassVar[str]
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        raise CapabilityError(self.message, hint=self.hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import QueryTimeout
@@ -127,10 +126,6 @@ class PilotScheduler(_Own):
         for handler in self.user_tasks:
             if getattr(handler, "trigger_level", None) is PushHandlerTriggerLevelEnum.WORKLOAD:
                 handler.have_been_triggered = True
-
-    def register_events(self, events: Event | Iterable[Event]) -> None:
-        """Add events, one or several."""
-        super().register_events(events)
 
     def close(self) -> None:
         """Write what is pending, and let go of every connection; safe to call twice."""

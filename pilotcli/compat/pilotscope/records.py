@@ -66,40 +66,13 @@ class Records:
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.frame.__reduce_ex__(protocol)
 
-    def __getitem__(self, key: Any) -> Any:
-        return self.frame[key]
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self.frame[key] = value
-
-    def __delitem__(self, key: Any) -> None:
-        del self.frame[key]
-
     def __len__(self) -> int:
         return len(self._rows.rows) if self._frame is None else len(self._frame)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.frame)
 
-    def __contains__(self, key: Any) -> bool:
-        return key in self.frame
-
-    def __eq__(self, other: object) -> Any:
-        return self.frame == _plain(other)
-
-    def __ne__(self, other: object) -> Any:
-        return self.frame != _plain(other)
-
     __hash__ = None  # type: ignore[assignment]
-
-    def __bool__(self) -> bool:
-        return bool(self.frame)
-
-    def __repr__(self) -> str:
-        return repr(self.frame)
-
-    def __str__(self) -> str:
-        return str(self.frame)
 
 
 def _plain(value: Any) -> Any:
@@ -120,7 +93,7 @@ def _reflected(work: Callable[[Any, Any], Any]) -> Callable[[Records, Any], Any]
     return method
 
 
-def _unary(work: Callable[..., Any]) -> Callable[..., Any]:
+def _on_frame(work: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Records, *arguments: Any) -> Any:
         return work(self.frame, *arguments)
 
@@ -128,12 +101,13 @@ def _unary(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Python looks up the methods behind operators on the class, past __getattr__.
-for _name in ("lt", "le", "gt", "ge"):
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Records, f"__{_name}__", _binary(getattr(operator, _name)))
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor"):
     _work, _short = getattr(operator, _name), _name.rstrip("_")
     setattr(Records, f"__{_short}__", _binary(_work))
     setattr(Records, f"__r{_short}__", _reflected(_work))
-for _name in ("neg", "pos", "invert", "abs"):
-    setattr(Records, f"__{_name}__", _unary(getattr(operator, _name)))
-Records.__round__ = _unary(round)  # type: ignore[attr-defined]
+for _name in ("neg", "pos", "invert", "abs", "contains", "getitem", "setitem", "delitem"):
+    setattr(Records, f"__{_name}__", _on_frame(getattr(operator, _name)))
+for _work in (round, bool, repr, str):
+    setattr(Records, f"__{_work.__name__}__", _on_frame(_work))

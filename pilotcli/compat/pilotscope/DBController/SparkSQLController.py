@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
-from pilotcli.common.errors import CapabilityError
 from pilotcli.compat.pilotscope.PilotConfig import SparkConfig
 from pilotcli.compat.pilotscope.PilotEnum import PilotEnum, SparkSQLDataSourceEnum
+from pilotcli.compat.refused import RefusedClass
 
 __all__ = [
     "FAILURE",
@@ -44,11 +42,11 @@ class SparkSQLTypeEnum(PilotEnum):
     Float = "FloatType"
 
 
-class SparkSQLController:
+class SparkSQLController(RefusedClass):
     """Refused: raises `CapabilityError` when it is made, as all classes below."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        _refuse()
+    message = "pilot does not work with Spark yet"
+    hint = "Use PostgreSQLConfig."
 
 
 SparkEngine = SparkSQLController
@@ -57,10 +55,6 @@ SparkTable = SparkSQLController
 SparkColumn = SparkSQLController
 
 
-def sparkSessionFromConfig(spark_config: SparkConfig) -> NoReturn:
+def sparkSessionFromConfig(spark_config: SparkConfig) -> SparkSQLController:
     """Refused: raises `CapabilityError`."""
-    _refuse()
-
-
-def _refuse() -> NoReturn:
-    raise CapabilityError("pilot does not work with Spark yet", hint="Use PostgreSQLConfig.")
+    return SparkSQLController()

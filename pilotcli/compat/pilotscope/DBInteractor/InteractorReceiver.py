@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pilotcli.common.errors import CapabilityError
+from pilotcli.compat.refused import RefusedClass
 
 __all__ = ["InteractorReceiver"]
 
 
-class InteractorReceiver:
+class InteractorReceiver(RefusedClass):
     """Refused: an unmodified server answers with the query. Raises `CapabilityError`."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        raise CapabilityError(
-            "pilot listens to no patched server", hint="Pull through PilotDataInteractor."
-        )
+    message = "pilot listens to no patched server"
+    hint = "Pull through PilotDataInteractor."

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pilotcli.common.errors import CapabilityError
+from pilotcli.compat.refused import RefusedClass
 
 __all__ = ["PilotCommentCreator"]
 
 
-class PilotCommentCreator:
+class PilotCommentCreator(RefusedClass):
     """Refused: an unmodified server reads no such comments. Raises `CapabilityError`."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        raise CapabilityError(
-            "pilot sends no comments to a patched server",
-            hint="Push and pull through PilotDataInteractor.",
-        )
+    message = "pilot sends no comments to a patched server"
+    hint = "Push and pull through PilotDataInteractor."

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from pilotcli.common.errors import CapabilityError, QueryTimeout
+from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import CostPushHandler
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PilotConfig, provided
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
@@ -37,9 +38,7 @@ class PilotDataInteractor(_Own):
 
     def push_subplan_cost(self, subplan_2_cost: Mapping[str, float]) -> NoReturn:
         """Refused, as in PilotScope. Raises `CapabilityError`."""
-        raise CapabilityError(
-            "costs of sub-plans cannot be pushed", hint="Push cardinalities, or methods."
-        )
+        raise CapabilityError(CostPushHandler.message, hint=CostPushHandler.hint)
 
     def reset(self) -> None:
         """See `pilotcli.PilotDataInteractor.reset`; simulated indexes are gone with it."""

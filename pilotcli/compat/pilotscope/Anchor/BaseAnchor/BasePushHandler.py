@@ -14,6 +14,7 @@ from pilotcli.common.records import Index
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BaseAnchorHandler import BaseAnchorHandler
 from pilotcli.compat.pilotscope.PilotEnum import PushHandlerTriggerLevelEnum
+from pilotcli.compat.refused import RefusedClass
 from pilotcli.steering import handlers as own
 from pilotcli.steering.methods import Method
 from pilotcli.steering.requests import Pushes
@@ -155,11 +156,9 @@ def _rows(value: Any) -> Any:
         return value
 
 
-class CostPushHandler:
-    """Refused: costs of sub-plans cannot be pushed, in PilotScope neither. Raises
+class CostPushHandler(RefusedClass):
+    """Refused: costs of sub-plans cannot be pushed, nor does PilotScope push any. Raises
     `CapabilityError`."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        raise CapabilityError(
-            "costs of sub-plans cannot be pushed", hint="Push cardinalities, or methods."
-        )
+    message = "costs of sub-plans cannot be pushed"
+    hint = "Push cardinalities, or methods."

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pilotcli.common.errors import CapabilityError
+from pilotcli.compat.refused import RefusedClass
 
 __all__ = [
     "SparkAnchorMixin",
@@ -18,14 +16,11 @@ __all__ = [
 ]
 
 
-class SparkAnchorMixin:
+class SparkAnchorMixin(RefusedClass):
     """Refused, as all handlers here: raises `CapabilityError` when it is made."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        raise CapabilityError(
-            "pilot does not work with Spark yet",
-            hint="The handlers of a PostgreSQL are in pilotscope.Anchor.PostgreSQL.PullAnhor.",
-        )
+    message = "pilot does not work with Spark yet"
+    hint = "The handlers of a PostgreSQL are in pilotscope.Anchor.PostgreSQL.PullAnhor."
 
 
 SparkRecordPullAnchorHandler = SparkAnchorMixin
