@@ -6,8 +6,8 @@ Queries are matched by their text; those with the same text in their order.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
@@ -157,12 +157,10 @@ def _keep_shared_rounds(a: _Run, b: _Run) -> None:
 
 def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
     """Returns the numbers of the queries that both have; those that only A has, and only B."""
-    waiting: dict[tuple[str, int], list[int]] = defaultdict(list)
+    waiting: dict[tuple[str, int], deque[int]] = defaultdict(deque)
     for seq, query in b.queries.items():
         if seq in b.results:
             waiting[query.sql, query.sql_chars].append(seq)
-    for own in waiting.values():
-        own.reverse()
     pairs: list[tuple[int, int]] = []
     only_a: list[Unmatched] = []
     for seq, query in a.queries.items():
@@ -170,7 +168,7 @@ def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], 
             continue
         found = waiting.get((query.sql, query.sql_chars))
         if found:
-            pairs.append((seq, found.pop()))
+            pairs.append((seq, found.popleft()))
         else:
             only_a.append(Unmatched(seq, query.label))
     left = sorted(seq for own in waiting.values() for seq in own)
@@ -255,11 +253,11 @@ def _times(results: Sequence[QueryResult]) -> QueryTimes:
         failed=len(errors),
         mean_s=fmean(values) if values else None,
         median_s=median(values) if values else None,
-        planning_s=_known_mean(result.planning_s for result in timed),
-        execution_s=_known_mean(result.execution_s for result in timed),
-        inference_s=_mean(result.inference_s for result in timed),
-        steering_s=_mean(result.steering_s for result in timed),
-        collection_s=_mean(result.collection_s for result in timed),
+        planning_s=_of_known(fmean, (result.planning_s for result in timed)),
+        execution_s=_of_known(fmean, (result.execution_s for result in timed)),
+        inference_s=_of_known(fmean, (result.inference_s for result in timed)) or 0.0,
+        steering_s=_of_known(fmean, (result.steering_s for result in timed)) or 0.0,
+        collection_s=_of_known(fmean, (result.collection_s for result in timed)) or 0.0,
         row_count=next((result.row_count for result in reversed(results) if result.ok), None),
         error=next((result.error for result in errors if result.error), None),
     )
@@ -388,8 +386,8 @@ def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -
     own = [both[at] for both in times]
     return Costs(
         query_s=sum(query.mean_s for query in own if query.mean_s is not None),
-        planning_s=_known_sum(query.planning_s for query in own),
-        execution_s=_known_sum(query.execution_s for query in own),
+        planning_s=_of_known(sum, (query.planning_s for query in own)),
+        execution_s=_of_known(sum, (query.execution_s for query in own)),
         inference_s=sum(query.inference_s for query in own),
         steering_s=sum(query.steering_s for query in own),
         collection_s=sum(query.collection_s for query in own),
@@ -419,9 +417,8 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
     if fewest < 2:
         yield "one round: nothing separates noise from difference in one query (--rounds 3)"
     for run in (a.record, b.record):
-        if run.status == "interrupted" or (run.status == "running" and not run.alive):
-            state = "interrupted" if run.status == "interrupted" else "killed"
-            yield f"run {run.run_id} is not complete: it was {state}"
+        if run.outcome in ("interrupted", "killed"):
+            yield f"run {run.run_id} is not complete: it was {run.outcome}"
     failed = sum(bool(query.a.failed or query.b.failed) for query in queries)
     if failed:
         counts = "counts" if failed == 1 else "count"
@@ -442,16 +439,9 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
         yield "a model was trained before this run, which its training time does not have"
 
 
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return fmean(found) if found else 0.0
-
-
-def _known_mean(values: Iterable[float | None]) -> float | None:
+def _of_known(
+    total: Callable[[list[float]], float], values: Iterable[float | None]
+) -> float | None:
+    """Returns the `total`, a sum or a mean, of the known values; None without any."""
     found = [value for value in values if value is not None]
-    return fmean(found) if found else None
-
-
-def _known_sum(values: Iterable[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return sum(found) if found else None
+    return total(found) if found else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,11 +33,11 @@ class PlanSide:
     run_id: int
     name: str
     mean_s: float | None
+    timeouts: int
+    error: str | None
     steering: Sequence[str]
     plan: Mapping[str, Any] | None
-    timeouts: int = 0
-    error: str | None = None
-    replanned: bool = False
+    replanned: bool
 
     @property
     def tree(self) -> PlanNode | None:
@@ -71,19 +71,8 @@ class PlanPair:
             "file": self.file,
             "line": self.line,
             "changes": self.changes,
-            **{
-                name: {
-                    "run_id": side.run_id,
-                    "name": side.name,
-                    "mean_s": side.mean_s,
-                    "timeouts": side.timeouts,
-                    "error": side.error,
-                    "steering": list(side.steering),
-                    "plan": side.plan,
-                    "replanned": side.replanned,
-                }
-                for name, side in (("run", self.a), ("baseline", self.b))
-            },
+            "run": asdict(self.a),
+            "baseline": asdict(self.b),
         }
 
 

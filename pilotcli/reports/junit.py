@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_junit"]
 
-FAILURES_TOLD = 20
+FAILURES_SHOWN = 20
 # What XML 1.0 does not allow (https://www.w3.org/TR/xml/#charsets).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -61,15 +61,16 @@ def write_junit(
     record = journal.run(run_id)
     suites = [
         ("queries", list(_queries(journal, run_id, comparison))),
-        ("events", [_event(event) for event in journal.event_totals(run_id, FAILURES_TOLD)]),
-        ("conditions", [_condition(event) for event in reasons]),
+        ("events", [_event(event) for event in journal.event_totals(run_id, FAILURES_SHOWN)]),
+        ("conditions", list(map(_condition, reasons))),
     ]
-    suites.append(("run", list(_run(record, [case for _, own in suites for case in own]))))
+    cases = [case for _, own in suites for case in own]
+    suites.append(("run", list(_run(record, cases))))
+    cases += suites[-1][1]
     began = datetime.fromtimestamp(record.started_at, timezone.utc)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
         xml.startDocument()
-        cases = [case for _, own in suites for case in own]
         xml.startElement(
             "testsuites", AttributesImpl({"name": f"pilot run {run_id}", **_totals(cases)})
         )
@@ -125,11 +126,10 @@ def _run(record: RunRecord, others: Sequence[_Case]) -> Iterator[_Case]:
     whole = record.exit_code is not None and record.summary.get("complete", True)
     if whole and any(case.problem is not None for case in others):
         return
-    status: str = "killed" if record.status == "running" and not record.alive else record.status
-    if record.exit_code is not None:
-        status += f", exit code {record.exit_code}"
+    code = "" if record.exit_code is None else f", exit code {record.exit_code}"
     reasons = "\n".join(str(reason) for reason in record.summary.get("reasons", ()))
-    yield _Case("ends well", "pilot", record.elapsed_s or 0.0, ("error", "run", status, reasons))
+    problem = ("error", "run", record.outcome + code, reasons)
+    yield _Case("ends well", "pilot", record.elapsed_s or 0.0, problem)
 
 
 def _event(event: EventTotals) -> _Case:

@@ -6,11 +6,11 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.comparison import Comparison, Effect
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.redaction import redacted
 from pilotcli.storage.journal import JournalReader, RunRecord
@@ -30,7 +30,7 @@ _FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
 def check_mlflow(uri: str) -> None:
     """Raise `UsageError` when MLflow is not installed, and `StorageError` when it cannot read the
     tracking store at `uri`."""
-    with _told(uri):
+    with _pilot_errors(uri):
         _client(uri).get_experiment_by_name(EXPERIMENT)
 
 
@@ -49,7 +49,7 @@ def log_run(
     Checkpoints that are still there become artifacts under `models/`. What breaks off is marked as
     killed. Raises as `check_mlflow` does.
     """
-    with _told(uri):
+    with _pilot_errors(uri):
         client = _client(uri)
         record = journal.run(run_id)
         found = client.get_experiment_by_name(experiment)
@@ -86,8 +86,8 @@ def _client(uri: str) -> Any:
 
 
 @contextlib.contextmanager
-def _told(uri: str) -> Iterator[None]:
-    """Turn what MLflow raises into errors of pilot's."""
+def _pilot_errors(uri: str) -> Iterator[None]:
+    """Turns what MLflow raises into errors of pilot."""
     try:
         yield
     except Exception as exc:
@@ -141,7 +141,7 @@ def _log(
         "database": record.database,
         **{f"run.{name}": value for name, value in record.options.items()},
     }
-    client.log_batch(own, params=[Param(name, _text(one)) for name, one in parameters.items()])
+    client.log_batch(own, params=[Param(name, _text(value)) for name, value in parameters.items()])
     versions = journal.models(record.run_id)
     ended_at = record.finished_at or record.started_at
     metrics = [
@@ -159,8 +159,8 @@ def _log(
             )
             for name, value in _usable(values)
         ]
-    for batch in _batches(metrics):
-        client.log_batch(own, metrics=batch)
+    for begin in range(0, len(metrics), BATCH):
+        client.log_batch(own, metrics=metrics[begin : begin + BATCH])
     for version in versions:
         if Path(version.path).is_dir():
             place = f"models/{version.model}/{version.version}"
@@ -185,13 +185,14 @@ def _outcome(
         "event_s": sum(event.duration_s for event in events),
     }
     if comparison is not None:
+        for name in ("total", "geometric"):
+            effect: Effect = getattr(comparison, name)
+            metrics |= {
+                f"speedup_{name}": effect.speedup,
+                f"speedup_{name}_low": effect.low,
+                f"speedup_{name}_high": effect.high,
+            }
         metrics |= {
-            "speedup_total": comparison.total.speedup,
-            "speedup_total_low": comparison.total.low,
-            "speedup_total_high": comparison.total.high,
-            "speedup_geometric": comparison.geometric.speedup,
-            "speedup_geometric_low": comparison.geometric.low,
-            "speedup_geometric_high": comparison.geometric.high,
             "queries_faster": comparison.count("faster"),
             "queries_slower": comparison.count("slower"),
             "answers_different": len(comparison.different),
@@ -203,7 +204,3 @@ def _usable(values: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
     for name, value in values.items():
         if value is not None and math.isfinite(value):
             yield name, value
-
-
-def _batches(metrics: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (metrics[begin : begin + BATCH] for begin in range(0, len(metrics), BATCH))

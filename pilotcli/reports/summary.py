@@ -52,14 +52,13 @@ def _lines(
     record, statistics = journal.run(run_id), journal.statistics(run_id)
     mark = "✅" if record.exit_code == 0 else "❌"
     code = "" if record.exit_code is None else f", exit code {record.exit_code}"
-    status = "killed" if record.status == "running" and not record.alive else record.status
-    yield f"## {mark} pilot run {run_id}: {status}{code}"
+    yield f"## {mark} pilot run {run_id}: {record.outcome}{code}"
     yield ""
     yield f"{_cell(record.workload)} on {_cell(record.database)}"
     yield ""
     all_reasons = [
         *reasons,
-        *(one for one in record.summary.get("reasons", ()) if one not in reasons),
+        *(reason for reason in record.summary.get("reasons", ()) if reason not in reasons),
     ]
     if all_reasons:
         yield from (f"- **{_cell(reason)}**" for reason in all_reasons[:LINES_SHOWN])
@@ -71,16 +70,16 @@ def _lines(
     yield "| executions | failed or timed out | p50 | p95 | p99 | slowest |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
     values = (statistics.p50_s, statistics.p95_s, statistics.p99_s, statistics.max_s)
-    yield _row(count(statistics.total), count(failed), *(duration(one) for one in values))
+    yield _row(count(statistics.total), count(failed), *map(duration, values))
     yield ""
     if failed:
         yield from _failures(journal.results(run_id, failed=True, limit=FAILURES_READ), failed)
     yield from _events(journal.event_totals(run_id, 1))
-    newest = {one.model: one for one in journal.models(run_id)}
+    newest = {version.model: version for version in journal.models(run_id)}
     for version in list(newest.values())[:LINES_SHOWN]:
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in version.metrics.items())
-        told_metrics = f" ({_cell(metrics)})" if metrics else ""
-        yield f"- saved {_cell(version.model)} version {version.version}{told_metrics}"
+        measured = f" ({_cell(metrics)})" if metrics else ""
+        yield f"- saved {_cell(version.model)} version {version.version}{measured}"
     yield from _more(len(newest), "- ")
 
 

@@ -77,8 +77,7 @@ def _exported(value: object) -> object:
 
 def _runs(journal: JournalReader, run_id: int) -> Iterator[Row]:
     run = journal.run(run_id)
-    status = "killed" if run.status == "running" and not run.alive else run.status
-    yield _values(run, "runs", status=status)
+    yield _values(run, "runs", status=run.outcome)
 
 
 def _results(journal: JournalReader, run_id: int) -> Iterator[Row]:

@@ -90,7 +90,9 @@ def show_version(version: ModelVersion, details: Mapping[str, Any], format: str)
         "by event": _or_missing(version.event),
         "in run": _or_missing(version.run_id),
         "after query": _or_missing(version.query_seq),
-        "trained on": MISSING if version.trained_rows is None else _rows(version.trained_rows),
+        "trained on": MISSING
+        if version.trained_rows is None
+        else plural(version.trained_rows, "row"),
         "metrics": _metrics(version.metrics) or MISSING,
         "size": size(version.size_bytes),
         "sha256": version.sha256,
@@ -162,10 +164,6 @@ def _cells(version: ModelVersion | None) -> tuple[str, ...]:
 
 def _metrics(metrics: Mapping[str, float]) -> str:
     return joined([f"{name} {number(value)}" for name, value in metrics.items()])
-
-
-def _rows(value: int) -> str:
-    return plural(value, "row")
 
 
 def _or_missing(value: object) -> str:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from pilotcli.common.errors import ConfigError, PilotError
 from pilotcli.common.redaction import redacted
-from pilotcli.views.text import Line, clean, line_text
+from pilotcli.views.text import Line, clean, indented, line_text
 
 __all__ = [
     "UNLIMITED",
@@ -115,9 +115,9 @@ def error(exc: PilotError) -> None:
         lines.insert(0, f"{len(exc.problems)} problems in the config")
     err(f"{red}error:{end} {clean(lines[0])}")
     for line in lines[1:]:
-        err(_indented(line))
+        err(f"  {indented(line)}")
     for line in (exc.hint or "").splitlines():
-        err(f"{dim}{_indented(line)}{end}")
+        err(f"{dim}  {indented(line)}{end}")
 
 
 def defect(exc: Exception) -> None:
@@ -129,7 +129,7 @@ def defect(exc: Exception) -> None:
 def trace(exc: BaseException) -> None:
     """Write the traceback of an error to standard error, without secrets."""
     for line in redacted("".join(traceback.format_exception(exc))).splitlines():
-        err(f"{' ' * (len(line) - len(line.lstrip(' ')))}{clean(line.strip())}")
+        err(indented(line))
 
 
 def wants_color(stream: Any, choice: bool | None = None) -> bool:
@@ -162,10 +162,6 @@ def wants_live(stream: Any) -> bool:
 def columns(elsewhere: int = UNLIMITED) -> int:
     """How wide a line of standard output may be: as the terminal, or `elsewhere`."""
     return shutil.get_terminal_size().columns if wants_live(sys.stdout) else elsewhere
-
-
-def _indented(line: str) -> str:
-    return f"  {' ' * (len(line) - len(line.lstrip(' ')))}{clean(line.strip())}"
 
 
 def _can_encode(text: str, encoding: str) -> bool:

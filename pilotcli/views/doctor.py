@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 
 from pilotcli.checks.doctor import Check
 from pilotcli.steering.capabilities import Capability
 from pilotcli.views.console import out
-from pilotcli.views.dry_run import clean_lines
 from pilotcli.views.tables import show_json
-from pilotcli.views.text import plural
+from pilotcli.views.text import clean, plural
 
 __all__ = ["show_checks"]
 
@@ -24,16 +22,15 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
         show_json({"checks": checks, "capabilities": able})
         return checks
     checks = []
-    capabilities = 0
+    titled = False
     for item in found:
         if isinstance(item, Check):
             checks.append(item)
             _show(f"{item.state:<8} {item.what:<9} ", item.found, item.remedy)
             continue
-        if not capabilities:
-            out()
-            out("What a driver can do with this database:")
-        capabilities += 1
+        if not titled:
+            out("\nWhat a driver can do with this database:")
+            titled = True
         _show(f"{item.state:<8} {item.what:<23}", item.how, item.remedy)
     out()
     counts = ((sum(item.state == kind for item in checks), kind) for kind in ("problem", "warning"))
@@ -42,7 +39,7 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
 
 
 def _show(head: str, found: str, remedy: str) -> None:
-    first, *more = clean_lines(found)
-    out(f"{head}{first}".rstrip())
-    for line in itertools.chain(more, clean_lines(remedy) if remedy else ()):
-        out(f"{'':<{len(head)}}{line}")
+    first, *more = found.splitlines() or [""]
+    out(f"{head}{clean(first)}".rstrip())
+    for line in [*more, *remedy.splitlines()]:
+        out(f"{'':<{len(head)}}{clean(line)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from pilotcli.checks.dry_run import EventListing, Examination
@@ -66,10 +67,10 @@ def show_plan(plan: Examination, format: str) -> None:
         return
     out(f"{_workload(plan)}, if every query counts:")
     when: dict[tuple[str, str], list[int]] = {}
-    totals: dict[tuple[str, str], int] = {}
+    totals: Counter[tuple[str, str]] = Counter()
     for why, after_query, event in plan.firings():
         key = (event, str(why))
-        totals[key] = totals.get(key, 0) + 1
+        totals[key] += 1
         if totals[key] <= FIRINGS_SHOWN:
             when.setdefault(key, []).append(after_query)
     if not totals:
@@ -79,7 +80,7 @@ def show_plan(plan: Examination, format: str) -> None:
     for (event, fires), total in totals.items():
         text = _REASONS.get(fires, "")
         if not text:
-            text = "after query " + ", ".join(count(number) for number in when[event, fires])
+            text = "after query " + ", ".join(map(count, when[event, fires]))
             text += ", ..." if total > FIRINGS_SHOWN else ""
         rows.append((event, count(total), text))
     columns = (
@@ -99,11 +100,6 @@ def show_dry_run(plan: Examination) -> None:
     firings = firings_in(plan.events, plan.executions)
     out(f"events:   {len(plan.events)}, to fire {plural(firings, 'time')}")
     out("All classes are there and take their arguments. No database was touched.")
-
-
-def clean_lines(text: str) -> list[str]:
-    """The lines of `text`, each safe on a terminal; at least one."""
-    return [clean(line) for line in text.splitlines()] or [""]
 
 
 def _workload(plan: Examination) -> str:

@@ -80,13 +80,11 @@ def _head(state: RunState, columns: int) -> list[tuple[int, Line]]:
     """The lines above the tables in their order, each with how soon it may go (high: first)."""
     now = state.clock()
     lines = [(1, _title(state))]
-    total = state.run.total if state.run is not None else None
-    pretraining = [(2, line) for line in _pretraining(state, now)]
-    with_queries = state.run is not None and (total != 0 or state.done > 0)
+    with_queries = state.run is not None and (state.total != 0 or state.done > 0)
     if with_queries:
-        lines.append((0, _progress(state, total, columns)))
-        lines.append((3, _speed(state, total, now)))
-    lines.extend(pretraining)
+        lines.append((0, _progress(state, columns)))
+        lines.append((3, _speed(state, now)))
+    lines.extend((2, line) for line in _pretraining(state, now))
     lines.append((2, _current(state, now)))
     if with_queries:
         lines.extend((2, line) for line in _compared(state))
@@ -115,7 +113,8 @@ def _title(state: RunState) -> Line:
     return [(workload, "bold"), (f" · {details}" if details else "", "dim")]
 
 
-def _progress(state: RunState, total: int | None, columns: int) -> Line:
+def _progress(state: RunState, columns: int) -> Line:
+    total = state.total
     if total is None:
         return [(plural(state.done, "query", "queries"), "bold")]
     share = min(1.0, state.done / total) if total > 0 else 0.0
@@ -124,8 +123,8 @@ def _progress(state: RunState, total: int | None, columns: int) -> Line:
     return [*bar(share, max(0, columns - width(numbers))), (numbers, "")]
 
 
-def _speed(state: RunState, total: int | None, now: float) -> Line:
-    speed = state.speed.measure(now, state.done)
+def _speed(state: RunState, now: float) -> Line:
+    total, speed = state.total, state.speed.measure(now, state.done)
     left = MISSING
     if total and state.done and state.first_query is not None and now > state.first_query:
         each_s = (now - state.first_query) / state.done
@@ -174,10 +173,8 @@ def _compared(state: RunState) -> list[Line]:
 
 def _latency(state: RunState) -> Line:
     line: Line = [("latency", "dim")]
-    shares = (0.5, 0.95, 0.99)
-    for name, value in zip(
-        ("p50", "p95", "p99"), state.latencies.percentiles(*shares), strict=True
-    ):
+    values = state.latencies.percentiles(0.5, 0.95, 0.99)
+    for name, value in zip(("p50", "p95", "p99"), values, strict=True):
         line += [(f"  {name} ", "dim"), (duration(value).ljust(10), "")]
     return line
 
@@ -220,13 +217,13 @@ def _events(state: RunState, columns: int) -> list[Line]:
 
 def _event_cells(row: EventRow, now: float) -> list[tuple[str, str]]:
     running = row.running_since is not None
-    took = duration(row.last_s) if row.last_s is not None else MISSING
+    took = duration(row.last_s)
     if row.running_since is not None:
         took = f"{duration(now - row.running_since)} …"
     return [
         (("▶ " if running else "  ") + clean(row.name), "cyan" if running else ""),
         (count(row.fired), ""),
-        (count(row.last_after) if row.last_after is not None else MISSING, ""),
+        (count(row.last_after), ""),
         (took, "cyan" if running else ""),
         (count(row.failed), "bold red" if row.failed else ""),
     ]
@@ -243,7 +240,7 @@ def _model_cells(row: ModelRow, now: float) -> list[tuple[str, str]]:
         ("  " + clean(row.name), ""),
         (f"v{row.version}" if row.version is not None else MISSING, "bold"),
         (saved_text(row.saved_at, now), ""),
-        (size(row.size_bytes) if row.size_bytes is not None else MISSING, ""),
+        (size(row.size_bytes), ""),
         (clean(row.event) if row.event else MISSING, ""),
         (metric_text(row) or MISSING, ""),
     ]

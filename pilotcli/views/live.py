@@ -197,8 +197,7 @@ class LiveView(View):
         if self._failures[kind] <= FAILURES_SHOWN or self._verbose:
             self._above.append([("✗ ", style), (text, "")])
         elif self._failures[kind] == FAILURES_SHOWN + 1:
-            run_id = self.state.run.run_id if self.state.run is not None else ""
-            where = f"pilot runs show {run_id}" + (" --failed" if kind == 0 else "")
+            where = f"pilot runs show {self.state.run_id}" + (" --failed" if kind == 0 else "")
             what = "queries" if kind == 0 else "events"
             hint = f"  further failures of {what} are in the journal: {where}"
             self._above.append([(hint, "dim")])

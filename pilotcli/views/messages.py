@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pilotcli.analysis.wording import factor, interval
 from pilotcli.common.records import STOPPED, QueryResult
 from pilotcli.common.signals import ComparedSoFar, DriverOutput, EventTriggered
@@ -23,6 +25,7 @@ __all__ = [
     "compared_text",
     "event_failure",
     "firing",
+    "latency_text",
     "metric_text",
     "model_saved",
     "output_text",
@@ -32,10 +35,15 @@ __all__ = [
 ]
 
 
+def latency_text(values: Sequence[float | None], separator: str = "   ") -> str:
+    """`p50 1.20 ms   p95 3.40 ms`: the first of p50, p95, p99 and the maximum, in seconds."""
+    named = zip(("p50", "p95", "p99", "max"), values, strict=False)
+    return separator.join(f"{name} {duration(value)}" for name, value in named)
+
+
 def place(result: QueryResult) -> str:
     """`file:line` of a query, as far as known."""
-    parts = [clean(result.file) if result.file else "", str(result.line) if result.line else ""]
-    return ":".join(part for part in parts if part)
+    return joined([clean(result.file or ""), str(result.line or "")], ":")
 
 
 def query_failure(result: QueryResult) -> str:
@@ -82,8 +90,8 @@ def model_saved(row: ModelRow, after_query: int) -> str:
     version = f" v{row.version}" if row.version is not None else ""
     by = f" by {clean(row.event)}" if row.event else ""
     after = f" after query {count(after_query)}" if after_query else ""
-    facts = [size(row.size_bytes) if row.size_bytes is not None else "", metric_text(row)]
-    details = joined(facts)
+    size_text = "" if row.size_bytes is None else size(row.size_bytes)
+    details = joined([size_text, metric_text(row)])
     return f"model {clean(row.name)}{version} saved{by}{after}{': ' + details if details else ''}"
 
 
@@ -128,19 +136,14 @@ def compared_text(signal: ComparedSoFar) -> str:
     """The comparison of a paired run so far."""
     if signal.speedup is None:
         return "nothing to compare yet"
-    counts = joined(
-        [
-            f"{count(number)} {word}"
-            for number, word in (
-                (signal.different, "with OTHER ROWS"),
-                (signal.slower, "slower"),
-                (signal.faster, "faster"),
-                (signal.same, "same"),
-                (signal.unclear, "unclear"),
-            )
-            if number
-        ]
-    )
+    numbers = {
+        "with OTHER ROWS": signal.different,
+        "slower": signal.slower,
+        "faster": signal.faster,
+        "same": signal.same,
+        "unclear": signal.unclear,
+    }
+    counts = joined([f"{count(number)} {word}" for word, number in numbers.items() if number])
     around = interval(signal.low, signal.high)
     speedup = factor(signal.speedup) + (f" ({around})" if around else "")
     return joined([speedup, counts], ": ")

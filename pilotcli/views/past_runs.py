@@ -21,10 +21,9 @@ from pilotcli.views.charts import speedup_bars, timeline
 from pilotcli.views.comparison import headline
 from pilotcli.views.console import out, out_styled
 from pilotcli.views.layout import Column
-from pilotcli.views.messages import place
-from pilotcli.views.run_list import run_status
+from pilotcli.views.messages import latency_text, place
 from pilotcli.views.tables import as_json, show_items, show_json, when
-from pilotcli.views.text import MISSING, clean, count, duration, joined, plural, size
+from pilotcli.views.text import MISSING, clean, count, duration, indented, joined, plural, size
 
 __all__ = ["FAILED_SHOWN", "FAILURES_SHOWN", "RunDetails", "show_run"]
 
@@ -72,7 +71,17 @@ class RunDetails:
 def show_run(details: RunDetails, format: str) -> None:
     """One run: how it ended, its latencies, events, models, and its slowest or failed queries."""
     if format == "json":
-        show_json({**as_json(details.run), **_rest(details)})
+        name = "failed" if details.failed else "slowest"
+        show_json(
+            {
+                **as_json(details.run),
+                "statistics": details.statistics,
+                "firings": details.firings,
+                "updates": details.updates,
+                "models": details.models,
+                name: details.results,
+            }
+        )
         return
     run, statistics = details.run, details.statistics
     counted = [
@@ -83,22 +92,15 @@ def show_run(details: RunDetails, format: str) -> None:
     pair = "" if run.paired_with is None else f", {run.arm} of a pair with run {run.paired_with}"
     facts = {
         "run": f"{run.run_id} ({run.kind}{pair})",
-        "status": run_status(run)
-        + ("" if run.exit_code is None else f", exit code {run.exit_code}"),
+        "status": run.outcome + ("" if run.exit_code is None else f", exit code {run.exit_code}"),
         "started": when(run.started_at),
         "took": duration(run.elapsed_s),
         "workload": run.workload,
         "config": run.config_path or "none: built-in defaults",
         "database": run.database,
         "queries": f"{count(statistics.total)}: {joined(counted)}" if counted else "0",
-        "latency": "   ".join(
-            f"{name} {duration(value)}"
-            for name, value in (
-                ("p50", statistics.p50_s),
-                ("p95", statistics.p95_s),
-                ("p99", statistics.p99_s),
-                ("max", statistics.max_s),
-            )
+        "latency": latency_text(
+            [statistics.p50_s, statistics.p95_s, statistics.p99_s, statistics.max_s]
         ),
     }
     for name, value in facts.items():
@@ -111,18 +113,6 @@ def show_run(details: RunDetails, format: str) -> None:
     _show_updates(details.updates)
     _show_models(details.models)
     _show_results(details)
-
-
-def _rest(details: RunDetails) -> dict[str, object]:
-    """The JSON of what belongs to a run, besides the run itself."""
-    name = "failed" if details.failed else "slowest"
-    return {
-        "statistics": as_json(details.statistics),
-        "firings": as_json(details.firings),
-        "updates": as_json(details.updates),
-        "models": as_json(details.models),
-        name: as_json(details.results),
-    }
 
 
 def _show_timeline(details: RunDetails) -> None:
@@ -190,7 +180,7 @@ def _show_events(events: Sequence[EventTotals]) -> None:
         for firing in event.failures:
             out(f"{clean(event.event)} failed after query {count(firing.after_query)}:")
             for line in (firing.traceback or firing.error or "").splitlines():
-                out(f"  {' ' * (len(line) - len(line.lstrip()))}{clean(line.strip())}")
+                out(f"  {indented(line)}")
         if event.failed > len(event.failures):
             more = plural(event.failed - len(event.failures), "further failure")
             out(f"{clean(event.event)}: {more}; --format json has them all")
@@ -199,10 +189,10 @@ def _show_events(events: Sequence[EventTotals]) -> None:
 def _show_models(models: Sequence[ModelVersion]) -> None:
     if models:
         out()
-    left_out = models[: max(0, len(models) - MODELS_SHOWN)]
-    if left_out:
-        out(f"saved {plural(len(left_out), 'earlier version')}: pilot models list")
-    for version in models[len(left_out) :]:
+    if len(models) > MODELS_SHOWN:
+        left_out = plural(len(models) - MODELS_SHOWN, "earlier version")
+        out(f"saved {left_out}: pilot models list")
+    for version in models[-MODELS_SHOWN:]:
         metrics = joined([f"{name} {value:.4g}" for name, value in version.metrics.items()])
         details = joined([size(version.size_bytes), f"by {version.event}", metrics])
         out(f"saved {clean(version.model)} version {version.version}: {clean(details)}")

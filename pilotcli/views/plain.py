@@ -31,6 +31,7 @@ from pilotcli.views.messages import (
     compared_text,
     event_failure,
     firing,
+    latency_text,
     model_saved,
     output_text,
     query_failure,
@@ -136,9 +137,7 @@ class PlainView(View):
         self._writer.write(f"{moment} {text}\n")
 
     def _run_started(self, signal: RunStarted) -> None:
-        total = ""
-        if signal.total:
-            total = plural(signal.total, "query", "queries")
+        total = plural(signal.total, "query", "queries") if signal.total else ""
         workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
         done = f"{self.state.done} of them done" if signal.resumed and signal.workload else ""
         against = f"in turns with {clean(signal.against)}" if signal.against else ""
@@ -152,8 +151,7 @@ class PlainView(View):
 
     def _step(self) -> int:
         """The number of queries after which progress is due next, if it is time."""
-        total = self.state.run.total if self.state.run is not None else None
-        return self.state.done + max(1, int((total or 0) * PROGRESS_SHARE))
+        return self.state.done + max(1, int((self.state.total or 0) * PROGRESS_SHARE))
 
     def _step_started(self, signal: StepStarted) -> None:
         self._say(clean(signal.text))
@@ -179,8 +177,7 @@ class PlainView(View):
                 self._progress(now)
 
     def _progress(self, now: float) -> None:
-        state = self.state
-        total = state.run.total if state.run is not None else None
+        state, total = self.state, self.state.total
         self._next_done = self._step()
         pause_s = PROGRESS_EVERY_S
         if not total:
@@ -194,10 +191,8 @@ class PlainView(View):
         speed = ""
         if state.first_query is not None and now > state.first_query:
             speed = f"{rate(state.done / (now - state.first_query))}/s"
-        p50, p95, p99 = state.latencies.percentiles(0.5, 0.95, 0.99)
-        latency = ""
-        if p50 is not None:
-            latency = f"p50 {duration(p50)}, p95 {duration(p95)}, p99 {duration(p99)}"
+        percentiles = state.latencies.percentiles(0.5, 0.95, 0.99)
+        latency = latency_text(percentiles, ", ") if state.latencies.total else ""
         timeouts = state.statuses["timeout"]
         counts = [
             f"{count(state.failed)} failed" if state.failed else "",

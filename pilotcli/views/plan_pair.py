@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import zip_longest
 
 from pilotcli.analysis.plan_pair import PlanPair, PlanSide
@@ -75,23 +74,19 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
 
 
 def _side(side: PlanSide) -> list[Line]:
-    steering = side.steering
     took = duration(side.mean_s) if side.mean_s is not None else "failed"
     if side.mean_s is not None and side.timeouts:
         took += f", with {plural(side.timeouts, 'time-out')} counted twice"
     lines: list[Line] = [
         [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
     ]
-    lines += [[(f"pushed: {clean(push)}", "cyan")] for push in steering]
+    lines += [[(f"pushed: {clean(push)}", "cyan")] for push in side.steering]
     lines.append([("", "")])
-    if side.tree is None and side.mean_s is None and side.error is not None:
-        lines.append([("no plan: it failed", "red")])
-        return lines
-    if side.tree is None:
-        lines.append([("no plan was kept (pilot run --plans)", "yellow")])
-        return lines
-    lines += _tree(side.tree)
-    return lines
+    if side.tree is not None:
+        return lines + _tree(side.tree)
+    if side.mean_s is None and side.error is not None:
+        return [*lines, [("no plan: it failed", "red")]]
+    return [*lines, [("no plan was kept (pilot run --plans)", "yellow")]]
 
 
 def _tree(tree: PlanNode) -> list[Line]:
@@ -116,11 +111,8 @@ def _tree(tree: PlanNode) -> list[Line]:
                 (f" {mark}" if mark else "", style),
             ]
         )
-        lines += [[(rest, "dim"), (f"    {clean(one)}", "dim")] for one in node.conditions]
-        children: Sequence[PlanNode] = node.children
-        below = []
-        for number, child in enumerate(children):
-            last = number == len(children) - 1
-            below.append((child, rest + ("└ " if last else "├ "), rest + ("  " if last else "│ ")))
-        waiting.extend(reversed(below))
+        lines += [[(rest, "dim"), (f"    {clean(text)}", "dim")] for text in node.conditions]
+        ends = ("└ ", "  "), *[("├ ", "│ ")] * (len(node.children) - 1)
+        for child, (here, below) in zip(reversed(node.children), ends, strict=False):
+            waiting.append((child, rest + here, rest + below))
     return lines

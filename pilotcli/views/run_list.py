@@ -11,7 +11,7 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import clean, count, duration
 
-__all__ = ["run_status", "show_runs"]
+__all__ = ["show_runs"]
 
 
 def show_runs(
@@ -30,7 +30,7 @@ def show_runs(
             (Column("RUN", right=True), lambda item: str(item[0].run_id)),
             (Column("STARTED"), lambda item: when(item[0].started_at)),
             (Column("TOOK", right=True), lambda item: duration(item[0].elapsed_s)),
-            (Column("STATUS"), lambda item: run_status(item[0])),
+            (Column("STATUS"), lambda item: item[0].outcome),
             (Column("QUERIES", right=True), lambda item: count(sum(item[1].values()))),
             (Column("FAILED", right=True), lambda item: count(_failed(item[1]))),
             (Column("KIND", drop=1), lambda item: item[0].kind),
@@ -41,8 +41,3 @@ def show_runs(
 
 def _failed(counts: Mapping[QueryStatus, int]) -> int:
     return sum(counts.values()) - counts.get("ok", 0)
-
-
-def run_status(run: RunRecord) -> str:
-    """How a run ended, or that it still goes on."""
-    return "killed" if run.status == "running" and not run.alive else run.status

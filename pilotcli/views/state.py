@@ -101,7 +101,6 @@ class Collecting:
     collected: bool = False
     model: str | None = None
     training_since: float | None = None
-    trained_s: float | None = None
 
     @property
     def rows_per_s(self) -> float | None:
@@ -153,6 +152,16 @@ class RunState:
             ComparedSoFar: self._compared,
             RunFinished: self._run_finished,
         }
+
+    @property
+    def total(self) -> int | None:
+        """Queries of the whole run; None where their number is not known."""
+        return None if self.run is None else self.run.total
+
+    @property
+    def run_id(self) -> str:
+        """The run's number; empty before the run began."""
+        return "" if self.run is None else str(self.run.run_id)
 
     @property
     def failed(self) -> int:
@@ -256,9 +265,7 @@ class RunState:
         row.training_since = self.clock()
 
     def _training_finished(self, signal: TrainingFinished) -> None:
-        row = self._pretraining(signal.event)
-        row.training_since = None
-        row.trained_s = signal.elapsed_s
+        self._pretraining(signal.event).training_since = None
 
     def _model_loaded(self, signal: ModelLoaded) -> None:
         if signal.version is not None:

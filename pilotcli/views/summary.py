@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pilotcli.common.signals import RunFinished
-from pilotcli.views.messages import place
+from pilotcli.views.messages import latency_text, place
 from pilotcli.views.state import EventRow, ModelRow, RunState
 from pilotcli.views.text import (
     Line,
@@ -76,9 +76,8 @@ def _verdict(state: RunState) -> tuple[Line, Line]:
         ok, errors = finished.ok, finished.errors
         timeouts, cancelled = finished.timeouts, finished.cancelled
         elapsed_s = finished.elapsed_s
-    run_id = state.run.run_id if state.run is not None else ""
-    line: Line = [(f"run {run_id} {status}", _STATUS_STYLES.get(status, "bold red"))]
-    total = state.run.total if state.run is not None else None
+    line: Line = [(f"run {state.run_id} {status}", _STATUS_STYLES.get(status, "bold red"))]
+    total = state.total
     if not queries and total == 0:
         return [*line, (f" in {duration(elapsed_s)}", "")], []
     of = f" of {count(total)}" if total is not None and total != queries else ""
@@ -102,12 +101,8 @@ def _latency(state: RunState) -> list[Line]:
     found = state.latencies
     if not found.total:
         return []
-    p50, p95, p99 = found.percentiles(0.5, 0.95, 0.99)
-    latencies = "   ".join(
-        f"{name} {duration(value)}"
-        for name, value in (("p50", p50), ("p95", p95), ("p99", p99), ("max", found.highest_s))
-    )
-    return [[("latency   ", "dim"), (latencies, "")]]
+    values = [*found.percentiles(0.5, 0.95, 0.99), found.highest_s]
+    return [[("latency   ", "dim"), (latency_text(values), "")]]
 
 
 def _steering(finished: RunFinished | None) -> list[Line]:
@@ -122,10 +117,10 @@ def _steering(finished: RunFinished | None) -> list[Line]:
 
 
 def _section(title: str, entries: Iterator[Line]) -> list[Line]:
-    lines: list[Line] = []
-    for entry in entries:
-        lines.append([((title if not lines else "").ljust(10), "dim"), *entry])
-    return lines
+    return [
+        [(("" if number else title).ljust(10), "dim"), *entry]
+        for number, entry in enumerate(entries)
+    ]
 
 
 def _event(row: EventRow) -> Line:
@@ -172,17 +167,14 @@ def _slowest(state: RunState) -> Iterator[Line]:
 def _reasons(finished: RunFinished | None) -> list[Line]:
     if finished is None or not finished.exit_code:
         return []
-    reasons = [clean(reason) for reason in finished.reasons] or ["no reason was given"]
-    return _section(
-        f"exit {finished.exit_code}".ljust(10), ([(reason, "red")] for reason in reasons)
-    )
+    reasons = finished.reasons or ["no reason was given"]
+    return _section(f"exit {finished.exit_code}", ([(clean(text), "red")] for text in reasons))
 
 
 def _next(state: RunState) -> list[Line]:
     """What to do next: go on, where something is left to do, and look."""
-    run_id = state.run.run_id if state.run is not None else 0
-    lines: list[Line] = [[("look up   ", "dim"), (f"pilot runs show {run_id}", "bold")]]
-    ended = state.finished if state.finished is not None else state.run
+    lines: list[Line] = [[("look up   ", "dim"), (f"pilot runs show {state.run_id}", "bold")]]
+    ended = state.finished or state.run
     if ended is not None and ended.resume is not None:
         lines.append([("go on     ", "dim"), (clean(ended.resume), "bold")])
     return lines

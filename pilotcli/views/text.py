@@ -29,6 +29,7 @@ __all__ = [
     "clock_time",
     "count",
     "duration",
+    "indented",
     "joined",
     "line_text",
     "number",
@@ -65,6 +66,11 @@ def clean(value: object) -> str:
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
     return _UNSAFE.sub("", text)
+
+
+def indented(line: str) -> str:
+    """`line` as `clean` gives it, with the spaces that it begins with."""
+    return " " * (len(line) - len(line.lstrip(" "))) + clean(line.strip())
 
 
 def width(text: str) -> int:

@@ -53,6 +53,11 @@ class RunRecord:
     arm: Arm | None = None
 
     @property
+    def outcome(self) -> str:
+        """Its status, or `killed`."""
+        return "killed" if self.status == "running" and not self.alive else self.status
+
+    @property
     def elapsed_s(self) -> float | None:
         """Seconds from start to end; None while there is no end."""
         return None if self.finished_at is None else self.finished_at - self.started_at
