@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from pilotcli.analysis.comparison import QueryComparison, whole_s
+from pilotcli.analysis.comparison import QueryComparison, QueryTimes, whole_s
 from pilotcli.analysis.wording import factor
 from pilotcli.common.quantities import count, duration, plural
 from pilotcli.reports.html.markup import label
 from pilotcli.reports.html.svg import (
     COLOURS,
-    HALF,
     LEAST_S,
     POINTS_SHOWN,
     Drawing,
     both,
     diagonal,
-    drawn,
-    left_out_text,
+    half,
     legend,
     ratio_ticks,
     second_ticks,
@@ -61,7 +59,7 @@ def speedups(queries: Sequence[QueryComparison]) -> Drawing:
         for place, query in enumerate(known):
             colour, value = COLOURS[_kind(query)], _ratio(query)
             bars = axes.barh(place, value - 1, left=1.0, height=0.7, color=colour, alpha=0.75)
-            bars[0].set_url(_place(query) if _place(query) in links else None)
+            bars[0].set_url(_url(query, links))
             if query.low is not None and query.high is not None:
                 ends = [max(query.low, low / 2), min(query.high, high * 2)]
                 axes.plot(ends, [place] * 2, color=COLOURS["ink"], lw=0.9, marker="|", ms=4)
@@ -99,13 +97,11 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
                     label=name,
                     linewidths=0,
                 )
-                points.set_urls(
-                    [_place(query) if _place(query) in links else None for query in of_kind]
-                )
+                points.set_urls([_url(query, links) for query in of_kind])
         values = [_time(query) for pair in chosen for query in (pair.a, pair.b)]
         diagonal(axes, values)
-        second_ticks(axes, "x")
-        second_ticks(axes, "y")
+        second_ticks(axes.xaxis)
+        second_ticks(axes.yaxis)
         middle = math.sqrt(min(values) * max(values)) if values else 1.0
         for query in ends:
             if 0.5 < _moved(query) < 2:
@@ -125,8 +121,7 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
         axes.set_ylabel("this run")
         legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
-    svg = drawn(draw, HALF, HALF, "Time of each query in both runs", links)
-    return Drawing(svg, "", left_out_text(notes))
+    return half(draw, "Time of each query in both runs", notes, links=links)
 
 
 def distributions(a: Sequence[float], b: Sequence[float]) -> Drawing:
@@ -147,12 +142,12 @@ def distributions(a: Sequence[float], b: Sequence[float]) -> Drawing:
                 times, shares, where="post", color=COLOURS[colour], lw=1.6, ls=style, label=name
             )
         axes.set_xscale("log")
-        second_ticks(axes, "x")
+        second_ticks(axes.xaxis)
         axes.set_ylim(0, 101)
         axes.set_ylabel("% of executions done")
         legend(axes, loc="lower right")
 
-    return Drawing(drawn(draw, HALF, HALF, "Distribution of latencies"))
+    return half(draw, "Distribution of latencies")
 
 
 def _links(queries: Sequence[QueryComparison]) -> dict[str, str]:
@@ -169,7 +164,11 @@ def _place(query: QueryComparison) -> str:
     return f"#{row_name(query.seq)}"
 
 
-def _time(times: Any) -> float:
+def _url(query: QueryComparison, links: Mapping[str, str]) -> str | None:
+    return _place(query) if _place(query) in links else None
+
+
+def _time(times: QueryTimes) -> float:
     return max(whole_s(times), LEAST_S)
 
 

@@ -94,19 +94,16 @@ def _reasons(record: RunRecord) -> Sequence[str]:
 
 
 def _part(journal: JournalReader, run_id: int) -> RunPart:
-    results = sorted(journal.results(run_id, limit=RESULTS_READ), key=lambda one: one.started_at)
-    plans: dict[int, PlanNode] = {}
-    for seq, one in plans_that_ran(journal.plans(run_id)).items():
-        tree = tree_of(one.plan)
-        if tree is not None:
-            plans[seq] = tree
+    results = journal.results(run_id, limit=RESULTS_READ)
+    plans = plans_that_ran(journal.plans(run_id))
+    trees = {seq: tree_of(plan.plan) for seq, plan in plans.items()}
     return RunPart(
         record=journal.run(run_id),
-        results=results,
-        queries={one.seq: one for one in journal.queries(run_id)},
+        results=sorted(results, key=lambda result: result.started_at),
+        queries={query.seq: query for query in journal.queries(run_id)},
         firings=journal.firings(run_id),
         models=journal.models(run_id),
-        plans=plans,
+        plans={seq: tree for seq, tree in trees.items() if tree is not None},
         statistics=journal.statistics(run_id),
         updates=update_effects(journal, run_id),
     )

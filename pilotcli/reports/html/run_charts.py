@@ -10,13 +10,11 @@ from pilotcli.common.quantities import plural
 from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.reports.html.svg import (
     COLOURS,
-    HALF,
     LEAST_S,
     Drawing,
     both,
     diagonal,
-    drawn,
-    left_out_text,
+    half,
     legend,
     second_ticks,
     short,
@@ -68,7 +66,7 @@ def timeline(
             label="failed or timed out",
         )  # fmt: skip
         axes.set_yscale("log")
-        second_ticks(axes, "y")
+        second_ticks(axes.yaxis)
         _draw_events(axes, fired, at)
         if saved:
             axes.scatter(
@@ -149,8 +147,8 @@ def metrics(models: Sequence[ModelVersion]) -> Drawing | None:
         panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
     height = 0.5 + max(1.3 * len(names), 2.0)
-    svg = drawn(draw, HALF, height, "Metrics of models from version to version")
-    return Drawing(svg, "", left_out_text([plural(left_out, "metric")] if left_out else []))
+    notes = [plural(left_out, "metric")] if left_out else []
+    return half(draw, "Metrics of models from version to version", notes, height=height)
 
 
 def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> Drawing:
@@ -183,8 +181,7 @@ def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]
         axes.set_ylabel("expected rows")
         legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
-    svg = drawn(draw, HALF, HALF, "Expected and actual rows of the plans' nodes")
-    return Drawing(svg, "", left_out_text(notes))
+    return half(draw, "Expected and actual rows of the plans' nodes", notes)
 
 
 def _groups(

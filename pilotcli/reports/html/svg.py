@@ -22,18 +22,18 @@ from pilotcli.reports.html.markup import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 __all__ = [
     "COLOURS",
-    "HALF",
     "LEAST_S",
     "POINTS_SHOWN",
     "Drawing",
     "both",
     "diagonal",
     "drawn",
-    "left_out_text",
+    "half",
     "legend",
     "ratio_ticks",
     "second_ticks",
@@ -56,7 +56,7 @@ COLOURS = {
 """What stands for each of the page's colours: none of them is another's."""
 
 POINTS_SHOWN = 2_000
-HALF = 4.2
+_HALF = 4.2
 """Inches of a drawing beside which there is another, which phones show one below the other."""
 LEAST_S = 1e-6
 """What counts as the shortest time, on scales that have no place for nothing."""
@@ -150,6 +150,18 @@ def _of_the_page(svg: str, title: str, links: Mapping[str, str]) -> str:
     return re.sub(r"<svg[^>]*>", head, svg, count=1)
 
 
+def half(
+    draw: Callable[[Figure], None],
+    title: str,
+    notes: Sequence[str] = (),
+    *,
+    height: float = _HALF,
+    links: Mapping[str, str] | None = None,
+) -> Drawing:
+    """A drawing beside which there is another."""
+    return Drawing(drawn(draw, _HALF, height, title, links), left_out=_left_out_text(notes))
+
+
 def both(
     draw: Callable[..., None],
     height: float,
@@ -162,7 +174,7 @@ def both(
     return Drawing(
         drawn(lambda figure: draw(figure, narrow=False), 9.0, height, title, links),
         drawn(lambda figure: draw(figure, narrow=True), _NARROW, narrow, title, links),
-        left_out_text(notes),
+        _left_out_text(notes),
     )
 
 
@@ -185,7 +197,7 @@ def some(
     return [items[place] for place in sorted(kept)], [f"{count(len(items) - most)} {noun}"]
 
 
-def left_out_text(notes: Sequence[str]) -> str:
+def _left_out_text(notes: Sequence[str]) -> str:
     """What a drawing leaves out, as a sentence; empty for nothing."""
     return f"Left out: {', '.join(notes)}." if notes else ""
 
@@ -215,11 +227,10 @@ def diagonal(axes: Axes, values: Sequence[float]) -> None:
     axes.set_aspect("equal")
 
 
-def second_ticks(axes: Axes, which: str) -> None:
-    """Ticks of a logarithmic axis (`x` or `y`) of seconds, in units that suit."""
+def second_ticks(axis: Axis) -> None:
+    """Ticks of a logarithmic axis of seconds, in units that suit."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(FuncFormatter(lambda value, _: _plain_seconds(value)))
     axis.set_minor_formatter(NullFormatter())
 

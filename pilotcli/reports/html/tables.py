@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pilotcli.analysis.comparison import Comparison, QueryComparison, QueryTimes, whole_s
 from pilotcli.analysis.wording import factor, interval, training_text
@@ -44,21 +44,12 @@ def compared_queries(report: HtmlReport, comparison: Comparison) -> str:
         ("rows", "extra"),
         ("plan", "extra"),
     )
-    shown = comparison.queries[:ROWS_SHOWN]
-    room = Room(ROOM)
-    full = 0
-    bodies = []
-    for query in shown:
-        detail = _compared_detail(report, query)
-        if not room.fits(detail):
-            detail, full = "", full + 1
-        bodies.append(_body(_compared_cells(query), detail, row_name(query.seq)))
-    return _queries(
-        "What needs a look first comes first; press a heading to sort.",
-        table(columns, "".join(bodies), "sortable"),
-        left_out=len(comparison.queries) - len(shown),
-        full=full,
+    rows = (
+        (_compared_cells(query), _compared_detail(report, query), row_name(query.seq))
+        for query in comparison.queries[:ROWS_SHOWN]
     )
+    intro = "What needs a look first comes first; press a heading to sort."
+    return _queries(intro, columns, rows, len(comparison.queries))
 
 
 def queries_of_run(run: RunPart) -> str:
@@ -72,31 +63,9 @@ def queries_of_run(run: RunPart) -> str:
         return ""
     shown = sorted(worst.values(), key=lambda result: (result.ok, -result.elapsed_s))[:ROWS_SHOWN]
     columns = (*_LABEL_COLUMNS, ("status", ""), ("worst", "number"), ("rows", "number"))
-    room = Room(ROOM)
-    full = 0
-    bodies = []
-    for result in shown:
-        query = run.queries.get(result.seq)
-        place = f"{result.file}:{result.line}" if result.file else ""
-        sql = query.sql if query is not None else ""
-        detail = _detail(place, result.error, sql, plan_tree("plan", run.plans.get(result.seq)))
-        if not room.fits(detail):
-            detail, full = "", full + 1
-        rows = MISSING if result.row_count is None else count(result.row_count)
-        cells = (
-            cell(str(result.seq), "number extra", result.seq),
-            cell(result.label, "label"),
-            cell(result.status, "" if result.ok else "failed"),
-            cell(duration(result.elapsed_s), "number", result.elapsed_s),
-            cell(rows, "number", result.row_count),
-        )
-        bodies.append(_body(cells, detail))
-    return _queries(
-        "Each with its worst execution; press a heading to sort.",
-        table(columns, "".join(bodies), "sortable"),
-        left_out=len(worst) - len(shown),
-        full=full,
-    )
+    rows = ((_result_cells(result), _result_detail(run, result), "") for result in shown)
+    intro = "Each with its worst execution; press a heading to sort."
+    return _queries(intro, columns, rows, len(worst))
 
 
 def updates(run: RunPart) -> str:
@@ -170,9 +139,20 @@ def unmatched(comparison: Comparison) -> str:
     return f"<h2>Not compared</h2>{''.join(parts)}" if parts else ""
 
 
-def _queries(intro: str, rows: str, *, left_out: int, full: int) -> str:
+def _queries(
+    intro: str,
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[tuple[Sequence[str], str, str]],
+    total: int,
+) -> str:
+    """The section of a table, whose rows are cells, what opens below them, and their name."""
+    room, bodies, full = Room(ROOM), [], 0
+    for cells, detail, name in rows:
+        fits = room.fits(detail)
+        full += not fits
+        bodies.append(_body(cells, detail if fits else "", name))
     notes = []
-    if left_out:
+    if left_out := total - len(bodies):
         notes.append(f"{plural(left_out, 'more query', 'more queries')} not shown.")
     if full:
         notes.append(
@@ -180,7 +160,8 @@ def _queries(intro: str, rows: str, *, left_out: int, full: int) -> str:
             "small: pilot runs diff shows them, as does the workload."
         )
     notes_html = f"<p>{' '.join(notes)}</p>" if notes else ""
-    return f"<h2>Queries</h2><p>{intro}</p>{KEY}{notes_html}{rows}"
+    whole = table(columns, "".join(bodies), "sortable")
+    return f"<h2>Queries</h2><p>{intro}</p>{KEY}{notes_html}{whole}"
 
 
 def row_name(seq: int) -> str:
@@ -188,10 +169,27 @@ def row_name(seq: int) -> str:
     return f"q{seq}"
 
 
-def _body(cells: Sequence[str], detail: str, name: str = "") -> str:
+def _body(cells: Sequence[str], detail: str, name: str) -> str:
     more = f'<tr class="more"><td colspan="{len(cells)}">{detail}</td></tr>' if detail else ""
     known = f' id="{name}"' if name else ""
     return f"<tbody{known}><tr>{''.join(cells)}</tr>{more}</tbody>"
+
+
+def _result_cells(result: QueryResult) -> Sequence[str]:
+    return (
+        cell(str(result.seq), "number extra", result.seq),
+        cell(result.label, "label"),
+        cell(result.status, "" if result.ok else "failed"),
+        cell(duration(result.elapsed_s), "number", result.elapsed_s),
+        cell(count(result.row_count), "number", result.row_count),
+    )
+
+
+def _result_detail(run: RunPart, result: QueryResult) -> str:
+    query = run.queries.get(result.seq)
+    place = f"{result.file}:{result.line}" if result.file else ""
+    sql = query.sql if query is not None else ""
+    return _detail(place, result.error, sql, plan_tree("plan", run.plans.get(result.seq)))
 
 
 def _compared_cells(query: QueryComparison) -> Sequence[str]:
