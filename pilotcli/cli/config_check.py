@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from pilotcli.cli.options import ConfigOption, SetOption
+from pilotcli.common.quantities import plural
 from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.plugins import check_plugins
 from pilotcli.views.console import out
 from pilotcli.views.driver_lines import driver_lines
-from pilotcli.views.text import plural
 
 __all__ = ["check"]
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.wording import factor
+from pilotcli.common.quantities import count, duration
 from pilotcli.storage.journal import FiringRecord, TimelinePart
-from pilotcli.views.text import Line, clean, clip, count, duration, width
+from pilotcli.views.text import Line, clean, clip, width
 
 __all__ = ["PARTS", "speedup_bars", "timeline"]
 

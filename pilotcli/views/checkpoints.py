@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pilotcli.common.quantities import MISSING, count, plural, size
 from pilotcli.common.records import ModelVersion
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import as_json, show_json, show_table, when
-from pilotcli.views.text import MISSING, clean, count, joined, number, plural, size
+from pilotcli.views.text import clean, joined, number
 
 __all__ = [
     "ModelListing",

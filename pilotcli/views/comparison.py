@@ -26,11 +26,11 @@ from pilotcli.analysis.wording import (
     verdict_text,
     whole_costs_s,
 )
-from pilotcli.common.quantities import listed
+from pilotcli.common.quantities import count, duration, listed, plural
 from pilotcli.views.console import columns, err, out
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import show_items, show_table
-from pilotcli.views.text import clean, clip, count, duration, joined, plural
+from pilotcli.views.text import clean, clip, joined
 
 __all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_more", "show_reasons"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pilotcli.checks.doctor import Check
+from pilotcli.common.quantities import plural
 from pilotcli.steering.capabilities import Capability
 from pilotcli.views.console import out
 from pilotcli.views.tables import show_json
-from pilotcli.views.text import clean, plural
+from pilotcli.views.text import clean
 
 __all__ = ["show_checks"]
 

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pilotcli.checks.dry_run import EventListing, Examination
+from pilotcli.common.quantities import count, plural
 from pilotcli.events.schedule import firings_in
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import show_items, show_json, show_table
-from pilotcli.views.text import clean, count, plural
+from pilotcli.views.text import clean
 
 __all__ = ["show_dry_run", "show_events", "show_plan"]
 

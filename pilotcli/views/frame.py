@@ -10,23 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pilotcli.analysis.wording import factor
+from pilotcli.common.quantities import MISSING, clock_time, count, duration, plural, rate, size
 from pilotcli.views.layout import Column, bar, table
 from pilotcli.views.messages import collected_text, compared_text, metric_text
 from pilotcli.views.state import EventRow, ModelRow, RunState
-from pilotcli.views.text import (
-    MISSING,
-    Line,
-    clean,
-    clip_line,
-    clock_time,
-    count,
-    duration,
-    joined,
-    plural,
-    rate,
-    size,
-    width,
-)
+from pilotcli.views.text import Line, clean, clip_line, joined, width
 
 __all__ = ["frame", "saved_text"]
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pilotcli.analysis.wording import factor, interval
+from pilotcli.common.quantities import change, count, duration, plural, rate, size
 from pilotcli.common.records import STOPPED, QueryResult
 from pilotcli.common.signals import ComparedSoFar, DriverOutput, EventTriggered
 from pilotcli.views.state import Collecting, ModelRow
-from pilotcli.views.text import (
-    change,
-    clean,
-    count,
-    duration,
-    joined,
-    number,
-    plural,
-    rate,
-    size,
-)
+from pilotcli.views.text import clean, joined, number
 
 __all__ = [
     "collected_text",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.model_updates import UpdateEffect
 from pilotcli.analysis.wording import factor, interval
+from pilotcli.common.quantities import MISSING, count, duration, plural, size
 from pilotcli.common.records import ModelVersion, QueryResult, QueryStatus
 from pilotcli.storage.journal import (
     EventTotals,
@@ -23,7 +24,7 @@ from pilotcli.views.console import out, out_styled
 from pilotcli.views.layout import Column
 from pilotcli.views.messages import latency_text, place
 from pilotcli.views.tables import as_json, show_items, show_json, when
-from pilotcli.views.text import MISSING, clean, count, duration, indented, joined, plural, size
+from pilotcli.views.text import clean, indented, joined
 
 __all__ = ["FAILED_SHOWN", "FAILURES_SHOWN", "RunDetails", "show_run"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TextIO
 
+from pilotcli.common.quantities import count, duration, plural, rate
 from pilotcli.common.signals import (
     CollectionFinished,
     DatabaseReady,
@@ -39,7 +40,7 @@ from pilotcli.views.messages import (
 )
 from pilotcli.views.state import RunState
 from pilotcli.views.summary import one_line, summary
-from pilotcli.views.text import clean, count, duration, joined, line_text, plural, rate
+from pilotcli.views.text import clean, joined, line_text
 
 __all__ = ["PlainView"]
 

@@ -6,9 +6,10 @@ from itertools import zip_longest
 
 from pilotcli.analysis.plan_pair import PlanPair, PlanSide
 from pilotcli.analysis.plans import PlanNode
+from pilotcli.common.quantities import duration, plural
 from pilotcli.views.console import columns, out, out_styled
 from pilotcli.views.tables import show_json
-from pilotcli.views.text import Line, clean, clip_line, duration, line_text, plural, width
+from pilotcli.views.text import Line, clean, clip_line, line_text, width
 
 __all__ = ["q_error_style", "show_plan_pair"]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pilotcli.common.quantities import count, duration
 from pilotcli.common.records import QueryStatus
 from pilotcli.storage.journal import RunRecord
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import as_json, show_items, show_json, when
-from pilotcli.views.text import clean, count, duration
+from pilotcli.views.text import clean
 
 __all__ = ["show_runs"]
 

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pilotcli.common.quantities import change, count, duration, plural, rate
 from pilotcli.common.signals import RunFinished
 from pilotcli.views.messages import latency_text, place
 from pilotcli.views.state import EventRow, ModelRow, RunState
-from pilotcli.views.text import (
-    Line,
-    change,
-    clean,
-    clip_line,
-    count,
-    duration,
-    joined,
-    line_text,
-    number,
-    plural,
-    rate,
-)
+from pilotcli.views.text import Line, clean, clip_line, joined, line_text, number
 
 __all__ = ["one_line", "summary"]
 

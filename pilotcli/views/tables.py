@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pilotcli.common.quantities import MISSING
 from pilotcli.common.records import QueryResult
 from pilotcli.views import console
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column, table
-from pilotcli.views.text import MISSING, clean, line_text
+from pilotcli.views.text import clean, line_text
 
 __all__ = ["as_json", "show_items", "show_json", "show_table", "when"]
 

@@ -1,4 +1,4 @@
-"""Text that is safe on a terminal, and numbers as people read them."""
+"""Text that is safe on a terminal, and lines with styles."""
 
 from __future__ import annotations
 
@@ -8,34 +8,16 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from pilotcli.common import quantities
-from pilotcli.common.quantities import (
-    MISSING,
-    change,
-    clock_time,
-    count,
-    duration,
-    plural,
-    rate,
-    size,
-)
 
 __all__ = [
-    "MISSING",
     "Line",
-    "change",
     "clean",
     "clip",
     "clip_line",
-    "clock_time",
-    "count",
-    "duration",
     "indented",
     "joined",
     "line_text",
     "number",
-    "plural",
-    "rate",
-    "size",
     "width",
 ]
 

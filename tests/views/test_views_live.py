@@ -39,7 +39,6 @@ from pilotcli.views.live import LiveView
 from pilotcli.views.state import RunState
 from pilotcli.views.text import line_text, width
 
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -6,20 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotcli.common.quantities import MISSING, change, clock_time, duration, rate, size
 from pilotcli.views.layout import Column, bar, table
-from pilotcli.views.text import (
-    MISSING,
-    change,
-    clean,
-    clip,
-    clock_time,
-    duration,
-    line_text,
-    number,
-    rate,
-    size,
-    width,
-)
+from pilotcli.views.text import clean, clip, line_text, number, width
 
 
 @pytest.mark.parametrize(

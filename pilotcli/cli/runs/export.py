@@ -11,13 +11,14 @@ from pilotcli.analysis.compare import compare
 from pilotcli.analysis.compare_named import named_run, open_journal
 from pilotcli.cli.options import ConfigOption, MLflowOption, SetOption
 from pilotcli.common.errors import UsageError
+from pilotcli.common.quantities import plural
 from pilotcli.config import load_config
 from pilotcli.reports.export import planned_export, write_export
 from pilotcli.reports.files import check_file
 from pilotcli.reports.html import read_report, write_html
 from pilotcli.reports.mlflow import log_run
 from pilotcli.views.console import out
-from pilotcli.views.text import clean, plural
+from pilotcli.views.text import clean
 
 __all__ = ["export", "report"]
 
