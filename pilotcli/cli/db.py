@@ -26,7 +26,6 @@ __all__ = ["psql", "reset", "start", "status", "stop", "undo", "url"]
 
 
 def _loaded(config: Path | None, overrides: list[str] | None) -> PostgreSQLConfig:
-
     loaded = load_config(config, overrides)
     embedded = choose_embedded(loaded.database, os.environ)
     return PostgreSQLConfig.from_run_config(loaded, embedded=embedded)

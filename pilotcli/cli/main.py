@@ -66,7 +66,10 @@ def main() -> None:
     if "--debug" in own:
         debug = True
         arguments.remove("--debug")
-    _log_to_terminal()
+    # The root logger is left to drivers.
+    log = logging.getLogger("pilotcli")
+    log.addHandler(LogLines())
+    log.propagate = False
     sys.exit(_exit_code(arguments, debug))
 
 
@@ -78,13 +81,6 @@ def _with_run(arguments: list[str]) -> list[str]:
         if word == "--resume" and not "".join(arguments[at + 1 : at + 2]).isdecimal():
             completed.append("last")
     return completed
-
-
-def _log_to_terminal() -> None:
-    """Show what pilot's own modules log in the terminal; the root logger is left to drivers."""
-    own = logging.getLogger("pilotcli")
-    own.addHandler(LogLines())
-    own.propagate = False
 
 
 def _exit_code(arguments: list[str], debug: bool) -> int:

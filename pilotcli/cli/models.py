@@ -61,8 +61,7 @@ def show(
       pilot models show latency
       pilot models show latency --version 3
     """
-    store = _store(config, set_)
-    _check_name(store, name)
+    store = _store(config, set_, name)
     if version is None:
         versions = store.versions(name)
         origins = {found.version: store.origin(found) for found in versions}
@@ -93,8 +92,7 @@ def trust(
       pilot models trust latency
       pilot models trust latency --version 3
     """
-    store = _store(config, set_)
-    _check_name(store, name)
+    store = _store(config, set_, name)
     versions = store.versions(name) if version is None else [store.get(name, version)]
     foreign = [found.version for found in versions if store.origin(found) != "own"]
     show_trusted([store.adopt(name, number) for number in foreign])
@@ -121,9 +119,7 @@ def rollback(
       pilot models rollback latency
       pilot models rollback latency --to 3
     """
-    store = _store(config, set_)
-    _check_name(store, name)
-    show_current(store.rollback(name, to))
+    show_current(_store(config, set_, name).rollback(name, to))
 
 
 def prune(
@@ -145,23 +141,18 @@ def prune(
     """
     if (name is None) != all_:
         raise UsageError("name one model, or say --all", hint="pilot models prune --all --keep 3")
-    store = _store(config, set_)
-    if name is not None:
-        _check_name(store, name)
+    store = _store(config, set_, name)
     names = store.models() if name is None else [name]
     show_removed([version for model in names for version in store.prune(model, keep)])
 
 
-def _store(config: Path | None, set_: list[str] | None) -> CheckpointStore:
-
-    return CheckpointStore(load_config(config, set_).home / "models")
-
-
-def _check_name(store: CheckpointStore, name: str) -> None:
-
+def _store(config: Path | None, set_: list[str] | None, name: str | None = None) -> CheckpointStore:
+    """Returns the home's checkpoints. Raises `CheckpointError` where they have no model `name`."""
+    store = CheckpointStore(load_config(config, set_).home / "models")
     known = store.models()
-    if name not in known:
+    if name is not None and name not in known:
         raise CheckpointError(
             f"there is no checkpoint of a model {name!r} in {store.root}",
             hint=did_you_mean(name, known, listed="There are"),
         )
+    return store

@@ -104,9 +104,8 @@ def export(
     if output is None and mlflow is None:
         raise UsageError("export needs to know where to", hint="Add -o FILE, or --mlflow URI.")
     planned = planned_export(output, table, format) if output is not None else None
-    home, run_id = load_config(config, set_).home, None
-    if run is not None:
-        home, run_id = named_run(home, run)
+    home = load_config(config, set_).home
+    home, run_id = (home, None) if run is None else named_run(home, run)
     with open_journal(home) as journal:
         record = journal.run(run_id)
         if planned is not None:
