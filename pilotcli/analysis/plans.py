@@ -14,6 +14,7 @@ from pilotcli.storage.journal import PlanRecord
 
 __all__ = [
     "PlanNode",
+    "finite_number",
     "plan_changes",
     "plan_shape",
     "plans_that_ran",
@@ -186,8 +187,8 @@ def plan_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
 
 
 def _node(fields: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
-    loops = _number(fields.get("Actual Loops"))
-    actual = _number(fields.get("Actual Rows"))
+    loops = finite_number(fields.get("Actual Loops"))
+    actual = finite_number(fields.get("Actual Rows"))
     times = loops if loops is not None and loops >= 1 else 1.0
     kind = _text(fields.get("Node Type")) or "?"
     relation = (
@@ -204,7 +205,7 @@ def _node(fields: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
         alias=alias,
         index=_text(fields.get("Index Name")),
         role=_text(fields.get("Parent Relationship")),
-        estimated=(_number(fields.get("Plan Rows")) or 0.0) * times,
+        estimated=(finite_number(fields.get("Plan Rows")) or 0.0) * times,
         actual=None if actual is None else actual * (loops if loops is not None else 1.0),
         loops=None if loops is None else int(loops),
         conditions=tuple(
@@ -367,7 +368,8 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _number(value: Any) -> float | None:
+def finite_number(value: Any) -> float | None:
+    """Returns `value` as a float; None for what is no number, or not finite."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pilotcli.analysis.plans import finite_number
+
 __all__ = ["Misestimate", "PlanNode", "plan_features", "plan_nodes", "worst_misestimate"]
 
 _JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
@@ -51,11 +53,8 @@ def plan_nodes(plan: object) -> Iterator[PlanNode]:
     while pending:
         node, depth = pending.pop()
         below = node.get("Plans")
-        children = tuple(
-            child
-            for child in (below if isinstance(below, (list, tuple)) else ())
-            if isinstance(child, Mapping)
-        )
+        below = below if isinstance(below, (list, tuple)) else ()
+        children = tuple(child for child in below if isinstance(child, Mapping))
         yield PlanNode(node, depth, children)
         pending.extend((child, depth + 1) for child in reversed(children))
 
@@ -145,14 +144,7 @@ def _roots(plan: object) -> list[Mapping[str, Any]]:
 
 def _number(node: Mapping[str, Any], key: str) -> float:
     """Returns a number of 0 or more; 0 for any other value."""
-    value = node.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return 0.0
-    try:
-        number = float(value)
-    except OverflowError:
-        return 0.0
-    return number if math.isfinite(number) and number > 0 else 0.0
+    return max(0.0, finite_number(node.get(key)) or 0.0)
 
 
 def _log(value: float) -> float:
