@@ -430,9 +430,9 @@ def test_a_data_set_is_fetched_only_when_asked_for(
 @pytest.mark.parametrize(
     ("content", "sha256", "said"),
     [
-        (archive("SELECT 1;"), "0" * 64, "this is not the archive"),
+        (archive("SELECT 1;"), "0" * 64, "has another checksum"),
         (b"no archive", None, "cannot be unpacked"),
-        (None, None, "cannot be fetched"),
+        (None, None, "cannot be downloaded"),
     ],
 )
 def test_nothing_is_left_of_what_is_no_data_set(
@@ -454,7 +454,7 @@ def test_nothing_is_left_of_what_is_no_data_set(
     with pytest.raises(UsageError, match=said):
         Published(data_dir=data).download()
     assert list(data.iterdir()) == []
-    with pytest.raises(UsageError, match="published at no address"):
+    with pytest.raises(UsageError, match="has no address to download from"):
         TpcdsDataset(data_dir=data).download()
 
 

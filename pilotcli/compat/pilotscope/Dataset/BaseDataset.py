@@ -1,8 +1,8 @@
-"""Data sets: tables and queries in files of a folder that the user names, as `data_dir` or in the
-environment variable PILOTSCOPE_DATA_DIR.
+"""Data sets: files with tables and queries, in a folder that the user names.
 
-Nothing is fetched behind the user's back: `download()`, or PILOTSCOPE_DOWNLOAD=1 in the environment
-of a script that stays as it is, fetches the tables from where PilotScope's data sets are published.
+The folder is the argument `data_dir`, or the environment variable PILOTSCOPE_DATA_DIR. pilot
+downloads the tables only if the user asks: by `download()`, or by PILOTSCOPE_DOWNLOAD=1 in the
+environment of an unchanged script. They come from where PilotScope publishes its data sets.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ TIMEOUT_S = 60.0
 
 
 class BaseDataset:
-    """One data set. Subclasses name its files and where they are to be had.
+    """The base of data sets. A subclass names the files and their addresses.
 
-    `schema_file` makes and fills the tables. `data_location_dict` has the addresses of an archive
-    with it (several: its parts, in their order) for each kind of database, `data_sha256` the
-    archive's checksum. `sub_dir` is where PilotScope's package has the files of queries, `now_path`
-    where they are looked for here: in `data_dir`.
+    - `schema_file`: the SQL script that creates and fills the tables;
+    - `data_location_dict`: by kind of database, the addresses of an archive with this script;
+      several addresses are parts of one archive, in their order;
+    - `data_sha256`: the archive's checksum;
+    - `sub_dir`: the folder of the query files in PilotScope's package;
+    - `now_path`: their folder here, which is `data_dir`.
     """
 
     db_name = ""
@@ -53,9 +55,9 @@ class BaseDataset:
         created_db_name: str | None = None,
         data_dir: str | Path | None = None,
     ) -> None:
-        # Some of PilotScope's own scripts give the enumeration itself.
+        # Some of PilotScope's own scripts pass the enumeration itself.
         if use_db_type not in (DatabaseEnum.POSTGRESQL, DatabaseEnum):
-            raise CapabilityError("data sets are loaded into a PostgreSQL only")
+            raise CapabilityError("data sets can be loaded into PostgreSQL only")
         self.use_db_type = use_db_type
         self.created_db_name = created_db_name or self.db_name
         given = data_dir or os.environ.get("PILOTSCOPE_DATA_DIR")
@@ -65,8 +67,8 @@ class BaseDataset:
         self.download_urls = tuple(located.get(DatabaseEnum.POSTGRESQL) or ())
 
     def read_schema(self) -> list[str]:
-        """The statements that make and fill the tables. Raises `UsageError` where their file is not
-        to be found."""
+        """The statements that create and fill the tables. Raises `UsageError` if their file is
+        missing."""
         return _statements(self._file(self.schema_file))
 
     def read_train_sql(self) -> list[str]:
@@ -82,17 +84,17 @@ class BaseDataset:
         return _statements(self._file(self.fast_sql_file))
 
     def download(self) -> Path:
-        """Fetch the tables into the folder with the data set's files; returns their file.
+        """Download the tables into the data set's folder, and return their file.
 
-        What is there already is kept. The archive's checksum is compared before anything in it is
-        used. Raises `UsageError` for a data set that is published nowhere, and for an archive that
-        cannot be fetched or is another.
+        An existing file is kept. The archive is used only if its checksum is right. Raises
+        `UsageError` for a data set without an address, an archive that cannot be downloaded, and
+        one with another checksum.
         """
         folder = self._folder()
         what = type(self).__name__
         if self.schema_file is None or not self.download_urls:
             raise UsageError(
-                f"{what} is published at no address", hint=f"It comes from {self.source}."
+                f"{what} has no address to download from", hint=f"It comes from {self.source}."
             )
         path = folder / self.schema_file
         if path.is_file():
@@ -102,17 +104,17 @@ class BaseDataset:
             found = self._fetch(archive)
             if self.data_sha256 is not None and found != self.data_sha256:
                 raise UsageError(
-                    f"{', '.join(self.download_urls)}: this is not the archive that {what} names "
+                    f"{', '.join(self.download_urls)}: the archive of {what} has another checksum "
                     f"(its sha256 is {found}, not {self.data_sha256})",
-                    hint="Nothing of it was used.",
+                    hint="Nothing of it was used. Check the address, then download it again.",
                 )
             archive.seek(0)
             _unpack(archive, path, what)
         return path
 
     def load_to_db(self, config: Any) -> None:
-        """Make the database `created_db_name` and load the tables into it; `config.db` names it
-        from then on."""
+        """Create the database `created_db_name` and load the tables into it. `config.db` is then
+        its name."""
         if os.environ.get("PILOTSCOPE_DOWNLOAD") == "1" and self.download_urls:
             self.download()
         script = self._file(self.schema_file)
@@ -127,11 +129,11 @@ class BaseDataset:
             controller.close()
 
     def _fetch(self, archive: IO[bytes]) -> str:
-        """Write the archive, part by part; returns its sha256."""
+        """Download the archive, part by part, and return its sha256."""
         digest = hashlib.sha256()
         for url in self.download_urls:
             if not url.startswith(("https://", "http://")):
-                raise UsageError(f"{url!r} is no address of a data set")
+                raise UsageError(f"{url!r} is not an http or https address")
             try:
                 with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see above
                     while chunk := answer.read(1 << 20):
@@ -139,8 +141,8 @@ class BaseDataset:
                         archive.write(chunk)
             except OSError as exc:
                 raise UsageError(
-                    f"{url} cannot be fetched: {exc}",
-                    hint="Fetch it by other means, and name the folder with the file in it.",
+                    f"{url} cannot be downloaded: {exc}",
+                    hint="Download it in another way, and name the folder with its file.",
                 ) from exc
         return digest.hexdigest()
 
@@ -150,31 +152,32 @@ class BaseDataset:
             raise UsageError(
                 f"{what} needs the folder with its files",
                 hint=f"Name it: {what}(DatabaseEnum.POSTGRESQL, data_dir=...), or set "
-                f"PILOTSCOPE_DATA_DIR. They come from {self.source}.",
+                f"PILOTSCOPE_DATA_DIR. The files come from {self.source}.",
             )
         return self.data_dir
 
     def _file(self, name: str | None) -> Path:
         if name is None:
-            raise UsageError(f"{type(self).__name__} has no such file")
+            raise UsageError(f"{type(self).__name__} names no such file")
         path = self._folder() / name
         if not path.is_file():
             hint = f"It comes from {self.source}."
             if name == self.schema_file and self.download_urls:
-                hint = "download() fetches it, and so does PILOTSCOPE_DOWNLOAD=1 in the environment"
-                hint += f": {', '.join(self.download_urls)}"
+                hint = "Download it with download(), or with PILOTSCOPE_DOWNLOAD=1 in the "
+                hint += f"environment: {', '.join(self.download_urls)}"
             raise UsageError(f"there is no file {path}", hint=hint)
         return path
 
 
 def _unpack(archive: IO[bytes], path: Path, what: str) -> None:
-    """Write the archive's first file to `path`, whole or not at all; its name there is nothing."""
+    """Write the archive's first file to `path`, whole or not at all. Its name in the archive does
+    not matter."""
     try:
         with tarfile.open(fileobj=archive) as files:
             member = next((file for file in files if file.isfile()), None)
             source = None if member is None else files.extractfile(member)
             if source is None:
-                raise UsageError(f"the archive of {what} holds no file")
+                raise UsageError(f"the archive of {what} has no file in it")
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
                 try:
                     shutil.copyfileobj(source, file)

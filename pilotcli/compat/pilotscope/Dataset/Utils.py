@@ -10,5 +10,5 @@ _DIALECTS = {DatabaseEnum.POSTGRESQL: "postgres", DatabaseEnum.SPARK: "spark"}
 
 
 def database_enum_to_sqlglot_str(db_type: DatabaseEnum) -> str:
-    """The name of a database's dialect in sqlglot. Raises `KeyError` for what is none."""
+    """The name of a database's dialect in sqlglot. Raises `KeyError` for another value."""
     return _DIALECTS[db_type]
