@@ -151,6 +151,11 @@ class Costs:
     training_s: float
     events_s: float
 
+    @property
+    def whole_s(self) -> float:
+        """Seconds that the user waits for a replay."""
+        return self.query_s + self.inference_s + self.steering_s
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pilotcli.analysis.comparison import Comparison, Costs, Effect, QueryComparison
+from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
 from pilotcli.common.quantities import MISSING, count, duration, listed, plural
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "slowdown_text",
     "training_text",
     "verdict_text",
-    "whole_costs_s",
 ]
 
 MOST_FACTOR = 10_000
@@ -79,11 +78,6 @@ def training_text(comparison: Comparison) -> str:
     replays = comparison.payback
     shown = f"{replays:,.0f}" if replays >= 9.5 else f"{replays:.1f}"
     return f"{text}; pays back after {shown} replays of this workload"
-
-
-def whole_costs_s(costs: Costs) -> float:
-    """Returns the seconds that the user waits for a replay."""
-    return costs.query_s + costs.inference_s + costs.steering_s
 
 
 def alarms(comparison: Comparison) -> list[tuple[str, list[QueryComparison]]]:

@@ -12,15 +12,7 @@ from pilotcli.common.errors import CheckpointError, UsageError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config import load_config
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
-from pilotcli.views.checkpoints import (
-    ModelListing,
-    show_current,
-    show_model,
-    show_models,
-    show_removed,
-    show_trusted,
-    show_version,
-)
+from pilotcli.views import checkpoints
 
 __all__ = ["list_", "prune", "rollback", "show", "trust"]
 
@@ -39,9 +31,10 @@ def list_(
     """
     store = _store(config, set_)
     models = [
-        ModelListing(name, store.current(name), store.versions(name)) for name in store.models()
+        checkpoints.ModelListing(name, store.current(name), store.versions(name))
+        for name in store.models()
     ]
-    show_models(models, store.root, format)
+    checkpoints.show_models(models, store.root, format)
 
 
 def show(
@@ -65,10 +58,11 @@ def show(
     if version is None:
         versions = store.versions(name)
         origins = {found.version: store.origin(found) for found in versions}
-        show_model(ModelListing(name, store.current(name), versions, origins), format)
+        listing = checkpoints.ModelListing(name, store.current(name), versions, origins)
+        checkpoints.show_model(listing, format)
         return
     found = store.get(name, version)
-    show_version(found, {**store.details(found), "origin": store.origin(found)}, format)
+    checkpoints.show_version(found, {**store.details(found), "origin": store.origin(found)}, format)
 
 
 def trust(
@@ -95,7 +89,7 @@ def trust(
     store = _store(config, set_, name)
     versions = store.versions(name) if version is None else [store.get(name, version)]
     foreign = [found.version for found in versions if store.origin(found) != "own"]
-    show_trusted([store.adopt(name, number) for number in foreign])
+    checkpoints.show_trusted([store.adopt(name, number) for number in foreign])
 
 
 def rollback(
@@ -119,7 +113,7 @@ def rollback(
       pilot models rollback latency
       pilot models rollback latency --to 3
     """
-    show_current(_store(config, set_, name).rollback(name, to))
+    checkpoints.show_current(_store(config, set_, name).rollback(name, to))
 
 
 def prune(
@@ -143,7 +137,7 @@ def prune(
         raise UsageError("name one model, or say --all", hint="pilot models prune --all --keep 3")
     store = _store(config, set_, name)
     names = store.models() if name is None else [name]
-    show_removed([version for model in names for version in store.prune(model, keep)])
+    checkpoints.show_removed([version for model in names for version in store.prune(model, keep)])
 
 
 def _store(config: Path | None, set_: list[str] | None, name: str | None = None) -> CheckpointStore:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 
+from pilotcli.analysis import wording
 from pilotcli.analysis.comparison import (
     Answers,
     Comparison,
@@ -14,17 +15,6 @@ from pilotcli.analysis.comparison import (
     QueryComparison,
     QueryTimes,
     whole_s,
-)
-from pilotcli.analysis.wording import (
-    alarms,
-    counts_text,
-    factor,
-    interval,
-    names_text,
-    rounds_text,
-    training_text,
-    verdict_text,
-    whole_costs_s,
 )
 from pilotcli.common.quantities import count, duration, listed, plural
 from pilotcli.views.console import columns, err, out
@@ -116,12 +106,12 @@ def headline(comparison: Comparison) -> list[str]:
         "slower by far": "SLOWER",
     }
     lines = []
-    for words, queries in alarms(comparison):
+    for words, queries in wording.alarms(comparison):
         mark = marks[words]
-        names = names_text(queries, 3, clean, " {}" if mark == "SLOWER" else "")
+        names = wording.names_text(queries, 3, clean, " {}" if mark == "SLOWER" else "")
         lines.append(f"{mark:<9} {words.removeprefix('slower ')}: {names}")
     a, b = comparison.run_a.run_id, comparison.run_b.run_id
-    lines.append(f"run {a} against run {b}: {verdict_text(comparison.total)}")
+    lines.append(f"run {a} against run {b}: {wording.verdict_text(comparison.total)}")
     return lines
 
 
@@ -129,15 +119,15 @@ def _facts(comparison: Comparison) -> dict[str, str]:
     a, b = comparison.costs_a, comparison.costs_b
     rank = f", Wilcoxon p {comparison.p_value:.2g}" if comparison.p_value is not None else ""
     facts = {
-        "rounds": rounds_text(comparison),
-        "total": f"{duration(whole_costs_s(b))} → {duration(whole_costs_s(a))} a replay: "
-        f"{verdict_text(comparison.total)}",
-        "each query": f"{verdict_text(comparison.geometric)} (geometric mean{rank})",
-        "queries": counts_text(comparison),
+        "rounds": wording.rounds_text(comparison),
+        "total": f"{duration(b.whole_s)} → {duration(a.whole_s)} a replay: "
+        f"{wording.verdict_text(comparison.total)}",
+        "each query": f"{wording.verdict_text(comparison.geometric)} (geometric mean{rank})",
+        "queries": wording.counts_text(comparison),
         "answers": _answers(comparison),
     }
     if a.training_s or b.training_s:
-        facts["training"] = training_text(comparison)
+        facts["training"] = wording.training_text(comparison)
     # The table calls the two so, whatever they were called when they were asked for.
     for title, only in (("only run", comparison.only_a), ("only base", comparison.only_b)):
         if only:
@@ -159,7 +149,7 @@ def _answers(comparison: Comparison) -> str:
 def _show_parts(a: Costs, b: Costs) -> None:
     """What the time of a replay went into, in both."""
     parts = [
-        ("all of it", whole_costs_s(b) + b.collection_s, whole_costs_s(a) + a.collection_s),
+        ("all of it", b.whole_s + b.collection_s, a.whole_s + a.collection_s),
         ("  queries", b.query_s, a.query_s),
     ]
     for name, base, run in (
@@ -182,9 +172,12 @@ def _show_queries(queries: Sequence[QueryComparison]) -> None:
         [
             (Column("QUERY", right=True), lambda query: str(query.seq)),
             (Column("LABEL", least=10, flexible=True), lambda query: query.label),
-            (Column("VERDICT"), _verdict),
-            (Column("SPEED-UP", right=True), lambda query: factor(query.speedup)),
-            (Column("INTERVAL", drop=2), lambda query: interval(query.low, query.high)),
+            (
+                Column("VERDICT"),
+                lambda query: query.verdict + "!" * (query.certain and query.verdict == "slower"),
+            ),
+            (Column("SPEED-UP", right=True), lambda query: wording.factor(query.speedup)),
+            (Column("INTERVAL", drop=2), lambda query: wording.interval(query.low, query.high)),
             (Column("BASELINE", right=True, drop=1), lambda query: _mean(query.b)),
             (Column("RUN", right=True, drop=1), lambda query: _mean(query.a)),
             (Column("ANSWERS", drop=3), lambda query: query.answers),
@@ -195,10 +188,6 @@ def _show_queries(queries: Sequence[QueryComparison]) -> None:
             ),
         ],
     )
-
-
-def _verdict(query: QueryComparison) -> str:
-    return query.verdict + ("!" if query.certain and query.verdict == "slower" else "")
 
 
 def _mean(times: QueryTimes) -> str:

@@ -11,24 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from pilotcli.common.signals import (
-    DriverOutput,
-    EventTriggered,
-    ModelSaved,
-    Notice,
-    QueryFinished,
-)
+from pilotcli.common import signals
+from pilotcli.views import messages
 from pilotcli.views.base import View
 from pilotcli.views.console import Writer, styled, wants_color
 from pilotcli.views.frame import frame
-from pilotcli.views.messages import (
-    event_failure,
-    firing,
-    model_saved,
-    output_text,
-    query_failure,
-    query_line,
-)
 from pilotcli.views.screen import Screen
 from pilotcli.views.state import RunState
 from pilotcli.views.summary import summary
@@ -80,13 +67,13 @@ class LiveView(View):
         self._with_thread = thread
         self._thread: threading.Thread | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
-            QueryFinished: self._query_finished,
-            EventTriggered: self._event_triggered,
-            DriverOutput: self._driver_output,
-            Notice: self._notice,
+            signals.QueryFinished: self._query_finished,
+            signals.EventTriggered: self._event_triggered,
+            signals.DriverOutput: self._driver_output,
+            signals.Notice: self._notice,
         }
         if verbose:
-            self._handlers[ModelSaved] = self._model_saved
+            self._handlers[signals.ModelSaved] = self._model_saved
 
     def __call__(self, signal: object) -> None:
         """Take a signal; called from any thread."""
@@ -173,23 +160,24 @@ class LiveView(View):
         """Each line with its colours, as the terminal takes it."""
         return [styled(line) if self._colored else line_text(line) for line in lines]
 
-    def _query_finished(self, signal: QueryFinished) -> None:
+    def _query_finished(self, signal: signals.QueryFinished) -> None:
         result = signal.result
         if result.status == "ok":
             if self._verbose:
-                self._above.append(lambda: [("  ", ""), (query_line(result), "dim")])
+                self._above.append(lambda: [("  ", ""), (messages.query_line(result), "dim")])
             return
-        self._failure("red" if result.status != "timeout" else "yellow", query_failure(result), 0)
+        style = "yellow" if result.status == "timeout" else "red"
+        self._failure(style, messages.query_failure(result), 0)
 
-    def _event_triggered(self, signal: EventTriggered) -> None:
+    def _event_triggered(self, signal: signals.EventTriggered) -> None:
         if signal.outcome == "failed":
-            self._failure("red", event_failure(signal), 1)
+            self._failure("red", messages.event_failure(signal), 1)
         elif self._verbose:
-            self._above.append([("  ", ""), (firing(signal), "dim")])
+            self._above.append([("  ", ""), (messages.firing(signal), "dim")])
 
-    def _model_saved(self, signal: ModelSaved) -> None:
+    def _model_saved(self, signal: signals.ModelSaved) -> None:
         row = self.state.models[signal.model]
-        self._above.append([("  ", ""), (model_saved(row, signal.after_query), "dim")])
+        self._above.append([("  ", ""), (messages.model_saved(row, signal.after_query), "dim")])
 
     def _failure(self, style: str, text: str, kind: int) -> None:
         """A query (kind 0) or an event (kind 1) failed: the first few, then where to look."""
@@ -202,10 +190,10 @@ class LiveView(View):
             hint = f"  further failures of {what} are in the journal: {where}"
             self._above.append([(hint, "dim")])
 
-    def _driver_output(self, signal: DriverOutput) -> None:
-        self._above.append(lambda: [("│ ", "dim"), (output_text(signal), "")])
+    def _driver_output(self, signal: signals.DriverOutput) -> None:
+        self._above.append(lambda: [("│ ", "dim"), (messages.output_text(signal), "")])
 
-    def _notice(self, signal: Notice) -> None:
+    def _notice(self, signal: signals.Notice) -> None:
         self._notices += 1
         if self._notices > NOTICES_SHOWN and not self._verbose:
             if self._notices == NOTICES_SHOWN + 1:

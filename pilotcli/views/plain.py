@@ -8,36 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TextIO
 
+from pilotcli.common import signals
 from pilotcli.common.quantities import count, duration, plural, rate
-from pilotcli.common.signals import (
-    CollectionFinished,
-    DatabaseReady,
-    DriverOutput,
-    EventTriggered,
-    ModelLoaded,
-    ModelSaved,
-    Notice,
-    QueryFinished,
-    QueryStarted,
-    RowsCollected,
-    RunStarted,
-    StepStarted,
-    TrainingFinished,
-    TrainingStarted,
-)
+from pilotcli.views import messages
 from pilotcli.views.base import View
 from pilotcli.views.console import Writer
-from pilotcli.views.messages import (
-    collected_text,
-    compared_text,
-    event_failure,
-    firing,
-    latency_text,
-    model_saved,
-    output_text,
-    query_failure,
-    query_line,
-)
 from pilotcli.views.state import RunState
 from pilotcli.views.summary import one_line, summary
 from pilotcli.views.text import clean, joined, line_text
@@ -84,25 +59,25 @@ class PlainView(View):
         self._closed = False
         self._closing = threading.Lock()
         self._handlers: dict[type, Callable[[Any], None]] = {
-            QueryFinished: self._query_finished,
-            EventTriggered: self._event_triggered,
-            DriverOutput: self._driver_output,
-            Notice: self._notice,
+            signals.QueryFinished: self._query_finished,
+            signals.EventTriggered: self._event_triggered,
+            signals.DriverOutput: self._driver_output,
+            signals.Notice: self._notice,
         }
         if not quiet:
             self._handlers |= {
-                RunStarted: self._run_started,
-                StepStarted: self._step_started,
-                DatabaseReady: self._database_ready,
-                RowsCollected: self._rows_collected,
-                CollectionFinished: self._collection_finished,
-                TrainingStarted: self._training_started,
-                TrainingFinished: self._training_finished,
-                ModelLoaded: self._model_loaded,
-                ModelSaved: self._model_saved,
+                signals.RunStarted: self._run_started,
+                signals.StepStarted: self._step_started,
+                signals.DatabaseReady: self._database_ready,
+                signals.RowsCollected: self._rows_collected,
+                signals.CollectionFinished: self._collection_finished,
+                signals.TrainingStarted: self._training_started,
+                signals.TrainingFinished: self._training_finished,
+                signals.ModelLoaded: self._model_loaded,
+                signals.ModelSaved: self._model_saved,
             }
 
-    deaf_to = frozenset({QueryStarted})
+    deaf_to = frozenset({signals.QueryStarted})
     """Which query runs is for a terminal to show."""
 
     def __call__(self, signal: object) -> None:
@@ -137,7 +112,7 @@ class PlainView(View):
         moment = datetime.fromtimestamp(self._wall()).isoformat(timespec="seconds")
         self._writer.write(f"{moment} {text}\n")
 
-    def _run_started(self, signal: RunStarted) -> None:
+    def _run_started(self, signal: signals.RunStarted) -> None:
         total = plural(signal.total, "query", "queries") if signal.total else ""
         workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
         done = f"{self.state.done} of them done" if signal.resumed and signal.workload else ""
@@ -154,23 +129,23 @@ class PlainView(View):
         """The number of queries after which progress is due next, if it is time."""
         return self.state.done + max(1, int((self.state.total or 0) * PROGRESS_SHARE))
 
-    def _step_started(self, signal: StepStarted) -> None:
+    def _step_started(self, signal: signals.StepStarted) -> None:
         self._say(clean(signal.text))
 
-    def _database_ready(self, signal: DatabaseReady) -> None:
+    def _database_ready(self, signal: signals.DatabaseReady) -> None:
         database = clean(self.state.database or signal.description)
         self._say(f"database ready in {duration(signal.elapsed_s)}: {database}")
 
-    def _query_finished(self, signal: QueryFinished) -> None:
+    def _query_finished(self, signal: signals.QueryFinished) -> None:
         result = signal.result
         if result.status != "ok":
             self._failures += 1
             if self._failures <= FAILURES_SHOWN or self._verbose:
-                self._say(f"failed: {query_failure(result)}")
+                self._say(f"failed: {messages.query_failure(result)}")
             elif self._failures == FAILURES_SHOWN + 1:
                 self._say("further failures of queries are counted, and kept in the journal")
         elif self._verbose and not self._quiet:
-            self._say(query_line(result))
+            self._say(messages.query_line(result))
         state = self.state
         if state.done >= self._next_done and not self._quiet:
             now = state.clock()
@@ -193,7 +168,7 @@ class PlainView(View):
         if state.first_query is not None and now > state.first_query:
             speed = f"{rate(state.done / (now - state.first_query))}/s"
         percentiles = state.latencies.percentiles(0.5, 0.95, 0.99)
-        latency = latency_text(percentiles, ", ") if state.latencies.total else ""
+        latency = messages.latency_text(percentiles, ", ") if state.latencies.total else ""
         timeouts = state.statuses["timeout"]
         counts = [
             f"{count(state.failed)} failed" if state.failed else "",
@@ -205,60 +180,60 @@ class PlainView(View):
         events = f"events fired: {fired}" if fired else ""
         self._say(joined([joined([done, speed, latency, *counts]), events], "; "))
         if state.compared is not None:
-            self._say(f"speed-up so far {compared_text(state.compared)}")
+            self._say(f"speed-up so far {messages.compared_text(state.compared)}")
 
-    def _event_triggered(self, signal: EventTriggered) -> None:
+    def _event_triggered(self, signal: signals.EventTriggered) -> None:
         row = self.state.events[signal.event]
         if signal.outcome == "failed":
             if row.failed <= FAILURES_SHOWN or self._verbose:
-                self._say(f"failed: {event_failure(signal)}")
+                self._say(f"failed: {messages.event_failure(signal)}")
             elif row.failed == FAILURES_SHOWN + 1:
                 self._say(f"further failures of event {clean(signal.event)} are counted")
         elif self._quiet:
             return
         elif self._verbose:
-            self._say(firing(signal))
+            self._say(messages.firing(signal))
         elif row.fired - row.failed == 1:
             more = "; further firings are counted" if signal.reason == "interval" else ""
-            self._say(firing(signal) + more)
+            self._say(messages.firing(signal) + more)
 
-    def _rows_collected(self, signal: RowsCollected) -> None:
+    def _rows_collected(self, signal: signals.RowsCollected) -> None:
         now = self.state.clock()
         if not self._verbose and now < self._next_rows_s:
             return
         self._next_rows_s = now + max(PROGRESS_EVERY_S, signal.elapsed_s * PROGRESS_SHARE)
         row = self.state.pretraining[signal.event]
-        self._say(f"event {clean(signal.event)} collects: {collected_text(row)}")
+        self._say(f"event {clean(signal.event)} collects: {messages.collected_text(row)}")
 
-    def _collection_finished(self, signal: CollectionFinished) -> None:
+    def _collection_finished(self, signal: signals.CollectionFinished) -> None:
         row = self.state.pretraining[signal.event]
         took = duration(signal.elapsed_s)
-        self._say(f"event {clean(signal.event)} collected {collected_text(row)} in {took}")
+        self._say(f"event {clean(signal.event)} collected {messages.collected_text(row)} in {took}")
         self._next_rows_s = 0.0
 
-    def _training_started(self, signal: TrainingStarted) -> None:
+    def _training_started(self, signal: signals.TrainingStarted) -> None:
         self._say(f"event {clean(signal.event)} trains model {clean(signal.model)}")
 
-    def _training_finished(self, signal: TrainingFinished) -> None:
+    def _training_finished(self, signal: signals.TrainingFinished) -> None:
         took = duration(signal.elapsed_s)
         self._say(f"event {clean(signal.event)} trained model {clean(signal.model)} in {took}")
 
-    def _model_loaded(self, signal: ModelLoaded) -> None:
+    def _model_loaded(self, signal: signals.ModelLoaded) -> None:
         version = f" v{signal.version.version}" if signal.version is not None else ""
         self._say(f"model {clean(signal.model)}{version} loaded")
 
-    def _model_saved(self, signal: ModelSaved) -> None:
+    def _model_saved(self, signal: signals.ModelSaved) -> None:
         row = self.state.models[signal.model]
         if row.saves <= SAVES_SHOWN or self._verbose:
-            self._say(model_saved(row, signal.after_query))
+            self._say(messages.model_saved(row, signal.after_query))
         elif row.saves == SAVES_SHOWN + 1:
             self._say(f"further saves of model {clean(signal.model)} are counted")
 
-    def _driver_output(self, signal: DriverOutput) -> None:
+    def _driver_output(self, signal: signals.DriverOutput) -> None:
         if not self._quiet or signal.stream == "stderr":
-            self._say(f"driver: {output_text(signal)}".rstrip())
+            self._say(f"driver: {messages.output_text(signal)}".rstrip())
 
-    def _notice(self, signal: Notice) -> None:
+    def _notice(self, signal: signals.Notice) -> None:
         if self._quiet and signal.level == "info":
             return
         self._notices += 1

@@ -12,24 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pilotcli.common import signals
 from pilotcli.common.records import ModelVersion, no_queries
-from pilotcli.common.signals import (
-    CollectionFinished,
-    ComparedSoFar,
-    DatabaseReady,
-    EventStarted,
-    EventTriggered,
-    ModelLoaded,
-    ModelSaved,
-    QueryFinished,
-    QueryStarted,
-    RowsCollected,
-    RunFinished,
-    RunStarted,
-    StepStarted,
-    TrainingFinished,
-    TrainingStarted,
-)
 from pilotcli.views.stats import LatencyHistogram, RateMeter
 
 __all__ = ["Collecting", "EventRow", "ModelRow", "RunState"]
@@ -117,9 +101,9 @@ class RunState:
         self.clock = clock
         self.wall = wall
         self.lock = threading.Lock()
-        self.run: RunStarted | None = None
-        self.finished: RunFinished | None = None
-        self.compared: ComparedSoFar | None = None
+        self.run: signals.RunStarted | None = None
+        self.finished: signals.RunFinished | None = None
+        self.compared: signals.ComparedSoFar | None = None
         """The comparison of a paired run so far."""
         self.database: str | None = None
         self.step: tuple[str, float] | None = None
@@ -136,21 +120,21 @@ class RunState:
         self.models: dict[str, ModelRow] = {}
         self.pretraining: dict[str, Collecting] = {}
         self._apply: dict[type, Callable[[Any], None]] = {
-            QueryStarted: self._query_started,
-            QueryFinished: self._query_finished,
-            RunStarted: self._run_started,
-            StepStarted: self._step_started,
-            DatabaseReady: self._database_ready,
-            EventStarted: self._event_started,
-            EventTriggered: self._event_triggered,
-            RowsCollected: self._rows_collected,
-            CollectionFinished: self._collection_finished,
-            TrainingStarted: self._training_started,
-            TrainingFinished: self._training_finished,
-            ModelLoaded: self._model_loaded,
-            ModelSaved: self._model_saved,
-            ComparedSoFar: self._compared,
-            RunFinished: self._run_finished,
+            signals.QueryStarted: self._query_started,
+            signals.QueryFinished: self._query_finished,
+            signals.RunStarted: self._run_started,
+            signals.StepStarted: self._step_started,
+            signals.DatabaseReady: self._database_ready,
+            signals.EventStarted: self._event_started,
+            signals.EventTriggered: self._event_triggered,
+            signals.RowsCollected: self._rows_collected,
+            signals.CollectionFinished: self._collection_finished,
+            signals.TrainingStarted: self._training_started,
+            signals.TrainingFinished: self._training_finished,
+            signals.ModelLoaded: self._model_loaded,
+            signals.ModelSaved: self._model_saved,
+            signals.ComparedSoFar: self._compared,
+            signals.RunFinished: self._run_finished,
         }
 
     @property
@@ -178,14 +162,14 @@ class RunState:
         """Seconds since the run began; 0 before."""
         return 0.0 if self.started is None else self.clock() - self.started
 
-    def _query_started(self, signal: QueryStarted) -> None:
+    def _query_started(self, signal: signals.QueryStarted) -> None:
         now = self.clock()
         self.running[signal.worker] = (signal.query.label, now)
         if self.first_query is None and signal.round:
             self.first_query = now
             self.step = None
 
-    def _query_finished(self, signal: QueryFinished) -> None:
+    def _query_finished(self, signal: signals.QueryFinished) -> None:
         result = signal.result
         self.running[result.worker] = None
         self.last_label = result.label
@@ -201,7 +185,7 @@ class RunState:
         if status == "ok" or status == "timeout":
             self.latencies.add(result.elapsed_s)
 
-    def _run_started(self, signal: RunStarted) -> None:
+    def _run_started(self, signal: signals.RunStarted) -> None:
         self.run = signal
         self.started = self.clock()
         for status, number in signal.before.items():
@@ -215,20 +199,20 @@ class RunState:
             if model.version is not None:
                 shown.show(model.version, model.version.metrics)
 
-    def _step_started(self, signal: StepStarted) -> None:
+    def _step_started(self, signal: signals.StepStarted) -> None:
         self.step = (signal.text, self.clock())
 
-    def _database_ready(self, signal: DatabaseReady) -> None:
+    def _database_ready(self, signal: signals.DatabaseReady) -> None:
         self.database = f"{signal.description} {signal.server_version}"
         if str(signal.server_version) in str(signal.description):
             self.database = signal.description
         self.step = None
 
-    def _event_started(self, signal: EventStarted) -> None:
+    def _event_started(self, signal: signals.EventStarted) -> None:
         self._event(signal.event).running_since = self.clock()
         self.step = None
 
-    def _event_triggered(self, signal: EventTriggered) -> None:
+    def _event_triggered(self, signal: signals.EventTriggered) -> None:
         row = self._event(signal.event)
         row.running_since = None
         row.fired = signal.fired
@@ -242,7 +226,7 @@ class RunState:
             pretraining.collected = True
             pretraining.training_since = None
 
-    def _rows_collected(self, signal: RowsCollected) -> None:
+    def _rows_collected(self, signal: signals.RowsCollected) -> None:
         row = self._pretraining(signal.event)
         row.table = signal.table
         row.rows += signal.rows
@@ -250,7 +234,7 @@ class RunState:
         row.iterations = signal.iteration
         row.elapsed_s = signal.elapsed_s
 
-    def _collection_finished(self, signal: CollectionFinished) -> None:
+    def _collection_finished(self, signal: signals.CollectionFinished) -> None:
         row = self._pretraining(signal.event)
         row.table = signal.table
         row.total_rows = signal.total_rows
@@ -258,22 +242,22 @@ class RunState:
         row.elapsed_s = signal.elapsed_s
         row.collected = True
 
-    def _training_started(self, signal: TrainingStarted) -> None:
+    def _training_started(self, signal: signals.TrainingStarted) -> None:
         row = self._pretraining(signal.event)
         row.model = signal.model
         row.collected = True
         row.training_since = self.clock()
 
-    def _training_finished(self, signal: TrainingFinished) -> None:
+    def _training_finished(self, signal: signals.TrainingFinished) -> None:
         self._pretraining(signal.event).training_since = None
 
-    def _model_loaded(self, signal: ModelLoaded) -> None:
+    def _model_loaded(self, signal: signals.ModelLoaded) -> None:
         if signal.version is not None:
             row = self._model(signal.model)
             if row.version != signal.version.version:
                 row.show(signal.version, signal.version.metrics)
 
-    def _model_saved(self, signal: ModelSaved) -> None:
+    def _model_saved(self, signal: signals.ModelSaved) -> None:
         row = self._model(signal.model)
         row.saves += 1
         row.saved_at = self.wall()
@@ -281,10 +265,10 @@ class RunState:
         row.show(signal.version, signal.metrics or recorded)
         row.event = signal.event
 
-    def _compared(self, signal: ComparedSoFar) -> None:
+    def _compared(self, signal: signals.ComparedSoFar) -> None:
         self.compared = signal
 
-    def _run_finished(self, signal: RunFinished) -> None:
+    def _run_finished(self, signal: signals.RunFinished) -> None:
         self.finished = signal
         self.running.clear()
 

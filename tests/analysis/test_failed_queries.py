@@ -8,7 +8,6 @@ import pytest
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.analysis.wording import whole_costs_s
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.storage.journal import Journal
 
@@ -38,7 +37,7 @@ def test_times_are_those_of_the_same_queries_in_both(tmp_path: Path) -> None:
     comparison = compared(tmp_path, frozenset({8}))
     assert comparison.count("failed") == 1
     assert comparison.total.verdict == "same"
-    ours, theirs = whole_costs_s(comparison.costs_a), whole_costs_s(comparison.costs_b)
+    ours, theirs = comparison.costs_a.whole_s, comparison.costs_b.whole_s
     assert ours == pytest.approx(theirs)
     assert ours == pytest.approx(0.028, rel=0.01)
     assert any(told.startswith("1 query failed in one of the runs") for told in comparison.warnings)
@@ -47,5 +46,5 @@ def test_times_are_those_of_the_same_queries_in_both(tmp_path: Path) -> None:
 def test_where_all_fail_no_time_is_told(tmp_path: Path) -> None:
     comparison = compared(tmp_path, frozenset(range(1, 9)))
     assert comparison.total.speedup is None
-    assert whole_costs_s(comparison.costs_a) == whole_costs_s(comparison.costs_b) == 0
+    assert comparison.costs_a.whole_s == comparison.costs_b.whole_s == 0
     assert any(told.startswith("8 queries failed") for told in comparison.warnings)

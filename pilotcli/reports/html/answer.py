@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pilotcli.analysis import wording
 from pilotcli.analysis.comparison import Comparison, QueryComparison
-from pilotcli.analysis.wording import (
-    BAD_SPEEDUP,
-    alarms,
-    factor,
-    names_text,
-    training_text,
-    verdict_text,
-    whole_costs_s,
-)
 from pilotcli.common.quantities import count, duration, plural
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import alarm, label, text
@@ -44,11 +36,13 @@ def answer(report: HtmlReport) -> Iterator[str]:
         yield _run_answer(report.run)
         yield _run_tiles(report.run)
         return
+    total, mean = (
+        text(wording.verdict_text(effect)) for effect in (comparison.total, comparison.geometric)
+    )
     yield (
-        f'<p class="answer">The whole workload is <b>{text(verdict_text(comparison.total))}</b>: '
-        f"{duration(whole_costs_s(comparison.costs_b))} → "
-        f"{duration(whole_costs_s(comparison.costs_a))} a replay. Each query counting alike, it is "
-        f"<b>{text(verdict_text(comparison.geometric))}</b>.</p>"
+        f'<p class="answer">The whole workload is <b>{total}</b>: '
+        f"{duration(comparison.costs_b.whole_s)} → {duration(comparison.costs_a.whole_s)} a replay."
+        f" Each query counting alike, it is <b>{mean}</b>.</p>"
     )
     yield _tiles(comparison)
 
@@ -79,7 +73,7 @@ def belief(comparison: Comparison) -> str:
             "the smaller, the harder chance alone explains what was measured."
         )
     if comparison.costs_a.training_s:
-        notes.append(text(f"Training took {training_text(comparison)}."))
+        notes.append(text(f"Training took {wording.training_text(comparison)}."))
     total, mean = comparison.total, comparison.geometric
     notes.append(
         text(
@@ -92,13 +86,13 @@ def belief(comparison: Comparison) -> str:
 
 
 def _alarms(comparison: Comparison) -> Iterator[str]:
-    for words, queries in alarms(comparison):
+    for words, queries in wording.alarms(comparison):
         names = _names(queries, " ({})" if words == "slower by far" else "")
         yield alarm(f"{_counted(queries)} {words}: {names}")
     doubtful = [
         query
         for query in comparison.queries
-        if query.verdict == "unclear" and query.speedup and query.speedup < BAD_SPEEDUP
+        if query.verdict == "unclear" and query.speedup and query.speedup < wording.BAD_SPEEDUP
     ]
     if doubtful:
         doubtful.sort(key=lambda query: query.speedup or 0.0)
@@ -113,13 +107,13 @@ def _counted(queries: Sequence[QueryComparison]) -> str:
 
 
 def _names(queries: Sequence[QueryComparison], slowdown: str) -> str:
-    return names_text(queries, NAMES_SHOWN, lambda whole: text(label(whole)), slowdown)
+    return wording.names_text(queries, NAMES_SHOWN, lambda whole: text(label(whole)), slowdown)
 
 
 def _tiles(comparison: Comparison) -> str:
     tiles = [
-        (factor(comparison.total.speedup), "whole workload"),
-        (factor(comparison.geometric.speedup), "geometric mean"),
+        (wording.factor(comparison.total.speedup), "whole workload"),
+        (wording.factor(comparison.geometric.speedup), "geometric mean"),
         (count(comparison.count("faster")), "queries faster"),
         (count(comparison.count("slower")), "queries slower"),
         (count(comparison.count("same")), "same within noise"),

@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING
 from pilotcli.analysis.comparison import QueryComparison, QueryTimes, whole_s
 from pilotcli.analysis.wording import factor
 from pilotcli.common.quantities import count, duration, plural
+from pilotcli.reports.html import svg
 from pilotcli.reports.html.markup import label
-from pilotcli.reports.html.svg import (
-    COLOURS,
-    LEAST_S,
-    POINTS_SHOWN,
-    Drawing,
-    both,
-    diagonal,
-    half,
-    legend,
-    ratio_ticks,
-    second_ticks,
-    short,
-    some,
-)
 from pilotcli.reports.html.tables import ROWS_SHOWN, row_name
 
 if TYPE_CHECKING:
@@ -36,7 +23,7 @@ BARS_SHOWN = 60
 LABELS_SHOWN = 2
 
 
-def speedups(queries: Sequence[QueryComparison]) -> Drawing:
+def speedups(queries: Sequence[QueryComparison]) -> svg.Drawing:
     """Sorted bars of the speed-ups with their intervals, on a logarithmic scale."""
     known = sorted(
         (query for query in queries if query.speedup), key=lambda query: (_ratio(query), query.seq)
@@ -57,31 +44,31 @@ def speedups(queries: Sequence[QueryComparison]) -> Drawing:
     def draw(figure: Figure, *, narrow: bool) -> None:
         axes = figure.subplots()
         for place, query in enumerate(known):
-            colour, value = COLOURS[_kind(query)], _ratio(query)
+            colour, value = svg.COLOURS[_kind(query)], _ratio(query)
             bars = axes.barh(place, value - 1, left=1.0, height=0.7, color=colour, alpha=0.75)
             bars[0].set_url(_url(query, links))
             if query.low is not None and query.high is not None:
                 ends = [max(query.low, low / 2), min(query.high, high * 2)]
-                axes.plot(ends, [place] * 2, color=COLOURS["ink"], lw=0.9, marker="|", ms=4)
-        ratio_ticks(axes, low, high, 5 if narrow else 15)
-        axes.axvline(1.0, color=COLOURS["ink"], lw=1)
-        names = [short(query.label, 18 if narrow else 28) for query in known]
+                axes.plot(ends, [place] * 2, color=svg.COLOURS["ink"], lw=0.9, marker="|", ms=4)
+        svg.ratio_ticks(axes, low, high, 5 if narrow else 15)
+        axes.axvline(1.0, color=svg.COLOURS["ink"], lw=1)
+        names = [svg.short(query.label, 18 if narrow else 28) for query in known]
         axes.set_yticks(range(len(known)), names)
         axes.set_ylim(len(known) - 0.4, -0.6)
         axes.set_xlabel("slower  ←  speed-up  →  faster")
 
     height = 1.1 + 0.19 * max(3, len(known))
-    return both(draw, height, height, "Speed-up of each query", notes, links)
+    return svg.both(draw, height, height, "Speed-up of each query", notes, links)
 
 
-def scatter(queries: Sequence[QueryComparison]) -> Drawing:
+def scatter(queries: Sequence[QueryComparison]) -> svg.Drawing:
     """Each query's time in both runs, with the diagonal on which they are equal."""
     timed = [
         query for query in queries if query.a.mean_s is not None and query.b.mean_s is not None
     ]
     far = sorted(timed, key=_moved)
     ends = [*far[:LABELS_SHOWN], *far[-LABELS_SHOWN:]] if len(far) > 2 * LABELS_SHOWN else far
-    chosen, notes = some(timed, "queries", key=lambda query: abs(math.log(_moved(query))))
+    chosen, notes = svg.some(timed, "queries", key=lambda query: abs(math.log(_moved(query))))
     links = _links(queries)
 
     def draw(figure: Figure) -> None:
@@ -93,15 +80,15 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
                     [_time(query.b) for query in of_kind],
                     [_time(query.a) for query in of_kind],
                     s=18,
-                    color=COLOURS[kind],
+                    color=svg.COLOURS[kind],
                     label=name,
                     linewidths=0,
                 )
                 points.set_urls([_url(query, links) for query in of_kind])
         values = [_time(query) for pair in chosen for query in (pair.a, pair.b)]
-        diagonal(axes, values)
-        second_ticks(axes.xaxis)
-        second_ticks(axes.yaxis)
+        svg.diagonal(axes, values)
+        svg.second_ticks(axes.xaxis)
+        svg.second_ticks(axes.yaxis)
         middle = math.sqrt(min(values) * max(values)) if values else 1.0
         for query in ends:
             if 0.5 < _moved(query) < 2:
@@ -109,7 +96,7 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
             place = (_time(query.b), _time(query.a))
             right = place[0] > middle
             axes.annotate(
-                short(query.label, 24),
+                svg.short(query.label, 24),
                 place,
                 xytext=(-5 if right else 5, 0),
                 textcoords="offset points",
@@ -119,12 +106,12 @@ def scatter(queries: Sequence[QueryComparison]) -> Drawing:
             )
         axes.set_xlabel("baseline")
         axes.set_ylabel("this run")
-        legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+        svg.legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
-    return half(draw, "Time of each query in both runs", notes, links=links)
+    return svg.half(draw, "Time of each query in both runs", notes, links=links)
 
 
-def distributions(a: Sequence[float], b: Sequence[float]) -> Drawing:
+def distributions(a: Sequence[float], b: Sequence[float]) -> svg.Drawing:
     """The share of executions that are done within a time, for each run; `b` may be empty."""
 
     def draw(figure: Figure) -> None:
@@ -133,21 +120,21 @@ def distributions(a: Sequence[float], b: Sequence[float]) -> Drawing:
             if not values:
                 continue
             found = sorted(values)
-            step = max(1, len(found) // POINTS_SHOWN)
+            step = max(1, len(found) // svg.POINTS_SHOWN)
             places = [*range(0, len(found) - 1, step), len(found) - 1]
-            times = [max(found[place], LEAST_S) for place in places]
+            times = [max(found[place], svg.LEAST_S) for place in places]
             shares = [100 * (place + 1) / len(found) for place in places]
             style = "dashed" if colour == "b" else "solid"
             axes.step(
-                times, shares, where="post", color=COLOURS[colour], lw=1.6, ls=style, label=name
+                times, shares, where="post", color=svg.COLOURS[colour], lw=1.6, ls=style, label=name
             )
         axes.set_xscale("log")
-        second_ticks(axes.xaxis)
+        svg.second_ticks(axes.xaxis)
         axes.set_ylim(0, 101)
         axes.set_ylabel("% of executions done")
-        legend(axes, loc="lower right")
+        svg.legend(axes, loc="lower right")
 
-    return half(draw, "Distribution of latencies")
+    return svg.half(draw, "Distribution of latencies")
 
 
 def _links(queries: Sequence[QueryComparison]) -> dict[str, str]:
@@ -169,7 +156,7 @@ def _url(query: QueryComparison, links: Mapping[str, str]) -> str | None:
 
 
 def _time(times: QueryTimes) -> float:
-    return max(whole_s(times), LEAST_S)
+    return max(whole_s(times), svg.LEAST_S)
 
 
 def _moved(query: QueryComparison) -> float:

@@ -10,18 +10,11 @@ from statistics import median
 from pilotcli.analysis.plans import q_error
 from pilotcli.common.quantities import count
 from pilotcli.common.records import QueryResult
-from pilotcli.reports.html import charts, run_charts
+from pilotcli.reports.html import charts, run_charts, tables
 from pilotcli.reports.html.answer import answer, belief, heading
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import text
 from pilotcli.reports.html.svg import Drawing
-from pilotcli.reports.html.tables import (
-    compared_queries,
-    costs,
-    queries_of_run,
-    unmatched,
-    updates,
-)
 
 __all__ = ["page"]
 
@@ -59,13 +52,13 @@ def _body(report: HtmlReport) -> Iterator[str]:
     if comparison is not None:
         yield belief(comparison)
     yield from _charts(report)
-    yield updates(report.run)
+    yield tables.updates(report.run)
     if comparison is not None:
-        yield costs(comparison)
-        yield compared_queries(report, comparison)
-        yield unmatched(comparison)
+        yield tables.costs(comparison)
+        yield tables.compared_queries(report, comparison)
+        yield tables.unmatched(comparison)
     else:
-        yield queries_of_run(report.run)
+        yield tables.queries_of_run(report.run)
     yield _facts(report)
 
 

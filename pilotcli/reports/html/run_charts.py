@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import ModelVersion, QueryResult
-from pilotcli.reports.html.svg import (
-    COLOURS,
-    LEAST_S,
-    Drawing,
-    both,
-    diagonal,
-    half,
-    legend,
-    second_ticks,
-    short,
-    some,
-)
+from pilotcli.reports.html import svg
 from pilotcli.storage.journal import FiringRecord
 
 if TYPE_CHECKING:
@@ -37,19 +26,19 @@ def timeline(
     results: Sequence[QueryResult],
     firings: Sequence[FiringRecord],
     models: Sequence[ModelVersion],
-) -> Drawing:
+) -> svg.Drawing:
     """Latencies over the run, with events, failures and checkpoints at their places."""
     begin = min(result.started_at for result in results)
     end = max([result.started_at for result in results] + [firing.fired_at for firing in firings])
     unit, unit_s = _time_unit(end - begin)
     in_run = [firing for firing in firings if firing.fired_at >= begin]
     kept = [model for model in models if model.created_at >= begin]
-    ok, notes = some([result for result in results if result.ok], "executions", key=_elapsed)
-    bad, no_bad = some(
+    ok, notes = svg.some([result for result in results if result.ok], "executions", key=_elapsed)
+    bad, no_bad = svg.some(
         [result for result in results if not result.ok], "failed executions", key=_elapsed
     )
-    fired, no_events = some(in_run, "events", EVENTS_SHOWN)
-    saved, no_models = some(kept, "models", EVENTS_SHOWN)
+    fired, no_events = svg.some(in_run, "events", EVENTS_SHOWN)
+    saved, no_models = svg.some(kept, "models", EVENTS_SHOWN)
     notes += no_bad + no_events
     if early := len(firings) - len(in_run):
         notes.append(f"{plural(early, 'event')} before the first query")
@@ -66,7 +55,7 @@ def timeline(
             label="failed or timed out",
         )  # fmt: skip
         axes.set_yscale("log")
-        second_ticks(axes.yaxis)
+        svg.second_ticks(axes.yaxis)
         _draw_events(axes, fired, at)
         if saved:
             axes.scatter(
@@ -76,15 +65,15 @@ def timeline(
                 marker="^",
                 s=32,
                 linewidths=0,
-                color=COLOURS["event"],
+                color=svg.COLOURS["event"],
                 clip_on=False,
                 zorder=5,
                 label="checkpoint",
             )
         axes.set_xlabel(f"{unit} since the first query")
-        legend(axes, ncols=2 if narrow else 6, loc="lower left", bbox_to_anchor=(0, 1))
+        svg.legend(axes, ncols=2 if narrow else 6, loc="lower left", bbox_to_anchor=(0, 1))
 
-    return both(draw, 3.4, 3.6, "The run over time", notes)
+    return svg.both(draw, 3.4, 3.6, "The run over time", notes)
 
 
 def _draw_results(
@@ -97,7 +86,7 @@ def _draw_results(
 ) -> None:
     if results:
         starts = [at(result.started_at) for result in results]
-        axes.scatter(starts, list(map(_elapsed, results)), color=COLOURS[color], **style)
+        axes.scatter(starts, list(map(_elapsed, results)), color=svg.COLOURS[color], **style)
 
 
 def _draw_events(axes: Axes, firings: Sequence[FiringRecord], at: Callable[[float], float]) -> None:
@@ -107,15 +96,15 @@ def _draw_events(axes: Axes, firings: Sequence[FiringRecord], at: Callable[[floa
             0,
             1,
             transform=axes.get_xaxis_transform(),
-            color=COLOURS[colour],
+            color=svg.COLOURS[colour],
             linestyles=style,
             lw=0.8,
             alpha=0.8,
-            label=short(name, 24),
+            label=svg.short(name, 24),
         )
 
 
-def metrics(models: Sequence[ModelVersion]) -> Drawing | None:
+def metrics(models: Sequence[ModelVersion]) -> svg.Drawing | None:
     """Each model's metrics from version to version, one below the other; None without any."""
     series: dict[str, list[tuple[int, float]]] = {}
     for version in models:
@@ -136,8 +125,8 @@ def metrics(models: Sequence[ModelVersion]) -> Drawing | None:
         for axes, name in zip(panels, names, strict=True):
             versions, values = zip(*series[name], strict=True)
             marker = "o" if len(values) <= 60 else ""
-            axes.plot(versions, values, marker=marker, ms=3.5, lw=1.4, color=COLOURS["a"])
-            axes.set_title(short(name, 44), fontsize=9, loc="left")
+            axes.plot(versions, values, marker=marker, ms=3.5, lw=1.4, color=svg.COLOURS["a"])
+            axes.set_title(svg.short(name, 44), fontsize=9, loc="left")
             if min(values) > 0 and max(values) / min(values) > 20:
                 axes.set_yscale("log")
             else:
@@ -148,16 +137,16 @@ def metrics(models: Sequence[ModelVersion]) -> Drawing | None:
 
     height = 0.5 + max(1.3 * len(names), 2.0)
     notes = [plural(left_out, "metric")] if left_out else []
-    return half(draw, "Metrics of models from version to version", notes, height=height)
+    return svg.half(draw, "Metrics of models from version to version", notes, height=height)
 
 
-def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> Drawing:
+def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> svg.Drawing:
     """Rows that the planner expected against those that there were, one point a plan's node."""
     drawings = []
     notes: list[str] = []
     for points, colour, marker, name in ((b, "b", "s", "baseline"), (a, "a", "o", "this run")):
         if points:
-            chosen, more = some(points, f"nodes of {name}")
+            chosen, more = svg.some(points, f"nodes of {name}")
             drawings.append((chosen, colour, marker, name))
             notes += more
 
@@ -169,19 +158,19 @@ def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]
                 [max(1.0, estimated) for estimated, _ in points],
                 s=12,
                 marker=marker,
-                color=COLOURS[colour],
+                color=svg.COLOURS[colour],
                 alpha=0.5,
                 linewidths=0,
                 label=name,
             )
-        diagonal(
+        svg.diagonal(
             axes, [max(1.0, rows) for points, *_ in drawings for pair in points for rows in pair]
         )
         axes.set_xlabel("actual rows")
         axes.set_ylabel("expected rows")
-        legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+        svg.legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
-    return half(draw, "Expected and actual rows of the plans' nodes", notes)
+    return svg.half(draw, "Expected and actual rows of the plans' nodes", notes)
 
 
 def _groups(
@@ -211,4 +200,4 @@ def _time_unit(span_s: float) -> tuple[str, float]:
 
 
 def _elapsed(result: QueryResult) -> float:
-    return max(result.elapsed_s, LEAST_S)
+    return max(result.elapsed_s, svg.LEAST_S)
