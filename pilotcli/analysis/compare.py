@@ -212,7 +212,8 @@ def _compared(
     if by_rounds:
         whole = widened(whole, timed, total_of_round)
         mean = widened(mean, timed, geometric_of_round)
-    total = effect_of(whole, rank, rounds=_least(timed))
+    least = min((min(len(sample.a), len(sample.b)) for sample in timed), default=0)
+    total = effect_of(whole, rank, rounds=least)
     geometric = effect_of(mean, rank, rounds=1)
     both_ran = [both for both, sample in zip(times, samples, strict=True) if sample is not None]
     costs_a, costs_b = _costs(a, both_ran, 0), _costs(b, both_ran, 1)
@@ -361,10 +362,6 @@ def effect_of(found: Interval, rank: float | None, *, rounds: int) -> Effect:
         else:
             verdict = _same(found.low, found.high)
     return Effect(found.speedup, found.low, found.high, CONFIDENCE, verdict, found.method)
-
-
-def _least(samples: Sequence[Sample]) -> int:
-    return min((min(len(sample.a), len(sample.b)) for sample in samples), default=0)
 
 
 def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult], sql: str) -> Answers:

@@ -90,7 +90,7 @@ def same_rows(a: Sequence[Row], b: Sequence[Row]) -> bool:
         return True
     # Sorted by what is exact first: rows that differ in the last digit of a float are neighbours.
     ordered_a, ordered_b = (sorted(rows, key=_sorting) for rows in (a, b))
-    return all(map(_close, ordered_a, ordered_b))
+    return all(map(_values_close, ordered_a, ordered_b))
 
 
 def is_undetermined(sql: str) -> bool:
@@ -129,10 +129,6 @@ def _sorting(row: Row) -> tuple[str, tuple[str, ...], tuple[tuple[bool, float], 
 
 def _nan_last(value: float) -> tuple[bool, float]:
     return (True, 0.0) if math.isnan(value) else (False, value)
-
-
-def _close(a: Row, b: Row) -> bool:
-    return len(a) == len(b) and all(map(_values_close, a, b))
 
 
 def _values_close(a: Any, b: Any) -> bool:

@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def total_interval(samples: Sequence[Sample], *, paired: bool) -> Interval:
 
     if not samples:
         return Interval(None, None, None, "there is no query to compare")
-    means_a = np.array([_mean(sample.a) for sample in samples])
-    means_b = np.array([_mean(sample.b) for sample in samples])
+    means_a = np.array([fmean(sample.a) for sample in samples])
+    means_b = np.array([fmean(sample.b) for sample in samples])
     sum_a, sum_b = means_a.sum(), means_b.sum()
     speedup = float(sum_b / sum_a)
     least = min(min(len(sample.a), len(sample.b)) for sample in samples)
@@ -342,10 +342,6 @@ def _over_queries(a: Floats, b: Floats, effect: Callable[..., Any]) -> tuple[flo
 
 def _replicates(queries: int) -> int:
     return int(min(_MOST_REPLICATES, max(_LEAST_REPLICATES, _PICKS / queries)))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _exp(value: float) -> float:

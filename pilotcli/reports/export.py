@@ -11,7 +11,7 @@ from pathlib import Path
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.reports.files import check_file, whole_file
-from pilotcli.reports.formats import FORMATS, check_format, write_rows
+from pilotcli.reports.formats import FORMATS, check_format
 from pilotcli.reports.tables import TABLES, Row, Table
 from pilotcli.storage.journal import JournalReader
 
@@ -37,12 +37,10 @@ def planned_export(output: str, table: str | None, format: str | None) -> Export
     or the one that was named. Else it is the file of one table, and its ending is its format.
     Raises `UsageError` for what could not be written.
     """
-    if table is not None and table not in TABLES:
-        hint = did_you_mean(table, list(TABLES), listed="There are")
-        raise UsageError(f"--table {table}: there is no such table", hint=hint)
-    if format is not None and format not in FORMATS:
-        hint = did_you_mean(format, list(FORMATS), listed="There are")
-        raise UsageError(f"--format {format}: there is no such format", hint=hint)
+    for name, chosen, known in (("table", table, TABLES), ("format", format, FORMATS)):
+        if chosen is not None and chosen not in known:
+            hint = did_you_mean(chosen, known, listed="There are")
+            raise UsageError(f"--{name} {chosen}: there is no such {name}", hint=hint)
     path = Path(output)
     if output.endswith(os.sep) or path.is_dir():
         return _in_folder(path, table, format or DEFAULT_FORMAT)
@@ -118,7 +116,7 @@ def write_export(journal: JournalReader, run_id: int, export: Export) -> list[tu
         for table, path in export.files:
             temporary = stack.enter_context(whole_file(path))
             counted = _Counted(table.rows(journal, run_id))
-            write_rows(temporary, table, counted, export.format)
+            FORMATS[export.format](temporary, table, counted)
             written.append((path, counted.rows))
     return written
 

@@ -12,7 +12,7 @@ from typing import Any
 from pilotcli.common.errors import UsageError
 from pilotcli.reports.tables import SCHEMA_VERSION, Row, Table
 
-__all__ = ["FORMATS", "as_finite", "check_format", "write_rows"]
+__all__ = ["FORMATS", "as_finite", "check_format"]
 
 BATCH_ROWS = 10_000
 BATCH_CHARS = 16_000_000
@@ -32,11 +32,6 @@ def check_format(format: str, named: str) -> None:
             f"{named}: Parquet needs pyarrow",
             hint="Install it with: pip install 'pilot-db[parquet]'; or write CSV or JSON lines.",
         ) from None
-
-
-def write_rows(path: Path, table: Table, rows: Iterable[Row], format: str) -> None:
-    """Write the rows to `path`; only some of them are in memory at a time. Raises `OSError`."""
-    FORMATS[format](path, table, rows)
 
 
 def as_finite(value: Any) -> Any:
@@ -127,4 +122,5 @@ FORMATS: dict[str, Callable[[Path, Table, Iterable[Row]], None]] = {
     "csv": _csv,
     "jsonl": _jsonl,
 }
-"""By name, which is also how a file's name ends."""
+"""What writes rows to a file, by the format's name, which is also how the file's name ends. Only
+some rows are in memory at a time. Raises `OSError`."""

@@ -51,8 +51,6 @@ class Table:
 
 
 _FIRST = (Column("schema_version", "integer"), Column("run_id", "integer"))
-
-
 _KINDS: dict[str, Kind] = {"INTEGER": "integer", "REAL": "number", "TEXT": "text"}
 
 
@@ -89,22 +87,6 @@ def _results(journal: JournalReader, run_id: int) -> Iterator[Row]:
             yield (*result[:place], asdict(result.steering), *result[place + 1 :])
 
 
-def _queries(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    return (astuple(query) for query in journal.queries(run_id))
-
-
-def _firings(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    return (_values(firing, "firings") for firing in journal.each_firing(run_id))
-
-
-def _models(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    return (_values(version, "models") for version in journal.models(run_id))
-
-
-def _plans(journal: JournalReader, run_id: int) -> Iterator[Row]:
-    return (_values(plan, "plans") for plan in journal.plans(run_id))
-
-
 _ALL = (
     Table(
         "runs",
@@ -128,10 +110,7 @@ _ALL = (
     ),
     Table(
         "results",
-        (
-            *_FIRST,
-            *(_column(name, field) for name, field in RESULT_FIELDS.items()),
-        ),
+        (*_FIRST, *(_column(name, field) for name, field in RESULT_FIELDS.items())),
         _results,
     ),
     Table(
@@ -146,7 +125,7 @@ _ALL = (
             Column("sql", "text"),
             Column("sql_chars", "integer", unit="characters"),
         ),
-        _queries,
+        lambda journal, run_id: (astuple(query) for query in journal.queries(run_id)),
     ),
     Table(
         "firings",
@@ -163,7 +142,7 @@ _ALL = (
             Column("error", "text", optional=True),
             Column("traceback", "text", optional=True),
         ),
-        _firings,
+        lambda journal, run_id: (_values(row, "firings") for row in journal.each_firing(run_id)),
     ),
     Table(
         "models",
@@ -180,17 +159,12 @@ _ALL = (
             Column("trained_rows", "integer", optional=True, unit="rows"),
             Column("metrics", "json"),
         ),
-        _models,
+        lambda journal, run_id: (_values(row, "models") for row in journal.models(run_id)),
     ),
     Table(
         "plans",
-        (
-            *_FIRST,
-            Column("seq", "integer"),
-            Column("round", "integer"),
-            Column("plan", "json"),
-        ),
-        _plans,
+        (*_FIRST, Column("seq", "integer"), Column("round", "integer"), Column("plan", "json")),
+        lambda journal, run_id: (_values(row, "plans") for row in journal.plans(run_id)),
     ),
 )
 

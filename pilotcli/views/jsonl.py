@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import json
 import math
 import re
@@ -42,7 +43,7 @@ class JsonlView(View):
         """Write `signal`; what is no signal is left out."""
         if not isinstance(signal, Signal):
             return
-        kind = type(signal)
+        kind: type = type(signal)
         record = {"v": SIGNAL_VERSION, "signal": signal_name(kind), "time": round(self._wall(), 6)}
         record.update(_fields(signal))
         if self._verbose and isinstance(signal, QueryStarted):
@@ -54,32 +55,23 @@ class JsonlView(View):
         self._writer.write(f"{text}\n")
 
 
-_signal_names: dict[type, str] = {}
-_field_names: dict[type, tuple[str, ...]] = {}
-
-
+@functools.cache
 def signal_name(cls: type) -> str:
     """The name of a signal in the output: `QueryFinished` is `query_finished`."""
-    name = _signal_names.get(cls)
-    if name is None:
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        _signal_names[cls] = name
-    return name
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
+@functools.cache
 def field_names(cls: type) -> tuple[str, ...]:
     """The fields of a dataclass that the output has, in their order."""
-    names = _field_names.get(cls)
-    if names is None:
-        left_out = _LEFT_OUT.get(cls, set())
-        known = getattr(cls, "_fields", None) or [field.name for field in dataclasses.fields(cls)]
-        names = tuple(name for name in known if name not in left_out)
-        _field_names[cls] = names
-    return names
+    left_out = _LEFT_OUT.get(cls, set())
+    known = getattr(cls, "_fields", None) or [field.name for field in dataclasses.fields(cls)]
+    return tuple(name for name in known if name not in left_out)
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    return {name: _spelt(getattr(record, name)) for name in field_names(type(record))}
+    kind: type = type(record)
+    return {name: _spelt(getattr(record, name)) for name in field_names(kind)}
 
 
 def _spelt(value: Any) -> Any:

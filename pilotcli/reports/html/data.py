@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pilotcli.analysis.compare import compare
@@ -54,7 +54,7 @@ class HtmlReport:
     run: RunPart
     baseline: RunPart | None = None
     comparison: Comparison | None = None
-    reasons: Sequence[str] = field(default=())
+    reasons: Sequence[str] = ()
     """Why the run failed, a line each."""
 
 
@@ -64,18 +64,18 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
     home_a, id_a = named_run(home, run)
     with open_journal(home_a) as journal_a:
         record = journal_a.run(id_a)
-        if against is None and record.paired_with is None:
-            return HtmlReport(_part(journal_a, id_a), reasons=_reasons(record))
-        if against is None:
-            assert record.paired_with is not None
-            if record.arm == "baseline":
-                raise UsageError(
-                    f"run {id_a} is the baseline of run {record.paired_with}",
-                    hint=f"Ask for that one: pilot runs report {record.paired_with}",
-                )
-            home_b, id_b = home_a, record.paired_with
-        else:
+        home_b, id_b = home_a, record.paired_with
+        if against is not None:
             home_b, id_b = named_run(home, against)
+        elif record.arm == "baseline" and id_b is not None:
+            raise UsageError(
+                f"run {id_a} is the baseline of run {id_b}",
+                hint=f"Ask for that one: pilot runs report {id_b}",
+            )
+        reasons = tuple(map(str, record.summary.get("reasons", ())))
+        alone = HtmlReport(_part(journal_a, id_a), reasons=reasons)
+        if id_b is None:
+            return alone
         with open_journal(home_b) as journal_b:
             try:
                 comparison = compare(journal_a, id_a, journal_b, id_b)
@@ -83,14 +83,8 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
                 if against is not None:
                     raise
                 # A paired run that ended before any query had ended in both is shown alone.
-                return HtmlReport(_part(journal_a, id_a), reasons=_reasons(record))
-            return HtmlReport(
-                _part(journal_a, id_a), _part(journal_b, id_b), comparison, _reasons(record)
-            )
-
-
-def _reasons(record: RunRecord) -> Sequence[str]:
-    return tuple(str(reason) for reason in record.summary.get("reasons", ()))
+                return alone
+            return replace(alone, baseline=_part(journal_b, id_b), comparison=comparison)
 
 
 def _part(journal: JournalReader, run_id: int) -> RunPart:
