@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 from pilotcli.analysis.compare import compare
@@ -10,7 +10,7 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.storage.journal import Journal
 
-__all__ = ["compare_runs", "named_run", "open_journal"]
+__all__ = ["compare_runs", "named_pair", "named_run", "open_journal"]
 
 
 def compare_runs(home: Path, run: str, baseline: str | None) -> Comparison:
@@ -19,24 +19,30 @@ def compare_runs(home: Path, run: str, baseline: str | None) -> Comparison:
 
     Raises `UsageError` and `StorageError`.
     """
-    home_a, id_a = named_run(home, run)
-    with ExitStack() as stack:
-        journal_a = stack.enter_context(open_journal(home_a))
-        if baseline is None:
-            pair = journal_a.run(id_a)
-            if pair.paired_with is None:
-                raise UsageError(
-                    f"run {pair.run_id} took turns with no other run",
-                    hint=f"Name the run to compare it with: pilot runs compare {pair.run_id} B",
-                )
-            driver = pair.arm != "baseline"
-            ids = (pair.run_id, pair.paired_with)
-            id_a, id_b = ids if driver else ids[::-1]
-            return compare(journal_a, id_a, journal_a, id_b)
-        home_b, id_b = named_run(home, baseline)
-        if home_b == home_a:
-            return compare(journal_a, id_a, journal_a, id_b)
-        return compare(journal_a, id_a, stack.enter_context(open_journal(home_b)), id_b)
+    what_next = "Name the run to compare it with: pilot runs compare {} B"
+    (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, what_next.format)
+    with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
+        return compare(journal_a, id_a, journal_b, id_b)
+
+
+def named_pair(
+    home: Path, run: str, baseline: str | None, hint: Callable[[int], str]
+) -> tuple[tuple[Path, int], tuple[Path, int]]:
+    """Returns the homes and numbers of `run` and `baseline`; without `baseline` those of the pair
+    of `run`, the driver's run first.
+
+    Raises `UsageError`, with the `hint` for the run's number where `run` belongs to no pair.
+    """
+    named = named_run(home, run)
+    if baseline is not None:
+        return named, named_run(home, baseline)
+    with open_journal(named[0]) as journal:
+        record = journal.run(named[1])
+    if record.paired_with is None:
+        message = f"run {record.run_id} took turns with no other run"
+        raise UsageError(message, hint=hint(record.run_id))
+    other = (named[0], record.paired_with)
+    return (other, named) if record.arm == "baseline" else (named, other)
 
 
 def named_run(home: Path, name: str) -> tuple[Path, int]:

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from pilotcli.analysis.compare import whole_time_s
-from pilotcli.analysis.compare_named import named_run, open_journal
+from pilotcli.analysis.compare_named import named_pair, open_journal
 from pilotcli.analysis.plans import PlanNode, plan_changes, plans_that_ran, tree_of
 from pilotcli.common.errors import UsageError
 from pilotcli.common.suggestions import did_you_mean
@@ -79,22 +79,14 @@ class PlanPair:
 def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPair:
     """The plans of `query` (its number in `run`, or its label) in both runs, which are named as in
     `compare_runs`. Raises `UsageError` and `StorageError`."""
-    home_a, id_a = named_run(home, run)
-    with open_journal(home_a) as journal_a:
-        record = journal_a.run(id_a)
-        if baseline is None:
-            if record.paired_with is None:
-                raise UsageError(
-                    f"run {id_a} took turns with no other run",
-                    hint=f"Name the other one: pilot runs diff {id_a} B --query {query}",
-                )
-            home_b, id_b = home_a, record.paired_with
-            if record.arm == "baseline":
-                id_a, id_b = id_b, id_a
-        else:
-            home_b, id_b = named_run(home, baseline)
+
+    def hint(run_id: int) -> str:
+        return f"Name the other one: pilot runs diff {run_id} B --query {query}"
+
+    (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, hint)
+    with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
+        paired = home_a == home_b and journal_a.run(id_a).paired_with == id_b
         found = _find(journal_a, id_a, query)
-        paired = home_a == home_b and record.paired_with in (id_a, id_b)
         if (home_a, id_a) == (home_b, id_b):
             raise UsageError(
                 f"run {id_a} would be compared with itself",
@@ -102,7 +94,6 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
             )
         rounds = _shared_rounds(journal_a, (id_a, id_b), found.seq) if paired else None
         side_a = _side(journal_a, id_a, found, _name(journal_a, id_a, "A", paired), rounds)
-    with open_journal(home_b) as journal_b:
         name = _name(journal_b, id_b, "B", paired)
         # A long statement is kept by its beginning and its length.
         text = found.sql, found.sql_chars

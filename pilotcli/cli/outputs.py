@@ -9,11 +9,11 @@ from pilotcli.analysis.compare_named import open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.cli.run_options import Outputs
 from pilotcli.reports.export import check_export, export_results
-from pilotcli.reports.files import check_file
+from pilotcli.reports.files import check_file, write_whole
 from pilotcli.reports.html import read_report, write_html
 from pilotcli.reports.junit import write_junit
 from pilotcli.reports.mlflow import check_mlflow, log_run
-from pilotcli.reports.summary import write_summary
+from pilotcli.reports.summary import summary_text
 
 __all__ = ["check_outputs", "write_outputs"]
 
@@ -48,7 +48,8 @@ def write_outputs(
         if outputs.junit is not None:
             write_junit(outputs.junit, journal, run_id, comparison, reasons)
         if outputs.summary is not None:
-            write_summary(outputs.summary, journal, run_id, comparison, reasons)
+            text = summary_text(journal, run_id, comparison, reasons)
+            write_whole(outputs.summary, text)
         if outputs.mlflow is not None:
             log_run(outputs.mlflow, journal, run_id, comparison)
     if outputs.report is not None:

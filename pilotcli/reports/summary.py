@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.quantities import count, duration
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.comparisons import as_markdown, markdown_cell
-from pilotcli.reports.files import write_whole
 from pilotcli.storage.journal import EventTotals, JournalReader
 
-__all__ = ["summary_text", "write_summary"]
+__all__ = ["summary_text"]
 
 QUERIES_SHOWN = 6
 LINES_SHOWN = 5
 """Reasons, failed queries, events and models, each: the page stays within 70 lines."""
 CELL_CHARS = 200
 FAILURES_READ = 1_000
-
-
-def write_summary(
-    path: Path,
-    journal: JournalReader,
-    run_id: int,
-    comparison: Comparison | None = None,
-    reasons: Sequence[str] = (),
-) -> None:
-    """Write the summary to `path`, whole or not at all. Raises `StorageError`."""
-    write_whole(path, summary_text(journal, run_id, comparison, reasons))
 
 
 def summary_text(

@@ -143,8 +143,7 @@ def _show_updates(updates: Sequence[UpdateEffect]) -> None:
     """The effects of the updates; of many, the last ones."""
     if not any(update.queries for update in updates):
         return
-    out()
-    out("after each update, compared with the same queries before it")
+    out("\nafter each update, compared with the same queries before it")
     left_out = len(updates) - UPDATES_SHOWN
     if left_out > 0:
         out(f"{plural(left_out, 'earlier update')} left out; --format json has them all")
@@ -203,8 +202,7 @@ def _show_results(details: RunDetails) -> None:
     results, statistics = details.results, details.statistics
     if not results:
         if details.failed:
-            out()
-            out("No query failed.")
+            out("\nNo query failed.")
         return
     out()
     if details.failed:

@@ -53,8 +53,7 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
             out()
     for side in (pair.b, pair.a):
         if side.mean_s is None and side.error is not None:
-            out()
-            out(f"run {side.run_id} failed: {clean(side.error)}")
+            out(f"\nrun {side.run_id} failed: {clean(side.error)}")
         if side.replanned:
             out()
             out(
@@ -62,13 +61,11 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
                 "after the last round"
             )
     if pair.changes:
-        out()
-        out("What differs")
+        out("\nWhat differs")
         for change in pair.changes:
             out(f"  {clean(change)}")
     elif pair.a.tree is not None and pair.b.tree is not None:
-        out()
-        out("The plans have the same structure, and much the same estimates.")
+        out("\nThe plans have the same structure, and much the same estimates.")
     if any(side.tree is not None and side.tree.actual is not None for side in (pair.a, pair.b)):
         out()
         out("rows: expected → actual; ! off by a factor of 2 or more in each loop, !! 10, !!! 100")

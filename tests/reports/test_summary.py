@@ -10,7 +10,8 @@ from written_run import HOSTILE, firing, result, version, write_run
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.reports.comparisons import markdown_cell
-from pilotcli.reports.summary import summary_text, write_summary
+from pilotcli.reports.files import write_whole
+from pilotcli.reports.summary import summary_text
 from pilotcli.storage.journal import Journal
 
 
@@ -90,7 +91,7 @@ def test_a_run_that_went_well(tmp_path: Path) -> None:
     run_id = write_run(tmp_path / "home", [result(1), result(2)], models=[version(1), version(2)])
     path = tmp_path / "out.md"
     with Journal.open(tmp_path / "home") as journal:
-        write_summary(path, journal, run_id)
+        write_whole(path, summary_text(journal, run_id))
     assert path.read_text("utf-8").splitlines() == [
         "## ✅ pilot run 1: finished, exit code 0",
         "",
