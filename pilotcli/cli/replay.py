@@ -13,7 +13,6 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
 from pilotcli.checks.dry_run import examine
 from pilotcli.cli.outputs import check_outputs, write_outputs
-from pilotcli.cli.paired import baseline_of, whole_driver, with_rounds
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
 from pilotcli.common.errors import UsageError
 from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
@@ -21,7 +20,7 @@ from pilotcli.config import load_config
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.run import commands
 from pilotcli.run.driver_output import own_stream, process_output
-from pilotcli.run.paired import Baseline, run_paired
+from pilotcli.run.paired import NATIVE, Baseline, native, run_paired
 from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
 from pilotcli.views.comparison import show_comparison, show_headline, show_more
@@ -33,6 +32,10 @@ __all__ = ["pretrain", "replay"]
 
 QUERIES_SHOWN = 10
 """Queries of a comparison that are listed after a paired run."""
+LEAST_ROUNDS = 3
+"""Rounds of a paired run where neither option nor config says more than one: with fewer, nothing
+separates noise from difference."""
+WARMUPS = 1
 
 
 def replay(
@@ -54,8 +57,9 @@ def replay(
     check_outputs(outputs, [*request.workload, *request.config.workload])
     baseline = None
     if against is not None:
-        request = with_rounds(request, rounds_given=rounds_given, warm=warm)
-        baseline = baseline_of(request.config, against)
+        request = _with_rounds(request, rounds_given=rounds_given, warm=warm)
+        own = native(request.config) if against == NATIVE else load_config(Path(against))
+        baseline = Baseline(own, against)
     gates = [parse_gate(text) for text in fail_if]
     if dry_run:
         _dry_run(request, baseline)
@@ -98,10 +102,27 @@ def _request(options: RequestOptions) -> RunRequest:
     return replace(request, stdin=sys.stdin.buffer, force=options.force)
 
 
+def _with_rounds(request: RunRequest, *, rounds_given: bool, warm: bool) -> RunRequest:
+    """The request with enough rounds and a warm-up for a paired run, unless the user chose them."""
+    run = request.config.run
+    if run.repeat == 1 and not rounds_given:
+        run = replace(run, repeat=LEAST_ROUNDS)
+    if not run.warmup and not warm:
+        run = replace(run, warmup=WARMUPS)
+    return replace(request, config=replace(request.config, run=run))
+
+
+def _whole_driver(request: RunRequest) -> RunRequest:
+    """What the driver's arm runs, as a run of its own: the rounds in which it learns, too."""
+    run = request.config.run
+    run = replace(run, repeat=run.learn + run.repeat, learn=0)
+    return replace(request, config=replace(request.config, run=run))
+
+
 def _dry_run(request: RunRequest, baseline: Baseline | None) -> None:
     with driver_lines():
         if baseline is not None:
-            request = whole_driver(request)
+            request = _whole_driver(request)
             examine(replace(request, config=baseline.config, events=None))
         examined = examine(request)
     show_dry_run(examined)

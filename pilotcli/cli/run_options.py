@@ -121,9 +121,9 @@ Trust = Annotated[
         "files.",
     ),
 ]
+Format = Literal["auto", "live", "plain", "jsonl"]
 ViewFormat = Annotated[
-    Literal["auto", "live", "plain", "jsonl"],
-    typer.Option("--format", help="auto: live in a terminal, else plain lines."),
+    Format, typer.Option("--format", help="auto: live in a terminal, else plain lines.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only failures and the last line.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every query and firing.")]
@@ -167,7 +167,7 @@ class Outputs:
 class ViewOptions:
     """The options that say how a run is shown."""
 
-    format: Literal["auto", "live", "plain", "jsonl"]
+    format: Format
     quiet: bool
     verbose: bool
     no_color: bool
