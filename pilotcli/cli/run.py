@@ -10,58 +10,48 @@ from collections.abc import Sequence
 
 import typer
 
-from pilotcli.cli import run_options as options
+from pilotcli.cli import options, run_options
 from pilotcli.cli.commands import load
-from pilotcli.cli.options import (
-    ConfigOption,
-    EventsOption,
-    FailIfOption,
-    JUnitOption,
-    MLflowOption,
-    SetOption,
-    SummaryOption,
-    event_names,
-)
 from pilotcli.common.errors import UsageError
 
 __all__ = ["pretrain", "run"]
 
 
 def run(
-    workload: options.Workload = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    repeat: options.Repeat = None,
-    warmup: options.Warmup = None,
-    shuffle: options.Shuffle = None,
-    seed: options.Seed = None,
-    limit: options.Limit = None,
-    timeout: options.Timeout = None,
-    reconnect: options.Reconnect = None,
-    workers: options.Workers = None,
-    max_failures: options.MaxFailures = None,
-    fail_fast: options.FailFast = None,
-    pretraining: options.Pretraining = None,
-    resume: options.Resume = None,
-    force: options.Force = False,
-    events: EventsOption = None,
-    no_events: options.NoEvents = False,
-    no_handlers: options.NoHandlers = False,
-    dry_run: options.DryRun = False,
-    output: options.Output = None,
-    against: options.Against = None,
-    learn: options.Learn = None,
-    fail_if: FailIfOption = None,
-    report: options.Report = None,
-    junit: JUnitOption = None,
-    summary: SummaryOption = None,
-    mlflow: MLflowOption = None,
-    plans: options.Plans = False,
-    trust: options.Trust = False,
-    format: options.ViewFormat = "auto",
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    no_color: options.NoColor = False,
+    workload: run_options.Workload = None,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
+    repeat: run_options.Repeat = None,
+    warmup: run_options.Warmup = None,
+    shuffle: run_options.Shuffle = None,
+    seed: run_options.Seed = None,
+    limit: run_options.Limit = None,
+    timeout: run_options.Timeout = None,
+    reconnect: run_options.Reconnect = None,
+    workers: run_options.Workers = None,
+    max_failures: run_options.MaxFailures = None,
+    fail_fast: run_options.FailFast = None,
+    pretraining: run_options.Pretraining = None,
+    resume: run_options.Resume = None,
+    force: run_options.Force = False,
+    events: options.EventsOption = None,
+    no_events: run_options.NoEvents = False,
+    no_handlers: run_options.NoHandlers = False,
+    dry_run: run_options.DryRun = False,
+    output: run_options.Output = None,
+    against: run_options.Against = None,
+    learn: run_options.Learn = None,
+    fail_if: options.FailIfOption = None,
+    report: run_options.Report = None,
+    junit: options.JUnitOption = None,
+    summary: options.SummaryOption = None,
+    mlflow: options.MLflowOption = None,
+    plans: run_options.Plans = False,
+    trust: run_options.Trust = False,
+    format: run_options.ViewFormat = "auto",
+    quiet: run_options.Quiet = False,
+    verbose: run_options.Verbose = False,
+    no_color: run_options.NoColor = False,
 ) -> None:
     """Replay a SQL workload while events fire.
 
@@ -83,14 +73,14 @@ def run(
     keys |= {"limit": limit, "timeout": timeout, "reconnect": reconnect, "workers": workers}
     keys |= {"max_failures": max_failures, "fail_fast": fail_fast, "pretraining": pretraining}
     keys |= {"learn": learn, "plans": plans or None}
-    overrides = options.run_overrides(set_, keys, handlers=not no_handlers)
-    names = event_names(events, none=no_events)
+    overrides = run_options.run_overrides(set_, keys, handlers=not no_handlers)
+    names = options.event_names(events, none=no_events)
     exit_code = load("replay:replay")(
-        options.RequestOptions(
+        run_options.RequestOptions(
             "run", config, overrides, tuple(workload or ()), names, resume, force, trust
         ),
-        options.Outputs(output, junit, summary, report, mlflow),
-        options.ViewOptions(format, quiet, verbose, no_color),
+        run_options.Outputs(output, junit, summary, report, mlflow),
+        run_options.ViewOptions(format, quiet, verbose, no_color),
         against,
         fail_if or (),
         rounds_given=repeat is not None,
@@ -101,19 +91,19 @@ def run(
 
 
 def pretrain(
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    events: EventsOption = None,
-    no_collect: options.NoCollect = False,
-    no_train: options.NoTrain = False,
-    fresh: options.Fresh = False,
-    resume: options.Resume = None,
-    force: options.Force = False,
-    trust: options.Trust = False,
-    format: options.ViewFormat = "auto",
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    no_color: options.NoColor = False,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
+    events: options.EventsOption = None,
+    no_collect: run_options.NoCollect = False,
+    no_train: run_options.NoTrain = False,
+    fresh: run_options.Fresh = False,
+    resume: run_options.Resume = None,
+    force: run_options.Force = False,
+    trust: run_options.Trust = False,
+    format: run_options.ViewFormat = "auto",
+    quiet: run_options.Quiet = False,
+    verbose: run_options.Verbose = False,
+    no_color: run_options.NoColor = False,
 ) -> None:
     """Run only the pretraining: collect rows, train, save models.
 
@@ -129,11 +119,12 @@ def pretrain(
         other = "--fresh" if fresh else "--no-train"
         why = "would train on the rows that it removes" if fresh else "leaves nothing to do"
         raise UsageError(f"{other} together with --no-collect {why}", hint="Leave one of them out.")
+    names = options.event_names(events)
     exit_code = load("replay:pretrain")(
-        options.RequestOptions(
-            "pretrain", config, tuple(set_ or ()), (), event_names(events), resume, force, trust
+        run_options.RequestOptions(
+            "pretrain", config, tuple(set_ or ()), (), names, resume, force, trust
         ),
-        options.ViewOptions(format, quiet, verbose, no_color),
+        run_options.ViewOptions(format, quiet, verbose, no_color),
         collect=not no_collect,
         train=not no_train,
         fresh=fresh,

@@ -12,13 +12,7 @@ from pilotcli.analysis.compare_named import compare_runs, open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import gate_reasons
 from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
-from pilotcli.cli.options import (
-    ConfigOption,
-    FormatOption,
-    JUnitOption,
-    SetOption,
-    SummaryOption,
-)
+from pilotcli.cli import options
 from pilotcli.cli.outputs import check_outputs, write_outputs
 from pilotcli.cli.run_options import Outputs
 from pilotcli.common.errors import UsageError
@@ -41,11 +35,11 @@ def show(
     failed: Annotated[
         bool, typer.Option("--failed", help="Show the queries that failed, instead of the slowest.")
     ] = False,
-    junit: JUnitOption = None,
-    summary: SummaryOption = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    format: FormatOption = "table",
+    junit: options.JUnitOption = None,
+    summary: options.SummaryOption = None,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
+    format: options.FormatOption = "table",
 ) -> None:
     """Show one run: its end, latencies, events, models, queries.
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from pilotcli.common.errors import (
-    CapabilityError,
-    DatabaseError,
-    PilotError,
-    QueryTimeout,
-    SteeringError,
-)
+from pilotcli.common import errors
 
 __all__ = [
     "DBStatementTimeoutException",
@@ -21,22 +15,22 @@ __all__ = [
     "PilotScopeNotSupportedOperationException",
 ]
 
-DBStatementTimeoutException = QueryTimeout
-InteractorReceiveTimeoutException = QueryTimeout
-DatabaseCrashException = DatabaseError
-DatabaseDeepControlException = CapabilityError
-DatabaseStartException = SteeringError
-PilotScopeNotSupportedOperationException = CapabilityError
+DBStatementTimeoutException = errors.QueryTimeout
+InteractorReceiveTimeoutException = errors.QueryTimeout
+DatabaseCrashException = errors.DatabaseError
+DatabaseDeepControlException = errors.CapabilityError
+DatabaseStartException = errors.SteeringError
+PilotScopeNotSupportedOperationException = errors.CapabilityError
 
 
-class PilotScopeInternalError(PilotError):
+class PilotScopeInternalError(errors.PilotError):
     """A defect; never raised by pilot."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(f"an error within the driver or pilotscope: {message}")
 
 
-class PilotScopeMutualExclusionException(PilotError):
+class PilotScopeMutualExclusionException(errors.PilotError):
     """Pushes that exclude each other; pilot raises its own errors and never this."""
 
     def __init__(self, anchors: object) -> None:
