@@ -135,7 +135,7 @@ def _replay(
     outputs: Outputs,
     view: AbstractContextManager[tuple[Bus, Callable[[], None]]],
 ) -> tuple[RunFinished, Comparison | None]:
-    """Carry the request out in the sight of `view`, and write `outputs` however it ends."""
+    """Carry out the request while `view` shows it, and write `outputs` however it ends."""
     begun: list[int] = []
     reasons: Sequence[str] = ()
     comparison = None
@@ -159,7 +159,7 @@ def _replay(
 
 
 def _show(comparison: Comparison, quiet: bool, report: Path | None) -> None:
-    # Whoever has stopped reading (`| head`) still gets the run's own exit code.
+    # A reader that stops early (`| head`) does not change the exit code.
     with contextlib.suppress(BrokenPipeError):
         if quiet:
             show_headline(comparison)

@@ -101,8 +101,8 @@ def as_csv(comparison: Comparison) -> str:
 def as_markdown(
     comparison: Comparison, limit: int | None = None, *, changes_only: bool = False
 ) -> str:
-    """Tables for a page: what came of it, and the first `limit` queries; with `changes_only`, of
-    those that are not the same within the noise, or unclear."""
+    """Tables for a page: the result, and the first `limit` queries; with `changes_only` without
+    those that are the same within the noise, or unclear."""
     a, b = comparison.run_a, comparison.run_b
     lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
     alarm_lines = [f"- **{text}**" for text in _alarms(comparison)]
@@ -145,7 +145,7 @@ def as_markdown(
 
 
 def _alarms(comparison: Comparison) -> list[str]:
-    """What has to be known before any average, in Markdown."""
+    """What the reader must know before any average, in Markdown."""
     found = []
     for words, queries in alarms(comparison):
         slowdown = " {}" if words == "slower by far" else ""

@@ -97,7 +97,7 @@ def timeline(
 
 
 def _spark(values: Sequence[float], low: float, high: float) -> str:
-    """One character a value, on a logarithmic scale from `low` to `high`."""
+    """One character per value, on a logarithmic scale from `low` to `high`."""
     least, span = math.log(max(low, 1e-9)), math.log(max(high, 1e-9) / max(low, 1e-9))
     chosen = []
     for value in values:

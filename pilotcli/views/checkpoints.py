@@ -36,7 +36,7 @@ class ModelListing:
 
 
 def show_models(models: Sequence[ModelListing], folder: object, format: str) -> None:
-    """One line a model: its current version."""
+    """One line per model: its current version."""
     if format == "json":
         show_json(
             [
@@ -61,7 +61,7 @@ def show_models(models: Sequence[ModelListing], folder: object, format: str) -> 
 
 
 def show_model(model: ModelListing, format: str) -> None:
-    """One line a version, oldest first; the current one has a star."""
+    """One line per version, oldest first; the current one has a star."""
     if format == "json":
         show_json(model)
         return
@@ -123,7 +123,7 @@ def show_removed(removed: Sequence[ModelVersion]) -> None:
 
 
 def show_trusted(trusted: Sequence[ModelVersion]) -> None:
-    """Say which versions are taken for the home's own from now on."""
+    """Say which versions are trusted like the home's own from now on."""
     for version in trusted:
         out(f"{clean(version.model)} version {version.version} is trusted from now on")
     if not trusted:

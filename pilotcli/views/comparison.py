@@ -54,7 +54,7 @@ def show_comparison(
 
 
 def show_headline(comparison: Comparison) -> None:
-    """Write only what has to be known first, and the total."""
+    """Write only what the reader must know first, and the total."""
     for line in headline(comparison):
         out(clip(line, columns()))
 
@@ -99,7 +99,7 @@ def show_reasons(reasons: Sequence[str]) -> None:
 
 
 def headline(comparison: Comparison) -> list[str]:
-    """What has to be known first: wrong answers, failures and disasters before any average."""
+    """What the reader must know first: wrong answers and failures before any average."""
     marks = {
         "other rows than the baseline": "WRONG",
         "failed, and not in the baseline": "FAILED",

@@ -33,7 +33,7 @@ __all__ = [
 UNLIMITED = 10_000
 """Columns of a line that nothing limits."""
 
-# Each stands for one column, so that a layout holds in either spelling.
+# Each takes one column, so that a layout holds in either spelling.
 _PLAIN_SPELLING = str.maketrans("…→·µ✗│━─↑↓▶–├└▁▂▃▄▅▆▇█", "~>-ux|#-^v>-|`.,:;+*%#")  # noqa: RUF001
 _GLYPHS = "".join(map(chr, _PLAIN_SPELLING))
 
@@ -173,8 +173,8 @@ def _can_encode(text: str, encoding: str) -> bool:
 
 
 def _is_gone(exc: Exception) -> bool:
-    """Whether a write failed because nobody reads: a closed pipe, a terminal that has gone, or a
-    stream that was closed in this process."""
+    """Whether a write failed because nobody reads: a closed pipe, a lost terminal, or a stream that
+    was closed in this process."""
     if isinstance(exc, OSError):
         return exc.errno in (errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN)
     return True

@@ -38,7 +38,7 @@ def place(result: QueryResult) -> str:
 
 
 def query_failure(result: QueryResult) -> str:
-    """Which query did not end well, where it stands and why."""
+    """Which query failed, its place, and why."""
     where = place(result)
     name = f"{clean(result.label)} ({where})" if where else clean(result.label)
     why = _first_line(result.error) or "failed"
@@ -53,7 +53,7 @@ def query_failure(result: QueryResult) -> str:
 
 
 def query_line(result: QueryResult) -> str:
-    """A query that ended, in any way."""
+    """A query that ended, well or not."""
     if result.status != "ok":
         return query_failure(result)
     rows = "" if result.row_count is None else plural(result.row_count, "row")

@@ -18,7 +18,7 @@ __all__ = ["show_runs"]
 def show_runs(
     runs: Sequence[tuple[RunRecord, Mapping[QueryStatus, int]]], home: object, format: str
 ) -> None:
-    """One line a run, newest first."""
+    """One line per run, newest first."""
     if format == "json":
         show_json([{**as_json(run), "counts": counts} for run, counts in runs])
         return

@@ -1,4 +1,4 @@
-"""Tables and JSON for commands that list: as wide as the terminal, whole in a pipe."""
+"""Tables and JSON for commands that list: as wide as the terminal, uncut in a pipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table, one line a row. On a terminal it never wraps."""
+    """Write a table, one line per row. On a terminal it never wraps."""
     cells = [[(clean(cell), "") for cell in row] for row in rows]
     for line in table(columns, cells, console.columns()):
         out(line_text(line).rstrip())

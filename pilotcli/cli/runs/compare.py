@@ -65,7 +65,7 @@ def compare(
     """
     gates = [parse_gate(text) for text in fail_if or ()]
     comparison = compare_runs(load_config(config, set_).home, run, baseline)
-    # Whoever has stopped reading (`| head`) still gets to know which conditions hold.
+    # A reader that stops early (`| head`) still sees which conditions hold.
     with contextlib.suppress(BrokenPipeError):
         if format == "table":
             show_comparison(comparison, limit=limit, sort=sort)

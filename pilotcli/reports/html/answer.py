@@ -1,4 +1,4 @@
-"""The beginning of the page: what came of it, the worst first, and whether to believe it."""
+"""The top of the page: the result, the worst first, and whether it can be believed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def heading(report: HtmlReport) -> str:
 
 
 def answer(report: HtmlReport) -> Iterator[str]:
-    """What has to be known first: wrong rows, failures and disasters before any average."""
+    """What the reader must know first: wrong rows and failures before any average."""
     comparison = report.comparison
     if comparison is not None:
         yield from _alarms(comparison)
@@ -48,7 +48,7 @@ def answer(report: HtmlReport) -> Iterator[str]:
 
 
 def belief(comparison: Comparison) -> str:
-    """How it was measured, and what speaks against what came out."""
+    """How the result was measured, and what speaks against it."""
     a, b = comparison.rounds_a, comparison.rounds_b
     rounds = plural(a, "round") if a == b else f"{a} and {b} rounds"
     if comparison.by_rounds:

@@ -1,8 +1,8 @@
 """Drawings of the report, as SVG that takes its colours from the page.
 
-matplotlib draws in colours that stand for the page's (`--ink`, `--a`, ...), whose names are put in
-afterwards: so drawings follow the reader's light or dark mode, and the page needs no script and no
-network to show them.
+matplotlib draws in placeholder colours, which the page's own (`--ink`, `--a`, ...) then replace. So
+drawings follow the reader's light or dark mode, and the page needs no script and no network to show
+them.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ def some(
     most: int = POINTS_SHOWN,
     key: Callable[[Any], float] | None = None,
 ) -> tuple[list[Any], list[str]]:
-    """At most `most` of them, in their order, and what is to be said about it: a tenth are those
-    with the largest `key`, the others are drawn by lot (each nth one could be the same query)."""
+    """At most `most` of the items, in their order, and a note on how many are left out. A tenth are
+    those with the largest `key`, the others are chosen at random (each nth could be one query)."""
     if len(items) <= most:
         return list(items), []
     places = list(range(len(items)))

@@ -25,7 +25,7 @@ def p_error_calc(
 ) -> float:
     """The P-error of `estimated_cards`, from 1 on. Without `true_cards` the sub-plan queries run.
 
-    Raises `CapabilityError` where pg_hint_plan is missing, which makes a plan come out again.
+    Raises `CapabilityError` without pg_hint_plan, which is needed to repeat a plan.
     """
     interactor = PilotDataInteractor(config)
     try:

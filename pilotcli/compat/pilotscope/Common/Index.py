@@ -11,7 +11,7 @@ __all__ = ["Index"]
 
 
 class Index(_Own):
-    """pilot's own; drivers may hang further attributes on it, sort them, and put them into sets.
+    """pilot's own; drivers may add further attributes to it, sort indexes, and put them into sets.
 
     Those that PilotScope's what-if indexes get from HypoPG are there and stay None: pilot makes
     such an index again for each session, and finds it by its name.

@@ -128,8 +128,8 @@ def deprecated(func: Callable[..., T]) -> Callable[..., T]:
 
 
 def get_pg_hints(plan_obj: Mapping[str, Any]) -> str:
-    """The comment of pg_hint_plan's hints that makes a plan come out again: its scans, its joins
-    and their order. `plan_obj` is a dict with the key `Plan`."""
+    """The comment of pg_hint_plan's hints that repeats a plan: its scans, its joins and their
+    order. `plan_obj` is a dict with the key `Plan`."""
     hints: list[str] = []
     order = _hints_of(plan_obj["Plan"], hints)
     leading = f"Leading({_nested(order)})" if isinstance(order, tuple) else ""

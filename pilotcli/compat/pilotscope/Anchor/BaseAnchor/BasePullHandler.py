@@ -1,4 +1,4 @@
-"""Pull handlers: each stands for one thing to be known about a query.
+"""Pull handlers: each asks for one thing about a query.
 
 The interactor and the scheduler do the pulling. A handler says what is pulled, and in which column
 of a row it is stored.

@@ -1,7 +1,7 @@
 """Push handlers: what drivers derive from to put something into the database for each query.
 
-pilot's own, made with PilotScope's arguments and with the attributes that it gives them. One that
-is not derived from pushes what it was made with.
+These are pilot's own, with PilotScope's arguments and attributes. A handler that no driver derives
+from pushes the data that it was made with.
 """
 
 from __future__ import annotations
