@@ -40,8 +40,6 @@ def write_outputs(
     reasons: Sequence[str] = (),
 ) -> None:
     """Write the files about a run. Raises `StorageError`."""
-    if outputs == Outputs():
-        return
     with open_journal(home) as journal:
         if outputs.results is not None:
             export_results(outputs.results, journal, run_id)

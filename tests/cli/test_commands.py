@@ -56,6 +56,13 @@ def test_the_options_of_a_run_import_nothing_that_a_run_needs(command: str) -> N
     assert not found & {"pilotcli.cli.replay", "pilotcli.config", "pilotcli.storage", "psycopg2"}
 
 
+def test_a_run_imports_reports_only_to_write_them(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text("SELECT 1;")
+    words = ["run", str(tmp_path / "w.sql"), "--dry-run", "--set", f"home={tmp_path}"]
+    assert "pilotcli.reports" not in modules(*words)
+    assert "pilotcli.reports" in modules(*words, "--junit", str(tmp_path / "junit.xml"))
+
+
 def test_a_command_that_lists_imports_no_driver_and_no_database(tmp_path: Path) -> None:
     for group in ("runs", "models"):
         found = modules(group, "list", "--set", f"home={tmp_path}")

@@ -58,8 +58,9 @@ def show(
         whole = format == "json"
         details = _details(journal, record, comparison, whole, None if failed else slowest)
         show_run(details, format)
-    reasons = gate_reasons(map(str, record.summary.get("reasons", ())))
-    write_outputs(outputs, home, record.run_id, comparison, reasons)
+    if outputs != Outputs():
+        reasons = gate_reasons(map(str, record.summary.get("reasons", ())))
+        write_outputs(outputs, home, record.run_id, comparison, reasons)
 
 
 def _comparison(home: Path, journal: JournalReader, record: RunRecord) -> Comparison | None:
