@@ -14,11 +14,11 @@ NEUTRAL = {
     "pilotcli.databases.commands.server",
     "pilotcli.databases.commands.undo",
     "pilotcli.databases.controller",
-    "pilotcli.databases.embedded",
+    "pilotcli.databases.embedded.admin",
     "pilotcli.databases.opening",
     "pilotcli.databases.protocols",
 }
-"""What everybody may import from. `embedded` holds the server of `pilot db`."""
+"""What everybody may import from. `embedded.admin` shows and stops the servers of `pilot db`."""
 TYPES_ONLY = {"pilotcli.databases.changes.log"}
 """What `views` may know to show it."""
 STORE = PACKAGE / "storage" / "store"
