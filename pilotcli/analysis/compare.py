@@ -46,14 +46,6 @@ from pilotcli.common.records import STOPPED, EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
 
-__all__ = [
-    "LEAST_EFFECT",
-    "compare",
-    "effect_of",
-    "verdict_of",
-    "whole_time_s",
-]
-
 LEAST_EFFECT = 1.02
 """A smaller speed-up, or slow-down, does not count, however certain it is."""
 SAME_WITHIN = 1.25

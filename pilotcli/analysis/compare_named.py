@@ -10,8 +10,6 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.storage.journal import Journal
 
-__all__ = ["compare_runs", "named_pair", "named_run", "open_journal"]
-
 
 def compare_runs(home: Path, run: str, baseline: str | None) -> Comparison:
     """Compare `run` with `baseline`, each a number, or `FOLDER:NUMBER` for a run of another home

@@ -12,17 +12,6 @@ from typing import Literal
 
 from pilotcli.storage.journal import RunRecord
 
-__all__ = [
-    "Answers",
-    "Comparison",
-    "Costs",
-    "Effect",
-    "QueryComparison",
-    "QueryTimes",
-    "Unmatched",
-    "Verdict",
-]
-
 Verdict = Literal["failed", "slower", "faster", "same", "unclear", "mended"]
 """How a query, or the whole workload, did in A.
 

@@ -17,8 +17,6 @@ from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import listed
 from pilotcli.common.suggestions import did_you_mean
 
-__all__ = ["GATE_EXIT_CODE", "METRICS", "Gate", "failed_gates", "gate_reasons", "parse_gate"]
-
 GATE_EXIT_CODE = 5
 LABELS_SHOWN = 3
 

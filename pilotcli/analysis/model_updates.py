@@ -20,8 +20,6 @@ from pilotcli.common.records import EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import FiringRecord, JournalReader
 
-__all__ = ["MOST_RESULTS", "UpdateEffect", "update_effects"]
-
 MOST_RESULTS = 200_000
 """Runs with more results are not analysed."""
 _UPDATES = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)

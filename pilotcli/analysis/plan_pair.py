@@ -15,8 +15,6 @@ from pilotcli.common.errors import UsageError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.storage.journal import JournalReader, QueryRecord
 
-__all__ = ["PlanPair", "PlanSide", "plan_pair"]
-
 
 @dataclass(frozen=True, slots=True)
 class PlanSide:

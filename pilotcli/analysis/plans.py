@@ -12,17 +12,6 @@ from typing import Any
 from pilotcli.common.quantities import listed
 from pilotcli.storage.journal import PlanRecord
 
-__all__ = [
-    "PlanNode",
-    "finite_number",
-    "plan_changes",
-    "plan_shape",
-    "plans_that_ran",
-    "q_error",
-    "same_plan",
-    "tree_of",
-]
-
 _CONDITIONS = (
     "Hash Cond",
     "Merge Cond",

@@ -12,8 +12,6 @@ from typing import Any
 
 from pilotcli.databases.protocols import Row, Rows
 
-__all__ = ["answer_of", "comparable", "digest", "is_undetermined", "same_rows"]
-
 _DIGITS = 9
 """Significant digits of a float that count: sums in another order differ in the later ones."""
 _TOLERANCE = 1e-8

@@ -14,8 +14,6 @@ from dataclasses import replace
 from pilotcli.analysis.statistics import Interval, Sample, student_half
 from pilotcli.common.records import QueryResult
 
-__all__ = ["geometric_of_round", "took_turns_by_rounds", "total_of_round", "widened"]
-
 OfRound = Callable[[Sequence[tuple[float, float]]], float]
 
 

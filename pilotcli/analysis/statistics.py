@@ -36,19 +36,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = [
-    "CONFIDENCE",
-    "LEAST_QUERIES",
-    "Difference",
-    "Interval",
-    "Sample",
-    "differences",
-    "geometric_interval",
-    "signed_rank",
-    "student_half",
-    "total_interval",
-]
-
 CONFIDENCE = 0.98
 """The level of every interval. A comparison makes three kinds of statements (the total, the
 geometric mean, the queries), each at this level, so that together they are wrong in at most about

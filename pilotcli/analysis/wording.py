@@ -7,19 +7,6 @@ from collections.abc import Callable, Sequence
 from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
 from pilotcli.common.quantities import MISSING, count, duration, listed, plural
 
-__all__ = [
-    "BAD_SPEEDUP",
-    "alarms",
-    "counts_text",
-    "factor",
-    "interval",
-    "names_text",
-    "rounds_text",
-    "slowdown_text",
-    "training_text",
-    "verdict_text",
-]
-
 MOST_FACTOR = 10_000
 BAD_SPEEDUP = 0.5
 """A query with a worse speed-up than this is shown before anything else."""

@@ -23,8 +23,6 @@ from pilotcli.steering.planner import Missing
 from pilotcli.storage.journal import Journal
 from pilotcli.workload import open_workload
 
-__all__ = ["Check", "examine_all"]
-
 LITTLE_SPACE_BYTES = 500_000_000
 
 

@@ -20,8 +20,6 @@ from pilotcli.plugins.checks import load_class
 from pilotcli.run.request import RunRequest, select_events
 from pilotcli.workload import open_workload
 
-__all__ = ["EventListing", "Examination", "examine", "list_events"]
-
 
 @dataclass(frozen=True, slots=True)
 class EventListing:

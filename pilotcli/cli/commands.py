@@ -12,8 +12,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["COMMANDS", "GROUPS", "LazyGroup", "add_commands", "load", "load_command"]
-
 GROUPS = {
     "events": "Show the events of the config, and when they fire.",
     "models": "Manage model checkpoints.",

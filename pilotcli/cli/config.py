@@ -12,8 +12,6 @@ from pilotcli.config import load_config, shown_config, shown_yaml
 from pilotcli.config.schema import config_schema
 from pilotcli.views.console import out
 
-__all__ = ["schema", "show"]
-
 
 def show(
     config: ConfigOption = None,

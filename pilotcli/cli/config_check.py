@@ -11,8 +11,6 @@ from pilotcli.plugins import check_plugins
 from pilotcli.views.console import out
 from pilotcli.views.driver_lines import driver_lines
 
-__all__ = ["check"]
-
 
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Check the config and its classes; report all problems at once.

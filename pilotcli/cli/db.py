@@ -22,8 +22,6 @@ from pilotcli.views.changes import show_changes
 from pilotcli.views.console import err, out
 from pilotcli.views.servers import show_deleted, show_statuses, show_stopped
 
-__all__ = ["psql", "reset", "start", "status", "stop", "undo", "url"]
-
 
 def _loaded(config: Path | None, overrides: list[str] | None) -> PostgreSQLConfig:
     loaded = load_config(config, overrides)

@@ -11,8 +11,6 @@ from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
 from pilotcli.views.doctor import show_checks
 from pilotcli.views.driver_lines import driver_lines
 
-__all__ = ["doctor"]
-
 
 def doctor(
     config: ConfigOption = None,

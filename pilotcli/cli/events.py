@@ -19,8 +19,6 @@ from pilotcli.run.request import RunRequest
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_events, show_plan
 
-__all__ = ["list_", "plan"]
-
 
 def list_(
     config: ConfigOption = None, set_: SetOption = None, format: FormatOption = "table"

@@ -12,8 +12,6 @@ import typer
 from pilotcli.cli.scaffold import write_scaffold
 from pilotcli.views.console import out
 
-__all__ = ["init"]
-
 
 def init(
     folder: Annotated[

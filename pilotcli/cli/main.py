@@ -16,8 +16,6 @@ from pilotcli.common.errors import PilotError
 from pilotcli.views.console import defect, error, trace
 from pilotcli.views.log_lines import LogLines
 
-__all__ = ["main", "pilot_command"]
-
 DEFECT_EXIT_CODE = 70
 """pilot itself is broken (EX_SOFTWARE of sysexits.h)."""
 

@@ -14,8 +14,6 @@ from pilotcli.config import load_config
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.views import checkpoints
 
-__all__ = ["list_", "prune", "rollback", "show", "trust"]
-
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 
 

@@ -7,18 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = [
-    "ConfigOption",
-    "EventsOption",
-    "FailIfOption",
-    "FormatOption",
-    "JUnitOption",
-    "MLflowOption",
-    "SetOption",
-    "SummaryOption",
-    "event_names",
-]
-
 ConfigOption = Annotated[
     Path | None,
     typer.Option(

@@ -15,8 +15,6 @@ from pilotcli.reports.junit import write_junit
 from pilotcli.reports.mlflow import check_mlflow, log_run
 from pilotcli.reports.summary import summary_text
 
-__all__ = ["check_outputs", "write_outputs"]
-
 
 def check_outputs(outputs: Outputs, workload: Sequence[str] = ()) -> None:
     """Raise `UsageError` for what could not be written later, or is a file of `workload`."""

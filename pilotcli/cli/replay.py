@@ -28,8 +28,6 @@ from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_dry_run
 from pilotcli.views.view import make_view
 
-__all__ = ["pretrain", "replay"]
-
 QUERIES_SHOWN = 10
 """Queries of a comparison that are listed after a paired run."""
 LEAST_ROUNDS = 3

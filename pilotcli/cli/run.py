@@ -14,8 +14,6 @@ from pilotcli.cli import options, run_options
 from pilotcli.cli.commands import load
 from pilotcli.common.errors import UsageError
 
-__all__ = ["pretrain", "run"]
-
 
 def run(
     workload: run_options.Workload = None,

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Closing"]
-
 
 class Closing:
     """An object that a `with` statement closes at its end."""

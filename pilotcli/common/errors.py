@@ -28,26 +28,6 @@ from dataclasses import dataclass, replace
 
 from pilotcli.common.redaction import redacted
 
-__all__ = [
-    "CapabilityError",
-    "CheckpointError",
-    "ConfigError",
-    "DatabaseError",
-    "DriverError",
-    "Interrupted",
-    "PilotError",
-    "PluginError",
-    "Problem",
-    "QueryCancelled",
-    "QueryError",
-    "QueryTimeout",
-    "SteeringError",
-    "StorageError",
-    "StoreError",
-    "UsageError",
-    "WorkloadError",
-]
-
 
 class PilotError(Exception):
     """The root of all errors that pilot raises on purpose.

@@ -23,17 +23,6 @@ from pathlib import Path
 
 from pilotcli.common.errors import StorageError
 
-__all__ = [
-    "Hold",
-    "close_lock",
-    "hold",
-    "is_held",
-    "open_lock",
-    "remove_unheld",
-    "this_process",
-    "try_lock",
-]
-
 _LOOK_S = 0.001
 _open: set[int] = set()
 """The descriptors of this process's locks; a forked process closes them."""

@@ -6,19 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = [
-    "MISSING",
-    "change",
-    "clock_time",
-    "count",
-    "duration",
-    "listed",
-    "number",
-    "plural",
-    "rate",
-    "size",
-]
-
 MISSING = "–"  # noqa: RUF001 - a dash, which nobody takes for a minus sign
 
 

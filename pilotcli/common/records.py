@@ -8,26 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-__all__ = [
-    "EPOCH_S",
-    "CopyData",
-    "EventKind",
-    "FiringOutcome",
-    "FiringReason",
-    "Index",
-    "JsonText",
-    "ModelVersion",
-    "PilotTransData",
-    "PretrainingProgress",
-    "Query",
-    "QueryResult",
-    "QueryStatus",
-    "RunStatus",
-    "SteeringReport",
-    "Stored",
-    "no_queries",
-]
-
 QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error"]
 """How a query ended.
 

@@ -14,16 +14,6 @@ import threading
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote
 
-__all__ = [
-    "MASK",
-    "SHORTEST_PART",
-    "dsn_secrets",
-    "forget_secrets",
-    "keep_secret",
-    "masked_dsn",
-    "redacted",
-]
-
 MASK = "***"
 
 SHORTEST_PART = 4

@@ -24,33 +24,6 @@ from pilotcli.common.records import (
     RunStatus,
 )
 
-__all__ = [
-    "SIGNAL_VERSION",
-    "Bus",
-    "CollectionFinished",
-    "ComparedSoFar",
-    "DatabaseReady",
-    "DriverOutput",
-    "EventInfo",
-    "EventStarted",
-    "EventTriggered",
-    "ModelInfo",
-    "ModelKept",
-    "ModelLoaded",
-    "ModelSaved",
-    "Notice",
-    "PairFinished",
-    "QueryFinished",
-    "QueryStarted",
-    "RowsCollected",
-    "RunFinished",
-    "RunStarted",
-    "Signal",
-    "StepStarted",
-    "TrainingFinished",
-    "TrainingStarted",
-]
-
 SIGNAL_VERSION = 1
 
 log = logging.getLogger(__name__)

@@ -12,18 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-__all__ = [
-    "COMMANDS",
-    "BlockStep",
-    "SqlCommand",
-    "block_step",
-    "command_of",
-    "leading_keyword",
-    "may_repeat",
-    "may_write",
-    "words_where",
-]
-
 _BEFORE_KEYWORD = re.compile(r"(?:[ \t\n\r\f\v(]|--[^\n\r]*)*")
 # All but ASCII's other characters: naming the rest of Unicode takes 6 ms to compile.
 _KEYWORD = re.compile(r"[^\x00-@\[-^`{-\x7f][^\x00-#%-/:-@\[-^`{-\x7f]*")

@@ -6,8 +6,6 @@ from typing import Any, ClassVar
 
 from pilotcli.common.errors import CapabilityError
 
-__all__ = ["Refused", "RefusedClass"]
-
 
 class Refused:
     """An attribute that is refused: reading it from an object raises `CapabilityError`.

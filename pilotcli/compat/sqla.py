@@ -13,8 +13,6 @@ from pilotcli.common.errors import CapabilityError
 if TYPE_CHECKING:
     from pilotcli.databases.controller import PostgreSQLController
 
-__all__ = ["engine_of", "metadata", "statement_text", "table_of"]
-
 
 def _module() -> Any:
     try:

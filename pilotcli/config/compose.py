@@ -11,8 +11,6 @@ import yaml
 from pilotcli.common.errors import Problem
 from pilotcli.config.model import Mark
 
-__all__ = ["Source", "compose"]
-
 MAX_DEPTH = 100
 """Lists and mappings within one another; libyaml's own composer overflows the stack instead."""
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from pilotcli.common.errors import StorageError
 
-__all__ = ["create_private", "is_own_home", "make_home", "shown_path"]
-
 _MARK = ".gitignore"
 _MARK_TEXT = "# Made by pilot: nothing in here belongs into version control.\n*\n"
 

@@ -13,8 +13,6 @@ from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.tree import Node, Problems
 
-__all__ = ["INVALID", "KINDS", "Reading", "duration_s"]
-
 INVALID: Any = object()
 """What a reader returns for a value that it has put among the problems."""
 

@@ -17,8 +17,6 @@ from pilotcli.config.sections import Reader
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
 
-__all__ = ["DEFAULT_NAME", "load_config"]
-
 DEFAULT_NAME = "pilot.yaml"
 
 LARGEST_BYTES = 4_000_000

@@ -11,21 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-__all__ = [
-    "CollectSection",
-    "CompatSection",
-    "DatabaseSection",
-    "EventSpec",
-    "HandlerSpec",
-    "Mark",
-    "ModelSpec",
-    "RunConfig",
-    "RunSection",
-    "SteeringSection",
-    "StoreSection",
-]
-
-
 T = TypeVar("T")
 
 

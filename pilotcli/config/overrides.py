@@ -9,8 +9,6 @@ from pilotcli.config.secrets import masked, names_secret
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
 
-__all__ = ["entry_names", "override"]
-
 
 def override(root: Node, text: str, problems: Problems, variables: Variables) -> None:
     """Put the override `text` into `root`; what is wrong with it goes to `problems`.

@@ -17,8 +17,6 @@ from pilotcli.config.secrets import masked
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["PilotConfig", "PostgreSQLConfig", "choose_embedded"]
-
 _LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
 

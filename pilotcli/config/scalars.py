@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["TooLarge", "typed"]
-
 Scalar = str | int | float | bool | None
 
 _WORDS: dict[str, bool | None] = {

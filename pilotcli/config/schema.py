@@ -10,8 +10,6 @@ from typing import Any
 from pilotcli.config import model
 from pilotcli.config.kinds import KINDS
 
-__all__ = ["config_schema", "key_docs"]
-
 _TEXT = KINDS["string"][1]
 _CLASS = {"type": "string", "pattern": r"[.:]|\$\{"}
 _NAME = {"type": ["string", "number"], "pattern": r"^[^,]*[^,\s][^,]*$"}

@@ -8,8 +8,6 @@ from typing import Any
 
 from pilotcli.common.redaction import MASK, SHORTEST_PART, masked_dsn
 
-__all__ = ["is_secret_name", "masked", "names_secret", "secrets_in"]
-
 _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|pwd$|secret|token$|(api|access|auth|private)[_-]?key$|credentials?$",
     re.IGNORECASE,

@@ -25,8 +25,6 @@ from pilotcli.config.overrides import entry_names
 from pilotcli.config.tree import Node, Problems, plain
 from pilotcli.config.variables import Variables
 
-__all__ = ["EVENT_KEYS", "MODEL_KEYS", "TOP_KEYS", "Reader"]
-
 S = TypeVar("S")
 P = TypeVar("P", EventSpec, HandlerSpec)
 

@@ -12,8 +12,6 @@ from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec, RunConfig
 from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.secrets import masked
 
-__all__ = ["shown_config", "shown_yaml"]
-
 # Characters that PyYAML writes unchanged and no terminal shows: format characters, which turn the
 # writing direction or have no width, and separators of lines.
 _UNSEEN = re.compile(

@@ -16,8 +16,6 @@ from pilotcli.config.model import Mark
 from pilotcli.config.scalars import TooLarge, typed
 from pilotcli.config.variables import Variables
 
-__all__ = ["Node", "Problems", "parse_yaml", "plain", "problem_at"]
-
 MAX_NODES = 100_000
 """Values that a config may grow to once its aliases are followed."""
 

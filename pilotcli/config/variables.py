@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 from pilotcli.config.secrets import is_secret_name
 
-__all__ = ["Variables"]
-
 # In the order in which they are tried: an escape, a variable, and what only looks like one. A
 # default may hold everything but `}` and another variable.
 _VARIABLE = re.compile(

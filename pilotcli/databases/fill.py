@@ -14,8 +14,6 @@ from pilotcli.databases.session.connection import Server, connect
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.workload import open_workload
 
-__all__ = ["run_setup"]
-
 _LOCK = 7_209_554_318  # any number; two pilots that fill the same database meet at it
 
 _TABLE = """

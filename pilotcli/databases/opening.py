@@ -25,8 +25,6 @@ from pilotcli.databases.session.connection import (
 )
 from pilotcli.databases.target import PostgresTarget
 
-__all__ = ["DEFAULT_DATABASE", "acquire_server", "connect_store", "open_postgres", "open_target"]
-
 DEFAULT_DATABASE = "pilot"
 """The database of the embedded server when the config names none."""
 

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pilotcli.common.records import CopyData
 
-__all__ = ["BaseDBController", "Row", "Rows", "Session", "Target", "UndoesChanges"]
-
 Row = tuple[Any, ...]
 
 

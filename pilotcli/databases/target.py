@@ -15,8 +15,6 @@ from pilotcli.databases.session.connection import Server
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.session.sessions import Sessions
 
-__all__ = ["PostgresTarget"]
-
 
 class PostgresTarget:
     """A PostgreSQL, ready to be connected to; implements `Target` and `UndoesChanges`.

@@ -38,15 +38,6 @@ if TYPE_CHECKING:
     from pilotcli.databases.protocols import BaseDBController
     from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = [
-    "LatencyModel",
-    "LatencyPretraining",
-    "LatencyUpdate",
-    "RandomQueries",
-    "TimedPlan",
-    "train",
-]
-
 _FILE = "latency.npz"
 _LEAST_ROWS = 10
 _MOST_ROWS = 600  # the regression takes time cubic in its rows: half a second for these

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pilotcli.databases.protocols import BaseDBController
     from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = ["AnalyzeTables", "PlanRecorder", "SlowQueryReport"]
-
 _STALE_TABLES = """
 SELECT format('%I.%I', schemaname, relname)
 FROM pg_stat_user_tables

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 from pilotcli.analysis.plans import finite_number
 
-__all__ = ["Misestimate", "PlanNode", "plan_features", "plan_nodes", "worst_misestimate"]
-
 _JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
 _RESCANNED = frozenset({"Seq Scan", "Materialize", *_JOINS})
 _FEW_ROWS = 5

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["FeatureRegressor"]
-
 _NOISES = (0.3, 1.0, 3.0, 10.0)  # smaller ones would overfit few rows
 # The Gaussian kernel's length scale (0: without it), and the weight of the linear kernel.
 _LINEAR = ((0.0, 1.0),)

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pilotcli.databases.protocols import BaseDBController
 
-__all__ = ["Column", "JoinEdge", "QuerySampler", "SampledTable", "read_catalog"]
-
 _COLUMNS = """
 SELECT c.oid::text, format('%I.%I', n.nspname, c.relname), format('%I', a.attname), t.typcategory,
        greatest(c.reltuples, 0)::float8

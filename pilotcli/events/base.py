@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     from pilotcli.databases.protocols import BaseDBController
     from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = [
-    "Event",
-    "ModelUpdate",
-    "PeriodicModelUpdateEvent",
-    "PretrainingModelEvent",
-    "QueryFinishEvent",
-    "WorkloadBeforeEvent",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ModelUpdate:

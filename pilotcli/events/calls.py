@@ -18,8 +18,6 @@ from typing import Any, TypeVar
 
 from pilotcli.common.errors import DriverError, Interrupted
 
-__all__ = ["EventCalls", "EventTimeout"]
-
 ENDS_WITHIN_S = 5.0
 """How long pilot waits for a call to return after it has tried to end it."""
 STOPS_WITHIN_S = 3.0

@@ -12,8 +12,6 @@ from pilotcli.common.errors import CheckpointError
 from pilotcli.common.records import ModelVersion
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
-__all__ = ["CheckpointedModel", "PilotModel", "Provenance"]
-
 
 class PilotModel(ABC):
     """A user's model, and how it is saved and loaded.

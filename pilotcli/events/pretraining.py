@@ -22,8 +22,6 @@ from pilotcli.events.base import ModelUpdate, PretrainingModelEvent
 from pilotcli.events.calls import EventCalls
 from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = ["Pretraining", "PretrainingSteps", "ProgressLog"]
-
 
 @dataclass(frozen=True, slots=True)
 class PretrainingSteps:

@@ -35,8 +35,6 @@ from pilotcli.events.pretraining import Pretraining, PretrainingSteps, ProgressL
 from pilotcli.events.schedule import Registered, describe, fires_once_for, kind_of
 from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = ["EventLog", "EventRunner", "PastFirings"]
-
 CountMode = Literal["finished", "successful"]
 
 

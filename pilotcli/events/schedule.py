@@ -19,8 +19,6 @@ from pilotcli.events.base import (
 )
 from pilotcli.events.model import PilotModel
 
-__all__ = ["Registered", "describe", "fires_once_for", "firing_plan", "firings_in", "kind_of"]
-
 
 @dataclass(slots=True)
 class Registered:

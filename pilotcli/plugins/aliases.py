@@ -10,8 +10,6 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-__all__ = ["choice", "install", "which"]
-
 _NAME = "pilotscope"
 _HOME = f"pilotcli.compat.{_NAME}"
 

@@ -18,8 +18,6 @@ from pilotcli.plugins.importing import load_object
 from pilotcli.plugins.signatures import MODEL_PARAMETERS, Signature
 from pilotcli.steering.handlers import BasePushHandler
 
-__all__ = ["Spec", "argument_problems", "load_class", "noun_of"]
-
 Spec = ModelSpec | EventSpec | HandlerSpec
 
 _BASES: dict[type[Any], tuple[type[Any], str]] = {

@@ -26,8 +26,6 @@ from typing import Any
 from pilotcli.common.errors import PluginError
 from pilotcli.common.suggestions import did_you_mean
 
-__all__ = ["describe_error", "load_object"]
-
 _STAMP = "__pilot_stamp__"
 
 

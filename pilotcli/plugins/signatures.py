@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-__all__ = ["MODEL_PARAMETERS", "Signature"]
-
 MODEL_PARAMETERS = ("pilot_model", "bind_pilot_model", "model")
 """The parameters that take the config's `model:`; the first one that a class has is used."""
 

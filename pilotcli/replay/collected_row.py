@@ -10,8 +10,6 @@ from pilotcli.config.model import CollectSection
 from pilotcli.databases.protocols import Rows
 from pilotcli.steering.requests import Pulls, Steered
 
-__all__ = ["collected_row", "pulls_for"]
-
 
 def pulls_for(collect: CollectSection) -> Pulls:
     """Returns what to ask the server about each query, in addition to its rows and its time."""

@@ -11,8 +11,6 @@ from typing import Protocol
 from pilotcli.common.records import ModelVersion, Query, QueryResult
 from pilotcli.events.runner import EventLog
 
-__all__ = ["RunLog", "RunObserver"]
-
 
 class RunLog(EventLog, Protocol):
     """Records a run, as the journal does.

@@ -28,8 +28,6 @@ from pilotcli.replay.units import (
 )
 from pilotcli.replay.worker import Worker
 
-__all__ = ["Replay"]
-
 
 class Replay:
     """Replays `workload` through `scheduler`, in as many rounds and workers as `options` say."""

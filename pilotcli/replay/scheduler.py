@@ -43,8 +43,6 @@ from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import leading_keyword
 
-__all__ = ["Answer", "PilotScheduler", "SchedulerFactory"]
-
 _NO_ROWS = Rows()
 Answer = Callable[[Rows], str]
 """Makes the digest of a result's rows."""

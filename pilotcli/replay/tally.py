@@ -15,8 +15,6 @@ from pilotcli.common.records import (
 )
 from pilotcli.replay.observers import RunObserver
 
-__all__ = ["SLOWEST_KEPT", "Tally"]
-
 SLOWEST_KEPT = 10
 
 

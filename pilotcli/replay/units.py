@@ -15,20 +15,6 @@ from pilotcli.common.records import Query
 from pilotcli.common.sql_commands import block_step, command_of, leading_keyword, may_write
 from pilotcli.config.model import RunSection
 
-__all__ = [
-    "KEPT",
-    "Begun",
-    "Effects",
-    "Progress",
-    "Shared",
-    "ends_block",
-    "left_units",
-    "may_have_taken_effect",
-    "ordered_units",
-    "remember",
-    "transaction_units",
-]
-
 KEPT = 10_000
 """The most statements that are kept to repeat in a new session, so that memory stays bounded."""
 

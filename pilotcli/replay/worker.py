@@ -17,8 +17,6 @@ from pilotcli.databases.protocols import Session
 from pilotcli.replay.scheduler import Answer, PilotScheduler
 from pilotcli.replay.units import KEPT, ends_block, remember
 
-__all__ = ["Worker"]
-
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 _BLOCK_LOST = DatabaseError("not run: the connection was lost inside its transaction block")

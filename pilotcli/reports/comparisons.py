@@ -27,15 +27,6 @@ from pilotcli.common.quantities import MISSING, duration
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "as_csv",
-    "as_json",
-    "as_markdown",
-    "markdown_cell",
-    "query_row",
-]
-
 SCHEMA_VERSION = 1
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _QUERY = (

@@ -15,8 +15,6 @@ from pilotcli.reports.formats import FORMATS, check_format
 from pilotcli.reports.tables import TABLES, Row, Table
 from pilotcli.storage.journal import JournalReader
 
-__all__ = ["Export", "check_export", "export_results", "planned_export", "write_export"]
-
 DEFAULT_TABLE = "results"
 DEFAULT_FORMAT = "parquet"
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from pilotcli.common.errors import StorageError, UsageError
 
-__all__ = ["check_file", "whole_file", "write_whole"]
-
 
 def check_file(path: Path, option: str, *endings: str) -> None:
     """Refuse, before a run, a file that could not be written after it (`UsageError`). `option` is

@@ -12,8 +12,6 @@ from typing import Any
 from pilotcli.common.errors import UsageError
 from pilotcli.reports.tables import SCHEMA_VERSION, Row, Table
 
-__all__ = ["FORMATS", "as_finite", "check_format"]
-
 BATCH_ROWS = 10_000
 BATCH_CHARS = 16_000_000
 """Text that a group of rows in a Parquet file holds at most, beside that of its last row."""

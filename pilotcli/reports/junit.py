@@ -26,8 +26,6 @@ from pilotcli.storage.journal import EventTotals, JournalReader, RunRecord
 if TYPE_CHECKING:
     from xml.sax.saxutils import XMLGenerator
 
-__all__ = ["write_junit"]
-
 FAILURES_SHOWN = 20
 # What XML 1.0 does not allow (https://www.w3.org/TR/xml/#charsets).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

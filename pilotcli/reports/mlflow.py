@@ -15,8 +15,6 @@ from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.redaction import redacted
 from pilotcli.storage.journal import JournalReader, RunRecord
 
-__all__ = ["EXPERIMENT", "check_mlflow", "log_run"]
-
 EXPERIMENT = "pilot"
 VALUE_CHARS = 500
 """MLflow takes longer parameters only from version 2.8 on."""

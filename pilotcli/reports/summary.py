@@ -11,8 +11,6 @@ from pilotcli.common.records import QueryResult
 from pilotcli.reports.comparisons import as_markdown, markdown_cell
 from pilotcli.storage.journal import EventTotals, JournalReader
 
-__all__ = ["summary_text"]
-
 QUERIES_SHOWN = 6
 LINES_SHOWN = 5
 """Reasons, failed queries, events and models, each: the page stays within 70 lines."""

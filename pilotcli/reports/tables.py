@@ -16,8 +16,6 @@ from pilotcli.common.records import EPOCH_S, QueryResult, Stored
 from pilotcli.storage.journal import JournalReader
 from pilotcli.storage.journal.rows import RESULT_FIELDS
 
-__all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Kind", "Row", "Table"]
-
 SCHEMA_VERSION = 1
 
 Kind = Literal["integer", "number", "text", "json"]

@@ -13,12 +13,10 @@ from pilotcli.events.schedule import Registered
 from pilotcli.replay.replay import Replay
 from pilotcli.replay.units import Progress
 from pilotcli.run.plan_log import keep_plans
-from pilotcli.run.request import RunRequest, select_events
+from pilotcli.run.request import RunRequest
 from pilotcli.run.run import OpenRun
 from pilotcli.run.setup import open_run
 from pilotcli.workload import open_workload
-
-__all__ = ["RunRequest", "pretrain", "run", "select_events"]
 
 
 def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: None) -> RunFinished:

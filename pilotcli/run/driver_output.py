@@ -13,8 +13,6 @@ from typing import Any, Literal, TextIO
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Signal
 
-__all__ = ["driver_output", "own_stream", "process_output"]
-
 PATIENCE_S = 1.0
 MAX_LINE = 10_000
 """The length in characters after which a line is passed on before its end."""

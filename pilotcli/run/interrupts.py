@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["interrupts"]
-
 CANCEL_EVERY_S = 0.2
 
 

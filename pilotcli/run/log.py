@@ -18,8 +18,6 @@ from pilotcli.run.request import StoredRequest
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, RunJournal, RunKind
 
-__all__ = ["RunLogger", "begin_run", "fingerprint"]
-
 
 class RunLogger:
     """The `RunLog` of a scheduler, on the journal of the run's home."""

@@ -13,8 +13,6 @@ from pilotcli.config.model import ModelSpec
 from pilotcli.events.model import CheckpointedModel, PilotModel
 from pilotcli.storage.checkpoints.checkpoints import FROM_ELSEWHERE, CheckpointStore
 
-__all__ = ["current_version", "load_models", "loading"]
-
 
 def load_models(
     models: Mapping[str, PilotModel],

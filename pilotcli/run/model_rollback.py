@@ -23,8 +23,6 @@ from pilotcli.events.model import CheckpointedModel, PilotModel
 from pilotcli.replay.observers import RunObserver
 from pilotcli.run.model_loading import current_version, loading
 
-__all__ = ["RegressionWatch"]
-
 LOOKS = (8, 16, 32, 64)
 """Numbers of queries after which an update is judged; after the last one the update stays."""
 LEVEL = 0.05 / len(LOOKS)

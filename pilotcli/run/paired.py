@@ -27,8 +27,6 @@ from pilotcli.run.setup import open_run
 from pilotcli.run.verdict import Reason, RunEnd
 from pilotcli.workload import open_workload
 
-__all__ = ["NATIVE", "Baseline", "native", "run_paired"]
-
 NATIVE = "native"
 """The baseline without events, handlers and models."""
 

@@ -11,8 +11,6 @@ from pilotcli.analysis.statistics import LEAST_QUERIES, Sample, differences, stu
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import ComparedSoFar
 
-__all__ = ["SoFar"]
-
 
 class SoFar:
     """Counts pairs as they end, and compares them at any moment.

@@ -34,8 +34,6 @@ from pilotcli.run.run import OpenRun
 from pilotcli.steering.requests import Pulls
 from pilotcli.workload import Workload
 
-__all__ = ["PairedReplay"]
-
 _REPORT_EVERY_S = 1.0
 _ROWS_KEPT = 1_000
 """The most rows that wait for the other arm's result, when the arms take turns by rounds."""

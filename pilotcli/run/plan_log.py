@@ -11,8 +11,6 @@ from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.log import RunLogger
 
-__all__ = ["PlanLog", "keep_plans"]
-
 
 def keep_plans(scheduler: PilotScheduler, log: RunLogger) -> None:
     """Pull the plan and the server's times of each query from now on, and record them."""

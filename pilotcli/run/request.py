@@ -12,8 +12,6 @@ from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config import RunConfig
 from pilotcli.config.model import EventSpec
 
-__all__ = ["RunRequest", "StoredRequest", "select_events"]
-
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:

@@ -20,15 +20,6 @@ from pilotcli.run.request import RunRequest, StoredRequest
 from pilotcli.storage.journal import FiringRecord, Journal, PastRun, RunKind, RunRecord
 from pilotcli.storage.journal.rows import text_in_journal
 
-__all__ = [
-    "find_run",
-    "past_firings",
-    "refuse_changed_config",
-    "refuse_changed_workload",
-    "resume_request",
-    "versions_to_load",
-]
-
 _NEWEST = "last"
 
 

@@ -26,8 +26,6 @@ from pilotcli.run.verdict import Reason, RunEnd, summarise
 from pilotcli.storage.journal import Journal, PastRun, RunKind
 from pilotcli.storage.store.unsaved_rows import WaitingRow
 
-__all__ = ["Driver", "OpenRun", "Replayed"]
-
 
 class Replayed(Protocol):
     """The state of a replay at its end; see `Replay`."""

@@ -32,8 +32,6 @@ from pilotcli.storage.journal import Journal, PastRun, RunKind
 from pilotcli.storage.store.unsaved_rows import WaitingRow, WaitingRows
 from pilotcli.workload import Workload
 
-__all__ = ["open_run"]
-
 
 @contextlib.contextmanager
 def open_run(

@@ -14,8 +14,6 @@ from pilotcli.common.suggestions import sentences
 from pilotcli.events.runner import EventRunner
 from pilotcli.replay.tally import Tally
 
-__all__ = ["Reason", "RunEnd", "summarise"]
-
 Reason = tuple[int, str]
 """An exit code, and the line that says why."""
 

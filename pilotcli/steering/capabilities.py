@@ -24,8 +24,6 @@ from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, load, provide
 from pilotcli.steering.subplans import GraphCatalog
 
-__all__ = ["Abilities", "Capability", "abilities_of", "probe"]
-
 
 @dataclass(frozen=True, slots=True)
 class Capability:

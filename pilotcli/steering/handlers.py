@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.steering.interactor import PilotDataInteractor
 
-__all__ = [
-    "BasePushHandler",
-    "CardPushHandler",
-    "CommentPushHandler",
-    "HintPushHandler",
-    "IndexPushHandler",
-    "JoinOrderPushHandler",
-    "KnobPushHandler",
-    "QueryPushHandler",
-    "ScanJoinMethodPushHandler",
-    "WorkloadPushHandler",
-]
-
 
 class BasePushHandler(ABC):
     """The base of all push handlers; derive from one of those below."""

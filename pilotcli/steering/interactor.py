@@ -21,8 +21,6 @@ from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.subplans import GraphCatalog
 from pilotcli.workload import leading_keyword
 
-__all__ = ["PilotDataInteractor"]
-
 
 class PilotDataInteractor:
     """Steers single queries (push), and reads plans, times and estimates of them (pull).

@@ -14,8 +14,6 @@ from pilotcli.steering.requests import Pushes
 from pilotcli.steering.sql import literal, set_all
 from pilotcli.steering.subplans import QueryGraph, analyse, relation_names, rewrite_join_order
 
-__all__ = ["Message", "MessageWriter"]
-
 _MESSAGES_KEPT = 1024
 _WITH_NUMBERS = frozenset({ScanJoinMethodEnum.PARALLEL, ScanJoinMethodEnum.ROW})
 """Methods whose text holds more than names of relations."""

@@ -14,16 +14,6 @@ from typing import Any
 
 from pilotcli.common.errors import SteeringError
 
-__all__ = [
-    "JoinOrder",
-    "Method",
-    "ScanJoinMethodEnum",
-    "coarse_settings",
-    "hint_text",
-    "methods_of",
-    "order_of",
-]
-
 
 class ScanJoinMethodEnum(enum.Enum):
     """A scan or join method, or the join order. PilotScope's names; pg_hint_plan's values."""

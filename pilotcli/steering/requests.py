@@ -13,8 +13,6 @@ from pilotcli.common.records import SteeringReport
 from pilotcli.databases.protocols import Rows
 from pilotcli.steering.methods import JoinOrder, Method, methods_of, order_of
 
-__all__ = ["Pulls", "Pushes", "Steered"]
-
 
 @dataclass(slots=True)
 class Pushes:

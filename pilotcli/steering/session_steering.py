@@ -41,8 +41,6 @@ from pilotcli.steering.sql import restore_settings, show_settings
 from pilotcli.steering.subplans import estimates_by_explain
 from pilotcli.workload import is_one_statement
 
-__all__ = ["SessionSteering", "read_auto_explain"]
-
 _SAVEPOINT = "pilot_steering"
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 

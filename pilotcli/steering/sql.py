@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pilotcli.common.errors import SteeringError
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["literal", "own_notices", "restore_settings", "set_all", "show_settings"]
-
 _LISTS = frozenset({"search_path", "datestyle", "temp_tablespaces", "local_preload_libraries"})
 """Settings that are lists: SET takes their parts as separate values."""
 

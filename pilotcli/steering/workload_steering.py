@@ -37,8 +37,6 @@ from pilotcli.steering.interactor import PilotDataInteractor
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 
-__all__ = ["Steering"]
-
 
 class Steering:
     """Calls push handlers for each query, and sends the query with what they return.

@@ -16,8 +16,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["MappedLog", "RecordFormat", "json_content"]
-
 SIZE_BYTES = 1 << 20
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 

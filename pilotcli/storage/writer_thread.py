@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 from pilotcli.common.errors import PilotError
 
-__all__ = ["WriterThread"]
-
 
 class WriterThread:
     """Calls `write` every `every_s` seconds, and after `wake`, from `start` to `end`.

@@ -11,8 +11,6 @@ from pilotcli.views.console import out
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import clean
 
-__all__ = ["show_changes"]
-
 
 def show_changes(changes: Sequence[PendingChange], format: str) -> None:
     """Changes with their states, for people or as JSON."""

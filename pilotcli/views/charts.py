@@ -11,8 +11,6 @@ from pilotcli.common.quantities import count, duration
 from pilotcli.storage.journal import FiringRecord, TimelinePart
 from pilotcli.views.text import Line, clean, clip, width
 
-__all__ = ["PARTS", "speedup_bars", "timeline"]
-
 PARTS = 60
 """Columns of a timeline."""
 BARS_SHOWN = 20

@@ -13,16 +13,6 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import as_json, show_json, show_table, when
 from pilotcli.views.text import clean, joined, number
 
-__all__ = [
-    "ModelListing",
-    "show_current",
-    "show_model",
-    "show_models",
-    "show_removed",
-    "show_trusted",
-    "show_version",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ModelListing:

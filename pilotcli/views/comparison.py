@@ -22,8 +22,6 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import show_items, show_table
 from pilotcli.views.text import clean, clip, joined
 
-__all__ = ["SORTS", "headline", "show_comparison", "show_headline", "show_more", "show_reasons"]
-
 UNMATCHED_SHOWN = 5
 
 SORTS: Mapping[str, Callable[[QueryComparison], tuple[float, int]]] = {

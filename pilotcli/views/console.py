@@ -15,21 +15,6 @@ from pilotcli.common.errors import ConfigError, PilotError
 from pilotcli.common.redaction import redacted
 from pilotcli.views.text import Line, clean, indented, line_text
 
-__all__ = [
-    "UNLIMITED",
-    "Writer",
-    "columns",
-    "defect",
-    "err",
-    "error",
-    "out",
-    "out_styled",
-    "styled",
-    "trace",
-    "wants_color",
-    "wants_live",
-]
-
 UNLIMITED = 10_000
 """Columns of a line that nothing limits."""
 

@@ -11,8 +11,6 @@ from pilotcli.views.console import out
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import clean
 
-__all__ = ["show_checks"]
-
 
 def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]:
     """Each check as it is made, then what the database can do; all checks come back."""

@@ -11,8 +11,6 @@ from pilotcli.run.driver_output import driver_output
 from pilotcli.views.console import Writer
 from pilotcli.views.messages import output_text
 
-__all__ = ["driver_lines"]
-
 
 @contextlib.contextmanager
 def driver_lines() -> Iterator[None]:

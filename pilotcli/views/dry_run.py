@@ -14,8 +14,6 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import show_items, show_json, show_table
 from pilotcli.views.text import clean
 
-__all__ = ["show_dry_run", "show_events", "show_plan"]
-
 FIRINGS_SHOWN = 8
 """Queries after which an event fires that a table names before it only counts them."""
 

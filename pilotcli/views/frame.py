@@ -16,8 +16,6 @@ from pilotcli.views.messages import collected_text, compared_text, metric_text
 from pilotcli.views.state import EventRow, ModelRow, RunState
 from pilotcli.views.text import Line, clean, clip_line, joined, width
 
-__all__ = ["frame", "saved_text"]
-
 LABELS_SHOWN = 3
 WIDEST = 120
 """Columns beyond which a frame does not grow: a longer bar says no more."""

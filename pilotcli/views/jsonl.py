@@ -17,8 +17,6 @@ from pilotcli.common.signals import SIGNAL_VERSION, QueryStarted, Signal
 from pilotcli.views.base import View
 from pilotcli.views.console import Writer
 
-__all__ = ["JsonlView", "field_names", "signal_name"]
-
 _LEFT_OUT: dict[type, set[str]] = {Query: {"sql", "copy"}}
 """Fields that no signal carries: the statement may be megabytes (but see `verbose`), and the
 inline data of a COPY is a place in a file of pilot's own."""

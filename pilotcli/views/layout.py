@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from pilotcli.views.text import Line, clip, clip_line, width
 
-__all__ = ["Column", "bar", "table"]
-
 _GAP = "  "
 
 

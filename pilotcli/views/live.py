@@ -21,8 +21,6 @@ from pilotcli.views.state import RunState
 from pilotcli.views.summary import summary
 from pilotcli.views.text import Line, clean, line_text, width
 
-__all__ = ["LiveView"]
-
 log = logging.getLogger(__name__)
 
 FAILURES_SHOWN = 5

@@ -8,8 +8,6 @@ from pilotcli.common.redaction import redacted
 from pilotcli.views.console import err
 from pilotcli.views.text import clean
 
-__all__ = ["LogLines"]
-
 
 class LogLines(logging.Handler):
     """Writes records to standard error without secrets and control characters."""

@@ -11,20 +11,6 @@ from pilotcli.common.signals import ComparedSoFar, DriverOutput, EventTriggered
 from pilotcli.views.state import Collecting, ModelRow
 from pilotcli.views.text import clean, joined, number
 
-__all__ = [
-    "collected_text",
-    "compared_text",
-    "event_failure",
-    "firing",
-    "latency_text",
-    "metric_text",
-    "model_saved",
-    "output_text",
-    "place",
-    "query_failure",
-    "query_line",
-]
-
 
 def latency_text(values: Sequence[float | None], separator: str = "   ") -> str:
     """`p50 1.20 ms   p95 3.40 ms`: the first of p50, p95, p99 and the maximum, in seconds."""

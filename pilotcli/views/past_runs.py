@@ -26,8 +26,6 @@ from pilotcli.views.messages import latency_text, place
 from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import clean, indented, joined
 
-__all__ = ["FAILED_SHOWN", "FAILURES_SHOWN", "RunDetails", "show_run"]
-
 _WORDS: Mapping[QueryStatus, str] = {
     "ok": "ok",
     "error": "failed",

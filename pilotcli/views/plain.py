@@ -17,8 +17,6 @@ from pilotcli.views.state import RunState
 from pilotcli.views.summary import one_line, summary
 from pilotcli.views.text import clean, joined, line_text
 
-__all__ = ["PlainView"]
-
 FAILURES_SHOWN = 20
 SAVES_SHOWN = 20
 NOTICES_SHOWN = 50

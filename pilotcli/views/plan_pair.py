@@ -11,8 +11,6 @@ from pilotcli.views.console import columns, out, out_styled
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import Line, clean, clip_line, line_text, width
 
-__all__ = ["q_error_style", "show_plan_pair"]
-
 LEAST_COLUMN = 48
 IN_A_PIPE = 160
 _MARKS = ((100.0, "!!!", "bold red"), (10.0, "!!", "red"), (2.0, "!", "yellow"))

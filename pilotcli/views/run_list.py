@@ -12,8 +12,6 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import clean
 
-__all__ = ["show_runs"]
-
 
 def show_runs(
     runs: Sequence[tuple[RunRecord, Mapping[QueryStatus, int]]], home: object, format: str

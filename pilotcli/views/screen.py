@@ -13,8 +13,6 @@ from collections.abc import Sequence
 
 from pilotcli.views.console import Writer
 
-__all__ = ["Screen"]
-
 _BEGIN = "\x1b[?2026h\x1b[?7l"
 _END = "\x1b[?7h\x1b[?2026l"
 _ERASE_RIGHT = "\x1b[K"

@@ -9,8 +9,6 @@ from pilotcli.databases.embedded.admin import ServerStatus, Stopped
 from pilotcli.views.console import out
 from pilotcli.views.tables import show_json
 
-__all__ = ["show_deleted", "show_statuses", "show_stopped"]
-
 
 def show_statuses(statuses: Sequence[ServerStatus], format: str) -> None:
     """The embedded servers, for people or as JSON."""

@@ -16,8 +16,6 @@ from pilotcli.common import signals
 from pilotcli.common.records import ModelVersion, no_queries
 from pilotcli.views.stats import LatencyHistogram, RateMeter
 
-__all__ = ["Collecting", "EventRow", "ModelRow", "RunState"]
-
 
 @dataclass(slots=True)
 class EventRow:

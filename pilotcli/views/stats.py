@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 
-__all__ = ["LatencyHistogram", "RateMeter"]
-
 _RELATIVE_ERROR = 0.01
 _GAMMA = (1 + _RELATIVE_ERROR) / (1 - _RELATIVE_ERROR)
 _LOWEST_S = 1e-6

@@ -10,8 +10,6 @@ from pilotcli.views.messages import latency_text, place
 from pilotcli.views.state import EventRow, ModelRow, RunState
 from pilotcli.views.text import Line, clean, clip_line, joined, line_text, number
 
-__all__ = ["one_line", "summary"]
-
 SLOWEST_SHOWN = 5
 _STATUS_STYLES = {"finished": "bold green", "interrupted": "bold yellow", "failed": "bold red"}
 

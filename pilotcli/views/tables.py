@@ -17,8 +17,6 @@ from pilotcli.views.console import out
 from pilotcli.views.layout import Column, table
 from pilotcli.views.text import clean, line_text
 
-__all__ = ["as_json", "show_items", "show_json", "show_table", "when"]
-
 T = TypeVar("T")
 
 

@@ -9,18 +9,6 @@ from rich.cells import cell_len
 
 from pilotcli.common import quantities
 
-__all__ = [
-    "Line",
-    "clean",
-    "clip",
-    "clip_line",
-    "indented",
-    "joined",
-    "line_text",
-    "number",
-    "width",
-]
-
 Line = list[tuple[str, str]]
 """A line of output: pieces of text, each with a style (`""`, `bold`, `dim`, `red`, ...)."""
 

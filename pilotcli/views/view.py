@@ -14,8 +14,6 @@ from pilotcli.views.jsonl import JsonlView
 from pilotcli.views.live import LiveView
 from pilotcli.views.plain import PlainView
 
-__all__ = ["Format", "make_view"]
-
 Format = Literal["auto", "live", "plain", "jsonl"]
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.suggestions import nearest
 
-__all__ = ["Entry", "missing_path", "natural_key", "resolve"]
-
 _SUFFIXES = (".sql", ".csv", ".jsonl")
 _DIGITS = re.compile(r"(\d+)")
 

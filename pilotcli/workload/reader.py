@@ -18,8 +18,6 @@ from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Source
 
-__all__ = ["ScriptReader", "is_one_statement", "iter_statements", "single_statement"]
-
 _ARCHIVE = b"PGDMP"
 _ID_AND_QUERY = re.compile(rb"\s*[^\s'\"#;]+#####")
 

@@ -14,8 +14,6 @@ from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import CopyData
 from pilotcli.workload.psql.copy import CopySlice
 
-__all__ = ["GzipSource", "PlainSource", "Read", "Source", "Spool", "StreamSource"]
-
 Read = Callable[[int], bytes]
 _BLOCK_BYTES = 1 << 20
 

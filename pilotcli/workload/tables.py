@@ -13,8 +13,6 @@ from pilotcli.workload.psql.window import Window
 from pilotcli.workload.reader import single_statement
 from pilotcli.workload.sources import Read, Source
 
-__all__ = ["read_csv", "read_jsonl"]
-
 _LABELS = ("label", "name")
 
 

@@ -19,8 +19,6 @@ from pilotcli.workload.reader import ScriptReader
 from pilotcli.workload.sources import GzipSource, PlainSource, Source, StreamSource
 from pilotcli.workload.tables import read_csv, read_jsonl
 
-__all__ = ["Workload", "open_workload"]
-
 _GZIP_RATIO = 10
 """How much SQL text grows when it is unpacked, taken high, to know what is quick to count."""
 

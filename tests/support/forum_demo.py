@@ -6,8 +6,6 @@ from pathlib import Path
 
 from pilotcli.config import PostgreSQLConfig
 
-__all__ = ["ROOT", "SCHEMA", "forum_config"]
-
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workloads" / "forum_schema.sql"
 

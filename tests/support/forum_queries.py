@@ -6,6 +6,4 @@ from forum_demo import ROOT
 
 from pilotcli.workload import open_workload
 
-__all__ = ["FORUM"]
-
 FORUM = {query.label: query.sql for query in open_workload([ROOT / "workloads" / "forum.sql"])}

@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-__all__ = ["TIMES", "cases", "damaged", "json_values", "odd_texts"]
-
-
 TIMES = int(os.environ.get("FUZZ_TIMES", "0"))
 """How many times as many cases are tried, at random. Without it they are the same ones each time
 (tests/conftest.py), so that a change fails by what it has changed."""

@@ -8,8 +8,6 @@ from pathlib import Path
 from pilotcli.storage.journal import Journal
 from pilotcli.storage.journal.schema import connect
 
-__all__ = ["make_journal"]
-
 _QUERIES = """
 INSERT INTO queries (run_id, seq, label, file, line, command, sql, sql_chars)
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :queries)

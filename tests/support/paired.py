@@ -10,8 +10,6 @@ from pilotcli.common.signals import Bus, RunFinished
 from pilotcli.config import RunConfig
 from pilotcli.run.paired import Baseline, native, run_paired
 
-__all__ = ["run_pair"]
-
 
 def run_pair(
     project: Project,

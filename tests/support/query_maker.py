@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import random
 
-__all__ = ["QueryMaker"]
-
 _TABLES = {
     "users": ("id", "city", "age"),
     "posts": ("id", "owner_id", "kind", "score"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-__all__ = ["random_join"]
-
 _COLUMNS = {
     "makers": ["id", "town", "age"],
     "parts": ["id", "maker_id", "kind", "weight"],

@@ -15,8 +15,6 @@ from pilotcli.common.signals import (
     RunStarted,
 )
 
-__all__ = ["EPOCH", "Clock", "Make"]
-
 EPOCH = 1_700_000_000.0
 """2023-11-14T22:13:20 in UTC."""
 

@@ -13,8 +13,6 @@ from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import Report, parse_report, rows_setting
 
-__all__ = ["WHEEL", "Steered", "nodes", "pg_config_of", "postgres_bin", "shape"]
-
 WHEEL = "wheel"
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["lines_run"]
-
 
 def lines_run(function: Callable[[], object]) -> int:
     """Returns the number of lines of Python that `function` runs in this thread."""

@@ -10,8 +10,6 @@ from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult,
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal
 
-__all__ = ["HOSTILE", "everything", "firing", "query", "result", "version", "write_run"]
-
 HOSTILE = "a|b\n`c` <img src=x onerror=alert(1)> & \x00\x07\x1b[31m ]]> \"q\" 'ü' \U0001f600"
 """Text that means something in Markdown, HTML, XML, CSV or on a terminal."""
 

@@ -17,8 +17,6 @@ from pilotcli.views.comparison import show_comparison, show_reasons
 from pilotcli.views.console import out
 from pilotcli.views.plan_pair import show_plan_pair
 
-__all__ = ["compare", "diff"]
-
 RunArgument = Annotated[
     str,
     typer.Argument(

@@ -20,8 +20,6 @@ from pilotcli.reports.mlflow import log_run
 from pilotcli.views.console import out
 from pilotcli.views.text import clean
 
-__all__ = ["export", "report"]
-
 
 def report(
     run: Annotated[

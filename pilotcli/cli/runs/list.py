@@ -11,8 +11,6 @@ from pilotcli.config import load_config
 from pilotcli.storage.journal import Journal
 from pilotcli.views.run_list import show_runs
 
-__all__ = ["list_"]
-
 
 def list_(
     limit: Annotated[

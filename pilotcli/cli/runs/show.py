@@ -21,8 +21,6 @@ from pilotcli.storage.journal import JournalReader, RunRecord
 from pilotcli.views.charts import PARTS
 from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
 
-__all__ = ["show"]
-
 
 def show(
     run: Annotated[

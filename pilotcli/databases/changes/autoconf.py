@@ -21,8 +21,6 @@ from pilotcli.common.errors import CapabilityError, QueryError, StorageError
 from pilotcli.databases.embedded.cluster import quoted_setting
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["AutoConf", "FileAutoConf", "ServerAutoConf", "not_allowed", "system_identifier"]
-
 _FILE = "postgresql.auto.conf"
 
 _QUOTED_LISTS = frozenset(

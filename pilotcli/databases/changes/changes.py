@@ -25,8 +25,6 @@ from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
 from pilotcli.databases.session.connection import Server, connect
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["Changes", "mend_stopped_server"]
-
 UNDOING = "pilot undo"
 """The name of sessions that undo, by which they know each other."""
 

@@ -20,8 +20,6 @@ from pilotcli.common.liveness import this_process
 from pilotcli.config.home import make_home
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["Claim", "claim_indexes", "claim_settings"]
-
 _SETTINGS = 0x70696C6F  # "pilo"
 _INDEXES = 0x70696C69  # "pili"
 _GATE = 0

@@ -11,8 +11,6 @@ from psycopg2 import sql as compose
 from pilotcli.common.errors import SteeringError
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["IndexFacts", "read_facts", "statements_to_make"]
-
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:

@@ -22,17 +22,6 @@ from pilotcli.config.home import create_private, make_home
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = [
-    "FILE_NAME",
-    "Book",
-    "Change",
-    "ChangeKind",
-    "ChangeLog",
-    "ChangeState",
-    "Entry",
-    "Owner",
-]
-
 FILE_NAME = "changes.db"
 _BUSY_TIMEOUT_S = 30.0
 _VERSION = 1

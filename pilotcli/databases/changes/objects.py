@@ -20,8 +20,6 @@ from pilotcli.databases.changes.index_facts import IndexFacts, read_facts
 from pilotcli.databases.changes.log import Book, Change, Entry
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["drop_indexes", "make_extension", "make_index", "run", "transaction"]
-
 
 def run(session: PostgresSession, template: str, *parts: compose.Composable) -> list[Any]:
     """Run a statement with quoted `parts` and return its rows."""

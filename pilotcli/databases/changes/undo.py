@@ -15,8 +15,6 @@ from pilotcli.databases.changes.log import Change, ChangeLog
 from pilotcli.databases.changes.objects import run, transaction
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["Undone", "undo_changes", "undo_settings"]
-
 LOCK_TIMEOUT = "30s"
 """How long undoing waits for a table that somebody has locked."""
 

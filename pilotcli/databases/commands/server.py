@@ -17,8 +17,6 @@ from pilotcli.databases.embedded.cluster import SUPERUSER
 from pilotcli.databases.embedded.folder import PORT
 from pilotcli.databases.opening import DEFAULT_DATABASE, acquire_server, open_target
 
-__all__ = ["require_embedded", "run_psql", "server_url", "start_and_pin"]
-
 
 def require_embedded(config: PilotConfig) -> PostgreSQLConfig:
     """`config`, if its target is the embedded server; raises `UsageError` otherwise."""

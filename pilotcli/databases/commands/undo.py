@@ -15,8 +15,6 @@ from pilotcli.databases.changes.log import Change, ChangeLog
 from pilotcli.databases.embedded.admin import reset_servers, server_statuses
 from pilotcli.databases.opening import open_postgres
 
-__all__ = ["PendingChange", "forget_changes", "pending_changes", "reset_and_forget", "undo_pending"]
-
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:

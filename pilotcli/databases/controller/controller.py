@@ -12,8 +12,6 @@ from pilotcli.databases.controller.server import ServerMethods
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import plan_of
 
-__all__ = ["DBControllerFactory", "PostgreSQLController", "get_db_controller"]
-
 
 class PostgreSQLController(ServerMethods, IndexMethods):
     """A driver's way to the database: a connection for each thread, opened when first used.

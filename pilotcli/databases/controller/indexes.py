@@ -23,8 +23,6 @@ from pilotcli.databases.controller.what_if import (
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["IndexMethods"]
-
 # Usable indexes that a user has made: not those of constraints, extensions or pilot itself. An
 # index of a partition belongs to the index of the whole table.
 _EXISTING = """

@@ -6,8 +6,6 @@ from typing import Any
 
 from psycopg2 import sql as compose
 
-__all__ = ["identifier", "literal_name"]
-
 
 def identifier(table_name: str) -> compose.Identifier:
     """The quoted name; `schema.table` is one of another schema."""

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pilotcli.common.errors import CapabilityError, PilotError, QueryError
 from pilotcli.databases.controller.sessions import SessionsOfThreads
 
-__all__ = ["ServerMethods"]
-
 _CACHED = """
 SELECT c.oid::regclass::text, count(*)
 FROM pg_buffercache AS b JOIN pg_class AS c ON b.relfilenode = pg_relation_filenode(c.oid)

@@ -15,8 +15,6 @@ from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 
-__all__ = ["SessionsOfThreads"]
-
 # Everything that a driver may have left in its session, except temporary tables.
 _CLEAN = (
     "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *;"

@@ -12,8 +12,6 @@ from pilotcli.common.errors import UsageError
 from pilotcli.databases.controller.names import identifier, literal_name
 from pilotcli.databases.controller.sessions import SessionsOfThreads
 
-__all__ = ["TableMethods"]
-
 
 class TableMethods(SessionsOfThreads):
     """Tables: whether they are there, their facts, making and filling them."""

@@ -22,8 +22,6 @@ from pilotcli.databases.changes.objects import run
 from pilotcli.databases.controller.names import identifier, literal_name
 from pilotcli.databases.session.session import PostgresSession, plan_of
 
-__all__ = ["WhatIf", "create_statement", "hypopg_works", "indexes_size_bytes", "same_index"]
-
 _SAVEPOINT = "pilot_what_if"
 
 

@@ -19,8 +19,6 @@ from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.databases.embedded.folder import Place
 from pilotcli.databases.embedded.process import running_pid, stop
 
-__all__ = ["ServerStatus", "Stopped", "reset_servers", "server_statuses", "stop_servers"]
-
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:

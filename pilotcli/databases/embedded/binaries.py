@@ -15,8 +15,6 @@ from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.databases.embedded.folder_for_root import outside_folder
 from pilotcli.databases.embedded.os_user import Account, can_use, can_walk
 
-__all__ = ["OLDEST_MAJOR", "Binaries", "find_binaries", "readable_for"]
-
 OLDEST_MAJOR = 13
 """The oldest PostgreSQL that pilot works with."""
 

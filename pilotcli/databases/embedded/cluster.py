@@ -22,8 +22,6 @@ from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.folder import PORT, Place
 from pilotcli.databases.embedded.os_user import Account, current_user
 
-__all__ = ["SUPERUSER", "configure", "ensure_cluster", "quoted_setting", "run_as"]
-
 SUPERUSER = "postgres"
 """The database role that pilot connects as on the embedded server."""
 

@@ -32,8 +32,6 @@ from pilotcli.config.home import create_private, is_own_home, make_home
 from pilotcli.databases.embedded.folder_for_root import link_outside
 from pilotcli.databases.embedded.os_user import Account, can_walk, server_account
 
-__all__ = ["PORT", "Place", "State", "make_place"]
-
 PORT = 5432
 """Part of the socket's name; nothing listens on a network port."""
 

@@ -20,8 +20,6 @@ from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.databases.embedded.os_user import Account, can_walk
 
-__all__ = ["link_outside", "outside_folder"]
-
 _LASTING = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - what is found there is checked
 _NAME = "pilot-db"
 _ORIGIN = "origin"

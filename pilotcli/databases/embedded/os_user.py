@@ -15,8 +15,6 @@ from pathlib import Path
 
 from pilotcli.common.errors import UsageError
 
-__all__ = ["Account", "can_use", "can_walk", "current_user", "server_account"]
-
 _FOR_ROOT = ("postgres", "nobody")
 
 

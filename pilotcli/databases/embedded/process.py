@@ -18,8 +18,6 @@ from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.folder import Place
 from pilotcli.databases.embedded.os_user import Account
 
-__all__ = ["log_size", "log_tail", "running_pid", "start", "stop", "wait_until_ready"]
-
 _START_PATIENCE_S = 60.0
 _RECOVERY_PATIENCE_S = 600.0
 _STOP_PATIENCE_S = 60.0

@@ -18,8 +18,6 @@ from pilotcli.databases.embedded.folder import PORT, Place, State, make_place
 from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid, start, stop, wait_until_ready
 
-__all__ = ["EmbeddedServer", "Mend"]
-
 Mend = Callable[[Path], None]
 """Gets the data directory of a server that does not run."""
 

@@ -26,13 +26,12 @@ from pilotcli.databases.changes.autoconf import (
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.log import Change
 from pilotcli.databases.changes.undo import Undone, undo_settings
-from pilotcli.databases.knobs.server_control import Mend, ServerControl, find_local_server
+from pilotcli.databases.embedded.server import Mend
+from pilotcli.databases.knobs.server_control import ServerControl, find_local_server
 from pilotcli.databases.knobs.values import as_texts, require_known
 from pilotcli.databases.session.connection import backends_of_this_process
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.session.sessions import Sessions
-
-__all__ = ["Knobs"]
 
 _RELOAD_PATIENCE_S = 20.0
 _OTHERS_PATIENCE_S = 3.0

@@ -16,8 +16,6 @@ from pilotcli.databases.embedded.process import log_size, log_tail, running_pid
 from pilotcli.databases.embedded.server import Mend
 from pilotcli.databases.session.session import PostgresSession
 
-__all__ = ["LocalServer", "Mend", "ServerControl", "find_local_server"]
-
 _PATIENCE_S = 120
 
 

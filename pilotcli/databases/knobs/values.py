@@ -12,8 +12,6 @@ from typing import SupportsFloat, SupportsIndex
 from pilotcli.common.errors import SteeringError
 from pilotcli.common.suggestions import nearest
 
-__all__ = ["as_texts", "require_known"]
-
 _PLACE = frozenset(
     {"config_file", "data_directory", "external_pid_file", "hba_file", "ident_file"}
     | {"listen_addresses", "port", "unix_socket_directories", "unix_socket_group"}

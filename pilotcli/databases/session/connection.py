@@ -28,16 +28,6 @@ from pilotcli.common.redaction import keep_secret
 from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
 from pilotcli.databases.session.libpq import shorten_errors
 
-__all__ = [
-    "Server",
-    "backends_of_this_process",
-    "close_names",
-    "connect",
-    "database_names",
-    "server_from_dsn",
-    "version_text",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Server:

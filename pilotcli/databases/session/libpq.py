@@ -16,8 +16,6 @@ from typing import Any
 
 import psycopg2
 
-__all__ = ["Line", "library", "shorten_errors"]
-
 _POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "PQgetCancel": (_POINTER, (_POINTER,)),

@@ -22,8 +22,6 @@ from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session import watchdog
 from pilotcli.databases.session.libpq import Line
 
-__all__ = ["PostgresSession", "SchemaChanges", "plan_of"]
-
 NOTICES_KEPT = 100_000
 _IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
 _IN_FAILED_TRANSACTION = 3

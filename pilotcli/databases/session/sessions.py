@@ -12,8 +12,6 @@ from pilotcli.databases.session.connection import Server, connect, version_text
 from pilotcli.databases.session.session import PostgresSession, SchemaChanges
 from pilotcli.databases.session.streaming import StreamingSession
 
-__all__ = ["Sessions"]
-
 _CHECK_INTERVAL = "client_connection_check_interval"
 
 

@@ -18,8 +18,6 @@ from pilotcli.common.errors import CapabilityError
 from pilotcli.databases.session.libpq import library
 from pilotcli.databases.session.session import PostgresSession, SchemaChanges
 
-__all__ = ["StreamingSession"]
-
 CHUNK_ROWS = 1000
 
 # ExecStatusType and the fields of an error (libpq-fe.h, postgres_ext.h).

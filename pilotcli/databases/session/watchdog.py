@@ -17,8 +17,6 @@ from typing import Protocol
 
 from pilotcli.databases.session.libpq import Line
 
-__all__ = ["CUT_AFTER_S", "GRACE_S", "Watched", "cancel", "watch"]
-
 GRACE_S = 2.0
 """How long after a statement's time-out the server may still answer by itself."""
 CUT_AFTER_S = 3.0

@@ -10,8 +10,6 @@ from pilotcli.common.quantities import count, duration, plural
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import alarm, label, text
 
-__all__ = ["answer", "belief", "heading"]
-
 NAMES_SHOWN = 5
 
 

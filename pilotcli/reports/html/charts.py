@@ -16,8 +16,6 @@ from pilotcli.reports.html.tables import ROWS_SHOWN, row_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["distributions", "scatter", "speedups"]
-
 BARS_SHOWN = 60
 """Bars of the speed-ups; of more queries, the slowest and the fastest are drawn."""
 LABELS_SHOWN = 2

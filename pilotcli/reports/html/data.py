@@ -21,8 +21,6 @@ from pilotcli.storage.journal import (
     RunStatistics,
 )
 
-__all__ = ["HtmlReport", "RunPart", "read_report"]
-
 RESULTS_READ = 200_000
 """Results of a run that a report reads; the first of a longer one."""
 

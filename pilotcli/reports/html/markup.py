@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Room", "alarm", "cell", "cut", "label", "table", "text"]
-
 LABEL_SHOWN = 120
 
 

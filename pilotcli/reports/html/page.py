@@ -16,8 +16,6 @@ from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import text
 from pilotcli.reports.html.svg import Drawing
 
-__all__ = ["page"]
-
 _COLOURS_KEY = (
     '<span class="key faster">■ faster</span> <span class="key slower">■ slower</span> '
     '<span class="key same">■ same or unclear</span>'

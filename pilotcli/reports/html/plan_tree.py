@@ -5,8 +5,6 @@ from __future__ import annotations
 from pilotcli.analysis.plans import PlanNode
 from pilotcli.reports.html.markup import cut, text
 
-__all__ = ["KEY", "plan_tree"]
-
 NODES_SHOWN = 300
 DEPTH_SHOWN = 60
 CONDITION_SHOWN = 400

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["estimates", "metrics", "timeline"]
-
 EVENTS_SHOWN = 300
 METRICS_SHOWN = 6
 _LINES = ("solid", "dashed", "dotted", "dashdot")

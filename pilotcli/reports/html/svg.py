@@ -25,22 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = [
-    "COLOURS",
-    "LEAST_S",
-    "POINTS_SHOWN",
-    "Drawing",
-    "both",
-    "diagonal",
-    "drawn",
-    "half",
-    "legend",
-    "ratio_ticks",
-    "second_ticks",
-    "short",
-    "some",
-]
-
 COLOURS = {
     "ink": "#101112",
     "dim": "#505152",

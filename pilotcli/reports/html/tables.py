@@ -12,16 +12,6 @@ from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import Room, alarm, cell, cut, label, table, text
 from pilotcli.reports.html.plan_tree import KEY, plan_tree
 
-__all__ = [
-    "ROWS_SHOWN",
-    "compared_queries",
-    "costs",
-    "queries_of_run",
-    "row_name",
-    "unmatched",
-    "updates",
-]
-
 ROWS_SHOWN = 1_000
 UPDATES_SHOWN = 50
 NAMES_SHOWN = 20

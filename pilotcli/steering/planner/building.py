@@ -17,8 +17,6 @@ from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, StorageError
 
-__all__ = ["SOURCE", "build", "find_built", "find_pg_config", "object_name"]
-
 SOURCE = Path(__file__).with_name("pilot_planner.c")
 PREBUILT = Path(__file__).with_name("prebuilt")
 """The folder of the compiled files in a wheel."""

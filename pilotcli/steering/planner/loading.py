@@ -20,8 +20,6 @@ from pilotcli.steering.planner.messages import parse_report
 from pilotcli.steering.planner.settings import rows_setting
 from pilotcli.steering.sql import literal, own_notices
 
-__all__ = ["Missing", "Planner", "load", "provide"]
-
 INSTALLED = "$libdir/plugins/pilot_planner"
 """Where an administrator puts the module for roles that are not superusers (manual, LOAD)."""
 

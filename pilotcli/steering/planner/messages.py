@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["Estimate", "Report", "parse_report"]
-
 _HEAD = "pilot_planner 1 {"
 _PLAN = '"plan":'
 _PLAN_BEFORE = 120

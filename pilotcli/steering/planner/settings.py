@@ -9,8 +9,6 @@ from numbers import Real
 
 from pilotcli.common.errors import DriverError
 
-__all__ = ["REPORT_SETTING", "ROWS_SETTING", "rows_setting"]
-
 ROWS_SETTING = "pilot_planner.rows"
 REPORT_SETTING = "pilot_planner.report"
 

@@ -16,8 +16,6 @@ from typing import Any
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 
-__all__ = ["observed_cardinalities"]
-
 _JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
 _PASSING = frozenset({"Gather", "Gather Merge", "Append", "Merge Append"})
 _SAME_ROWS = frozenset({"Hash", "Sort", "Incremental Sort", "Materialize", "Memoize", "LockRows"})

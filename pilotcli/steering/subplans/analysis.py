@@ -13,8 +13,6 @@ from pilotcli.steering.subplans.parsing import exp, parse, to_sql
 from pilotcli.steering.subplans.pull_up import NOT_FUNCTIONS
 from pilotcli.steering.subplans.scope import Scope, function_name
 
-__all__ = ["GraphCatalog", "analyse", "query_of", "read_key", "read_names", "relation_names"]
-
 GRAPHS_KEPT = 4096
 
 

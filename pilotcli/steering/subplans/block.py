@@ -25,8 +25,6 @@ from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
 from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
 
-__all__ = ["Block", "block_of", "edges_of", "make_blocks"]
-
 
 @dataclass(eq=False, slots=True)
 class Block:

@@ -11,8 +11,6 @@ from pilotcli.databases.protocols import Rows, Session
 from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.errors import NotAnalysable
 
-__all__ = ["Catalog", "Function", "Table"]
-
 # How a type compares for equality: the operator family of its default B-tree operator class (types
 # of one family can be compared with each other: the integers, text and varchar), and its collation.
 # None for a type without one: no equality follows from others.

@@ -16,8 +16,6 @@ from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import family_of, mask_of, restrictions_of, union
 from pilotcli.steering.subplans.pull_up import is_volatile
 
-__all__ = ["Domain", "Equivalence", "Link", "Member", "derive", "domain_of"]
-
 
 @dataclass(eq=False, slots=True)
 class Member:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pilotcli.common.errors import CapabilityError
 
-__all__ = ["NotAnalysable"]
-
 
 class NotAnalysable(CapabilityError):
     """The sub-plans of a query cannot be found from its text; the message says why."""

@@ -16,8 +16,6 @@ from pilotcli.steering.sql import literal, own_notices
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 
-__all__ = ["EXPLAIN_LIMIT", "estimates_by_explain"]
-
 EXPLAIN_LIMIT = 2_000
 """The most sub-plans that are planned by default."""
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Iterable
 from pilotcli.steering.subplans.block import Block
 from pilotcli.steering.subplans.errors import NotAnalysable
 
-__all__ = ["LIMIT", "QueryGraph"]
-
 LIMIT = 10_000
 """The most sub-plans that are listed for a query block."""
 

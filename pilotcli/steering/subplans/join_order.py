@@ -23,8 +23,6 @@ from pilotcli.steering.subplans.pull_up import pull
 from pilotcli.steering.subplans.scope import Scope, inner_query
 from pilotcli.steering.subplans.subplan_sql import Writer
 
-__all__ = ["rewrite_join_order"]
-
 
 def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
     """Returns `sql` with the joins of its outermost block in `order`.

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.joins import Special
 
-__all__ = ["connected_sets", "search"]
-
 _PAIRS_PER_SET = 64
 
 

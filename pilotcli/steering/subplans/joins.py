@@ -23,18 +23,6 @@ from pilotcli.steering.subplans.predicates import (
 )
 from pilotcli.steering.subplans.scope import Entry
 
-__all__ = [
-    "Clause",
-    "Inner",
-    "Node",
-    "One",
-    "Outer",
-    "Special",
-    "build",
-    "outer_joins",
-    "without_idle_joins",
-]
-
 
 @dataclass(eq=False, slots=True)
 class Clause:

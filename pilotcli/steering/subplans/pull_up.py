@@ -38,8 +38,6 @@ from pilotcli.steering.subplans.scope import (
     without_parens,
 )
 
-__all__ = ["Pulled", "is_grouped", "is_volatile", "pull"]
-
 NOT_FUNCTIONS = frozenset(
     {"coalesce", "greatest", "least", "nullif", "grouping", "xmlelement", "xmlforest", "row"}
 )

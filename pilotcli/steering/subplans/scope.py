@@ -10,16 +10,6 @@ from pilotcli.steering.subplans.catalog import Catalog, Table
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.parsing import column, exp, identifier
 
-__all__ = [
-    "Cte",
-    "Entry",
-    "Names",
-    "Scope",
-    "function_name",
-    "inner_query",
-    "own_nodes",
-]
-
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
 Resolved = Callable[[], "exp.Expression"]

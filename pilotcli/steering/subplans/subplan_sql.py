@@ -16,8 +16,6 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
 from pilotcli.steering.subplans.predicates import union
 
-__all__ = ["Source", "Writer"]
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

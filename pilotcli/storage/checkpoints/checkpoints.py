@@ -49,8 +49,6 @@ from pilotcli.storage.checkpoints.manifest import (
 )
 from pilotcli.storage.checkpoints.seal import SEAL, Origin, key_of, make_key, origin_of, seal_of
 
-__all__ = ["FROM_ELSEWHERE", "CheckpointStore"]
-
 LONGEST_NAME_BYTES = 200
 
 FROM_ELSEWHERE: Mapping[Origin, str] = {

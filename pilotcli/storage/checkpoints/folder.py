@@ -15,18 +15,6 @@ from pathlib import Path
 from pilotcli.common.errors import CheckpointError
 from pilotcli.storage.checkpoints.manifest import sync_folder
 
-__all__ = [
-    "UNFINISHED",
-    "clean",
-    "current_number",
-    "file_errors",
-    "locked",
-    "point_at",
-    "remove",
-    "version_numbers",
-    "write_model",
-]
-
 CURRENT = "current"
 UNFINISHED = ".saving-"
 REMOVED = ".removed-"

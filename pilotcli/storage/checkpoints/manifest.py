@@ -17,18 +17,6 @@ from typing import Any
 from pilotcli.common.errors import CheckpointError
 from pilotcli.common.records import ModelVersion
 
-__all__ = [
-    "MANIFEST",
-    "clean_metrics",
-    "damage_of",
-    "digest_of",
-    "files_of_model",
-    "manifest_of",
-    "read_manifest",
-    "sync_folder",
-    "write_manifest",
-]
-
 MANIFEST = "manifest.json"
 FORMAT = 1
 _AS_THEY_ARE = [

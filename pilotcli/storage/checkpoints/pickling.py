@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["unpicklable_part"]
-
 DEEPEST = 20
 LONGEST_KEY_CHARS = 60
 

@@ -20,8 +20,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["SEAL", "Origin", "key_of", "make_key", "origin_of", "seal_of"]
-
 SEAL = "seal"
 """The manifest's key for the digest; all others are what it is made of."""
 

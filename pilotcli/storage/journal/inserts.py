@@ -18,8 +18,6 @@ from pilotcli.storage.journal.rows import (
     USUAL_COLUMNS,
 )
 
-__all__ = ["WaitingResult", "insert_begun", "insert_firings", "insert_results"]
-
 _PARAMETERS = 999
 """The most that older SQLite takes in one statement."""
 

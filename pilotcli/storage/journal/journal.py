@@ -21,8 +21,6 @@ from pilotcli.storage.journal.writer import RunJournal
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Journal"]
-
 
 class Journal(JournalReader):
     """The journal of all runs in `home`: a SQLite file in WAL mode, `home`/journal.db.

@@ -35,8 +35,6 @@ from pilotcli.storage.journal.run_lock import is_alive
 from pilotcli.storage.journal.statistics import StatisticsReader
 from pilotcli.storage.journal.summary import SLOWEST_KEPT
 
-__all__ = ["JournalReader"]
-
 _RUN_COLUMNS = (
     "run_id, kind, workload, config_path, config_text, database, options, started_at, "
     "finished_at, status, exit_code, summary"

@@ -8,20 +8,6 @@ from typing import Any, Literal, NamedTuple
 
 from pilotcli.common.records import EventKind, FiringOutcome, FiringReason, QueryStatus, RunStatus
 
-__all__ = [
-    "Arm",
-    "BegunFiring",
-    "EventTotals",
-    "FiringRecord",
-    "PastRun",
-    "PlanRecord",
-    "QueryRecord",
-    "RunKind",
-    "RunRecord",
-    "RunStatistics",
-    "TimelinePart",
-]
-
 RunKind = Literal["run", "pretrain"]
 Arm = Literal["driver", "baseline"]
 """Which of two paired runs: the driver's, or the one that it is compared with."""

@@ -15,8 +15,6 @@ from pilotcli.storage.journal.run_lock import is_alive, remove_left_locks
 from pilotcli.storage.journal.schema import FILE_NAME, connect, transaction
 from pilotcli.storage.journal.write_ahead import Record, read_tail
 
-__all__ = ["recover"]
-
 _ROWS = {
     tails.QUERY: ("queries", QUERY_COLUMNS),
     tails.USUAL: ("results", USUAL_COLUMNS),

@@ -15,24 +15,6 @@ from typing import Any, get_type_hints
 from pilotcli.common.records import ModelVersion, Query, QueryResult, SteeringReport, Stored
 from pilotcli.storage.journal.records import FiringRecord, QueryRecord
 
-__all__ = [
-    "FIRING_COLUMNS",
-    "MODEL_COLUMNS",
-    "OTHER_COLUMNS",
-    "QUERY_COLUMNS",
-    "RESULT_FIELDS",
-    "USUAL_COLUMNS",
-    "column_sql",
-    "default_sql",
-    "model_row",
-    "other_values",
-    "query_row",
-    "steering_report",
-    "storable",
-    "text_in_journal",
-    "usual_values",
-]
-
 MAX_SQL_CHARS = 1_000_000
 
 RESULT_FIELDS: dict[str, Stored] = {

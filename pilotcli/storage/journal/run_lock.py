@@ -7,8 +7,6 @@ from pathlib import Path
 from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import Hold, hold, is_held, remove_unheld
 
-__all__ = ["is_alive", "lock_run", "remove_left_locks"]
-
 
 def lock_run(home: Path, run_id: int, owner: str = "another process") -> Hold:
     """Hold the lock of a run. Raises `StorageError`, which names its `owner`, when it is held."""

@@ -12,15 +12,6 @@ from pilotcli.common.errors import StorageError
 from pilotcli.config.home import create_private, make_home
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, RESULT_FIELDS, USUAL_COLUMNS, column_sql
 
-__all__ = [
-    "FILE_NAME",
-    "SCHEMA_VERSION",
-    "connect",
-    "connect_readonly",
-    "journal_errors",
-    "transaction",
-]
-
 FILE_NAME = "journal.db"
 BUSY_TIMEOUT_S = 10.0
 

@@ -23,8 +23,6 @@ from pilotcli.storage.journal.summary import (
     save_summary,
 )
 
-__all__ = ["EXACT_RESULTS", "StatisticsReader"]
-
 EXACT_RESULTS = 50_000
 """The most results of a run whose percentiles are computed from the results themselves."""
 

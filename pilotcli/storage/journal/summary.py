@@ -16,8 +16,6 @@ from typing import Any
 from pilotcli.common.records import QueryStatus
 from pilotcli.storage.journal.rows import USUAL_COLUMNS
 
-__all__ = ["SAVE_AFTER", "SLOWEST_KEPT", "TIMED", "RunSummary", "read_summary", "save_summary"]
-
 SLOWEST_KEPT = 100
 """The slowest queries that a summary knows."""
 SAVE_AFTER = 20_000

@@ -17,8 +17,6 @@ from pilotcli.storage.journal.schema import connect, transaction
 from pilotcli.storage.journal.summary import read_summary
 from pilotcli.storage.journal.writer import RunJournal, mark
 
-__all__ = ["take_over"]
-
 
 def _read_past(connection: sqlite3.Connection, run_id: int) -> PastRun:
     def rows(sql: str) -> list[tuple[Any, ...]]:

@@ -20,8 +20,6 @@ from pilotcli.common.errors import StorageError
 from pilotcli.storage.journal.rows import RESULT_FIELDS, USUAL_COLUMNS
 from pilotcli.storage.mapped_log import MappedLog, RecordFormat, json_content
 
-__all__ = ["Record", "Tail", "read_tail", "tail_path"]
-
 _FORMAT = RecordFormat(kind_bytes=1)
 _USUAL = struct.Struct(
     "<q" + "".join(code for _, code in sorted(f.packed for f in RESULT_FIELDS.values() if f.packed))

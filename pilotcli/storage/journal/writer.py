@@ -45,8 +45,6 @@ from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summar
 from pilotcli.storage.journal.write_ahead import Tail, tail_path
 from pilotcli.storage.writer_thread import WriterThread
 
-__all__ = ["RunJournal", "mark"]
-
 BATCH_ROWS = 1000
 BATCH_AGE_S = 0.2
 LARGE_SQL_CHARS = 65_536

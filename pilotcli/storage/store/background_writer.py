@@ -12,8 +12,6 @@ from pilotcli.storage.store.connection import StoreUnreachableError
 from pilotcli.storage.store.unsaved_rows import WaitingRows
 from pilotcli.storage.writer_thread import WriterThread
 
-__all__ = ["Appender"]
-
 BATCH_ROWS = 500
 BATCH_AGE_S = 1.0
 WAITING_ROWS = 20_000

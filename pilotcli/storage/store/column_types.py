@@ -33,8 +33,6 @@ from typing import Any
 from pilotcli.common.records import JsonText
 from pilotcli.storage.store.json_text import json_text
 
-__all__ = ["NULL", "Kind", "UnstorableError", "encoded", "joined"]
-
 NULL = "\\N"
 """NULL in the text format of `COPY`."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
-__all__ = ["Result", "StoreConnection", "StoreUnreachableError"]
-
 LOCK_TIMEOUT_S = 60
 _JSON_OIDS = (114, 3802)
 """json and jsonb, which have had these numbers in every PostgreSQL (pg_type.dat)."""

@@ -11,8 +11,6 @@ from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StoreError
 from pilotcli.storage.store.column_types import Kind, UnstorableError, encoded, joined
 
-__all__ = ["KEY", "Batch", "checked_name"]
-
 KEY = "pilot_data_id"
 """The key column that every table of the store has; it counts the rows in the order of commit."""
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandas
     from psycopg2.extensions import cursor as Cursor
 
-__all__ = ["DataManager"]
-
 log = logging.getLogger(__name__)
 
 

@@ -10,8 +10,6 @@ from pilotcli.storage.store.column_types import Kind
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["frame_of"]
-
 EXACT_IN_A_FLOAT = 2**53
 _AS_THEY_ARE = {
     kind.sql

@@ -15,8 +15,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["json_text", "json_value"]
-
 MARK = "__float__"
 
 

@@ -18,23 +18,6 @@ from pilotcli.storage.store.copy_batch import KEY, Batch
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-__all__ = [
-    "OWN",
-    "columns_of",
-    "drop",
-    "forget_visits",
-    "mark",
-    "names",
-    "quoted",
-    "remove_mark",
-    "row_count",
-    "set_mark",
-    "set_visit",
-    "take_back_visits",
-    "visit",
-    "write",
-]
-
 VISITS = "pilot_visits"
 """The table that has the key up to which each reader has read; where an event's firing has moved
 it, also the key before that, and the firing."""

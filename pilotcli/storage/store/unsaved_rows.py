@@ -17,8 +17,6 @@ from pilotcli.common.errors import StorageError
 from pilotcli.common.records import JsonText
 from pilotcli.storage.mapped_log import MappedLog, RecordFormat, json_content
 
-__all__ = ["WaitingRow", "WaitingRows"]
-
 _FORMAT = RecordFormat(kind_bytes=0)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["FILLED_BY_PSQL", "HARMLESS", "SETTINGS", "WHOLE_LINE", "advice"]
-
 _HARMLESS = """
 ? C H T a conninfo copyright echo errverbose f h help html o out p pset print qecho s t timing
 warn x

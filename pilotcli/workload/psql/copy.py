@@ -8,8 +8,6 @@ from typing import NamedTuple
 from pilotcli.workload.psql import lex
 from pilotcli.workload.psql.window import Window
 
-__all__ = ["CopySlice", "is_copy_from_stdin", "read_copy_data"]
-
 _END = b"\n\\."
 _HEAD_CHARS = 1 << 20
 """How much of a statement is searched for FROM STDIN."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["quote_literal", "quote_name"]
-
 
 def quote_literal(value: bytes) -> bytes:
     """`value` as an SQL string, in the form libpq gives it (PQescapeLiteral)."""

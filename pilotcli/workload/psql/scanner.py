@@ -17,8 +17,6 @@ from pilotcli.workload.psql.quoting import quote_literal, quote_name
 from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
 
-__all__ = ["LookUp", "MetaCommand", "Scanner"]
-
 _STRETCH_BYTES = 1 << 16
 _SEMICOLON, _BACKSLASH, _NEWLINE = b";\\\n"
 

@@ -22,8 +22,6 @@ from pilotcli.workload.psql.slash import ArgumentError, Arguments, boolean
 from pilotcli.workload.psql.splitter import Splitter, Statement
 from pilotcli.workload.psql.strings import StringsMode
 
-__all__ = ["Found", "Script", "ScriptState", "look_up"]
-
 _MAX_INCLUDES = 50
 MAX_VARIABLES_BYTES = 64_000_000
 """`\\set v :v:v` doubles a value with every line."""

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pilotcli.workload.psql import lex
 from pilotcli.workload.psql.quoting import quote_literal, quote_name
 
-__all__ = ["ArgumentError", "Arguments", "boolean"]
-
 _ESCAPE = re.compile(rb"''|\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _QUOTE_OR_ESCAPE = re.compile(rb"''|'|\\.", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"b": b"\b", b"r": b"\r", b"f": b"\f"}

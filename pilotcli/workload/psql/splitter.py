@@ -17,8 +17,6 @@ from pilotcli.workload.psql.scanner import LookUp, MetaCommand, Scanner
 from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
 
-__all__ = ["CHUNK_BYTES", "Splitter", "Statement"]
-
 CHUNK_BYTES = 1 << 18
 LONGEST_AT_ONCE = 1 << 16
 """Bytes. A longer statement is read token by token: the pattern remembers each of its repetitions,

@@ -6,8 +6,6 @@ import re
 
 from pilotcli.common.sql_commands import block_step, command_of
 
-__all__ = ["StringsMode"]
-
 _SET = re.compile(
     r"(?is)\s*set\s+(?:(session|local)\s+)?standard_conforming_strings\s*(?:=|\bto\b)\s*"
     r"'?\s*(on|off|true|false|yes|no|1|0|default)\b"

@@ -8,8 +8,6 @@ from typing import ClassVar
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload.psql.lex import NAME_BYTES
 
-__all__ = ["Window"]
-
 _KEPT_BYTES = 1 << 16
 
 
