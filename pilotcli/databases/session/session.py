@@ -207,7 +207,7 @@ class PostgresSession:
             if self._cut == "cancel":
                 return QueryCancelled(f"cancelled; {_NO_ANSWER}")
             return QueryTimeout(f"ended after its time-out of {self._timeout_s:g} s: {_NO_ANSWER}")
-        if self.closed or (code is not None and (code in _LOST or code.startswith("08"))):
+        if self.closed or code in _LOST:
             self.close()
             return DatabaseError(
                 f"the connection to {self._where} was lost: {message}",

@@ -137,6 +137,15 @@ def test_somebody_elses_cancel_is_no_timeout(shared_target: PostgresTarget) -> N
     watcher.close()
 
 
+def test_a_lost_connection_of_a_foreign_server_is_an_error_of_the_query(
+    session: PostgresSession,
+) -> None:
+    """postgres_fdw and dblink raise it when the other server cannot be reached."""
+    with pytest.raises(QueryError, match="no other server"):
+        session.execute("DO $$ BEGIN RAISE 'no other server' USING ERRCODE = '08001'; END $$")
+    assert session.execute("SELECT 1").rows == [(1,)]
+
+
 def test_a_lost_connection(shared_target: PostgresTarget) -> None:
     session, other = shared_target.session(), shared_target.session()
     pid = session.execute("SELECT pg_backend_pid()").rows[0][0]
