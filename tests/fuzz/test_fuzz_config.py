@@ -135,6 +135,6 @@ def test_a_bomb_is_refused_or_read_in_bounded_memory(tmp_path: Path, name: str) 
 
 
 def test_a_larger_file_is_not_even_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="more than 4 MB"):
+    with pytest.raises(ConfigError, match="at most 4 MB"):
         (tmp_path / "pilot.yaml").write_bytes(b"#" * 4_000_001)
         load_config(None, cwd=tmp_path)
