@@ -17,7 +17,9 @@ from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, StorageError
 
-SOURCE = Path(__file__).with_name("pilot_planner.c")
+__all__ = ["SOURCES", "build", "find_built", "find_pg_config", "object_name"]
+
+SOURCES = tuple(sorted(Path(__file__).parent.glob("pilot_*.[ch]")))
 PREBUILT = Path(__file__).with_name("prebuilt")
 """The folder of the compiled files in a wheel."""
 
@@ -32,8 +34,10 @@ _SHOWN_LINES = 8
 
 @cache
 def _source_hash() -> str:
-    recipe = " ".join(_FLAGS).encode() + SOURCE.read_bytes()
-    return hashlib.sha256(recipe).hexdigest()[:16]
+    recipe = hashlib.sha256(" ".join(_FLAGS).encode())
+    for file in SOURCES:
+        recipe.update(file.read_bytes())
+    return recipe.hexdigest()[:16]
 
 
 def object_name(version: str) -> str:
@@ -99,10 +103,9 @@ def build(pg_config: Path, cache: Path) -> Path:
         ) from error
     os.close(descriptor)
     new = Path(name)
+    files = [str(file) for file in SOURCES if file.suffix == ".c"]
     try:
-        _compile(
-            [*compiler, *_FLAGS, *_linking(), f"-I{headers}", "-o", name, str(SOURCE)], version
-        )
+        _compile([*compiler, *_FLAGS, *_linking(), f"-I{headers}", "-o", name, *files], version)
         new.chmod(0o755)
         new.replace(built)
     finally:

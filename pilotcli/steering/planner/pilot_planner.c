@@ -11,12 +11,14 @@
  *		Relations are named by alias, always in double quotes (a double quote is doubled, and so
  *		is a # that belongs to the alias). Pulled-up sub-queries may give one block several
  *		relations with the same alias: the second in the order of the range table is "p#2", the
- *		third "p#3". An entry applies to the outermost block that has all its names, and to each
- *		of several such blocks at the same depth. Rows are limited to 1 to 1e100.
+ *		third "p#3". An entry applies to the block whose number is in front of it, as in
+ *		'3'2:"p"=120'; without a number it applies to the outermost block that has all its names,
+ *		and to each of several such blocks at the same depth. Rows are limited to 1 to 1e100.
  *
  * pilot_planner.report
  *		A list of what to report:
  *		rows	the estimate for every base relation and join that the planner considered
+ *		blocks	the query blocks with their relations, joins and conditions as SQL, and the estimates
  *		plan	the plan that ran, as in EXPLAIN (FORMAT JSON)
  *		actual	the plan with the actual rows and loops of each node
  *		timing	the plan with the times of each node too
@@ -31,6 +33,9 @@
  *		estimates		[{"block": 1, "names": ["p", "u"], "rows": 40, "pushed": 35.5 or null}];
  *						block 1 is the outermost; "rows" is the planner's own estimate, which
  *						depends on the rows pushed for smaller sets
+ *		blocks			[{"number": "1", "relations": ..., "sets": [[mask, rows], ...]}]; the number
+ *						is the query's place in the statement, and "3'2" the second planning of the
+ *						third query; pilot_blocks.c describes the other keys
  *		planning_ms		time in the planner; absent if the plan was made earlier
  *		execution_ms	time in the executor (start, run and finish)
  *		plan			{"Plan": {...}}
@@ -76,6 +81,8 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 
+#include "pilot_blocks.h"
+
 PG_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
@@ -88,6 +95,8 @@ extern PGDLLEXPORT void _PG_init(void);
 #define REPORT_ACTUAL 0x04
 #define REPORT_TIMING 0x08
 #define REPORT_TIME 0x10
+#define REPORT_BLOCKS 0x20
+#define REPORT_SETS (REPORT_ROWS | REPORT_BLOCKS)
 #define REPORT_AT_END (REPORT_PLAN | REPORT_TIME)
 
 /* ---- Settings ---- */
@@ -98,6 +107,8 @@ typedef struct Entry
 	double		rows;
 	int			first_name;
 	int			n_names;
+	int			query;			/* number of the block's query; 0 for none */
+	int			planning;		/* which planning of that query, from 1 */
 } Entry;
 
 /*
@@ -172,6 +183,9 @@ typedef struct Block
 {
 	PlannerInfo *root;
 	bool		is_copy;		/* a second planning of the block around it, for min() or max() */
+	int			query;			/* the number of its query in the statement */
+	int			nth;			/* which planning of that query this is, from 1 */
+	char	   *description;
 	bool		has_joins_pushed;
 	bool		has_bases_pushed;
 	int			n_names;
@@ -186,6 +200,7 @@ typedef struct Block
 typedef struct Planning
 {
 	MemoryContext context;
+	const Statement *statement; /* NULL unless blocks have numbers */
 	const Pushed *pushed;		/* a copy: a function called while planning may change settings */
 	int			report;
 	bool	   *applied;		/* by entry */
@@ -280,6 +295,19 @@ refuse_rows(int entry, const char *problem)
 	return false;
 }
 
+static bool
+read_number(const char **at, int *number)
+{
+	char	   *end;
+	long		read = strtol(*at, &end, 10);
+
+	if (end == *at || read < 1 || read > INT_MAX)
+		return false;
+	*at = end;
+	*number = (int) read;
+	return true;
+}
+
 /*
  * Read pilot_planner.rows into `chunk`; with NULL, only count entries, names and bytes.
  * Returns false, and sets the error detail, for a text of a wrong form.
@@ -298,9 +326,18 @@ read_rows(const char *text, Pushed *chunk, int *n_entries, int *n_names, Size *n
 	while (*at != '\0')
 	{
 		int			first = name;
+		int			query = 0;
+		int			planning_number = 1;
 		char	   *end;
 		double		rows;
 
+		if (*at >= '0' && *at <= '9')
+		{
+			if (!read_number(&at, &query) ||
+				(*at == '\'' && (at++, !read_number(&at, &planning_number))) || *at != ':')
+				return refuse_rows(entry, "has a wrong number of a block");
+			at = skip_space(at + 1);
+		}
 		for (;;)
 		{
 			Size		length = 0;
@@ -359,6 +396,8 @@ read_rows(const char *text, Pushed *chunk, int *n_entries, int *n_names, Size *n
 			chunk->entries[entry].rows = Min(Max(rows, 1.0), MOST_ROWS);
 			chunk->entries[entry].first_name = first;
 			chunk->entries[entry].n_names = name - first;
+			chunk->entries[entry].query = query;
+			chunk->entries[entry].planning = planning_number;
 		}
 		entry++;
 	}
@@ -419,6 +458,7 @@ check_report(char **value, void **extra, GucSource source)
 		{"actual", REPORT_PLAN | REPORT_ACTUAL},
 		{"timing", REPORT_PLAN | REPORT_ACTUAL | REPORT_TIMING},
 		{"time", REPORT_TIME},
+		{"blocks", REPORT_BLOCKS},
 	};
 	const char *at = *value == NULL ? "" : skip_space(*value);
 	int			report = 0;
@@ -439,7 +479,7 @@ check_report(char **value, void **extra, GucSource source)
 		at = skip_space(at + length);
 		if (!known || (*at != ',' && *at != '\0'))
 		{
-			GUC_check_errdetail("It is a list of rows, plan, actual, timing, time.");
+			GUC_check_errdetail("It is a list of rows, blocks, plan, actual, timing, time.");
 			return false;
 		}
 		if (*at == ',')
@@ -613,6 +653,8 @@ resolve_entry(Block *block, int number, Relids removed)
 	Relids		relids = NULL;
 	Subset	   *subset;
 
+	if (entry->query > 0 && (entry->query != block->query || entry->planning != block->nth))
+		return;
 	for (int i = 0; i < entry->n_names; i++)
 	{
 		const char *name = NAME(pushed, entry->first_name + i);
@@ -629,7 +671,7 @@ resolve_entry(Block *block, int number, Relids removed)
 	}
 	if (block->is_copy)
 		outer = outer->parent_root;
-	for (; outer != NULL; outer = outer->parent_root)
+	for (; entry->query == 0 && outer != NULL; outer = outer->parent_root)
 		if (has_names(outer->parse, entry))
 			return;
 	if (bms_overlap(relids, removed))
@@ -795,6 +837,19 @@ base_factor(const Block *block, const RelOptInfo *rel)
 	return block->factors[rel->relid];
 }
 
+/* A query that is planned several times, such as EXISTS in an expression, is several blocks. */
+static void
+number_block(Block *block)
+{
+	block->query = block->is_copy ? pilot_query_number(block->root->parent_root) :
+		pilot_query_number(block->root);
+	block->nth = 1;
+	for (Block *before = planning->blocks; before != NULL; before = before->next)
+		if (before->query == block->query && !before->is_copy &&
+			!(block->is_copy && before->root == block->root->parent_root))
+			block->nth++;
+}
+
 /* Start a block: the sizes of its base relations are known, and no join is planned. */
 static Block *
 make_block(PlannerInfo *root)
@@ -818,7 +873,11 @@ make_block(PlannerInfo *root)
 	}
 	block->n_names = list_length(root->parse->rtable) + 1;
 	block->names = make_names(root->parse->rtable, members);
-	if (planning->report & REPORT_ROWS)
+	if (planning->statement != NULL)
+		number_block(block);
+	if (planning->report & REPORT_BLOCKS && !block->is_copy)
+		block->description = pilot_describe_block(root, block->names, planning->statement);
+	if (planning->report & REPORT_SETS)
 	{
 		int			rti = -1;
 
@@ -1134,7 +1193,7 @@ subset_of_join(Block *block, RelOptInfo *joinrel)
 		return subset;
 	}
 	subset = find_join(block, joinrel->relids);
-	if (subset == NULL && (planning->report & REPORT_ROWS))
+	if (subset == NULL && (planning->report & REPORT_SETS))
 	{
 		bool		mine;
 
@@ -1335,6 +1394,61 @@ add_estimates(StringInfo out)
 	appendStringInfoChar(out, ']');
 }
 
+/* A set of relations as in pilot_blocks.c: bit 0 is the block's first relation. */
+static uint64
+mask_of_relids(const Block *block, Relids relids)
+{
+	uint64		mask = 0;
+	int			number = 0;
+
+	for (int rti = 1; rti < block->root->simple_rel_array_size && number < 64; rti++)
+	{
+		RelOptInfo *rel = block->root->simple_rel_array[rti];
+
+		if (rel == NULL || rel->reloptkind != RELOPT_BASEREL)
+			continue;
+		if (bms_is_member(rti, relids))
+			mask |= UINT64CONST(1) << number;
+		number++;
+	}
+	return mask;
+}
+
+static void
+add_blocks(StringInfo out)
+{
+	List	   *blocks = NIL;
+	ListCell   *cell;
+
+	add_key(out, "blocks");
+	appendStringInfoChar(out, '[');
+	for (Block *block = planning->blocks; block != NULL; block = block->next)
+		if (!block->is_copy)
+			blocks = lcons(block, blocks);
+	foreach(cell, blocks)
+	{
+		Block	   *block = lfirst(cell);
+		const char *comma = "";
+
+		appendStringInfo(out, "%s{\"number\":\"%d", foreach_current_index(cell) > 0 ? "," : "",
+						 block->query);
+		if (block->nth > 1)
+			appendStringInfo(out, "'%d", block->nth);
+		appendStringInfo(out, "\",%s,\"sets\":[", block->description);
+		for (Subset *subset = block->first; subset != NULL; subset = subset->next)
+			if (subset->seen && !subset->is_partition)
+			{
+				appendStringInfo(out, "%s[" UINT64_FORMAT ",", comma,
+								 mask_of_relids(block, subset->relids));
+				add_rows(out, subset->own);
+				appendStringInfoChar(out, ']');
+				comma = ",";
+			}
+		appendStringInfoString(out, "]}");
+	}
+	appendStringInfoChar(out, ']');
+}
+
 /* ------------------------------------------------------------------------------------------
  * Planning
  * ------------------------------------------------------------------------------------------
@@ -1348,12 +1462,13 @@ is_outermost(void)
 
 /* The state for a new planning, in a memory context of its own. */
 static Planning *
-begin_planning(void)
+begin_planning(Query *parse)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pilot_planner",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
 	Planning   *state = palloc0(sizeof(Planning));
+	bool		has_numbers = (report_now & REPORT_BLOCKS) != 0;
 
 	state->context = context;
 	state->report = report_now;
@@ -1368,7 +1483,17 @@ begin_planning(void)
 		state->weights = palloc0(sizeof(int) * n);
 		state->reasons = palloc(sizeof(char *) * n);
 		for (int i = 0; i < n; i++)
+		{
 			state->reasons[i] = "the statement has no query block that is planned";
+			if (copy->entries[i].query > 0)
+				has_numbers = true;
+		}
+	}
+	/* The marks live as long as the statement. */
+	if (has_numbers)
+	{
+		MemoryContextSwitchTo(before);
+		state->statement = pilot_mark_statement(parse, (state->report & REPORT_BLOCKS) != 0);
 	}
 	MemoryContextSwitchTo(before);
 	return state;
@@ -1377,7 +1502,7 @@ begin_planning(void)
 static void
 end_planning(PlannedStmt *result, double planning_ms)
 {
-	bool		answers = planning->pushed != NULL || (planning->report & REPORT_ROWS);
+	bool		answers = planning->pushed != NULL || (planning->report & REPORT_SETS);
 
 	last_planned.message = GetCurrentStatementStartTimestamp();
 	last_planned.location = result->stmt_location;
@@ -1394,6 +1519,8 @@ end_planning(PlannedStmt *result, double planning_ms)
 			add_outcome(&out);
 		if (planning->report & REPORT_ROWS)
 			add_estimates(&out);
+		if (planning->report & REPORT_BLOCKS)
+			add_blocks(&out);
 		if (planning->report & REPORT_TIME)
 		{
 			add_key(&out, "planning_ms");
@@ -1452,6 +1579,8 @@ plan_steered(Planning *state, Query *parse, const char *query_string, int cursor
 		result = plan_by_previous(parse, query_string, cursor_options, bound_params);
 		INSTR_TIME_SET_CURRENT(spent);
 		INSTR_TIME_SUBTRACT(spent, began);
+		if (planning->statement != NULL)
+			pilot_clear_marks(result);
 		end_planning(result, INSTR_TIME_GET_MILLISEC(spent));
 	}
 	PG_FINALLY();
@@ -1469,7 +1598,7 @@ planner_hook_function(Query *parse, const char *query_string, int cursor_options
 					  ParamListInfo bound_params)
 {
 	if (active && is_outermost())
-		return plan_steered(begin_planning(), parse, query_string, cursor_options, bound_params);
+		return plan_steered(begin_planning(parse), parse, query_string, cursor_options, bound_params);
 	return plan_nested(parse, query_string, cursor_options, bound_params);
 }
 
@@ -1798,7 +1927,7 @@ _PG_init(void)
 							   check_rows, assign_rows, NULL);
 	DefineCustomStringVariable("pilot_planner.report",
 							   "What is sent back about each statement.",
-							   "A list of rows, plan, actual, timing, time.",
+							   "A list of rows, blocks, plan, actual, timing, time.",
 							   &report_setting, "", PGC_USERSET, 0,
 							   check_report, assign_report, NULL);
 #if PG_VERSION_NUM >= 150000

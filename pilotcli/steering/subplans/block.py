@@ -18,9 +18,11 @@ from pilotcli.steering.subplans.from_clause import (
     with_scope,
 )
 from pilotcli.steering.subplans.join_search import connected_sets
-from pilotcli.steering.subplans.joins import Node, Special, build, outer_joins, without_idle_joins
+from pilotcli.steering.subplans.join_tree import Node, Special, outer_joins
+from pilotcli.steering.subplans.joins import build, parsed, without_idle_joins
+from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
-from pilotcli.steering.subplans.predicates import mask_of, union
+from pilotcli.steering.subplans.predicates import mask_of
 from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
 from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
@@ -171,7 +173,7 @@ def _changes_within(entry: Entry, domain: Domain, catalog: Catalog) -> bool:
     bit = 1 << entry.number
     used: set[str] = set()
     for part in domain.all():
-        nodes = [clause.node for clause in part.clauses if clause.mask == bit]
+        nodes = [parsed(clause) for clause in part.clauses if clause.mask == bit]
         used.update(column.name for node in nodes for column in node.find_all(exp.Column))
         texts = [derived.text for derived in part.derived if derived.mask == bit]
         for known in part.equivalences:
@@ -216,7 +218,7 @@ def block_of(
         node, removed = without_idle_joins(node, entries, lambda: _used_outside(pulled))
         kept = {outer.special for outer in outer_joins(node)}
         specials = [special for special in specials if special in kept]
-    domain = domain_of(node, catalog)
+    domain = domain_of(node)
     derive(domain)
     _keep_constant_semi_joins(node, domain)
     sources = [_source(entry) for entry in entries]
@@ -279,7 +281,7 @@ def _keep_constant_semi_joins(node: Node, domain: Domain) -> None:
             sides = [
                 to_sql(side)
                 for clause in outer.clauses
-                for side in (clause.node.this, clause.node.args["expression"])
+                for side in (parsed(clause).this, parsed(clause).expression)
             ]
             special.can_unique = constant.isdisjoint(sides)
 

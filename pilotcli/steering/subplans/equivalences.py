@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pilotcli.steering.subplans.catalog import Catalog
-from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
-from pilotcli.steering.subplans.parsing import exp, to_sql
-from pilotcli.steering.subplans.predicates import family_of, mask_of, restrictions_of, union
-from pilotcli.steering.subplans.pull_up import is_volatile
+from pilotcli.steering.subplans.join_tree import Clause, Equality, Inner, Node, One, Outer
+from pilotcli.steering.subplans.masks import union
 
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """One of several expressions that are equal; `mask` is 0 for a constant."""
+    """One of several expressions that are equal: the relations that it uses (0 for a constant) and
+    those that must be joined before it has its value."""
 
     text: str
     mask: int
+    needs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class Equivalence:
 
     members: list[Member]
     order: int
+    family: str
     links: list[Link] = field(default_factory=list)
 
     @property
@@ -64,6 +64,7 @@ class Derived:
     order: int
     member: str = ""
     value: str = ""
+    problem: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -87,37 +88,43 @@ class Domain:
                 yield from domain.all()
 
 
-def domain_of(node: Node, catalog: Catalog) -> Domain:
-    """Returns the domain of a tree of joins with known special joins."""
+def domain_of(node: Node, *, joins_nullable: bool = False) -> Domain:
+    """Returns the domain of a tree of joins with known special joins.
+
+    `joins_nullable`: whether an expression that an outer join may make null can be a member of a
+    class, as from PostgreSQL 16 on.
+    """
     domain = Domain(node)
-    _gather(node, domain, catalog)
-    _classify(domain, catalog)
+    _gather(node, domain, joins_nullable=joins_nullable)
+    _classify(domain, joins_nullable=joins_nullable)
     return domain
 
 
-def _gather(node: Node, domain: Domain, catalog: Catalog) -> None:
+def _gather(node: Node, domain: Domain, *, joins_nullable: bool) -> None:
     if isinstance(node, One):
         return
     for clause in node.clauses:
-        clause.needs = _needs(clause, node)
+        clause.needs = _needs_of_clause(clause, node)
     if isinstance(node, Inner):
         domain.clauses.extend(node.clauses)
         for part in node.parts:
-            _gather(part, domain, catalog)
+            _gather(part, domain, joins_nullable=joins_nullable)
         return
     if node.kind == "semi":
         domain.clauses.extend(node.clauses)
-        _gather(node.left, domain, catalog)
-        _gather(node.right, domain, catalog)
+        _gather(node.left, domain, joins_nullable=joins_nullable)
+        _gather(node.right, domain, joins_nullable=joins_nullable)
         return
     if node.kind == "full":
-        domain.inside[node] = [domain_of(node.left, catalog), domain_of(node.right, catalog)]
+        domain.inside[node] = [
+            domain_of(side, joins_nullable=joins_nullable) for side in (node.left, node.right)
+        ]
         return
-    _gather(node.left, domain, catalog)
-    domain.inside[node] = [domain_of(node.right, catalog)]
+    _gather(node.left, domain, joins_nullable=joins_nullable)
+    domain.inside[node] = [domain_of(node.right, joins_nullable=joins_nullable)]
 
 
-def _needs(clause: Clause, node: Inner | Outer) -> int:
+def _needs_of_clause(clause: Clause, node: Inner | Outer) -> int:
     """Returns the relations that must be joined before a clause of `node` can be tested."""
     needs = clause.mask
     if isinstance(node, Outer) and node.kind != "semi":
@@ -125,17 +132,23 @@ def _needs(clause: Clause, node: Inner | Outer) -> int:
         assert special is not None
         if node.kind == "full" or needs & ~node.right.mask or not needs:
             needs |= special.min_left | special.min_right
+    return _needs(needs, node)
+
+
+def _needs(mask: int, node: Node) -> int:
+    """Returns `mask` with the relations that must be joined with it below `node`: those of the
+    outer joins that may make it null."""
     below = list(_outer_joins(node))
     while True:
-        before = needs
+        before = mask
         for outer in below:
             if outer is node or outer.special is None:
                 continue
             nullable = outer.mask if outer.kind == "full" else outer.right.mask
-            if needs & nullable:
-                needs |= outer.special.min_left | outer.special.min_right
-        if needs == before:
-            return needs
+            if mask & nullable:
+                mask |= outer.special.min_left | outer.special.min_right
+        if mask == before:
+            return mask
 
 
 def _outer_joins(node: Node) -> Iterator[Outer]:
@@ -154,24 +167,27 @@ def _outer_joins(node: Node) -> Iterator[Outer]:
 # ---- Equivalence classes ----
 
 
-def _classify(domain: Domain, catalog: Catalog) -> None:
+def _classify(domain: Domain, *, joins_nullable: bool) -> None:
     """Move the equalities of the domain's clauses into classes."""
     classes: list[Equivalence] = []
     rest = []
     for clause in sorted(domain.clauses, key=lambda clause: clause.order):
-        pair = _equality(clause, catalog)
-        if pair is None:
+        equality = clause.equality
+        may_join = joins_nullable or clause.needs == clause.mask
+        if equality is None or not clause.mask or not may_join:
             rest.append(clause)
             continue
-        known = [_class_with(text, classes) for text, _ in pair]
+        pair = (equality.left, equality.right)
+        members = [Member(text, mask, _needs(mask, domain.node)) for text, mask in pair]
+        known = [_class_with(text, equality.family, classes) for text, _ in pair]
         joined = known[0] or known[1]
         if joined is None:
-            joined = Equivalence([Member(*side) for side in pair], clause.order)
+            joined = Equivalence(members, clause.order, family=equality.family)
             classes.append(joined)
         elif known[1] is None:
-            joined.members.append(Member(*pair[1]))
+            joined.members.append(members[1])
         elif known[0] is None:
-            joined.members.append(Member(*pair[0]))
+            joined.members.append(members[0])
         elif known[1] is not joined:
             joined.members.extend(known[1].members)
             joined.links.extend(known[1].links)
@@ -183,35 +199,11 @@ def _classify(domain: Domain, catalog: Catalog) -> None:
     domain.equivalences = classes
 
 
-def _class_with(text: str, classes: list[Equivalence]) -> Equivalence | None:
+def _class_with(text: str, family: str, classes: list[Equivalence]) -> Equivalence | None:
     for known in classes:
-        if any(member.text == text for member in known.members):
+        if known.family == family and any(member.text == text for member in known.members):
             return known
     return None
-
-
-def _equality(clause: Clause, catalog: Catalog) -> list[tuple[str, int]] | None:
-    """Returns the sides of an equality that may join a class: the text of each, with its operator
-    family for a constant, since the same literal may have two types."""
-    node = clause.node
-    if not isinstance(node, exp.EQ) or not clause.mask or clause.needs != clause.mask:
-        return None
-    if isinstance(node.expression, (exp.Any, exp.All)) or node.find(exp.Query) is not None:
-        return None
-    left, right = family_of(node.this, catalog), family_of(node.expression, catalog)
-    if right in ("*", "number"):
-        right = left
-    if left is None or left != right or is_volatile(node, catalog):
-        return None
-    sides = []
-    for side in (node.this, node.expression):
-        mask = mask_of(side)
-        if not mask and side.find(exp.Column) is not None:
-            return None
-        sides.append((to_sql(side) if mask else f"{to_sql(side)}\0{left}", mask))
-    if sides[0][0] == sides[1][0]:
-        return None
-    return sides[::-1] if node.meta.get("flipped") else sides
 
 
 # ---- Further derived conditions ----
@@ -223,14 +215,17 @@ def derive(domain: Domain) -> None:
     for part in domains:
         for clause in part.clauses:
             if clause.needs == clause.mask:
-                for bit, node in restrictions_of(clause.node, clause.mask):
-                    part.derived.append(Derived(to_sql(node), bit, clause.mask, clause.order))
+                for text, bit, problem in clause.restrictions:
+                    part.derived.append(
+                        Derived(text, bit, clause.mask, clause.order, problem=problem)
+                    )
         for outer, inside in part.inside.items():
             for clause in outer.clauses if outer.kind != "full" else ():
-                for bit, node in restrictions_of(clause.node, clause.mask):
+                for text, bit, problem in clause.restrictions:
                     if bit & outer.right.mask:
-                        text = to_sql(node)
-                        inside[0].derived.append(Derived(text, bit, clause.mask, clause.order))
+                        inside[0].derived.append(
+                            Derived(text, bit, clause.mask, clause.order, problem=problem)
+                        )
     _derive_constants(domains)
 
 
@@ -249,8 +244,8 @@ def _derive_constants(domains: list[Domain]) -> None:
         for outer, inside in domain.inside.items()
         if outer.kind != "full"
         for clause in outer.clauses
-        if isinstance(clause.node, exp.EQ)
-        for source, target in _sides(clause, outer)
+        if clause.equality is not None
+        for source, target in _sides(clause.equality, outer)
     ]
     changed = True
     while changed:
@@ -273,18 +268,12 @@ def _equal_members(member: Member, domain: Domain) -> list[Member]:
     return [member]
 
 
-def _sides(clause: Clause, outer: Outer) -> Iterator[tuple[Member, Member]]:
+def _sides(equality: Equality, outer: Outer) -> Iterator[tuple[Member, Member]]:
     """Yields the sides of an outer join's equality, the outer one first."""
-    node = clause.node
-    for side, other in ((node.this, node.args["expression"]), (node.args["expression"], node.this)):
-        mask, inner = mask_of(side), mask_of(other)
-        family = side.meta.get("family")
-        if (
-            mask
-            and inner
-            and not mask & ~outer.left.mask
-            and not inner & ~outer.right.mask
-            and family is not None
-            and family == other.meta.get("family")
-        ):
-            yield Member(to_sql(side), mask), Member(to_sql(other), inner)
+    for side, other in (
+        (equality.left, equality.right),
+        (equality.right, equality.left),
+    ):
+        mask, inner = side[1], other[1]
+        if mask and inner and not mask & ~outer.left.mask and not inner & ~outer.right.mask:
+            yield Member(*side, mask), Member(*other, inner)

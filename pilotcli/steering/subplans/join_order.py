@@ -17,7 +17,7 @@ from pilotcli.steering.subplans.equivalences import Domain
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import resolve_parts, select_outputs
 from pilotcli.steering.subplans.join_search import search
-from pilotcli.steering.subplans.joins import Inner, Node, One, Outer
+from pilotcli.steering.subplans.join_tree import Inner, Node, One, Outer
 from pilotcli.steering.subplans.parsing import exp, identifier, parse, to_sql
 from pilotcli.steering.subplans.pull_up import pull
 from pilotcli.steering.subplans.scope import Scope, inner_query

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.joins import Special
+from pilotcli.steering.subplans.join_tree import Special
 
 _PAIRS_PER_SET = 64
 

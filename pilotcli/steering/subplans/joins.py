@@ -12,92 +12,44 @@ from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
+from pilotcli.steering.subplans.join_tree import (
+    Clause,
+    Equality,
+    Inner,
+    Node,
+    One,
+    Outer,
+    Special,
+    outer_joins,
+)
+from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import (
     factored,
+    family_of,
     forced_null,
     mask_of,
+    restrictions_of,
     spelled,
     strict_mask,
-    union,
 )
+from pilotcli.steering.subplans.pull_up import is_volatile
 from pilotcli.steering.subplans.scope import Entry
 
-
-@dataclass(eq=False, slots=True)
-class Clause:
-    """A condition in canonical spelling; `mask`: the relations it uses, `needs`: those that must be
-    joined before it is tested, `order`: its place in the query."""
-
-    node: exp.Expression
-    text: str
-    mask: int
-    order: int
-    needs: int = 0
+__all__ = ["build", "parsed", "without_idle_joins"]
 
 
 @dataclass(eq=False, slots=True)
-class One:
-    """One relation."""
+class ParsedClause(Clause):
+    """A condition that was read from the query's text."""
 
-    bit: int
-
-    @property
-    def mask(self) -> int:
-        return self.bit
+    node: exp.Expression = field(kw_only=True)
 
 
-@dataclass(eq=False, slots=True)
-class Inner:
-    """An inner join of its parts under its clauses."""
-
-    parts: list[Node]
-    clauses: list[Clause] = field(default_factory=list)
-
-    @property
-    def mask(self) -> int:
-        return union(part.mask for part in self.parts)
-
-
-@dataclass(eq=False, slots=True)
-class Outer:
-    """A join of another kind: left, full, semi or anti.
-
-    - `is_anti`: a left join that keeps only the rows without a partner;
-    - `is_right`: a right join of the query, its sides exchanged;
-    - `used`, `strict`: the relations in its condition, and those that must not be null to meet
-      it; with the parts that were moved to the inner side.
-    """
-
-    kind: str
-    left: Node
-    right: Node
-    clauses: list[Clause]
-    used: int = 0
-    strict: int = 0
-    is_anti: bool = False
-    is_right: bool = False
-    special: Special | None = None
-
-    @property
-    def mask(self) -> int:
-        return self.left.mask | self.right.mask
-
-
-Node = One | Inner | Outer
-
-
-@dataclass(eq=False, slots=True)
-class Special:
-    """The limits on the join order of a join other than an inner join (SpecialJoinInfo)."""
-
-    kind: str
-    min_left: int
-    min_right: int
-    syn_left: int
-    syn_right: int
-    lhs_strict: bool
-    can_unique: bool = False
+def parsed(clause: Clause) -> exp.Expression:
+    """Returns the expression of a clause that was read from the query's text."""
+    assert isinstance(clause, ParsedClause)
+    return clause.node
 
 
 def build(tree: Tree, entries: Sequence[Entry], catalog: Catalog) -> tuple[Node, list[Special]]:
@@ -109,17 +61,6 @@ def build(tree: Tree, entries: Sequence[Entry], catalog: Catalog) -> tuple[Node,
     node = _without_unique_semi_joins(node, entries)
     kept = {outer.special for outer in outer_joins(node)}
     return node, [special for special in specials if special in kept]
-
-
-def outer_joins(node: Node) -> Iterator[Outer]:
-    """Yields all joins of a tree other than inner joins, the lower ones first."""
-    if isinstance(node, One):
-        return
-    parts = node.parts if isinstance(node, Inner) else [node.left, node.right]
-    for part in parts:
-        yield from outer_joins(part)
-    if isinstance(node, Outer):
-        yield node
 
 
 def _without_unique_semi_joins(node: Node, entries: Sequence[Entry]) -> Node:
@@ -195,10 +136,10 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
         inside = inside.parts[0]
     equated = set()
     for clause in clauses:
-        if isinstance(clause.node, exp.EQ):
+        if isinstance(parsed(clause), exp.EQ):
             for side, other in (
-                (clause.node.this, clause.node.expression),
-                (clause.node.expression, clause.node.this),
+                (parsed(clause).this, parsed(clause).expression),
+                (parsed(clause).expression, parsed(clause).this),
             ):
                 is_inner = isinstance(side, exp.Column) and mask_of(side) == right and side.table
                 if is_inner and not mask_of(other) & right:
@@ -228,9 +169,47 @@ class _Builder:
         for qual in quals:
             for part in spelled(qual.resolved()):
                 for node in factored(part):
-                    found.append(Clause(node, to_sql(node), mask_of(node), self.count))
+                    found.append(self.clause(node))
                     self.count += 1
         return found
+
+    def clause(self, node: exp.Expression) -> Clause:
+        mask = mask_of(node)
+        return ParsedClause(
+            to_sql(node),
+            mask,
+            self.count,
+            equality=_equality(node, self.catalog),
+            restrictions=tuple(
+                (to_sql(part), bit, "") for bit, part in restrictions_of(node, mask)
+            ),
+            node=node,
+        )
+
+
+def _equality(node: exp.Expression, catalog: Catalog) -> Equality | None:
+    """Returns the sides of an equality from which others may follow. The text of a constant has its
+    operator family, since the same literal may have two types."""
+    if not isinstance(node, exp.EQ) or isinstance(node.expression, (exp.Any, exp.All)):
+        return None
+    left, right = family_of(node.this, catalog), family_of(node.expression, catalog)
+    if right in ("*", "number"):
+        right = left
+    if left is None or left != right or is_volatile(node, catalog):
+        return None
+    if node.find(exp.Query) is not None:
+        return None
+    sides = []
+    for side in (node.this, node.expression):
+        mask = mask_of(side)
+        if not mask and side.find(exp.Column) is not None:
+            return None
+        sides.append((to_sql(side) if mask else f"{to_sql(side)}\0{left}", mask))
+    if sides[0][0] == sides[1][0]:
+        return None
+    if node.meta.get("flipped"):
+        sides.reverse()
+    return Equality(sides[0], sides[1], left)
 
 
 # ---- Outer joins that are inner joins ----
@@ -244,7 +223,7 @@ def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node
     if isinstance(node, Inner):
         present |= _strict(node.clauses, catalog)
         nulls = nulls | {
-            name for clause in node.clauses if (name := forced_null(clause.node)) is not None
+            name for clause in node.clauses if (name := forced_null(parsed(clause))) is not None
         }
         node.parts = [_reduce(part, present, nulls, catalog) for part in node.parts]
         return node
@@ -305,14 +284,14 @@ def _move_inwards(join: Outer) -> None:
 
 
 def _strict(clauses: list[Clause], catalog: Catalog) -> int:
-    return union(strict_mask(clause.node, catalog) for clause in clauses)
+    return union(strict_mask(parsed(clause), catalog) for clause in clauses)
 
 
 def _strict_columns(clauses: list[Clause], mask: int) -> Iterator[str]:
     """Yields the columns of the relations in `mask` that a join's comparisons need not null."""
     for clause in clauses:
-        if isinstance(clause.node, (exp.EQ, exp.NEQ, exp.LT, exp.GT, exp.LTE, exp.GTE)):
-            for side in (clause.node.this, clause.node.expression):
+        if isinstance(parsed(clause), (exp.EQ, exp.NEQ, exp.LT, exp.GT, exp.LTE, exp.GTE)):
+            for side in (parsed(clause).this, parsed(clause).expression):
                 if isinstance(side, exp.Column) and mask_of(side) & mask:
                     yield to_sql(side)
 
@@ -368,5 +347,5 @@ def _special(node: Outer, inner: int, lower: list[Special]) -> Special:
         lhs_strict=bool(strict & left),
         can_unique=kind == "semi"
         and bool(node.clauses)
-        and all(isinstance(clause.node, exp.EQ) for clause in node.clauses),
+        and all(isinstance(parsed(clause), exp.EQ) for clause in node.clauses),
     )

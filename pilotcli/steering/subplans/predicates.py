@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.scope import function_name, without_parens
+
+__all__ = [
+    "canonical",
+    "conjuncts",
+    "family_of",
+    "forced_null",
+    "mask_of",
+    "restrictions_of",
+    "spelled",
+    "strict_mask",
+]
 
 # By the names of sqlglot's classes: importing this module does not import sqlglot.
 _FLIPPED = {"EQ": "EQ", "NEQ": "NEQ", "LT": "GT", "GT": "LT", "LTE": "GTE", "GTE": "LTE"}
@@ -179,11 +190,6 @@ def mask_of(node: exp.Expression) -> int:
     """Returns the relations of the block that an expression uses, as a bit mask."""
     bits = (column.meta.get("bit") for column in node.find_all(exp.Column))
     return union(1 << bit for bit in bits if bit is not None)
-
-
-def union(masks: Iterable[int]) -> int:
-    """Returns the relations that are in any of the bit masks."""
-    return reduce(operator.or_, masks, 0)
 
 
 def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> int:

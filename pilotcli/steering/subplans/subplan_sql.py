@@ -13,17 +13,25 @@ from itertools import pairwise
 
 from pilotcli.steering.subplans.equivalences import Domain, Equivalence, Member
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.joins import Clause, Inner, Node, One, Outer
-from pilotcli.steering.subplans.predicates import union
+from pilotcli.steering.subplans.join_tree import Clause, Inner, Node, One, Outer
+from pilotcli.steering.subplans.masks import union
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A relation's text in FROM; `depends`: the relations that a lateral one uses."""
+    """A relation in FROM.
+
+    - `name`: as SQL; `text`: the item of FROM, with the name;
+    - `depends`: the relations that a lateral one uses;
+    - `problem`: why it cannot be written, or empty;
+    - `with_names`: the WITH queries that it uses.
+    """
 
     name: str
     text: str
     depends: int = 0
+    problem: str = ""
+    with_names: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -49,15 +57,19 @@ class _Select:
 
 
 class Writer:
-    """Writes the sub-plan queries of one block."""
+    """Writes a sub-plan query of a block. `with_names`: the WITH queries that it uses."""
 
     def __init__(self, domain: Domain, sources: Sequence[Source], *, canonical: bool) -> None:
         self._domain = domain
         self._sources = sources
         self._canonical = canonical
+        self.with_names: set[str] = set()
 
     def write(self, relations: int) -> str:
-        """Returns `FROM ... WHERE ...` for the relations of a bit mask."""
+        """Returns `FROM ... WHERE ...` for the relations of a bit mask.
+
+        Raises `NotAnalysable` for a relation or condition that cannot be written.
+        """
         select = _Select()
         self._fill(select, self._domain, relations)
         return self._text(select)
@@ -75,12 +87,14 @@ class Writer:
         self._collect(domain.node, domain, select, relations)
         for clause in domain.clauses:
             if not clause.needs & ~relations and (clause.mask or clause.needs or relations):
-                _place(select, clause.mask).conditions.append((clause.order, clause.text))
+                _place(select, clause.mask).conditions.append((clause.order, self._use(clause)))
         classed = {member.text for known in domain.equivalences for member in known.members}
         constants: dict[str, list[str]] = {}
         for derived in domain.derived:
             if derived.mask & ~relations or not derived.unless & ~relations:
                 continue
+            if derived.problem:
+                raise NotAnalysable(derived.problem)
             if derived.member in classed:
                 constants.setdefault(derived.member, []).append(derived.value)
             else:
@@ -91,10 +105,18 @@ class Writer:
                 values.update(dict.fromkeys(constants.get(member.text, ())))
             self._equal(known, list(values), select, relations)
 
+    def _use(self, part: Clause | Source) -> str:
+        """Returns the text of a condition or relation, and notes what it uses."""
+        if part.problem:
+            raise NotAnalysable(part.problem)
+        self.with_names.update(part.with_names)
+        return part.text
+
     def _collect(self, node: Node, domain: Domain, select: _Select, relations: int) -> None:
         if isinstance(node, One):
             if node.bit & relations:
                 source = self._sources[node.bit.bit_length() - 1]
+                self._use(source)
                 select.items.append(_Item(node.bit, source.name, source.text, source.depends))
                 select.mask |= node.bit
             return
@@ -127,7 +149,9 @@ class Writer:
         inner = _Select()
         self._fill(inner, inside, relations)
         inner.conditions.extend(
-            (clause.order, clause.text) for clause in node.clauses if not clause.mask & ~relations
+            (clause.order, self._use(clause))
+            for clause in node.clauses
+            if not clause.mask & ~relations
         )
         if node.kind == "anti":
             select.antis.append((min((clause.order for clause in node.clauses), default=0), inner))
@@ -165,7 +189,7 @@ class Writer:
             left, right = (self._side(inner) for _, inner in sides)
             if self._canonical and right.name < left.name:
                 left, right = right, left
-            conditions = [(clause.order, clause.text) for clause in node.clauses]
+            conditions = [(clause.order, self._use(clause)) for clause in node.clauses]
             text = f"{left.text} FULL JOIN {right.text} ON {self._conditions(conditions)}"
             select.items.append(_Item(left.mask | right.mask, left.name, text, single=False))
             select.mask |= left.mask | right.mask
@@ -205,7 +229,7 @@ class Writer:
         self, known: Equivalence, constants: list[str], select: _Select, relations: int
     ) -> None:
         members = [
-            member for member in known.members if member.mask and not member.mask & ~relations
+            member for member in known.members if member.mask and not member.needs & ~relations
         ]
         for member in members:
             for value in constants:

@@ -13,7 +13,7 @@ from steered import WHEEL, pg_config_of
 
 from pilotcli.common.errors import CapabilityError, StorageError
 from pilotcli.steering.planner import build, building, find_built, find_pg_config
-from pilotcli.steering.planner.building import SOURCE, object_name
+from pilotcli.steering.planner.building import SOURCES, object_name
 
 pytestmark = pytest.mark.slow
 
