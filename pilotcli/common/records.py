@@ -224,7 +224,8 @@ class PilotTransData:
       did; `planning_time`: the same, None if the server does not report it;
     - `physical_plan`: the plan tree of `EXPLAIN (FORMAT JSON)`, a dict with the key `Plan`;
     - `estimated_cost`: the planner's total cost, in its own units;
-    - `subquery_2_card`: sub-plan query to estimated rows;
+    - `subquery_2_card`: sub-plan query to estimated rows; `left_out`: the relations of sub-plans
+      that have no query, each with the reason;
     - `buffercache`: relation to cached blocks;
     - `report`: the outcome of the pushes; `notes`: what could not be pulled, and why.
     """
@@ -238,4 +239,5 @@ class PilotTransData:
     buffercache: dict[str, int] | None = None
     planning_time: float | None = None
     report: SteeringReport | None = None
+    left_out: Sequence[tuple[frozenset[str], str]] = ()
     notes: Sequence[str] = ()

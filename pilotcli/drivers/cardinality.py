@@ -38,12 +38,20 @@ from pilotcli.events.base import PeriodicModelUpdateEvent
 from pilotcli.events.model import CheckpointedModel, PilotModel
 from pilotcli.steering.handlers import CardPushHandler
 from pilotcli.steering.interactor import PilotDataInteractor
-from pilotcli.steering.subplans import analyse, observed_cardinalities
+from pilotcli.steering.subplans import NamedCards, SubPlan
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.databases.protocols import BaseDBController
     from pilotcli.storage.store.data_manager import DataManager
+
+__all__ = [
+    "CardinalityModel",
+    "CardinalityUpdate",
+    "CorrectedCardinalities",
+    "Corrections",
+    "parts_of",
+]
 
 _FILE = "corrections.json"
 _REMEMBERED = 100_000
@@ -51,20 +59,13 @@ _RIDGE = 0.3
 _LEAST_FACTOR = math.log(1.2)
 """Factors closer to 1 are noise, and are not pushed."""
 
-Names = frozenset[str]
 
-
-@dataclass(frozen=True, slots=True)
-class SubPlans:
-    """The sub-plans of one query: their keys (SQL) and the planner's own rows for them."""
-
-    keys: Mapping[Names, str]
-    rows: Mapping[Names, float]
-
-    def parts(self, names: Names) -> list[str]:
-        """Returns the keys of the sub-plan's relations and joined pairs, which cause its error."""
-        sets = [*((name,) for name in names), *combinations(sorted(names), 2)]
-        return [self.keys[part] for part in map(frozenset, sets) if part in self.keys]
+def parts_of(subplan: SubPlan, plans: NamedCards) -> list[str]:
+    """Returns the keys of the sub-plan's relations and joined pairs, which cause its error."""
+    names = subplan.names
+    sets = [*((name,) for name in names), *combinations(sorted(names), 2)]
+    parts = (SubPlan(subplan.block, frozenset(part)) for part in sets)
+    return [plans.keys[part] for part in parts if part in plans.keys]
 
 
 @dataclass(slots=True)
@@ -72,23 +73,22 @@ class Corrections:
     """The learned corrections.
 
     - `known`: true rows, by sub-plan query;
-    - `factors`: the logarithm of a part's factor, by the part's key (see `SubPlans.parts`).
+    - `factors`: the logarithm of a part's factor, by the part's key (see `parts_of`).
     """
 
     known: dict[str, float] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
 
-    def corrected(self, plans: SubPlans) -> dict[str, float]:
+    def corrected(self, plans: NamedCards) -> dict[str, float]:
         """Returns the rows to push, by sub-plan query, for those that have a correction."""
         pushed = {}
-        for names, estimate in plans.rows.items():
-            key = plans.keys[names]
+        for subplan, key in plans.keys.items():
             if key in self.known:
                 pushed[key] = self.known[key]
                 continue
-            factor = self.log_factor(plans.parts(names))
+            factor = self.log_factor(parts_of(subplan, plans))
             if factor:
-                pushed[key] = max(1.0, estimate * math.exp(factor))
+                pushed[key] = max(1.0, plans.cards[key] * math.exp(factor))
         return pushed
 
     def log_factor(self, parts: Iterable[str]) -> float:
@@ -115,19 +115,6 @@ class CardinalityModel(CheckpointedModel):
             raise CheckpointError(message) from exc
 
 
-def subplans_of(interactor: PilotDataInteractor, sql: str) -> SubPlans:
-    """Returns the sub-plans of `sql` and the planner's own rows for them. The query does not run.
-
-    Raises `CapabilityError` for a query that cannot be analysed, `QueryError` for one that the
-    server refuses.
-    """
-    interactor.pull_subquery_card()
-    cards = interactor.execute(sql).subquery_2_card or {}
-    graph = analyse(sql, interactor.catalog)
-    keys = {names: key for key in cards if (names := graph.names_of(key)) is not None}
-    return SubPlans(keys, {names: cards[key] for names, key in keys.items()})
-
-
 class CorrectedCardinalities(CardPushHandler):
     """Pushes corrected cardinalities for each query with sub-plans that the model corrects."""
 
@@ -144,11 +131,11 @@ class CorrectedCardinalities(CardPushHandler):
         plans = self._subplans(sql)
         return None if plans is None else corrections.corrected(plans)
 
-    def _read_subplans(self, sql: str) -> SubPlans | None:
+    def _read_subplans(self, sql: str) -> NamedCards | None:
         if self.interactor is None:
             raise DriverError("CorrectedCardinalities is not registered with a scheduler")
         try:
-            return subplans_of(self.interactor, sql)
+            return self.interactor.subplans(sql)
         except (CapabilityError, QueryError, UsageError):
             return None  # not a query with sub-plans: it runs unchanged
 
@@ -229,14 +216,15 @@ def _observe(
     if row.get("status") != "ok" or not isinstance(plan, Mapping) or not isinstance(sql, str):
         return
     try:
-        plans = subplans_of(interactor, sql)
-        graph = analyse(sql, interactor.catalog)
+        plans = interactor.subplans(sql)
+        observed = interactor.observed_rows(sql, plan)
     except (CapabilityError, QueryError, UsageError):
         return
-    for names, rows in observed_cardinalities(dict(plan), graph).items():
-        if names in plans.rows:
-            error = math.log(max(rows, 1.0) / max(plans.rows[names], 1.0))
-            yield plans.keys[names], rows, error, plans.parts(names)
+    for subplan, rows in observed.items():
+        key = plans.keys.get(subplan)
+        if key is not None:
+            error = math.log(max(rows, 1.0) / max(plans.cards[key], 1.0))
+            yield key, rows, error, parts_of(subplan, plans)
 
 
 def _fit(seen: Iterable[tuple[float, Sequence[str]]]) -> dict[str, float]:

@@ -21,6 +21,7 @@ from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.databases.target import PostgresTarget
+from pilotcli.steering.naming import Namer
 from pilotcli.steering.planner import Missing, Planner, load, provide
 from pilotcli.steering.subplans import GraphCatalog
 
@@ -136,10 +137,17 @@ class Abilities:
         self.schema_has_changed()
         return self._catalog
 
+    @cached_property
+    def namer(self) -> Namer:
+        """The sub-plans of the session's queries; needs the planner module."""
+        return Namer(self.session)
+
     def forget_schema(self) -> None:
         """Read the catalog again when it is next needed, since names may mean something else."""
         if "_catalog" in self.__dict__:
             self._catalog.forget()
+        if "namer" in self.__dict__:
+            self.namer.forget()
 
     def schema_has_changed(self) -> bool:
         """Whether a session of the same target has changed the schema since the last call; the

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from pilotcli.common.errors import UsageError
@@ -18,7 +19,15 @@ from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
-from pilotcli.steering.subplans import GraphCatalog
+from pilotcli.steering.subplans import (
+    GraphCatalog,
+    NamedCards,
+    SubPlan,
+    analyse,
+    estimates_by_explain,
+    observed_cardinalities,
+    observed_rows,
+)
 from pilotcli.workload import leading_keyword
 
 
@@ -206,6 +215,36 @@ class PilotDataInteractor:
         session = self.db_controller.session()
         return self._abilities_of(session).catalog
 
+    def subplans(self, sql: str) -> NamedCards:
+        """Returns the sub-plans of `sql`, which is planned and not run.
+
+        Raises `CapabilityError` for a query that cannot be analysed, `QueryError` for one that the
+        server refuses.
+        """
+        session = self.db_controller.session()
+        abilities = self._abilities_of(session)
+        if abilities.planner is not None:
+            abilities.schema_has_changed()
+            return abilities.namer.read(sql)
+        graph = analyse(sql, abilities.catalog)
+        named = NamedCards()
+        for names, rows in estimates_by_explain(session, graph).items():
+            key = str(graph.key(names))
+            named.keys[SubPlan("", names)] = key
+            named.cards[key] = rows
+        return named
+
+    def observed_rows(self, sql: str, plan: Mapping[str, Any]) -> dict[SubPlan, float]:
+        """Returns the true rows of the sub-plans of `sql` that an executed plan shows: a dict with
+        the key `Plan`, with actual rows, as it is collected.
+
+        Raises `CapabilityError` for another form, and for a query that cannot be analysed.
+        """
+        if "Relations" in plan:
+            return observed_rows(plan)
+        found = observed_cardinalities(plan, analyse(sql, self.catalog))
+        return {SubPlan("", names): rows for names, rows in found.items()}
+
     def _abilities_of(self, session: PostgresSession) -> Abilities:
         with self._guard:
             abilities = self._abilities.get(session)
@@ -269,6 +308,7 @@ class PilotDataInteractor:
         if pulls.estimated_cost:
             data.estimated_cost = steered.estimated_cost
         data.subquery_2_card = steered.cards
+        data.left_out = tuple(steered.left_out)
         data.buffercache = steered.buffercache
         return data
 

@@ -25,7 +25,7 @@ class Message:
 
     - `sql`: the query, with its joins in the pushed order;
     - `settings`: settings for this query; `comment`: the comment in front of it;
-    - `rows`: the planner module's setting, made from the sub-plan queries `cards`;
+    - `rows`: the planner module's setting; `cards`: the sub-plan query of each of its entries;
     - `applied`: the pushes that are in the message; `ignored`: the others, each with a reason.
     """
 
@@ -145,12 +145,11 @@ class MessageWriter:
 
     def _add_cards(self, query: Query, cards: Mapping[str, float], message: Message) -> str:
         """Add cardinalities as the planner module's setting, or return them as hints."""
+        if self._abilities.planner is not None:
+            self._add_rows(query, cards, message)
+            return ""
         graph = self.graph(query.sql)
         entries = [(_names_of(graph, key), rows) for key, rows in cards.items()]
-        if self._abilities.planner is not None:
-            message.rows = rows_setting(entries)
-            message.cards = tuple(cards)
-            return ""
         if not self._abilities.hint_plan:
             for key in cards:
                 self._miss(message, "pushed cardinalities", key)
@@ -163,6 +162,20 @@ class MessageWriter:
             else:
                 message.ignored.append((key, "pg_hint_plan sets the rows of joins only"))
         return " ".join(hints)
+
+    def _add_rows(self, query: Query, cards: Mapping[str, float], message: Message) -> None:
+        """Add cardinalities as the planner module's setting, for each sub-plan with the key."""
+        entries, blocks, keys = [], [], []
+        for key, rows in cards.items():
+            found = self._abilities.namer.find(query.sql, key)
+            if not found:
+                raise _not_a_subplan(key)
+            for subplan in found:
+                entries.append((sorted(subplan.names), rows))
+                blocks.append(subplan.block)
+                keys.append(key)
+        message.rows = rows_setting(entries, blocks)
+        message.cards = tuple(keys)
 
     def _miss(self, message: Message, ability: str, what: str) -> None:
         error = self._abilities.missing(ability)
@@ -190,8 +203,12 @@ def _methods_for(query: Query, methods: Sequence[Method], message: Message) -> l
 def _names_of(graph: QueryGraph, key: str) -> frozenset[str]:
     names = graph.names_of(key)
     if names is None:
-        raise SteeringError(
-            f"this is not a sub-plan query of the query: {key}",
-            hint="`pull_subquery_card` gives the sub-plan queries that a query has.",
-        )
+        raise _not_a_subplan(key)
     return names
+
+
+def _not_a_subplan(key: str) -> SteeringError:
+    return SteeringError(
+        f"this is not a sub-plan query of the query: {key}",
+        hint="`pull_subquery_card` gives the sub-plan queries that a query has.",
+    )

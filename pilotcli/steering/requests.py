@@ -138,7 +138,9 @@ class Steered:
     - `steering_s`: to make the message from the pushes; `collection_s`: for further pulls;
     - `planning_s`, `execution_s`: as the server measured them; None if it did not report them;
     - `plan_text`: the plan as JSON, an object with the key `Plan`;
-    - `cards`: the planner's rows, by sub-plan query; `buffercache`: cached blocks, by relation;
+    - `cards`: the planner's rows, by sub-plan query; `left_out`: the relations of sub-plans that
+      have no query, each with the reason;
+    - `buffercache`: cached blocks, by relation;
     - `report`: the pushes that were applied and those that were not;
     - `notes`: what could not be pulled, and why, for the user.
     """
@@ -152,6 +154,7 @@ class Steered:
     planning_s: float | None = None
     execution_s: float | None = None
     cards: dict[str, float] | None = None
+    left_out: Sequence[tuple[frozenset[str], str]] = ()
     buffercache: dict[str, int] | None = None
     report: SteeringReport | None = None
     notes: Sequence[str] = ()

@@ -35,10 +35,10 @@ from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.message import Message, MessageWriter
-from pilotcli.steering.planner import REPORT_SETTING, Estimate, parse_report
+from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.sql import restore_settings, show_settings
-from pilotcli.steering.subplans import estimates_by_explain
+from pilotcli.steering.subplans import NotAnalysable, estimates_by_explain
 from pilotcli.workload import is_one_statement
 
 _SAVEPOINT = "pilot_steering"
@@ -111,20 +111,23 @@ class SessionSteering:
         if pull and self.pulls and _is_planned(query):
             began = time.perf_counter()
             self._pull(query, message, steered)
-            steered.collection_s = time.perf_counter() - began
+            steered.collection_s += time.perf_counter() - began
         return steered
 
     def _prepare(self) -> None:
         """Have the session report about every query from here on."""
         pulls = self.pulls
         self._reports = False
-        wanted = {
-            "plan": pulls.plan,
-            "actual": pulls.actual_rows,
-            "time": pulls.execution_time,
-            "rows": pulls.subquery_cards,
-        }
-        reported = [word for word, pulled in wanted.items() if pulled]
+        reported = [
+            word
+            for word, pulled in (
+                ("plan", pulls.plan),
+                ("actual", pulls.actual_rows),
+                ("time", pulls.execution_time),
+                ("blocks", pulls.subquery_cards),
+            )
+            if pulled
+        ]
         if not reported:
             return
         if self.abilities.planner is not None:
@@ -235,20 +238,11 @@ class SessionSteering:
             steered.execution_s = _seconds(report.execution_ms)
             if report.plan_text is not None and _is_planned(query):
                 steered.plan_text = report.plan_text
-            if self.pulls.subquery_cards and report.estimates:
-                self._name_cards(query, report.estimates, steered)
-            pushed = range(len(message.cards))
-            applied.extend(message.cards[at] for at in report.applied if at in pushed)
-            ignored.extend(
-                (message.cards[at], reason) for at, reason in report.ignored if at in pushed
-            )
-            reported = {*report.applied, *(at for at, _ in report.ignored)}
-            if steered.error is None:
-                ignored.extend(
-                    (key, "the planner did not consider it")
-                    for at, key in enumerate(message.cards)
-                    if at not in reported
-                )
+            if self.pulls.subquery_cards and report.blocks_text is not None:
+                self._name_cards(query, report, steered)
+            outcome = _outcome(message, report, steered.error)
+            applied.extend(key for key, reason in outcome.items() if reason is None)
+            ignored.extend((key, reason) for key, reason in outcome.items() if reason is not None)
         elif self._reports:
             found = read_auto_explain(notices)
             if found is not None and _is_planned(query):
@@ -256,19 +250,19 @@ class SessionSteering:
         if message.steers or ignored:
             steered.report = SteeringReport(tuple(applied), tuple(ignored))
 
-    def _name_cards(self, query: Query, estimates: Sequence[Estimate], steered: Steered) -> None:
+    def _name_cards(self, query: Query, report: Report, steered: Steered) -> None:
+        began = time.perf_counter()
         try:
-            graph = self._writer.graph(query.sql)
-        except PilotError as exc:
+            named = self.abilities.namer.name(query.sql, report)
+        except NotAnalysable as exc:
             steered.notes = (*steered.notes, f"no sub-plan cardinalities: {exc.message}")
             return
-        cards: dict[str, float] = {}
-        # A set of names that several blocks have means the outermost of them.
-        for estimate in sorted(estimates, key=lambda estimate: estimate.block):
-            key = graph.key(estimate.names)
-            if key is not None:
-                cards.setdefault(key, estimate.rows)
-        steered.cards = cards
+        steered.cards = named.cards
+        steered.left_out = [(subplan.names, reason) for subplan, reason in named.left_out]
+        # The server described the query while it was planned.
+        on_server = (report.naming_ms or 0.0) / 1000
+        steered.elapsed_s -= on_server
+        steered.collection_s += on_server + time.perf_counter() - began
 
     def _pull(self, query: Query, message: Message, steered: Steered) -> None:
         """Ask the server for what the execution did not report, one question each."""
@@ -287,7 +281,8 @@ class SessionSteering:
                     raise again.error
                 steered.plan_text = again.plan_text
                 session.take_notices()
-            if pulls.subquery_cards and steered.cards is None and not steered.notes:
+            without_module = self.abilities.planner is None
+            if pulls.subquery_cards and without_module and not steered.notes:
                 graph = self._writer.graph(query.sql)
                 estimates = estimates_by_explain(session, graph)
                 steered.cards = {str(graph.key(names)): rows for names, rows in estimates.items()}
@@ -298,6 +293,19 @@ class SessionSteering:
                 steered.buffercache = self._buffercache()
             except (CapabilityError, QueryError, DatabaseError) as exc:
                 steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
+
+
+def _outcome(message: Message, report: Report, error: PilotError | None) -> dict[str, str | None]:
+    """Returns, by pushed sub-plan query, why it was not applied; None if it was, to one of its
+    sub-plans at least."""
+    reasons = dict(report.ignored)
+    outcome: dict[str, str | None] = {}
+    for at, key in enumerate(message.cards):
+        if at in report.applied:
+            outcome[key] = None
+        elif at in reasons or error is None:
+            outcome.setdefault(key, reasons.get(at, "the planner did not consider it"))
+    return outcome
 
 
 def _is_planned(query: Query) -> bool:

@@ -18,13 +18,13 @@ from pilotcli.drivers.cardinality import (
     CardinalityModel,
     CorrectedCardinalities,
     Corrections,
-    SubPlans,
 )
 from pilotcli.run.commands import RunRequest, run
+from pilotcli.steering.subplans import NamedCards, SubPlan
 from pilotcli.storage.store.data_manager import DataManager
 
-A, B, AB = frozenset("a"), frozenset("b"), frozenset("ab")
-PLANS = SubPlans({A: "A", B: "B", AB: "AB"}, {A: 10.0, B: 100.0, AB: 5.0})
+KEYS = {SubPlan("1", frozenset(names)): names.upper() for names in ("a", "b", "ab")}
+PLANS = NamedCards(KEYS, {"A": 10.0, "B": 100.0, "AB": 5.0})
 
 
 def test_what_was_seen_is_pushed_as_it_was() -> None:

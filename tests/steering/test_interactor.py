@@ -40,7 +40,7 @@ def test_everything_in_one_execution(interactor: PilotDataInteractor) -> None:
     assert data.physical_plan is not None
     assert data.estimated_cost == data.physical_plan["Plan"]["Total Cost"]
     assert data.subquery_2_card is not None
-    assert data.subquery_2_card["SELECT COUNT(*) FROM lines AS l"] == 20000
+    assert data.subquery_2_card["SELECT COUNT(*) FROM lines l"] == 20000
     assert len(data.subquery_2_card) == 3
     assert data.buffercache is not None
     assert data.buffercache["lines"] > 0
@@ -53,7 +53,7 @@ def test_a_query_that_is_only_planned_does_not_run(interactor: PilotDataInteract
     interactor.pull_subquery_card()
     data = interactor.execute("SELECT 1 / (id - id) FROM lines l")
     assert data.estimated_cost is not None
-    assert data.subquery_2_card == {"SELECT COUNT(*) FROM lines AS l": 20000}
+    assert data.subquery_2_card == {"SELECT COUNT(*) FROM lines l": 20000}
     interactor.pull_record()
     with pytest.raises(QueryError, match="division by zero"):
         interactor.execute("SELECT 1 / (id - id) FROM lines l")

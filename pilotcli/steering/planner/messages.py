@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 _HEAD = "pilot_planner 1 {"
 _PLAN = '"plan":'
 _PLAN_BEFORE = 120
+_BLOCKS = '"blocks":'
+_SETS = ',"sets":{'
 _SHORT = 1000
 
 
@@ -37,6 +39,9 @@ class Report:
 
     - `applied`: numbers of the pushed entries, from 0, that took effect;
     - `ignored`: number and reason of the others;
+    - `blocks_text`: the description of the statement's query blocks, as JSON;
+    - `sets`: by number of a block, its sets of relations as bit masks, each with the rows that the
+      planner expects; `naming_ms`: the time that the description took, not in `planning_ms`;
     - `planning_ms`, `execution_ms`: as the server measured them; `planning_ms` is None for a
       plan that was made earlier;
     - `plan_text`: the plan that ran, as JSON, an object with the key `Plan`, as in
@@ -46,6 +51,9 @@ class Report:
     applied: tuple[int, ...] = ()
     ignored: tuple[tuple[int, str], ...] = ()
     estimates: tuple[Estimate, ...] = ()
+    blocks_text: str | None = None
+    sets: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    naming_ms: float | None = None
     planning_ms: float | None = None
     execution_ms: float | None = None
     plan_text: str | None = None
@@ -92,6 +100,9 @@ def parse_report(notices: Iterable[str]) -> Report:
         found.get("applied", ()),
         found.get("ignored", ()),
         found.get("estimates", ()),
+        found.get("blocks"),
+        found.get("sets", {}),
+        found.get("naming_ms"),
         found.get("planning_ms"),
         found.get("execution_ms"),
         found.get("plan"),
@@ -105,6 +116,12 @@ def _parse_message(notice: str, at: int) -> dict[str, Any]:
     text, plan = notice[at + len(_HEAD) - 1 :], notice.find(_PLAN, at, at + _PLAN_BEFORE)
     if plan >= 0:
         text = notice[at + len(_HEAD) - 1 : plan].rstrip(",") + "}"
+    # The description stays text, too: it is the same whenever a query is planned.
+    begins, ends = text.find(_BLOCKS), text.find(_SETS)
+    blocks = None
+    if 0 <= begins < ends:
+        blocks = text[begins + len(_BLOCKS) : ends]
+        text = text[:begins] + text[ends + 1 :]
     read = _read(text)
     message: dict[str, Any] = {
         "applied": tuple(map(operator.index, read.get("applied", ()))),
@@ -114,7 +131,13 @@ def _parse_message(notice: str, at: int) -> dict[str, Any]:
         "estimates": tuple([_estimate(part) for part in read.get("estimates", ())]),
     }
     message = {key: value for key, value in message.items() if key in read}
-    for key in ("planning_ms", "execution_ms"):
+    if blocks is not None:
+        message["blocks"] = blocks
+        message["sets"] = {
+            str(number): [(operator.index(mask), rows / 1) for mask, rows in sets]
+            for number, sets in read["sets"].items()
+        }
+    for key in ("planning_ms", "execution_ms", "naming_ms"):
         if read.get(key) is not None:
             message[key] = read[key] / 1
     if plan >= 0:

@@ -19,6 +19,8 @@
  *					planner's limits on the join order
  *		with		[{"name": "w", "text": "w AS MATERIALIZED (...)", "recursive": false,
  *					"with": []}], the WITH queries that are used, each after those it uses
+ *		joins_nullable	whether the planner combines equalities of values that an outer join may make
+ *					null, as from PostgreSQL 16 on
  *
  * A clause has "text" and "rels". An equality that the planner may combine with others has
  * "equal": [left, rels, right, rels, how the values are compared]. "derived" are conditions on
@@ -285,10 +287,10 @@ outer_mutator(Node *node, void *context)
 
 	if (node == NULL)
 		return NULL;
-	if (IsA(node, Var) && ((Var *) node)->varlevelsup >= outer->depth)
+	if (IsA(node, Var) && (int) ((Var *) node)->varlevelsup >= outer->depth)
 	{
 		Var		   *var = (Var *) node;
-		Node	   *column = var->varlevelsup > outer->depth ? NULL :
+		Node	   *column = (int) var->varlevelsup > outer->depth ? NULL :
 			column_of_block(var, outer->around, outer->block);
 
 		if (column == NULL)
@@ -403,6 +405,11 @@ restore_mutator(Node *node, void *context)
 					set_problem(block, "it uses a value that an outer join makes null");
 				return restore_mutator(inside, context);
 			}
+		case T_Const:
+			if (((Const *) node)->consttype == RECORDOID ||
+				((Const *) node)->consttype == RECORDARRAYOID)
+				set_problem(block, "it has a row whose type has no name");
+			return node;
 		case T_SubPlan:
 			return sublink_of((SubPlan *) node, block);
 		case T_AlternativeSubPlan:
@@ -647,7 +654,9 @@ use_with(Description *block, const char *name, List *levels, int level)
 	look_at((Query *) found->ctequery, mine, 1, block);
 	found = copyObject(found);
 #if PG_VERSION_NUM >= 140000
-	/* The rewriter has written these out in the query. */
+	/* The rewriter has written these out in the query, not always as SQL can say it. */
+	if (found->search_clause != NULL && found->search_clause->search_breadth_first)
+		set_problem(block, "it is searched breadth first");
 	found->search_clause = NULL;
 	found->cycle_clause = NULL;
 #endif
@@ -1170,12 +1179,11 @@ make_entries(Description *block)
 		{
 			memcpy(own, entry, sizeof(RangeTblEntry));
 			own->eref = makeAlias(name, entry->eref->colnames);
-			own->alias = NULL;
+			own->alias = makeAlias(name, NIL);
 			if (entry->rtekind == RTE_RELATION)
 				own->inh = entry->inh || !has_subclass(entry->relid);
-			else
-				own->alias = makeAlias(name, entry->alias == NULL || entry->alias->colnames == NIL ?
-									   NIL : entry->eref->colnames);
+			else if (entry->alias != NULL && entry->alias->colnames != NIL)
+				own->alias->colnames = entry->eref->colnames;
 		}
 		else
 		{
@@ -1315,7 +1323,8 @@ describe(StringInfo out, Description *block)
 	add_tree(out, (Node *) block->root->parse->jointree, block);
 	appendStringInfoString(out, ",\"specials\":[");
 	add_specials(out, block);
-	appendStringInfo(out, "],\"with\":%s]", with.data);
+	appendStringInfo(out, "],\"with\":%s],\"joins_nullable\":%s", with.data,
+					 PG_VERSION_NUM >= 160000 ? "true" : "false");
 }
 
 /*
@@ -1327,9 +1336,13 @@ pilot_describe_block(PlannerInfo *root, char **names, const Statement *statement
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	Description block = {root, names, statement};
+	Description block;
 	StringInfoData out;
 
+	memset(&block, 0, sizeof(block));
+	block.root = root;
+	block.names = names;
+	block.statement = statement;
 	initStringInfo(&out);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);

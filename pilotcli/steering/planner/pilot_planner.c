@@ -33,12 +33,16 @@
  *		estimates		[{"block": 1, "names": ["p", "u"], "rows": 40, "pushed": 35.5 or null}];
  *						block 1 is the outermost; "rows" is the planner's own estimate, which
  *						depends on the rows pushed for smaller sets
- *		blocks			[{"number": "1", "relations": ..., "sets": [[mask, rows], ...]}]; the number
- *						is the query's place in the statement, and "3'2" the second planning of the
- *						third query; pilot_blocks.c describes the other keys
+ *		blocks			[{"number": "1", "relations": ...}]; the number is the query's place in the
+ *						statement, and "3'2" the second planning of the third query; pilot_blocks.c
+ *						describes the other keys
+ *		sets			{"1": [[3, 40], ...]}: by block, the sets of relations as in pilot_blocks.c,
+ *						and the planner's own estimates
+ *		naming_ms		time to describe the blocks, which is not in planning_ms
  *		planning_ms		time in the planner; absent if the plan was made earlier
  *		execution_ms	time in the executor (start, run and finish)
- *		plan			{"Plan": {...}}
+ *		plan			{"Plan": {...}, "Relations": {"p_1": ["2", "p"]}}: by alias in the plan, the
+ *						block and the name of the relation; a partition has its parent's
  *
  * How it works. When the first base relation of a block gets its paths, the sizes of all base
  * relations are known and no join is planned yet. At that point the base relations get their rows,
@@ -209,6 +213,7 @@ typedef struct Planning
 	Block	   *blocks;
 	Block	   *latest;			/* the last one looked up */
 	IndexCost  *index_costs;
+	instr_time	naming;			/* time spent in describing blocks */
 	bool		in_rebuild;
 } Planning;
 
@@ -220,6 +225,7 @@ typedef struct Execution
 {
 	QueryDesc  *query;
 	int			report;
+	bool		was_planned;	/* in this message */
 	bool		sends_planning;
 	double		planning_ms;
 	instr_time	spent;
@@ -850,6 +856,18 @@ number_block(Block *block)
 			block->nth++;
 }
 
+static void
+describe_block(Block *block)
+{
+	instr_time	began;
+	instr_time	ended;
+
+	INSTR_TIME_SET_CURRENT(began);
+	block->description = pilot_describe_block(block->root, block->names, planning->statement);
+	INSTR_TIME_SET_CURRENT(ended);
+	INSTR_TIME_ACCUM_DIFF(planning->naming, ended, began);
+}
+
 /* Start a block: the sizes of its base relations are known, and no join is planned. */
 static Block *
 make_block(PlannerInfo *root)
@@ -876,7 +894,7 @@ make_block(PlannerInfo *root)
 	if (planning->statement != NULL)
 		number_block(block);
 	if (planning->report & REPORT_BLOCKS && !block->is_copy)
-		block->description = pilot_describe_block(root, block->names, planning->statement);
+		describe_block(block);
 	if (planning->report & REPORT_SETS)
 	{
 		int			rti = -1;
@@ -1415,38 +1433,169 @@ mask_of_relids(const Block *block, Relids relids)
 }
 
 static void
+add_number(StringInfo out, const Block *block)
+{
+	appendStringInfo(out, block->nth > 1 ? "\"%d'%d\"" : "\"%d\"", block->query, block->nth);
+}
+
+static void
+add_sets(StringInfo out, const Block *block)
+{
+	const char *comma = "";
+
+	for (Subset *subset = block->first; subset != NULL; subset = subset->next)
+		if (subset->seen && !subset->is_partition)
+		{
+			appendStringInfo(out, "%s[" UINT64_FORMAT ",", comma,
+							 mask_of_relids(block, subset->relids));
+			add_rows(out, subset->own);
+			appendStringInfoChar(out, ']');
+			comma = ",";
+		}
+}
+
+static void
 add_blocks(StringInfo out)
 {
 	List	   *blocks = NIL;
 	ListCell   *cell;
 
-	add_key(out, "blocks");
-	appendStringInfoChar(out, '[');
 	for (Block *block = planning->blocks; block != NULL; block = block->next)
 		if (!block->is_copy)
 			blocks = lcons(block, blocks);
+	add_key(out, "blocks");
+	appendStringInfoChar(out, '[');
 	foreach(cell, blocks)
 	{
 		Block	   *block = lfirst(cell);
-		const char *comma = "";
 
-		appendStringInfo(out, "%s{\"number\":\"%d", foreach_current_index(cell) > 0 ? "," : "",
-						 block->query);
-		if (block->nth > 1)
-			appendStringInfo(out, "'%d", block->nth);
-		appendStringInfo(out, "\",%s,\"sets\":[", block->description);
-		for (Subset *subset = block->first; subset != NULL; subset = subset->next)
-			if (subset->seen && !subset->is_partition)
-			{
-				appendStringInfo(out, "%s[" UINT64_FORMAT ",", comma,
-								 mask_of_relids(block, subset->relids));
-				add_rows(out, subset->own);
-				appendStringInfoChar(out, ']');
-				comma = ",";
-			}
-		appendStringInfoString(out, "]}");
+		appendStringInfoString(out, foreach_current_index(cell) > 0 ? ",{" : "{");
+		add_key(out, "number");
+		add_number(out, block);
+		appendStringInfo(out, ",%s}", block->description);
 	}
 	appendStringInfoChar(out, ']');
+	add_key(out, "sets");
+	appendStringInfoChar(out, '{');
+	foreach(cell, blocks)
+	{
+		if (foreach_current_index(cell) > 0)
+			appendStringInfoChar(out, ',');
+		add_number(out, lfirst(cell));
+		appendStringInfoString(out, ":[");
+		add_sets(out, lfirst(cell));
+		appendStringInfoChar(out, ']');
+	}
+	appendStringInfoChar(out, '}');
+	add_key(out, "naming_ms");
+	appendStringInfo(out, "%.6f", INSTR_TIME_GET_MILLISEC(planning->naming));
+}
+
+/* ---- The relations of a plan ---- */
+
+/*
+ * By entry of the last plan's range table: the block and name of its relation, as JSON, or NULL.
+ * Entries are recognised by their names, which the planner does not copy.
+ */
+static struct
+{
+	MemoryContext context;
+	int			n_entries;
+	char	  **aliases;		/* to know the plan again, which may be copied before it runs */
+	char	  **relations;
+}			last_relations;
+
+static char *
+relation_of_entry(const Alias *name)
+{
+	for (Block *block = planning->blocks; block != NULL; block = block->next)
+	{
+		PlannerInfo *root = block->root;
+
+		for (int rti = 1; rti < root->simple_rel_array_size; rti++)
+		{
+			RelOptInfo *rel = root->simple_rel_array[rti];
+			int			parent = rti;
+			StringInfoData text;
+
+			if (rel == NULL || root->simple_rte_array[rti]->eref != name)
+				continue;
+			if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL &&
+				!bms_get_singleton_member(rel->top_parent_relids, &parent))
+				continue;
+			if (parent >= block->n_names || block->names[parent] == NULL)
+				continue;
+			initStringInfo(&text);
+			appendStringInfoChar(&text, '[');
+			add_number(&text, block);
+			appendStringInfoChar(&text, ',');
+			escape_json(&text, block->names[parent]);
+			appendStringInfoChar(&text, ']');
+			return text.data;
+		}
+	}
+	return NULL;
+}
+
+static void
+keep_relations(PlannedStmt *plan)
+{
+	MemoryContext before;
+	ListCell   *cell;
+
+	if (last_relations.context == NULL)
+		last_relations.context = AllocSetContextCreate(TopMemoryContext, "pilot_planner relations",
+													   ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(last_relations.context);
+	before = MemoryContextSwitchTo(last_relations.context);
+	last_relations.n_entries = list_length(plan->rtable);
+	last_relations.aliases = palloc0(sizeof(char *) * last_relations.n_entries);
+	last_relations.relations = palloc0(sizeof(char *) * last_relations.n_entries);
+	foreach(cell, plan->rtable)
+	{
+		const Alias *name = ((RangeTblEntry *) lfirst(cell))->eref;
+
+		last_relations.aliases[foreach_current_index(cell)] = pstrdup(name->aliasname);
+		last_relations.relations[foreach_current_index(cell)] = relation_of_entry(name);
+	}
+	MemoryContextSwitchTo(before);
+}
+
+static bool
+is_last_planned(const PlannedStmt *plan)
+{
+	ListCell   *cell;
+
+	if (list_length(plan->rtable) != last_relations.n_entries)
+		return false;
+	foreach(cell, plan->rtable)
+		if (strcmp(((RangeTblEntry *) lfirst(cell))->eref->aliasname,
+				   last_relations.aliases[foreach_current_index(cell)]) != 0)
+			return false;
+	return true;
+}
+
+/* Append the relations of a plan by their aliases in it. */
+static void
+add_relations(StringInfo out, List *aliases)
+{
+	const char *comma = "";
+	ListCell   *cell;
+
+	appendStringInfoString(out, ",\"Relations\":{");
+	foreach(cell, aliases)
+	{
+		int			entry = foreach_current_index(cell);
+
+		if (lfirst(cell) == NULL || entry >= last_relations.n_entries ||
+			last_relations.relations[entry] == NULL)
+			continue;
+		appendStringInfoString(out, comma);
+		escape_json(out, lfirst(cell));
+		appendStringInfo(out, ":%s", last_relations.relations[entry]);
+		comma = ",";
+	}
+	appendStringInfoString(out, "}}");
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -1490,7 +1639,7 @@ begin_planning(Query *parse)
 		}
 	}
 	/* The marks live as long as the statement. */
-	if (has_numbers)
+	if (has_numbers || (state->report & REPORT_PLAN) != 0)
 	{
 		MemoryContextSwitchTo(before);
 		state->statement = pilot_mark_statement(parse, (state->report & REPORT_BLOCKS) != 0);
@@ -1579,8 +1728,11 @@ plan_steered(Planning *state, Query *parse, const char *query_string, int cursor
 		result = plan_by_previous(parse, query_string, cursor_options, bound_params);
 		INSTR_TIME_SET_CURRENT(spent);
 		INSTR_TIME_SUBTRACT(spent, began);
+		INSTR_TIME_SUBTRACT(spent, planning->naming);
 		if (planning->statement != NULL)
 			pilot_clear_marks(result);
+		if (planning->report & REPORT_PLAN)
+			keep_relations(result);
 		end_planning(result, INSTR_TIME_GET_MILLISEC(spent));
 	}
 	PG_FINALLY();
@@ -1685,6 +1837,7 @@ start_reported(QueryDesc *query, int flags)
 	execution = MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(Execution));
 	execution->query = query;
 	execution->report = report;
+	execution->was_planned = was_planned;
 	execution->sends_planning = was_planned && !last_planned.is_sent;
 	execution->planning_ms = last_planned.planning_ms;
 	execution->spent = spent;
@@ -1826,6 +1979,11 @@ add_plan(StringInfo out, const Execution *execution)
 	state->str->data[state->str->len - 1] = '}';
 	add_key(out, "plan");
 	add_compact(out, state->str->data, state->str->len);
+	if (execution->was_planned && is_last_planned(execution->query->plannedstmt))
+	{
+		out->data[--out->len] = '\0';	/* the brace at its end */
+		add_relations(out, state->rtable_names);
+	}
 	pfree(state->str->data);
 }
 

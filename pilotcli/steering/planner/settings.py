@@ -13,20 +13,26 @@ ROWS_SETTING = "pilot_planner.rows"
 REPORT_SETTING = "pilot_planner.report"
 
 
-def rows_setting(entries: Sequence[tuple[Collection[str], float]]) -> str:
+def rows_setting(
+    entries: Sequence[tuple[Collection[str], float]], blocks: Sequence[str] = ()
+) -> str:
     """Returns the value of `pilot_planner.rows` for `entries`: relations and their rows.
+
+    `blocks` are the numbers of their query blocks; without these, an entry is for the outermost
+    block that has its relations.
 
     A relation is named by its alias, as `p` or `p#2` (a `#` in the alias itself is doubled).
     Within a statement the text must be quoted as a literal. Raises `DriverError` for rows that
     are not a finite number of at least 0, and for an entry without relations.
     """
+    numbers = [f"{block}:" for block in blocks] or [""] * len(entries)
     return ";".join(
         [
             # The usual type first, for speed: every steered query comes here.
-            f"{_names(tuple(names))}={rows!r}"
+            f"{number}{_names(tuple(names))}={rows!r}"
             if type(rows) is float and 0.0 <= rows < math.inf
-            else f"{_names(tuple(names))}={_checked(names, rows)!r}"
-            for names, rows in entries
+            else f"{number}{_names(tuple(names))}={_checked(names, rows)!r}"
+            for number, (names, rows) in zip(numbers, entries, strict=True)
         ]
     )
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pilotcli.steering.subplans.described import SubPlan
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
+
+__all__ = ["observed_cardinalities", "observed_rows"]
 
 _JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
 _PASSING = frozenset({"Gather", "Gather Merge", "Append", "Merge Append"})
@@ -26,12 +29,16 @@ _QUALIFIER = re.compile(r'(?:([\w$]+)|"((?:[^"]|"")*)")\.(?=[\w"])')
 _STRING = re.compile(r"'(?:[^']|'')*'")
 
 
+Relation = tuple[str, str]
+"""A block's number, and the name of a relation in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """A part of the plan: its relations (None: unknown), whether workers divide its rows, and the
     aliases that it uses and contains."""
 
-    names: frozenset[str] | None
+    names: frozenset[Relation] | None
     divided: bool = False
     named: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
@@ -42,29 +49,62 @@ class _Seen:
         return bool(self.named - self.own)
 
 
-def observed_cardinalities(plan: dict[str, Any], graph: QueryGraph) -> dict[frozenset[str], float]:
-    """Returns the true rows of sub-plans that an executed plan of the graph's query shows.
+def observed_rows(plan: Mapping[str, Any]) -> dict[SubPlan, float]:
+    """Returns the true rows of sub-plans that an executed plan shows, as the planner module gives
+    it with actual rows: a dict with the keys `Plan` and `Relations`.
 
-    `plan` is a dict with the key `Plan`, as `EXPLAIN (ANALYZE, FORMAT JSON)` or the planner module
-    with actual rows gives it. Parts that did not run to their end, as under LIMIT, are left out.
-    Raises `NotAnalysable` for other values.
+    Parts that did not run to their end, as under LIMIT, are left out. Raises `NotAnalysable` for
+    other values.
     """
     try:
-        root = plan["Plan"]
-        reader = _Reader(graph, _aliases(root, graph))
-        reader.read(root, complete=True, report=True)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
-        raise NotAnalysable(
-            f"this is not a plan of EXPLAIN (ANALYZE, FORMAT JSON): {error!r:.200}"
-        ) from None
+        relations = {
+            str(alias): (str(block), str(name))
+            for alias, (block, name) in plan["Relations"].items()
+        }
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise NotAnalysable("the plan does not say which relations it reads") from None
+    return _read(plan, relations)
+
+
+def observed_cardinalities(
+    plan: Mapping[str, Any], graph: QueryGraph
+) -> dict[frozenset[str], float]:
+    """Returns the true rows of sub-plans that an executed plan of the graph's query shows, as
+    `EXPLAIN (ANALYZE, FORMAT JSON)` gives it: a dict with the key `Plan`.
+
+    Parts that did not run to their end, as under LIMIT, are left out. Raises `NotAnalysable` for
+    other values.
+    """
+    try:
+        relations = {alias: ("", name) for alias, name in _aliases(plan["Plan"], graph).items()}
+    except _WRONG_FORM as error:
+        raise _not_a_plan(error) from None
+    sets = frozenset(graph.subsets())
+    found = _read(plan, relations)
+    return {part.names: rows for part, rows in found.items() if part.names in sets}
+
+
+_WRONG_FORM = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
+def _read(plan: Mapping[str, Any], relations: Mapping[str, Relation]) -> dict[SubPlan, float]:
+    reader = _Reader(relations)
+    try:
+        reader.read(plan["Plan"], complete=True, report=True)
+    except _WRONG_FORM as error:
+        raise _not_a_plan(error) from None
     return reader.found
+
+
+def _not_a_plan(error: Exception) -> NotAnalysable:
+    return NotAnalysable(f"this is not a plan of EXPLAIN (ANALYZE, FORMAT JSON): {error!r:.200}")
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -123,11 +163,9 @@ def _alias(name: str) -> str:
 
 
 class _Reader:
-    def __init__(self, graph: QueryGraph, aliases: dict[str, str]) -> None:
-        self.graph = graph
-        self.aliases = aliases
-        self.sets = frozenset(graph.subsets())
-        self.found: dict[frozenset[str], float] = {}
+    def __init__(self, relations: Mapping[str, Relation]) -> None:
+        self.relations = relations
+        self.found: dict[SubPlan, float] = {}
 
     def read(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         """Read a part of the plan; `complete`: all of its rows were read."""
@@ -156,8 +194,10 @@ class _Reader:
             if not isinstance(rows, float):  # rounded before PostgreSQL 18
                 return
             rows = rows * loops
-        if names in self.sets:
-            self.found.setdefault(names, float(round(rows)))
+        blocks = {block for block, _ in names}
+        if len(blocks) == 1:
+            subplan = SubPlan(blocks.pop(), frozenset(name for _, name in names))
+            self.found.setdefault(subplan, float(round(rows)))
 
     def _children(self, node: dict[str, Any]) -> list[dict[str, Any]]:
         """Returns the inputs of a node; reads the sub-queries beside it separately."""
@@ -171,7 +211,7 @@ class _Reader:
         return inputs
 
     def _seen(
-        self, node: dict[str, Any], inputs: list[_Seen], names: frozenset[str] | None
+        self, node: dict[str, Any], inputs: list[_Seen], names: frozenset[Relation] | None
     ) -> _Seen:
         named, own = set(self._mentioned(node)), set()
         divided = bool(node.get("Parallel Aware"))
@@ -196,18 +236,19 @@ class _Reader:
     def _scan(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         for child in self._children(node):
             self.read(child, complete=complete, report=report)
-        name = self.aliases.get(node["Alias"])
+        name = self.relations.get(node["Alias"])
         return self._seen(node, [], None if name is None else frozenset({name}))
 
     def _append(self, node: dict[str, Any]) -> _Seen:
         """Read the partitions of a relation, each with its own alias."""
-        names: set[str] = set()
+        names: set[Relation] = set()
         known = True
         for part in _nodes(node):
             if "Alias" in part and part is not node:
-                name = self.aliases.get(part["Alias"]) or self.aliases.get(_parent(part["Alias"]))
+                name = self.relations.get(part["Alias"])
+                name = name or self.relations.get(_parent(part["Alias"]))
                 known = known and name is not None
-                names.add(name or "")
+                names.add(name or ("", ""))
         inputs = [self.read(child, complete=False, report=False) for child in self._children(node)]
         seen = self._seen(node, inputs, frozenset(names) if known and names else None)
         # Conditions above use the relation's alias.

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pilotcli.steering.subplans.equivalences import Domain, derive, domain_of
@@ -22,7 +24,67 @@ from pilotcli.steering.subplans.join_tree import (
 from pilotcli.steering.subplans.masks import bits, union
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
 
-__all__ = ["DescribedBlock"]
+__all__ = ["DescribedQuery", "NamedCards", "SubPlan"]
+
+
+@dataclass(frozen=True, slots=True)
+class SubPlan:
+    """A set of relations of a query block.
+
+    - `block`: the block's number: its query's place in the statement (`1` is the outermost), and
+      for the second planning of a query `3'2`;
+    - `names`: the relations by alias, the second one with an alias as `p#2`.
+    """
+
+    block: str
+    names: frozenset[str]
+
+
+@dataclass(slots=True)
+class NamedCards:
+    """The sub-plans of a query.
+
+    - `keys`: the query of each, which counts its rows;
+    - `cards`: the planner's rows by these queries; sub-plans with the same query have one entry;
+    - `left_out`: sub-plans that have no such query, each with the reason.
+    """
+
+    keys: dict[SubPlan, str] = field(default_factory=dict)
+    cards: dict[str, float] = field(default_factory=dict)
+    left_out: list[tuple[SubPlan, str]] = field(default_factory=list)
+
+
+class DescribedQuery:
+    """A query as the planner module describes it; `text` is the description, as JSON.
+
+    Raises `ValueError`, `KeyError` or `TypeError` for a text of another form.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.blocks = {block["number"]: DescribedBlock(block) for block in json.loads(text)}
+        self._found: dict[str, dict[SubPlan, None]] = {}
+
+    def name(self, sets: Mapping[str, Iterable[tuple[int, float]]]) -> NamedCards:
+        """Returns the sub-plans of `sets`: by block, bit masks and the planner's rows."""
+        named = NamedCards()
+        for number, known in sets.items():
+            block = self.blocks[number]
+            for mask, rows in known:
+                subplan = block.subplan(mask)
+                try:
+                    key = block.key(mask)
+                except NotAnalysable as error:
+                    named.left_out.append((subplan, error.message))
+                    continue
+                named.keys[subplan] = key
+                named.cards.setdefault(key, rows)
+                self._found.setdefault(key, {})[subplan] = None
+        return named
+
+    def find(self, key: str) -> Sequence[SubPlan]:
+        """Returns the sub-plans that `name` has given the query `key`."""
+        return tuple(self._found.get(key, ()))
 
 
 class DescribedBlock:
@@ -32,24 +94,34 @@ class DescribedBlock:
     - `names`: the names of its relations; bit 0 of a set is the first one.
     """
 
-    def __init__(self, described: Mapping[str, Any], server_version: int) -> None:
+    def __init__(self, described: Mapping[str, Any]) -> None:
         self.number: str = described["number"]
         self._problem: str = described.get("problem", "")
         relations = described.get("relations", ())
         self.names: tuple[str, ...] = tuple(relation["name"] for relation in relations)
         self._keys: dict[int, str | NotAnalysable] = {}
+        self._subplans: dict[int, SubPlan] = {}
         if self._problem:
             return
         self._sources = [_source(relation) for relation in relations]
         self._with = {part["name"]: part for part in described["with"]}
         specials = [_special(special) for special in described["specials"]]
         node = _Reader(specials).node(described["tree"])
-        self._domain: Domain = domain_of(node, joins_nullable=server_version >= 16)
+        self._domain: Domain = domain_of(node, joins_nullable=described["joins_nullable"])
         derive(self._domain)
 
-    def names_of(self, mask: int) -> tuple[str, ...]:
-        """Returns the names of the relations in a set."""
-        return tuple(self.names[number] for number in bits(mask))
+    @property
+    def whole(self) -> int:
+        """All relations of the block, as a set."""
+        return (1 << len(self.names)) - 1
+
+    def subplan(self, mask: int) -> SubPlan:
+        """Returns a set of relations by name."""
+        known = self._subplans.get(mask)
+        if known is None:
+            known = SubPlan(self.number, frozenset(self.names[number] for number in bits(mask)))
+            self._subplans[mask] = known
+        return known
 
     def key(self, mask: int) -> str:
         """Returns the query that counts the rows of a sub-plan.
@@ -72,7 +144,8 @@ class DescribedBlock:
             raise NotAnalysable(self._problem)
         missing = union(self._sources[number].depends for number in bits(mask)) & ~mask
         if missing:
-            raise NotAnalysable(f"it uses columns of {', '.join(self.names_of(missing))}")
+            outside = ", ".join(sorted(self.subplan(missing).names))
+            raise NotAnalysable(f"it uses columns of {outside}")
         writer = Writer(self._domain, self._sources, canonical=True)
         text = writer.write(mask)
         return f"{self._with_text(writer.with_names)}SELECT COUNT(*) {text}"

@@ -125,12 +125,13 @@ def _gather(node: Node, domain: Domain, *, joins_nullable: bool) -> None:
 
 
 def _needs_of_clause(clause: Clause, node: Inner | Outer) -> int:
-    """Returns the relations that must be joined before a clause of `node` can be tested."""
-    needs = clause.mask
+    """Returns the relations that must be joined before a clause of `node` can be tested; without
+    relations of its own, those of the whole node."""
+    needs = clause.mask or node.mask
     if isinstance(node, Outer) and node.kind != "semi":
         special = node.special
         assert special is not None
-        if node.kind == "full" or needs & ~node.right.mask or not needs:
+        if node.kind == "full" or needs & ~node.right.mask:
             needs |= special.min_left | special.min_right
     return _needs(needs, node)
 

@@ -239,7 +239,12 @@ class Writer:
         if self._canonical:
             members.sort(key=lambda member: member.text)
             places = [(member.text, _place(select, member.mask)) for member in members]
-            self._chain(known.order, places, select, linked=bool(constants))
+            stated = {
+                frozenset((link.left, link.right))
+                for link in known.links
+                if not link.mask & ~relations
+            }
+            self._chain(known.order, places, select, stated, linked=bool(constants))
         else:
             self._as_stated(known, members, select, relations, linked=bool(constants))
 
@@ -248,22 +253,26 @@ class Writer:
         order: int,
         members: list[tuple[str, _Select]],
         select: _Select,
-        last: str = "",
+        stated: set[frozenset[str]],
+        outside: Sequence[str] = (),
         *,
         linked: bool,
     ) -> None:
-        """Equate the members in `select` one after the other, then those in each EXISTS inside it,
-        starting from the last of them. With `linked`, the members equal a constant, and only
-        members of different queries are equated, since EXISTS depends on the row outside."""
-        outside = last
-        for text, place in members:
-            if place is select:
-                if last and (not linked or last == outside):
-                    low, high = sorted((last, text))
-                    select.conditions.append((order, f"{low} = {high}"))
-                last = text
+        """Equate the members in `select` one after the other, then those in each EXISTS inside it.
+
+        The first one in an EXISTS is equated with one of `outside`: the planner's estimate depends
+        on which, so one that the query itself equates it with (`stated`) is preferred. With
+        `linked`, the members equal a constant, and only members of different queries are equated,
+        since EXISTS depends on the row outside.
+        """
+        own = [text for text, place in members if place is select]
+        if own and outside:
+            named = [text for text in outside if frozenset((text, own[0])) in stated]
+            select.conditions.append((order, _equals((named or outside)[-1], own[0])))
+        if not linked:
+            select.conditions.extend((order, _equals(*pair)) for pair in pairwise(own))
         for semi in select.semis:
-            self._chain(order, members, semi, last, linked=linked)
+            self._chain(order, members, semi, stated, own or outside, linked=linked)
 
     def _as_stated(
         self,
@@ -326,6 +335,10 @@ class Writer:
             else [text for _, text in sorted(conditions, key=operator.itemgetter(0))]
         )
         return " AND ".join(_closed(text) for text in ordered) or "TRUE"
+
+
+def _equals(*sides: str) -> str:
+    return " = ".join(sorted(sides))
 
 
 def _place(select: _Select, mask: int) -> _Select:

@@ -50,10 +50,11 @@ def test_it_compiles_without_a_warning(kind: str, tmp_path: Path) -> None:
     folder = headers(pg_config_of(kind))
     # The server's own headers are not ours to be strict about.
     command = ["cc", "-O2", "-fPIC", "-D_GNU_SOURCE", "-fwrapv", "-fno-strict-aliasing", *WARNINGS]
-    command += ["-isystem", str(folder), "-c", str(SOURCE), "-o", str(tmp_path / "out.o")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    assert done.returncode == 0
+    command += ["-isystem", str(folder), "-o", str(tmp_path / "out.o"), "-c"]
+    for source in (file for file in SOURCES if file.suffix == ".c"):
+        done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        assert done.returncode == 0
 
 
 @pytest.mark.usefixtures("needs_compiler")
@@ -68,9 +69,12 @@ def test_it_is_compiled_once_for_each_version_and_source(
     version = built.name.split("-")[1]
     assert find_built(version, cache) == built
     assert find_built("13.1", cache) is None
-    changed = tmp_path / "changed.c"
-    changed.write_text(SOURCE.read_text() + "\n")
-    monkeypatch.setattr(building, "SOURCE", changed)
+    changed = tmp_path / "sources"
+    shutil.copytree(SOURCES[0].parent, changed)
+    files = tuple(changed / file.name for file in SOURCES)
+    header = next(file for file in files if file.suffix == ".h")
+    header.write_text(header.read_text() + "\n")
+    monkeypatch.setattr(building, "SOURCES", files)
     building._source_hash.cache_clear()
     try:
         assert find_built(version, cache) is None
@@ -127,7 +131,7 @@ def test_an_error_of_the_compiler_is_shown(
 ) -> None:
     broken = tmp_path / "broken.c"
     broken.write_text('#include "postgres.h"\n#error "this cannot be"\n')
-    monkeypatch.setattr(building, "SOURCE", broken)
+    monkeypatch.setattr(building, "SOURCES", (broken,))
     with pytest.raises(CapabilityError, match="this cannot be") as caught:
         build(pg_config, tmp_path / "cache")
     assert str(broken) in str(caught.value.hint)

@@ -112,7 +112,9 @@ def test_times_and_plan_come_from_the_one_execution(steered: Steered) -> None:
 def test_the_plan_is_the_one_that_explain_shows(steered: Steered) -> None:
     expected, _ = steered.plan(THREE)
     _, report = steered.run(THREE, report="plan")
-    assert report.plan == {"Plan": expected}
+    assert report.plan is not None
+    assert report.plan["Plan"] == expected
+    assert report.plan["Relations"] == {name: ["1", name] for name in ("p", "u", "v")}
     assert report.execution_ms is None
     steered.session.execute("SET track_io_timing = off")
     _, report = steered.run(THREE, report="timing")

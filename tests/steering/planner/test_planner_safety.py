@@ -147,7 +147,7 @@ def test_garbage_is_refused_or_understood_and_never_hurts(steered: Steered) -> N
 
 @pytest.mark.parametrize("text", ["row", "rows plan", "rows,,plan", "rows;plan", "ROWS", ","])
 def test_an_unknown_report_is_refused(steered: Steered, text: str) -> None:
-    with pytest.raises(QueryError, match="list of rows, plan"):
+    with pytest.raises(QueryError, match="list of rows, blocks, plan"):
         steered.session.execute(f"SET pilot_planner.report = '{text}'")
 
 
