@@ -227,12 +227,10 @@ class PilotDataInteractor:
             abilities.schema_has_changed()
             return abilities.namer.read(sql)
         graph = analyse(sql, abilities.catalog)
-        named = NamedCards()
-        for names, rows in estimates_by_explain(session, graph).items():
-            key = str(graph.key(names))
-            named.keys[SubPlan("", names)] = key
-            named.cards[key] = rows
-        return named
+        estimates = estimates_by_explain(session, graph)
+        keys = {SubPlan("", names): str(graph.key(names)) for names in estimates}
+        cards = dict(zip(keys.values(), estimates.values(), strict=True))
+        return NamedCards(cards, (), lambda: keys)
 
     def observed_rows(self, sql: str, plan: Mapping[str, Any]) -> dict[SubPlan, float]:
         """Returns the true rows of the sub-plans of `sql` that an executed plan shows: a dict with

@@ -24,7 +24,7 @@ from pilotcli.steering.subplans import NamedCards, SubPlan
 from pilotcli.storage.store.data_manager import DataManager
 
 KEYS = {SubPlan("1", frozenset(names)): names.upper() for names in ("a", "b", "ab")}
-PLANS = NamedCards(KEYS, {"A": 10.0, "B": 100.0, "AB": 5.0})
+PLANS = NamedCards({"A": 10.0, "B": 100.0, "AB": 5.0}, (), lambda: KEYS)
 
 
 def test_what_was_seen_is_pushed_as_it_was() -> None:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pilotcli.steering.subplans.equivalences import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.flat_sql import flat_writer
 from pilotcli.steering.subplans.join_tree import (
     Clause,
     Equality,
@@ -40,18 +42,28 @@ class SubPlan:
     names: frozenset[str]
 
 
-@dataclass(slots=True)
 class NamedCards:
     """The sub-plans of a query.
 
-    - `keys`: the query of each, which counts its rows;
-    - `cards`: the planner's rows by these queries; sub-plans with the same query have one entry;
-    - `left_out`: sub-plans that have no such query, each with the reason.
+    - `cards`: the planner's rows, by the sub-plan's query, which counts them; sub-plans with the
+      same query have one entry;
+    - `left_out`: sub-plans that have no such query, each with the reason;
+    - `keys`: the query of each sub-plan.
     """
 
-    keys: dict[SubPlan, str] = field(default_factory=dict)
-    cards: dict[str, float] = field(default_factory=dict)
-    left_out: list[tuple[SubPlan, str]] = field(default_factory=list)
+    def __init__(
+        self,
+        cards: dict[str, float],
+        left_out: Sequence[tuple[SubPlan, str]],
+        read_keys: Callable[[], dict[SubPlan, str]],
+    ) -> None:
+        self.cards = cards
+        self.left_out = left_out
+        self._read_keys = read_keys
+
+    @cached_property
+    def keys(self) -> dict[SubPlan, str]:
+        return self._read_keys()
 
 
 class DescribedQuery:
@@ -63,28 +75,38 @@ class DescribedQuery:
     def __init__(self, text: str) -> None:
         self.text = text
         self.blocks = {block["number"]: DescribedBlock(block) for block in json.loads(text)}
-        self._found: dict[str, dict[SubPlan, None]] = {}
+        self._found: dict[str, list[SubPlan]] = {}
+        self._count = 0
 
     def name(self, sets: Mapping[str, Iterable[tuple[int, float]]]) -> NamedCards:
         """Returns the sub-plans of `sets`: by block, bit masks and the planner's rows."""
-        named = NamedCards()
+        cards: dict[str, float] = {}
+        left_out: list[tuple[SubPlan, str]] = []
+        named: list[tuple[DescribedBlock, int, str]] = []
         for number, known in sets.items():
             block = self.blocks[number]
             for mask, rows in known:
-                subplan = block.subplan(mask)
                 try:
                     key = block.key(mask)
                 except NotAnalysable as error:
-                    named.left_out.append((subplan, error.message))
+                    left_out.append((block.subplan(mask), error.message))
                     continue
-                named.keys[subplan] = key
-                named.cards.setdefault(key, rows)
-                self._found.setdefault(key, {})[subplan] = None
-        return named
+                named.append((block, mask, key))
+                cards.setdefault(key, rows)
+        return NamedCards(
+            cards, left_out, lambda: {block.subplan(mask): key for block, mask, key in named}
+        )
 
     def find(self, key: str) -> Sequence[SubPlan]:
         """Returns the sub-plans that `name` has given the query `key`."""
-        return tuple(self._found.get(key, ()))
+        count = sum(block.count for block in self.blocks.values())
+        if count != self._count:
+            self._count = count
+            self._found = {}
+            for block in self.blocks.values():
+                for subplan, known in block.named():
+                    self._found.setdefault(known, []).append(subplan)
+        return self._found.get(key, ())
 
 
 class DescribedBlock:
@@ -109,6 +131,18 @@ class DescribedBlock:
         node = _Reader(specials).node(described["tree"])
         self._domain: Domain = domain_of(node, joins_nullable=described["joins_nullable"])
         derive(self._domain)
+        self._flat = flat_writer(self._domain, self._sources)
+
+    @property
+    def count(self) -> int:
+        """How many sub-plans were asked for."""
+        return len(self._keys)
+
+    def named(self) -> Iterator[tuple[SubPlan, str]]:
+        """Yields the sub-plans whose queries have been written, and these."""
+        for mask, key in self._keys.items():
+            if isinstance(key, str):
+                yield self.subplan(mask), key
 
     @property
     def whole(self) -> int:
@@ -142,6 +176,8 @@ class DescribedBlock:
     def _write(self, mask: int) -> str:
         if self._problem:
             raise NotAnalysable(self._problem)
+        if self._flat is not None:
+            return f"SELECT COUNT(*) {self._flat.write(mask)}"
         missing = union(self._sources[number].depends for number in bits(mask)) & ~mask
         if missing:
             outside = ", ".join(sorted(self.subplan(missing).names))

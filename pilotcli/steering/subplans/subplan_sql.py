@@ -16,6 +16,8 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.join_tree import Clause, Inner, Node, One, Outer
 from pilotcli.steering.subplans.masks import union
 
+__all__ = ["Source", "Writer", "closed", "equals"]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -268,9 +270,9 @@ class Writer:
         own = [text for text, place in members if place is select]
         if own and outside:
             named = [text for text in outside if frozenset((text, own[0])) in stated]
-            select.conditions.append((order, _equals((named or outside)[-1], own[0])))
+            select.conditions.append((order, equals((named or outside)[-1], own[0])))
         if not linked:
-            select.conditions.extend((order, _equals(*pair)) for pair in pairwise(own))
+            select.conditions.extend((order, equals(*pair)) for pair in pairwise(own))
         for semi in select.semis:
             self._chain(order, members, semi, stated, own or outside, linked=linked)
 
@@ -334,10 +336,11 @@ class Writer:
             if self._canonical
             else [text for _, text in sorted(conditions, key=operator.itemgetter(0))]
         )
-        return " AND ".join(_closed(text) for text in ordered) or "TRUE"
+        return " AND ".join(closed(text) for text in ordered) or "TRUE"
 
 
-def _equals(*sides: str) -> str:
+def equals(*sides: str) -> str:
+    """Returns an equality, the side with the smaller text first."""
     return " = ".join(sorted(sides))
 
 
@@ -353,6 +356,6 @@ def _grouped(item: _Item) -> str:
     return item.text if item.single else f"({item.text})"
 
 
-def _closed(text: str) -> str:
-    """A condition that may stand beside AND."""
+def closed(text: str) -> str:
+    """Returns a condition that may stand beside AND."""
     return f"({text})" if " OR " in text else text
