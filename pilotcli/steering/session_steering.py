@@ -259,6 +259,9 @@ class SessionSteering:
             return
         steered.cards = named.cards
         steered.left_out = [(subplan.names, reason) for subplan, reason in named.left_out]
+        if named.left_out and not named.cards:
+            note = f"no sub-plan cardinalities: {named.left_out[0][1]}"
+            steered.notes = (*steered.notes, note)
         # The server described the query while it was planned.
         on_server = (report.naming_ms or 0.0) / 1000
         steered.elapsed_s -= on_server

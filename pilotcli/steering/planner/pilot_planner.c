@@ -19,7 +19,7 @@
  *		A list of what to report:
  *		rows	the estimate for every base relation and join that the planner considered
  *		blocks	the query blocks with their relations, joins and conditions as SQL, and the estimates
- *		plan	the plan that ran, as in EXPLAIN (FORMAT JSON)
+ *		plan	the plan that ran or was explained, as in EXPLAIN (FORMAT JSON)
  *		actual	the plan with the actual rows and loops of each node
  *		timing	the plan with the times of each node too
  *		time	planning and execution time
@@ -41,8 +41,10 @@
  *		naming_ms		time to describe the blocks, which is not in planning_ms
  *		planning_ms		time in the planner; absent if the plan was made earlier
  *		execution_ms	time in the executor (start, run and finish)
- *		plan			{"Plan": {...}, "Relations": {"p_1": ["2", "p"]}}: by alias in the plan, the
- *						block and the name of the relation; a partition has its parent's
+ *		plan			{"Plan": {...}, "Relations": {"p_1": ["2", "p"]}, "Lookups": ["p_1"]}: by alias
+ *						in the plan, the block and the name of the relation (a partition has its
+ *						parent's); and the aliases whose rows are looked up by values of other
+ *						relations, in a nested loop
  *
  * How it works. When the first base relation of a block gets its paths, the sizes of all base
  * relations are known and no join is planned yet. At that point the base relations get their rows,
@@ -1503,6 +1505,7 @@ static struct
 	int			n_entries;
 	char	  **aliases;		/* to know the plan again, which may be copied before it runs */
 	char	  **relations;
+	Bitmapset  *lookups;		/* entries that depend on the outer side of a nested loop */
 }			last_relations;
 
 static char *
@@ -1537,6 +1540,71 @@ relation_of_entry(const Alias *name)
 	return NULL;
 }
 
+typedef struct PlanWalk
+{
+	Bitmapset  *loop_values;	/* parameters that nested loops set */
+	bool		finds_lookups;	/* in the second walk */
+} PlanWalk;
+
+static void walk_plan(Plan *plan, PlanWalk *walk);
+
+static void
+walk_plans(List *plans, PlanWalk *walk)
+{
+	ListCell   *cell;
+
+	foreach(cell, plans)
+		walk_plan(lfirst(cell), walk);
+}
+
+/* Find the parameters of nested loops, or the scans that use them. */
+static void
+walk_plan(Plan *plan, PlanWalk *walk)
+{
+	if (plan == NULL)
+		return;
+	if (!walk->finds_lookups && IsA(plan, NestLoop))
+	{
+		ListCell   *cell;
+
+		foreach(cell, ((NestLoop *) plan)->nestParams)
+			walk->loop_values = bms_add_member(walk->loop_values,
+											   ((NestLoopParam *) lfirst(cell))->paramno);
+	}
+	if (walk->finds_lookups && nodeTag(plan) >= T_SeqScan && nodeTag(plan) <= T_CustomScan &&
+		((Scan *) plan)->scanrelid > 0 && bms_overlap(plan->extParam, walk->loop_values))
+		last_relations.lookups = bms_add_member(last_relations.lookups,
+												(int) ((Scan *) plan)->scanrelid - 1);
+	walk_plan(plan->lefttree, walk);
+	walk_plan(plan->righttree, walk);
+	if (IsA(plan, Append))
+		walk_plans(((Append *) plan)->appendplans, walk);
+	else if (IsA(plan, MergeAppend))
+		walk_plans(((MergeAppend *) plan)->mergeplans, walk);
+	else if (IsA(plan, SubqueryScan))
+		walk_plan(((SubqueryScan *) plan)->subplan, walk);
+	else if (IsA(plan, CustomScan))
+		walk_plans(((CustomScan *) plan)->custom_plans, walk);
+#if PG_VERSION_NUM < 140000
+	else if (IsA(plan, ModifyTable))
+		walk_plans(((ModifyTable *) plan)->plans, walk);
+#endif
+}
+
+static void
+find_lookups(PlannedStmt *plan)
+{
+	PlanWalk	walk = {NULL, false};
+
+	last_relations.lookups = NULL;
+	for (int pass = 0; pass < 2; pass++)
+	{
+		walk.finds_lookups = pass == 1;
+		walk_plan(plan->planTree, &walk);
+		walk_plans(plan->subplans, &walk);
+	}
+}
+
 static void
 keep_relations(PlannedStmt *plan)
 {
@@ -1558,6 +1626,7 @@ keep_relations(PlannedStmt *plan)
 		last_relations.aliases[foreach_current_index(cell)] = pstrdup(name->aliasname);
 		last_relations.relations[foreach_current_index(cell)] = relation_of_entry(name);
 	}
+	find_lookups(plan);
 	MemoryContextSwitchTo(before);
 }
 
@@ -1595,7 +1664,17 @@ add_relations(StringInfo out, List *aliases)
 		appendStringInfo(out, ":%s", last_relations.relations[entry]);
 		comma = ",";
 	}
-	appendStringInfoString(out, "}}");
+	appendStringInfoString(out, "},\"Lookups\":[");
+	comma = "";
+	foreach(cell, aliases)
+		if (lfirst(cell) != NULL &&
+			bms_is_member(foreach_current_index(cell), last_relations.lookups))
+		{
+			appendStringInfoString(out, comma);
+			escape_json(out, lfirst(cell));
+			comma = ",";
+		}
+	appendStringInfoString(out, "]}");
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -1821,7 +1900,9 @@ start_reported(QueryDesc *query, int flags)
 
 	if (!was_planned && pushed_now != NULL)
 		tell_plan_was_there();
-	if (!(report & REPORT_AT_END) || (flags & EXEC_FLAG_EXPLAIN_ONLY))
+	if (flags & EXEC_FLAG_EXPLAIN_ONLY)
+		report &= REPORT_PLAN;	/* as EXPLAIN shows it, with its relations */
+	if (!(report & REPORT_AT_END))
 	{
 		start_by_previous(query, flags);
 		return;

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pilotcli.steering.subplans.described import SubPlan
@@ -35,13 +35,14 @@ Relation = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A part of the plan: its relations (None: unknown), whether workers divide its rows, and the
-    aliases that it uses and contains."""
+    """A part of the plan: its relations (None: unknown), whether workers divide its rows, the
+    aliases that it uses and contains, and whether it groups their rows."""
 
     names: frozenset[Relation] | None
     divided: bool = False
     named: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
+    grouped: bool = False
 
     @property
     def depends(self) -> bool:
@@ -51,7 +52,7 @@ class _Seen:
 
 def observed_rows(plan: Mapping[str, Any]) -> dict[SubPlan, float]:
     """Returns the true rows of sub-plans that an executed plan shows, as the planner module gives
-    it with actual rows: a dict with the keys `Plan` and `Relations`.
+    it with actual rows: a dict with the keys `Plan`, `Relations` and `Lookups`.
 
     Parts that did not run to their end, as under LIMIT, are left out. Raises `NotAnalysable` for
     other values.
@@ -61,9 +62,10 @@ def observed_rows(plan: Mapping[str, Any]) -> dict[SubPlan, float]:
             str(alias): (str(block), str(name))
             for alias, (block, name) in plan["Relations"].items()
         }
+        lookups = frozenset(map(str, plan["Lookups"]))
     except (LookupError, TypeError, ValueError, AttributeError):
         raise NotAnalysable("the plan does not say which relations it reads") from None
-    return _read(plan, relations)
+    return _read(plan, relations, lookups)
 
 
 def observed_cardinalities(
@@ -94,8 +96,12 @@ _WRONG_FORM = (
 )
 
 
-def _read(plan: Mapping[str, Any], relations: Mapping[str, Relation]) -> dict[SubPlan, float]:
-    reader = _Reader(relations)
+def _read(
+    plan: Mapping[str, Any],
+    relations: Mapping[str, Relation],
+    lookups: frozenset[str] = frozenset(),
+) -> dict[SubPlan, float]:
+    reader = _Reader(relations, lookups)
     try:
         reader.read(plan["Plan"], complete=True, report=True)
     except _WRONG_FORM as error:
@@ -163,8 +169,9 @@ def _alias(name: str) -> str:
 
 
 class _Reader:
-    def __init__(self, relations: Mapping[str, Relation]) -> None:
+    def __init__(self, relations: Mapping[str, Relation], lookups: frozenset[str]) -> None:
         self.relations = relations
+        self.lookups = lookups
         self.found: dict[SubPlan, float] = {}
 
     def read(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
@@ -179,10 +186,10 @@ class _Reader:
         else:
             seen = self._other(node, complete=complete, report=report)
         counts = kind in _JOINS or kind in _PASSING or "Alias" in node
-        if report and complete and counts and not seen.depends:
+        if report and complete and counts and not seen.depends and not seen.grouped:
             self._note(node, seen)
         if kind.startswith("Gather"):
-            seen = _Seen(seen.names, False, seen.named, seen.own)
+            seen = replace(seen, divided=False)
         return seen
 
     def _note(self, node: dict[str, Any], seen: _Seen) -> None:
@@ -237,7 +244,11 @@ class _Reader:
         for child in self._children(node):
             self.read(child, complete=complete, report=report)
         name = self.relations.get(node["Alias"])
-        return self._seen(node, [], None if name is None else frozenset({name}))
+        seen = self._seen(node, [], None if name is None else frozenset({name}))
+        if node["Alias"] in self.lookups and not seen.depends:
+            # Its conditions print a value without the relation that it comes from, as count(*).
+            return _Seen(None, seen.divided, seen.named, seen.own)
+        return seen
 
     def _append(self, node: dict[str, Any]) -> _Seen:
         """Read the partitions of a relation, each with its own alias."""
@@ -275,13 +286,16 @@ class _Reader:
 
     def _other(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         kind = node["Node Type"]
-        if kind in _READS_ALL or node.get("Strategy") in ("Plain", "Hashed"):
+        reads_all = node.get("Strategy") in ("Plain", "Hashed") and kind != "SetOp"
+        if kind in _READS_ALL or reads_all:
             complete = True
-        elif kind == "Limit":
+        elif kind in ("Limit", "SetOp"):  # INTERSECT ends with the first input that ends
             complete = False
         inputs = [
             self.read(child, complete=complete, report=report) for child in self._children(node)
         ]
         names = inputs[0].names if len(inputs) == 1 else None
-        passes = kind in _SAME_ROWS or kind in _PASSING or kind in ("Aggregate", "Unique", "Result")
-        return self._seen(node, inputs, names if passes else None)
+        groups = kind in ("Aggregate", "Unique")  # also those that make a semi join's side unique
+        passes = kind in _SAME_ROWS or kind in _PASSING or kind == "Result" or groups
+        seen = self._seen(node, inputs, names if passes else None)
+        return replace(seen, grouped=groups or any(part.grouped for part in inputs))

@@ -66,6 +66,7 @@ def flat_writer(domain: Domain, sources: Sequence[Source]) -> FlatWriter | None:
         and not domain.derived
         and not any(source.depends or source.problem or source.with_names for source in sources)
         and not any(clause.problem or clause.with_names for clause in domain.clauses)
+        and not any(len(set(known.constants)) > 1 for known in domain.equivalences)
     )
     return FlatWriter(domain, sources) if simple else None
 

@@ -233,6 +233,8 @@ class Writer:
         members = [
             member for member in known.members if member.mask and not member.needs & ~relations
         ]
+        if len(constants) > 1 and members:
+            raise NotAnalysable(f"{members[0].text} equals two constants in it")
         for member in members:
             for value in constants:
                 _place(select, member.mask).conditions.append(
