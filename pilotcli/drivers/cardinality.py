@@ -45,14 +45,6 @@ if TYPE_CHECKING:
     from pilotcli.databases.protocols import BaseDBController
     from pilotcli.storage.store.data_manager import DataManager
 
-__all__ = [
-    "CardinalityModel",
-    "CardinalityUpdate",
-    "CorrectedCardinalities",
-    "Corrections",
-    "parts_of",
-]
-
 _FILE = "corrections.json"
 _REMEMBERED = 100_000
 _RIDGE = 0.3

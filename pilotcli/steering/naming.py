@@ -12,8 +12,6 @@ from pilotcli.steering.sql import own_notices
 from pilotcli.steering.subplans import DescribedQuery, NamedCards, NotAnalysable, SubPlan
 from pilotcli.workload import is_one_statement
 
-__all__ = ["Namer"]
-
 _KEPT = 4096
 _SAVEPOINT = "pilot_naming"
 # EXPLAIN of an EXPLAIN is refused: its query is explained instead.

@@ -118,16 +118,13 @@ class SessionSteering:
         """Have the session report about every query from here on."""
         pulls = self.pulls
         self._reports = False
-        reported = [
-            word
-            for word, pulled in (
-                ("plan", pulls.plan),
-                ("actual", pulls.actual_rows),
-                ("time", pulls.execution_time),
-                ("blocks", pulls.subquery_cards),
-            )
-            if pulled
-        ]
+        wanted = {
+            "plan": pulls.plan,
+            "actual": pulls.actual_rows,
+            "time": pulls.execution_time,
+            "blocks": pulls.subquery_cards,
+        }
+        reported = [word for word, pulled in wanted.items() if pulled]
         if not reported:
             return
         if self.abilities.planner is not None:

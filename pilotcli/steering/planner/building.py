@@ -17,8 +17,6 @@ from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, StorageError
 
-__all__ = ["SOURCES", "build", "find_built", "find_pg_config", "object_name"]
-
 SOURCES = tuple(sorted(Path(__file__).parent.glob("pilot_*.[ch]")))
 PREBUILT = Path(__file__).with_name("prebuilt")
 """The folder of the compiled files in a wheel."""

@@ -17,8 +17,6 @@ from pilotcli.steering.subplans.described import SubPlan
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 
-__all__ = ["observed_cardinalities", "observed_rows"]
-
 _JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
 _PASSING = frozenset({"Gather", "Gather Merge", "Append", "Merge Append"})
 _SAME_ROWS = frozenset({"Hash", "Sort", "Incremental Sort", "Materialize", "Memoize", "LockRows"})

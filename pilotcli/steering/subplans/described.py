@@ -26,8 +26,6 @@ from pilotcli.steering.subplans.join_tree import (
 from pilotcli.steering.subplans.masks import bits, union
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
 
-__all__ = ["DescribedQuery", "NamedCards", "SubPlan"]
-
 
 @dataclass(frozen=True, slots=True)
 class SubPlan:

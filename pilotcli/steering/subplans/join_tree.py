@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.masks import union
 
-__all__ = ["Clause", "Equality", "Inner", "Node", "One", "Outer", "Special", "outer_joins"]
-
 
 @dataclass(frozen=True, slots=True)
 class Equality:

@@ -36,8 +36,6 @@ from pilotcli.steering.subplans.predicates import (
 from pilotcli.steering.subplans.pull_up import is_volatile
 from pilotcli.steering.subplans.scope import Entry
 
-__all__ = ["build", "parsed", "without_idle_joins"]
-
 
 @dataclass(eq=False, slots=True)
 class ParsedClause(Clause):

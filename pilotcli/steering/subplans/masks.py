@@ -6,8 +6,6 @@ import operator
 from collections.abc import Iterable, Iterator
 from functools import reduce
 
-__all__ = ["bits", "union"]
-
 
 def union(masks: Iterable[int]) -> int:
     """Returns the relations that are in any of the bit masks."""

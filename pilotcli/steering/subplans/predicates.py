@@ -10,17 +10,6 @@ from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.scope import function_name, without_parens
 
-__all__ = [
-    "canonical",
-    "conjuncts",
-    "family_of",
-    "forced_null",
-    "mask_of",
-    "restrictions_of",
-    "spelled",
-    "strict_mask",
-]
-
 # By the names of sqlglot's classes: importing this module does not import sqlglot.
 _FLIPPED = {"EQ": "EQ", "NEQ": "NEQ", "LT": "GT", "GT": "LT", "LTE": "GTE", "GTE": "LTE"}
 _NEGATED = {"EQ": "NEQ", "NEQ": "EQ", "LT": "GTE", "GTE": "LT", "GT": "LTE", "LTE": "GT"}

@@ -16,8 +16,6 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.join_tree import Clause, Inner, Node, One, Outer
 from pilotcli.steering.subplans.masks import union
 
-__all__ = ["Source", "Writer", "closed", "equals"]
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
