@@ -1,0 +1,26 @@
+-- UNION, INTERSECT and EXCEPT at the top, in FROM, and nested.
+SELECT id FROM book WHERE year = 1990 UNION SELECT book_id FROM loan WHERE day = 30;
+SELECT id FROM book WHERE year = 1990 UNION ALL SELECT book_id FROM loan WHERE day = 30;
+SELECT author_id FROM book INTERSECT SELECT id FROM author WHERE country = 'de';
+SELECT id FROM author EXCEPT SELECT author_id FROM book WHERE year > 1980;
+SELECT id FROM author EXCEPT ALL SELECT author_id FROM book;
+SELECT b.id FROM book b JOIN loan l ON l.book_id = b.id WHERE b.year = 1990 UNION ALL SELECT b.id FROM book b JOIN loan l ON l.book_id = b.id WHERE b.year > 2000;
+SELECT b.id FROM book b JOIN loan l ON l.book_id = b.id WHERE l.day = 30 UNION SELECT b.id FROM book b JOIN review r ON r.book_id = b.id WHERE b.year > 2000;
+SELECT b.id FROM book b WHERE b.year = 1990 UNION ALL SELECT b.id FROM book b WHERE b.year > 1990 UNION ALL SELECT b.id FROM book b WHERE b.pages IS NULL;
+SELECT count(*) FROM (SELECT member_id FROM loan UNION ALL SELECT member_id FROM visit) e JOIN member m ON m.id = e.member_id WHERE m.town = 4;
+SELECT count(*) FROM (SELECT member_id FROM loan UNION SELECT member_id FROM visit) e JOIN member m ON m.id = e.member_id WHERE m.town = 4;
+SELECT count(*) FROM (SELECT member_id, 1 AS k FROM loan WHERE day < 200 UNION ALL SELECT member_id, 2 FROM visit WHERE minutes > 50) e JOIN member m ON m.id = e.member_id WHERE e.k = 1;
+SELECT count(*) FROM (SELECT id, town FROM member UNION ALL SELECT id, town FROM place) x JOIN loan l ON l.member_id = x.id WHERE x.town < 4;
+SELECT count(*) FROM (SELECT id FROM book EXCEPT SELECT book_id FROM loan) x JOIN review r ON r.book_id = x.id;
+SELECT count(*) FROM (SELECT id FROM book INTERSECT SELECT book_id FROM loan WHERE state = 'lost') x JOIN review r ON r.book_id = x.id WHERE r.rating > 3;
+SELECT count(*) FROM any_event e JOIN member m ON m.id = e.member_id WHERE e.kind = 'visit' AND m.age > 50;
+SELECT count(*) FROM any_event e JOIN day d ON d.id = e.day WHERE d.moy = 5;
+(SELECT id FROM book ORDER BY year, id LIMIT 5) UNION ALL (SELECT id FROM author ORDER BY id DESC LIMIT 5);
+(SELECT b.id FROM book b, loan l WHERE l.book_id = b.id AND l.days = 3) INTERSECT (SELECT b.id FROM book b, review r WHERE r.book_id = b.id) ORDER BY 1;
+SELECT 1 UNION ALL SELECT count(*) FROM book b JOIN author a ON a.id = b.author_id;
+SELECT id FROM nothing UNION ALL SELECT id FROM author WHERE id < 9;
+SELECT * FROM (SELECT a.id FROM author a UNION ALL (SELECT b.id FROM book b UNION SELECT r.id FROM review r)) x WHERE x.id < 20;
+SELECT count(*) FROM book b LEFT JOIN (SELECT book_id FROM loan WHERE day < 99 UNION ALL SELECT book_id FROM review WHERE rating = 1) x ON x.book_id = b.id;
+SELECT count(*) FROM book b, LATERAL (SELECT l.day FROM loan l WHERE l.book_id = b.id UNION ALL SELECT r.rating FROM review r WHERE r.book_id = b.id) x WHERE b.year = 1999;
+SELECT l.state, count(*) FROM loan l JOIN book b ON b.id = l.book_id GROUP BY l.state UNION SELECT 'all', count(*) FROM loan l JOIN book b ON b.id = l.book_id;
+SELECT m.id FROM member m JOIN loan l ON l.member_id = m.id WHERE l.day = 33 EXCEPT SELECT m.id FROM member m JOIN visit l ON l.member_id = m.id WHERE l.day = 35;

@@ -1,0 +1,175 @@
+"""Prints what the oracle finds, one line for each file of queries."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "support")]
+
+from corpus_cases import SCHEMA, cases_of, corpus_files  # noqa: E402
+from forum_demo import SCHEMA as FORUM_SCHEMA  # noqa: E402
+from forum_queries import FORUM  # noqa: E402
+from oracle import Case, Oracle, Verdict  # noqa: E402
+from query_maker import QueryMaker  # noqa: E402
+from random_joins import random_join  # noqa: E402
+from tpc import BENCHMARKS, NotAvailable, benchmark  # noqa: E402
+
+from pilotcli.config import PostgreSQLConfig  # noqa: E402
+from pilotcli.databases.opening import open_target  # noqa: E402
+from pilotcli.databases.target import PostgresTarget  # noqa: E402
+
+KINDS = ("count", "estimate", "observed", "push", "rows", "silent", "error")
+GENERATED = 100
+"""Queries of each generator."""
+
+
+@dataclass
+class Source:
+    """Queries over one database, which the scripts `setup` make."""
+
+    name: str
+    database: str
+    setup: Sequence[Path]
+    cases: Sequence[Case]
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
+    """Yields the sources with these names (all without names), the corpus file by file."""
+    tests = FOLDER.parents[1]
+
+    def is_wanted(name: str) -> bool:
+        return not wanted or any(Path(part).stem == name for part in wanted)
+
+    for path in corpus_files():
+        if is_wanted(path.stem) or "corpus" in wanted:
+            yield Source(path.stem, "corpus", [SCHEMA], list(cases_of(path)))
+    if is_wanted("forum"):
+        cases = [Case(f"forum:{label}", sql) for label, sql in FORUM.items()]
+        yield Source("forum", "forum", [FORUM_SCHEMA], cases)
+    if is_wanted("random_joins"):
+        cases = [Case(f"random_joins:{seed}", random_join(seed)) for seed in range(GENERATED)]
+        yield Source("random_joins", "small", [FOLDER / "small.sql"], cases)
+    if is_wanted("query_maker"):
+        cases = [Case(f"query_maker:{n}", QueryMaker(n).query()) for n in range(GENERATED)]
+        schema = tests / "steering" / "planner" / "schema.sql"
+        yield Source("query_maker", "maker", [schema], cases)
+    for name in BENCHMARKS:
+        if is_wanted(name):
+            try:
+                setup, cases = benchmark(name, folder)
+            except NotAvailable as error:
+                print(f"{name}: left out, {error}")
+                continue
+            yield Source(name, name, [setup], cases)
+
+
+@contextmanager
+def opened(server: str, home: Path, source: Source) -> Iterator[tuple[PostgresTarget, object]]:
+    """The source's database on a server: `wheel`, `installed`, or a DSN."""
+    config = PostgreSQLConfig(home=home, db=source.database, embedded=True)
+    if server == "installed":
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        config.postgres_bin = found[-1]
+    elif server != "wheel":
+        config = PostgreSQLConfig(home=home, dsn=server)
+    config.setup = tuple(source.setup)
+    config.user_data_db_name = f"store_of_{source.database}"
+    target = open_target(config)
+    assert isinstance(target, PostgresTarget)
+    try:
+        yield target, config
+    finally:
+        target.close()
+
+
+def main() -> int:
+    """Judge, print, and return 1 if there are findings."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.steering.subplans.oracle",
+        description="Compares sub-plans with the truth.",
+    )
+    parser.add_argument("files", nargs="*", help="corpus, a file's name, forum, tpch, ...")
+    parser.add_argument("--limit", type=int, help="the first N queries of each file")
+    parser.add_argument("--server", default="wheel", help="wheel, installed, or a DSN")
+    parser.add_argument("--only", choices=KINDS, help="findings of this kind only")
+    parser.add_argument("--most-keys", type=int, default=60, help="sub-plans judged of a query")
+    parser.add_argument("--no-push", action="store_true", help="without pushes")
+    parser.add_argument("--verbose", action="store_true", help="show each finding")
+    parser.add_argument("--reasons", action="store_true", help="show what was left out, and why")
+    asked = parser.parse_args()
+    head = f"{'file':20}{'queries':>8}{'keys':>7}{'seen':>7}{'pushed':>7}"
+    print(head + "".join(f"{kind:>9}" for kind in KINDS), "ignored  left out  seconds")
+    total = Counter[str]()
+    with tempfile.TemporaryDirectory(prefix="pilot-oracle-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        home = Path(folder) / ".pilot"
+        # One database stays open, so that its server keeps running between the files.
+        keep = Source("keep", "corpus", [SCHEMA], [])
+        with opened(asked.server, home, keep):
+            for source in sources(asked.files, Path(folder)):
+                with opened(asked.server, home, source) as (target, config):
+                    total += _judge(source, target, config, asked)
+    print(_line("all", total))
+    return int(any(total[kind] for kind in KINDS))
+
+
+def _judge(
+    source: Source, target: PostgresTarget, config: object, asked: argparse.Namespace
+) -> Counter[str]:
+    began = time.perf_counter()
+    assert isinstance(config, PostgreSQLConfig)
+    oracle = Oracle(target, config, most_keys=asked.most_keys, push=not asked.no_push)
+    verdicts: list[Verdict] = []
+    try:
+        for case in source.cases[: asked.limit]:
+            if case.since <= oracle.version:
+                verdicts.append(oracle.judge(case))
+    finally:
+        oracle.close()
+    counts = Counter[str](queries=len(verdicts))
+    for verdict in verdicts:
+        verdict.findings = [
+            finding for finding in verdict.findings if asked.only in (None, finding.kind)
+        ]
+        counts.update(finding.kind for finding in verdict.findings)
+        counts["keys"] += verdict.keys
+        counts["seen"] += verdict.observed
+        counts["pushed"] += verdict.applied
+        counts["ignored"] += len(verdict.ignored)
+        counts["left out"] += verdict.left_out is not None
+    counts["seconds"] = round(10 * (time.perf_counter() - began))
+    print(_line(source.name, counts), flush=True)
+    for verdict in verdicts:
+        if asked.verbose:
+            for finding in verdict.findings:
+                print(f"  {finding}")
+        if asked.reasons:
+            if verdict.left_out is not None:
+                print(f"  left out {verdict.case.label}: {verdict.left_out}\n    {verdict.case.sql}")
+            for key, reason in verdict.ignored:
+                print(f"  ignored {verdict.case.label}: {reason}\n    {verdict.case.sql}\n    {key}")
+    return counts
+
+
+def _line(name: str, counts: Counter[str]) -> str:
+    first = "".join(
+        f"{counts[what]:>{width}}"
+        for what, width in (("queries", 8), ("keys", 7), ("seen", 7), ("pushed", 7))
+    )
+    kinds = "".join(f"{counts[kind]:>9}" for kind in KINDS)
+    rest = f"{counts['ignored']:>8}{counts['left out']:>10}{counts['seconds'] / 10:>9.1f}"
+    return f"{name:20}{first}{kinds}{rest}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
