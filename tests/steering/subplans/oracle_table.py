@@ -9,7 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -18,7 +19,7 @@ sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "support")]
 from corpus_cases import SCHEMA, cases_of, corpus_files  # noqa: E402
 from forum_demo import SCHEMA as FORUM_SCHEMA  # noqa: E402
 from forum_queries import FORUM  # noqa: E402
-from oracle import Case, Oracle, Verdict  # noqa: E402
+from oracle import Case, Oracle  # noqa: E402
 from query_maker import QueryMaker  # noqa: E402
 from random_joins import random_join  # noqa: E402
 from tpc import BENCHMARKS, NotAvailable, benchmark  # noqa: E402
@@ -40,7 +41,6 @@ class Source:
     database: str
     setup: Sequence[Path]
     cases: Sequence[Case]
-    refused: Counter[str] = field(default_factory=Counter)
 
 
 def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
@@ -74,21 +74,22 @@ def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
 
 
 @contextmanager
-def opened(server: str, home: Path, source: Source) -> Iterator[tuple[PostgresTarget, object]]:
-    """The source's database on a server: `wheel`, `installed`, or a DSN."""
+def opened(source: Source, home: Path, asked: argparse.Namespace) -> Iterator[Oracle]:
+    """An oracle for the source's database on the server that was asked for."""
     config = PostgreSQLConfig(home=home, db=source.database, embedded=True)
-    if server == "installed":
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-        config.postgres_bin = found[-1]
-    elif server != "wheel":
-        config = PostgreSQLConfig(home=home, dsn=server)
+    if asked.server == "installed":
+        config.postgres_bin = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    elif asked.server != "wheel":
+        config = PostgreSQLConfig(home=home, dsn=asked.server)
     config.setup = tuple(source.setup)
     config.user_data_db_name = f"store_of_{source.database}"
     target = open_target(config)
     assert isinstance(target, PostgresTarget)
+    oracle = Oracle(target, config, most_keys=asked.most_keys, push=not asked.no_push)
     try:
-        yield target, config
+        yield oracle
     finally:
+        oracle.close()
         target.close()
 
 
@@ -108,34 +109,25 @@ def main() -> int:
     parser.add_argument("--reasons", action="store_true", help="show what was left out, and why")
     asked = parser.parse_args()
     head = f"{'file':20}{'queries':>8}{'keys':>7}{'seen':>7}{'pushed':>7}"
-    print(head + "".join(f"{kind:>9}" for kind in KINDS), "ignored  left out  seconds")
+    print(head + "".join(f"{kind:>9}" for kind in KINDS), "order ignored  left out  seconds")
     total = Counter[str]()
     with tempfile.TemporaryDirectory(prefix="pilot-oracle-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         home = Path(folder) / ".pilot"
-        # One database stays open, so that its server keeps running between the files.
-        keep = Source("keep", "corpus", [SCHEMA], [])
-        with opened(asked.server, home, keep):
-            for source in sources(asked.files, Path(folder)):
-                with opened(asked.server, home, source) as (target, config):
-                    total += _judge(source, target, config, asked)
+        found = sources(asked.files, Path(folder))
+        for _, group in groupby(found, key=lambda source: source.database):
+            first = next(group)
+            with opened(first, home, asked) as oracle:
+                for source in (first, *group):
+                    total += _judge(source, oracle, asked)
     print(_line("all", total))
     return int(any(total[kind] for kind in KINDS))
 
 
-def _judge(
-    source: Source, target: PostgresTarget, config: object, asked: argparse.Namespace
-) -> Counter[str]:
+def _judge(source: Source, oracle: Oracle, asked: argparse.Namespace) -> Counter[str]:
     began = time.perf_counter()
-    assert isinstance(config, PostgreSQLConfig)
-    oracle = Oracle(target, config, most_keys=asked.most_keys, push=not asked.no_push)
-    verdicts: list[Verdict] = []
-    try:
-        for case in source.cases[: asked.limit]:
-            if case.since <= oracle.version:
-                verdicts.append(oracle.judge(case))
-    finally:
-        oracle.close()
+    cases = [case for case in source.cases[: asked.limit] if case.since <= oracle.version]
+    verdicts = [oracle.judge(case) for case in cases]
     counts = Counter[str](queries=len(verdicts))
     for verdict in verdicts:
         verdict.findings = [
@@ -146,6 +138,7 @@ def _judge(
         counts["seen"] += verdict.observed
         counts["pushed"] += verdict.applied
         counts["ignored"] += len(verdict.ignored)
+        counts["order"] += verdict.order
         counts["left out"] += verdict.left_out is not None
     counts["seconds"] = round(10 * (time.perf_counter() - began))
     print(_line(source.name, counts), flush=True)
@@ -167,7 +160,7 @@ def _line(name: str, counts: Counter[str]) -> str:
         for what, width in (("queries", 8), ("keys", 7), ("seen", 7), ("pushed", 7))
     )
     kinds = "".join(f"{counts[kind]:>9}" for kind in KINDS)
-    rest = f"{counts['ignored']:>8}{counts['left out']:>10}{counts['seconds'] / 10:>9.1f}"
+    rest = f"{counts['order']:>6}{counts['ignored']:>8}{counts['left out']:>10}{counts['seconds'] / 10:>9.1f}"
     return f"{name:20}{first}{kinds}{rest}"
 
 

@@ -1,0 +1,26 @@
+-- LATERAL sub-queries and functions that use relations on their left.
+SELECT count(*) FROM book b, LATERAL (SELECT l.day FROM loan l WHERE l.book_id = b.id) x WHERE b.year > 1990;
+SELECT count(*) FROM book b CROSS JOIN LATERAL (SELECT l.day FROM loan l WHERE l.book_id = b.id AND l.state = 'out') x;
+SELECT count(*) FROM book b LEFT JOIN LATERAL (SELECT l.day FROM loan l WHERE l.book_id = b.id AND l.days > 30) x ON true;
+SELECT count(*) FROM book b, LATERAL (SELECT l.day FROM loan l WHERE l.book_id = b.id ORDER BY l.day DESC, l.id LIMIT 2) x;
+SELECT count(*) FROM book b LEFT JOIN LATERAL (SELECT l.day FROM loan l WHERE l.book_id = b.id ORDER BY l.day DESC LIMIT 1) x ON x.day > 400;
+SELECT count(*) FROM book b, LATERAL (SELECT count(*) n FROM loan l WHERE l.book_id = b.id) x WHERE x.n > 2;
+SELECT count(*) FROM book b, LATERAL (SELECT l.state, count(*) n FROM loan l WHERE l.book_id = b.id GROUP BY l.state) x WHERE x.n > 1;
+SELECT count(*) FROM author a, LATERAL (SELECT b.id FROM book b WHERE b.author_id = a.id) b, LATERAL (SELECT l.id FROM loan l WHERE l.book_id = b.id) l WHERE a.country = 'it';
+SELECT count(*) FROM author a, LATERAL (SELECT b.id, b.year + a.id AS y FROM book b WHERE b.author_id = a.id) x WHERE x.y > 2000;
+SELECT count(*) FROM author a, LATERAL (SELECT a.id + 1 AS n) x JOIN book b ON b.id = x.n;
+SELECT count(*) FROM author a, LATERAL (VALUES (a.id), (a.born)) x (n), book b WHERE b.id = x.n;
+SELECT count(*) FROM book b, unnest(b.topics) AS t WHERE t = 't3';
+SELECT count(*) FROM book b JOIN loan l ON l.book_id = b.id, unnest(b.topics) AS t (topic) WHERE t.topic = 't1' AND l.days > 10;
+SELECT count(*) FROM member m, generate_series(1, m.town) g WHERE g = 4;
+SELECT count(*) FROM member m LEFT JOIN LATERAL generate_series(1, m.town) g ON true WHERE m.id < 40;
+SELECT count(*) FROM book b LEFT JOIN LATERAL unnest(b.topics) t ON t <> 't1' WHERE b.id < 90;
+SELECT count(*) FROM book b, LATERAL (SELECT DISTINCT l.state FROM loan l WHERE l.book_id = b.id) x;
+SELECT count(*) FROM book b, LATERAL (SELECT l.id FROM loan l, member m WHERE l.book_id = b.id AND m.id = l.member_id AND m.town = 3) x;
+SELECT count(*) FROM book b JOIN LATERAL (SELECT l.id, l.member_id FROM loan l WHERE l.book_id = b.id) x ON true JOIN member m ON m.id = x.member_id WHERE m.age < 30;
+SELECT count(*) FROM author a LEFT JOIN LATERAL (SELECT b.id FROM book b LEFT JOIN loan l ON l.book_id = b.id AND l.day > a.id WHERE b.author_id = a.id) x ON true;
+SELECT count(*) FROM author a WHERE EXISTS (SELECT 1 FROM book b, LATERAL (SELECT 1 FROM loan l WHERE l.book_id = b.id AND l.day > a.id) x WHERE b.author_id = a.id);
+SELECT count(*) FROM book b, LATERAL (SELECT 1 WHERE b.year > 1990) x;
+SELECT count(*) FROM author a, LATERAL (SELECT * FROM book b WHERE b.author_id = a.id OFFSET 0) x WHERE x.year > 1970;
+SELECT count(*) FROM (SELECT a.id FROM author a) x, LATERAL (SELECT y.id FROM (SELECT b.id, b.author_id FROM book b WHERE b.year < 1980) y WHERE y.author_id = x.id) z;
+SELECT count(*) FROM member m, LATERAL (SELECT sum(v.minutes) s FROM visit v WHERE v.member_id = m.id) t WHERE t.s > 100 AND m.level = 'gold';
