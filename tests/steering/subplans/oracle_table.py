@@ -54,7 +54,7 @@ def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
         if is_wanted(path.stem) or "corpus" in wanted:
             yield Source(path.stem, "corpus", [SCHEMA], list(cases_of(path)))
     if is_wanted("forum"):
-        cases = [Case(f"forum:{label}", sql) for label, sql in FORUM.items()]
+        cases = [Case(f"forum:{label}", sql, has_ties=True) for label, sql in FORUM.items()]
         yield Source("forum", "forum", [FORUM_SCHEMA], cases)
     if is_wanted("random_joins"):
         cases = [Case(f"random_joins:{seed}", random_join(seed)) for seed in range(GENERATED)]
@@ -109,7 +109,7 @@ def main() -> int:
     parser.add_argument("--reasons", action="store_true", help="show what was left out, and why")
     asked = parser.parse_args()
     head = f"{'file':20}{'queries':>8}{'keys':>7}{'seen':>7}{'pushed':>7}"
-    print(head + "".join(f"{kind:>9}" for kind in KINDS), "order ignored  left out  seconds")
+    print(head + "".join(f"{kind:>9}" for kind in KINDS), "order slow ignored  left out  seconds")
     total = Counter[str]()
     with tempfile.TemporaryDirectory(prefix="pilot-oracle-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)
@@ -139,6 +139,7 @@ def _judge(source: Source, oracle: Oracle, asked: argparse.Namespace) -> Counter
         counts["pushed"] += verdict.applied
         counts["ignored"] += len(verdict.ignored)
         counts["order"] += verdict.order
+        counts["slow"] += len(verdict.slow)
         counts["left out"] += verdict.left_out is not None
     counts["seconds"] = round(10 * (time.perf_counter() - began))
     print(_line(source.name, counts), flush=True)
@@ -149,6 +150,8 @@ def _judge(source: Source, oracle: Oracle, asked: argparse.Namespace) -> Counter
         if asked.reasons:
             if verdict.left_out is not None:
                 print(f"  left out {verdict.case.label}: {verdict.left_out}\n    {verdict.case.sql}")
+            for what in verdict.slow:
+                print(f"  slow {verdict.case.label}: {what}\n    {verdict.case.sql}")
             for key, reason in verdict.ignored:
                 print(f"  ignored {verdict.case.label}: {reason}\n    {verdict.case.sql}\n    {key}")
     return counts
@@ -160,7 +163,7 @@ def _line(name: str, counts: Counter[str]) -> str:
         for what, width in (("queries", 8), ("keys", 7), ("seen", 7), ("pushed", 7))
     )
     kinds = "".join(f"{counts[kind]:>9}" for kind in KINDS)
-    rest = f"{counts['order']:>6}{counts['ignored']:>8}{counts['left out']:>10}{counts['seconds'] / 10:>9.1f}"
+    rest = f"{counts['order']:>6}{counts['slow']:>5}{counts['ignored']:>8}{counts['left out']:>10}{counts['seconds'] / 10:>9.1f}"
     return f"{name:20}{first}{kinds}{rest}"
 
 

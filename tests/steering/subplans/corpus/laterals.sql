@@ -24,3 +24,5 @@ SELECT count(*) FROM book b, LATERAL (SELECT 1 WHERE b.year > 1990) x;
 SELECT count(*) FROM author a, LATERAL (SELECT * FROM book b WHERE b.author_id = a.id OFFSET 0) x WHERE x.year > 1970;
 SELECT count(*) FROM (SELECT a.id FROM author a) x, LATERAL (SELECT y.id FROM (SELECT b.id, b.author_id FROM book b WHERE b.year < 1980) y WHERE y.author_id = x.id) z;
 SELECT count(*) FROM member m, LATERAL (SELECT sum(v.minutes) s FROM visit v WHERE v.member_id = m.id) t WHERE t.s > 100 AND m.level = 'gold';
+SELECT count(*) FROM (SELECT count(*) n FROM author) x JOIN book b ON b.id < x.n;
+SELECT count(*) FROM (SELECT count(*) n, country c FROM author GROUP BY country) x JOIN book b ON b.id < x.n;
