@@ -60,7 +60,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 """Planner settings under which each query runs."""
 
 _SERIAL = {"max_parallel_workers_per_gather": "0"}
-_CHANGES = re.compile(r"\b(insert|update|delete|merge|create|declare)\b", re.IGNORECASE)
+_CHANGES = re.compile(r"\b(insert|update|delete|merge|create|declare|into)\b", re.IGNORECASE)
 
 # Plans and counts each query; one that fails has the error's text instead. The planner expects the
 # rows of the aggregate's input, which follows its InitPlans.
@@ -418,8 +418,11 @@ class Oracle:
         small, large = _parts(key), _parts(other)
         if small is None or large is None or large.functions or large.names & self._views:
             return True
-        return small.names <= large.names and all(
-            part in large.conditions or bool(constants) and constants <= large.constants
+        if not small.names <= large.names:
+            return False
+        return all(
+            part in large.conditions
+            or (constants <= large.constants and (large.nested or part in small.equalities))
             for part, constants in small.conditions.items()
         )
 
@@ -428,13 +431,16 @@ class Oracle:
 class _Parts:
     """The names of a key's relations, at any depth, and its conditions on single relations.
 
-    `conditions` has the constants of those that may follow from an equality with another relation.
+    `conditions` has the constants of each that may be written otherwise in another key: an equality
+    follows from others, and within a sub-query (`nested`) columns have other names.
     """
 
     names: frozenset[str]
     conditions: Mapping[str, frozenset[str]]
+    equalities: frozenset[str]
     constants: frozenset[str]
     functions: bool
+    nested: bool
 
 
 @lru_cache(maxsize=100_000)
@@ -448,7 +454,8 @@ def _parts(key: str) -> _Parts | None:
     for table in tree.find_all(exp.Table):
         names |= {table.name, table.alias_or_name}
         functions = functions or not isinstance(table.this, exp.Identifier)
-    found = {}
+    found: dict[str, frozenset[str]] = {}
+    equalities = set()
     for holder in (*tree.find_all(exp.Where), *tree.find_all(exp.Join)):
         condition = holder.this if isinstance(holder, exp.Where) else holder.args.get("on")
         for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
@@ -456,9 +463,13 @@ def _parts(key: str) -> _Parts | None:
             if part is not None and part.find(exp.Query) is None:
                 tables = {column.table for column in part.find_all(exp.Column)}
                 if len(tables) == 1:
-                    is_equal = isinstance(part, exp.EQ)
-                    found[part.sql("postgres")] = _constants(part) if is_equal else frozenset()
-    return _Parts(frozenset(names), found, _constants(tree), functions)
+                    text = part.sql("postgres")
+                    found[text] = _constants(part)
+                    if isinstance(part, exp.EQ) and found[text]:
+                        equalities.add(text)
+    nested = any(isinstance(part.parent, exp.From | exp.Join) for part in tree.find_all(exp.Subquery))
+    constants = _constants(tree)
+    return _Parts(frozenset(names), found, frozenset(equalities), constants, functions, nested)
 
 
 def _constants(tree: exp.Expression) -> frozenset[str]:
