@@ -12,8 +12,6 @@ from pathlib import Path
 
 from oracle import Case
 
-__all__ = ["CORPUS", "SCHEMA", "cases_of", "corpus_files"]
-
 CORPUS = Path(__file__).with_name("corpus")
 SCHEMA = CORPUS / "schema.sql"
 

@@ -30,10 +30,8 @@ from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.sql import literal
-from pilotcli.steering.subplans import NotAnalysable, analyse, observed_cardinalities
+from pilotcli.steering.subplans import NotAnalysable, observed_rows
 from pilotcli.workload import leading_keyword
-
-__all__ = ["Case", "Finding", "Oracle", "Verdict"]
 
 TIMEOUT_S = 6
 KEY_TIMEOUT_MS = 1500
@@ -407,11 +405,12 @@ class Oracle:
         if plan is None:
             return {}
         try:
-            graph = analyse(query.sql, self._runner.abilities.catalog)
+            keys = self._runner.abilities.namer.read(query.sql).keys
         except NotAnalysable:
             return {}
-        observed = observed_cardinalities(plan, graph)
-        return {str(graph.key(names)): rows for names, rows in observed.items()}
+        return {
+            keys[subplan]: rows for subplan, rows in observed_rows(plan).items() if subplan in keys
+        }
 
     def _is_part(self, key: str, other: str) -> bool:
         """Whether the rows of `other` may depend on those of `key`."""
@@ -467,7 +466,9 @@ def _parts(key: str) -> _Parts | None:
                     found[text] = _constants(part)
                     if isinstance(part, exp.EQ) and found[text]:
                         equalities.add(text)
-    nested = any(isinstance(part.parent, exp.From | exp.Join) for part in tree.find_all(exp.Subquery))
+    nested = any(
+        isinstance(part.parent, exp.From | exp.Join) for part in tree.find_all(exp.Subquery)
+    )
     constants = _constants(tree)
     return _Parts(frozenset(names), found, frozenset(equalities), constants, functions, nested)
 

@@ -149,11 +149,15 @@ def _judge(source: Source, oracle: Oracle, asked: argparse.Namespace) -> Counter
                 print(f"  {finding}")
         if asked.reasons:
             if verdict.left_out is not None:
-                print(f"  left out {verdict.case.label}: {verdict.left_out}\n    {verdict.case.sql}")
+                print(
+                    f"  left out {verdict.case.label}: {verdict.left_out}\n    {verdict.case.sql}"
+                )
             for what in verdict.slow:
                 print(f"  slow {verdict.case.label}: {what}\n    {verdict.case.sql}")
             for key, reason in verdict.ignored:
-                print(f"  ignored {verdict.case.label}: {reason}\n    {verdict.case.sql}\n    {key}")
+                print(
+                    f"  ignored {verdict.case.label}: {reason}\n    {verdict.case.sql}\n    {key}"
+                )
     return counts
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from oracle import Case
 
-__all__ = ["BENCHMARKS", "NotAvailable", "benchmark"]
-
 BENCHMARKS = ("tpch", "tpcds")
 
 
