@@ -1025,6 +1025,8 @@ add_clauses(StringInfo out, Node *quals, Description *block)
 
 /* ---- The tree of joins ---- */
 
+static void add_tree(StringInfo out, Node *tree, Description *block);
+
 static Relids
 planned_relids(Node *tree, const Description *block)
 {
@@ -1043,6 +1045,52 @@ planned_relids(Node *tree, const Description *block)
 		relids = bms_join(planned_relids(((JoinExpr *) tree)->larg, block),
 						  planned_relids(((JoinExpr *) tree)->rarg, block));
 	return relids;
+}
+
+/* The conditions in a part of the tree without relations: a self-join that the planner removed. */
+static List *
+conditions_in(Node *tree)
+{
+	List	   *found = NIL;
+	ListCell   *cell;
+
+	if (IsA(tree, FromExpr))
+	{
+		found = list_copy((List *) ((FromExpr *) tree)->quals);
+		foreach(cell, ((FromExpr *) tree)->fromlist)
+			found = list_concat(found, conditions_in(lfirst(cell)));
+	}
+	else if (IsA(tree, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) tree;
+
+		found = list_copy((List *) join->quals);
+		found = list_concat(found, conditions_in(join->larg));
+		found = list_concat(found, conditions_in(join->rarg));
+	}
+	return found;
+}
+
+/* Append the parts of an inner join that have relations, and all conditions. */
+static void
+add_inner(StringInfo out, List *parts, Node *quals, Description *block)
+{
+	List	   *conditions = list_copy((List *) quals);
+	const char *comma = "";
+	ListCell   *cell;
+
+	appendStringInfoString(out, "\"kind\":\"inner\",\"parts\":[");
+	foreach(cell, parts)
+		if (planned_relids(lfirst(cell), block) != NULL)
+		{
+			appendStringInfoString(out, comma);
+			add_tree(out, lfirst(cell), block);
+			comma = ",";
+		}
+		else
+			conditions = list_concat(conditions, conditions_in(lfirst(cell)));
+	appendStringInfoChar(out, ']');
+	add_clauses(out, (Node *) conditions, block);
 }
 
 /* Whether a semi join still is one: the planner makes those that find one partner inner joins. */
@@ -1068,37 +1116,16 @@ is_special(JoinExpr *join, const Description *block)
 static void
 add_tree(StringInfo out, Node *tree, Description *block)
 {
-	ListCell   *cell;
-	const char *comma = "";
+	JoinExpr   *join = (JoinExpr *) tree;
+	const char *kind = NULL;
 
 	if (IsA(tree, RangeTblRef))
 	{
 		appendStringInfo(out, "%d", block->numbers[((RangeTblRef *) tree)->rtindex]);
 		return;
 	}
-	if (IsA(tree, FromExpr))
+	if (IsA(tree, JoinExpr))
 	{
-		appendStringInfoString(out, "{\"kind\":\"inner\",\"parts\":[");
-		foreach(cell, ((FromExpr *) tree)->fromlist)
-			if (planned_relids(lfirst(cell), block) != NULL)
-			{
-				appendStringInfoString(out, comma);
-				add_tree(out, lfirst(cell), block);
-				comma = ",";
-			}
-		appendStringInfoChar(out, ']');
-		add_clauses(out, ((FromExpr *) tree)->quals, block);
-	}
-	else
-	{
-		JoinExpr   *join = (JoinExpr *) tree;
-		const char *kind = "inner";
-
-		if (planned_relids(join->rarg, block) == NULL && join->jointype != JOIN_INNER)
-		{
-			add_tree(out, join->larg, block);	/* a join that the planner removed */
-			return;
-		}
 		if (join->jointype == JOIN_LEFT || (join->jointype == JOIN_ANTI && join->rtindex != 0))
 			kind = "left";
 		else if (join->jointype == JOIN_FULL)
@@ -1107,30 +1134,25 @@ add_tree(StringInfo out, Node *tree, Description *block)
 			kind = "anti";
 		else if (join->jointype == JOIN_SEMI && is_special(join, block))
 			kind = "semi";
-		appendStringInfo(out, "{\"kind\":\"%s\"", kind);
-		if (strcmp(kind, "inner") == 0)
-		{
-			Node	   *sides[2] = {join->larg, join->rarg};
-
-			appendStringInfoString(out, ",\"parts\":[");
-			for (int i = 0; i < 2; i++)
-				if (planned_relids(sides[i], block) != NULL)
-				{
-					appendStringInfoString(out, comma);
-					add_tree(out, sides[i], block);
-					comma = ",";
-				}
-			appendStringInfoChar(out, ']');
-		}
-		else
-		{
-			appendStringInfoString(out, ",\"left\":");
-			add_tree(out, join->larg, block);
-			appendStringInfoString(out, ",\"right\":");
-			add_tree(out, join->rarg, block);
-			if (join->jointype == JOIN_ANTI)
-				appendStringInfoString(out, ",\"nulls\":true");
-		}
+	}
+	if (kind != NULL && planned_relids(join->rarg, block) == NULL)
+	{
+		add_tree(out, join->larg, block);	/* an outer join that the planner removed */
+		return;
+	}
+	appendStringInfoChar(out, '{');
+	if (IsA(tree, FromExpr))
+		add_inner(out, ((FromExpr *) tree)->fromlist, ((FromExpr *) tree)->quals, block);
+	else if (kind == NULL)
+		add_inner(out, list_make2(join->larg, join->rarg), join->quals, block);
+	else
+	{
+		appendStringInfo(out, "\"kind\":\"%s\",\"left\":", kind);
+		add_tree(out, join->larg, block);
+		appendStringInfoString(out, ",\"right\":");
+		add_tree(out, join->rarg, block);
+		if (join->jointype == JOIN_ANTI)
+			appendStringInfoString(out, ",\"nulls\":true");
 		add_clauses(out, join->quals, block);
 	}
 	appendStringInfoChar(out, '}');

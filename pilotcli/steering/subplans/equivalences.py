@@ -7,7 +7,7 @@ outer join are a domain of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.join_tree import Clause, Equality, Inner, Node, One, Outer
@@ -232,7 +232,7 @@ def derive(domain: Domain) -> None:
 
 def _derive_constants(domains: list[Domain]) -> None:
     """If the outer side of an outer join's equality is a constant, the inner side and its equals
-    are that constant too."""
+    are that constant too; and both sides of a full join's, if the column that USING merges is."""
     values: dict[str, set[str]] = {}
     for domain in domains:
         for known in domain.equivalences:
@@ -240,19 +240,18 @@ def _derive_constants(domains: list[Domain]) -> None:
                 if member.mask:
                     values.setdefault(member.text, set()).update(known.constants)
     links = [
-        (clause, source, target, inside[0])
+        (clause, source, target, side)
         for domain in domains
         for outer, inside in domain.inside.items()
-        if outer.kind != "full"
         for clause in outer.clauses
         if clause.equality is not None
-        for source, target in _sides(clause.equality, outer)
+        for source, target, side in _sides(clause.equality, outer, inside)
     ]
     changed = True
     while changed:
         changed = False
         for clause, source, target, inside in links:
-            for value in sorted(values.get(source.text, set()) - values.get(target.text, set())):
+            for value in sorted(values.get(source, set()) - values.get(target.text, set())):
                 changed = True
                 for member in _equal_members(target, inside):
                     values.setdefault(member.text, set()).add(value)
@@ -269,12 +268,18 @@ def _equal_members(member: Member, domain: Domain) -> list[Member]:
     return [member]
 
 
-def _sides(equality: Equality, outer: Outer) -> Iterator[tuple[Member, Member]]:
-    """Yields the sides of an outer join's equality, the outer one first."""
-    for side, other in (
-        (equality.left, equality.right),
-        (equality.right, equality.left),
-    ):
-        mask, inner = side[1], other[1]
-        if mask and inner and not mask & ~outer.left.mask and not inner & ~outer.right.mask:
-            yield Member(*side, mask), Member(*other, inner)
+def _sides(
+    equality: Equality, outer: Outer, inside: Sequence[Domain]
+) -> Iterator[tuple[str, Member, Domain]]:
+    """Yields what must be a constant, what is that constant then, and the domain of the latter."""
+    for side, other in ((equality.left, equality.right), (equality.right, equality.left)):
+        if not side[1] or not other[1]:
+            continue
+        if side[1] & ~outer.left.mask or other[1] & ~outer.right.mask:
+            continue
+        if outer.kind != "full":
+            yield side[0], Member(*other, other[1]), inside[0]
+            continue
+        for merged in (f"COALESCE({side[0]}, {other[0]})", f"COALESCE({other[0]}, {side[0]})"):
+            yield merged, Member(*side, side[1]), inside[0]
+            yield merged, Member(*other, other[1]), inside[1]
