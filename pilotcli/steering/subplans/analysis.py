@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from pilotcli.databases.protocols import Session
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.subplans.block import make_blocks
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 from pilotcli.steering.subplans.parsing import exp, parse, to_sql
-from pilotcli.steering.subplans.pull_up import NOT_FUNCTIONS
+from pilotcli.steering.subplans.predicates import NOT_FUNCTIONS
 from pilotcli.steering.subplans.scope import Scope, function_name
 
 GRAPHS_KEPT = 4096
@@ -19,7 +19,7 @@ GRAPHS_KEPT = 4096
 class GraphCatalog(Catalog):
     """A catalog that also keeps the graph of each query that was analysed with it."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: PostgresSession) -> None:
         super().__init__(session)
         self.graphs: dict[str, QueryGraph | NotAnalysable] = {}
 

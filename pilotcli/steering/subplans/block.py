@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.conditions import Printer, parsed, shown_as
 from pilotcli.steering.subplans.equivalences import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import (
-    is_correlated,
     nested,
-    outputs,
-    resolve,
     resolve_parts,
     select_outputs,
     with_scope,
 )
 from pilotcli.steering.subplans.join_search import connected_sets
-from pilotcli.steering.subplans.join_tree import Node, Special, outer_joins
-from pilotcli.steering.subplans.joins import build, parsed, without_idle_joins
+from pilotcli.steering.subplans.join_tree import Node, One, Special, outer_joins
+from pilotcli.steering.subplans.joins import build, without_idle_joins
 from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
+from pilotcli.steering.subplans.printing import with_types
 from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
 from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
@@ -40,6 +39,8 @@ class Block:
     depth: int
     removed: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
+    problem: str = ""
+    left_out: dict[int, str] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
 
     def has(self, names: Collection[str]) -> bool:
@@ -64,6 +65,8 @@ class Block:
 
     def sets(self, limit: int) -> list[int]:
         """Returns the sub-plans as bit masks, smallest first."""
+        if self.problem:
+            return []
         found = connected_sets(self._live, edges_of(self.domain), self.specials, limit)
         return [mask for mask in found if self._stands_alone(mask)]
 
@@ -71,11 +74,12 @@ class Block:
         """Returns the sub-plan's query in canonical spelling; None if it cannot stand alone."""
         mask = self.mask(names)
         known = self._keys.get(mask)
-        if known is None and mask and self._stands_alone(mask):
+        if known is None and not self.problem and mask and self._stands_alone(mask):
             writer = Writer(self.domain, self.sources, canonical=True)
             try:
                 known = f"{self._with(mask)}SELECT COUNT(*) {writer.write(mask)}"
-            except NotAnalysable:  # a full join that text cannot express
+            except NotAnalysable as error:
+                self.left_out[mask] = error.message
                 return None
             self._keys[mask] = known
         return known
@@ -143,8 +147,15 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
         outer, around, depth = todo.pop(0)
         for select, inner in _selects(outer, around):
             pulled = pull(select, inner)
-            block = block_of(pulled, scope.catalog, depth, verbatim=verbatim)
-            if not (depth and len(block.names) == 1 and _is_appended(outer)):
+            try:
+                block = block_of(pulled, scope.catalog, depth, verbatim=verbatim)
+            except NotAnalysable as error:
+                names = tuple(entry.name for entry in pulled.entries)
+                numbers = {name: at for at, name in enumerate(names)}
+                block = Block(names, Domain(One(0)), [], [], [], depth, 0, numbers, error.message)
+                blocks.append(block)
+                continue
+            if not (len(block.names) == 1 and _is_appended(outer)):
                 blocks.append(block)
             todo.extend(
                 (entry.query, entry.scope, depth + 1)
@@ -209,19 +220,19 @@ def block_of(
     if len(entries) > 62:
         raise NotAnalysable(f"{len(entries)} relations are more than the 62 that are supported")
     _number(entries, verbatim=verbatim)
-    for entry in entries:
-        if entry.query is not None and not entry.lateral:
-            _read_families(entry, catalog)
-    node, specials = build(pulled.tree, entries, catalog)
+    _read_types(entries, catalog)
+    printer = Printer(entries, catalog)
+    node, specials = build(pulled.tree, entries, printer, catalog)
     removed = 0
     if not (verbatim or whole):
         node, removed = without_idle_joins(node, entries, lambda: _used_outside(pulled))
         kept = {outer.special for outer in outer_joins(node)}
         specials = [special for special in specials if special in kept]
-    domain = domain_of(node)
+    domain = domain_of(node, joins_nullable=catalog.server_version >= 16)
     derive(domain)
+    _refuse_self_joins(domain, entries, catalog)
     _keep_constant_semi_joins(node, domain)
-    sources = [_source(entry) for entry in entries]
+    sources = _sources(entries, printer)
     names = tuple(entry.name for entry in entries)
     return Block(
         names,
@@ -235,21 +246,46 @@ def block_of(
     )
 
 
-def _read_families(entry: Entry, catalog: Catalog) -> None:
-    """Ask the server how the columns of an uncorrelated sub-query compare."""
-    assert entry.query is not None
-    assert entry.scope is not None
-    recursive = entry.cte is not None and entry.cte.recursive
-    if recursive or is_correlated(entry.query, entry.scope):
+_SELF_JOINS = 18
+
+
+def _refuse_self_joins(domain: Domain, entries: Sequence[Entry], catalog: Catalog) -> None:
+    """Raise for a table that is joined with itself on a unique column: PostgreSQL 18 and later
+    remove such a join."""
+    if catalog.server_version < _SELF_JOINS:
         return
-    text = to_sql(resolve(entry.query, entry.scope))
-    names = [name for name, _ in outputs(entry.query, entry.scope)]
-    names[: len(entry.renamed)] = entry.renamed
-    columns = ", ".join(f"c{at}" for at in range(len(names)))
-    families = catalog.outputs(f"({text}) AS q({columns})") if names else {}
-    entry.columns = {}
-    for name, family in zip(names, families.values(), strict=True):
-        entry.columns.setdefault(name, family)  # two columns with the same name: the first one
+    for part in domain.all():
+        for known in part.equivalences:
+            seen = set()
+            for member in known.members:
+                if member.mask.bit_count() != 1:
+                    continue
+                entry = entries[member.mask.bit_length() - 1]
+                column = member.text.rpartition(".")[2].strip('"')
+                if entry.table is None or not any(column in keys for keys in entry.table.unique):
+                    continue
+                if (entry.table.name, column) in seen:
+                    raise NotAnalysable(
+                        f"the planner may remove a join of {entry.table.name} with itself"
+                    )
+                seen.add((entry.table.name, column))
+
+
+def _read_types(entries: Sequence[Entry], catalog: Catalog) -> None:
+    """Ask the server for the types of the columns of sub-queries and functions."""
+    around = ""
+    for entry in entries:
+        if None in entry.columns.values() or entry.query is not None:
+            assert entry.source is not None
+            before, item = "", entry.source(shown_as(entry))
+            if entry.cte is not None:
+                before = f"WITH RECURSIVE {_cte_text(entry.cte)} " if entry.cte.recursive else ""
+                item = item if not before else f"{quoted(entry.cte.name)} {shown_as(entry)}"
+            found = catalog.outputs(item, quoted(entry.name), around, before)
+            if len({name for name, _ in found}) < len(found):
+                raise NotAnalysable(f"{entry.alias} has two columns of one name")
+            entry.columns = dict(found)
+        around += with_types(entry.columns, entry.name).text + ", "
 
 
 def _used_outside(pulled: Pulled) -> int:
@@ -295,15 +331,17 @@ def _number(entries: list[Entry], *, verbatim: bool) -> None:
         entry.name = alias if seen[alias] == 1 else f"{alias}#{seen[alias]}"
 
 
-def _source(entry: Entry) -> Source:
-    shown = quoted(entry.name)
-    if entry.renamed:
-        shown += f"({', '.join(quoted(column) for column in entry.renamed)})"
-    if entry.cte is not None:
-        text = f"{quoted(entry.cte.name)} AS {shown}" if entry.cte.name != shown else shown
-        return Source(quoted(entry.name), text)
-    assert entry.source is not None
-    depends = 0
-    if entry.lateral and entry.depends is not None:
-        depends = mask_of(entry.depends()) & ~(1 << entry.number)
-    return Source(quoted(entry.name), entry.source(shown), depends)
+def _sources(entries: Sequence[Entry], printer: Printer) -> list[Source]:
+    try:
+        items, problem = printer.items(), ""
+    except NotAnalysable as error:
+        items, problem = [""] * len(entries), error.message
+    sources = []
+    for entry, item in zip(entries, items, strict=True):
+        depends = 0
+        if entry.lateral and entry.depends is not None:
+            depends = mask_of(entry.depends()) & ~(1 << entry.number)
+        if entry.cte is not None:
+            item = f"{quoted(entry.cte.name)} {quoted(entry.name)}"
+        sources.append(Source(quoted(entry.name), item, depends, entry.problem or problem))
+    return sources

@@ -7,38 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilotcli.common.errors import QueryError
-from pilotcli.databases.protocols import Rows, Session
+from pilotcli.databases.protocols import Rows
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.errors import NotAnalysable
 
-# How a type compares for equality: the operator family of its default B-tree operator class (types
-# of one family can be compared with each other: the integers, text and varchar), and its collation.
-# None for a type without one: no equality follows from others.
-_FAMILY = """
-    (WITH RECURSIVE base (oid) AS (
-        SELECT {type}::oid UNION ALL
-        SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE 25::oid END
-        FROM base JOIN pg_catalog.pg_type AS t ON t.oid = base.oid
-        WHERE t.typtype = 'd' OR t.oid = 1043)
-    SELECT c.opcfamily::text || ':' || {collation}::oid::text
-           || CASE WHEN c.opcintype = t.oid THEN '' ELSE ':' || t.oid::text END
-    FROM base JOIN pg_catalog.pg_type AS t ON t.oid = base.oid
-    JOIN pg_catalog.pg_opclass AS c ON c.opcdefault AND c.opcintype = CASE
-        WHEN t.typtype = 'e' THEN 3500::oid WHEN t.typtype = 'r' THEN 3831::oid
-        WHEN t.typtype = 'm' THEN 4537::oid WHEN t.typtype = 'c' THEN 2249::oid
-        WHEN t.typelem <> 0 AND t.typlen = -1 AND t.typcategory = 'A' THEN 2277::oid
-        ELSE t.oid END
-    JOIN pg_catalog.pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree' LIMIT 1)
-"""
+__all__ = ["Catalog", "Function", "Operator", "Table"]
 
 _TABLES = """
-SELECT wanted.name, c.oid::regclass::text, c.relkind::text,
+SELECT wanted.name, c.oid::regclass::text,
     CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,
     EXISTS (SELECT 1 FROM unnest(c.reloptions) AS o
             WHERE o ~* '^security_barrier=(on|true|1|yes)$'),
+    c.relowner <> CURRENT_USER::regrole AND
+        (c.relrowsecurity OR NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')),
+    c.relhassubclass,
     ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
-    ARRAY(SELECT {family} FROM pg_catalog.pg_attribute AS a
+    ARRAY(SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) ||
+              CASE WHEN a.attcollation NOT IN (0, t.typcollation)
+                  THEN ' COLLATE ' || a.attcollation::regcollation ELSE '' END
+          FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
     ARRAY(SELECT (SELECT string_agg(a.attname::text, chr(1))
                   FROM pg_catalog.pg_attribute AS a
@@ -48,21 +37,48 @@ SELECT wanted.name, c.oid::regclass::text, c.relkind::text,
               AND i.indnatts = i.indnkeyatts)
 FROM (VALUES {names}) AS wanted (name)
 JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(wanted.name)
-""".replace("{family}", _FAMILY.format(type="a.atttypid", collation="a.attcollation"))
+"""
 
 _FUNCTIONS = """
 SELECT p.proname::text, bool_and(p.proisstrict), bool_or(p.provolatile = 'v'),
-       bool_or(p.prokind = 'a'), bool_or(p.prokind = 'w'), bool_or(p.proretset)
-FROM pg_catalog.pg_proc AS p WHERE p.proname IN ({names}) GROUP BY p.proname
+       bool_or(p.prokind = 'a'), bool_or(p.proretset), bool_and(p.proretset),
+       bool_or(l.lanname = 'sql')
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+WHERE p.proname IN ({names}) GROUP BY p.proname
 """
 
 _TYPES = """
-SELECT {family} FROM (
-    SELECT given.at, t.oid, t.typcollation AS collation
-    FROM (VALUES {values}) AS given (at, oid)
-    JOIN pg_catalog.pg_type AS t ON t.oid = given.oid
-) AS wanted ORDER BY wanted.at
-""".replace("{family}", _FAMILY.format(type="wanted.oid", collation="wanted.collation"))
+SELECT t.oid::int8, pg_catalog.format_type(t.oid, -1) FROM pg_catalog.pg_type AS t
+WHERE t.oid IN ({oids})
+"""
+
+# An operator's types may be those of any array, enum, range or row.
+_OPERATORS = """
+WITH wanted AS (
+    SELECT given.at, given.name, ARRAY[{left}] AS lefts, ARRAY[{right}] AS rights
+    FROM (VALUES {values}) AS given (at, name, l, r)
+    JOIN pg_catalog.pg_type AS l ON l.oid = given.l JOIN pg_catalog.pg_type AS r ON r.oid = given.r)
+SELECT DISTINCT ON (w.at) w.at, o.oprresult = 16,
+    CASE WHEN c.oprname IS NULL OR pg_catalog.pg_operator_is_visible(c.oid) THEN c.oprname::text
+        ELSE '' END, p.proisstrict, p.provolatile = 'v',
+    CASE WHEN o.oprcanmerge THEN
+        (SELECT string_agg(a.amopfamily::text, ' ' ORDER BY a.amopfamily)
+         FROM pg_catalog.pg_amop AS a JOIN pg_catalog.pg_am AS m ON m.oid = a.amopmethod
+         WHERE a.amopopr = o.oid AND m.amname = 'btree' AND a.amopstrategy = 3) END
+FROM wanted AS w JOIN pg_catalog.pg_operator AS o ON o.oprname = w.name
+    AND o.oprleft = ANY (w.lefts) AND o.oprright = ANY (w.rights)
+    AND pg_catalog.pg_operator_is_visible(o.oid)
+JOIN pg_catalog.pg_proc AS p ON p.oid = o.oprcode
+LEFT JOIN pg_catalog.pg_operator AS c ON c.oid = o.oprcom
+ORDER BY w.at, array_position(w.lefts, o.oprleft)
+"""
+_POLYMORPHIC = """{side}.oid, CASE WHEN {side}.typtype = 'e' THEN 3500 WHEN {side}.typtype = 'r'
+    THEN 3831 WHEN {side}.typtype = 'm' THEN 4537 WHEN {side}.typtype = 'c' THEN 2249
+    WHEN {side}.typelem <> 0 AND {side}.typlen = -1 AND {side}.typcategory = 'A' THEN 2277
+    ELSE 2283 END::oid"""
+_OPERATORS = _OPERATORS.replace("{left}", _POLYMORPHIC.format(side="l")).replace(
+    "{right}", _POLYMORPHIC.format(side="r")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +86,21 @@ class Table:
     """A relation of the catalog.
 
     - `name`: as SQL, with its schema if that is not on the search path;
-    - `columns`: in order, each with its operator family and collation, or None;
+    - `columns`: in order, each with its type as SQL;
     - `unique`: sets of columns with a unique index;
-    - `view`: the query of a view that PostgreSQL may inline, otherwise None.
+    - `view`: the query of a view, otherwise None;
+    - `is_barrier`: a view with a security barrier;
+    - `is_closed`: the role may not read it as a view's owner can;
+    - `has_children`: other tables inherit from it.
     """
 
     name: str
     columns: dict[str, str | None]
     unique: tuple[frozenset[str], ...] = ()
     view: str | None = None
+    is_barrier: bool = False
+    is_closed: bool = False
+    has_children: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +110,24 @@ class Function:
     strict: bool = False
     volatile: bool = True
     aggregate: bool = False
-    window: bool = False
     returns_set: bool = False
+    only_sets: bool = False
+    is_sql: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator for values of two types.
+
+    - `commutator`: with the sides exchanged; None if there is none;
+    - `families`: the operator families in which it is equality, or None.
+    """
+
+    is_condition: bool
+    commutator: str | None
+    strict: bool
+    volatile: bool
+    families: str | None
 
 
 @dataclass(slots=True)
@@ -99,11 +137,14 @@ class Catalog:
     Call `forget` after a change of the schema, or make a new catalog.
     """
 
-    session: Session
+    session: PostgresSession
     _tables: dict[str, Table] = field(default_factory=dict, repr=False)
     _functions: dict[str, Function] = field(default_factory=dict, repr=False)
-    _outputs: dict[str, dict[str, str | None]] = field(default_factory=dict, repr=False)
-    _types: dict[str, str | None] = field(default_factory=dict, repr=False)
+    _outputs: dict[str, list[tuple[str, str]]] = field(default_factory=dict, repr=False)
+    _types: dict[int, str] = field(default_factory=dict, repr=False)
+    _operators: dict[tuple[str, int, int], Operator | None] = field(
+        default_factory=dict, repr=False
+    )
     _version: int = 0
 
     @property
@@ -115,7 +156,13 @@ class Catalog:
 
     def forget(self) -> None:
         """Read everything again when it is next needed."""
-        for kept in (self._tables, self._functions, self._outputs, self._types):
+        for kept in (
+            self._tables,
+            self._functions,
+            self._outputs,
+            self._types,
+            self._operators,
+        ):
             kept.clear()
 
     def read(self, tables: Iterable[str], functions: Iterable[str]) -> None:
@@ -123,14 +170,17 @@ class Catalog:
         new_tables = sorted(set(tables) - self._tables.keys())
         if new_tables:
             names = ", ".join(f"({literal(name)})" for name in new_tables)
-            for name, shown, kind, view, barrier, columns, families, unique in self._rows(
+            for name, shown, view, barrier, closed, children, columns, types, unique in self._rows(
                 _TABLES.replace("{names}", names)
             ):
                 self._tables[name] = Table(
                     shown,
-                    dict(zip(columns, families, strict=True)),
+                    dict(zip(columns, types, strict=True)),
                     tuple(frozenset(names.split("\1")) for names in unique),
-                    view if kind == "v" and not barrier else None,
+                    view,
+                    barrier,
+                    closed,
+                    children,
                 )
         new_functions = sorted(set(functions) - self._functions.keys())
         if new_functions:
@@ -152,30 +202,43 @@ class Catalog:
             self.read((), [name])
         return self._functions[name]
 
-    def outputs(self, source: str) -> dict[str, str | None]:
-        """Returns the columns of `source`, the text of an item of FROM, without running it."""
-        known = self._outputs.get(source)
+    def outputs(
+        self, item: str, name: str, around: str = "", before: str = ""
+    ) -> list[tuple[str, str]]:
+        """Returns the columns of `item`, an item of FROM called `name`, and their types as SQL.
+
+        `around`: items before it, which it may use; `before`: the WITH clause. Nothing is run.
+        """
+        sql = f"{before}SELECT {name}.* FROM {around}{item} LIMIT 0"  # noqa: S608
+        known = self._outputs.get(sql)
         if known is None:
-            found = self._execute(f"SELECT * FROM {source} LIMIT 0").description or ()  # noqa: S608
-            known = {}
-            families = self._families([column.type_code for column in found])
-            for column, family in zip(found, families, strict=True):
-                known.setdefault(column.name, family)
-            self._outputs[source] = known
+            found = self._execute(sql).description or ()
+            types = self.types([column.type_code for column in found])
+            known = list(zip([column.name for column in found], types, strict=True))
+            self._outputs[sql] = known
         return known
 
-    def type_family(self, type_name: str) -> str | None:
-        """Returns the operator family and collation of a type (as SQL), or None."""
-        if type_name not in self._types:
-            row = self._rows(f"SELECT to_regtype({literal(type_name)})::oid::int8")[0]
-            self._types[type_name] = self._families([row[0]])[0] if row[0] is not None else None
-        return self._types[type_name]
+    def types(self, numbers: Collection[int]) -> list[str]:
+        """Returns types as SQL, by their numbers in the catalog."""
+        new = sorted(set(numbers) - self._types.keys())
+        if new:
+            self._types.update(self._rows(_TYPES.format(oids=", ".join(map(str, new)))))
+        return [self._types[number] for number in numbers]
 
-    def _families(self, types: Collection[int]) -> list[str | None]:
-        if not types:
-            return []
-        values = ", ".join(f"({at}, {oid}::oid)" for at, oid in enumerate(types))
-        return [row[0] for row in self._rows(_TYPES.replace("{values}", values))]
+    def operators(
+        self, wanted: Iterable[tuple[str, int, int]]
+    ) -> dict[tuple[str, int, int], Operator | None]:
+        """Returns operators by name and the numbers of the types of their sides."""
+        new = sorted(set(wanted) - self._operators.keys())
+        if new:
+            values = ", ".join(
+                f"({at}, {literal(name)}, {left}::oid, {right}::oid)"
+                for at, (name, left, right) in enumerate(new)
+            )
+            self._operators.update(dict.fromkeys(new))
+            for at, *facts in self._rows(_OPERATORS.replace("{values}", values)):
+                self._operators[new[at]] = Operator(*facts)
+        return self._operators
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         return list(self._execute(sql).rows)

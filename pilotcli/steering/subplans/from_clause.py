@@ -78,6 +78,7 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
         for table in (query.parent or query).find_all(exp.Table)
         if not table.args.get("db")
     ]
+    defined = [cte.alias for cte in (query.parent or query).find_all(exp.CTE)]
     for cte in clause.expressions:
         body = inner_query(cte.this)
         if not isinstance(body, (exp.Select, exp.SetOperation, exp.Values)):
@@ -90,6 +91,7 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
             cte.args.get("materialized"),
             tuple(part.name for part in cte.args["alias"].columns),
             used.count(cte.alias),
+            defined.count(cte.alias) == 1,
         )
         if made.recursive:
             made.scope.ctes[cte.alias] = made
@@ -207,6 +209,8 @@ class _Reader:
         db = node.args.get("db")
         cte = None if db else self.scope.cte(node.name)
         if cte is not None:
+            if not cte.is_clear:
+                raise NotAnalysable(f"there are two WITH queries called {cte.name}")
             made = self.sub_query(cte.query, alias, columns or cte.columns, cte.scope)
             made.cte = cte
             return made
@@ -214,17 +218,23 @@ class _Reader:
         table = self.scope.catalog.table(name)
         if table is None:
             raise NotAnalysable(f"there is no relation {name}")
-        if table.view is not None and node.args.get("sample") is None:
+        if table.view is not None:
             body = inner_query(parse(table.view))
-            outside = Scope(self.scope.catalog)
-            return self.sub_query(body, alias, columns or tuple(table.columns), outside)
-        only = "ONLY " if node.args.get("only") else ""
+            outside = Scope(self.scope.catalog, in_view=True)
+            made = self.sub_query(body, alias, columns or tuple(table.columns), outside)
+            made.is_view = True
+            if table.is_barrier:
+                made.problem = "it is a view with a security barrier"
+            return made
+        if self.scope.is_in_view and table.is_closed:
+            raise NotAnalysable(f"the role may read {table.name} only through a view")
+        only = "ONLY " if node.args.get("only") and table.has_children else ""
         sample = node.args.get("sample")
         suffix = f" {to_sql(sample)}" if sample else ""
 
         def source(shown: str) -> str:
             short = not columns and shown == table.name
-            return f"{only}{table.name}{'' if short else ' AS ' + shown}{suffix}"
+            return f"{only}{table.name}{'' if short else ' ' + shown}{suffix}"
 
         return Entry(alias, _renamed(table.columns, columns), columns, source=source, table=table)
 
@@ -242,37 +252,57 @@ class _Reader:
         prefix = "LATERAL " if lateral else ""
 
         def source(shown: str) -> str:
-            return f"{prefix}({to_sql(resolve(body, scope))}) AS {shown}"
+            return f"{prefix}({to_sql(resolve(body, scope))}) {shown}"
 
         entry.source = source
         entry.depends = lambda: resolve(body, scope)
         return entry
 
     def function(self, node: exp.Expression, alias: str, columns: tuple[str, ...]) -> Entry:
-        bare = node.copy()
-        for key in ("alias", "joins"):
-            bare.set(key, None)
-        call = bare.this if isinstance(bare, (exp.Lateral, exp.Table)) else bare
-        name = alias or str(getattr(call, "name", "")).lower() or "function"
+        call = node.this if isinstance(node, (exp.Lateral, exp.Table)) else node.copy()
+        is_unnest = isinstance(call, exp.Unnest)
+        name = alias or ("unnest" if is_unnest else str(getattr(call, "name", "")).lower())
+        suffix = ""
+        if is_unnest:
+            if call.args.get("offset"):
+                suffix = " WITH ORDINALITY"
+                if isinstance(call.args["offset"], exp.Identifier):
+                    columns = (*columns, call.args["offset"].name)
+            for key in ("alias", "offset", "joins"):
+                call.set(key, None)
+        elif not isinstance(call, exp.Anonymous) or node.args.get("rows_from"):
+            raise NotAnalysable("FROM has a function of a special form")
+        elif node.args.get("ordinality"):
+            suffix = " WITH ORDINALITY"
+        alias_node = node.args.get("alias")
+        if alias_node and any(isinstance(part, exp.ColumnDef) for part in alias_node.columns):
+            raise NotAnalysable("FROM has a function with a list of columns and types")
+        if not is_unnest:
+            facts = self.scope.catalog.function(call.name.lower())
+            if facts.is_sql or not facts.only_sets:
+                raise NotAnalysable(f"the planner may replace the function {call.name} in FROM")
         scope = self.scope
+        has_columns = call.find(exp.Column) is not None
 
         def source(shown: str) -> str:
-            text = to_sql(resolve(bare, scope)).removeprefix("LATERAL ")  # functions always are
-            return f"{text} AS {shown}"
+            prefix = "LATERAL " if lateral else ""
+            return f"{prefix}{to_sql(resolve(call, scope))}{suffix} {shown}"
 
-        lateral = bare.find(exp.Column) is not None
-        if lateral:
+        lateral = has_columns or isinstance(node, exp.Lateral)
+        if has_columns:
             known: dict[str, str | None] = dict.fromkeys(columns or (name,))
         else:
             shown = quoted(name) + _column_list(columns)
-            known = dict(self.scope.catalog.outputs(source(shown)))
+            known = dict(self.scope.catalog.outputs(source(shown), quoted(name)))
         return Entry(
             name,
             known,
             columns,
             source=source,
             lateral=lateral,
-            depends=lambda: resolve(bare, scope),
+            depends=lambda: resolve(call, scope),
+            call=lambda: resolve(call, scope),
+            suffix=suffix,
         )
 
 
@@ -387,6 +417,8 @@ def _uncaptured(made: exp.Expression, scope: Scope, where: Scope) -> exp.Express
     """Returns `made`, found in the scope `where`; raises if it means something else in `scope`."""
     inner: Scope | None = scope
     while inner is not None and inner is not where:
+        if not isinstance(made, exp.Column) or isinstance(made.this, exp.Star):
+            raise NotAnalysable("a sub-query uses an expression of a query around it")
         for used in made.find_all(exp.Column):
             if used.table and inner.entry(used.table) is not None:
                 raise NotAnalysable(
@@ -461,20 +493,17 @@ def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
     if cte is not None:
         if cte.references < 0:
             return node
-        if cte.recursive:
-            raise NotAnalysable(f"the recursive query {cte.name} is used within a sub-query")
-        made: exp.Expression = exp.Subquery(this=resolve(cte.query, cte.scope))
-        names = cte.columns
-        made.set(
-            "alias",
-            exp.TableAlias(
-                this=identifier(alias), columns=[identifier(column) for column in names]
-            ),
-        )
-        return made
+        if cte.recursive or cte.references > 1 or cte.materialized or not cte.is_clear:
+            raise NotAnalysable(f"a sub-query reads the WITH query {cte.name}")
+        return _sub_query(resolve(cte.query, cte.scope), alias, cte.columns)
     table = scope.catalog.table(to_sql(exp.Table(this=node.this, db=node.args.get("db"))))
     if table is None:
         raise NotAnalysable(f"there is no relation {node.sql()}")
+    if table.view is not None:
+        view = resolve(inner_query(parse(table.view)), Scope(scope.catalog, in_view=True))
+        return _sub_query(view, alias, ())
+    if scope.is_in_view and table.is_closed:
+        raise NotAnalysable(f"the role may read {table.name} only through a view")
     known = parse(f"SELECT FROM {table.name}").args["from_"].this
     for key in ("this", "db"):
         node.set(key, known.args.get(key))
@@ -482,6 +511,14 @@ def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
         node.set("alias", exp.TableAlias(this=identifier(alias)))
     # The joins of a table in parentheses are part of it, and are visited with it.
     return node
+
+
+def _sub_query(query: exp.Expression, alias: str, columns: tuple[str, ...]) -> exp.Expression:
+    """Returns an item of FROM."""
+    made = exp.Subquery(this=query)
+    names = [identifier(column) for column in columns]
+    made.set("alias", exp.TableAlias(this=identifier(alias), columns=names))
+    return made
 
 
 def is_correlated(query: exp.Expression, scope: Scope) -> bool:

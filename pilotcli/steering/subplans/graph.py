@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from pilotcli.steering.subplans.block import Block
 from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.masks import bits
 
 LIMIT = 10_000
 """The most sub-plans that are listed for a query block."""
@@ -55,6 +56,19 @@ class QueryGraph:
             }
             found = tuple(sorted(listed, key=len))
             self._subsets[limit] = found
+        return found
+
+    @property
+    def left_out(self) -> list[tuple[frozenset[str], str]]:
+        """The sub-plans without a query, each with the reason, once `subsets` has been called."""
+        found = []
+        for block in self.blocks:
+            if block.problem:
+                found.append((frozenset(block.names), block.problem))
+            found.extend(
+                (frozenset(block.names[at] for at in bits(mask)), reason)
+                for mask, reason in block.left_out.items()
+            )
         return found
 
     def block_of(self, names: Collection[str]) -> Block | None:

@@ -8,13 +8,12 @@ another order only if the result stays the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.catalog import Catalog
+from pilotcli.steering.subplans.conditions import Printer, parsed
 from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
 from pilotcli.steering.subplans.join_tree import (
     Clause,
-    Equality,
     Inner,
     Node,
     One,
@@ -24,35 +23,18 @@ from pilotcli.steering.subplans.join_tree import (
 )
 from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
-from pilotcli.steering.subplans.predicates import (
-    factored,
-    family_of,
-    forced_null,
-    mask_of,
-    restrictions_of,
-    spelled,
-    strict_mask,
-)
-from pilotcli.steering.subplans.pull_up import is_volatile
+from pilotcli.steering.subplans.predicates import forced_null, mask_of, strict_mask
 from pilotcli.steering.subplans.scope import Entry
 
-
-@dataclass(eq=False, slots=True)
-class ParsedClause(Clause):
-    """A condition that was read from the query's text."""
-
-    node: exp.Expression = field(kw_only=True)
+__all__ = ["build", "without_idle_joins"]
 
 
-def parsed(clause: Clause) -> exp.Expression:
-    """Returns the expression of a clause that was read from the query's text."""
-    assert isinstance(clause, ParsedClause)
-    return clause.node
-
-
-def build(tree: Tree, entries: Sequence[Entry], catalog: Catalog) -> tuple[Node, list[Special]]:
+def build(
+    tree: Tree, entries: Sequence[Entry], printer: Printer, catalog: Catalog
+) -> tuple[Node, list[Special]]:
     """Returns the joins of a block with numbered relations, and its special joins."""
-    node = _Builder(catalog).node(tree)
+    printer.read(_quals(tree))
+    node = _Builder(printer).node(tree)
     node = _reduce(node, 0, set(), catalog)
     specials: list[Special] = []
     _special_joins(node, specials)
@@ -146,8 +128,8 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
 
 
 class _Builder:
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
+    def __init__(self, printer: Printer) -> None:
+        self.printer = printer
         self.count = 0
 
     def node(self, tree: Tree) -> Node:
@@ -163,51 +145,17 @@ class _Builder:
         return Outer(tree.kind, left, right, clauses)
 
     def clauses(self, quals: list[Qual]) -> list[Clause]:
-        found = []
-        for qual in quals:
-            for part in spelled(qual.resolved()):
-                for node in factored(part):
-                    found.append(self.clause(node))
-                    self.count += 1
+        found = self.printer.clauses(quals, self.count)
+        self.count += len(found)
         return found
 
-    def clause(self, node: exp.Expression) -> Clause:
-        mask = mask_of(node)
-        return ParsedClause(
-            to_sql(node),
-            mask,
-            self.count,
-            equality=_equality(node, self.catalog),
-            restrictions=tuple(
-                (to_sql(part), bit, "") for bit, part in restrictions_of(node, mask)
-            ),
-            node=node,
-        )
 
-
-def _equality(node: exp.Expression, catalog: Catalog) -> Equality | None:
-    """Returns the sides of an equality from which others may follow. The text of a constant has its
-    operator family, since the same literal may have two types."""
-    if not isinstance(node, exp.EQ) or isinstance(node.expression, (exp.Any, exp.All)):
-        return None
-    left, right = family_of(node.this, catalog), family_of(node.expression, catalog)
-    if right in ("*", "number"):
-        right = left
-    if left is None or left != right or is_volatile(node, catalog):
-        return None
-    if node.find(exp.Query) is not None:
-        return None
-    sides = []
-    for side in (node.this, node.expression):
-        mask = mask_of(side)
-        if not mask and side.find(exp.Column) is not None:
-            return None
-        sides.append((to_sql(side) if mask else f"{to_sql(side)}\0{left}", mask))
-    if sides[0][0] == sides[1][0]:
-        return None
-    if node.meta.get("flipped"):
-        sides.reverse()
-    return Equality(sides[0], sides[1], left)
+def _quals(tree: Tree) -> list[Qual]:
+    """Returns all conditions of a tree."""
+    if isinstance(tree, Leaf):
+        return []
+    parts = tree.parts if isinstance(tree, Group) else [tree.left, tree.right]
+    return [*(qual for part in parts for qual in _quals(part)), *tree.quals]
 
 
 # ---- Outer joins that are inner joins ----

@@ -26,7 +26,7 @@ from pilotcli.steering.subplans.from_clause import (
     with_scope,
 )
 from pilotcli.steering.subplans.parsing import exp, to_sql
-from pilotcli.steering.subplans.predicates import conjuncts
+from pilotcli.steering.subplans.predicates import NOT_FUNCTIONS, conjuncts, is_volatile
 from pilotcli.steering.subplans.scope import (
     Cte,
     Entry,
@@ -38,9 +38,7 @@ from pilotcli.steering.subplans.scope import (
     without_parens,
 )
 
-NOT_FUNCTIONS = frozenset(
-    {"coalesce", "greatest", "least", "nullif", "grouping", "xmlelement", "xmlforest", "row"}
-)
+__all__ = ["Pulled", "is_grouped", "pull"]
 
 
 @dataclass(eq=False, slots=True)
@@ -64,10 +62,26 @@ def pull(query: exp.Expression, scope: Scope) -> Pulled:
     tree = read_from(query, inner, block.entries)
     where = query.args.get("where")
     tree.quals = [Qual(node, inner) for node in conjuncts(where.this if where else None)]
+    tree.quals.extend(Qual(node, inner) for node in _moved_from_having(query, scope.catalog))
     tree = _as_group(_sub_links(tree, block))
     block.tree = _as_group(_sub_queries(tree, block, nullable=False))
     block.entries = [entry for entry in block.entries if entry.outputs is None]
     return block
+
+
+def _moved_from_having(query: exp.Expression, catalog: Catalog) -> list[exp.Expression]:
+    """Returns the conditions of HAVING that the planner tests before it groups the rows."""
+    having, group = query.args.get("having"), query.args.get("group")
+    moved = [
+        node
+        for node in conjuncts(having.this if having else None)
+        if not is_grouped(node, catalog)
+        and not is_volatile(node, catalog)
+        and node.find(exp.Query) is None
+    ]
+    if moved and group and any(value for key, value in group.args.items() if key != "expressions"):
+        raise NotAnalysable("HAVING has conditions on columns of grouping sets")
+    return moved
 
 
 def _as_group(tree: Tree) -> Group:
@@ -124,12 +138,15 @@ def _link(qual: Qual, target: Tree, available: set[Entry], block: Pulled) -> Joi
     if anti:
         return None
     if isinstance(inner, exp.In) and inner.args.get("query") is not None:
-        return _any(inner.this, inner.args["query"], scope, target, available, block)
-    if isinstance(inner, exp.EQ) and isinstance(inner.expression, exp.Any):
-        query = inner_query(inner.expression.this)
-        if isinstance(query, (exp.Select, exp.SetOperation)):
-            return _any(inner.this, query, scope, target, available, block)
-    return None
+        comparison: type[exp.Expression] = exp.EQ
+        query = inner.args["query"]
+    elif isinstance(inner, exp.Binary) and isinstance(inner.expression, exp.Any):
+        query, comparison = inner.expression.this, type(inner)
+    else:
+        return None
+    if not isinstance(inner_query(query), (exp.Select, exp.SetOperation, exp.Values)):
+        return None
+    return _any(inner.this, query, comparison, scope, target, available, block)
 
 
 def _exists(
@@ -192,6 +209,7 @@ _LATERAL_ANY = 17
 def _any(
     left: exp.Expression,
     query: exp.Expression,
+    comparison: type[exp.Expression],
     scope: Scope,
     target: Tree,
     available: set[Entry],
@@ -199,7 +217,7 @@ def _any(
 ) -> Join | None:
     query = inner_query(query)
     if isinstance(query, exp.Values):
-        return None
+        raise NotAnalysable("IN has a list of VALUES")
     used = _outer_entries(left, scope, None)
     if not used or not used <= available or is_volatile(left, scope.catalog):
         return None
@@ -217,18 +235,21 @@ def _any(
     if len(found) != len(lefts):
         raise NotAnalysable("IN compares with a sub-query of another number of columns")
     entry = Entry("ANY_subquery", query=query, scope=scope)
-    names = [f"c{at}" for at in range(len(found))]
+    names = [name for name, _ in found]
+    if len(set(names)) < len(names) or (len(names) > 1 and comparison is not exp.EQ):
+        raise NotAnalysable("IN compares with a sub-query of several columns")
     entry.columns = dict.fromkeys(names)
-    entry.renamed = tuple(names)
     prefix = "LATERAL " if outer else ""
     entry.lateral = bool(outer)
-    entry.source = lambda shown: f"{prefix}({to_sql(resolve(query, scope))}) AS {shown}"
+    entry.source = lambda shown: f"{prefix}({to_sql(resolve(query, scope))}) {shown}"
     entry.depends = lambda: resolve(query, scope)
     block.entries.append(entry)
 
     def compare(at: int) -> Qual:
         return Qual(
-            make=lambda: exp.EQ(this=resolve(lefts[at], scope), expression=entry.output(names[at]))
+            make=lambda: comparison(
+                this=resolve(lefts[at], scope), expression=entry.output(names[at])
+            )
         )
 
     return Join("semi", target, Leaf(entry), [compare(at) for at in range(len(lefts))])
@@ -348,12 +369,13 @@ def _pull_values(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
         return Group([])
     base = Entry("*VALUES*")
     own = [f"column{at + 1}" for at in range(len(rows[0].expressions))]
-    base.columns = dict.fromkeys(own)
-    bare = query.copy()
-    bare.set("alias", None)
-    text = ", ".join(to_sql(resolve(row, scope)) for row in bare.expressions)
-    base.columns = dict(scope.catalog.outputs(f"(VALUES {text}) AS v"))
-    base.source = lambda name: f"(VALUES {text}) AS {name}"
+    resolved = [[resolve(value, scope) for value in row.expressions] for row in rows]
+    if any(value.find(exp.Column) for row in resolved for value in row):
+        raise NotAnalysable("VALUES has columns of other relations")
+    base.rows = tuple(tuple(to_sql(value) for value in row) for row in resolved)
+    text = ", ".join(f"({', '.join(row)})" for row in base.rows)
+    base.columns = dict(scope.catalog.outputs(f"(VALUES {text}) v", "v"))
+    base.source = lambda name: f"(VALUES {text}) {name}"
     entry.outputs = {
         name: (lambda at=at: base.output(own[at]))  # type: ignore[misc]
         for at, name in enumerate(shown)
@@ -397,13 +419,4 @@ def is_grouped(node: exp.Expression, catalog: Catalog) -> bool:
             facts = catalog.function(name)
             if facts.aggregate or facts.returns_set:
                 return True
-    return False
-
-
-def is_volatile(node: exp.Expression, catalog: Catalog) -> bool:
-    """Whether an expression calls a volatile function."""
-    for part in node.walk():
-        name = function_name(part)
-        if name is not None and name not in NOT_FUNCTIONS and catalog.function(name).volatile:
-            return True
     return False

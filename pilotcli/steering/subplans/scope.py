@@ -19,9 +19,11 @@ Resolved = Callable[[], "exp.Expression"]
 class Entry:
     """One entry of a query's range table.
 
-    A base relation has `columns`, and a `number` and a `name` once its block is complete. For a
-    pulled-up sub-query `outputs` gives the expressions of its columns. `query` is the text of a
-    sub-query, `scope` the names that this text can use.
+    A base relation has `columns` with their types as SQL (None: not known yet), and a `number` and
+    a `name` once its block is complete. For a pulled-up sub-query `outputs` gives the expressions
+    of its columns. `query` is the text of a sub-query, `scope` the names that this text can use.
+    `call` gives the call of a function, `suffix` what follows it; `rows` are those of
+    VALUES.
     """
 
     alias: str
@@ -35,6 +37,11 @@ class Entry:
     depends: Resolved | None = None
     cte: Cte | None = None
     outputs: dict[str, Resolved] | None = None
+    call: Resolved | None = None
+    suffix: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()
+    problem: str = ""
+    is_view: bool = False
     local: bool = False
     number: int = -1
     name: str = ""
@@ -50,9 +57,7 @@ class Entry:
             raise NotAnalysable(f"{self.alias} has no column {name}")
         if self.local:
             return column(self.alias, name, None)
-        made_column = column(self.name, name, self.number)
-        made_column.meta["family"] = self.columns.get(name)
-        return made_column
+        return column(self.name, name, self.number)
 
     def row(self) -> exp.Expression:
         """Returns the expression of the whole row."""
@@ -60,7 +65,8 @@ class Entry:
             raise NotAnalysable(
                 f"the whole row of {self.alias}, a sub-query, is used, which is not supported"
             )
-        node = exp.Column(this=identifier(self.alias if self.local else self.name))
+        relation = identifier(self.alias if self.local else self.name)
+        node = exp.Column(this=exp.Star(), table=relation)
         node.meta["bit"] = None if self.local else self.number
         return node
 
@@ -80,6 +86,7 @@ class Cte:
     materialized: bool | None
     columns: tuple[str, ...]
     references: int = 0
+    is_clear: bool = True
 
 
 @dataclass(eq=False, slots=True)
@@ -117,6 +124,12 @@ class Scope:
     items: list[Names] = field(default_factory=list)
     ctes: dict[str, Cte] = field(default_factory=dict)
     aliases: frozenset[str] = frozenset()
+    in_view: bool = False
+
+    @property
+    def is_in_view(self) -> bool:
+        """Whether the text is that of a view, which reads tables as its owner."""
+        return self.in_view or (self.parent is not None and self.parent.is_in_view)
 
     def within(self, items: list[Names]) -> Scope:
         """Returns the scope of an ON clause: the same with fewer items."""

@@ -1,0 +1,262 @@
+"""The conditions of a query block as the planner simplifies them, in the server's spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from pilotcli.steering.subplans.catalog import Catalog, Operator
+from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.from_clause import Qual
+from pilotcli.steering.subplans.join_tree import Clause, Equality
+from pilotcli.steering.subplans.parsing import exp, identifier, parse, quoted, to_sql
+from pilotcli.steering.subplans.predicates import is_volatile
+from pilotcli.steering.subplans.printing import (
+    StandIn,
+    explained,
+    printed_items,
+    types_of,
+    with_types,
+)
+from pilotcli.steering.subplans.scope import Entry
+from pilotcli.steering.subplans.spelling import (
+    Bool,
+    Comparison,
+    Condition,
+    bare,
+    canonical,
+    comparison_of,
+    comparisons_in,
+    conjuncts_of,
+    extracted,
+    mask_of_text,
+    read_condition,
+)
+
+__all__ = ["ParsedClause", "Printer", "parsed", "shown_as"]
+
+_SUBS = "pilot_sub"
+_SUB = re.compile(rf"\b{_SUBS}\.s(\d+)\b")
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class ParsedClause(Clause):
+    """A condition that was read from the query's text."""
+
+    node: exp.Expression
+
+
+def parsed(clause: Clause) -> exp.Expression:
+    """Returns the expression of a clause that was read from the query's text."""
+    assert isinstance(clause, ParsedClause)
+    return clause.node
+
+
+class Printer:
+    """Prints the conditions and relations of one block with numbered relations."""
+
+    def __init__(self, entries: Sequence[Entry], catalog: Catalog) -> None:
+        self._entries = entries
+        self._catalog = catalog
+        self._numbers = {entry.name: entry.number for entry in entries}
+        self._stand_ins = [with_types(entry.columns, entry.name) for entry in entries]
+        self._operators: dict[Comparison, Operator | None] = {}
+        self._parts: dict[Qual, list[Condition]] = {}
+
+    def read(self, quals: Sequence[Qual]) -> None:
+        """Print all these conditions."""
+        if not quals:
+            return
+        subs: list[exp.Expression] = []
+        nodes = [_without_sub_queries(qual.resolved(), subs) for qual in quals]
+        stand_ins = self._stand_ins
+        texts: list[str] = []
+        if subs:
+            stand_in, texts = self._sub_queries(subs)
+            stand_ins = [*stand_ins, stand_in]
+        ((*found,),) = explained(
+            self._catalog.session, [([to_sql(node) for node in nodes], stand_ins)]
+        )
+        for qual, text in zip(quals, found, strict=True):
+            whole = _SUB.sub(lambda match: texts[int(match.group(1))], text)
+            self._parts[qual] = conjuncts_of(read_condition(whole))
+        self._read_operators(
+            dict.fromkeys(
+                comparison
+                for parts in self._parts.values()
+                for part in parts
+                for comparison in comparisons_in(part)
+            )
+        )
+
+    def _sub_queries(self, subs: Sequence[exp.Expression]) -> tuple[StandIn, list[str]]:
+        """Returns what replaces the sub-queries in conditions, and their texts."""
+        items = [stand_in.text for stand_in in self._stand_ins]
+        shown = [to_sql(sub) for sub in subs]
+        around = "".join(f"{item}, " for item in items)
+        columns = ", ".join(f"{text} AS s{at}" for at, text in enumerate(shown))
+        outputs = self._catalog.outputs(f"LATERAL (SELECT {columns}) {_SUBS}", _SUBS, around)
+        _, texts = printed_items(self._catalog.session, items or ["(SELECT) x"], shown)
+        return StandIn(_SUBS, tuple(outputs)), texts
+
+    def _read_operators(self, comparisons: Collection[Comparison]) -> None:
+        sides = list(
+            dict.fromkeys(side for part in comparisons for side in (part.left, part.right))
+        )
+        types = dict(
+            zip(sides, types_of(self._catalog.session, sides, self._stand_ins), strict=True)
+        )
+        wanted = {
+            part: (part.operator, types[part.left], types[part.right]) for part in comparisons
+        }
+        known = self._catalog.operators(wanted.values())
+        self._operators = {part: known[key] for part, key in wanted.items()}
+
+    def clauses(self, quals: Sequence[Qual], order: int) -> list[Clause]:
+        """Returns the conditions that must all hold; the first one has the place `order`."""
+        parts = [part for qual in quals for part in self._parts[qual]]
+        if "false" in parts:
+            parts = ["false"]
+        return [self._clause(part, order + at) for at, part in enumerate(parts)]
+
+    def _clause(self, part: Condition, order: int) -> Clause:
+        text = canonical(part, self._commutator, self._numbers)
+        mask = mask_of_text(part, self._numbers)
+        node = self._node(bare(text))
+        equality = self._equality(text, node)
+        if equality is not None and equality.left[0] == equality.right[0]:
+            text, equality = f"({equality.left[0]} IS NOT NULL)", None
+            node = self._node(bare(text))
+        return ParsedClause(
+            bare(text),
+            mask,
+            order,
+            equality=equality,
+            restrictions=tuple(self._restrictions(part, mask)),
+            node=node,
+        )
+
+    def _commutator(self, comparison: Comparison) -> str | None:
+        found = self._operators[comparison]
+        if found is None or found.commutator == "":
+            raise NotAnalysable(f"the operator {comparison.operator} in it is not known")
+        return found.commutator if found.is_condition else None
+
+    def _equality(self, text: str, node: exp.Expression) -> Equality | None:
+        found = comparison_of(text)
+        if found is None or found.right.startswith(("ANY (", "ALL (")):
+            return None
+        facts = self._operators.get(found) or self._operators.get(
+            Comparison(found.right, found.operator, found.left)
+        )
+        if facts is None or not facts.families or facts.volatile:
+            return None
+        if is_volatile(node, self._catalog):
+            return None
+        collations = {
+            kind.partition(" COLLATE ")[2]
+            for stand_in, entry in zip(self._stand_ins, self._entries, strict=True)
+            for name, kind in stand_in.columns
+            if f"{quoted(entry.name)}.{quoted(name)}" in text
+        } | set(re.findall(r" COLLATE (\S+?)\)", text))
+        left, right = (
+            (side, mask_of_text(side, self._numbers)) for side in (found.left, found.right)
+        )
+        return Equality(left, right, " ".join([facts.families, *sorted(collations)]))
+
+    def _restrictions(self, part: Condition, mask: int) -> list[tuple[str, int, str]]:
+        if not isinstance(part, Bool) or part.word != "OR" or mask & (mask - 1) == 0:
+            return []
+        found = []
+        for entry in self._entries:
+            bit = 1 << entry.number
+            if not bit & mask:
+                continue
+            taken = extracted(part, bit, lambda inner: mask_of_text(inner, self._numbers))
+            if taken is not None:
+                text = bare(canonical(taken, self._commutator, self._numbers))
+                problem = (
+                    ""
+                    if entry.query is not None
+                    else (f"the planner may take a condition on {entry.name} from an OR")
+                )
+                found.append((text, bit, problem))
+        return found
+
+    def _node(self, text: str) -> exp.Expression:
+        """Returns the syntax tree of a printed condition."""
+        node: exp.Expression = parse(f"SELECT {text}").expressions[0]
+        for column in node.find_all(exp.Column):
+            column.meta["bit"] = self._numbers.get(column.table)
+        return node
+
+    def items(self) -> list[str]:
+        """Returns the items of FROM; raises `NotAnalysable` where the server refuses one."""
+        real = [
+            entry.source(shown_as(entry))
+            if entry.source is not None and entry.query is not None and entry.cte is None
+            else stand_in.text
+            for entry, stand_in in zip(self._entries, self._stand_ins, strict=True)
+        ]
+        session = self._catalog.session
+        if any(entry.query is not None and entry.cte is None for entry in self._entries):
+            real, _ = printed_items(session, real, ())
+        items = []
+        for entry, text in zip(self._entries, real, strict=True):
+            items.append(text if entry.query is not None else self._item(entry))
+        return items
+
+    def _item(self, entry: Entry) -> str:
+        name = quoted(entry.name)
+        session = self._catalog.session
+        if entry.call is not None:
+            ((call,),) = explained(session, [([to_sql(entry.call())], self._stand_ins)])
+            columns = ", ".join(quoted(column) for column in entry.columns)
+            prefix = "LATERAL " if entry.lateral else ""
+            return f"{prefix}{call}{entry.suffix} {name}({columns})"
+        if entry.rows:
+            types = list(entry.columns.values())
+            ((*values,),) = explained(
+                session,
+                [([f"({v})::{types[at]}" for row in entry.rows for at, v in enumerate(row)], [])],
+            )
+            width = len(types)
+            rows = [values[at : at + width] for at in range(0, len(values), width)]
+            shown = ", ".join(f"({', '.join(row)})" for row in rows)
+            return f"(VALUES {shown}) {name}"
+        assert entry.source is not None
+        return entry.source(name)
+
+
+def shown_as(entry: Entry) -> str:
+    """Returns the name of a relation with its new names of columns, as SQL."""
+    columns = ", ".join(quoted(column) for column in entry.renamed)
+    return quoted(entry.name) + (f"({columns})" if columns else "")
+
+
+def _without_sub_queries(node: exp.Expression, subs: list[exp.Expression]) -> exp.Expression:
+    """Returns a condition with columns instead of its sub-queries, which are added to `subs`."""
+
+    def visit(part: exp.Expression) -> exp.Expression:
+        is_sub = isinstance(part, (exp.Exists, exp.Subquery))
+        if isinstance(part, (exp.In, exp.Binary)):
+            inner = part.args.get("query") or part.args.get("expression")
+            if isinstance(inner, (exp.Any, exp.All)):
+                inner = inner.this if isinstance(inner.this, exp.Query) else None
+            elif isinstance(part, exp.Binary):
+                inner = None
+            if inner is not None:
+                if not isinstance(part.this, exp.Column):
+                    raise NotAnalysable("an expression is compared with a sub-query's rows")
+                is_sub = True
+        if not is_sub:
+            if isinstance(part, exp.Query):
+                raise NotAnalysable("a condition has a sub-query of a special form")
+            return part
+        subs.append(part)
+        made = exp.Column(this=identifier(f"s{len(subs) - 1}"), table=identifier(_SUBS))
+        made.meta["bit"] = None
+        return made
+
+    return node.copy().transform(visit, copy=False)

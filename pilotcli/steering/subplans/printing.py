@@ -1,0 +1,162 @@
+"""Lets the server print conditions and relations in its own spelling.
+
+The planner simplifies a condition before it tests it, and EXPLAIN shows the result. The relations
+in it are replaced by functions with the same names and columns, since views, partitions and
+sub-queries have other names in a plan. Nothing is run, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pilotcli.common.errors import QueryError
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.steering.sql import literal, own_notices
+from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.parsing import quoted
+from pilotcli.steering.subplans.spelling import one_line, split
+
+__all__ = ["StandIn", "explained", "printed_items", "types_of"]
+
+_HEAD = "pilot_spelling "
+
+# Every part ends with an error of its own, which undoes its settings and views.
+_BLOCK = """DO $pilot_block$
+DECLARE
+    command text;
+    answer json;
+    answers json[] := '{{}}';
+BEGIN
+    FOREACH command IN ARRAY ARRAY[{commands}]::text[] LOOP
+        BEGIN
+            PERFORM set_config('join_collapse_limit', '1', true),
+                set_config('client_min_messages', 'warning', true);
+            IF command LIKE 'EXPLAIN%' THEN
+                EXECUTE command INTO answer;
+                answer := json_build_object('found', answer -> 0 -> 'Plan' -> 'Output');
+            ELSIF command LIKE 'CREATE%' THEN
+                EXECUTE command;
+                answer := json_build_object('found',
+                    pg_catalog.pg_get_viewdef('pg_temp.pilot_view'::regclass, false));
+            ELSE
+                EXECUTE command INTO answer;
+                answer := json_build_object('found', answer);
+            END IF;
+            RAISE SQLSTATE 'PIL0T';
+        EXCEPTION
+            WHEN SQLSTATE 'PIL0T' THEN NULL;
+            WHEN OTHERS THEN answer := json_build_object('failure', SQLERRM);
+        END;
+        answers := answers || answer;
+    END LOOP;
+    RAISE INFO USING MESSAGE = '{head}' || array_to_json(answers);
+END
+$pilot_block$"""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A relation's name, and its columns with their types as SQL."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        """An item of FROM."""
+        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in self.columns) or "none int"
+        return f"pg_catalog.jsonb_to_recordset(NULL) AS {quoted(self.name)}({columns})"
+
+
+def _from(stand_ins: Iterable[StandIn]) -> str:
+    # Names are shown with their relation only if there are two relations.
+    parts = [*(part.text for part in stand_ins), StandIn("*", ()).text]
+    return " CROSS JOIN ".join(parts)
+
+
+def _ask(session: PostgresSession, commands: Sequence[str]) -> list[Any]:
+    """Returns the answers of the server; a `NotAnalysable` where it refuses a command."""
+    texts = ", ".join(literal(command) for command in commands)
+    with own_notices(session) as notices:
+        session.execute(_BLOCK.format(commands=texts, head=_HEAD))
+    for notice in notices:
+        at = notice.find(_HEAD)
+        if at >= 0:
+            answers = json.loads(notice[at + len(_HEAD) :])
+            return [
+                answer["found"]
+                if "found" in answer
+                else NotAnalysable(f"the server cannot print the query: {answer['failure']}")
+                for answer in answers
+            ]
+    raise QueryError("the server did not print the query")
+
+
+def explained(
+    session: PostgresSession, lists: Sequence[tuple[Sequence[str], Sequence[StandIn]]]
+) -> list[list[str]]:
+    """Returns expressions as the planner simplifies them, list by list; those of one list are over
+    the same relations."""
+    commands = [
+        f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {', '.join(texts)} "  # noqa: S608
+        f"FROM {_from(stand_ins)}"
+        for texts, stand_ins in lists
+    ]
+    found = []
+    for (texts, _), answer in zip(lists, _ask(session, commands), strict=True):
+        if isinstance(answer, NotAnalysable):
+            raise answer
+        if len(answer) < len(texts):
+            raise NotAnalysable("the server does not print its conditions")
+        found.append(answer[: len(texts)])
+    return found
+
+
+def types_of(
+    session: PostgresSession, texts: Sequence[str], stand_ins: Sequence[StandIn]
+) -> list[int]:
+    """Returns the types of expressions, by number, without computing them."""
+    if not texts:
+        return []
+    shown = ", ".join(
+        f'pg_catalog.pg_typeof(CASE WHEN "?".never THEN {text} END)::oid' for text in texts
+    )
+    command = (
+        f"SELECT pg_catalog.json_build_array({shown}) FROM (SELECT false AS never OFFSET 0) "  # noqa: S608
+        f'AS "?" LEFT JOIN ({_from(stand_ins)}) ON false'
+    )
+    (answer,) = _ask(session, [command])
+    if isinstance(answer, NotAnalysable):
+        raise answer
+    return [int(number) for number in answer]
+
+
+def printed_items(
+    session: PostgresSession, items: Sequence[str], shown: Sequence[str], before: str = ""
+) -> tuple[list[str], list[str]]:
+    """Returns items of FROM and expressions over them as the server prints them.
+
+    `before`: the WITH clause.
+    """
+    columns = ", ".join(f"{text} AS x{at}" for at, text in enumerate(shown)) or "1 AS x0"
+    query = f"{before}SELECT {columns} FROM {', '.join(items)}"  # noqa: S608
+    command = f"CREATE TEMPORARY VIEW pilot_view AS {query}"
+    (answer,) = _ask(session, [command])
+    if isinstance(answer, NotAnalysable):
+        raise answer
+    text = one_line(answer)
+    head, *rest = split(text, "FROM")
+    printed = split(head[head.index("SELECT ") + len("SELECT ") :], ",")
+    parts = [part.rsplit(" AS ", 1)[0] for part in printed]
+    return split(" FROM ".join(rest), ","), parts
+
+
+def with_types(columns: Mapping[str, str | None], name: str) -> StandIn:
+    """Returns what replaces a relation. Raises `NotAnalysable` if a type is not known."""
+    unknown = [column for column, kind in columns.items() if kind is None]
+    if unknown:
+        raise NotAnalysable(f"the type of the column {unknown[0]} of {name} is not known")
+    return StandIn(name, tuple((column, kind or "") for column, kind in columns.items()))
