@@ -39,6 +39,7 @@ class Block:
     depth: int
     removed: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
+    with_texts: dict[str, str] = field(default_factory=dict)
     problem: str = ""
     left_out: dict[int, str] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
@@ -90,7 +91,7 @@ class Block:
         writer = Writer(self.domain, self.sources, canonical=False)
         shown_mask = mask & _nullable(self.domain.node)
         shown = ", ".join(
-            self.sources[at].name for at in range(len(self.names)) if shown_mask >> at & 1
+            quoted(self.sources[at].name) for at in range(len(self.names)) if shown_mask >> at & 1
         )
         return f"{self._with(mask)}SELECT {shown or 1} {writer.write(mask)}"
 
@@ -105,7 +106,7 @@ class Block:
         }
         if not used:
             return ""
-        parts = sorted(_cte_text(cte) for cte in used.values())
+        parts = [self.with_texts[cte.name] for cte in used.values()]
         recursive = "RECURSIVE " if any(cte.recursive for cte in used.values()) else ""
         return f"WITH {recursive}{', '.join(parts)} "
 
@@ -152,7 +153,9 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
             except NotAnalysable as error:
                 names = tuple(entry.name for entry in pulled.entries)
                 numbers = {name: at for at, name in enumerate(names)}
-                block = Block(names, Domain(One(0)), [], [], [], depth, 0, numbers, error.message)
+                block = Block(
+                    names, Domain(One(0)), [], [], [], depth, 0, numbers, problem=error.message
+                )
                 blocks.append(block)
                 continue
             if not (len(block.names) == 1 and _is_appended(outer)):
@@ -232,7 +235,11 @@ def block_of(
     derive(domain)
     _refuse_self_joins(domain, entries, catalog)
     _keep_constant_semi_joins(node, domain)
-    sources = _sources(entries, printer)
+    with_texts = {}
+    for entry in entries:
+        if entry.cte is not None and entry.cte.name not in with_texts:
+            with_texts[entry.cte.name] = printer.with_text(entry.cte)
+    sources = _sources(pulled, printer)
     names = tuple(entry.name for entry in entries)
     return Block(
         names,
@@ -243,6 +250,7 @@ def block_of(
         depth,
         removed,
         {name: at for at, name in enumerate(names)},
+        with_texts,
     )
 
 
@@ -282,10 +290,8 @@ def _read_types(entries: Sequence[Entry], catalog: Catalog) -> None:
                 before = f"WITH RECURSIVE {_cte_text(entry.cte)} " if entry.cte.recursive else ""
                 item = item if not before else f"{quoted(entry.cte.name)} {shown_as(entry)}"
             found = catalog.outputs(item, quoted(entry.name), around, before)
-            if len({name for name, _ in found}) < len(found):
-                raise NotAnalysable(f"{entry.alias} has two columns of one name")
             entry.columns = dict(found)
-        around += with_types(entry.columns, entry.name).text + ", "
+        around += with_types(entry.columns, entry.name).text + " CROSS JOIN "
 
 
 def _used_outside(pulled: Pulled) -> int:
@@ -331,7 +337,8 @@ def _number(entries: list[Entry], *, verbatim: bool) -> None:
         entry.name = alias if seen[alias] == 1 else f"{alias}#{seen[alias]}"
 
 
-def _sources(entries: Sequence[Entry], printer: Printer) -> list[Source]:
+def _sources(pulled: Pulled, printer: Printer) -> list[Source]:
+    entries, hidden = pulled.entries, pulled.scope.all_ctes()
     try:
         items, problem = printer.items(), ""
     except NotAnalysable as error:
@@ -343,5 +350,7 @@ def _sources(entries: Sequence[Entry], printer: Printer) -> list[Source]:
             depends = mask_of(entry.depends()) & ~(1 << entry.number)
         if entry.cte is not None:
             item = f"{quoted(entry.cte.name)} {quoted(entry.name)}"
-        sources.append(Source(quoted(entry.name), item, depends, entry.problem or problem))
+        if entry.table is not None and entry.table.name in hidden:
+            entry.problem = f"the WITH query {entry.table.name} hides a table"
+        sources.append(Source(entry.name, item, depends, entry.problem or problem))
     return sources

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.errors import NotAnalysable
+from pilotcli.steering.subplans.parsing import quoted
+from pilotcli.steering.subplans.printing import column_types
 
 __all__ = ["Catalog", "Function", "Operator", "Table"]
 
@@ -45,11 +47,6 @@ SELECT p.proname::text, bool_and(p.proisstrict), bool_or(p.provolatile = 'v'),
        bool_or(l.lanname = 'sql')
 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 WHERE p.proname IN ({names}) GROUP BY p.proname
-"""
-
-_TYPES = """
-SELECT t.oid::int8, pg_catalog.format_type(t.oid, -1) FROM pg_catalog.pg_type AS t
-WHERE t.oid IN ({oids})
 """
 
 # An operator's types may be those of any array, enum, range or row.
@@ -141,7 +138,6 @@ class Catalog:
     _tables: dict[str, Table] = field(default_factory=dict, repr=False)
     _functions: dict[str, Function] = field(default_factory=dict, repr=False)
     _outputs: dict[str, list[tuple[str, str]]] = field(default_factory=dict, repr=False)
-    _types: dict[int, str] = field(default_factory=dict, repr=False)
     _operators: dict[tuple[str, int, int], Operator | None] = field(
         default_factory=dict, repr=False
     )
@@ -160,7 +156,6 @@ class Catalog:
             self._tables,
             self._functions,
             self._outputs,
-            self._types,
             self._operators,
         ):
             kept.clear()
@@ -212,18 +207,13 @@ class Catalog:
         sql = f"{before}SELECT {name}.* FROM {around}{item} LIMIT 0"  # noqa: S608
         known = self._outputs.get(sql)
         if known is None:
-            found = self._execute(sql).description or ()
-            types = self.types([column.type_code for column in found])
-            known = list(zip([column.name for column in found], types, strict=True))
-            self._outputs[sql] = known
+            names = [column.name for column in self._execute(sql).description or ()]
+            if len(set(names)) < len(names):
+                raise NotAnalysable(f"{name} has two columns of one name")
+            columns = [f"{name}.{quoted(column)}" for column in names]
+            types = column_types(self.session, f"{around}{item}", columns, before)
+            known = self._outputs[sql] = list(zip(names, types, strict=True))
         return known
-
-    def types(self, numbers: Collection[int]) -> list[str]:
-        """Returns types as SQL, by their numbers in the catalog."""
-        new = sorted(set(numbers) - self._types.keys())
-        if new:
-            self._types.update(self._rows(_TYPES.format(oids=", ".join(map(str, new)))))
-        return [self._types[number] for number in numbers]
 
     def operators(
         self, wanted: Iterable[tuple[str, int, int]]

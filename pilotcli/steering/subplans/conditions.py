@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pilotcli.steering.subplans.catalog import Catalog, Operator
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.from_clause import Qual
+from pilotcli.steering.subplans.from_clause import Qual, nested
 from pilotcli.steering.subplans.join_tree import Clause, Equality
 from pilotcli.steering.subplans.parsing import exp, identifier, parse, quoted, to_sql
 from pilotcli.steering.subplans.predicates import is_volatile
@@ -16,10 +16,11 @@ from pilotcli.steering.subplans.printing import (
     StandIn,
     explained,
     printed_items,
+    printed_with,
     types_of,
     with_types,
 )
-from pilotcli.steering.subplans.scope import Entry
+from pilotcli.steering.subplans.scope import Cte, Entry
 from pilotcli.steering.subplans.spelling import (
     Bool,
     Comparison,
@@ -94,10 +95,10 @@ class Printer:
         """Returns what replaces the sub-queries in conditions, and their texts."""
         items = [stand_in.text for stand_in in self._stand_ins]
         shown = [to_sql(sub) for sub in subs]
-        around = "".join(f"{item}, " for item in items)
+        around = "".join(f"{item} CROSS JOIN " for item in items)
         columns = ", ".join(f"{text} AS s{at}" for at, text in enumerate(shown))
         outputs = self._catalog.outputs(f"LATERAL (SELECT {columns}) {_SUBS}", _SUBS, around)
-        _, texts = printed_items(self._catalog.session, items or ["(SELECT) x"], shown)
+        _, texts = printed_items(self._catalog.session, items, shown)
         return StandIn(_SUBS, tuple(outputs)), texts
 
     def _read_operators(self, comparisons: Collection[Comparison]) -> None:
@@ -117,7 +118,7 @@ class Printer:
         """Returns the conditions that must all hold; the first one has the place `order`."""
         parts = [part for qual in quals for part in self._parts[qual]]
         if "false" in parts:
-            parts = ["false"]
+            raise NotAnalysable("the planner knows that a condition is never true")
         return [self._clause(part, order + at) for at, part in enumerate(parts)]
 
     def _clause(self, part: Condition, order: int) -> Clause:
@@ -207,6 +208,15 @@ class Printer:
             items.append(text if entry.query is not None else self._item(entry))
         return items
 
+    def with_text(self, cte: Cte) -> str:
+        """Returns a part of WITH."""
+        columns = ", ".join(quoted(column) for column in cte.columns)
+        head = quoted(cte.name) + (f"({columns})" if columns else "")
+        if cte.recursive:
+            return printed_with(self._catalog.session, f"RECURSIVE {head} AS ({to_sql(cte.query)})")
+        body = to_sql(nested(cte.query, cte.scope))
+        return printed_with(self._catalog.session, f"{head} AS MATERIALIZED ({body})")
+
     def _item(self, entry: Entry) -> str:
         name = quoted(entry.name)
         session = self._catalog.session
@@ -223,7 +233,7 @@ class Printer:
             )
             width = len(types)
             rows = [values[at : at + width] for at in range(0, len(values), width)]
-            shown = ", ".join(f"({', '.join(row)})" for row in rows)
+            shown = ", ".join(f"({','.join(row)})" for row in rows)
             return f"(VALUES {shown}) {name}"
         assert entry.source is not None
         return entry.source(name)
@@ -246,6 +256,8 @@ def _without_sub_queries(node: exp.Expression, subs: list[exp.Expression]) -> ex
                 inner = inner.this if isinstance(inner.this, exp.Query) else None
             elif isinstance(part, exp.Binary):
                 inner = None
+            if isinstance(part, exp.In) and any(v.find(exp.Query) for v in part.expressions):
+                raise NotAnalysable("IN has a list with a sub-query")
             if inner is not None:
                 if not isinstance(part.this, exp.Column):
                     raise NotAnalysable("an expression is compared with a sub-query's rows")

@@ -221,10 +221,11 @@ class _Reader:
         if table.view is not None:
             body = inner_query(parse(table.view))
             outside = Scope(self.scope.catalog, in_view=True)
-            made = self.sub_query(body, alias, columns or tuple(table.columns), outside)
-            made.is_view = True
+            made = self.sub_query(body, alias, columns, outside)
             if table.is_barrier:
                 made.problem = "it is a view with a security barrier"
+            elif isinstance(body, exp.SetOperation):
+                made.problem = "it is a view of a set operation"
             return made
         if self.scope.is_in_view and table.is_closed:
             raise NotAnalysable(f"the role may read {table.name} only through a view")
@@ -236,7 +237,10 @@ class _Reader:
             short = not columns and shown == table.name
             return f"{only}{table.name}{'' if short else ' ' + shown}{suffix}"
 
-        return Entry(alias, _renamed(table.columns, columns), columns, source=source, table=table)
+        made = Entry(alias, _renamed(table.columns, columns), columns, source=source, table=table)
+        if sample:
+            made.problem = "it is a sample of a table"
+        return made
 
     def sub_query(
         self,
@@ -500,7 +504,10 @@ def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
     if table is None:
         raise NotAnalysable(f"there is no relation {node.sql()}")
     if table.view is not None:
-        view = resolve(inner_query(parse(table.view)), Scope(scope.catalog, in_view=True))
+        body = inner_query(parse(table.view))
+        if table.is_barrier or isinstance(body, exp.SetOperation):
+            raise NotAnalysable(f"a sub-query reads the view {table.name}")
+        view = resolve(body, Scope(scope.catalog, in_view=True))
         return _sub_query(view, alias, ())
     if scope.is_in_view and table.is_closed:
         raise NotAnalysable(f"the role may read {table.name} only through a view")

@@ -192,6 +192,12 @@ class Search:
         must_be_left = False
         for special in self.specials:
             left, right = special.min_left, special.min_right
+            if special.kind == "full":
+                # The planner joins its sides first, and nothing else with a part of it.
+                both = special.syn_left | special.syn_right
+                parts = [side & both for side in (one, other) if side & both]
+                if joined & both and joined & ~both and parts != [both]:
+                    return False
             if not right & joined or not joined & ~right:
                 continue
             if any(not (left | right) & ~side for side in (one, other)):

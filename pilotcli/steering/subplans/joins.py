@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.conditions import Printer, parsed
+from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
 from pilotcli.steering.subplans.join_tree import (
     Clause,
@@ -23,7 +24,7 @@ from pilotcli.steering.subplans.join_tree import (
 )
 from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
-from pilotcli.steering.subplans.predicates import forced_null, mask_of, strict_mask
+from pilotcli.steering.subplans.predicates import forced_null, mask_of, strict_mask, values_of
 from pilotcli.steering.subplans.scope import Entry
 
 __all__ = ["build", "without_idle_joins"]
@@ -107,7 +108,7 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
         return False
     entry = entries[right.bit_length() - 1]
     table = entry.table
-    if table is None or entry.renamed:
+    if entry.renamed or (table is None and entry.query is None):
         return False
     clauses = list(join.clauses)
     inside = join.right
@@ -116,7 +117,7 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
         inside = inside.parts[0]
     equated = set()
     for clause in clauses:
-        if isinstance(parsed(clause), exp.EQ):
+        if isinstance(parsed(clause), exp.EQ) and values_of(parsed(clause).expression) is None:
             for side, other in (
                 (parsed(clause).this, parsed(clause).expression),
                 (parsed(clause).expression, parsed(clause).this),
@@ -124,7 +125,21 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
                 is_inner = isinstance(side, exp.Column) and mask_of(side) == right and side.table
                 if is_inner and not mask_of(other) & right:
                     equated.add(side.name)
-    return any(unique <= equated for unique in table.unique)
+    if table is not None:
+        return any(unique <= equated for unique in table.unique)
+    return entry.query is not None and _is_distinct(entry.query, set(entry.columns), equated)
+
+
+def _is_distinct(query: exp.Expression, columns: set[str], equated: set[str]) -> bool:
+    """Whether a sub-query has one row for each value of the columns `equated`."""
+    if isinstance(query, exp.SetOperation):
+        is_distinct = bool(query.args.get("distinct"))
+    else:
+        is_distinct = any(query.args.get(key) for key in ("distinct", "group", "having"))
+        is_distinct = is_distinct or any(part.find(exp.AggFunc) for part in query.expressions)
+    if is_distinct and not columns <= equated:
+        raise NotAnalysable("the planner may know that a sub-query has one row for each value")
+    return is_distinct
 
 
 class _Builder:

@@ -7,7 +7,15 @@ from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.scope import function_name, without_parens
 
-__all__ = ["NOT_FUNCTIONS", "conjuncts", "forced_null", "is_volatile", "mask_of", "strict_mask"]
+__all__ = [
+    "NOT_FUNCTIONS",
+    "conjuncts",
+    "forced_null",
+    "is_volatile",
+    "mask_of",
+    "strict_mask",
+    "values_of",
+]
 
 NOT_FUNCTIONS = frozenset(
     {"coalesce", "greatest", "least", "nullif", "grouping", "xmlelement", "xmlforest", "row"}
@@ -60,7 +68,7 @@ def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> 
     if isinstance(node, exp.Binary):
         if type(node).__name__ in _NOT_STRICT:
             return 0
-        values = _values(node.expression)
+        values = values_of(node.expression)
         if values is not None:
             is_empty = to_sql(values).startswith("CAST('{}'")
             return 0 if is_empty else strict_mask(node.this, catalog, top=False)
@@ -87,7 +95,7 @@ def forced_null(node: exp.Expression) -> str | None:
     return None
 
 
-def _values(node: exp.Expression) -> exp.Expression | None:
+def values_of(node: exp.Expression) -> exp.Expression | None:
     """Returns the array in ANY or ALL, or None for another side of a comparison."""
     if isinstance(node, (exp.Any, exp.All)):
         return without_parens(node.this)

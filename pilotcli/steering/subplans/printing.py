@@ -135,23 +135,46 @@ def types_of(
 
 
 def printed_items(
-    session: PostgresSession, items: Sequence[str], shown: Sequence[str], before: str = ""
+    session: PostgresSession, items: Sequence[str], shown: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Returns items of FROM and expressions over them as the server prints them.
-
-    `before`: the WITH clause.
-    """
+    """Returns items of FROM and expressions over them as the server prints them."""
     columns = ", ".join(f"{text} AS x{at}" for at, text in enumerate(shown)) or "1 AS x0"
-    query = f"{before}SELECT {columns} FROM {', '.join(items)}"  # noqa: S608
-    command = f"CREATE TEMPORARY VIEW pilot_view AS {query}"
-    (answer,) = _ask(session, [command])
-    if isinstance(answer, NotAnalysable):
-        raise answer
-    text = one_line(answer)
+    text = _view(session, f"SELECT {columns} FROM {', '.join([*items, StandIn('*', ()).text])}")
     head, *rest = split(text, "FROM")
     printed = split(head[head.index("SELECT ") + len("SELECT ") :], ",")
     parts = [part.rsplit(" AS ", 1)[0] for part in printed]
-    return split(" FROM ".join(rest), ","), parts
+    return split(" FROM ".join(rest), ",")[:-1], parts
+
+
+def printed_with(session: PostgresSession, text: str) -> str:
+    """Returns a part of WITH as the server prints it."""
+    head = split(_view(session, f"WITH {text} SELECT 1 AS x0"), "SELECT")[0]
+    return head.removeprefix("WITH ").removeprefix("RECURSIVE ")
+
+
+def _view(session: PostgresSession, query: str) -> str:
+    """Returns a query as the server prints it."""
+    (answer,) = _ask(session, [f"CREATE TEMPORARY VIEW pilot_view AS {query}"])
+    if isinstance(answer, NotAnalysable):
+        raise answer
+    return one_line(answer)
+
+
+def column_types(
+    session: PostgresSession, joined: str, columns: Sequence[str], before: str
+) -> list[str]:
+    """Returns the types of columns of a join as SQL; `before`: the WITH clause."""
+    shown = ", ".join(
+        f"pg_catalog.format_type(pg_catalog.pg_typeof({column})::oid, -1)" for column in columns
+    )
+    command = (
+        f"{before}SELECT pg_catalog.json_build_array({shown}) FROM "
+        f'(SELECT false AS never OFFSET 0) AS "?" LEFT JOIN ({joined} CROSS JOIN {StandIn("*", ()).text}) ON false'
+    )
+    (answer,) = _ask(session, [command])
+    if isinstance(answer, NotAnalysable):
+        raise answer
+    return list(answer)
 
 
 def with_types(columns: Mapping[str, str | None], name: str) -> StandIn:

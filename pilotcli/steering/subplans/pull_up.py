@@ -75,12 +75,12 @@ def _moved_from_having(query: exp.Expression, catalog: Catalog) -> list[exp.Expr
     moved = [
         node
         for node in conjuncts(having.this if having else None)
-        if not is_grouped(node, catalog)
-        and not is_volatile(node, catalog)
-        and node.find(exp.Query) is None
+        if not is_grouped(node, catalog) and not is_volatile(node, catalog)
     ]
-    if moved and group and any(value for key, value in group.args.items() if key != "expressions"):
+    if moved and group and group.find(exp.GroupingSets, exp.Cube, exp.Rollup):
         raise NotAnalysable("HAVING has conditions on columns of grouping sets")
+    if any(node.find(exp.Query) for node in moved):
+        raise NotAnalysable("HAVING has a condition with a sub-query")
     return moved
 
 
@@ -160,9 +160,10 @@ def _exists(
 ) -> Join | None:
     query = inner_query(node.this)
     plain = isinstance(query, exp.Select) and not any(
-        query.args.get(key)
-        for key in ("with_", "group", "having", "offset", "windows", "locks", "fetch")
+        query.args.get(key) for key in ("with_", "having", "offset", "locks", "fetch")
     )
+    if plain and query.find(exp.GroupingSets, exp.Cube, exp.Rollup):
+        raise NotAnalysable("EXISTS has a sub-query with grouping sets")
     if not plain or _has_special_functions(query, scope.catalog):
         return None
     limit = query.args.get("limit")
@@ -320,10 +321,17 @@ def _pull_entry(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
     query, scope = entry.query, entry.scope
     if query is None or scope is None or not _is_inlined(entry.cte, scope.catalog):
         return leaf
+    if entry.cte is not None and entry.cte.columns:
+        raise NotAnalysable(f"the WITH query {entry.cte.name} has new names for its columns")
+    entry.cte = None
+    if entry.problem:
+        return leaf
     if isinstance(query, exp.Values):
         return _pull_values(leaf, block, nullable=nullable)
     if not _is_simple(query, scope.catalog):
         return leaf
+    if entry.lateral and any(join.side for join in query.find_all(exp.Join)):
+        raise NotAnalysable(f"{entry.alias}, a lateral sub-query, has outer joins")
     inner = pull(query, scope)
     if nullable and not query.args.get("from_"):
         return leaf
@@ -387,7 +395,8 @@ def _pull_values(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
 def _is_inlined(cte: Cte | None, catalog: Catalog) -> bool:
     if cte is None:
         return True
-    if cte.recursive or cte.materialized is True or is_volatile(cte.query, catalog):
+    volatile = is_volatile(cte.query, catalog) or cte.query.find(exp.Lock) is not None
+    if cte.recursive or cte.materialized is True or volatile:
         return False
     return cte.materialized is False or cte.references == 1
 

@@ -41,7 +41,6 @@ class Entry:
     suffix: str = ""
     rows: tuple[tuple[str, ...], ...] = ()
     problem: str = ""
-    is_view: bool = False
     local: bool = False
     number: int = -1
     name: str = ""
@@ -52,7 +51,10 @@ class Entry:
             made = self.outputs.get(name)
             if made is None:
                 raise NotAnalysable(f"{self.alias} has no column {name}")
-            return made()
+            found = made()
+            if found.find(exp.Query) is not None:
+                raise NotAnalysable(f"the column {name} of {self.alias} is a sub-query")
+            return found
         if name not in self.columns and name not in SYSTEM_COLUMNS and self.table is not None:
             raise NotAnalysable(f"{self.alias} has no column {name}")
         if self.local:

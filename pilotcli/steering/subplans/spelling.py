@@ -39,7 +39,7 @@ _TOKEN = re.compile(
 _ARRAY = re.compile(r"(ANY|ALL) \((E?)'\{(.*)\}'::(.*)\[\]\)\Z", re.DOTALL)
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",{}\\]+)')
 _TESTS = re.compile(r" IS (?:NOT )?(?:NULL|TRUE|FALSE|UNKNOWN)\Z| IS DISTINCT FROM ")
-_FALSE = ("false", "NULL::boolean")
+_FALSE = ("false", "NULL::boolean", "NULL::text")
 
 
 @dataclass(frozen=True, slots=True)
