@@ -166,6 +166,7 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
                 if entry.query is not None
                 and entry.scope is not None
                 and not entry.lateral
+                and not block.removed >> entry.number & 1
                 and not (entry.cte is not None and entry.cte.recursive)
                 and not _changes_within(entry, block.domain, scope.catalog)
             )
@@ -233,6 +234,8 @@ def block_of(
         specials = [special for special in specials if special in kept]
     domain = domain_of(node, joins_nullable=catalog.server_version >= 16)
     derive(domain)
+    if any(len(set(known.constants)) > 1 for part in domain.all() for known in part.equivalences):
+        raise NotAnalysable("the planner knows that a condition is never true")
     _refuse_self_joins(domain, entries, catalog)
     _keep_constant_semi_joins(node, domain)
     with_texts = {}

@@ -23,7 +23,7 @@ SELECT wanted.name, c.oid::regclass::text,
             WHERE o ~* '^security_barrier=(on|true|1|yes)$'),
     c.relowner <> CURRENT_USER::regrole AND
         (c.relrowsecurity OR NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')),
-    c.relhassubclass,
+    c.relhassubclass, c.relkind = 'p',
     ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
     ARRAY(SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) ||
@@ -98,6 +98,7 @@ class Table:
     is_barrier: bool = False
     is_closed: bool = False
     has_children: bool = False
+    is_partitioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +166,10 @@ class Catalog:
         new_tables = sorted(set(tables) - self._tables.keys())
         if new_tables:
             names = ", ".join(f"({literal(name)})" for name in new_tables)
-            for name, shown, view, barrier, closed, children, columns, types, unique in self._rows(
+            for name, shown, view, barrier, closed, children, partitioned, *lists in self._rows(
                 _TABLES.replace("{names}", names)
             ):
+                columns, types, unique = lists
                 self._tables[name] = Table(
                     shown,
                     dict(zip(columns, types, strict=True)),
@@ -176,6 +178,7 @@ class Catalog:
                     barrier,
                     closed,
                     children,
+                    partitioned,
                 )
         new_functions = sorted(set(functions) - self._functions.keys())
         if new_functions:

@@ -6,6 +6,7 @@ its columns, and these need the FROM of that sub-query: so both are in this modu
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.errors import NotAnalysable
@@ -73,29 +74,37 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
         return scope
     inner = Scope(scope.catalog, scope)
     recursive = bool(clause.args.get("recursive"))
-    used = [
-        table.name
-        for table in (query.parent or query).find_all(exp.Table)
-        if not table.args.get("db")
-    ]
+    used = _tables_in(query.parent or query)
     defined = [cte.alias for cte in (query.parent or query).find_all(exp.CTE)]
     for cte in clause.expressions:
         body = inner_query(cte.this)
         if not isinstance(body, (exp.Select, exp.SetOperation, exp.Values)):
             raise NotAnalysable(f"{cte.alias}, a part of WITH, changes data")
+        names = _tables_in(body)
+        used.subtract(names)  # in its own query and those before it the name is that of a table
         made = inner.ctes[cte.alias] = Cte(
             cte.alias,
             body,
             Scope(scope.catalog, scope, ctes=dict(inner.ctes)),
-            recursive and any(part.name == cte.alias for part in body.find_all(exp.Table)),
+            recursive and cte.alias in names,
             cte.args.get("materialized"),
             tuple(part.name for part in cte.args["alias"].columns),
-            used.count(cte.alias),
+            0,
             defined.count(cte.alias) == 1,
         )
         if made.recursive:
             made.scope.ctes[cte.alias] = made
+    later: Counter[str] = used
+    for cte in reversed(clause.expressions):
+        inner.ctes[cte.alias].references = later[cte.alias]
+        later += _tables_in(cte.this)
     return inner
+
+
+def _tables_in(query: exp.Expression) -> Counter[str]:
+    """Returns how often names without a schema are used in FROM."""
+    tables = query.find_all(exp.Table)
+    return Counter(table.name for table in tables if not table.args.get("db"))
 
 
 def local_scope(query: exp.Expression, scope: Scope) -> Scope:
@@ -230,14 +239,18 @@ class _Reader:
         if self.scope.is_in_view and table.is_closed:
             raise NotAnalysable(f"the role may read {table.name} only through a view")
         only = "ONLY " if node.args.get("only") and table.has_children else ""
+        if columns:
+            raise NotAnalysable(f"{alias}, a table, has new names for its columns")
+        if node.args.get("only") and table.is_partitioned:
+            raise NotAnalysable(f"{alias} is a partitioned table without its partitions")
         sample = node.args.get("sample")
         suffix = f" {to_sql(sample)}" if sample else ""
 
         def source(shown: str) -> str:
-            short = not columns and shown == table.name
+            short = shown == table.name
             return f"{only}{table.name}{'' if short else ' ' + shown}{suffix}"
 
-        made = Entry(alias, _renamed(table.columns, columns), columns, source=source, table=table)
+        made = Entry(alias, dict(table.columns), source=source, table=table)
         if sample:
             made.problem = "it is a sample of a table"
         return made

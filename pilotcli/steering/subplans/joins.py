@@ -131,12 +131,24 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
 
 
 def _is_distinct(query: exp.Expression, columns: set[str], equated: set[str]) -> bool:
-    """Whether a sub-query has one row for each value of the columns `equated`."""
+    """Whether a sub-query has one row for each value of the columns `equated`.
+
+    Raises `NotAnalysable` where the planner may know more.
+    """
     if isinstance(query, exp.SetOperation):
         is_distinct = bool(query.args.get("distinct"))
     else:
-        is_distinct = any(query.args.get(key) for key in ("distinct", "group", "having"))
-        is_distinct = is_distinct or any(part.find(exp.AggFunc) for part in query.expressions)
+        group = query.args.get("group")
+        shown = {to_sql(part.unalias()) for part in query.expressions}
+        is_distinct = bool(query.args.get("distinct"))
+        if group and any(isinstance(part, exp.Literal) for part in group.expressions):
+            raise NotAnalysable("a sub-query is grouped by the number of a column")
+        if group:
+            is_distinct |= all(to_sql(part) in shown for part in group.expressions)
+        else:
+            is_distinct |= bool(query.args.get("having")) or any(
+                part.find(exp.AggFunc) for part in query.expressions
+            )
     if is_distinct and not columns <= equated:
         raise NotAnalysable("the planner may know that a sub-query has one row for each value")
     return is_distinct

@@ -101,6 +101,8 @@ def parse(sql: str) -> exp.Expression:
             if not node.args.get("quoted"):
                 name = name.lower()
                 node.set("this", name)
+            if len(name.encode()) > 63:
+                raise NotAnalysable("a name in it is longer than PostgreSQL keeps")
             node.set("quoted", not _is_plain(name))
         elif isinstance(node, exp.Command):
             raise NotAnalysable("sqlglot cannot parse the query")

@@ -19,7 +19,7 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.parsing import quoted
 from pilotcli.steering.subplans.spelling import one_line, split
 
-__all__ = ["StandIn", "explained", "printed_items", "types_of"]
+__all__ = ["StandIn", "ask", "explained", "printed_items", "types_of"]
 
 _HEAD = "pilot_spelling "
 
@@ -77,7 +77,7 @@ def _from(stand_ins: Iterable[StandIn]) -> str:
     return " CROSS JOIN ".join(parts)
 
 
-def _ask(session: PostgresSession, commands: Sequence[str]) -> list[Any]:
+def ask(session: PostgresSession, commands: Sequence[str]) -> list[Any]:
     """Returns the answers of the server; a `NotAnalysable` where it refuses a command."""
     texts = ", ".join(literal(command) for command in commands)
     with own_notices(session) as notices:
@@ -106,7 +106,7 @@ def explained(
         for texts, stand_ins in lists
     ]
     found = []
-    for (texts, _), answer in zip(lists, _ask(session, commands), strict=True):
+    for (texts, _), answer in zip(lists, ask(session, commands), strict=True):
         if isinstance(answer, NotAnalysable):
             raise answer
         if len(answer) < len(texts):
@@ -128,7 +128,7 @@ def types_of(
         f"SELECT pg_catalog.json_build_array({shown}) FROM (SELECT false AS never OFFSET 0) "  # noqa: S608
         f'AS "?" LEFT JOIN ({_from(stand_ins)}) ON false'
     )
-    (answer,) = _ask(session, [command])
+    (answer,) = ask(session, [command])
     if isinstance(answer, NotAnalysable):
         raise answer
     return [int(number) for number in answer]
@@ -154,7 +154,7 @@ def printed_with(session: PostgresSession, text: str) -> str:
 
 def _view(session: PostgresSession, query: str) -> str:
     """Returns a query as the server prints it."""
-    (answer,) = _ask(session, [f"CREATE TEMPORARY VIEW pilot_view AS {query}"])
+    (answer,) = ask(session, [f"CREATE TEMPORARY VIEW pilot_view AS {query}"])
     if isinstance(answer, NotAnalysable):
         raise answer
     return one_line(answer)
@@ -171,7 +171,7 @@ def column_types(
         f"{before}SELECT pg_catalog.json_build_array({shown}) FROM "
         f'(SELECT false AS never OFFSET 0) AS "?" LEFT JOIN ({joined} CROSS JOIN {StandIn("*", ()).text}) ON false'
     )
-    (answer,) = _ask(session, [command])
+    (answer,) = ask(session, [command])
     if isinstance(answer, NotAnalysable):
         raise answer
     return list(answer)
