@@ -11,7 +11,6 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 from pilotcli.steering.subplans.parsing import exp, parse, to_sql
 from pilotcli.steering.subplans.predicates import NOT_FUNCTIONS
-from pilotcli.steering.subplans.printing import ask
 from pilotcli.steering.subplans.scope import Scope, function_name
 
 GRAPHS_KEPT = 4096
@@ -58,29 +57,13 @@ def _analyse(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
     try:
         tree = parse(sql)
         read_names(tree, catalog)
-        _check_reading(sql, tree, catalog)
+        catalog.check_reading(sql, tree)
         blocks = make_blocks(query_of(tree), Scope(catalog))
         return QueryGraph(sql, blocks, partial(read_key, catalog=catalog))
     except NotAnalysable as error:
         return error
     except RecursionError:
         return NotAnalysable("the query is nested too deeply")
-
-
-def _check_reading(sql: str, tree: exp.Expression, catalog: Catalog) -> None:
-    """Raise unless the server understands what sqlglot writes as it does the text itself."""
-    texts = [sql.strip().rstrip(";"), to_sql(tree)]
-    if isinstance(tree, exp.Query):
-        wrapped = [f"SELECT 1 AS x0 FROM ({text}\n) AS pilot_query" for text in texts]  # noqa: S608
-        commands = [f"CREATE TEMPORARY VIEW pilot_view AS {text}" for text in wrapped]
-    else:
-        commands = [f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {text}" for text in texts]
-    own, read = ask(catalog.session, commands)
-    for answer in (own, read):
-        if isinstance(answer, NotAnalysable):
-            raise answer
-    if own != read:
-        raise NotAnalysable("sqlglot reads the query in another way than the server")
 
 
 def read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:

@@ -21,7 +21,7 @@ from pilotcli.steering.subplans.joins import build, without_idle_joins
 from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
-from pilotcli.steering.subplans.printing import with_types
+from pilotcli.steering.subplans.printing import ask, is_empty, with_types
 from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
 from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
@@ -143,12 +143,14 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
     `verbatim` uses aliases as names without changes, as in a sub-plan's query.
     """
     blocks: list[Block] = []
-    todo = [(query, scope, 0)]
+    todo = [(query, scope, 0, "")]
     while todo:
-        outer, around, depth = todo.pop(0)
+        outer, around, depth, problem = todo.pop(0)
         for select, inner in _selects(outer, around):
             pulled = pull(select, inner)
             try:
+                if problem:
+                    raise NotAnalysable(problem)
                 block = block_of(pulled, scope.catalog, depth, verbatim=verbatim)
             except NotAnalysable as error:
                 names = tuple(entry.name for entry in pulled.entries)
@@ -161,14 +163,13 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
             if not (len(block.names) == 1 and _is_appended(outer)):
                 blocks.append(block)
             todo.extend(
-                (entry.query, entry.scope, depth + 1)
+                (entry.query, entry.scope, depth + 1, _problem_within(entry, block, scope.catalog))
                 for entry in pulled.entries
                 if entry.query is not None
                 and entry.scope is not None
                 and not entry.lateral
                 and not block.removed >> entry.number & 1
                 and not (entry.cte is not None and entry.cte.recursive)
-                and not _changes_within(entry, block.domain, scope.catalog)
             )
     return [block for block in blocks if block.names]
 
@@ -176,6 +177,12 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
 def _is_appended(query: exp.Expression) -> bool:
     """Whether a sub-query is a UNION ALL, whose single relations the planner reads directly."""
     return isinstance(query, exp.Union) and not query.args.get("distinct")
+
+
+def _problem_within(entry: Entry, block: Block, catalog: Catalog) -> str:
+    if block.problem or not _changes_within(entry, block.domain, catalog):
+        return block.problem
+    return f"conditions on {entry.alias} may be tested inside it"
 
 
 def _changes_within(entry: Entry, domain: Domain, catalog: Catalog) -> bool:
@@ -243,6 +250,8 @@ def block_of(
         if entry.cte is not None and entry.cte.name not in with_texts:
             with_texts[entry.cte.name] = printer.with_text(entry.cte)
     sources = _sources(pulled, printer)
+    if not verbatim:
+        _check_rows(domain, sources, catalog)
     names = tuple(entry.name for entry in entries)
     return Block(
         names,
@@ -257,17 +266,34 @@ def block_of(
     )
 
 
+def _check_rows(domain: Domain, sources: Sequence[Source], catalog: Catalog) -> None:
+    """Raise if the planner knows that a relation has no rows: it plans no joins with it."""
+    if len(sources) < 2:
+        return
+    writer = Writer(domain, sources, canonical=False)
+    commands = []
+    for at, source in enumerate(sources):
+        if not source.problem and not source.depends and not source.with_names:
+            try:
+                commands.append(f"PLAN EXPLAIN (FORMAT JSON) SELECT 1 {writer.write(1 << at)}")
+            except NotAnalysable:
+                continue
+    for plan in ask(catalog.session, commands):
+        if not isinstance(plan, NotAnalysable) and is_empty(plan):
+            raise NotAnalysable("the planner knows that a relation has no rows")
+
+
 _SELF_JOINS = 18
 
 
 def _refuse_self_joins(domain: Domain, entries: Sequence[Entry], catalog: Catalog) -> None:
-    """Raise for a table that is joined with itself on a unique column: PostgreSQL 18 and later
-    remove such a join."""
+    """Note a problem of a table that is joined with itself on a unique column: PostgreSQL 18 and
+    later remove such a join."""
     if catalog.server_version < _SELF_JOINS:
         return
     for part in domain.all():
         for known in part.equivalences:
-            seen = set()
+            seen: dict[tuple[str, str], Entry] = {}
             for member in known.members:
                 if member.mask.bit_count() != 1:
                     continue
@@ -275,11 +301,10 @@ def _refuse_self_joins(domain: Domain, entries: Sequence[Entry], catalog: Catalo
                 column = member.text.rpartition(".")[2].strip('"')
                 if entry.table is None or not any(column in keys for keys in entry.table.unique):
                     continue
-                if (entry.table.name, column) in seen:
-                    raise NotAnalysable(
-                        f"the planner may remove a join of {entry.table.name} with itself"
-                    )
-                seen.add((entry.table.name, column))
+                other = seen.setdefault((entry.table.name, column), entry)
+                if other is not entry:
+                    problem = f"the planner may remove a join of {entry.table.name} with itself"
+                    entry.problem = other.problem = problem
 
 
 def _read_types(entries: Sequence[Entry], catalog: Catalog) -> None:

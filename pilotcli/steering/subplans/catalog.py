@@ -11,8 +11,8 @@ from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.parsing import quoted
-from pilotcli.steering.subplans.printing import column_types
+from pilotcli.steering.subplans.parsing import exp, parse, quoted, to_sql
+from pilotcli.steering.subplans.printing import ask, column_types
 
 __all__ = ["Catalog", "Function", "Operator", "Table"]
 
@@ -142,6 +142,7 @@ class Catalog:
     _operators: dict[tuple[str, int, int], Operator | None] = field(
         default_factory=dict, repr=False
     )
+    _checked: set[str] = field(default_factory=set, repr=False)
     _version: int = 0
 
     @property
@@ -158,6 +159,7 @@ class Catalog:
             self._functions,
             self._outputs,
             self._operators,
+            self._checked,
         ):
             kept.clear()
 
@@ -193,6 +195,31 @@ class Catalog:
         if name not in self._tables:
             self.read([name], ())
         return self._tables.get(name)
+
+    def view(self, table: Table) -> exp.Expression:
+        """Returns the query of a view."""
+        assert table.view is not None
+        tree = parse(table.view)
+        if table.name not in self._checked:
+            self.check_reading(table.view, tree)
+            self._checked.add(table.name)
+        return tree
+
+    def check_reading(self, sql: str, tree: exp.Expression) -> None:
+        """Raise `NotAnalysable` unless sqlglot has read a statement as the server does: what it
+        writes must be the same query, or at least have the same plan."""
+        texts = [sql.strip().rstrip(";"), to_sql(tree)]
+        views = [f"CREATE TEMPORARY VIEW pilot_view AS {text}" for text in texts]
+        if isinstance(tree, exp.Query):
+            own, read = ask(self.session, views)
+            if own == read and not isinstance(own, NotAnalysable):
+                return
+        plans = [f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {text}" for text in texts]
+        for answer in (answers := ask(self.session, [f"PLAN {plan}" for plan in plans])):
+            if isinstance(answer, NotAnalysable):
+                raise answer
+        if answers[0] != answers[1]:
+            raise NotAnalysable("sqlglot reads the query in another way than the server")
 
     def function(self, name: str) -> Function:
         """Returns the properties of the functions called `name`, in lower case."""

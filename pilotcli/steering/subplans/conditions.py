@@ -129,6 +129,9 @@ class Printer:
         if equality is not None and equality.left[0] == equality.right[0]:
             text, equality = f"({equality.left[0]} IS NOT NULL)", None
             node = self._node(bare(text))
+        compared = comparison_of(text)
+        facts = self._operators.get(compared) if compared is not None else None
+        node.meta["strict"] = facts is None or facts.strict
         return ParsedClause(
             bare(text),
             mask,

@@ -228,7 +228,7 @@ class _Reader:
         if table is None:
             raise NotAnalysable(f"there is no relation {name}")
         if table.view is not None:
-            body = inner_query(parse(table.view))
+            body = inner_query(self.scope.catalog.view(table))
             outside = Scope(self.scope.catalog, in_view=True)
             made = self.sub_query(body, alias, columns, outside)
             if table.is_barrier:
@@ -517,7 +517,7 @@ def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
     if table is None:
         raise NotAnalysable(f"there is no relation {node.sql()}")
     if table.view is not None:
-        body = inner_query(parse(table.view))
+        body = inner_query(scope.catalog.view(table))
         if table.is_barrier or isinstance(body, exp.SetOperation):
             raise NotAnalysable(f"a sub-query reads the view {table.name}")
         view = resolve(body, Scope(scope.catalog, in_view=True))

@@ -34,6 +34,7 @@ def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
     """
     tree = parse(sql)
     read_names(tree, catalog)
+    catalog.check_reading(sql, tree)
     query = inner_query(query_of(tree))
     if not isinstance(query, exp.Select):
         raise NotAnalysable("the join order can be set for a SELECT, and for INSERT from one")

@@ -7,10 +7,11 @@ another order only if the result stays the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.conditions import Printer, parsed
+from pilotcli.steering.subplans.equivalences import domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import Group, Leaf, Qual, Tree
 from pilotcli.steering.subplans.join_tree import (
@@ -39,21 +40,33 @@ def build(
     node = _reduce(node, 0, set(), catalog)
     specials: list[Special] = []
     _special_joins(node, specials)
-    node = _without_unique_semi_joins(node, entries)
+    constant = {
+        member.text
+        for part in domain_of(node).all()
+        for known in part.equivalences
+        if known.constants
+        for member in known.members
+    }
+    node = _without_unique_semi_joins(node, entries, constant)
     kept = {outer.special for outer in outer_joins(node)}
     return node, [special for special in specials if special in kept]
 
 
-def _without_unique_semi_joins(node: Node, entries: Sequence[Entry]) -> Node:
-    """Make semi joins that find at most one partner inner joins (`reduce_unique_semijoins`)."""
+def _without_unique_semi_joins(
+    node: Node, entries: Sequence[Entry], constant: Collection[str]
+) -> Node:
+    """Make semi joins that find at most one partner inner joins (`reduce_unique_semijoins`).
+
+    Equalities of expressions that equal a constant are no conditions of the join.
+    """
     if isinstance(node, One):
         return node
     if isinstance(node, Inner):
-        node.parts = [_without_unique_semi_joins(part, entries) for part in node.parts]
+        node.parts = [_without_unique_semi_joins(part, entries, constant) for part in node.parts]
         return node
-    node.left = _without_unique_semi_joins(node.left, entries)
-    node.right = _without_unique_semi_joins(node.right, entries)
-    if node.kind == "semi" and _finds_one(node, entries):
+    node.left = _without_unique_semi_joins(node.left, entries, constant)
+    node.right = _without_unique_semi_joins(node.right, entries, constant)
+    if node.kind == "semi" and _finds_one(node, entries, constant):
         return Inner([node.left, node.right], node.clauses)
     return node
 
@@ -101,7 +114,7 @@ def _without(node: Node, join: Outer) -> Node:
     return node
 
 
-def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
+def _finds_one(join: Outer, entries: Sequence[Entry], constant: Collection[str] = ()) -> bool:
     """Whether the inner side is one table with a unique index, all of its columns equated."""
     right = join.right.mask
     if right.bit_count() != 1:  # none: a sub-select without FROM
@@ -110,7 +123,13 @@ def _finds_one(join: Outer, entries: Sequence[Entry]) -> bool:
     table = entry.table
     if entry.renamed or (table is None and entry.query is None):
         return False
-    clauses = list(join.clauses)
+    clauses = [
+        clause
+        for clause in join.clauses
+        if clause.equality is None or clause.equality.left[0] not in constant
+    ]
+    if not clauses and join.clauses:
+        return False
     inside = join.right
     while isinstance(inside, Inner):
         clauses.extend(inside.clauses)

@@ -48,6 +48,8 @@ def mask_of(node: exp.Expression) -> int:
 def strict_mask(node: exp.Expression, catalog: Catalog, *, top: bool = True) -> int:
     """Returns the relations whose null-extended rows do not meet a condition (`top`), or make an
     expression null."""
+    if not node.meta.get("strict", True):
+        return 0
     if isinstance(node, exp.Column):
         bit = node.meta.get("bit")
         return 0 if bit is None or isinstance(node.this, exp.Star) else 1 << bit

@@ -34,7 +34,10 @@ BEGIN
         BEGIN
             PERFORM set_config('join_collapse_limit', '1', true),
                 set_config('client_min_messages', 'warning', true);
-            IF command LIKE 'EXPLAIN%' THEN
+            IF command LIKE 'PLAN %' THEN
+                EXECUTE substr(command, 6) INTO answer;
+                answer := json_build_object('found', answer);
+            ELSIF command LIKE 'EXPLAIN%' THEN
                 EXECUTE command INTO answer;
                 answer := json_build_object('found', answer -> 0 -> 'Plan' -> 'Output');
             ELSIF command LIKE 'CREATE%' THEN
@@ -158,6 +161,12 @@ def _view(session: PostgresSession, query: str) -> str:
     if isinstance(answer, NotAnalysable):
         raise answer
     return one_line(answer)
+
+
+def is_empty(explained: list[dict[str, Any]]) -> bool:
+    """Whether a plan returns no rows for sure."""
+    plan = explained[0]["Plan"]
+    return plan["Node Type"] == "Result" and plan.get("One-Time Filter") == "false"
 
 
 def column_types(
