@@ -57,8 +57,10 @@ def _analyse(sql: str, catalog: Catalog) -> QueryGraph | NotAnalysable:
     try:
         tree = parse(sql)
         read_names(tree, catalog)
-        catalog.check_reading(sql, tree)
         blocks = make_blocks(query_of(tree), Scope(catalog))
+        if blocks and all(block.problem for block in blocks):
+            return NotAnalysable(blocks[0].problem)
+        catalog.check_reading(sql, tree)
         return QueryGraph(sql, blocks, partial(read_key, catalog=catalog))
     except NotAnalysable as error:
         return error

@@ -160,8 +160,9 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
                 )
                 blocks.append(block)
                 continue
-            if not (len(block.names) == 1 and _is_appended(outer)):
-                blocks.append(block)
+            if len(block.names) == 1 and _is_appended(outer):
+                block.problem = "it is an arm of a UNION ALL"
+            blocks.append(block)
             todo.extend(
                 (entry.query, entry.scope, depth + 1, _problem_within(entry, block, scope.catalog))
                 for entry in pulled.entries
@@ -243,6 +244,9 @@ def block_of(
     derive(domain)
     if any(len(set(known.constants)) > 1 for part in domain.all() for known in part.equivalences):
         raise NotAnalysable("the planner knows that a condition is never true")
+    has_free = any(not clause.mask for part in domain.all() for clause in part.clauses)
+    if has_free and catalog.server_version < _FREE_CONDITIONS and len(entries) > 1:
+        raise NotAnalysable("a condition uses no relation")
     _refuse_self_joins(domain, entries, catalog)
     _keep_constant_semi_joins(node, domain)
     with_texts = {}
@@ -284,6 +288,8 @@ def _check_rows(domain: Domain, sources: Sequence[Source], catalog: Catalog) -> 
 
 
 _SELF_JOINS = 18
+_FREE_CONDITIONS = 17
+"""Before, the planner does not call its hooks for joins under a condition without relations."""
 
 
 def _refuse_self_joins(domain: Domain, entries: Sequence[Entry], catalog: Catalog) -> None:

@@ -126,6 +126,8 @@ class Printer:
         mask = mask_of_text(part, self._numbers)
         node = self._node(bare(text))
         equality = self._equality(text, node)
+        if equality is not None and text != part:  # the sides in the query's order
+            equality = Equality(equality.right, equality.left, equality.family)
         if equality is not None and equality.left[0] == equality.right[0]:
             text, equality = f"({equality.left[0]} IS NOT NULL)", None
             node = self._node(bare(text))

@@ -101,7 +101,7 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
     return inner
 
 
-def _tables_in(query: exp.Expression) -> Counter[str]:
+def _tables_in(query: exp.Expr) -> Counter[str]:
     """Returns how often names without a schema are used in FROM."""
     tables = query.find_all(exp.Table)
     return Counter(table.name for table in tables if not table.args.get("db"))

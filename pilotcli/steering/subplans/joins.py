@@ -115,62 +115,72 @@ def _without(node: Node, join: Outer) -> Node:
 
 
 def _finds_one(join: Outer, entries: Sequence[Entry], constant: Collection[str] = ()) -> bool:
-    """Whether the inner side is one table with a unique index, all of its columns equated."""
+    """Whether a row has at most one partner in the inner side of a join.
+
+    Raises `NotAnalysable` where the planner may know more.
+    """
     right = join.right.mask
     if right.bit_count() != 1:  # none: a sub-select without FROM
         return False
     entry = entries[right.bit_length() - 1]
-    table = entry.table
-    if entry.renamed or (table is None and entry.query is None):
-        return False
+    unique = _unique(entry)
     clauses = [
         clause
         for clause in join.clauses
         if clause.equality is None or clause.equality.left[0] not in constant
     ]
-    if not clauses and join.clauses:
+    if not unique or (join.clauses and not clauses):
         return False
+    inner = []
     inside = join.right
     while isinstance(inside, Inner):
-        clauses.extend(inside.clauses)
+        inner.extend(inside.clauses)
         inside = inside.parts[0]
-    equated = set()
+    joined = _equated(clauses, right)
+    filtered = joined | _equated(inner, right)
+    if entry.table is None and not any(columns <= joined for columns in unique):
+        if any(columns <= filtered for columns in unique):
+            raise NotAnalysable("the planner may know that a sub-query has one row for each value")
+        return False
+    return any(columns <= filtered for columns in unique)
+
+
+def _equated(clauses: Sequence[Clause], relation: int) -> frozenset[str]:
+    """Returns the columns of a relation that must equal something outside of it."""
+    found = set()
     for clause in clauses:
-        if isinstance(parsed(clause), exp.EQ) and values_of(parsed(clause).expression) is None:
-            for side, other in (
-                (parsed(clause).this, parsed(clause).expression),
-                (parsed(clause).expression, parsed(clause).this),
-            ):
-                is_inner = isinstance(side, exp.Column) and mask_of(side) == right and side.table
-                if is_inner and not mask_of(other) & right:
-                    equated.add(side.name)
-    if table is not None:
-        return any(unique <= equated for unique in table.unique)
-    return entry.query is not None and _is_distinct(entry.query, set(entry.columns), equated)
+        node = parsed(clause)
+        if isinstance(node, exp.EQ) and values_of(node.expression) is None:
+            for side, other in ((node.this, node.expression), (node.expression, node.this)):
+                is_inner = isinstance(side, exp.Column) and mask_of(side) == relation and side.table
+                if is_inner and not mask_of(other) & relation:
+                    found.add(side.name)
+    return frozenset(found)
 
 
-def _is_distinct(query: exp.Expression, columns: set[str], equated: set[str]) -> bool:
-    """Whether a sub-query has one row for each value of the columns `equated`.
-
-    Raises `NotAnalysable` where the planner may know more.
-    """
+def _unique(entry: Entry) -> Sequence[frozenset[str]]:
+    """Returns sets of columns whose values are in one row only."""
+    if entry.table is not None:
+        return entry.table.unique
+    query, columns = entry.query, list(entry.columns)
     if isinstance(query, exp.SetOperation):
-        is_distinct = bool(query.args.get("distinct"))
-    else:
-        group = query.args.get("group")
-        shown = {to_sql(part.unalias()) for part in query.expressions}
-        is_distinct = bool(query.args.get("distinct"))
-        if group and any(isinstance(part, exp.Literal) for part in group.expressions):
-            raise NotAnalysable("a sub-query is grouped by the number of a column")
-        if group:
-            is_distinct |= all(to_sql(part) in shown for part in group.expressions)
-        else:
-            is_distinct |= bool(query.args.get("having")) or any(
-                part.find(exp.AggFunc) for part in query.expressions
-            )
-    if is_distinct and not columns <= equated:
+        return [frozenset(columns)] if query.args.get("distinct") else []
+    if not isinstance(query, exp.Select):
+        return []
+    group, distinct = query.args.get("group"), query.args.get("distinct")
+    if (distinct and distinct.args.get("on")) or (
+        group and any(isinstance(part, exp.Literal) for part in group.expressions)
+    ):
         raise NotAnalysable("the planner may know that a sub-query has one row for each value")
-    return is_distinct
+    found = [frozenset(columns)] if distinct else []
+    shown = [to_sql(part.unalias()) for part in query.expressions]
+    if group:
+        wanted = [to_sql(part) for part in group.expressions]
+        if set(wanted) <= set(shown):
+            found.append(frozenset(columns[shown.index(text)] for text in wanted))
+    elif query.args.get("having") or any(part.find(exp.AggFunc) for part in query.expressions):
+        found.append(frozenset())
+    return found
 
 
 class _Builder:

@@ -142,7 +142,8 @@ def printed_items(
 ) -> tuple[list[str], list[str]]:
     """Returns items of FROM and expressions over them as the server prints them."""
     columns = ", ".join(f"{text} AS x{at}" for at, text in enumerate(shown)) or "1 AS x0"
-    text = _view(session, f"SELECT {columns} FROM {', '.join([*items, StandIn('*', ()).text])}")
+    joined = ", ".join([*items, StandIn("*", ()).text])
+    text = _view(session, f"SELECT {columns} FROM {joined}")  # noqa: S608
     head, *rest = split(text, "FROM")
     printed = split(head[head.index("SELECT ") + len("SELECT ") :], ",")
     parts = [part.rsplit(" AS ", 1)[0] for part in printed]
@@ -166,7 +167,7 @@ def _view(session: PostgresSession, query: str) -> str:
 def is_empty(explained: list[dict[str, Any]]) -> bool:
     """Whether a plan returns no rows for sure."""
     plan = explained[0]["Plan"]
-    return plan["Node Type"] == "Result" and plan.get("One-Time Filter") == "false"
+    return bool(plan["Node Type"] == "Result" and plan.get("One-Time Filter") == "false")
 
 
 def column_types(
@@ -177,8 +178,9 @@ def column_types(
         f"pg_catalog.format_type(pg_catalog.pg_typeof({column})::oid, -1)" for column in columns
     )
     command = (
-        f"{before}SELECT pg_catalog.json_build_array({shown}) FROM "
-        f'(SELECT false AS never OFFSET 0) AS "?" LEFT JOIN ({joined} CROSS JOIN {StandIn("*", ()).text}) ON false'
+        f"{before}SELECT pg_catalog.json_build_array({shown}) FROM "  # noqa: S608
+        '(SELECT false AS never OFFSET 0) AS "?" LEFT JOIN '
+        f"({joined} CROSS JOIN {StandIn('*', ()).text}) ON false"
     )
     (answer,) = ask(session, [command])
     if isinstance(answer, NotAnalysable):

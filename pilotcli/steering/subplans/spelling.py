@@ -175,16 +175,12 @@ def _without_duplicates(condition: Condition) -> Condition:
 def _shared(arms: list[Condition]) -> Condition:
     """Returns an OR with what all its arms share as a condition of its own."""
     lists = [_parts(arm, "AND") for arm in arms]
-    shared = [
-        part
-        for part in dict.fromkeys(min(lists, key=lambda parts: len(parts)))
-        if all(part in a for a in lists)
-    ]
+    shared = [part for part in dict.fromkeys(lists[0]) if all(part in arm for arm in lists)]
     if len(arms) == 1 or not shared:
         return _joined("OR", arms)
-    rest = [[part for part in parts if part not in shared] for parts in lists]
+    rest = [[part for part in arm if part not in shared] for arm in lists]
     if all(rest):
-        shared.append(_joined("OR", [_joined("AND", parts) for parts in rest]))
+        shared.append(_joined("OR", [_joined("AND", arm) for arm in rest]))
     return _joined("AND", shared)
 
 
