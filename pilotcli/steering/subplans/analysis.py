@@ -79,6 +79,7 @@ def read_key(key: str, catalog: Catalog) -> tuple[tuple[str, ...], str | None]:
         blocks = make_blocks(tree, Scope(catalog), verbatim=True)
         if not blocks:
             raise NotAnalysable("a sub-plan's query has relations")
+        catalog.check_reading(key, tree)
         return blocks[0].names, blocks[0].key(blocks[0].names)
     except RecursionError:
         raise NotAnalysable("the sub-plan's query is nested too deeply") from None

@@ -287,7 +287,6 @@ def _check_rows(domain: Domain, sources: Sequence[Source], catalog: Catalog) -> 
             raise NotAnalysable("the planner knows that a relation has no rows")
 
 
-_SELF_JOINS = 18
 _FREE_CONDITIONS = 17
 """Before, the planner does not call its hooks for joins under a condition without relations."""
 
@@ -295,22 +294,23 @@ _FREE_CONDITIONS = 17
 def _refuse_self_joins(domain: Domain, entries: Sequence[Entry], catalog: Catalog) -> None:
     """Note a problem of a table that is joined with itself on a unique column: PostgreSQL 18 and
     later remove such a join."""
-    if catalog.server_version < _SELF_JOINS:
-        return
-    for part in domain.all():
-        for known in part.equivalences:
-            seen: dict[tuple[str, str], Entry] = {}
-            for member in known.members:
-                if member.mask.bit_count() != 1:
-                    continue
-                entry = entries[member.mask.bit_length() - 1]
-                column = member.text.rpartition(".")[2].strip('"')
-                if entry.table is None or not any(column in keys for keys in entry.table.unique):
-                    continue
-                other = seen.setdefault((entry.table.name, column), entry)
-                if other is not entry:
-                    problem = f"the planner may remove a join of {entry.table.name} with itself"
-                    entry.problem = other.problem = problem
+    found = []
+    for known in (known for part in domain.all() for known in part.equivalences):
+        seen: dict[tuple[str, str], Entry] = {}
+        for member in known.members:
+            if member.mask.bit_count() != 1:
+                continue
+            entry = entries[member.mask.bit_length() - 1]
+            column = member.text.rpartition(".")[2].strip('"')
+            if entry.table is None or not any(column in keys for keys in entry.table.unique):
+                continue
+            other = seen.setdefault((entry.table.name, column), entry)
+            if other is not entry:
+                found.append((entry.table.name, entry, other))
+    if found and catalog.setting("enable_self_join_elimination") == "on":
+        for name, *joined in found:
+            for entry in joined:
+                entry.problem = f"the planner may remove a join of {name} with itself"
 
 
 def _read_types(entries: Sequence[Entry], catalog: Catalog) -> None:

@@ -152,6 +152,11 @@ class Catalog:
             self._version = int(self._rows("SHOW server_version_num")[0][0]) // 10000
         return self._version
 
+    def setting(self, name: str) -> str | None:
+        """Returns the present value of a setting, or None if the server does not have it."""
+        found: str | None = self._rows(f"SELECT current_setting({literal(name)}, true)")[0][0]
+        return found
+
     def forget(self) -> None:
         """Read everything again when it is next needed."""
         for kept in (

@@ -14,6 +14,7 @@ from pilotcli.steering.subplans.parsing import exp, identifier, parse, quoted, t
 from pilotcli.steering.subplans.predicates import is_volatile
 from pilotcli.steering.subplans.printing import (
     StandIn,
+    ask,
     explained,
     printed_items,
     printed_with,
@@ -37,6 +38,7 @@ from pilotcli.steering.subplans.spelling import (
 
 __all__ = ["ParsedClause", "Printer", "parsed", "shown_as"]
 
+_USELESS = 0.9
 _SUBS = "pilot_sub"
 _SUB = re.compile(rf"\b{_SUBS}\.s(\d+)\b")
 
@@ -182,13 +184,28 @@ class Printer:
             taken = extracted(part, bit, lambda inner: mask_of_text(inner, self._numbers))
             if taken is not None:
                 text = bare(canonical(taken, self._commutator, self._numbers))
-                problem = (
-                    ""
-                    if entry.query is not None
-                    else (f"the planner may take a condition on {entry.name} from an OR")
-                )
-                found.append((text, bit, problem))
+                tested = entry.query is not None or self._is_tested(entry, text)
+                problem = f"the planner may take a condition on {entry.name} from an OR"
+                if tested is not False:
+                    found.append((text, bit, "" if tested else problem))
         return found
+
+    def _is_tested(self, entry: Entry, text: str) -> bool | None:
+        """Whether the planner tests what an OR says about a table: it drops a condition that more
+        than 90 % of the rows meet (orclauses.c). None if that cannot be known."""
+        if entry.table is None or entry.table.has_children or entry.source is None:
+            return None
+        if is_volatile(self._node(text), self._catalog):
+            return None
+        item = entry.source(quoted(entry.name))
+        query = f"PLAN EXPLAIN (FORMAT JSON) SELECT 1 FROM {item}"  # noqa: S608
+        plans = ask(self._catalog.session, [query, f"{query} WHERE {text}"])
+        if any(isinstance(plan, NotAnalysable) for plan in plans):
+            return None
+        total, kept = (plan[0]["Plan"]["Plan Rows"] for plan in plans)
+        if abs(kept / total - _USELESS) < 1 / total + 0.001:  # both are rounded
+            return None
+        return bool(kept / total < _USELESS)
 
     def _node(self, text: str) -> exp.Expression:
         """Returns the syntax tree of a printed condition."""

@@ -20,10 +20,7 @@ def reported(session: PostgresSession, sql: str) -> dict[frozenset[str], float]:
     heard: list[str] = []
     before, session.connection.notices = session.connection.notices, heard
     try:
-        settings = SETTINGS
-        if session.connection.server_version >= 180000:  # joins of a table with itself stay joins
-            settings += "SET LOCAL enable_self_join_elimination = off; "
-        session.execute(f"{settings}SET LOCAL pilot_planner.report = 'rows'; EXPLAIN {sql}")
+        session.execute(f"{SETTINGS}SET LOCAL pilot_planner.report = 'rows'; EXPLAIN {sql}")
     finally:
         session.connection.notices = before
     found: dict[frozenset[str], float] = {}

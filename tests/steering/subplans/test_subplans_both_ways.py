@@ -1,0 +1,82 @@
+"""Sub-plans have the same queries with the planner module and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from forum_queries import FORUM
+from random_joins import random_join
+
+from pilotcli.databases.session.session import PostgresSession
+from pilotcli.steering.planner import parse_report
+from pilotcli.steering.subplans import GraphCatalog, NotAnalysable, analyse
+from pilotcli.steering.subplans.described import DescribedQuery
+
+pytestmark = pytest.mark.usefixtures("with_planner")
+
+SETTINGS = (
+    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL join_collapse_limit = 20; "
+    "SET LOCAL from_collapse_limit = 20; SET LOCAL geqo = off; "
+    "SET LOCAL pilot_planner.report = 'blocks'; "
+)
+SHAPES = [
+    text.strip()
+    for text in Path(__file__).with_name("both_ways.sql").read_text().split(";\n")
+    if text.strip()
+]
+
+
+def keys_of_module(session: PostgresSession, sql: str) -> set[str]:
+    """The queries of the sub-plans that the planner considers, as the module describes them."""
+    heard: list[str] = []
+    before, session.connection.notices = session.connection.notices, heard
+    try:
+        session.execute(f"{SETTINGS}EXPLAIN {sql}")
+    finally:
+        session.connection.notices = before
+    report = parse_report(heard)
+    assert report.blocks_text is not None
+    return set(DescribedQuery(report.blocks_text).name(report.sets).cards)
+
+
+def keys_of_text(catalog: GraphCatalog, sql: str) -> set[str]:
+    """The same by the query's text; empty for a query that is refused."""
+    try:
+        graph = analyse(sql, catalog)
+    except NotAnalysable:
+        return set()
+    return {key for names in graph.subsets() if (key := graph.key(names)) is not None}
+
+
+def share(session: PostgresSession, catalog: GraphCatalog, queries: Iterable[str]) -> float:
+    """The share of the module's keys that the text gives; fails for a key of the text alone."""
+    named = total = 0
+    for sql in queries:
+        expected, found = keys_of_module(session, sql), keys_of_text(catalog, sql)
+        assert found <= expected, (sql, sorted(found - expected), sorted(expected - found))
+        named += len(found)
+        total += len(expected)
+    return named / total
+
+
+def test_the_forums_keys_are_the_same(
+    forum_session: PostgresSession, forum_catalog: GraphCatalog
+) -> None:
+    assert share(forum_session, forum_catalog, FORUM.values()) == 1
+
+
+@pytest.mark.slow
+def test_the_keys_of_generated_joins_are_the_same(
+    small_session: PostgresSession, small: GraphCatalog
+) -> None:
+    queries = [random_join(seed) for seed in range(1000, 1150)]
+    assert share(small_session, small, queries) > 0.95
+
+
+@pytest.mark.parametrize("sql", SHAPES)
+def test_the_keys_of_a_query_are_the_same(
+    sql: str, small_session: PostgresSession, small: GraphCatalog
+) -> None:
+    assert share(small_session, small, [sql]) > 0
