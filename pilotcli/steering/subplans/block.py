@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.catalog import Catalog
@@ -10,14 +10,13 @@ from pilotcli.steering.subplans.conditions import Printer, parsed, shown_as
 from pilotcli.steering.subplans.equivalences import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import (
-    nested,
     resolve_parts,
     select_outputs,
     with_scope,
 )
 from pilotcli.steering.subplans.join_search import connected_sets
 from pilotcli.steering.subplans.join_tree import Node, One, Special, outer_joins
-from pilotcli.steering.subplans.joins import build, without_idle_joins
+from pilotcli.steering.subplans.joins import build, quals_of, without_idle_joins
 from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
@@ -113,9 +112,7 @@ class Block:
 
 def _cte_text(cte: Cte) -> str:
     columns = f"({', '.join(quoted(column) for column in cte.columns)})" if cte.columns else ""
-    body = cte.query if cte.recursive else nested(cte.query, cte.scope)
-    word = "" if cte.recursive else "MATERIALIZED "
-    return f"{quoted(cte.name)}{columns} AS {word}({to_sql(body)})"
+    return f"{quoted(cte.name)}{columns} AS ({to_sql(cte.query)})"
 
 
 def _nullable(node: Node) -> int:
@@ -153,16 +150,13 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
                     raise NotAnalysable(problem)
                 block = block_of(pulled, scope.catalog, depth, verbatim=verbatim)
             except NotAnalysable as error:
-                names = tuple(entry.name for entry in pulled.entries)
-                numbers = {name: at for at, name in enumerate(names)}
-                block = Block(
-                    names, Domain(One(0)), [], [], [], depth, 0, numbers, problem=error.message
-                )
-                blocks.append(block)
+                names = [entry.name for entry in pulled.entries]
+                blocks.append(_without_sub_plans(names, depth, error.message))
                 continue
             if len(block.names) == 1 and _is_appended(outer):
                 block.problem = "it is an arm of a UNION ALL"
             blocks.append(block)
+            blocks.extend(_not_read(pulled, depth + 1))
             todo.extend(
                 (entry.query, entry.scope, depth + 1, _problem_within(entry, block, scope.catalog))
                 for entry in pulled.entries
@@ -173,6 +167,41 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
                 and not (entry.cte is not None and entry.cte.recursive)
             )
     return [block for block in blocks if block.names]
+
+
+def _not_read(pulled: Pulled, depth: int) -> Iterator[Block]:
+    """Yields sub-queries whose blocks are not read."""
+    nodes = [qual.node for qual in quals_of(pulled.tree) if qual.node is not None]
+    clauses = ("expressions", "having", "order", "limit", "offset")
+    nodes.extend(
+        part
+        for key in clauses
+        for part in _as_list(pulled.query.args.get(key))
+        if isinstance(part, exp.Expression)
+    )
+    for node in nodes:
+        for query in node.find_all(exp.Select):
+            yield _unread(query, depth, "it is a sub-query in an expression")
+    for entry in pulled.entries:
+        if entry.query is not None and entry.lateral:
+            yield _unread(entry.query, depth, "it is a lateral sub-query")
+        elif entry.cte is not None and entry.cte.recursive:
+            yield _unread(entry.cte.query, depth, "it is a recursive WITH query")
+
+
+def _unread(query: exp.Expression, depth: int, problem: str) -> Block:
+    names = [table.alias_or_name for table in query.find_all(exp.Table)]
+    return _without_sub_plans(names, depth, problem)
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _without_sub_plans(names: Sequence[str], depth: int, problem: str) -> Block:
+    numbers = {name: at for at, name in enumerate(names)}
+    none = Domain(One(0))
+    return Block(tuple(names), none, [], [], [], depth, numbers=numbers, problem=problem)
 
 
 def _is_appended(query: exp.Expression) -> bool:
@@ -319,11 +348,13 @@ def _read_types(entries: Sequence[Entry], catalog: Catalog) -> None:
     for entry in entries:
         if None in entry.columns.values() or entry.query is not None:
             assert entry.source is not None
-            before, item = "", entry.source(shown_as(entry))
-            if entry.cte is not None:
-                before = f"WITH RECURSIVE {_cte_text(entry.cte)} " if entry.cte.recursive else ""
-                item = item if not before else f"{quoted(entry.cte.name)} {shown_as(entry)}"
-            found = catalog.outputs(item, quoted(entry.name), around, before)
+            before, item = "", ""
+            if entry.cte is not None and entry.cte.recursive:
+                before = f"WITH RECURSIVE {_cte_text(entry.cte)} "
+                item = f"{quoted(entry.cte.name)} {shown_as(entry)}"
+            found = catalog.outputs(
+                item or entry.source(shown_as(entry)), quoted(entry.name), around, before
+            )
             entry.columns = dict(found)
         around += with_types(entry.columns, entry.name).text + " CROSS JOIN "
 

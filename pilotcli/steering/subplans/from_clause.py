@@ -74,6 +74,8 @@ def with_scope(query: exp.Expression, scope: Scope) -> Scope:
         return scope
     inner = Scope(scope.catalog, scope)
     recursive = bool(clause.args.get("recursive"))
+    if clause.args.get("search"):
+        raise NotAnalysable("a WITH query has SEARCH or CYCLE")
     used = _tables_in(query.parent or query)
     defined = [cte.alias for cte in (query.parent or query).find_all(exp.CTE)]
     for cte in clause.expressions:

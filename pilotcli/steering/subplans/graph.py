@@ -32,6 +32,7 @@ class QueryGraph:
         self.sql = sql
         self.blocks = tuple(blocks)
         self._read_key = read_key
+        self._ambiguous: list[frozenset[str]] = []
         self._keys: dict[frozenset[str], str | None] = {}
         self._names: dict[str, frozenset[str] | None] = {}
         self._subsets: dict[int, tuple[frozenset[str], ...]] = {}
@@ -52,7 +53,7 @@ class QueryGraph:
                 names: None
                 for block in self.blocks
                 for names in block.name_sets(limit)
-                if self.block_of(names) is block and self.key(names) is not None
+                if self.key(names) is not None and self.block_of(names) is block
             }
             found = tuple(sorted(listed, key=len))
             self._subsets[limit] = found
@@ -61,7 +62,8 @@ class QueryGraph:
     @property
     def left_out(self) -> list[tuple[frozenset[str], str]]:
         """The sub-plans without a query, each with the reason, once `subsets` has been called."""
-        found = []
+        several = "several query blocks have relations of these names"
+        found = [(names, several) for names in self._ambiguous]
         for block in self.blocks:
             if block.problem:
                 found.append((frozenset(block.names), block.problem))
@@ -88,7 +90,11 @@ class QueryGraph:
             return self._keys[names]
         except KeyError:
             block = self.block_of(names)
-            key = None if block is None or self._is_ambiguous(names, block) else block.key(names)
+            key = None
+            if block is not None and self._is_ambiguous(names, block):
+                self._ambiguous.append(names)
+            elif block is not None:
+                key = block.key(names)
             self._keys[names] = key
             if key is not None:
                 self._names.setdefault(key, names)

@@ -28,14 +28,14 @@ from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import forced_null, mask_of, strict_mask, values_of
 from pilotcli.steering.subplans.scope import Entry
 
-__all__ = ["build", "without_idle_joins"]
+__all__ = ["build", "quals_of", "without_idle_joins"]
 
 
 def build(
     tree: Tree, entries: Sequence[Entry], printer: Printer, catalog: Catalog
 ) -> tuple[Node, list[Special]]:
     """Returns the joins of a block with numbered relations, and its special joins."""
-    printer.read(_quals(tree))
+    printer.read(quals_of(tree))
     node = _Builder(printer).node(tree)
     node = _reduce(node, 0, set(), catalog)
     specials: list[Special] = []
@@ -206,12 +206,12 @@ class _Builder:
         return found
 
 
-def _quals(tree: Tree) -> list[Qual]:
+def quals_of(tree: Tree) -> list[Qual]:
     """Returns all conditions of a tree."""
     if isinstance(tree, Leaf):
         return []
     parts = tree.parts if isinstance(tree, Group) else [tree.left, tree.right]
-    return [*(qual for part in parts for qual in _quals(part)), *tree.quals]
+    return [*(qual for part in parts for qual in quals_of(part)), *tree.quals]
 
 
 # ---- Outer joins that are inner joins ----
