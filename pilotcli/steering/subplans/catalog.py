@@ -14,8 +14,6 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.parsing import exp, parse, quoted, to_sql
 from pilotcli.steering.subplans.printing import ask, column_types
 
-__all__ = ["Catalog", "Function", "Operator", "Table"]
-
 _TABLES = """
 SELECT wanted.name, c.oid::regclass::text,
     CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,

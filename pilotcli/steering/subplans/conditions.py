@@ -36,8 +36,6 @@ from pilotcli.steering.subplans.spelling import (
     read_condition,
 )
 
-__all__ = ["ParsedClause", "Printer", "parsed", "shown_as"]
-
 _USELESS = 0.9
 _SUBS = "pilot_sub"
 _SUB = re.compile(rf"\b{_SUBS}\.s(\d+)\b")

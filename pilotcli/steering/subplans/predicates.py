@@ -7,16 +7,6 @@ from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.scope import function_name, without_parens
 
-__all__ = [
-    "NOT_FUNCTIONS",
-    "conjuncts",
-    "forced_null",
-    "is_volatile",
-    "mask_of",
-    "strict_mask",
-    "values_of",
-]
-
 NOT_FUNCTIONS = frozenset(
     {"coalesce", "greatest", "least", "nullif", "grouping", "xmlelement", "xmlforest", "row"}
 )

@@ -19,8 +19,6 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.parsing import quoted
 from pilotcli.steering.subplans.spelling import one_line, split
 
-__all__ = ["StandIn", "ask", "explained", "printed_items", "types_of"]
-
 _HEAD = "pilot_spelling "
 
 # Every part ends with an error of its own, which undoes its settings and views.

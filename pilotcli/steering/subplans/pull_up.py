@@ -38,8 +38,6 @@ from pilotcli.steering.subplans.scope import (
     without_parens,
 )
 
-__all__ = ["Pulled", "is_grouped", "pull"]
-
 
 @dataclass(eq=False, slots=True)
 class Pulled:

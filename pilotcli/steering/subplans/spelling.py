@@ -14,22 +14,6 @@ from dataclasses import dataclass
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.masks import union
 
-__all__ = [
-    "Bool",
-    "Comparison",
-    "Condition",
-    "bare",
-    "canonical",
-    "comparison_of",
-    "comparisons_in",
-    "conjuncts_of",
-    "extracted",
-    "mask_of_text",
-    "one_line",
-    "read_condition",
-    "split",
-]
-
 _TOKEN = re.compile(
     r"""(?P<string>[A-Za-z]?'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*") | (?P<word>[^\W\d][\w$]*)
     | (?P<number>\d[\w.]*) | (?P<star>\.\*) | (?P<cast>::) | (?P<space>\s+)
