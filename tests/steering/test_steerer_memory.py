@@ -75,7 +75,7 @@ def test_a_query_at_its_time_out_has_a_plan(
         assert broken.error is not None and broken.plan is None
 
 
-def test_cardinalities_of_one_name_are_the_outermost_blocks(
+def test_cardinalities_of_one_name_belong_to_their_blocks(
     shop: PostgresSession, shop_config: PostgreSQLConfig
 ) -> None:
     sql = (
@@ -86,6 +86,8 @@ def test_cardinalities_of_one_name_are_the_outermost_blocks(
     if with_module.abilities.planner is None:
         pytest.skip("no planner module")
     found = cards_of(with_module, sql)
+    # The text of a query does not show for sure how the block inside is planned.
+    assert found.pop("SELECT COUNT(*) FROM orders o WHERE o.id < 10") == 9
     assert found == cards_of(pulling(shop, shop_config, "never"), sql)
 
 

@@ -1887,6 +1887,19 @@ start_by_previous(QueryDesc *query, int flags)
 		standard_ExecutorStart(query, flags);
 }
 
+static void add_plan(StringInfo out, const QueryDesc *query, int report, bool was_planned);
+
+/* Send a plan that EXPLAIN shows, with its relations. */
+static void
+send_explained(const QueryDesc *query, int report, bool was_planned)
+{
+	StringInfoData out;
+
+	begin_message(&out);
+	add_plan(&out, query, report, was_planned);
+	send_message(&out);
+}
+
 static void
 start_reported(QueryDesc *query, int flags)
 {
@@ -1900,11 +1913,11 @@ start_reported(QueryDesc *query, int flags)
 
 	if (!was_planned && pushed_now != NULL)
 		tell_plan_was_there();
-	if (flags & EXEC_FLAG_EXPLAIN_ONLY)
-		report &= REPORT_PLAN;	/* as EXPLAIN shows it, with its relations */
-	if (!(report & REPORT_AT_END))
+	if (!(report & REPORT_AT_END) || (flags & EXEC_FLAG_EXPLAIN_ONLY))
 	{
 		start_by_previous(query, flags);
+		if ((report & REPORT_PLAN) && (flags & EXEC_FLAG_EXPLAIN_ONLY))
+			send_explained(query, report, was_planned);
 		return;
 	}
 	if (report & REPORT_TIMING)
@@ -2040,18 +2053,17 @@ add_compact(StringInfo out, const char *json, int length)
 }
 
 static void
-add_plan(StringInfo out, const Execution *execution)
+add_plan(StringInfo out, const QueryDesc *query, int report, bool was_planned)
 {
 	ExplainState *state = NewExplainState();
 
-	state->analyze = (execution->report & REPORT_ACTUAL) != 0 &&
-		execution->query->instrument_options != 0;
-	state->timing = (execution->report & REPORT_TIMING) != 0;
+	state->analyze = (report & REPORT_ACTUAL) != 0 && query->instrument_options != 0;
+	state->timing = (report & REPORT_TIMING) != 0;
 	state->costs = true;
 	state->summary = false;
 	state->format = EXPLAIN_FORMAT_JSON;
 	ExplainBeginOutput(state);
-	ExplainPrintPlan(state, execution->query);
+	ExplainPrintPlan(state, (QueryDesc *) query);
 	ExplainEndOutput(state);
 	/* A list of one member without braces: make it an object. */
 	while (state->str->len > 0 && state->str->data[state->str->len - 1] != ']')
@@ -2060,7 +2072,7 @@ add_plan(StringInfo out, const Execution *execution)
 	state->str->data[state->str->len - 1] = '}';
 	add_key(out, "plan");
 	add_compact(out, state->str->data, state->str->len);
-	if (execution->was_planned && is_last_planned(execution->query->plannedstmt))
+	if (was_planned && is_last_planned(query->plannedstmt))
 	{
 		out->data[--out->len] = '\0';	/* the brace at its end */
 		add_relations(out, state->rtable_names);
@@ -2090,7 +2102,7 @@ executor_end_hook(QueryDesc *query)
 			appendStringInfo(&out, "%.6f", INSTR_TIME_GET_MILLISEC(execution->spent));
 		}
 		if (execution->report & REPORT_PLAN)
-			add_plan(&out, execution);
+			add_plan(&out, query, execution->report, execution->was_planned);
 		send_message(&out);
 		MemoryContextSwitchTo(before);
 	}
