@@ -16,7 +16,7 @@ from pilotcli.steering.subplans.from_clause import (
 )
 from pilotcli.steering.subplans.join_search import connected_sets
 from pilotcli.steering.subplans.join_tree import Node, One, Special, outer_joins
-from pilotcli.steering.subplans.joins import build, quals_of, without_idle_joins
+from pilotcli.steering.subplans.joins import build, has_semi_join, quals_of, without_idle_joins
 from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
@@ -261,6 +261,9 @@ def block_of(
     if len(entries) > 62:
         raise NotAnalysable(f"{len(entries)} relations are more than the 62 that are supported")
     _number(entries, verbatim=verbatim)
+    group = pulled.query.args.get("group")
+    if group and group.find(exp.GroupingSets, exp.Cube, exp.Rollup) and has_semi_join(pulled.tree):
+        raise NotAnalysable("a query with grouping sets has a semi join")
     _read_types(entries, catalog)
     printer = Printer(entries, catalog)
     node, specials = build(pulled.tree, entries, printer, catalog)

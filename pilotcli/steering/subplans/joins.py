@@ -28,6 +28,8 @@ from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import forced_null, mask_of, strict_mask, values_of
 from pilotcli.steering.subplans.scope import Entry
 
+__all__ = ["build", "has_semi_join", "quals_of", "without_idle_joins"]
+
 
 def build(
     tree: Tree, entries: Sequence[Entry], printer: Printer, catalog: Catalog
@@ -110,6 +112,15 @@ def _without(node: Node, join: Outer) -> Node:
     elif isinstance(node, Outer):
         node.left, node.right = _without(node.left, join), _without(node.right, join)
     return node
+
+
+def has_semi_join(tree: Tree) -> bool:
+    """Whether a tree has a semi join."""
+    if isinstance(tree, Leaf):
+        return False
+    parts = tree.parts if isinstance(tree, Group) else [tree.left, tree.right]
+    is_semi = not isinstance(tree, Group) and tree.kind == "semi"
+    return is_semi or any(has_semi_join(part) for part in parts)
 
 
 def _finds_one(join: Outer, entries: Sequence[Entry], constant: Collection[str] = ()) -> bool:

@@ -38,3 +38,4 @@ UPDATE parts p SET weight = 1 FROM makers m WHERE m.id = p.maker_id AND m.town =
 DELETE FROM parts p USING makers m WHERE m.id = p.maker_id AND m.town = 2;
 INSERT INTO marks SELECT p.id, m.id, 'x' FROM parts p JOIN makers m ON m.id = p.maker_id;
 SELECT p.id FROM parts p, orders o WHERE p.id = o.part_id UNION SELECT k.id FROM marks k, makers m WHERE k.id = m.id;
+SELECT count(*) FROM makers m JOIN parts p ON p.maker_id = m.id GROUP BY ROLLUP (m.town, p.kind);
