@@ -21,6 +21,22 @@ from pilotcli.steering.subplans.scope import (
     inner_query,
 )
 
+__all__ = [
+    "Group",
+    "Join",
+    "Leaf",
+    "Qual",
+    "Tree",
+    "local_scope",
+    "nested",
+    "outputs",
+    "read_from",
+    "resolve",
+    "resolve_parts",
+    "select_outputs",
+    "with_scope",
+]
+
 
 @dataclass(eq=False, slots=True)
 class Qual:
@@ -541,17 +557,3 @@ def _sub_query(query: exp.Expression, alias: str, columns: tuple[str, ...]) -> e
     names = [identifier(column) for column in columns]
     made.set("alias", exp.TableAlias(this=identifier(alias), columns=names))
     return made
-
-
-def is_correlated(query: exp.Expression, scope: Scope) -> bool:
-    """Whether `query`, whose text belongs to `scope`, uses relations of a query around it."""
-    around: Scope | None = scope
-    while around is not None:
-        if around.items:
-            try:
-                resolve(query, Scope(scope.catalog, ctes=scope.all_ctes()))
-            except NotAnalysable:
-                return True
-            return False
-        around = around.parent
-    return False
