@@ -21,22 +21,6 @@ from pilotcli.steering.subplans.scope import (
     inner_query,
 )
 
-__all__ = [
-    "Group",
-    "Join",
-    "Leaf",
-    "Qual",
-    "Tree",
-    "local_scope",
-    "nested",
-    "outputs",
-    "read_from",
-    "resolve",
-    "resolve_parts",
-    "select_outputs",
-    "with_scope",
-]
-
 
 @dataclass(eq=False, slots=True)
 class Qual:

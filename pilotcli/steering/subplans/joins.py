@@ -28,8 +28,6 @@ from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import forced_null, mask_of, strict_mask, values_of
 from pilotcli.steering.subplans.scope import Entry
 
-__all__ = ["build", "has_semi_join", "quals_of", "without_idle_joins"]
-
 
 def build(
     tree: Tree, entries: Sequence[Entry], printer: Printer, catalog: Catalog
