@@ -30,8 +30,10 @@ from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.sql import literal
-from pilotcli.steering.subplans import NotAnalysable, observed_rows
+from pilotcli.steering.subplans import NotAnalysable, analyse, observed_cardinalities
 from pilotcli.workload import leading_keyword
+
+__all__ = ["Case", "Finding", "Oracle", "Verdict"]
 
 TIMEOUT_S = 6
 KEY_TIMEOUT_MS = 1500
@@ -93,14 +95,15 @@ class Case:
     """A query of the corpus.
 
     - `role`: the role that asks it; `since`: the first server version with its syntax;
-    - `has_ties`: its LIMIT may pick any of several rows, so only their number is compared.
+    - `borrowed`: made for other purposes: the server may refuse it, and its LIMIT may pick any of
+      several rows, so that only their number is compared.
     """
 
     label: str
     sql: str
     role: str | None = None
     since: int = 0
-    has_ties: bool = False
+    borrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,10 @@ class Oracle:
         query = _query(case.sql)
         pulled = self._puller.run(query, None, execute=False)
         if pulled.error is not None:
-            verdict.add("error", "", "a plan", pulled.error)
+            if case.borrowed:
+                verdict.left_out = f"not PostgreSQL's: {pulled.error}"
+            else:
+                verdict.add("error", "", "a plan", pulled.error)
             return
         cards = pulled.cards or {}
         verdict.keys = len(cards)
@@ -243,11 +249,11 @@ class Oracle:
         judged = list(cards)[::-1][::step]
         truths = self._truths(judged)
         self._check_counts(cards, truths, verdict)
-        rows = self._check_observed(query, cards, truths, verdict)
-        if self._push:
+        if self._push:  # before an UPDATE makes tables larger, also one that is rolled back
             self._check_pushes(query, cards, judged, verdict)
-            if rows is not None:
-                self._check_rows(query, cards, judged, rows, verdict)
+        rows = self._check_observed(query, cards, truths, verdict)
+        if self._push and rows is not None:
+            self._check_rows(query, cards, judged, rows, verdict)
 
     def _truths(self, keys: Sequence[str], *, counted: bool = True) -> dict[str, _Truth]:
         """Returns the rows, the count (None if it takes too long) and the error of each key."""
@@ -282,7 +288,7 @@ class Oracle:
     def _has_estimate(self, key: str, rows: float) -> bool:
         """Whether the planner expects `rows` from the key in some order of FROM and WHERE.
 
-        The rows of three or more relations depend on the order in which their equalities are read
+        The rows of three or more relations depend on the order in which their derivable are read
         (equivalence classes in `src/backend/optimizer/README`).
         """
         for orders in _reordered(key):
@@ -307,7 +313,7 @@ class Oracle:
         """Observed rows are the keys' counts. Returns the query's rows, None if they vary."""
         found: list[Counter[str]] = []
         wrong: dict[str, tuple[object, list[str]]] = {}
-        counts = {key: truth.count for key, truth in truths.items() if truth.count is not None}
+        counts: dict[str, int | None] = {key: truth.count for key, truth in truths.items()}
         for name, settings in SETTINGS.items():
             try:
                 ran = self._run(query, Pushes(hints=dict(settings)))
@@ -316,7 +322,7 @@ class Oracle:
                 continue
             found.append(_multiset(ran))
             for key, rows in self._by_key(query, ran.plan).items():
-                if key not in counts and key not in truths:
+                if key not in counts:
                     counts[key] = self._truths([key])[key].count
                 expected = counts.get(key)
                 verdict.observed += 1
@@ -324,8 +330,8 @@ class Oracle:
                     wrong.setdefault(key, (f"{expected} (count)", []))[1].append(f"{rows}: {name}")
                 elif key not in cards:
                     wrong.setdefault(key, ("a pulled key", []))[1].append(name)
-        for key, (expected, seen) in wrong.items():
-            verdict.add("observed", key, expected, "; ".join(seen))
+        for key, (truth, seen) in wrong.items():
+            verdict.add("observed", key, truth, "; ".join(seen))
         return found[0] if found and all(rows == found[0] for rows in found) else None
 
     def _check_pushes(
@@ -380,7 +386,7 @@ class Oracle:
             verdict.slow.append("with pushed cardinalities")
             return
         total = sum(expected.values())
-        any_rows = verdict.case.has_ties and "LIMIT" in query.sql.upper()
+        any_rows = verdict.case.borrowed and "LIMIT" in query.sql.upper()
         if rows != expected and not (any_rows and sum(rows.values()) == total):
             verdict.add("rows", "; ".join(pushed), f"{total} rows", f"{sum(rows.values())} rows")
 
@@ -405,12 +411,11 @@ class Oracle:
         if plan is None:
             return {}
         try:
-            keys = self._runner.abilities.namer.read(query.sql).keys
+            graph = analyse(query.sql, self._runner.abilities.catalog)
         except NotAnalysable:
             return {}
-        return {
-            keys[subplan]: rows for subplan, rows in observed_rows(plan).items() if subplan in keys
-        }
+        observed = observed_cardinalities(plan, graph)
+        return {str(graph.key(names)): rows for names, rows in observed.items()}
 
     def _is_part(self, key: str, other: str) -> bool:
         """Whether the rows of `other` may depend on those of `key`."""
@@ -421,7 +426,7 @@ class Oracle:
             return False
         return all(
             part in large.conditions
-            or (constants <= large.constants and (large.nested or part in small.equalities))
+            or (constants <= large.constants and (large.nested or part in small.derivable))
             for part, constants in small.conditions.items()
         )
 
@@ -430,13 +435,14 @@ class Oracle:
 class _Parts:
     """The names of a key's relations, at any depth, and its conditions on single relations.
 
-    `conditions` has the constants of each that may be written otherwise in another key: an equality
-    follows from others, and within a sub-query (`nested`) columns have other names.
+    `conditions` has the constants of each. A condition may be written otherwise in another key: an
+    equality follows from others, one of an OR from a longer one (`derivable`), and within a
+    sub-query (`nested`) columns have other names.
     """
 
     names: frozenset[str]
     conditions: Mapping[str, frozenset[str]]
-    equalities: frozenset[str]
+    derivable: frozenset[str]
     constants: frozenset[str]
     functions: bool
     nested: bool
@@ -454,7 +460,7 @@ def _parts(key: str) -> _Parts | None:
         names |= {table.name, table.alias_or_name}
         functions = functions or not isinstance(table.this, exp.Identifier)
     found: dict[str, frozenset[str]] = {}
-    equalities = set()
+    derivable = set()
     for holder in (*tree.find_all(exp.Where), *tree.find_all(exp.Join)):
         condition = holder.this if isinstance(holder, exp.Where) else holder.args.get("on")
         for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
@@ -464,16 +470,16 @@ def _parts(key: str) -> _Parts | None:
                 if len(tables) == 1:
                     text = part.sql("postgres")
                     found[text] = _constants(part)
-                    if isinstance(part, exp.EQ) and found[text]:
-                        equalities.add(text)
+                    if isinstance(part, exp.EQ | exp.Or) and found[text]:
+                        derivable.add(text)
     nested = any(
         isinstance(part.parent, exp.From | exp.Join) for part in tree.find_all(exp.Subquery)
     )
     constants = _constants(tree)
-    return _Parts(frozenset(names), found, frozenset(equalities), constants, functions, nested)
+    return _Parts(frozenset(names), found, frozenset(derivable), constants, functions, nested)
 
 
-def _constants(tree: exp.Expression) -> frozenset[str]:
+def _constants(tree: exp.Expr) -> frozenset[str]:
     return frozenset(constant.this for constant in tree.find_all(exp.Literal))
 
 
@@ -537,7 +543,8 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _has_relations(plan: dict[str, Any] | None) -> bool:
     nodes = [] if plan is None else _nodes(plan["Plan"])
-    return any("Alias" in node and node["Node Type"] != "ModifyTable" for node in nodes)
+    aliases = {node.get("Alias") for node in nodes if node["Node Type"] != "ModifyTable"}
+    return bool(aliases - {None, "*VALUES*"})
 
 
 def _as_executed(plan: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -29,6 +29,17 @@ from pilotcli.databases.opening import open_target  # noqa: E402
 from pilotcli.databases.target import PostgresTarget  # noqa: E402
 
 KINDS = ("count", "estimate", "observed", "push", "rows", "silent", "error")
+COLUMNS = (
+    "queries",
+    "  keys",
+    "observed rows",
+    "pushed",
+    *KINDS,
+    "order",
+    "slow",
+    "ignored",
+    "left out",
+)
 GENERATED = 100
 """Queries of each generator."""
 
@@ -54,7 +65,7 @@ def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
         if is_wanted(path.stem) or "corpus" in wanted:
             yield Source(path.stem, "corpus", [SCHEMA], list(cases_of(path)))
     if is_wanted("forum"):
-        cases = [Case(f"forum:{label}", sql, has_ties=True) for label, sql in FORUM.items()]
+        cases = [Case(f"forum:{label}", sql, borrowed=True) for label, sql in FORUM.items()]
         yield Source("forum", "forum", [FORUM_SCHEMA], cases)
     if is_wanted("random_joins"):
         cases = [Case(f"random_joins:{seed}", random_join(seed)) for seed in range(GENERATED)]
@@ -108,8 +119,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="show each finding")
     parser.add_argument("--reasons", action="store_true", help="show what was left out, and why")
     asked = parser.parse_args()
-    head = f"{'file':20}{'queries':>8}{'keys':>7}{'seen':>7}{'pushed':>7}"
-    print(head + "".join(f"{kind:>9}" for kind in KINDS), "order slow ignored  left out  seconds")
+    print(f"{'file':20}" + "".join(f"  {what}" for what in COLUMNS) + "  seconds")
     total = Counter[str]()
     with tempfile.TemporaryDirectory(prefix="pilot-oracle-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)
@@ -134,8 +144,8 @@ def _judge(source: Source, oracle: Oracle, asked: argparse.Namespace) -> Counter
             finding for finding in verdict.findings if asked.only in (None, finding.kind)
         ]
         counts.update(finding.kind for finding in verdict.findings)
-        counts["keys"] += verdict.keys
-        counts["seen"] += verdict.observed
+        counts["  keys"] += verdict.keys
+        counts["observed rows"] += verdict.observed
         counts["pushed"] += verdict.applied
         counts["ignored"] += len(verdict.ignored)
         counts["order"] += verdict.order
@@ -162,13 +172,8 @@ def _judge(source: Source, oracle: Oracle, asked: argparse.Namespace) -> Counter
 
 
 def _line(name: str, counts: Counter[str]) -> str:
-    first = "".join(
-        f"{counts[what]:>{width}}"
-        for what, width in (("queries", 8), ("keys", 7), ("seen", 7), ("pushed", 7))
-    )
-    kinds = "".join(f"{counts[kind]:>9}" for kind in KINDS)
-    rest = f"{counts['order']:>6}{counts['slow']:>5}{counts['ignored']:>8}{counts['left out']:>10}{counts['seconds'] / 10:>9.1f}"
-    return f"{name:20}{first}{kinds}{rest}"
+    numbers = "".join(f"{counts[what]:>{len(what) + 2}}" for what in COLUMNS)
+    return f"{name:20}{numbers}{counts['seconds'] / 10:>9.1f}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+"""The oracle finds nothing over the corpus: every sub-plan given out is right, on every server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from corpus_cases import SCHEMA, cases_of, corpus_files
+from oracle import Oracle
+from steered import WHEEL, postgres_bin
+
+from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.target import PostgresTarget
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session", params=[WHEEL, "installed"])
+def oracle(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Oracle]:
+    """An oracle for the corpus' tables on each PostgreSQL that the machine has."""
+    home = tmp_path_factory.mktemp("oracle")
+    for folder in (home, *home.parents[:2]):
+        folder.chmod(0o711)
+    config = PostgreSQLConfig(home=home / ".pilot", db="corpus", embedded=True)
+    config.postgres_bin = postgres_bin(request.param)
+    config.setup = (SCHEMA,)
+    target = open_target(config)
+    assert isinstance(target, PostgresTarget)
+    oracle = Oracle(target, config)
+    yield oracle
+    oracle.close()
+    target.close()
+
+
+def test_the_corpus_has_many_shapes() -> None:
+    shapes = {case.sql for path in corpus_files() for case in cases_of(path)}
+    assert len(shapes) >= 500
+
+
+@pytest.mark.parametrize("path", corpus_files(), ids=lambda path: path.stem)
+def test_nothing_is_found(path: Path, oracle: Oracle) -> None:
+    verdicts = [oracle.judge(case) for case in cases_of(path) if case.since <= oracle.version]
+    findings = [str(finding) for verdict in verdicts for finding in verdict.findings]
+    findings += [
+        f"slow {verdict.case.label}: {verdict.slow}" for verdict in verdicts if verdict.slow
+    ]
+    assert sum(verdict.keys for verdict in verdicts) > len(verdicts) / 2
+    assert findings == []
