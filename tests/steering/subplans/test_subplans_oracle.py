@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from corpus_cases import SCHEMA, cases_of, corpus_files
-from oracle import Oracle
+from oracle import SCHEMA, Oracle, cases_of, corpus_files
 from steered import WHEEL, postgres_bin
 
 from pilotcli.config import PostgreSQLConfig

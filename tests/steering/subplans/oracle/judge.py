@@ -1,25 +1,18 @@
-"""Judges the sub-plans of queries by what a server does with them.
+"""The oracle: it pulls the sub-plans of a query and compares each with the truth.
 
-`Oracle.judge` pulls the sub-plans of one query and compares each with the truth; what differs is a
-`Finding`. It uses sub-plans as drivers do, so the way in which their keys are made does not matter.
-
-`python -m tests.steering.subplans.oracle` judges the corpus and more, and prints a table.
+What differs is a `Finding`. The oracle uses sub-plans as drivers do, so the way in which their keys
+are made does not matter.
 """
 
 from __future__ import annotations
 
 import copy
-import random
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
-
-import sqlglot
-from sqlglot import exp
 
 from pilotcli.common.errors import PilotError, QueryError, QueryTimeout
 from pilotcli.common.records import Query
@@ -32,6 +25,8 @@ from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans import NotAnalysable, analyse, observed_cardinalities
 from pilotcli.workload import leading_keyword
+
+from .key_text import is_part, reordered
 
 __all__ = ["Case", "Finding", "Oracle", "Verdict"]
 
@@ -291,7 +286,7 @@ class Oracle:
         The rows of three or more relations depend on the order in which their derivable are read
         (equivalence classes in `src/backend/optimizer/README`).
         """
-        for orders in _reordered(key):
+        for orders in reordered(key):
             listed = ", ".join(map(literal, orders))
             try:
                 found = self._truth.execute(
@@ -361,7 +356,7 @@ class Oracle:
                 now = after.get(other)
                 if now is None:
                     verdict.add("push", key, "the same sub-plans", f"without {other}")
-                elif not _alike(now, before) and not self._is_part(key, other):
+                elif not _alike(now, before) and not is_part(key, other, self._views):
                     verdict.add("push", key, f"{before} for {other}", now)
 
     def _check_rows(
@@ -417,110 +412,6 @@ class Oracle:
         observed = observed_cardinalities(plan, graph)
         return {str(graph.key(names)): rows for names, rows in observed.items()}
 
-    def _is_part(self, key: str, other: str) -> bool:
-        """Whether the rows of `other` may depend on those of `key`."""
-        small, large = _parts(key), _parts(other)
-        if small is None or large is None or large.functions or large.names & self._views:
-            return True
-        if not small.names <= large.names:
-            return False
-        return all(
-            part in large.conditions
-            or (constants <= large.constants and (large.nested or part in small.derivable))
-            for part, constants in small.conditions.items()
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """The names of a key's relations, at any depth, and its conditions on single relations.
-
-    `conditions` has the constants of each. A condition may be written otherwise in another key: an
-    equality follows from others, one of an OR from a longer one (`derivable`), and within a
-    sub-query (`nested`) columns have other names.
-    """
-
-    names: frozenset[str]
-    conditions: Mapping[str, frozenset[str]]
-    derivable: frozenset[str]
-    constants: frozenset[str]
-    functions: bool
-    nested: bool
-
-
-@lru_cache(maxsize=100_000)
-def _parts(key: str) -> _Parts | None:
-    try:
-        tree = sqlglot.parse_one(key, read="postgres")
-    except sqlglot.ParseError:
-        return None
-    names = {alias.name for alias in tree.find_all(exp.TableAlias)}
-    functions = False
-    for table in tree.find_all(exp.Table):
-        names |= {table.name, table.alias_or_name}
-        functions = functions or not isinstance(table.this, exp.Identifier)
-    found: dict[str, frozenset[str]] = {}
-    derivable = set()
-    for holder in (*tree.find_all(exp.Where), *tree.find_all(exp.Join)):
-        condition = holder.this if isinstance(holder, exp.Where) else holder.args.get("on")
-        for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
-            part = part and part.unnest()
-            if part is not None and part.find(exp.Query) is None:
-                tables = {column.table for column in part.find_all(exp.Column)}
-                if len(tables) == 1:
-                    text = part.sql("postgres")
-                    found[text] = _constants(part)
-                    if isinstance(part, exp.EQ | exp.Or) and found[text]:
-                        derivable.add(text)
-    nested = any(
-        isinstance(part.parent, exp.From | exp.Join) for part in tree.find_all(exp.Subquery)
-    )
-    constants = _constants(tree)
-    return _Parts(frozenset(names), found, frozenset(derivable), constants, functions, nested)
-
-
-def _constants(tree: exp.Expr) -> frozenset[str]:
-    return frozenset(constant.this for constant in tree.find_all(exp.Literal))
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """Splits at a separator that is outside of parentheses and quotes."""
-    parts, depth, quote, start, at = [], 0, "", 0, 0
-    while at < len(text):
-        char = text[at]
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char in "([":
-            depth += 1
-        elif char in ")]":
-            depth -= 1
-        elif depth == 0 and text.startswith(separator, at):
-            parts.append(text[start:at])
-            at = start = at + len(separator)
-            continue
-        at += 1
-    return [*parts, text[start:]]
-
-
-def _reordered(key: str) -> Iterator[list[str]]:
-    """Yields the key with its relations and conditions in other orders, a few at a time."""
-    head, *rest = _split(key, " FROM ")
-    parts = _split(" FROM ".join(rest), " WHERE ")
-    if len(parts) != 2:
-        return
-    sources, conditions = _split(parts[0], ", "), _split(parts[1], " AND ")
-    if len(sources) + parts[1].count("EXISTS") + parts[0].count(" JOIN ") < 3:
-        return
-    pick = random.Random(key)
-    for _ in range(12):
-        yield [
-            f"{head} FROM {', '.join(pick.sample(sources, len(sources)))} "
-            f"WHERE {' AND '.join(pick.sample(conditions, len(conditions)))}"
-            for _ in range(12)
-        ]
-
 
 def _query(sql: str) -> Query:
     return Query(seq=1, label="query", sql=sql, command=leading_keyword(sql))
@@ -553,9 +444,3 @@ def _as_executed(plan: dict[str, Any] | None) -> dict[str, Any] | None:
     for node in [] if changed is None else _nodes(changed["Plan"]):
         node["Actual Rows"], node["Actual Loops"] = node["Plan Rows"], 1
     return changed
-
-
-if __name__ == "__main__":
-    import runpy
-
-    runpy.run_module("tests.steering.subplans.oracle_table", run_name="__main__")

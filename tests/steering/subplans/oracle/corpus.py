@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from oracle import Case
+from .judge import Case
 
-CORPUS = Path(__file__).with_name("corpus")
+__all__ = ["CORPUS", "SCHEMA", "cases_of", "corpus_files"]
+
+CORPUS = Path(__file__).parents[1] / "corpus"
 SCHEMA = CORPUS / "schema.sql"
 
 _COMMENTS = re.compile(r"(?:\s*--[^\n]*\n)*")

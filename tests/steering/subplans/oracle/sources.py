@@ -1,0 +1,61 @@
+"""Everything that the oracle can judge, by the database that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from forum_demo import SCHEMA as FORUM_SCHEMA
+from forum_queries import FORUM
+from query_maker import QueryMaker
+from random_joins import random_join
+
+from .corpus import SCHEMA, cases_of, corpus_files
+from .judge import Case
+from .tpc import BENCHMARKS, NotAvailable, benchmark
+
+__all__ = ["Source", "sources"]
+
+_FOLDER = Path(__file__).parents[1]
+_GENERATED = 100
+"""Queries of each generator."""
+
+
+@dataclass
+class Source:
+    """Queries over one database, which the scripts `setup` make."""
+
+    name: str
+    database: str
+    setup: Sequence[Path]
+    cases: Sequence[Case]
+
+
+def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
+    """Yields the sources with these names (all without names), the corpus file by file."""
+
+    def is_wanted(name: str) -> bool:
+        return not wanted or any(Path(part).stem == name for part in wanted)
+
+    for path in corpus_files():
+        if is_wanted(path.stem) or "corpus" in wanted:
+            yield Source(path.stem, "corpus", [SCHEMA], list(cases_of(path)))
+    if is_wanted("forum"):
+        cases = [Case(f"forum:{label}", sql, borrowed=True) for label, sql in FORUM.items()]
+        yield Source("forum", "forum", [FORUM_SCHEMA], cases)
+    if is_wanted("random_joins"):
+        cases = [Case(f"random_joins:{seed}", random_join(seed)) for seed in range(_GENERATED)]
+        yield Source("random_joins", "small", [_FOLDER / "small.sql"], cases)
+    if is_wanted("query_maker"):
+        cases = [Case(f"query_maker:{n}", QueryMaker(n).query()) for n in range(_GENERATED)]
+        schema = _FOLDER.parent / "planner" / "schema.sql"
+        yield Source("query_maker", "maker", [schema], cases)
+    for name in BENCHMARKS:
+        if is_wanted(name):
+            try:
+                setup, cases = benchmark(name, folder)
+            except NotAvailable as error:
+                print(f"{name}: left out, {error}")
+                continue
+            yield Source(name, name, [setup], cases)
