@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .corpus import SCHEMA, cases_of, corpus_files
-from .judge import Case, Finding, Oracle, Verdict
+from .judge import Oracle
+from .records import Case, Finding, Verdict
 
 __all__ = ["SCHEMA", "Case", "Finding", "Oracle", "Verdict", "cases_of", "corpus_files"]

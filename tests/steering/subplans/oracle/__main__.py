@@ -16,13 +16,13 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
 
-from .judge import Oracle, Verdict
+from .judge import Oracle
+from .records import KINDS, Verdict
 
 sys.path.append(str(Path(__file__).parents[3] / "support"))  # pytest does this by itself
 
 from .sources import Source, sources
 
-KINDS = ("count", "estimate", "observed", "push", "rows", "silent", "error")
 COLUMNS = (
     "queries",
     "keys",
@@ -48,7 +48,13 @@ def opened(source: Source, home: Path, asked: argparse.Namespace) -> Iterator[Or
     config.user_data_db_name = f"store_of_{source.database}"
     target = open_target(config)
     assert isinstance(target, PostgresTarget)
-    oracle = Oracle(target, config, most_keys=asked.most_keys, push=not asked.no_push)
+    oracle = Oracle(
+        target,
+        config,
+        most_keys=asked.most_keys,
+        push=not asked.no_push,
+        without_module=asked.without_module,
+    )
     try:
         yield oracle
     finally:
@@ -68,6 +74,9 @@ def main() -> int:
     parser.add_argument("--only", choices=KINDS, help="findings of this kind only")
     parser.add_argument("--most-keys", type=int, default=60, help="sub-plans judged of a query")
     parser.add_argument("--no-push", action="store_true", help="without pushes")
+    parser.add_argument(
+        "--without-module", action="store_true", help="compare the keys with those without it"
+    )
     parser.add_argument("--verbose", action="store_true", help="show each finding")
     parser.add_argument("--reasons", action="store_true", help="show what was left out, and why")
     asked = parser.parse_args()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from .judge import Case
+from .records import Case
 
 __all__ = ["CORPUS", "SCHEMA", "cases_of", "corpus_files"]
 

@@ -11,10 +11,9 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from pilotcli.common.errors import PilotError, QueryError, QueryTimeout
+from pilotcli.common.errors import PilotError, QueryTimeout
 from pilotcli.common.records import Query
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.session.session import PostgresSession
@@ -22,16 +21,16 @@ from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
-from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans import NotAnalysable, analyse, observed_cardinalities
 from pilotcli.workload import leading_keyword
 
-from .key_text import is_part, reordered
+from .key_text import is_part
+from .records import Case, Verdict
+from .truth import Truth, Truths, alike
 
-__all__ = ["Case", "Finding", "Oracle", "Verdict"]
+__all__ = ["Oracle"]
 
 TIMEOUT_S = 6
-KEY_TIMEOUT_MS = 1500
 
 _ONLY_JOINS = {"hash": "hashjoin", "merge": "mergejoin", "nested loop": "nestloop"}
 SETTINGS: Mapping[str, Mapping[str, str]] = {
@@ -57,113 +56,13 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 _SERIAL = {"max_parallel_workers_per_gather": "0"}
 _CHANGES = re.compile(r"\b(insert|update|delete|merge|create|declare|into)\b", re.IGNORECASE)
 
-# Plans and counts each query; one that fails has the error's text instead. The planner expects the
-# rows of the aggregate's input, which follows its InitPlans.
-_FUNCTION = """CREATE FUNCTION pg_temp.truths(keys text[], counted boolean, OUT rows float8,
-    OUT count int8, OUT error text) RETURNS SETOF record LANGUAGE plpgsql AS $$
-DECLARE
-    key text;
-    plan jsonb;
-BEGIN
-    FOREACH key IN ARRAY keys LOOP
-        rows := NULL; count := NULL; error := NULL;
-        BEGIN
-            EXECUTE 'EXPLAIN (FORMAT JSON) ' || key INTO plan;
-            rows := (jsonb_path_query_first(plan,
-                '$[0].Plan.Plans[*] ? (@."Parent Relationship" == "Outer")."Plan Rows"'))::float8;
-            IF counted THEN
-                EXECUTE key INTO count;
-            END IF;
-        EXCEPTION WHEN others THEN
-            error := SQLERRM;
-        END;
-        RETURN NEXT;
-    END LOOP;
-END $$"""
-_TRUTH_SETTINGS = f"""SET max_parallel_workers_per_gather = 0; SET join_collapse_limit = 100;
-SET from_collapse_limit = 100; SET geqo = off; SET statement_timeout = {KEY_TIMEOUT_MS};
-SET plan_cache_mode = force_custom_plan"""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A query of the corpus.
-
-    - `role`: the role that asks it; `since`: the first server version with its syntax;
-    - `borrowed`: made for other purposes: the server may refuse it, and its LIMIT may pick any of
-      several rows, so that only their number is compared.
-    """
-
-    label: str
-    sql: str
-    role: str | None = None
-    since: int = 0
-    borrowed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A difference between a sub-plan and the truth.
-
-    `kind`:
-    - `count`: the key does not run;
-    - `estimate`: the planner's rows for the key alone differ from the rows under the key;
-    - `observed`: the rows of an executed plan differ from the key's count;
-    - `push`: a pushed key was refused, is in no report, did not change the plan or changed the
-      estimate of another sub-plan;
-    - `rows`: the query returned other rows with pushed cardinalities;
-    - `silent`: there are no sub-plans and no reason;
-    - `error`: pulling or running failed.
-    """
-
-    kind: str
-    query: str
-    sql: str
-    key: str
-    expected: object
-    seen: object
-
-    def __str__(self) -> str:
-        return (
-            f"{self.kind} {self.query}: expected {self.expected}, seen {self.seen}\n"
-            f"    query {self.sql}\n    key   {self.key}"
-        )
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What came out for one query: its findings, and how many sub-plans were judged how."""
-
-    case: Case
-    keys: int = 0
-    left_out: str | None = None
-    observed: int = 0
-    order: int = 0
-    """Sub-plans whose rows the planner expects in another order of FROM and WHERE only."""
-    slow: list[str] = field(default_factory=list)
-    """Keys and settings that took too long to be judged."""
-    applied: int = 0
-    ignored: list[tuple[str, str]] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def add(self, kind: str, key: str, expected: object, seen: object) -> None:
-        """Add a finding."""
-        self.findings.append(Finding(kind, self.case.label, self.case.sql, key, expected, seen))
-
-
-@dataclass(frozen=True, slots=True)
-class _Truth:
-    rows: float | None
-    count: int | None
-    error: str | None
-
 
 class Oracle:
     """Judges queries on one server, in sessions of its own; to be closed by the caller.
 
-    `most_keys`: of a query with more sub-plans, this many are counted and pushed. Without `push`
-    nothing is pushed.
+    - `most_keys`: of a query with more sub-plans, this many are counted and pushed;
+    - `push`: push cardinalities;
+    - `without_module`: pull the sub-plans without the planner module too.
     """
 
     def __init__(
@@ -173,21 +72,26 @@ class Oracle:
         *,
         most_keys: int = 60,
         push: bool = True,
+        without_module: bool = False,
     ) -> None:
         self._most_keys = most_keys
         self._push = push
         self._sessions: list[PostgresSession] = []
         self._target, self._config = target, config
+        self._role: str | None = None
         pulls = Pulls(subquery_cards=True, physical_plan=True)
         self._puller = self._steering(pulls)
         self._pusher = self._steering(pulls)
         self._runner = self._steering(Pulls(physical_plan=True, actual_rows=True))
-        self._truth = self._session()
-        self._truth.execute(_FUNCTION)
-        self._truth.execute(_TRUTH_SETTINGS)
+        self._plain: SessionSteering | None = None
+        if without_module:
+            self._config = copy.copy(config)
+            self._config.planner = "never"
+            self._plain = self._steering(Pulls(subquery_cards=True))
+        self._truth = Truths(self._session())
         views = "SELECT relname FROM pg_class WHERE relkind = 'v'"
-        self._views = frozenset(name for (name,) in self._truth.execute(views).rows)
-        self.version = self._truth.connection.server_version // 10000
+        self._views = frozenset(name for (name,) in self._truth.session.execute(views).rows)
+        self.version = self._truth.session.connection.server_version // 10000
 
     def close(self) -> None:
         """Close the sessions."""
@@ -218,10 +122,11 @@ class Oracle:
 
     def _set_role(self, role: str | None) -> None:
         query = _query(f"SET ROLE {role or 'NONE'}")
-        if role != getattr(self, "_role", None):
-            for steering in (self._puller, self._pusher, self._runner):
-                steering.run(query, None)
-            self._truth.execute(query.sql)
+        if role != self._role:
+            for steering in (self._puller, self._pusher, self._runner, self._plain):
+                if steering is not None:
+                    steering.run(query, None)
+            self._truth.session.execute(query.sql)
             self._role = role
 
     def _judge(self, case: Case, verdict: Verdict) -> None:
@@ -234,6 +139,8 @@ class Oracle:
                 verdict.add("error", "", "a plan", pulled.error)
             return
         cards = pulled.cards or {}
+        if self._plain is not None:
+            self._check_plain(self._plain.run(query, None, execute=False), cards, verdict)
         verdict.keys = len(cards)
         if not cards:
             verdict.left_out = "; ".join(pulled.notes) or None
@@ -242,7 +149,7 @@ class Oracle:
             return
         step = -(-len(cards) // self._most_keys)
         judged = list(cards)[::-1][::step]
-        truths = self._truths(judged)
+        truths = self._truth.of(judged)
         self._check_counts(cards, truths, verdict)
         if self._push:  # before an UPDATE makes tables larger, also one that is rolled back
             self._check_pushes(query, cards, judged, verdict)
@@ -250,23 +157,16 @@ class Oracle:
         if self._push and rows is not None:
             self._check_rows(query, cards, judged, rows, verdict)
 
-    def _truths(self, keys: Sequence[str], *, counted: bool = True) -> dict[str, _Truth]:
-        """Returns the rows, the count (None if it takes too long) and the error of each key."""
-        listed = ", ".join(map(literal, keys))
-        try:
-            rows = self._truth.execute(
-                f"SELECT * FROM pg_temp.truths(ARRAY[{listed}]::text[], {counted})"
-            ).rows
-            return {key: _Truth(*row) for key, row in zip(keys, rows, strict=True)}
-        except QueryError as error:
-            if len(keys) == 1 and counted:
-                return self._truths(keys, counted=False)
-            if len(keys) == 1:
-                return {keys[0]: _Truth(None, None, error.message)}
-            return {name: truth for key in keys for name, truth in self._truths([key]).items()}
+    def _check_plain(self, plain: Steered, cards: Mapping[str, float], verdict: Verdict) -> None:
+        """The same keys come without the module."""
+        without = plain.cards or {}
+        for key in cards.keys() - without.keys():
+            verdict.add("module", key, "also without the module", "; ".join(plain.notes))
+        for key in without.keys() - cards.keys():
+            verdict.add("module", key, "also with the module", "only without")
 
     def _check_counts(
-        self, cards: Mapping[str, float], truths: Mapping[str, _Truth], verdict: Verdict
+        self, cards: Mapping[str, float], truths: Mapping[str, Truth], verdict: Verdict
     ) -> None:
         """Each key runs, and the planner expects for it the rows that were pulled."""
         for key, truth in truths.items():
@@ -274,35 +174,17 @@ class Oracle:
                 verdict.slow.append(key)
             if truth.error is not None:
                 verdict.add("count", key, "a count", truth.error)
-            elif truth.rows is not None and not _alike(cards[key], truth.rows):
-                if self._has_estimate(key, cards[key]):
+            elif truth.rows is not None and not alike(cards[key], truth.rows):
+                if self._truth.has_estimate(key, cards[key]):
                     verdict.order += 1
                 else:
                     verdict.add("estimate", key, truth.rows, cards[key])
-
-    def _has_estimate(self, key: str, rows: float) -> bool:
-        """Whether the planner expects `rows` from the key in some order of FROM and WHERE.
-
-        The rows of three or more relations depend on the order in which their derivable are read
-        (equivalence classes in `src/backend/optimizer/README`).
-        """
-        for orders in reordered(key):
-            listed = ", ".join(map(literal, orders))
-            try:
-                found = self._truth.execute(
-                    f"SELECT rows FROM pg_temp.truths(ARRAY[{listed}]::text[], false)"
-                ).rows
-            except QueryError:
-                return False
-            if any(other is not None and _alike(rows, other) for (other,) in found):
-                return True
-        return False
 
     def _check_observed(
         self,
         query: Query,
         cards: Mapping[str, float],
-        truths: Mapping[str, _Truth],
+        truths: Mapping[str, Truth],
         verdict: Verdict,
     ) -> Counter[str] | None:
         """Observed rows are the keys' counts. Returns the query's rows, None if they vary."""
@@ -318,7 +200,7 @@ class Oracle:
             found.append(_multiset(ran))
             for key, rows in self._by_key(query, ran.plan).items():
                 if key not in counts:
-                    counts[key] = self._truths([key])[key].count
+                    counts[key] = self._truth.of([key])[key].count
                 expected = counts.get(key)
                 verdict.observed += 1
                 if expected is not None and rows != expected:
@@ -333,6 +215,7 @@ class Oracle:
         self, query: Query, cards: Mapping[str, float], keys: Sequence[str], verdict: Verdict
     ) -> None:
         """Each key alone is taken, and changes the rows of its own relations only."""
+        lost: list[str] = []
         for key in keys:
             rows = cards[key] * 7 + 13
             pushed = self._pusher.run(query, Pushes({**_SERIAL}, {key: rows}), execute=False)
@@ -349,15 +232,18 @@ class Oracle:
                 continue
             verdict.applied += 1
             shown = self._by_key(query, _as_executed(pushed.plan)).get(key)
-            if shown is not None and not _alike(shown, rows):
+            if shown is not None and not alike(shown, rows):
                 verdict.add("push", key, f"{rows} in the plan", shown)
             after = pushed.cards or {}
             for other, before in cards.items():
                 now = after.get(other)
                 if now is None:
-                    verdict.add("push", key, "the same sub-plans", f"without {other}")
-                elif not _alike(now, before) and not is_part(key, other, self._views):
+                    lost.append(other)
+                elif not alike(now, before) and not is_part(key, other, self._views):
                     verdict.add("push", key, f"{before} for {other}", now)
+        if lost:
+            what = f"{len(lost)} missing with {len(keys)} pushes, one at a time"
+            verdict.add("push", lost[0], "the same sub-plans with every push", what)
 
     def _check_rows(
         self,
@@ -415,11 +301,6 @@ class Oracle:
 
 def _query(sql: str) -> Query:
     return Query(seq=1, label="query", sql=sql, command=leading_keyword(sql))
-
-
-def _alike(one: float, other: float) -> bool:
-    """Whether two estimates are the same to rounding."""
-    return abs(one - other) <= max(1.0, 0.01 * max(one, other))
 
 
 def _multiset(ran: Steered) -> Counter[str]:

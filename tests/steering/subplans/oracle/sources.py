@@ -12,7 +12,7 @@ from query_maker import QueryMaker
 from random_joins import random_join
 
 from .corpus import SCHEMA, cases_of, corpus_files
-from .judge import Case
+from .records import Case
 from .tpc import BENCHMARKS, NotAvailable, benchmark
 
 __all__ = ["Source", "sources"]

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .judge import Case
+from .records import Case
 
 __all__ = ["BENCHMARKS", "NotAvailable", "benchmark"]
 
