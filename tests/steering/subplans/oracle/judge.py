@@ -240,7 +240,10 @@ class Oracle:
                 if now is None:
                     lost.append(other)
                 elif not alike(now, before) and not is_part(key, other, self._views):
-                    verdict.add("push", key, f"{before} for {other}", now)
+                    if self._truth.has_estimate(other, now):  # GEQO found another order
+                        verdict.order += 1
+                    else:
+                        verdict.add("push", key, f"{before} for {other}", now)
         if lost:
             what = f"{len(lost)} missing with {len(keys)} pushes, one at a time"
             verdict.add("push", lost[0], "the same sub-plans with every push", what)

@@ -21,7 +21,7 @@ def is_part(key: str, other: str, views: Set[str]) -> bool:
     small, large = _parts(key), _parts(other)
     if small is None or large is None or large.functions or large.names & views:
         return True
-    if not small.names <= large.names:
+    if not (small.tables <= large.tables if large.nested else small.names <= large.names):
         return False
     return all(
         part in large.conditions
@@ -32,7 +32,7 @@ def is_part(key: str, other: str, views: Set[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The names of a key's relations, at any depth, and its conditions on single relations.
+    """The names and tables of a key, at any depth, and its conditions on single relations.
 
     `conditions` has the constants of each. A condition may be written otherwise in another key: an
     equality follows from others, one of an OR from a longer one (`derivable`), and within a
@@ -40,6 +40,7 @@ class _Parts:
     """
 
     names: frozenset[str]
+    tables: frozenset[str]
     conditions: Mapping[str, frozenset[str]]
     derivable: frozenset[str]
     constants: frozenset[str]
@@ -54,6 +55,7 @@ def _parts(key: str) -> _Parts | None:
     except sqlglot.ParseError:
         return None
     names = {alias.name for alias in tree.find_all(exp.TableAlias)}
+    tables = {table.name for table in tree.find_all(exp.Table)}
     functions = False
     for table in tree.find_all(exp.Table):
         names |= {table.name, table.alias_or_name}
@@ -65,8 +67,7 @@ def _parts(key: str) -> _Parts | None:
         for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
             part = part and part.unnest()
             if part is not None and part.find(exp.Query) is None:
-                tables = {column.table for column in part.find_all(exp.Column)}
-                if len(tables) == 1:
+                if len({column.table for column in part.find_all(exp.Column)}) == 1:
                     text = part.sql("postgres")
                     found[text] = _constants(part)
                     if isinstance(part, exp.EQ | exp.Or) and found[text]:
@@ -75,7 +76,15 @@ def _parts(key: str) -> _Parts | None:
         isinstance(part.parent, exp.From | exp.Join) for part in tree.find_all(exp.Subquery)
     )
     constants = _constants(tree)
-    return _Parts(frozenset(names), found, frozenset(derivable), constants, functions, nested)
+    return _Parts(
+        frozenset(names),
+        frozenset(tables),
+        found,
+        frozenset(derivable),
+        constants,
+        functions,
+        nested,
+    )
 
 
 def _constants(tree: exp.Expr) -> frozenset[str]:
