@@ -28,6 +28,11 @@ BOTH = "SELECT COUNT(*) FROM a, b WHERE a.id = b.a_id AND a.x > 3 AND b.y = 7"
         ),
         ("SELECT COUNT(*) FROM a WHERE a.x > 3", "SELECT COUNT(*) FROM v, c", True),
         ("SELECT COUNT(*) FROM a", "SELECT COUNT(*) FROM b", False),
+        (
+            "WITH q AS (SELECT * FROM a AS r) SELECT COUNT(*) FROM q",
+            "SELECT COUNT(*) FROM (SELECT * FROM a) s",
+            True,
+        ),
     ],
 )
 def test_a_sub_plan_is_part_of_another(key: str, other: str, expected: bool) -> None:

@@ -55,7 +55,8 @@ def _parts(key: str) -> _Parts | None:
     except sqlglot.ParseError:
         return None
     names = {alias.name for alias in tree.find_all(exp.TableAlias)}
-    tables = {table.name for table in tree.find_all(exp.Table)}
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    tables = {table.name for table in tree.find_all(exp.Table)} - ctes
     functions = False
     for table in tree.find_all(exp.Table):
         names |= {table.name, table.alias_or_name}
@@ -66,22 +67,21 @@ def _parts(key: str) -> _Parts | None:
         condition = holder.this if isinstance(holder, exp.Where) else holder.args.get("on")
         for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
             part = part and part.unnest()
-            if part is not None and part.find(exp.Query) is None:
-                if len({column.table for column in part.find_all(exp.Column)}) == 1:
-                    text = part.sql("postgres")
-                    found[text] = _constants(part)
-                    if isinstance(part, exp.EQ | exp.Or) and found[text]:
-                        derivable.add(text)
-    nested = any(
-        isinstance(part.parent, exp.From | exp.Join) for part in tree.find_all(exp.Subquery)
-    )
-    constants = _constants(tree)
+            if part is None or part.find(exp.Query) is not None:
+                continue
+            if len({column.table for column in part.find_all(exp.Column)}) == 1:
+                text = part.sql("postgres")
+                found[text] = _constants(part)
+                if isinstance(part, exp.EQ | exp.Or) and found[text]:
+                    derivable.add(text)
+    subqueries = tree.find_all(exp.Subquery)
+    nested = bool(ctes) or any(isinstance(q.parent, exp.From | exp.Join) for q in subqueries)
     return _Parts(
         frozenset(names),
         frozenset(tables),
         found,
         frozenset(derivable),
-        constants,
+        _constants(tree),
         functions,
         nested,
     )
