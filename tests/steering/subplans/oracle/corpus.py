@@ -12,8 +12,6 @@ from pathlib import Path
 
 from .records import Case
 
-__all__ = ["CORPUS", "SCHEMA", "cases_of", "corpus_files"]
-
 CORPUS = Path(__file__).parents[1] / "corpus"
 SCHEMA = CORPUS / "schema.sql"
 

@@ -21,14 +21,12 @@ from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
-from pilotcli.steering.subplans import NotAnalysable, analyse, observed_cardinalities
+from pilotcli.steering.subplans import NotAnalysable, observed_rows
 from pilotcli.workload import leading_keyword
 
 from .key_text import is_part
 from .records import Case, Verdict
 from .truth import Truth, Truths, alike
-
-__all__ = ["Oracle"]
 
 TIMEOUT_S = 6
 
@@ -295,11 +293,12 @@ class Oracle:
         if plan is None:
             return {}
         try:
-            graph = analyse(query.sql, self._runner.abilities.catalog)
+            keys = self._runner.abilities.namer.read(query.sql).keys
         except NotAnalysable:
             return {}
-        observed = observed_cardinalities(plan, graph)
-        return {str(graph.key(names)): rows for names, rows in observed.items()}
+        return {
+            keys[subplan]: rows for subplan, rows in observed_rows(plan).items() if subplan in keys
+        }
 
 
 def _query(sql: str) -> Query:

@@ -10,8 +10,6 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
-__all__ = ["is_part", "reordered"]
-
 
 def is_part(key: str, other: str, views: Set[str]) -> bool:
     """Whether the rows of `other` may depend on those of `key`, or nobody can say.

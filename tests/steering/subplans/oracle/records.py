@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["KINDS", "Case", "Finding", "Verdict"]
-
 KINDS = ("count", "estimate", "observed", "push", "rows", "silent", "module", "error")
 """The kinds of findings; `Finding` explains them."""
 

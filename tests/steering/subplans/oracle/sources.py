@@ -15,8 +15,6 @@ from .corpus import SCHEMA, cases_of, corpus_files
 from .records import Case
 from .tpc import BENCHMARKS, NotAvailable, benchmark
 
-__all__ = ["Source", "sources"]
-
 _FOLDER = Path(__file__).parents[1]
 _GENERATED = 100
 """Queries of each generator."""

@@ -12,8 +12,6 @@ from typing import Any
 
 from .records import Case
 
-__all__ = ["BENCHMARKS", "NotAvailable", "benchmark"]
-
 BENCHMARKS = {"tpch": "dbgen", "tpcds": "dsdgen"}
 _SCALE = 0.01
 

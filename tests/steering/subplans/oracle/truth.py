@@ -11,8 +11,6 @@ from pilotcli.steering.sql import literal
 
 from .key_text import reordered
 
-__all__ = ["Truth", "Truths", "alike"]
-
 KEY_TIMEOUT_MS = 1500
 
 # Plans and counts each query; one that fails has the error's text instead. The planner expects the
