@@ -239,13 +239,16 @@ class _Reader:
                             yield plain or quoted.replace('""', '"')
 
     def _scan(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
-        for child in self._children(node):
-            self.read(child, complete=complete, report=report)
+        inside = [
+            self.read(child, complete=complete, report=report) for child in self._children(node)
+        ]
         name = self.relations.get(node["Alias"])
         seen = self._seen(node, [], None if name is None else frozenset({name}))
+        if any(part.divided for part in inside):  # a sub-query that each worker runs a part of
+            seen = replace(seen, divided=True)
         if node["Alias"] in self.lookups and not seen.depends:
             # Its conditions print a value without the relation that it comes from, as count(*).
-            return _Seen(None, seen.divided, seen.named, seen.own)
+            return replace(seen, names=None)
         return seen
 
     def _append(self, node: dict[str, Any]) -> _Seen:
@@ -284,6 +287,8 @@ class _Reader:
 
     def _other(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         kind = node["Node Type"]
+        if kind.startswith("Gather") and node.get("Actual Loops", 0) > 1:
+            report = False  # loops of the nodes below are those of workers, times the rescans
         reads_all = node.get("Strategy") in ("Plain", "Hashed") and kind != "SetOp"
         if kind in _READS_ALL or reads_all:
             complete = True

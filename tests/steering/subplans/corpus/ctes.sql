@@ -25,6 +25,7 @@ WITH q AS (VALUES (1, 'a'), (2, 'b'), (30, 'c')) SELECT count(*) FROM q JOIN boo
 WITH q (n) AS (VALUES (1), (2), (3)) SELECT count(*) FROM q, loan l WHERE l.book_id = q.n;
 SELECT count(*) FROM (WITH q AS (SELECT * FROM book WHERE year = 1970) SELECT q.id FROM q) s JOIN loan l ON l.book_id = s.id;
 SELECT count(*) FROM author a WHERE EXISTS (WITH q AS (SELECT author_id FROM book WHERE year = 1991) SELECT 1 FROM q WHERE q.author_id = a.id);
+-- ordered
 WITH a AS (SELECT id FROM author WHERE country = 'de'), b AS (SELECT id, author_id FROM book WHERE author_id IN (SELECT id FROM a)) SELECT count(*) FROM a JOIN b ON b.author_id = a.id;
 WITH q AS (SELECT id FROM book WHERE year > 2000) SELECT (SELECT count(*) FROM q), (SELECT max(id) FROM q);
 WITH q AS (SELECT l.* FROM loan l WHERE l.day > 500) SELECT count(*) FROM q LEFT JOIN member m ON m.id = q.member_id WHERE m.town = 3;

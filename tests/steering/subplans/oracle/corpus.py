@@ -1,7 +1,8 @@
 """The queries that the oracle judges, by source.
 
 A file of the corpus holds queries that end with `;` at the end of a line. Comments in front of a
-query may say `-- from 16` (the first server version with its syntax) and `-- role: reader`.
+query may say `-- from 16` (the first server version with its syntax), `-- role: reader`, and
+`-- ordered` (see `Case`).
 """
 
 from __future__ import annotations
@@ -34,5 +35,9 @@ def cases_of(path: Path) -> Iterator[Case]:
         if sql:
             since, role = _SINCE.search(comments[0]), _ROLE.search(comments[0])
             yield Case(
-                f"{path.stem}:{number}", sql, role and role[1], int(since[1]) if since else 0
+                f"{path.stem}:{number}",
+                sql,
+                role and role[1],
+                int(since[1]) if since else 0,
+                ordered="-- ordered" in comments[0],
             )

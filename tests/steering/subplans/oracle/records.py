@@ -13,6 +13,8 @@ class Case:
     """A query of the corpus.
 
     - `role`: the role that asks it; `since`: the first server version with its syntax;
+    - `ordered`: the planner's numbers depend on the order of the equalities in EXISTS, which a key
+      has in the order of their texts (docs/steering.md): only its estimates are not compared;
     - `borrowed`: made for other purposes: the server may refuse it, and its LIMIT may pick any of
       several rows, so that only their number is compared.
     """
@@ -22,6 +24,7 @@ class Case:
     role: str | None = None
     since: int = 0
     borrowed: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
