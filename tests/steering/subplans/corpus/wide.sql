@@ -12,5 +12,6 @@ SELECT count(*) FROM (SELECT b.id, a.country FROM author a JOIN book b ON b.auth
 SELECT count(*) FROM day d1, day d2, day d3, day d4, day d5 WHERE d1.id = d2.id AND d2.id = d3.id AND d3.id = d4.id AND d4.id = d5.id AND d1.moy = 3;
 -- ordered
 SELECT count(*) FROM author a WHERE EXISTS (SELECT 1 FROM book b WHERE b.author_id = a.id AND b.year > 2000) AND EXISTS (SELECT 1 FROM book b JOIN loan l ON l.book_id = b.id WHERE b.author_id = a.id AND l.state = 'lost') AND NOT EXISTS (SELECT 1 FROM book b JOIN review r ON r.book_id = b.id WHERE b.author_id = a.id AND r.rating = 1) AND a.id IN (SELECT author_id FROM book WHERE pages > 100);
+-- ordered
 SELECT count(*) FROM author a, book b, loan l, member m, member f, member g, visit v, day d, day e, copy c, place p, sale s, review r WHERE a.id = b.author_id AND b.id = l.book_id AND l.member_id = m.id AND m.friend_id = f.id AND f.friend_id = g.id AND v.member_id = g.id AND d.id = v.day AND e.dom = d.moy AND e.id < 40 AND c.no = b.id AND c.place_id = p.id AND s.n = p.town AND s.book_id = r.book_id AND a.id < 8 AND v.day < 100;
 SELECT count(*) FROM day d1, loan d2, visit d3, day d4, loan d5, visit d6, day d7 WHERE d1.id = d2.day AND d2.day = d3.day AND d3.day = d4.id AND d4.id = d5.day AND d5.day = d6.day AND d6.day = d7.id AND d1.moy = 3 AND d1.dom < 5;

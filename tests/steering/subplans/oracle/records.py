@@ -14,7 +14,8 @@ class Case:
 
     - `role`: the role that asks it; `since`: the first server version with its syntax;
     - `ordered`: the planner's numbers depend on the order of the equalities in EXISTS, which a key
-      has in the order of their texts (docs/steering.md): only its estimates are not compared;
+      has in the order of their texts, or GEQO visits other sub-plans after a push
+      (docs/steering.md): neither the keys' own estimates nor the list after a push are compared;
     - `borrowed`: made for other purposes: the server may refuse it, and its LIMIT may pick any of
       several rows, so that only their number is compared.
     """
