@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession
+from pilotcli.steering.planned_query import fills_view, planned_query, refreshed_view
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
-from pilotcli.steering.sql import own_notices
+from pilotcli.steering.sql import literal, own_notices
 from pilotcli.steering.subplans import DescribedQuery, NamedCards, NotAnalysable, SubPlan
 from pilotcli.workload import is_one_statement
 
 _KEPT = 4096
 _SAVEPOINT = "pilot_naming"
-# EXPLAIN of an EXPLAIN is refused: its query is explained instead.
-_EXPLAIN = re.compile(
-    r"\s*EXPLAIN\s*(\([^)]*\)|((ANALYZE|ANALYSE|VERBOSE)\b\s*)*)\s*", re.IGNORECASE
-)
+_VIEW = """SELECT pg_get_viewdef(oid), relowner::regrole, relowner = current_user::regrole
+    FROM pg_class WHERE oid = to_regclass({}) AND relkind = 'm'"""
 
 
 class Namer:
@@ -43,24 +41,33 @@ class Namer:
         """
         if report.blocks_text is None:
             raise NotAnalysable("the statement has no query that is planned")
+        if fills_view(sql):  # the report's names are those of another search path
+            described = self._describe(sql, self._planned(sql))
+            theirs = _described(report.blocks_text)
+            if _relations(described) != _relations(theirs):
+                raise NotAnalysable("the server plans the view's query in another way than alone")
+        else:
+            described = self._describe(sql, report)
+        return described.name(report.sets)
+
+    def _describe(self, sql: str, report: Report) -> DescribedQuery:
         known = self._queries.get(sql)
+        if report.blocks_text is None:
+            raise NotAnalysable("the statement has no query that is planned")
         if known is None or known.text != report.blocks_text:
-            try:
-                known = DescribedQuery(report.blocks_text)
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                message = f"the planner module's description cannot be read: {error!r:.200}"
-                raise NotAnalysable(message) from None
+            known = _described(report.blocks_text)
             if len(self._queries) >= _KEPT:
                 del self._queries[next(iter(self._queries))]
             self._queries[sql] = known
-        return known.name(report.sets)
+        return known
 
     def read(self, sql: str) -> NamedCards:
         """Returns the sub-plans of `sql`, which is planned and not run.
 
         Raises `NotAnalysable` for a statement that the server does not explain.
         """
-        return self.name(sql, self._planned(sql))
+        report = self._planned(sql)
+        return self._describe(sql, report).name(report.sets)
 
     def find(self, sql: str, key: str) -> Sequence[SubPlan]:
         """Returns the sub-plans of `sql` that `key` counts, a query in any spelling; none if it is
@@ -95,25 +102,56 @@ class Namer:
         except (NotAnalysable, KeyError):
             return None
 
-    def _planned(self, sql: str) -> Report:
+    def query_in(self, sql: str) -> str:
+        """Returns the query that `sql` plans, which may be `sql` itself.
+
+        Raises `NotAnalysable` for several statements, and `QueryError`.
+        """
         if not is_one_statement(sql):  # EXPLAIN would run the second one
             raise NotAnalysable("several statements in one have no sub-plans")
+        view = refreshed_view(sql)
+        if view is None:
+            return planned_query(sql) or sql
+        found = self._session.execute(_VIEW.format(literal(view))).rows
+        if not found:
+            raise NotAnalysable(f"there is no materialized view {view}")
+        definition, owner, is_own = found[0]
+        if not is_own:
+            raise NotAnalysable(f"the server plans the query of {view} in the name of {owner}")
+        return str(definition).rstrip().removesuffix(";")
+
+    def _planned(self, sql: str) -> Report:
         session = self._session
-        explained = f"EXPLAIN {_EXPLAIN.sub('', sql, count=1) if _EXPLAIN.match(sql) else sql}"
-        report = f"SET LOCAL {REPORT_SETTING} = 'blocks'; "
+        report = f"SET LOCAL {REPORT_SETTING} = 'blocks'; EXPLAIN "
         with own_notices(session) as notices:
             try:
                 if session.in_transaction:
-                    session.execute(f"SAVEPOINT {_SAVEPOINT}; {report}")
+                    session.execute(f"SAVEPOINT {_SAVEPOINT}")
                     try:
-                        session.execute(explained)
+                        query = self.query_in(sql)
+                        notices.clear()
+                        session.execute(report + query)
                     finally:
                         session.execute(
                             f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
                         )
                 else:
-                    session.execute(report + explained)
+                    query = self.query_in(sql)
+                    notices.clear()
+                    session.execute(report + query)
             except QueryError as error:
                 message = f"the server does not explain it: {error.message}"
                 raise NotAnalysable(message, hint=error.hint) from None
         return parse_report(notices)
+
+
+def _described(text: str) -> DescribedQuery:
+    try:
+        return DescribedQuery(text)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        message = f"the planner module's description cannot be read: {error!r:.200}"
+        raise NotAnalysable(message) from None
+
+
+def _relations(query: DescribedQuery) -> dict[str, tuple[str, ...]]:
+    return {number: block.names for number, block in query.blocks.items()}

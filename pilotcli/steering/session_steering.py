@@ -30,14 +30,14 @@ from pilotcli.common.errors import (
 )
 from pilotcli.common.records import Query, SteeringReport
 from pilotcli.common.redaction import redacted
-from pilotcli.common.sql_commands import command_of
+from pilotcli.common.sql_commands import command_of, leading_keyword
 from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.message import Message, MessageWriter
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
-from pilotcli.steering.sql import restore_settings, show_settings
+from pilotcli.steering.sql import own_notices, restore_settings, show_settings
 from pilotcli.steering.subplans import NotAnalysable, estimates_by_explain
 from pilotcli.workload import is_one_statement
 
@@ -83,13 +83,16 @@ class SessionSteering:
         `SteeringError` or `CapabilityError` if the query was not sent.
         """
         steered = Steered()
-        if not execute and not _is_planned(query):
-            what = query.command or "this"
-            steered.notes = (
-                f"not run: there is no plan of a statement like {what}, or of several in one "
-                "(pull_record() runs it)",
-            )
-            return steered
+        if not execute:
+            planned = self._planned(query)
+            if planned is None:
+                what = query.command or "this"
+                steered.notes = (
+                    f"not run: there is no plan of a statement like {what}, or of several in one "
+                    "(pull_record() runs it)",
+                )
+                return steered
+            query = planned
         message = Message(query.sql)
         if pushes:
             began = time.perf_counter()
@@ -108,11 +111,22 @@ class SessionSteering:
             return steered
         if message.steers or message.ignored or self._reports:
             self._read_notices(query, message, steered)
-        if pull and self.pulls and _is_planned(query):
+        if pull and self.pulls:
             began = time.perf_counter()
             self._pull(query, message, steered)
             steered.collection_s += time.perf_counter() - began
         return steered
+
+    def _planned(self, query: Query) -> Query | None:
+        """Returns the query that `query` plans and EXPLAIN takes; None if there is none."""
+        if _is_planned(query):
+            return query
+        try:
+            sql = self.abilities.namer.query_in(query.sql)
+        except (QueryError, CapabilityError):
+            return None
+        planned = query._replace(sql=sql, command=leading_keyword(sql))
+        return planned if _is_planned(planned) else None
 
     def _prepare(self) -> None:
         """Have the session report about every query from here on."""
@@ -194,34 +208,43 @@ class SessionSteering:
         scope = "LOCAL " if in_transaction else ""
         if session.transaction_failed:
             return session.execute(message.sql)
-        before: Sequence[str | None] = (
-            session.execute(show_settings(names)).rows[0] if names else ()
-        )
+        before: Sequence[str | None] = ()
         pushed: Sequence[str | None] = ()
         if names:
-            begin, end = (
-                (f"SAVEPOINT {_SAVEPOINT}; ", f"RELEASE SAVEPOINT {_SAVEPOINT}; ")
-                if in_transaction
-                else ("BEGIN; ", "COMMIT; ")
-            )
-            settings = f"{begin}{message.prefix(scope)}{end}{show_settings(names)}"
-            try:
-                pushed = session.execute(settings).rows[0]
-            except QueryError as refused:
-                if in_transaction:
-                    session.execute(
-                        f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
-                    )
-                else:
-                    session.rollback()
-                raise _refusal(refused) from None
+            with own_notices(session):
+                before = session.execute(show_settings(names)).rows[0]
+                pushed = self._set_between(message, names, scope)
         try:
             return session.execute(f"{message.comment}{explain}{message.sql}", query.copy)
         finally:
             # The settings of a transaction that failed or ended are gone with it.
             lives = not session.closed and not session.transaction_failed
             if names and lives and session.in_transaction == in_transaction:
-                session.execute(restore_settings(names, before, scope, pushed))
+                with own_notices(session):
+                    session.execute(restore_settings(names, before, scope, pushed))
+
+    def _set_between(
+        self, message: Message, names: Sequence[str], scope: str
+    ) -> Sequence[str | None]:
+        """Set what the message sets, and return the values as the server shows them."""
+        session, in_transaction = self.session, self.session.in_transaction
+        begin, end = (
+            (f"SAVEPOINT {_SAVEPOINT}; ", f"RELEASE SAVEPOINT {_SAVEPOINT}; ")
+            if in_transaction
+            else ("BEGIN; ", "COMMIT; ")
+        )
+        try:
+            return session.execute(
+                f"{begin}{message.prefix(scope)}{end}{show_settings(names)}"
+            ).rows[0]
+        except QueryError as refused:
+            if in_transaction:
+                session.execute(
+                    f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
+                )
+            else:
+                session.rollback()
+            raise _refusal(refused) from None
 
     def _read_notices(self, query: Query, message: Message, steered: Steered) -> None:
         """Read the reports that the server sent beside the rows."""
@@ -269,6 +292,9 @@ class SessionSteering:
         session, pulls = self.session, self.pulls
         if session.closed or session.transaction_failed:
             return
+        if not _is_planned(query):
+            self._explain_cards(query, steered)
+            return
         if self._reports and steered.error is None and steered.plan_text is None and pulls.plan:
             self._prepare()  # the workload has reset the session's settings
         try:
@@ -281,18 +307,29 @@ class SessionSteering:
                     raise again.error
                 steered.plan_text = again.plan_text
                 session.take_notices()
-            without_module = self.abilities.planner is None
-            if pulls.subquery_cards and without_module and not steered.notes:
-                graph = self._writer.graph(query.sql)
-                estimates = estimates_by_explain(session, graph)
-                steered.cards = {str(graph.key(names)): rows for names, rows in estimates.items()}
         except (QueryError, DatabaseError, CapabilityError, SteeringError) as exc:
             steered.notes = (*steered.notes, exc.message)
+        self._explain_cards(query, steered)
         if pulls.buffercache:
             try:
                 steered.buffercache = self._buffercache()
             except (CapabilityError, QueryError, DatabaseError) as exc:
                 steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
+
+    def _explain_cards(self, query: Query, steered: Steered) -> None:
+        """Pull the sub-plan cardinalities without the planner module."""
+        wanted = self.pulls.subquery_cards and self.abilities.planner is None
+        if not wanted or steered.notes:
+            return
+        planned = self._planned(query)
+        if planned is None:
+            return
+        try:
+            graph = self._writer.graph(planned.sql)
+            estimates = estimates_by_explain(self.session, graph)
+            steered.cards = {str(graph.key(names)): rows for names, rows in estimates.items()}
+        except (QueryError, DatabaseError, CapabilityError) as exc:
+            steered.notes = (*steered.notes, exc.message)
 
 
 def _outcome(message: Message, report: Report, error: PilotError | None) -> dict[str, str | None]:

@@ -34,6 +34,7 @@ from pilotcli.steering.handlers import (
     ScanJoinMethodPushHandler,
 )
 from pilotcli.steering.interactor import PilotDataInteractor
+from pilotcli.steering.planned_query import planned_query
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 
@@ -159,7 +160,7 @@ class Steering:
         questions are sent to the server. Never raises for the query.
         """
         steerer = self._steerers[session]
-        if not self._handlers or not command_of(query.command).steered:
+        if not self._handlers or not _is_steered(query):
             return steerer.run(query, None, pull=pull), 0.0
         began = time.perf_counter()
         try:
@@ -194,6 +195,10 @@ class Steering:
         native = steerer.run(query, None, pull=pull)
         native.report = replace(native.report or SteeringReport(), native=steered.error.message)
         return native
+
+
+def _is_steered(query: Query) -> bool:
+    return command_of(query.command).steered or planned_query(query.sql) is not None
 
 
 def _set_knobs(controller: PostgreSQLController, knobs: Any) -> list[str]:

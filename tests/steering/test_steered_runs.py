@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from project_folder import Project
@@ -251,3 +252,59 @@ def test_a_knob_that_the_server_refuses_ends_the_run_before_its_first_query(
     finished = project.run("w.sql")
     assert (finished.exit_code, finished.queries) == (3, 0)
     assert "random_page_cost" in finished.reasons[0]
+
+
+CARDS = """
+from pilotcli import CardPushHandler
+
+
+class Doubled(CardPushHandler):
+    def acquire_injected_data(self, sql):
+        try:
+            plans = self.interactor.subplans(sql)
+        except Exception as error:
+            if "CREATE TABLE a" in sql:  # without a query
+                return None
+            raise
+        return {key: rows * 2 for key, rows in plans.cards.items()}
+"""
+
+STATEMENTS = """
+CREATE TABLE a (i int);
+INSERT INTO a SELECT generate_series(1, 50);
+CREATE TABLE b AS SELECT x.i FROM a x JOIN a y USING (i);
+CREATE MATERIALIZED VIEW v AS SELECT x.i FROM a x JOIN a y USING (i);
+REFRESH MATERIALIZED VIEW v;
+COPY (SELECT x.i FROM a x JOIN a y USING (i)) TO STDOUT;
+EXPLAIN SELECT x.i FROM a x JOIN a y USING (i);
+BEGIN;
+DECLARE c CURSOR FOR SELECT x.i FROM a x JOIN a y USING (i);
+COMMIT;
+"""
+
+
+def test_cardinalities_are_pushed_into_statements_around_a_query(
+    project: Project, server_home: Path
+) -> None:
+    project.write("drivers.py", CARDS)
+    project.write("w.sql", STATEMENTS)
+    project.write("setup.sql", "SELECT 1")
+    project.write(
+        "pilot.yaml",
+        f"""
+        home: {server_home}
+        database: {{name: statements, setup: setup.sql}}
+        store: {{database: store_of_statements}}
+        handlers: ['drivers.py:Doubled']
+        collect: {{table: t, subquery_cards: true}}
+        """,
+    )
+    finished = project.run("w.sql")
+    assert (finished.exit_code, finished.ok) == (0, 10)
+    applied = {
+        signal.query.command: signal.result.steering.applied  # type: ignore[attr-defined]
+        for signal in project.heard(QueryFinished)
+        if "JOIN" in signal.query.sql or "REFRESH" in signal.query.sql  # type: ignore[attr-defined]
+    }
+    assert set(applied) == {"CREATE", "REFRESH", "COPY", "EXPLAIN", "DECLARE"}
+    assert all(len(keys) == 3 for keys in applied.values()), applied
