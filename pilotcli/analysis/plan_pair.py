@@ -24,8 +24,9 @@ class PlanSide:
     `replanned` says that actual rows were taken, but with another plan than in the rounds.
     `mean_s` is the mean of its whole times in seconds, where a time-out counts as twice its limit;
     None when it never ended well. `timeouts` counts time-outs, `error` is the last error.
-    `steering` is what was pushed into its last execution. In a paired run only the rounds that
-    both arms have count: in others the driver learned alone.
+    `steering` is what was pushed into its last execution, `cards` the rows for each sub-plan query
+    in it. In a paired run only the rounds that both arms have count: in others the driver learned
+    alone.
     """
 
     run_id: int
@@ -34,6 +35,7 @@ class PlanSide:
     timeouts: int
     error: str | None
     steering: Sequence[str]
+    cards: Sequence[tuple[str, float]]
     plan: Mapping[str, Any] | None
     replanned: bool
 
@@ -149,6 +151,7 @@ def _side(
         name=name,
         mean_s=fmean(timed) if timed else None,
         steering=tuple(reports[-1].applied) if reports else (),
+        cards=tuple(reports[-1].cards) if reports else (),
         plan=None if kept is None else kept.plan,
         timeouts=sum(result.status == "timeout" for result in results),
         error=next(

@@ -90,12 +90,14 @@ class SteeringReport:
     """The outcome of the pushes for one query.
 
     `applied` and `ignored` describe the pushes (`enable_nestloop = off`, the SQL of a sub-plan
-    query), `ignored` each with the reason. `native` says why the query ran unsteered.
+    query), `ignored` each with the reason. `native` says why the query ran unsteered. `cards` are
+    the rows that were pushed for each sub-plan query in `applied`.
     """
 
     applied: Sequence[str] = ()
     ignored: Sequence[tuple[str, str]] = ()
     native: str | None = None
+    cards: Sequence[tuple[str, float]] = ()
 
 
 class Stored(NamedTuple):

@@ -26,6 +26,7 @@ class Message:
     - `sql`: the query, with its joins in the pushed order;
     - `settings`: settings for this query; `comment`: the comment in front of it;
     - `rows`: the planner module's setting; `cards`: the sub-plan query of each of its entries;
+    - `numbers`: the pushed rows, by sub-plan query;
     - `applied`: the pushes that are in the message; `ignored`: the others, each with a reason.
     """
 
@@ -34,6 +35,7 @@ class Message:
     comment: str = ""
     rows: str = ""
     cards: tuple[str, ...] = ()
+    numbers: dict[str, float] = field(default_factory=dict)
     applied: list[str] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
 
@@ -104,6 +106,7 @@ class MessageWriter:
     def _write(self, query: Query, pushes: Pushes) -> Message:
         message = Message(query.sql, settings=dict(pushes.hints), comment=pushes.comment)
         message.applied.extend(f"{name} = {value}" for name, value in pushes.hints.items())
+        message.numbers.update(pushes.cards)
         hints = ""
         if pushes.comment.startswith("/*+"):
             if self._abilities.hint_plan:

@@ -268,7 +268,9 @@ class SessionSteering:
             if found is not None and _is_planned(query):
                 steered.execution_s, steered.plan_text = found
         if message.steers or ignored:
-            steered.report = SteeringReport(tuple(applied), tuple(ignored))
+            numbers = message.numbers
+            cards = tuple([(key, numbers[key]) for key in applied if key in numbers])
+            steered.report = SteeringReport(tuple(applied), tuple(ignored), cards=cards)
 
     def _name_cards(self, query: Query, report: Report, steered: Steered) -> None:
         began = time.perf_counter()

@@ -76,7 +76,11 @@ def _side(side: PlanSide) -> list[Line]:
     lines: list[Line] = [
         [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
     ]
-    lines += [[(f"pushed: {clean(push)}", "cyan")] for push in side.steering]
+    numbers = dict(side.cards)
+    for push in side.steering:
+        # The number comes first, since a long line is cut.
+        rows = f"{numbers[push]:,.0f} rows for " if push in numbers else ""
+        lines.append([(f"pushed: {rows}{clean(push)}", "cyan")])
     lines.append([("", "")])
     if side.tree is not None:
         return lines + _tree(side.tree)

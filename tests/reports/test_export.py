@@ -144,6 +144,7 @@ def test_the_values_are_those_of_the_run(journal: Journal, tmp_path: Path) -> No
         "applied": ["enable_nestloop = off"],
         "ignored": [["x\udc80", "no"]],
         "native": None,
+        "cards": [],
     }
     (run,) = exported(journal, tmp_path, "runs", "jsonl")
     assert (run["workload"], run["status"], run["exit_code"]) == ("w.sql", "finished", 0)

@@ -341,6 +341,7 @@ def test_pushed_cardinalities_change_the_plan(with_module: SessionSteering) -> N
     assert steered.report is not None
     assert sorted(steered.report.applied) == sorted(keys)
     assert steered.report.ignored == ()
+    assert dict(steered.report.cards) == dict.fromkeys(keys, 1)
     assert steered.plan is not None
     assert steered.plan["Plan"]["Plans"][0]["Plan Rows"] == 1
     assert with_module.run(query(THREE), None).plan == before.plan

@@ -106,7 +106,11 @@ def storable(text: str) -> str:
 
 
 def _steering_text(report: SteeringReport) -> str:
-    return storable(json.dumps({key: value for key, value in asdict(report).items() if value}))
+    stored = asdict(report)
+    # A sub-plan query is long: it is stored once, with its rows.
+    keys = dict(report.cards)
+    stored["applied"] = [push for push in report.applied if push not in keys]
+    return storable(json.dumps({key: value for key, value in stored.items() if value}))
 
 
 def steering_report(text: str | None) -> SteeringReport | None:
@@ -114,10 +118,12 @@ def steering_report(text: str | None) -> SteeringReport | None:
     if text is None:
         return None
     report = json.loads(text)
+    cards = tuple((key, rows) for key, rows in report.get("cards", ()))
     return SteeringReport(
-        tuple(report.get("applied", ())),
+        (*report.get("applied", ()), *(key for key, _ in cards)),
         tuple((push, reason) for push, reason in report.get("ignored", ())),
         report.get("native"),
+        cards,
     )
 
 

@@ -494,7 +494,12 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         again = start(journal)
         again.set_pair(run.run_id, "driver")
         again.add_plan(1, 2, '{"Plan": {"Node Type": "Result"}}')
-        told = SteeringReport(("a = 1",), (("b", "why"),), None)
+        told = SteeringReport(
+            ("a = 1", "SELECT 1", "SELECT 2"),
+            (("b", "why"),),
+            None,
+            (("SELECT 1", 35.5), ("SELECT 2", 0.0)),
+        )
         again.add_result(query(1), result(1, steering=told))
         again.close()
         assert [one.steering for one in journal.results(run.run_id)] == [None]

@@ -1,0 +1,39 @@
+"""`pilot runs diff`: what was pushed into each of two runs of a query."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pilotcli.analysis.plan_pair import plan_pair
+from pilotcli.common.records import Query, QueryResult, SteeringReport
+from pilotcli.storage.journal import Journal
+from pilotcli.views.plan_pair import show_plan_pair
+
+KEY = "SELECT COUNT(*) FROM lines l, orders o WHERE l.order_id = o.id AND o.total < 500"
+
+
+def test_pushed_rows_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pushed = SteeringReport(("work_mem = 7MB", KEY), (), None, ((KEY, 1234.0),))
+    with Journal.open(tmp_path) as journal:
+        for report in (None, pushed):
+            run = journal.start_run(
+                kind="run", workload="w.sql", config_path=None, config_text="{}", database="x",
+                options={},
+            )  # fmt: skip
+            result = QueryResult(1, "q", "ok", 1e9, 0.5, 1, steering=report)
+            run.add_result(Query(1, "q", "SELECT 1", "w.sql", 1, "SELECT"), result)
+            run.finish("finished", 0, {})
+            run.close()
+    pair = plan_pair(tmp_path, "2", "1", "1")
+    show_plan_pair(pair)
+    shown = capsys.readouterr().out
+    assert "pushed: work_mem = 7MB" in shown
+    assert "pushed: 1,234 rows for SELECT COUNT(*) FROM lines l" in shown
+    show_plan_pair(pair, json=True)
+    read = json.loads(capsys.readouterr().out)
+    assert read["run"]["steering"] == ["work_mem = 7MB", KEY]
+    assert read["run"]["cards"] == [[KEY, 1234.0]]
+    assert read["baseline"]["cards"] == []
