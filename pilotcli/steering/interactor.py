@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
+from pilotcli.steering.naming import name_by_explain
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.subplans import (
@@ -24,7 +26,6 @@ from pilotcli.steering.subplans import (
     NamedCards,
     SubPlan,
     analyse,
-    estimates_by_explain,
     observed_cardinalities,
     observed_rows,
 )
@@ -54,6 +55,9 @@ class PilotDataInteractor:
     (`QueryTimeout`, `QueryCancelled`) for a query that failed, `DatabaseError` for a lost
     connection.
     """
+
+    cards_of: Callable[[NamedCards], dict[str, float]] = attrgetter("cards")
+    """Returns the rows of sub-plans, by their keys in the form that the interactor gives out."""
 
     def __init__(
         self,
@@ -226,11 +230,7 @@ class PilotDataInteractor:
         if abilities.planner is not None:
             abilities.schema_has_changed()
             return abilities.namer.read(sql)
-        graph = analyse(sql, abilities.catalog)
-        estimates = estimates_by_explain(session, graph)
-        keys = {SubPlan("", names): str(graph.key(names)) for names in estimates}
-        cards = dict(zip(keys.values(), estimates.values(), strict=True))
-        return NamedCards(cards, (), lambda: keys)
+        return name_by_explain(session, analyse(sql, abilities.catalog))
 
     def observed_rows(self, sql: str, plan: Mapping[str, Any]) -> dict[SubPlan, float]:
         """Returns the true rows of the sub-plans of `sql` that an executed plan shows: a dict with
@@ -285,6 +285,7 @@ class PilotDataInteractor:
                     self._pulls,
                     skip_missing=False,
                     buffercache=self.db_controller.get_buffercache,
+                    cards_of=self.cards_of,
                 )
                 self._steerers[session] = steerer
         return steerer
@@ -315,5 +316,5 @@ def _refuse_parameterized(enabled: bool) -> None:
     if enabled:
         raise UsageError(
             "enable_parameterized_subquery=True: sub-plan queries have no parameters here",
-            hint="Leave it out: every sub-plan has a query without parameters.",
+            hint="Leave it out: the rows of lookups follow from the rows that you push for joins.",
         )

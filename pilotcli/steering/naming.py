@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pilotcli.common.errors import QueryError
@@ -9,11 +10,20 @@ from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planned_query import fills_view, planned_query, refreshed_view
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.sql import literal, own_notices
-from pilotcli.steering.subplans import DescribedQuery, NamedCards, NotAnalysable, SubPlan
+from pilotcli.steering.subplans import (
+    DescribedQuery,
+    NamedCards,
+    NotAnalysable,
+    QueryGraph,
+    SubPlan,
+    estimates_by_explain,
+)
 from pilotcli.workload import is_one_statement
 
 _KEPT = 4096
 _SAVEPOINT = "pilot_naming"
+_AROUND = re.compile(r"\A\s*/\*.*?\*/\s*|[\s;]+\Z", re.DOTALL)
+"""What may stand around a key: a comment, as drivers for PilotScope write it, and a semicolon."""
 _VIEW = """SELECT pg_get_viewdef(oid), relowner::regrole, relowner = current_user::regrole
     FROM pg_class WHERE oid = to_regclass({}) AND relkind = 'm'"""
 
@@ -80,6 +90,7 @@ class Namer:
         if query is None:
             self.read(sql)
             query = self._queries[sql]
+        key = _AROUND.sub("", key)
         found = query.find(key)
         if found:
             return found
@@ -155,3 +166,13 @@ def _described(text: str) -> DescribedQuery:
 
 def _relations(query: DescribedQuery) -> dict[str, tuple[str, ...]]:
     return {number: block.names for number, block in query.blocks.items()}
+
+
+def name_by_explain(session: PostgresSession, graph: QueryGraph) -> NamedCards:
+    """Returns the sub-plans of `graph` without the planner module, by one EXPLAIN for each.
+
+    Raises as `estimates_by_explain`.
+    """
+    estimates = estimates_by_explain(session, graph)
+    keys = {SubPlan("", names): str(graph.key(names)) for names in estimates}
+    return NamedCards(dict(zip(keys.values(), estimates.values(), strict=True)), (), lambda: keys)

@@ -18,6 +18,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 from pilotcli.common.errors import (
     CapabilityError,
@@ -35,10 +36,11 @@ from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.message import Message, MessageWriter
+from pilotcli.steering.naming import name_by_explain
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.sql import own_notices, restore_settings, show_settings
-from pilotcli.steering.subplans import NotAnalysable, estimates_by_explain
+from pilotcli.steering.subplans import NamedCards, NotAnalysable
 from pilotcli.workload import is_one_statement
 
 _SAVEPOINT = "pilot_steering"
@@ -51,7 +53,8 @@ class SessionSteering:
     - `abilities`: what the session can do;
     - `pulls`: what is pulled for each query;
     - `skip_missing`: note a push that the server cannot do, instead of an error for the query;
-    - `buffercache`: returns the cached blocks of each relation.
+    - `buffercache`: returns the cached blocks of each relation;
+    - `cards_of`: returns the rows of sub-plans, by their keys in the form that is given out.
 
     Used by one thread.
     """
@@ -64,12 +67,14 @@ class SessionSteering:
         *,
         skip_missing: bool,
         buffercache: Callable[[], dict[str, int]] = dict,
+        cards_of: Callable[[NamedCards], dict[str, float]] = attrgetter("cards"),
     ) -> None:
         self.session = session
         self.abilities = abilities
         self.pulls = pulls
         self._writer = MessageWriter(abilities, skip_missing=skip_missing)
         self._buffercache = buffercache
+        self._cards_of = cards_of
         session.listen()
         self._prepare()
 
@@ -279,7 +284,7 @@ class SessionSteering:
         except NotAnalysable as exc:
             steered.notes = (*steered.notes, f"no sub-plan cardinalities: {exc.message}")
             return
-        steered.cards = named.cards
+        steered.cards = self._cards_of(named)
         steered.left_out = [(subplan.names, reason) for subplan, reason in named.left_out]
         if named.left_out and not named.cards:
             note = f"no sub-plan cardinalities: {named.left_out[0][1]}"
@@ -328,8 +333,7 @@ class SessionSteering:
             return
         try:
             graph = self._writer.graph(planned.sql)
-            estimates = estimates_by_explain(self.session, graph)
-            steered.cards = {str(graph.key(names)): rows for names, rows in estimates.items()}
+            steered.cards = self._cards_of(name_by_explain(self.session, graph))
         except (QueryError, DatabaseError, CapabilityError) as exc:
             steered.notes = (*steered.notes, exc.message)
 

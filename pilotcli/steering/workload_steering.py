@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,17 +38,20 @@ from pilotcli.steering.interactor import PilotDataInteractor
 from pilotcli.steering.planned_query import planned_query
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
+from pilotcli.steering.subplans import NamedCards
 
 
 class Steering:
     """Calls push handlers for each query, and sends the query with what they return.
 
-    `pulls`: what is pulled for each query, in sessions that are opened afterwards. Safe for several
-    threads, each with its own session; one thread at a time calls handlers.
+    For sessions that are opened afterwards: `pulls` is what is pulled for each query, and
+    `cards_of` returns the rows of sub-plans, by their keys in the form that is given out. Safe for
+    several threads, each with its own session; one thread at a time calls handlers.
     """
 
     def __init__(self, config: PilotConfig, target: Target, options: SteeringSection) -> None:
         self.pulls = Pulls()
+        self.cards_of: Callable[[NamedCards], dict[str, float]] = attrgetter("cards")
         self._target = target
         self._interactor: PilotDataInteractor | None = None
         self._config = config
@@ -112,6 +116,7 @@ class Steering:
             self.pulls,
             skip_missing=self._skip_missing,
             buffercache=self._own_interactor().db_controller.get_buffercache,
+            cards_of=self.cards_of,
         )
 
     @property

@@ -221,7 +221,9 @@ def test_what_is_required_adds_up(config: PostgreSQLConfig) -> None:
     scheduler.execute("SELECT count(*) FROM pg_class c, pg_attribute a WHERE a.attrelid = c.oid")
     (row,) = scheduler.data_manager.read_all("added").to_dict("records")
     assert row["execution_time"] > 0
-    assert len(json.loads(row["subquery_to_card"])) == 3
+    cards = json.loads(row["subquery_to_card"])
+    assert len(cards) == 3
+    assert "/* (c) */ SELECT COUNT(*) FROM pg_class c;" in cards
     assert "subquery_2_card" not in row
     scheduler.close()
 

@@ -238,6 +238,22 @@ def test_an_interactors_pushes(config: PostgreSQLConfig) -> None:
     interactor.pull_subquery_card(enable_parameterized_subquery=False)
     data = interactor.execute(sql)
     assert data is not None and data.subquery_2_card is not None
+    keys = {
+        "/* (c) */ SELECT COUNT(*) FROM pg_class c;",
+        "/* (a) */ SELECT COUNT(*) FROM pg_attribute a;",
+        "/* (a c) */ SELECT COUNT(*) FROM pg_attribute a, pg_class c WHERE a.attrelid = c.oid;",
+    }
+    assert set(data.subquery_2_card) == keys
+    for form in (str, lambda key: key.split("*/ ")[1].rstrip(";")):
+        pushed = {form(key): 12345.0 for key in keys}
+        interactor.push_card(pushed)
+        interactor.pull_physical_plan()
+        data = interactor.execute(sql)
+        assert data is not None and data.report is not None and data.physical_plan is not None
+        assert set(data.report.applied) == set(pushed)
+        assert data.physical_plan["Plan"]["Plans"][0]["Plan Rows"] == 12345
+    with pytest.raises(UsageError, match="no parameters"):
+        interactor.push_card(pushed, enable_parameterized_subquery=True)
     interactor.push_hint({"work_mem": "3MB"})
     interactor.pull_record()
     interactor.reset()  # forgets both

@@ -13,6 +13,7 @@ from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
 from pilotcli.compat.pilotscope.PilotEnum import PushHandlerTriggerLevelEnum
 from pilotcli.compat.pilotscope.records import Records
 from pilotcli.compat.refused import Refused
+from pilotcli.compat.subplan_keys import cards_of
 from pilotcli.events.base import Event
 from pilotcli.replay.scheduler import PilotScheduler as _Own
 
@@ -41,6 +42,7 @@ class PilotScheduler(_Own):
 
     def __init__(self, config: Any, **options: Any) -> None:
         super().__init__(config, **options)
+        self.steering.cards_of = cards_of
         self.user_tasks: list[Any] = []
         """The push handlers that are registered."""
         self._asked: set[str] = set()

@@ -11,6 +11,7 @@ from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import CostPus
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PilotConfig, provided
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
+from pilotcli.compat.subplan_keys import cards_of
 from pilotcli.steering.interactor import PilotDataInteractor as _Own
 
 __all__ = ["PilotDataInteractor"]
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 class PilotDataInteractor(_Own):
     """pilot's interactor; a query that meets its time-out gives None, as in PilotScope, and a
     warning in the log."""
+
+    cards_of = staticmethod(cards_of)
 
     def __init__(self, config: PilotConfig, enable_simulate_index: bool = False) -> None:
         self._simulates = enable_simulate_index

@@ -57,8 +57,8 @@ class BasePushHandler(BaseAnchorHandler, own.BasePushHandler):
 class CardPushHandler(BasePushHandler, own.CardPushHandler):
     """pilot's own; rows may be texts of numbers too, as models of PilotScope's return them.
 
-    Keys of parameterised sub-plan queries are always taken, whatever
-    `enable_parameterized_subquery` says.
+    `enable_parameterized_subquery` changes nothing: no key has parameters, and the rows of lookups
+    follow from those of their joins.
     """
 
     anchor = AnchorEnum.CARD_PUSH_ANCHOR
