@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pilotcli.storage.store.data_manager import DataManager
 
 _FILE = "corrections.json"
+_FORMAT = 2
+"""Of the file. Files of pilot 0.1 have no number; their keys are spelled in another way."""
 _REMEMBERED = 100_000
 _RIDGE = 0.3
 _LEAST_FACTOR = math.log(1.2)
@@ -94,17 +96,26 @@ class CardinalityModel(CheckpointedModel):
 
     def dump(self, folder: Path) -> None:
         """Write the corrections into `folder`, as one JSON file."""
-        stored = {"known": self.model.known, "factors": self.model.factors}
+        stored = {"format": _FORMAT, "known": self.model.known, "factors": self.model.factors}
         (folder / _FILE).write_text(json.dumps(stored), encoding="utf-8")
 
     def restore(self, folder: Path) -> None:
         """Read the corrections from `folder`. Raises `CheckpointError`."""
         try:
             stored = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-            self.model = Corrections(dict(stored["known"]), dict(stored["factors"]))
+            known, factors = dict(stored["known"]), dict(stored["factors"])
+            number = stored.get("format", 1)
         except (OSError, ValueError, KeyError, TypeError) as exc:
             message = f"{folder / _FILE} is not a file of corrections: {exc}"
             raise CheckpointError(message) from exc
+        if number != _FORMAT:
+            raise CheckpointError(
+                f"{folder / _FILE} was saved by another version of pilot (format {number}, not "
+                f"{_FORMAT}): its sub-plan keys have another spelling and would match no query",
+                hint=f"Learn again: run once with --set models.{self.model_name}.load=false. Later "
+                "runs load the versions that this run saves.",
+            )
+        self.model = Corrections(known, factors)
 
 
 class CorrectedCardinalities(CardPushHandler):

@@ -54,6 +54,18 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
         again.restore(tmp_path)
 
 
+@pytest.mark.parametrize("number", ["", '"format": 1, ', '"format": 3, '])
+def test_a_model_of_another_version_is_refused(tmp_path: Path, number: str) -> None:
+    key = "SELECT COUNT(*) FROM users AS u WHERE u.country = 'fr'"
+    stored = f'{{{number}"known": {{"{key}": 7.0}}, "factors": {{}}}}'
+    (tmp_path / "corrections.json").write_text(stored)
+    model = CardinalityModel("cards")
+    with pytest.raises(CheckpointError, match="another spelling") as refused:
+        model.restore(tmp_path)
+    assert "--set models.cards.load=false" in str(refused.value.hint)
+    assert model.model is None
+
+
 @pytest.mark.parametrize("sql", ["VACUUM users", "SELECT 1; SELECT 2", "SELECT * FROM nowhere"])
 def test_what_has_no_sub_plans_is_left_alone(forum: PostgreSQLConfig, sql: str) -> None:
     model = CardinalityModel("m")
