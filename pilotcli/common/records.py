@@ -136,14 +136,16 @@ class QueryResult(NamedTuple):
       `collection_s`.
     - `row_count`: rows returned, or changed for statements that return none; None when unknown.
     - `inference_s`: seconds that push handlers needed to answer for this query.
-    - `collection_s`: seconds spent to pull data about the query besides running it (`EXPLAIN`).
+    - `collection_s`: seconds spent to pull data about the query besides running it (`EXPLAIN`, and
+      the naming of sub-plans).
     - `round`: 1 for the first replay of the workload, 2 for the second, ...; 0 is warm-up.
     - `started_at`: seconds since the epoch.
     - `steering`: which pushes were applied or ignored; None where nothing was pushed.
     - `attempts`: how often it was sent: again, when the connection was lost while it ran.
     - `planning_s`, `execution_s`: seconds as the server measured them, within `elapsed_s`; None
       if they were not pulled, or the server does not measure them.
-    - `steering_s`: seconds that pilot needed to turn the handlers' answers into the message.
+    - `steering_s`: seconds that pilot needed to turn the handlers' answers into the message, to set
+      settings in messages of their own, and to find out what was applied.
     - `answer`: a digest of the rows, in no order, where they are compared; else None.
     """
 

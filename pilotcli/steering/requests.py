@@ -135,7 +135,8 @@ class Steered:
     """The result of one query: its rows, its error, and what was pulled. Times are in seconds.
 
     - `elapsed_s`: from sending the message to its last row, as the client measured it;
-    - `steering_s`: to make the message from the pushes; `collection_s`: for further pulls;
+    - `steering_s`: to make the message from the pushes, and for settings in messages of their own;
+      `collection_s`: for what is pulled, the naming of sub-plans on the server included;
     - `planning_s`, `execution_s`: as the server measured them; None if it did not report them;
     - `plan_text`: the plan as JSON, an object with the key `Plan`;
     - `cards`: the planner's rows, by sub-plan query; `left_out`: the relations of sub-plans that

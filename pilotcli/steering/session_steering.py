@@ -17,7 +17,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 
 from pilotcli.common.errors import (
@@ -115,7 +116,13 @@ class SessionSteering:
         if isinstance(steered.error, SteeringError) or self.session.closed:
             return steered
         if message.steers or message.ignored or self._reports:
+            began = time.perf_counter()
             self._read_notices(query, message, steered)
+            spent = time.perf_counter() - began
+            if self._reports:
+                steered.collection_s += spent
+            else:
+                steered.steering_s += spent
         if pull and self.pulls:
             began = time.perf_counter()
             self._pull(query, message, steered)
@@ -170,27 +177,27 @@ class SessionSteering:
             self.session.take_notices()  # those about pilot's own questions
         began = time.perf_counter()
         try:
-            rows = self._execute(query, message, explain)
+            rows = self._execute(query, message, explain, steered)
         except SteeringError as exc:
             steered.error = exc
             return
         except (QueryError, DatabaseError) as exc:
-            steered.elapsed_s = time.perf_counter() - began
+            steered.elapsed_s += time.perf_counter() - began
             steered.error = exc
             return
-        steered.elapsed_s = time.perf_counter() - began
+        steered.elapsed_s += time.perf_counter() - began
         if execute:
             steered.rows = rows
         else:
             steered.plan_text = json.dumps(plan_of(rows))
 
-    def _execute(self, query: Query, message: Message, explain: str) -> Rows:
+    def _execute(self, query: Query, message: Message, explain: str, steered: Steered) -> Rows:
         """Returns the rows of the query. Raises `SteeringError` if the server refuses a setting."""
         session = self.session
         if not message.steers:
             return session.execute(explain + message.sql, query.copy)
         if session.in_transaction or not _is_planned(query):
-            return self._execute_between(query, message, explain)
+            return self._execute_between(query, message, explain, steered)
         try:
             return session.execute(f"{message.comment}{message.prefix()}{explain}{message.sql}")
         except (QueryTimeout, QueryCancelled):
@@ -206,7 +213,9 @@ class SessionSteering:
             self.session.rollback()
             raise _refusal(refused) from None
 
-    def _execute_between(self, query: Query, message: Message, explain: str) -> Rows:
+    def _execute_between(
+        self, query: Query, message: Message, explain: str, steered: Steered
+    ) -> Rows:
         """Send the settings, the query, and the old values of the settings one after the other."""
         session, names = self.session, message.names()
         in_transaction = session.in_transaction
@@ -216,7 +225,7 @@ class SessionSteering:
         before: Sequence[str | None] = ()
         pushed: Sequence[str | None] = ()
         if names:
-            with own_notices(session):
+            with own_notices(session), _steering_time(steered):
                 before = session.execute(show_settings(names)).rows[0]
                 pushed = self._set_between(message, names, scope)
         try:
@@ -225,7 +234,7 @@ class SessionSteering:
             # The settings of a transaction that failed or ended are gone with it.
             lives = not session.closed and not session.transaction_failed
             if names and lives and session.in_transaction == in_transaction:
-                with own_notices(session):
+                with own_notices(session), _steering_time(steered):
                     session.execute(restore_settings(names, before, scope, pushed))
 
     def _set_between(
@@ -278,7 +287,6 @@ class SessionSteering:
             steered.report = SteeringReport(tuple(applied), tuple(ignored), cards=cards)
 
     def _name_cards(self, query: Query, report: Report, steered: Steered) -> None:
-        began = time.perf_counter()
         try:
             named = self.abilities.namer.name(query.sql, report)
         except NotAnalysable as exc:
@@ -292,7 +300,7 @@ class SessionSteering:
         # The server described the query while it was planned.
         on_server = (report.naming_ms or 0.0) / 1000
         steered.elapsed_s -= on_server
-        steered.collection_s += on_server + time.perf_counter() - began
+        steered.collection_s += on_server
 
     def _pull(self, query: Query, message: Message, steered: Steered) -> None:
         """Ask the server for what the execution did not report, one question each."""
@@ -336,6 +344,18 @@ class SessionSteering:
             steered.cards = self._cards_of(name_by_explain(self.session, graph))
         except (QueryError, DatabaseError, CapabilityError) as exc:
             steered.notes = (*steered.notes, exc.message)
+
+
+@contextmanager
+def _steering_time(steered: Steered) -> Iterator[None]:
+    """Counts the time in it as steering, not as the query's."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        spent = time.perf_counter() - began
+        steered.steering_s += spent
+        steered.elapsed_s -= spent
 
 
 def _outcome(message: Message, report: Report, error: PilotError | None) -> dict[str, str | None]:
