@@ -1,212 +1,225 @@
 """Rewrites a query with its joins in a given order, for `join_collapse_limit = 1`.
 
-FROM becomes a tree of explicit joins (manual 14.3). The other clauses stay, with resolved names,
-since sub-queries that the planner pulls up become part of the FROM.
+FROM becomes a tree of explicit joins (manual 14.3), made of pieces of the query's own text. The
+order is taken where these rules alone prove that the rows stay the same:
+
+- the conditions of inner joins filter the joined rows: they are tested in WHERE;
+- `(a LEFT JOIN b ON p) CROSS JOIN c` is `(a CROSS JOIN c) LEFT JOIN b ON p`, and two left joins may
+  change places: a left join can be done as soon as the relations that its condition uses are there;
+- the right side of a left join is joined as a whole, and its own filters become part of ON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from pilotcli.common.errors import SteeringError
-from pilotcli.steering.subplans.analysis import query_of, read_names
-from pilotcli.steering.subplans.block import Block, block_of, edges_of
+from pilotcli.common.errors import QueryError, SteeringError
+from pilotcli.steering.sql import literal
 from pilotcli.steering.subplans.catalog import Catalog
-from pilotcli.steering.subplans.equivalences import Domain
-from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.from_clause import resolve_parts, select_outputs
-from pilotcli.steering.subplans.join_search import search
-from pilotcli.steering.subplans.join_tree import Inner, Node, One, Outer
-from pilotcli.steering.subplans.parsing import exp, identifier, parse, to_sql
-from pilotcli.steering.subplans.pull_up import pull
-from pilotcli.steering.subplans.scope import Scope, inner_query
-from pilotcli.steering.subplans.subplan_sql import Writer
+from pilotcli.steering.subplans.from_text import Condition, FromReader, Relation, Tree
+from pilotcli.steering.subplans.masks import union
+from pilotcli.steering.subplans.parsing import quoted
+from pilotcli.steering.subplans.query_text import QueryText, read_text, refusal
+
+_VOLATILE = (
+    "SELECT min(proname::text) FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND proname IN ({})"
+)
 
 
 def rewrite_join_order(sql: str, order: Sequence[Any], catalog: Catalog) -> str:
-    """Returns `sql` with the joins of its outermost block in `order`.
+    """Returns `sql` with the joins of its outermost SELECT in `order`.
 
-    `["p", "u", "c"]` joins p and u first, `[["p", "u"], ["c", "v"]]` joins two joins. Relations
-    that are not named come last, in the query's order. The planner still chooses which side is the
-    outer one. Raises `SteeringError` for an order with unknown relations or that would change the
-    result, `NotAnalysable` for a query that cannot be rewritten.
+    `["p", "u", "c"]` joins p and u first, `[["p", "u"], ["c", "v"]]` joins two joins. The names are
+    those of the items of FROM. The planner chooses where it joins the items that are not named, and
+    which side of a join is the outer one.
+
+    Raises `SteeringError` for an order that may change the rows, and for a query whose joins have
+    no order, or whose text is not surely understood.
     """
-    tree = parse(sql)
-    read_names(tree, catalog)
-    catalog.check_reading(sql, tree)
-    query = inner_query(query_of(tree))
-    if not isinstance(query, exp.Select):
-        raise NotAnalysable("the join order can be set for a SELECT, and for INSERT from one")
-    pulled = pull(query, Scope(catalog))
-    block = block_of(pulled, catalog, whole=True)
-    text = _Orderer(block).write(order)
-    made = _with_from(query, pulled.scope, text)
-    if isinstance(tree, exp.Insert):
-        tree.set("expression", made)
-        tree.set("with_", None)
-        return to_sql(tree)
-    return to_sql(made)
+    query = read_text(sql)
+    reader = FromReader(query)
+    tree = reader.read()
+    _refuse_volatile(query, catalog)
+    items, conditions = _Orderer(reader.relations, tree).write(order)
+    columns = ", ".join(f"{quoted(relation.name)}.*" for relation in reader.relations)
+    return query.replaced(columns, items, conditions)
 
 
-def _with_from(query: exp.Expression, scope: Scope, text: str) -> exp.Expression:
-    """Returns the query with its names resolved, and with FROM and WHERE of `text`."""
-    joined = parse(f"SELECT 1 {text}")
-    made = query.copy()
-    for key in ("from_", "joins", "laterals", "where", "expressions"):
-        made.set(key, None)
-    shown = [
-        exp.Alias(this=output(), alias=identifier(name)) if name != "?column?" else output()
-        for name, output in select_outputs(query, scope)
-    ]
-    made.set("expressions", query.expressions)
-    resolve_parts(made, scope)
-    made.set("expressions", shown)
-    for key in ("from_", "joins", "where"):
-        made.set(key, joined.args.get(key))
-    return made
+def _refuse_volatile(query: QueryText, catalog: Catalog) -> None:
+    """Raises for a function whose results depend on when and how often it is called."""
+    if not query.functions:
+        return
+    names = ", ".join(map(literal, query.functions))
+    try:
+        volatile = catalog.session.execute(_VOLATILE.format(names)).rows[0][0]
+    except QueryError as error:
+        raise SteeringError(f"the query's functions cannot be read: {error.message}") from error
+    if volatile is not None:
+        raise refusal(
+            f"it calls {volatile}(), whose results may depend on the order of the joins",
+            "Declare the function STABLE if it does not change anything.",
+        )
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Relations under inner joins, with the right sides of left joins among them.
+
+    `parent` and `on` are set for a group that is itself the right side of a left join. `needs`: the
+    relations outside of the group that this left join needs.
+    """
+
+    parent: _Group | None = None
+    on: Condition | None = None
+    mask: int = 0
+    needs: int = 0
+    filters: list[Condition] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Relations that are joined; `needs`: those that must be to the left of them."""
+
+    text: str
+    mask: int
+    group: _Group
+    needs: int
 
 
 class _Orderer:
-    def __init__(self, block: Block) -> None:
-        self.block = block
-        self.writer = Writer(block.domain, block.sources, canonical=False)
-        self.search = search((1 << len(block.names)) - 1, edges_of(block.domain), block.specials)
-        self.joins: list[tuple[Outer, str]] = []
-        self.movable = (1 << len(block.names)) - 1
-        self.conditions(block.domain.node, block.domain)
+    """Joins the relations of FROM in another order."""
 
-    def conditions(self, node: Node, domain: Domain) -> None:
-        """Collect the outer joins and their conditions, without the relations of EXISTS."""
-        if isinstance(node, One):
+    def __init__(self, relations: Sequence[Relation], tree: Tree) -> None:
+        self._relations = relations
+        self._numbers = {relation.name: at for at, relation in enumerate(relations)}
+        self._groups: dict[int, _Group] = {}
+        self._top = _Group()
+        self._placed: set[Condition] = set()
+        self._add(tree, self._top)
+
+    def _add(self, tree: Tree, group: _Group) -> None:
+        """Add the relations and conditions of a tree to its group, and to groups below."""
+        if isinstance(tree, int):
+            self._groups[tree] = group
+            group.mask |= 1 << tree
             return
-        if isinstance(node, Inner):
-            for part in node.parts:
-                self.conditions(part, domain)
+        self._add(tree.left, group)
+        if tree.kind == "inner":
+            self._add(tree.right, group)
+            if tree.condition is not None:
+                group.filters.append(tree.condition)
             return
-        if node.kind != "full":
-            self.conditions(node.left, domain)
-        if node.kind in ("semi", "anti"):
-            self.movable &= ~node.right.mask
-            return
-        if node.kind == "full":
-            left, right = domain.inside[node]
-            self.conditions(node.left, left)
-            inner = [
-                self.writer.conditions(left, node.left.mask),
-                self.writer.conditions(right, node.right.mask),
-            ]
-            if any(inner):
-                raise NotAnalysable("a full join over conditions of its own cannot be reordered")
-            text = " AND ".join(clause.text for clause in node.clauses)
-            self.conditions(node.right, right)
-        else:
-            inside = domain.inside[node][0]
-            text = self.writer.conditions(inside, node.right.mask, node.clauses)
-            self.conditions(node.right, inside)
-        self.joins.append((node, text or "TRUE"))
+        below = _Group(group, tree.condition)
+        self._add(tree.right, below)
+        group.mask |= below.mask
+        assert below.on is not None
+        used = below.on.seen if below.on.used is None else below.on.used
+        below.needs = (used | self._needs(below.mask)) & ~below.mask
 
-    def write(self, order: Sequence[Any]) -> str:
-        """Returns FROM and WHERE of the block."""
-        order = self.without_last(order)
-        mask, text = self.tree(order)
-        rest = self.movable & ~mask
-        while rest:
-            mask, text, rest = self.add_next(mask, text, rest)
-        where = self.writer.conditions(self.block.domain, (1 << len(self.block.names)) - 1)
-        return f"FROM {text}" + (f" WHERE {where}" if where else "")
+    def _needs(self, mask: int) -> int:
+        relations = enumerate(self._relations)
+        return union(relation.needs for at, relation in relations if mask >> at & 1) & ~mask
 
-    def without_last(self, order: Sequence[Any]) -> Sequence[Any]:
-        """Returns the order without relations of EXISTS at its end: they are last anyway."""
-        end = len(order)
-        while end > 1 and isinstance(order[end - 1], str):
-            number = self.block.numbers.get(order[end - 1])
-            if number is None or self.movable >> number & 1:
-                break
-            end -= 1
-        return order[:end]
+    def write(self, order: Sequence[Any]) -> tuple[str, list[str]]:
+        """Returns the items of FROM, and the conditions for WHERE."""
+        part = self._tree(order)
+        items, mask = [part.text], part.mask
+        for number, relation in enumerate(self._relations):
+            if mask >> number & 1:
+                continue
+            if self._groups[number] is not self._top or part.group is not self._top:
+                raise SteeringError(
+                    "the join order leaves out a side of an outer join",
+                    hint=f"Name all relations: {', '.join(self._numbers)}.",
+                )
+            items.append(relation.text)
+        if part.needs:
+            raise self._illegal(part.mask, part.needs)
+        return ", ".join(items), self._filters(self._top, self._top.mask)
 
-    def add_next(self, mask: int, text: str, rest: int) -> tuple[int, str, int]:
-        """Join the first relation that is allowed, if possible one that a condition connects."""
-        bits = [1 << at for at in range(rest.bit_length()) if rest >> at & 1]
-        near = [bit for bit in bits if self.search.near[bit.bit_length() - 1] & mask]
-        for bit in [*near, *bits]:
-            if self.may_join(mask, bit):
-                joined = self.join((mask, text), self.leaf(bit))
-                return *joined, rest & ~bit
-        raise SteeringError(
-            "the relations that the join order does not name cannot be joined one by one",
-            hint="Name all relations of the query.",
-        )
-
-    def tree(self, order: Any) -> tuple[int, str]:
-        """Returns the joins of one part of the order: the relations, and the text."""
+    def _tree(self, order: Any) -> _Part:
+        """Returns the joins of one part of the order."""
         if isinstance(order, str):
-            number = self.block.numbers.get(order)
-            if number is None:
-                raise SteeringError(
-                    f"the join order names {order!r}, which is not a relation of the query",
-                    hint=f"There are: {', '.join(self.block.names)}.",
-                )
-            if not self.movable >> number & 1:
-                raise SteeringError(
-                    f"the join order names {order!r}, which EXISTS or IN joins: that is done last",
-                    hint="Leave it out of the order.",
-                )
-            return self.leaf(1 << number)
+            return self._leaf(order)
         if not isinstance(order, (list, tuple)) or not order:
             raise SteeringError(f"a join order is made of relations and lists, not {order!r}")
-        joined = self.tree(order[0])
+        joined = self._tree(order[0])
         for part in order[1:]:
-            other = self.tree(part)
-            if joined[0] & other[0]:
+            other = self._tree(part)
+            if joined.mask & other.mask:
                 raise SteeringError("the join order names a relation twice")
-            if not self.may_join(joined[0], other[0]):
-                raise SteeringError(
-                    f"the join of {self.names(joined[0])} with {self.names(other[0])} would change "
-                    "the query's result",
-                    hint="Keep the sides of an outer join together.",
-                )
-            joined = self.join(joined, other)
+            joined = self._join(joined, other)
         return joined
 
-    def names(self, mask: int) -> str:
-        return ", ".join(name for at, name in enumerate(self.block.names) if mask >> at & 1)
+    def _leaf(self, name: str) -> _Part:
+        number = self._numbers.get(name)
+        if number is None:
+            raise SteeringError(
+                f"the join order names {name!r}, which is not a relation in the FROM of the "
+                "query's outermost SELECT",
+                hint=f"There are: {', '.join(self._numbers)}.",
+            )
+        relation = self._relations[number]
+        return _Part(relation.text, 1 << number, self._groups[number], relation.needs)
 
-    def leaf(self, bit: int) -> tuple[int, str]:
-        return bit, self.block.sources[bit.bit_length() - 1].text
+    def _join(self, one: _Part, other: _Part) -> _Part:
+        mask = one.mask | other.mask
+        for left, right in ((one, other), (other, one)):
+            if left.needs & right.mask:
+                continue  # a LATERAL item sees what is to its left only
+            text = self._joined(left, right)
+            if text:
+                return _Part(text, mask, left.group, (left.needs | right.needs) & ~mask)
+        raise self._illegal(one.mask, other.mask)
 
-    def may_join(self, left: int, right: int) -> bool:
-        """Whether the join is allowed without making rows unique first."""
-        depends = 0
-        for at, source in enumerate(self.block.sources):
-            if right >> at & 1:
-                depends |= source.depends & ~right
-        if depends & ~left or not self.search.is_legal(left, right):
-            return False
-        return len(self.matching(left, right)) <= 1
+    def _joined(self, left: _Part, right: _Part) -> str:
+        """Returns the text of a join that keeps the rows; "" if there is none for these sides."""
+        group = right.group
+        if group is left.group:
+            mask = left.mask | right.mask
+            fixed = [
+                condition
+                for condition in group.filters
+                if condition.used is None and condition.seen == mask
+            ]
+            self._placed.update(fixed)
+            on = " AND ".join(self._written(condition, mask) for condition in fixed)
+            word = f"JOIN {right.text} ON {on}" if on else f"CROSS JOIN {right.text}"
+            return f"({left.text} {word})"
+        is_whole = right.mask == group.mask and group.parent is left.group
+        if not is_whole or group.needs & ~left.mask or group.on is None:
+            return ""
+        mask = left.mask | right.mask
+        conditions = [self._written(group.on, mask), *self._filters(group, mask)]
+        return f"({left.text} LEFT JOIN {right.text} ON {' AND '.join(conditions)})"
 
-    def matching(self, one: int, other: int) -> list[tuple[Outer, str]]:
-        found = []
-        for node, text in self.joins:
-            special = node.special
-            assert special is not None
-            left, right = special.min_left, special.min_right
-            for first, second in ((one, other), (other, one)):
-                if not left & ~first and not right & ~second:
-                    found.append((node, text))
-                    break
-        return found
+    def _filters(self, group: _Group, seen: int) -> list[str]:
+        """Returns the conditions of inner joins that are not written yet."""
+        return [
+            self._written(condition, seen)
+            for condition in group.filters
+            if condition not in self._placed
+        ]
 
-    def join(self, one: tuple[int, str], other: tuple[int, str]) -> tuple[int, str]:
-        mask = one[0] | other[0]
-        found = self.matching(one[0], other[0])
-        if not found:
-            return mask, f"({one[1]} CROSS JOIN {other[1]})"
-        node, on = found[0]
-        assert node.special is not None
-        if node.kind == "full":
-            word = "FULL"
-        else:
-            word = "LEFT" if not node.special.min_left & ~one[0] else "RIGHT"
-        return mask, f"({one[1]} {word} JOIN {other[1]} ON {on})"
+    def _written(self, condition: Condition, seen: int) -> str:
+        """Returns a condition where it sees the relations in `seen`."""
+        if condition.used is None and condition.seen != seen:
+            raise SteeringError(
+                "the join order moves a condition with names that may then mean something else: "
+                f"{condition.text}",
+                hint="Write each column in ON with its relation, and sub-queries in WHERE.",
+            )
+        return f"({condition.text})"
+
+    def _illegal(self, one: int, other: int) -> SteeringError:
+        return SteeringError(
+            f"the join of {self._shown(one)} with {self._shown(other)} would change the query's "
+            "result",
+            hint="Join the inner side of an outer join by itself, and only with a side that has "
+            "all relations of its ON condition. Name a LATERAL item after what it uses.",
+        )
+
+    def _shown(self, mask: int) -> str:
+        return ", ".join(name for name, at in self._numbers.items() if mask >> at & 1)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from forum_queries import FORUM
 from random_joins import random_join
 
-from pilotcli.common.errors import SteeringError
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.subplans import (
     GraphCatalog,
-    NotAnalysable,
     analyse,
     observed_cardinalities,
-    rewrite_join_order,
 )
 
 PLANS = (
@@ -95,62 +90,3 @@ def test_the_inner_side_of_a_parameterised_loop_is_no_cardinality(
     assert frozenset({"p"}) not in seen
     joined = frozenset({"m", "p"})
     assert seen[joined] == count(small_session, analyse(sql, small).key(joined))
-
-
-def joined_sets(node: dict[str, Any]) -> Iterator[frozenset[str]]:
-    """The sets of aliases below each node."""
-    below: set[str] = {node["Alias"]} if "Alias" in node else set()
-    for child in node.get("Plans", ()):
-        sets = list(joined_sets(child))
-        yield from sets
-        below |= sets[-1] if sets else set()
-    yield frozenset(below)
-
-
-def test_a_rewritten_query_keeps_its_rows_and_takes_the_order(
-    small_session: PostgresSession, small: GraphCatalog
-) -> None:
-    pick, done = random.Random(1), 0
-    for seed in range(120):
-        sql = random_join(seed)
-        names = [name for name in analyse(sql, small).blocks[0].names if name not in "st"]
-        order = pick.sample(names, len(names))
-        try:
-            rewritten = rewrite_join_order(sql, order, small)
-        except (SteeringError, NotAnalysable):
-            continue  # an outer join that the order would break
-        settings = "SET LOCAL join_collapse_limit = 1; "
-        expected = sorted(small_session.execute(sql).rows, key=repr)
-        rows = sorted(small_session.execute(settings + rewritten).rows, key=repr)
-        assert rows == expected, (sql, rewritten)
-        done += 1
-    assert done > 50
-
-
-def test_the_planner_joins_in_the_order_given(
-    forum_session: PostgresSession, forum_catalog: GraphCatalog
-) -> None:
-    sql = FORUM["asker-and-answerer"]
-    order = ["helper", "a", "q", "v", "asker"]
-    for given in (order, [["helper", "a"], ["q", "v"]]):
-        rewritten = rewrite_join_order(sql, given, forum_catalog)
-        plan = forum_session.execute(
-            f"SET LOCAL join_collapse_limit = 1; EXPLAIN (FORMAT JSON) {rewritten}"
-        ).rows[0][0][0]["Plan"]
-        sets = set(joined_sets(plan))
-        assert frozenset({"helper", "a"}) in sets
-        assert frozenset({"helper", "a", "q"} if given is order else {"q", "v"}) in sets
-
-
-def test_an_order_that_would_change_the_result_is_refused(small: GraphCatalog) -> None:
-    sql = (
-        "SELECT * FROM makers m LEFT JOIN parts p ON p.maker_id = m.id "
-        "LEFT JOIN orders o ON o.buyer_id = m.id"
-    )
-    with pytest.raises(SteeringError, match="would change the query's result"):
-        rewrite_join_order(sql, ["p", "o", "m"], small)
-    with pytest.raises(SteeringError, match="'x', which is not a relation") as caught:
-        rewrite_join_order(sql, ["x", "m"], small)
-    assert caught.value.hint == "There are: m, p, o."
-    with pytest.raises(SteeringError, match="twice"):
-        rewrite_join_order(sql, ["m", "m"], small)
