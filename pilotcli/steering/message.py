@@ -149,7 +149,7 @@ class MessageWriter:
     def _add_cards(self, query: Query, cards: Mapping[str, float], message: Message) -> str:
         """Add cardinalities as the planner module's setting, or return them as hints."""
         if self._abilities.planner is not None:
-            self._add_rows(query, cards, message)
+            self._add_rows(cards, message)
             return ""
         graph = self.graph(query.sql)
         entries = [(_names_of(graph, key), rows) for key, rows in cards.items()]
@@ -166,11 +166,14 @@ class MessageWriter:
                 message.ignored.append((key, "pg_hint_plan sets the rows of joins only"))
         return " ".join(hints)
 
-    def _add_rows(self, query: Query, cards: Mapping[str, float], message: Message) -> None:
-        """Add cardinalities as the planner module's setting, for each sub-plan with the key."""
+    def _add_rows(self, cards: Mapping[str, float], message: Message) -> None:
+        """Add cardinalities as the planner module's setting, for each sub-plan with the key.
+
+        A pushed join order may give query blocks other numbers than in the query's own text.
+        """
         entries, blocks, keys = [], [], []
         for key, rows in cards.items():
-            found = self._abilities.namer.find(query.sql, key)
+            found = self._abilities.namer.find(message.sql, key)
             if not found:
                 raise _not_a_subplan(key)
             for subplan in found:

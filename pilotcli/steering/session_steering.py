@@ -273,7 +273,7 @@ class SessionSteering:
             if report.plan_text is not None and _is_planned(query):
                 steered.plan_text = report.plan_text
             if self.pulls.subquery_cards and report.blocks_text is not None:
-                self._name_cards(query, report, steered)
+                self._name_cards(message.sql, report, steered)
             outcome = _outcome(message, report, steered.error)
             applied.extend(key for key, reason in outcome.items() if reason is None)
             ignored.extend((key, reason) for key, reason in outcome.items() if reason is not None)
@@ -286,9 +286,10 @@ class SessionSteering:
             cards = tuple([(key, numbers[key]) for key in applied if key in numbers])
             steered.report = SteeringReport(tuple(applied), tuple(ignored), cards=cards)
 
-    def _name_cards(self, query: Query, report: Report, steered: Steered) -> None:
+    def _name_cards(self, sql: str, report: Report, steered: Steered) -> None:
+        began = time.perf_counter()
         try:
-            named = self.abilities.namer.name(query.sql, report)
+            named = self.abilities.namer.name(sql, report)
         except NotAnalysable as exc:
             steered.notes = (*steered.notes, f"no sub-plan cardinalities: {exc.message}")
             return

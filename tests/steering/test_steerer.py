@@ -396,6 +396,43 @@ def test_a_join_order_without_pg_hint_plan(
         assert frozenset(first) in _joined(steered.plan["Plan"])
 
 
+def test_a_cardinality_finds_its_sub_query_at_another_place(
+    shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    steerer = pulling(shop, shop_config, "auto")
+    if steerer.abilities.hint_plan or steerer.abilities.planner is None:
+        pytest.skip("no order is written into the query, or no cardinality is pushed")
+    days, totals = (
+        "(SELECT l.article FROM lines l JOIN orders o ON l.order_id = o.id "
+        f"WHERE o.{column} < 300 GROUP BY 1) AS {column}"
+        for column in ("day", "total")
+    )
+    sql = f"SELECT count(*) FROM {days} JOIN {totals} ON day.article = total.article"
+    start = "SELECT COUNT(*) FROM lines l, orders o WHERE"
+    (key,) = [key for key in cards_of(steerer, sql) if key.startswith(start) and "o.day" in key]
+    ordered = Pushes()
+    ordered.add_order(["total", "day"])
+    assert steerer.run(query(sql), ordered).error is None  # tells of the blocks in this order
+    for order in (None, ["total", "day"]):
+        pushes = Pushes()
+        pushes.add_cards({key: 12345})
+        if order is not None:
+            pushes.add_order(order)
+        steered = steerer.run(query(sql), pushes)
+        assert steered.report is not None
+        assert key in steered.report.applied
+        assert steered.plan is not None
+        (found,) = _joins_with_rows(steered.plan["Plan"], 12345)
+        assert "day < 300" in str(found)
+
+
+def _joins_with_rows(plan: dict[str, Any], rows: int) -> list[dict[str, Any]]:
+    """The joins that return so many rows, by the planner's estimate."""
+    below = [node for child in plan.get("Plans", ()) for node in _joins_with_rows(child, rows)]
+    is_join = "Join" in plan["Node Type"] or plan["Node Type"] == "Nested Loop"
+    return [plan, *below] if is_join and plan["Plan Rows"] == rows else below
+
+
 def _joined(plan: dict[str, Any]) -> list[frozenset[str]]:
     """The relations below each join."""
     found = []
