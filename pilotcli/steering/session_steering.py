@@ -287,7 +287,6 @@ class SessionSteering:
             steered.report = SteeringReport(tuple(applied), tuple(ignored), cards=cards)
 
     def _name_cards(self, sql: str, report: Report, steered: Steered) -> None:
-        began = time.perf_counter()
         try:
             named = self.abilities.namer.name(sql, report)
         except NotAnalysable as exc:
