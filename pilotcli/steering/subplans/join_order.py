@@ -176,9 +176,8 @@ class _Orderer:
 
     def _joined(self, left: _Part, right: _Part) -> str:
         """Returns the text of a join that keeps the rows; "" if there is none for these sides."""
-        group = right.group
+        group, mask = right.group, left.mask | right.mask
         if group is left.group:
-            mask = left.mask | right.mask
             fixed = [
                 condition
                 for condition in group.filters
@@ -191,7 +190,6 @@ class _Orderer:
         is_whole = right.mask == group.mask and group.parent is left.group
         if not is_whole or group.needs & ~left.mask or group.on is None:
             return ""
-        mask = left.mask | right.mask
         conditions = [self._written(group.on, mask), *self._filters(group, mask)]
         return f"({left.text} LEFT JOIN {right.text} ON {' AND '.join(conditions)})"
 
@@ -215,8 +213,7 @@ class _Orderer:
 
     def _illegal(self, one: int, other: int) -> SteeringError:
         return SteeringError(
-            f"the join of {self._shown(one)} with {self._shown(other)} would change the query's "
-            "result",
+            f"the join of {self._shown(one)} with {self._shown(other)} may change the query's rows",
             hint="Join the inner side of an outer join by itself, and only with a side that has "
             "all relations of its ON condition. Name a LATERAL item after what it uses.",
         )
