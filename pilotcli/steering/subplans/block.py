@@ -252,11 +252,8 @@ def _selects(query: exp.Expression, scope: Scope) -> list[tuple[exp.Expression, 
     return []
 
 
-def block_of(
-    pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool = False, whole: bool = False
-) -> Block:
-    """Returns the block of a query with its sub-queries pulled up; `whole` keeps joins that the
-    planner leaves out."""
+def block_of(pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool = False) -> Block:
+    """Returns the block of a query with its sub-queries pulled up."""
     entries = pulled.entries
     if len(entries) > 62:
         raise NotAnalysable(f"{len(entries)} relations are more than the 62 that are supported")
@@ -268,7 +265,7 @@ def block_of(
     printer = Printer(entries, catalog)
     node, specials = build(pulled.tree, entries, printer, catalog)
     removed = 0
-    if not (verbatim or whole):
+    if not verbatim:
         node, removed = without_idle_joins(node, entries, lambda: _used_outside(pulled))
         kept = {outer.special for outer in outer_joins(node)}
         specials = [special for special in specials if special in kept]

@@ -22,18 +22,13 @@ def connected_sets(
 
     Raises `NotAnalysable` for more than `limit` sets.
     """
-    near = _neighbours(relations, edges)
+    near = neighbours(relations, edges)
     if not specials and _is_connected(relations, near):
         return _grown(relations, near, limit)
     return Search(relations, near, specials, limit).run()
 
 
-def search(relations: int, edges: Iterable[int], specials: Sequence[Special]) -> Search:
-    """Returns a search, whose `is_legal` says whether two sets of relations may be joined."""
-    return Search(relations, _neighbours(relations, edges), specials, 0)
-
-
-def _neighbours(relations: int, edges: Iterable[int]) -> list[int]:
+def neighbours(relations: int, edges: Iterable[int]) -> list[int]:
     """Returns, by the number of a relation, those that a condition connects it with."""
     near = [0] * relations.bit_length()
     for edge in edges:

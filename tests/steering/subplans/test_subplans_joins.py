@@ -13,7 +13,7 @@ from test_subplans_planner import reported
 
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.subplans import GraphCatalog, analyse, estimates_by_explain
-from pilotcli.steering.subplans.join_search import search
+from pilotcli.steering.subplans.join_search import Search, neighbours
 from pilotcli.steering.subplans.joins import Special
 
 JOINS = {
@@ -215,6 +215,7 @@ def semi(one: int, other: int, *, unique: bool) -> Special:
     ],
 )
 def test_a_legal_join(specials: list[Special], one: int, other: int, legal: bool) -> None:
-    found = search(A | B | C | D, [], specials)
+    relations = A | B | C | D
+    found = Search(relations, neighbours(relations, []), specials, 0)
     assert found.is_legal(one, other) == legal
     assert found.is_legal(other, one) == legal
