@@ -9,6 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pilotcli.common.records import Query
+from pilotcli.common.sql_commands import command_of
+from pilotcli.workload import is_one_statement
+
 _TOKEN = re.compile(
     r"""--[^\n]* | /\*.*?\*/
     | e'(?:[^'\\]|''|\\.)*' | '(?:[^']|'')*' | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$
@@ -52,6 +56,11 @@ def planned_query(sql: str) -> str | None:
                 (sql[opening.end : token.start] for token in tokens if token.depth == 0), None
             )
     return None
+
+
+def is_planned(query: Query) -> bool:
+    """Whether EXPLAIN can take the query: one statement, since EXPLAIN would run a second one."""
+    return command_of(query.command).planned and is_one_statement(query.sql)
 
 
 def fills_view(sql: str) -> bool:

@@ -1,31 +1,17 @@
-"""Steers the queries of one session: sends them with what is pushed, and reads what is pulled.
-
-There are three ways to send a query with settings:
-
-- A plain query and its settings are one message, `SET LOCAL ...; /* hints */ SELECT ...`. The
-  server runs such a message in a transaction of its own (PostgreSQL manual 55.2.2.1), so that the
-  settings end with it.
-- Inside the workload's own transaction the settings are made at a savepoint, so that a setting that
-  the server refuses does not break the transaction. After the query they get their old values
-  back, except those that the query itself has set (`set_config`).
-- A command that must not run in a transaction (`VACUUM`) gets settings of the session, which get
-  their old values back after it.
-"""
+"""Steers the queries of one session: sends them with what is pushed, and reads what is pulled."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
 from pilotcli.common.errors import (
     CapabilityError,
     DatabaseError,
     PilotError,
-    QueryCancelled,
     QueryError,
     QueryTimeout,
     SteeringError,
@@ -33,18 +19,17 @@ from pilotcli.common.errors import (
 from pilotcli.common.records import Query, SteeringReport
 from pilotcli.common.redaction import redacted
 from pilotcli.common.sql_commands import command_of, leading_keyword
-from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.message import Message, MessageWriter
 from pilotcli.steering.naming import name_by_explain
+from pilotcli.steering.planned_query import is_planned
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
-from pilotcli.steering.sql import own_notices, restore_settings, show_settings
+from pilotcli.steering.sending import send
+from pilotcli.steering.sql import restore_settings
 from pilotcli.steering.subplans import NamedCards, NotAnalysable
-from pilotcli.workload import is_one_statement
 
-_SAVEPOINT = "pilot_steering"
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 
 
@@ -131,14 +116,14 @@ class SessionSteering:
 
     def _planned(self, query: Query) -> Query | None:
         """Returns the query that `query` plans and EXPLAIN takes; None if there is none."""
-        if _is_planned(query):
+        if is_planned(query):
             return query
         try:
             sql = self.abilities.namer.query_in(query.sql)
         except (QueryError, CapabilityError):
             return None
         planned = query._replace(sql=sql, command=leading_keyword(sql))
-        return planned if _is_planned(planned) else None
+        return planned if is_planned(planned) else None
 
     def _prepare(self) -> None:
         """Have the session report about every query from here on."""
@@ -177,7 +162,7 @@ class SessionSteering:
             self.session.take_notices()  # those about pilot's own questions
         began = time.perf_counter()
         try:
-            rows = self._execute(query, message, explain, steered)
+            rows = send(self.session, query, message, explain, steered)
         except SteeringError as exc:
             steered.error = exc
             return
@@ -191,75 +176,6 @@ class SessionSteering:
         else:
             steered.plan_text = json.dumps(plan_of(rows))
 
-    def _execute(self, query: Query, message: Message, explain: str, steered: Steered) -> Rows:
-        """Returns the rows of the query. Raises `SteeringError` if the server refuses a setting."""
-        session = self.session
-        if not message.steers:
-            return session.execute(explain + message.sql, query.copy)
-        if session.in_transaction or not _is_planned(query):
-            return self._execute_between(query, message, explain, steered)
-        try:
-            return session.execute(f"{message.comment}{message.prefix()}{explain}{message.sql}")
-        except (QueryTimeout, QueryCancelled):
-            raise
-        except QueryError:
-            self._check_settings(message)
-            raise
-
-    def _check_settings(self, message: Message) -> None:
-        try:
-            self.session.execute(f"BEGIN; {message.prefix()}ROLLBACK")
-        except QueryError as refused:
-            self.session.rollback()
-            raise _refusal(refused) from None
-
-    def _execute_between(
-        self, query: Query, message: Message, explain: str, steered: Steered
-    ) -> Rows:
-        """Send the settings, the query, and the old values of the settings one after the other."""
-        session, names = self.session, message.names()
-        in_transaction = session.in_transaction
-        scope = "LOCAL " if in_transaction else ""
-        if session.transaction_failed:
-            return session.execute(message.sql)
-        before: Sequence[str | None] = ()
-        pushed: Sequence[str | None] = ()
-        if names:
-            with own_notices(session), _steering_time(steered):
-                before = session.execute(show_settings(names)).rows[0]
-                pushed = self._set_between(message, names, scope)
-        try:
-            return session.execute(f"{message.comment}{explain}{message.sql}", query.copy)
-        finally:
-            # The settings of a transaction that failed or ended are gone with it.
-            lives = not session.closed and not session.transaction_failed
-            if names and lives and session.in_transaction == in_transaction:
-                with own_notices(session), _steering_time(steered):
-                    session.execute(restore_settings(names, before, scope, pushed))
-
-    def _set_between(
-        self, message: Message, names: Sequence[str], scope: str
-    ) -> Sequence[str | None]:
-        """Set what the message sets, and return the values as the server shows them."""
-        session, in_transaction = self.session, self.session.in_transaction
-        begin, end = (
-            (f"SAVEPOINT {_SAVEPOINT}; ", f"RELEASE SAVEPOINT {_SAVEPOINT}; ")
-            if in_transaction
-            else ("BEGIN; ", "COMMIT; ")
-        )
-        try:
-            return session.execute(
-                f"{begin}{message.prefix(scope)}{end}{show_settings(names)}"
-            ).rows[0]
-        except QueryError as refused:
-            if in_transaction:
-                session.execute(
-                    f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
-                )
-            else:
-                session.rollback()
-            raise _refusal(refused) from None
-
     def _read_notices(self, query: Query, message: Message, steered: Steered) -> None:
         """Read the reports that the server sent beside the rows."""
         notices = self.session.take_notices()
@@ -270,7 +186,7 @@ class SessionSteering:
             report = parse_report(notices)
             steered.planning_s = _seconds(report.planning_ms)
             steered.execution_s = _seconds(report.execution_ms)
-            if report.plan_text is not None and _is_planned(query):
+            if report.plan_text is not None and is_planned(query):
                 steered.plan_text = report.plan_text
             if self.pulls.subquery_cards and report.blocks_text is not None:
                 self._name_cards(message.sql, report, steered)
@@ -279,7 +195,7 @@ class SessionSteering:
             ignored.extend((key, reason) for key, reason in outcome.items() if reason is not None)
         elif self._reports:
             found = read_auto_explain(notices)
-            if found is not None and _is_planned(query):
+            if found is not None and is_planned(query):
                 steered.execution_s, steered.plan_text = found
         if message.steers or ignored:
             numbers = message.numbers
@@ -307,7 +223,7 @@ class SessionSteering:
         session, pulls = self.session, self.pulls
         if session.closed or session.transaction_failed:
             return
-        if not _is_planned(query):
+        if not is_planned(query):
             self._explain_cards(query, steered)
             return
         if self._reports and steered.error is None and steered.plan_text is None and pulls.plan:
@@ -346,18 +262,6 @@ class SessionSteering:
             steered.notes = (*steered.notes, exc.message)
 
 
-@contextmanager
-def _steering_time(steered: Steered) -> Iterator[None]:
-    """Counts the time in it as steering, not as the query's."""
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        spent = time.perf_counter() - began
-        steered.steering_s += spent
-        steered.elapsed_s -= spent
-
-
 def _outcome(message: Message, report: Report, error: PilotError | None) -> dict[str, str | None]:
     """Returns, by pushed sub-plan query, why it was not applied; None if it was, to one of its
     sub-plans at least."""
@@ -371,11 +275,6 @@ def _outcome(message: Message, report: Report, error: PilotError | None) -> dict
     return outcome
 
 
-def _is_planned(query: Query) -> bool:
-    """Whether EXPLAIN can take the query: one statement, since EXPLAIN would run a second one."""
-    return command_of(query.command).planned and is_one_statement(query.sql)
-
-
 def read_auto_explain(notices: Sequence[str]) -> tuple[float, str] | None:
     """Returns seconds and plan (JSON) of the last statement in auto_explain's messages, or None."""
     for notice in reversed(notices):
@@ -387,10 +286,6 @@ def read_auto_explain(notices: Sequence[str]) -> tuple[float, str] | None:
             except (ValueError, KeyError, RecursionError):
                 continue  # raised by a function of the workload
     return None
-
-
-def _refusal(error: QueryError) -> SteeringError:
-    return SteeringError(f"the server refuses a pushed setting: {error.message}", hint=error.hint)
 
 
 def _seconds(milliseconds: float | None) -> float | None:
