@@ -1,0 +1,35 @@
+"""What an executed plan shows of its sub-plans where workers divide the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pilotcli.steering.subplans.actual_rows import observed_rows
+from pilotcli.steering.subplans.described import SubPlan
+
+
+def node(kind: str, rows: float, loops: int, *inputs: Any, **more: Any) -> dict[str, Any]:
+    shown = {"Node Type": kind, "Actual Rows": rows, "Actual Loops": loops, "Plans": list(inputs)}
+    return shown | {key.replace("_", " "): value for key, value in more.items()}
+
+
+def observed(plan: dict[str, Any]) -> dict[str, float]:
+    """The rows of sub-plans of `a` and `b`, by their names."""
+    relations = {"a": ["1", "a"], "b": ["1", "b"]}
+    found = observed_rows({"Plan": plan, "Relations": relations, "Lookups": []})
+    assert all(isinstance(subplan, SubPlan) for subplan in found)
+    return {"".join(sorted(subplan.names)): rows for subplan, rows in found.items()}
+
+
+def test_below_a_gather_that_runs_again_loops_are_not_those_of_workers() -> None:
+    scan = node("Seq Scan", 10.0, 6, Alias="b", Parallel_Aware=True)
+    plan = node("Nested Loop", 60, 1, node("Seq Scan", 2, 1, Alias="a"),
+                node("Gather", 30, 2, scan), Join_Type="Inner")  # fmt: skip
+    assert observed(plan) == {"a": 2, "b": 30, "ab": 60}
+
+
+def test_groups_that_workers_make_are_not_the_rows_below() -> None:
+    scan = node("Seq Scan", 10, 3, Alias="b", Parallel_Aware=True)
+    grouped = node("Aggregate", 2, 3, scan, Strategy="Hashed", Partial_Mode="Partial")
+    assert observed(node("Gather", 6, 1, grouped)) == {}
+    assert observed(node("Gather", 30, 1, scan)) == {"b": 30}
