@@ -1,4 +1,4 @@
-"""What an executed plan shows of its sub-plans where workers divide the rows."""
+"""What an executed plan shows where workers divide the rows, or a join stops early."""
 
 from __future__ import annotations
 
@@ -33,3 +33,11 @@ def test_groups_that_workers_make_are_not_the_rows_below() -> None:
     grouped = node("Aggregate", 2, 3, scan, Strategy="Hashed", Partial_Mode="Partial")
     assert observed(node("Gather", 6, 1, grouped)) == {}
     assert observed(node("Gather", 30, 1, scan)) == {"b": 30}
+
+
+def test_a_join_that_needs_one_partner_does_not_read_all() -> None:
+    inner = node("Materialize", 1, 2, node("Seq Scan", 5, 1, Alias="b"))
+    outer = node("Seq Scan", 2, 1, Alias="a")
+    plan = node("Nested Loop", 2, 1, outer, inner, Join_Type="Inner")
+    assert observed(plan) == {"a": 2, "b": 5, "ab": 2}
+    assert observed(plan | {"Inner Unique": True}) == {"a": 2, "ab": 2}
