@@ -88,6 +88,10 @@ def parse(sql: str) -> exp.Expression:
         word = sql[start : start + 40].split(None, 1)[0] if sql[start:].strip() else "nothing"
         raise NotAnalysable(f"{word.upper()} is not a statement with sub-plans")
     try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise NotAnalysable("the query has bytes that are not UTF-8") from None
+    try:
         trees = [tree for tree in _dialect().parse(sql) if tree is not None]
     except (SqlglotError, RecursionError) as error:
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
