@@ -1,4 +1,7 @@
-"""Knows the sub-plans of a session's queries, as the planner module describes them."""
+"""Names the sub-plans of a session's queries, from the planner module's descriptions.
+
+Without the module, `subplans` names them from the text.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,8 @@ class Namer:
     def query_in(self, sql: str) -> str:
         """Returns the query that `sql` plans, which may be `sql` itself.
 
-        Raises `NotAnalysable` for several statements, and `QueryError`.
+        Raises `NotAnalysable` for several statements, and for REFRESH of a view that is missing or
+        belongs to another role; `QueryError` if the server fails.
         """
         if not is_one_statement(sql):  # EXPLAIN would run the second one
             raise NotAnalysable("several statements in one have no sub-plans")

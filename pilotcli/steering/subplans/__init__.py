@@ -1,7 +1,11 @@
-"""Finds the sub-plans of a query from its text, and the SQL of each.
+"""Finds the sub-plans of a query, and the SQL of each.
 
-`analyse` reads a query as PostgreSQL's planner does. The first analysis imports sqlglot, which
-parses the text (`parsing`).
+With the planner module: `described` reads what the module says of a query. Without it, `analyse`
+reads the text as the planner does: `parsing` (sqlglot), `from_clause` and `scope` (names),
+`pull_up` (sub-queries), `conditions`, `printing` and `spelling` (the server writes the conditions),
+`joins` and `join_search` (which sets there are), `block` and `graph`. Both ways share `join_tree`,
+`equivalences` and the writers `subplan_sql` and `flat_sql`. `actual_rows` reads executed plans,
+`join_order` writes a pushed order.
 """
 
 from __future__ import annotations

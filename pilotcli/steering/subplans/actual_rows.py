@@ -49,8 +49,8 @@ class _Seen:
 
 
 def observed_rows(plan: Mapping[str, Any]) -> dict[SubPlan, float]:
-    """Returns the true rows of sub-plans that an executed plan shows, as the planner module gives
-    it with actual rows: a dict with the keys `Plan`, `Relations` and `Lookups`.
+    """Returns the true rows of the sub-plans in an executed plan of the planner module: a dict with
+    the keys `Plan` (with actual rows), `Relations` and `Lookups`.
 
     Parts that did not run to their end, as under LIMIT, are left out. Raises `NotAnalysable` for
     other values.
@@ -118,7 +118,8 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _aliases(root: dict[str, Any], graph: QueryGraph) -> dict[str, str]:
-    """Returns the relations' names by the plan's aliases: EXPLAIN calls a second `p` `p_1`."""
+    """Returns the relations' names by the plan's aliases. EXPLAIN shows a second relation `p` as
+    `p_1`."""
     shown = set(_scans(root))
     beside = set(_beside(root))
     blocks = [Counter(_alias(name) for name in block.names) for block in graph.blocks]
@@ -173,7 +174,11 @@ class _Reader:
         self.found: dict[SubPlan, float] = {}
 
     def read(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
-        """Read a part of the plan; `complete`: all of its rows were read."""
+        """Read a part of the plan.
+
+        `complete`: all of its rows were read. `report`: whether its rows are noted; in partitions
+        and in repeated parallel parts they are not those of a sub-plan.
+        """
         kind = node["Node Type"]
         if kind in ("Append", "Merge Append"):
             seen = self._append(node)
@@ -271,7 +276,7 @@ class _Reader:
         outer, inner = self._children(node)
         kind, join = node["Node Type"], node.get("Join Type", "Inner")
         outer_complete, inner_complete = complete, complete
-        if kind == "Merge Join":  # stops with the first input that ends; reads rows again
+        if kind == "Merge Join":  # stops when one input ends, and may read inner rows twice
             outer_complete, inner_complete = complete and join in _KEEPS_OUTER, False
         elif kind == "Nested Loop":
             stops = node.get("Inner Unique") or join in ("Semi", "Anti")

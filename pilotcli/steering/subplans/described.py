@@ -31,9 +31,9 @@ from pilotcli.steering.subplans.subplan_sql import Source, Writer
 class SubPlan:
     """A set of relations of a query block.
 
-    - `block`: the block's number: its query's place in the statement (`1` is the outermost), and
-      for the second planning of a query `3'2`;
-    - `names`: the relations by alias, the second one with an alias as `p#2`.
+    - `block`: the block's number. `1` is the outermost query. `3'2` is block 3 when the planner
+      plans it a second time;
+    - `names`: the aliases. If two relations have the alias `p`, the second one is `p#2`.
     """
 
     block: str
@@ -133,11 +133,11 @@ class DescribedBlock:
 
     @property
     def count(self) -> int:
-        """How many sub-plans were asked for."""
+        """The number of sub-plans whose query was written or refused."""
         return len(self._keys)
 
     def named(self) -> Iterator[tuple[SubPlan, str]]:
-        """Yields the sub-plans whose queries have been written, and these."""
+        """Yields each sub-plan whose query was written, with that query."""
         for mask, key in self._keys.items():
             if isinstance(key, str):
                 yield self.subplan(mask), key

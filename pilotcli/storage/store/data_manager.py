@@ -130,8 +130,8 @@ class DataManager(Closing):
     def read_update(self, table: str, *, reader: str = "") -> pandas.DataFrame:
         """Returns the rows saved in `table` since `reader` last read it, in the order of the key.
 
-        Each row is returned exactly once, even if others write at the same time. A table that does
-        not exist is handled as in `read_all`.
+        Each row is returned once, even if others write at the same time; a firing that is
+        resumed gets its rows again. A table that does not exist is handled as in `read_all`.
         """
         return self._read(table, reader, only_new=True)
 
