@@ -31,7 +31,7 @@ class Dies(QueryFinishEvent):
 def test_killed_and_resumed_runs_tell_the_same_story(
     project: Project, options: str, record_property: Callable[[str, object], None]
 ) -> None:
-    kills = max(6, KILLS // 4)  # two orders, and two runs at a time
+    kills = max(4, KILLS // 4)  # two orders, and two runs at a time
     numbers = itertools.count()
 
     def kill(_: int) -> int:

@@ -96,8 +96,8 @@ def test_the_forum_returns_the_same(forum: Steered, kind: str) -> None:
     source = random.Random(5)
     forum.session.execute("SET statement_timeout = '1s'; SET jit = off")
     compared = 0
-    limit = None if kind == WHEEL else 32
-    for query in open_workload([ROOT / "workloads" / "forum.sql"], limit=limit):
+    queries = list(open_workload([ROOT / "workloads" / "forum.sql"]))
+    for query in queries[0 if kind == WHEEL else 1 :: 2]:  # each server runs every other one
         try:
             usual, report = forum.run(query.sql, report="rows")
         except QueryError as error:
