@@ -265,10 +265,10 @@ class SessionSteering:
 def _outcome(message: Message, report: Report, error: PilotError | None) -> dict[str, str | None]:
     """Returns, by pushed sub-plan query, why it was not applied; None if it was, to one of its
     sub-plans at least."""
-    reasons = dict(report.ignored)
+    applied, reasons = frozenset(report.applied), dict(report.ignored)
     outcome: dict[str, str | None] = {}
     for at, key in enumerate(message.cards):
-        if at in report.applied:
+        if at in applied:
             outcome[key] = None
         elif at in reasons or error is None:
             outcome.setdefault(key, reasons.get(at, "the planner did not consider it"))
