@@ -253,29 +253,23 @@ column_of_block(const Var *var, Query *around, Description *block)
 	if (var->varattno > 0)
 	{
 		Node	   *column = NULL;
+		Query	   *query = around;
 
 		if (entry->rtekind == RTE_JOIN)
-		{
 			column = list_nth(entry->joinaliasvars, var->varattno - 1);
-			if (column != NULL && IsA(column, Var) && ((Var *) column)->varlevelsup == 0)
-				return column_of_block((Var *) column, around, block);
-		}
 		else if (entry->rtekind == RTE_SUBQUERY && entry->subquery != NULL)
 		{
 			TargetEntry *target = get_tle_by_resno(entry->subquery->targetList, var->varattno);
 
-			if (target != NULL && IsA(target->expr, Var) &&
-				((Var *) target->expr)->varlevelsup == 0)
-				return column_of_block((Var *) target->expr, entry->subquery, block);
+			query = entry->subquery;
+			column = target == NULL ? NULL : (Node *) target->expr;
 		}
 #if PG_VERSION_NUM >= 180000
 		else if (entry->rtekind == RTE_GROUP)
-		{
 			column = list_nth(entry->groupexprs, var->varattno - 1);
-			if (IsA(column, Var) && ((Var *) column)->varlevelsup == 0)
-				return column_of_block((Var *) column, around, block);
-		}
 #endif
+		if (column != NULL && IsA(column, Var) && ((Var *) column)->varlevelsup == 0)
+			return column_of_block((Var *) column, query, block);
 	}
 	return NULL;
 }
@@ -693,7 +687,7 @@ use_with(Description *block, const char *name, List *levels, int level)
 
 /* ---- Canonical spelling ---- */
 
-/* `outer`: whether implicit casts are written, as in an operand. */
+/* `shows_casts`: whether implicit casts are written, as in an operand. */
 static char *
 sql_of(Node *node, const Description *block, bool shows_casts)
 {
