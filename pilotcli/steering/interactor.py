@@ -222,8 +222,8 @@ class PilotDataInteractor:
     def subplans(self, sql: str) -> NamedCards:
         """Returns the sub-plans of `sql`, which is planned and not run.
 
-        Raises `CapabilityError` for a query that cannot be analysed, `QueryError` for one that the
-        server refuses.
+        Raises `CapabilityError` for a query that cannot be analysed or that the server refuses, and
+        `QueryError` if the server refuses a sub-plan's query.
         """
         session = self.db_controller.session()
         abilities = self._abilities_of(session)
