@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from fault_table import ROUNDS, TESTS, FaultTable, is_fault
 from fuzzing import TIMES
 from project_folder import Project
+from server_folder import server_folder
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
@@ -81,10 +81,8 @@ def no_libpq_environment() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """The home folder of an embedded server that runs as long as the tests do."""
-    with tempfile.TemporaryDirectory(prefix="pilot-tests-") as folder:
-        # As root the server runs as another user, which must be able to pass through.
-        Path(folder).chmod(0o711)
-        home = Path(folder) / ".pilot"
+    with server_folder() as folder:
+        home = folder / ".pilot"
         target = open_target(PostgreSQLConfig(home=home))
         try:
             yield home

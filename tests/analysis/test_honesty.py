@@ -27,7 +27,7 @@ from pilotcli.analysis.statistics import (
 
 pytestmark = pytest.mark.slow
 
-COMPARISONS = int(os.environ.get("PILOT_HONESTY", "150"))
+COMPARISONS = int(os.environ.get("PILOT_HONESTY", "100"))
 NOISE = 0.05
 """The usual standard deviation of a query's time, as a share of it."""
 

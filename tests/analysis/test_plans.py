@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paired import run_pair
 from project_folder import Project
+from server_folder import server_folder
 
 from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.compare_named import compare_runs
@@ -278,9 +278,8 @@ def test_numbers_of_any_size_are_read() -> None:
 
 @pytest.mark.skipif(not INSTALLED, reason="no other PostgreSQL is installed")
 def test_real_plans_of_an_older_server_are_told_apart() -> None:
-    with tempfile.TemporaryDirectory(prefix="pilot-plans-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        config = PostgreSQLConfig(home=Path(folder) / "home")
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / "home")
         config.postgres_bin = INSTALLED[-1].parent
         target = open_target(config)
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from server_folder import server_folder
 
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor import BasePushHandler as handlers
 from pilotcli.compat.pilotscope.Common.Index import Index
@@ -31,9 +30,8 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="module")
 def config() -> Iterator[PostgreSQLConfig]:
-    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
-        Path(folder).chmod(0o711)  # as root the server is another user's
-        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / ".pilot")
         config.db = "handlers"
         yield config
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pytest
+from server_folder import server_folder
 
 from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
@@ -25,9 +23,8 @@ def test_indexes_are_compared_sorted_and_named() -> None:
 
 
 def test_a_what_if_loop_reads_what_pilotscope_hangs_on_an_index() -> None:
-    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
-        Path(folder).chmod(0o711)  # as root the server is another user's
-        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / ".pilot")
         config.db = "advised"
         interactor = PilotDataInteractor(config, enable_simulate_index=True)
         controller = interactor.db_controller

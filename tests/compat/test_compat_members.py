@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pandas
 import pytest
 import sqlalchemy
+from server_folder import server_folder
 
 from pilotcli.common.errors import CapabilityError
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
@@ -42,9 +42,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def config() -> Iterator[PostgreSQLConfig]:
-    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
-        Path(folder).chmod(0o711)  # as root the server is another user's
-        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / ".pilot")
         config.db = "members"
         yield config
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from project_folder import Project
+from server_folder import server_folder
 from steered import postgres_bin
 
 pytestmark = pytest.mark.slow
@@ -43,9 +43,8 @@ found = {}
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a script after SETUP; what it puts into `found` comes back."""
     programs = postgres_bin(request.param)
-    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
-        Path(folder).chmod(0o711)  # as root the server is another user's
-        yield runner(Path(folder), programs)
+    with server_folder() as folder:
+        yield runner(folder, programs)
 
 
 def runner(folder: Path, programs: Path | None) -> Run:

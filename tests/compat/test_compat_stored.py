@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
 import pytest
+from server_folder import server_folder
 
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
@@ -16,9 +15,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_json_columns_take_what_a_driver_has_parsed() -> None:
-    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
-        Path(folder).chmod(0o711)  # as root the server is another user's
-        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / ".pilot")
         config.db = "stored"
         manager = DataManager(config)
         manager.save_data_batch("plans", [{"plan": {"n": 1}}, {"plan": {"n": 2}}])

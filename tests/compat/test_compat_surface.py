@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import tarfile
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from server_folder import server_folder
 
 import pilotcli.compat.pilotscope  # noqa: F401 - makes the names importable
 from pilotcli.common.errors import CapabilityError, DriverError, UsageError
@@ -64,9 +64,8 @@ SHARED = Path(__file__).parents[3] / "shared" / "pilotscope"
 
 @pytest.fixture(scope="module")
 def config() -> Iterator[PostgreSQLConfig]:
-    with tempfile.TemporaryDirectory(prefix="pilot-compat-") as folder:
-        Path(folder).chmod(0o711)  # as root the server is another user's
-        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / ".pilot")
         config.db = "surface"
         yield config
 

@@ -6,11 +6,11 @@ import itertools
 import os
 import secrets
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from server_folder import server_folder
 from tcp_server import TcpServer
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
@@ -38,12 +38,11 @@ def other_bin() -> Path:
 @pytest.fixture(scope="session")
 def make_home() -> Iterator[Callable[[], Path]]:
     """Makes home folders that the server's user can reach; all are emptied at the end."""
-    with tempfile.TemporaryDirectory(prefix="pilot-test-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
+    with server_folder() as folder:
         homes = []
 
         def make() -> Path:
-            homes.append(Path(folder) / str(next(_names)))
+            homes.append(folder / str(next(_names)))
             return homes[-1]
 
         yield make

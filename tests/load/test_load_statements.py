@@ -14,7 +14,7 @@ from pilotcli.common.errors import WorkloadError
 from pilotcli.workload import open_workload
 from pilotcli.workload.psql.window import Window
 
-SIZE = 200_000
+SIZE = 100_000
 TIMES = 5
 """The text as it comes together, with room to grow, the text as a `str`, and as much to spare."""
 FIXED = 15_000_000

@@ -503,7 +503,7 @@ def test_a_dry_run_looks_at_both_arms(project: Project) -> None:
 
 
 def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> None:
-    project.write("w.sql", "SELECT pg_sleep(0.05);\n" * 40)
+    project.write("w.sql", "SELECT pg_sleep(0.02);\n" * 40)
     project.config()
     with started(project, "--against", "native", "--format", "jsonl") as process:
         assert process.stdout is not None

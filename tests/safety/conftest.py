@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg2
 import pytest
+from server_folder import server_folder
 from tcp_server import SecretServer
 
 from pilotcli.common.redaction import forget_secrets
@@ -17,9 +16,8 @@ from pilotcli.databases.embedded.admin import reset_servers
 @pytest.fixture(scope="session")
 def secret_server() -> Iterator[SecretServer]:
     """A server on a network port whose roles `reader` and `maker` have the same password."""
-    with tempfile.TemporaryDirectory(prefix="pilot-safety-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        home = Path(folder) / "home"
+    with server_folder() as folder:
+        home = folder / "home"
         with SecretServer(home) as server:
             maker = psycopg2.connect(server.dsn("maker"))
             maker.autocommit = True

@@ -265,10 +265,11 @@ def test_connections_that_cannot_be_made(secret: Secret, secret_server: SecretSe
         secret_server.dsn("maker").removesuffix("'"),
         secret_server.dsn("maker").replace("password=", "passwort="),
     ]
-    for dsn in wrong:
+    for number, dsn in enumerate(wrong):
         secret.config(dsn=dsn)
         assert secret.command("run", "w.sql", "--debug") in (2, 4)
-        assert secret.command("run", "w.sql", "--format", "jsonl") in (2, 4)
+        if number % 3 == 0:
+            assert secret.command("run", "w.sql", "--format", "jsonl") in (2, 4)
     for words in (("doctor",), ("config", "show"), ("db", "undo"), ("db", "status")):
         secret.command(*words)
     assert secret.said.count("Traceback") >= len(wrong)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from server_folder import server_folder
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
@@ -33,9 +33,8 @@ def shop_target(request: pytest.FixtureRequest) -> Iterator[PostgresTarget]:
     """A running server with the shop's tables, one for each installation."""
     if request.param == "installed" and not INSTALLED:
         pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
-    with tempfile.TemporaryDirectory(prefix="pilot-shop-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        config = PostgreSQLConfig(home=Path(folder) / ".pilot")
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / ".pilot")
         config.postgres_bin = None if request.param == "wheel" else INSTALLED[-1].parent
         target = open_target(config)
         assert isinstance(target, PostgresTarget)

@@ -1,6 +1,6 @@
 """A pilot is killed at any step: the next one undoes all of its changes to the server.
 
-Each server tries a third of the steps, another one each; `python -m tests.faults` tries all.
+Each server tries a fifth of the steps, another one each; `python -m tests.faults` tries all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def test_killed_at_every_step(
     postgres_bin: Path | None,
     record_property: Callable[[str, object], None],
 ) -> None:
-    first, every = (1, 1) if KILLS else (1 if postgres_bin is None else 2, 3)
+    first, every = (1, 1) if KILLS else (1 if postgres_bin is None else 3, 5)
     server = [str(make_home()), str(postgres_bin or "")]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *server, action, str(first), str(every)],

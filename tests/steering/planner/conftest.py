@@ -6,11 +6,11 @@ An installed server without headers skips, saying so.
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from server_folder import server_folder
 from steered import WHEEL, Steered, pg_config_of, postgres_bin
 
 from pilotcli.common.errors import CapabilityError
@@ -26,9 +26,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 @pytest.fixture(scope="session")
 def homes() -> Iterator[Path]:
     """A folder for homes that the servers' user can reach; all servers in it end with it."""
-    with tempfile.TemporaryDirectory(prefix="pilot-planner-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with server_folder() as folder:
         yield folder
         for home in folder.iterdir():
             reset_servers(home)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from oracle import SCHEMA, Oracle, cases_of, corpus_files
+from server_folder import server_folder
 from steered import WHEEL, postgres_bin
 
 from pilotcli.config import PostgreSQLConfig
@@ -22,9 +22,8 @@ def oracle(
     request: pytest.FixtureRequest,
 ) -> Iterator[Oracle]:
     """An oracle for the corpus' tables on each PostgreSQL that the machine has."""
-    with tempfile.TemporaryDirectory(prefix="pilot-oracle-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)  # as root the server runs as another user
-        config = PostgreSQLConfig(home=Path(folder) / ".pilot", db="corpus", embedded=True)
+    with server_folder() as folder:
+        config = PostgreSQLConfig(home=folder / ".pilot", db="corpus", embedded=True)
         config.postgres_bin = postgres_bin(request.param)
         config.setup = (SCHEMA,)
         target = open_target(config)
