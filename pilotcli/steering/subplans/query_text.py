@@ -8,22 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from pilotcli.common.errors import SteeringError
 
 _LETTER, _SPACE = r"A-Za-z_\x80-\U0010ffff", r" \t\n\r\f\v"
-_TOKEN = re.compile(
-    rf"""(?P<gap>[{_SPACE}]+|--[^\n\r]*|/\*(?:(?!/\*|\*/).)*\*/)
-    |(?P<unread>/\*|[uU]&['"])
-    |(?P<string>[eE]'(?:[^'\\]|\\.|'')*'|[bBxXnN]?'(?:[^']|'')*'
-        |\$(?P<tag>(?:[{_LETTER}][{_LETTER}0-9]*)?)\$.*?\$(?P=tag)\$)
-    |(?P<word>[{_LETTER}][{_LETTER}0-9$]*)
-    |(?P<quoted>"(?:[^"]|"")+")
-    |(?P<number>0[xXoObB][0-9A-Fa-f_]+|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?|\$[0-9]+)
-    |(?P<mark>::|.)""",
-    re.DOTALL | re.VERBOSE,
-)
 _UPPER = re.compile("[A-Z]+")
 
 _COMMANDS = frozenset({"select", "with", "insert"})
@@ -99,11 +89,27 @@ class QueryText:
         return sql
 
 
+@cache
+def _token_pattern() -> re.Pattern[str]:
+    # Compiled at the first use: it takes 10 ms, and few commands push a join order.
+    return re.compile(
+        rf"""(?P<gap>[{_SPACE}]+|--[^\n\r]*|/\*(?:(?!/\*|\*/).)*\*/)
+        |(?P<unread>/\*|[uU]&['"])
+        |(?P<string>[eE]'(?:[^'\\]|\\.|'')*'|[bBxXnN]?'(?:[^']|'')*'
+            |\$(?P<tag>(?:[{_LETTER}][{_LETTER}0-9]*)?)\$.*?\$(?P=tag)\$)
+        |(?P<word>[{_LETTER}][{_LETTER}0-9$]*)
+        |(?P<quoted>"(?:[^"]|"")+")
+        |(?P<number>0[xXoObB][0-9A-Fa-f_]+|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?|\$[0-9]+)
+        |(?P<mark>::|.)""",
+        re.DOTALL | re.VERBOSE,
+    )
+
+
 def tokenize(sql: str) -> list[Token]:
     """Returns the tokens of a statement, and `END`."""
     tokens: list[Token] = []
     depth = 0
-    for match in _TOKEN.finditer(sql):
+    for match in _token_pattern().finditer(sql):
         kind, text = match.lastgroup or "", match[0]
         if kind == "gap":
             continue

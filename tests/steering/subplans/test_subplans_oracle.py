@@ -28,7 +28,7 @@ def oracle(
         config.setup = (SCHEMA,)
         target = open_target(config)
         assert isinstance(target, PostgresTarget)
-        oracle = Oracle(target, config, most_keys=8)
+        oracle = Oracle(target, config, most_keys=6)
         yield oracle
         oracle.close()
         target.close()
