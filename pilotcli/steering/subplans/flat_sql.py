@@ -32,8 +32,14 @@ class FlatWriter:
                 for needs, text in members
                 for value in known.constants
             )
-            if not known.constants:
-                self._classes.append(sorted(members, key=lambda member: member[1]))
+            members.sort(key=lambda member: member[1])
+            if known.constants:
+                continue
+            if len(members) == 2:
+                (left_needs, left), (right_needs, right) = members
+                conditions.add((left_needs | right_needs, closed(equals(left, right))))
+            else:
+                self._classes.append(members)
         self._conditions = sorted(conditions, key=lambda condition: condition[1])
         self._equalities: dict[tuple[str, str], str] = {}
 
