@@ -12,7 +12,7 @@ from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planned_query import fills_view, planned_query, refreshed_view
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
-from pilotcli.steering.sql import literal, own_notices
+from pilotcli.steering.sql import literal, own_statements
 from pilotcli.steering.subplans import (
     DescribedQuery,
     NamedCards,
@@ -138,7 +138,7 @@ class Namer:
     def _planned(self, sql: str) -> Report:
         session = self._session
         report = f"SET LOCAL {REPORT_SETTING} = 'blocks'; EXPLAIN "
-        with own_notices(session) as notices:
+        with own_statements(session) as notices:
             try:
                 if session.in_transaction:
                     session.execute(f"SAVEPOINT {_SAVEPOINT}")

@@ -25,7 +25,7 @@ from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.message import Message
 from pilotcli.steering.planned_query import is_planned
 from pilotcli.steering.requests import Steered
-from pilotcli.steering.sql import own_notices, restore_settings, show_settings
+from pilotcli.steering.sql import own_statements, restore_settings, show_settings
 
 _SAVEPOINT = "pilot_steering"
 
@@ -71,7 +71,7 @@ def _send_between(
     before: Sequence[str | None] = ()
     pushed: Sequence[str | None] = ()
     if names:
-        with own_notices(session), _steering_time(steered):
+        with own_statements(session), _steering_time(steered):
             before = session.execute(show_settings(names)).rows[0]
             pushed = _set_between(session, message, names, scope)
     try:
@@ -80,7 +80,7 @@ def _send_between(
         # The settings of a transaction that failed or ended are gone with it.
         lives = not session.closed and not session.transaction_failed
         if names and lives and session.in_transaction == in_transaction:
-            with own_notices(session), _steering_time(steered):
+            with own_statements(session), _steering_time(steered):
                 session.execute(restore_settings(names, before, scope, pushed))
 
 

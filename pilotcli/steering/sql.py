@@ -75,15 +75,18 @@ def restore_settings(
 
 
 @contextmanager
-def own_notices(session: PostgresSession) -> Iterator[list[str]]:
-    """Gives the caller a list of the server's messages, and keeps them from other readers."""
+def own_statements(session: PostgresSession) -> Iterator[list[str]]:
+    """Gives the caller a list of the server's messages, and keeps them from other readers.
+
+    Within it, pilot sends statements of its own, which leave the schema as it is.
+    """
     before = session.connection.notices
     notices: list[str] = []
-    session.connection.notices = notices
+    session.connection.notices, session.keeps_schema = notices, True
     try:
         yield notices
     finally:
-        session.connection.notices = before
+        session.connection.notices, session.keeps_schema = before, False
 
 
 def _current(name: str) -> str:

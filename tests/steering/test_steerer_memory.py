@@ -10,6 +10,7 @@ from test_steerer import cards_of, hints, pulling, query
 
 from pilotcli.common.errors import QueryTimeout
 from pilotcli.config import PostgreSQLConfig
+from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
@@ -114,3 +115,26 @@ def test_a_message_for_another_schema_is_composed_again(
         assert steerer.run(one, pushed(key)).error is not None
     finally:
         shop.execute("DROP TABLE a, b")
+
+
+def test_a_query_is_analysed_once_without_the_module(
+    shop: PostgresSession, shop_config: PostgreSQLConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steerer = pulling(shop, shop_config, "never")
+    joined = "SELECT * FROM orders o JOIN shops s ON s.id = o.shop WHERE o.id < 7"
+    first = cards_of(steerer, joined)
+    sent: list[str] = []
+    execute = shop.execute
+
+    def recorded(sql: str, copy: None = None) -> Rows:
+        sent.append(sql)
+        return execute(sql, copy)
+
+    monkeypatch.setattr(shop, "execute", recorded)
+    assert cards_of(steerer, joined) == first
+    assert [sql.split()[0] for sql in sent] == ["EXPLAIN", "DO"]
+    # A statement of the workload may have changed what the names mean.
+    steerer.run(query("DO 'BEGIN END'"), None)
+    sent.clear()
+    assert cards_of(steerer, joined) == first
+    assert len(sent) > 2

@@ -67,6 +67,8 @@ class PostgresSession:
         self._where = where
         self._timeout_s = timeout_s
         self.schema_changes = schema_changes or SchemaChanges()
+        self.keeps_schema = False
+        """Whether statements do not count as changes of the schema: pilot's own undo them."""
         self._cancel_asked = False
         self._sql = ""
         self._too_large: int | None = None
@@ -101,7 +103,8 @@ class PostgresSession:
             self.began = 0.0  # the whole result is here; the rest is pilot's own work
             description = cursor.description
             if description is None:
-                if (cursor.statusmessage or "").startswith(_SCHEMA_TAGS):
+                tag = cursor.statusmessage or ""
+                if tag.startswith(_SCHEMA_TAGS) and not self.keeps_schema:
                     self.schema_changes.count += 1
                 count = cursor.rowcount
                 return Rows((), count if count >= 0 else None)

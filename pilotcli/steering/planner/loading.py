@@ -18,7 +18,7 @@ from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.planner.building import build, find_built, find_pg_config, object_name
 from pilotcli.steering.planner.messages import parse_report
 from pilotcli.steering.planner.settings import rows_setting
-from pilotcli.steering.sql import literal, own_notices
+from pilotcli.steering.sql import literal, own_statements
 
 INSTALLED = "$libdir/plugins/pilot_planner"
 """Where an administrator puts the module for roles that are not superusers (manual, LOAD)."""
@@ -218,7 +218,7 @@ def _is_loaded(session: PostgresSession) -> bool:
 def _works(session: PostgresSession) -> bool:
     """Whether a pushed number appears in a plan, and is reported as applied."""
     rows = literal(rows_setting([(("pilot_probe",), _PROBE_ROWS)]))
-    with own_notices(session) as notices:
+    with own_statements(session) as notices:
         plan = plan_of(session.execute(f"SET LOCAL pilot_planner.rows = {rows}; {_PROBE}"))
     shown: object = plan["Plan"]["Plan Rows"]
     return shown == _PROBE_ROWS and parse_report(notices).applied == (0,)

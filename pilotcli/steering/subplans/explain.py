@@ -12,7 +12,7 @@ from typing import Any
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession
-from pilotcli.steering.sql import literal, own_notices
+from pilotcli.steering.sql import literal, own_statements
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 
@@ -69,7 +69,7 @@ def estimates_by_explain(
     if not subplans:
         return {}
     queries = ", ".join(literal(graph.planned_query(names)) for names in subplans)
-    with own_notices(session) as notices:
+    with own_statements(session) as notices:
         session.execute(_BLOCK.format(queries=queries, done=_DONE, head=_HEAD))
     report = _read_report(notices)
     if report["failure"] is not None:

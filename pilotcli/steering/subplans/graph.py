@@ -34,6 +34,7 @@ class QueryGraph:
         self._read_key = read_key
         self._ambiguous: list[frozenset[str]] = []
         self._keys: dict[frozenset[str], str | None] = {}
+        self._planned: dict[frozenset[str], str] = {}
         self._names: dict[str, frozenset[str] | None] = {}
         self._subsets: dict[int, tuple[frozenset[str], ...]] = {}
 
@@ -106,10 +107,13 @@ class QueryGraph:
 
         Raises `NotAnalysable` for a set of relations that is not a sub-plan.
         """
-        block = self.block_of(names)
-        if block is None or self.key(names) is None:
-            raise NotAnalysable(f"{', '.join(sorted(names))} is not a sub-plan of the query")
-        return block.query(names)
+        known = self._planned.get(names)
+        if known is None:
+            block = self.block_of(names)
+            if block is None or self.key(names) is None:
+                raise NotAnalysable(f"{', '.join(sorted(names))} is not a sub-plan of the query")
+            known = self._planned[names] = block.query(names)
+        return known
 
     def names_of(self, key: str) -> frozenset[str] | None:
         """Returns the relations of the sub-plan with the query `key`, in any equivalent spelling:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession
-from pilotcli.steering.sql import literal, own_notices
+from pilotcli.steering.sql import literal, own_statements
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.parsing import quoted
 from pilotcli.steering.subplans.spelling import one_line, split
@@ -81,7 +81,7 @@ def _from(stand_ins: Iterable[StandIn]) -> str:
 def ask(session: PostgresSession, commands: Sequence[str]) -> list[Any]:
     """Returns the answers of the server; a `NotAnalysable` where it refuses a command."""
     texts = ", ".join(literal(command) for command in commands)
-    with own_notices(session) as notices:
+    with own_statements(session) as notices:
         session.execute(_BLOCK.format(commands=texts, head=_HEAD))
     for notice in notices:
         at = notice.find(_HEAD)
