@@ -157,7 +157,8 @@ class SessionSteering:
         self.session.execute(restore_settings(list(settings), list(settings.values()), ""))
 
     def _send(self, query: Query, message: Message, steered: Steered, execute: bool) -> None:
-        explain = "" if execute else "EXPLAIN (FORMAT JSON) "
+        wants_plan = self.pulls.plan
+        explain = "" if execute else "EXPLAIN (FORMAT JSON) " if wants_plan else "EXPLAIN "
         if self._reports:
             self.session.take_notices()  # those about pilot's own questions
         began = time.perf_counter()
@@ -173,7 +174,7 @@ class SessionSteering:
         steered.elapsed_s += time.perf_counter() - began
         if execute:
             steered.rows = rows
-        else:
+        elif wants_plan:
             steered.plan_text = json.dumps(plan_of(rows))
 
     def _read_notices(self, query: Query, message: Message, steered: Steered) -> None:
