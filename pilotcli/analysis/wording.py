@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
 from pilotcli.common.quantities import MISSING, count, duration, listed, plural
@@ -31,6 +31,12 @@ def verdict_text(effect: Effect) -> str:
     text = words.get(effect.verdict, f"unclear ({factor(effect.speedup)} measured)")
     around = interval(effect.low, effect.high)
     return f"{text}, {effect.confidence:.0%} interval {around}" if around else text
+
+
+def push_text(push: str, cards: Mapping[str, float]) -> str:
+    """Returns a push in words; `cards` are the pushed rows by sub-plan query."""
+    # The number comes first, since a long line is cut.
+    return f"{cards[push]:,.0f} rows for {push}" if push in cards else push
 
 
 def factor(speedup: float | None) -> str:

@@ -6,6 +6,7 @@ from itertools import zip_longest
 
 from pilotcli.analysis.plan_pair import PlanPair, PlanSide
 from pilotcli.analysis.plans import PlanNode
+from pilotcli.analysis.wording import push_text
 from pilotcli.common.quantities import duration, plural
 from pilotcli.views.console import columns, out, out_styled
 from pilotcli.views.tables import show_json
@@ -76,11 +77,8 @@ def _side(side: PlanSide) -> list[Line]:
     lines: list[Line] = [
         [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
     ]
-    numbers = dict(side.cards)
-    for push in side.steering:
-        # The number comes first, since a long line is cut.
-        rows = f"{numbers[push]:,.0f} rows for " if push in numbers else ""
-        lines.append([(f"pushed: {rows}{clean(push)}", "cyan")])
+    cards = dict(side.cards)
+    lines.extend([(f"pushed: {clean(push_text(push, cards))}", "cyan")] for push in side.steering)
     lines.append([("", "")])
     if side.tree is not None:
         return lines + _tree(side.tree)

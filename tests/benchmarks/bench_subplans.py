@@ -1,6 +1,6 @@
 """What naming and pushing sub-plans costs a query, against a plain EXPLAIN in the same run.
 
-    python -m tests.benchmarks.bench_subplans [ROUNDS]
+    python tests/benchmarks/bench_subplans.py [ROUNDS]
 
 The ways take turns; shown are medians in milliseconds and what they are of the EXPLAIN. "First" is
 the pull of a session that has never met the query, "again" that of one that has. Empty tables are
@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("support", "steering/subplans")]
 
 from forum_demo import SCHEMA as FORUM_SCHEMA
 from forum_queries import FORUM
+from oracle.tpc import NotAvailable, benchmark
 from server_folder import server_folder
 
 from pilotcli.common.records import Query
@@ -33,7 +34,6 @@ from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.workload import leading_keyword
-from tests.steering.subplans.oracle.tpc import NotAvailable, benchmark
 
 SIZES = (2, 4, 6, 8, 10, 11)
 EMPTY = "; ".join(

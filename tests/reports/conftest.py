@@ -11,7 +11,7 @@ import pytest
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult
+from pilotcli.common.records import EventKind, ModelVersion, Query, QueryResult, SteeringReport
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import Journal, RunJournal
 
@@ -21,6 +21,12 @@ NASTY = "</script><img src=x onerror=\"document.title='broken'\">'\u2028`|*_\x1b
 FACTORS = {1: 1.0, 2: 0.5, 3: 4.0, 4: 1.0, 5: 1.0, 6: 0.9, 7: 1.0, 8: 0.2}
 """How much longer each query takes in the driver's run; 4 fails there, 5 runs into its time-out
 there, and 7 gives other rows."""
+
+KEY = "SELECT COUNT(*) FROM users u WHERE u.id < 5"
+STEERING = SteeringReport(
+    ("work_mem = 8MB", KEY), ((f"<b>{KEY}", "the planner removed u"),), None, ((KEY, 1234.0),)
+)
+"""What the driver pushes into query 3."""
 
 
 def plan(kind: str, rows: int, **more: Any) -> str:
@@ -56,6 +62,7 @@ def write_run(journal: Journal, arm: str, pair: int | None) -> int:
                 execution_s=elapsed_s * 0.9,
                 planning_s=elapsed_s * 0.05,
                 inference_s=1e-5 if driver else 0.0,
+                steering=STEERING if driver and seq == 3 else None,
             )
             if driver and seq == 4:
                 result = result._replace(status="error", error=f"no \x00 {NASTY}", answer=None)

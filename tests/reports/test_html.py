@@ -92,6 +92,18 @@ def test_a_page_needs_nothing_besides_itself(page: Path) -> None:
     assert len(names) == len(set(names)), "charts take no part of one another"
 
 
+@pytest.mark.parametrize("compared", [True, False])
+def test_pushes_are_shown(paired_home: Path, tmp_path: Path, compared: bool) -> None:
+    report = read_report(paired_home, "1", None)
+    if not compared:
+        report = replace(report, baseline=None, comparison=None)
+    write_html(tmp_path / "report.html", report)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("pushed: work_mem = 8MB\n") == 1
+    assert "pushed: 1,234 rows for SELECT COUNT(*) FROM users u WHERE u.id &lt; 5\n" in page
+    assert "not applied: &lt;b&gt;SELECT" in page and "5: the planner removed u</pre>" in page
+
+
 def test_it_loads_without_an_error_and_without_a_request(browser: Any, page: Path) -> None:
     look(browser, page)
     assert browser.get_log("browser") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pilotcli.analysis.compare import compare
@@ -12,7 +13,7 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.model_updates import UpdateEffect, update_effects
 from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
 from pilotcli.common.errors import UsageError
-from pilotcli.common.records import ModelVersion, QueryResult
+from pilotcli.common.records import ModelVersion, QueryResult, SteeringReport
 from pilotcli.storage.journal import (
     FiringRecord,
     JournalReader,
@@ -25,7 +26,7 @@ RESULTS_READ = 200_000
 """Results of a run that a report reads; the first of a longer one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunPart:
     """One run: its results in the order in which they ended, and each query's last plan."""
 
@@ -38,6 +39,13 @@ class RunPart:
     statistics: RunStatistics
     updates: Sequence[UpdateEffect] = ()
     """What changed after each update of a model."""
+
+    @cached_property
+    def steering(self) -> Mapping[int, SteeringReport]:
+        """What was pushed into each query's last execution that had pushes."""
+        return {
+            result.seq: result.steering for result in self.results if result.steering is not None
+        }
 
     @property
     def whole(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pilotcli.analysis.comparison import Comparison, QueryComparison, QueryTimes, whole_s
-from pilotcli.analysis.wording import factor, interval, training_text
+from pilotcli.analysis.wording import factor, interval, push_text, training_text
 from pilotcli.common.quantities import MISSING, count, duration, listed, plural
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.html.data import HtmlReport, RunPart
@@ -179,7 +179,8 @@ def _result_detail(run: RunPart, result: QueryResult) -> str:
     query = run.queries.get(result.seq)
     place = f"{result.file}:{result.line}" if result.file else ""
     sql = query.sql if query is not None else ""
-    return _detail(place, result.error, sql, plan_tree("plan", run.plans.get(result.seq)))
+    plans = plan_tree("plan", run.plans.get(result.seq))
+    return _detail(place, result.error, sql, plans, pushes=_pushes(run, result.seq))
 
 
 def _compared_cells(query: QueryComparison) -> Sequence[str]:
@@ -217,18 +218,35 @@ def _compared_detail(report: HtmlReport, query: QueryComparison) -> str:
     facts += [f"interval: {around}"] if around else []
     facts += [f"plan: {_plans_text(query)}"] if query.plan_changed is not None else []
     place = f"{query.file}:{query.line}" if query.file else ""
-    return _detail(place, query.a.error or query.b.error, query.sql, plans, ", ".join(facts))
+    pushes = _pushes(report.run, query.a.seq)
+    error = query.a.error or query.b.error
+    return _detail(place, error, query.sql, plans, ", ".join(facts), pushes)
 
 
-def _detail(place: str, error: str | None, sql: str, plans: str, facts: str = "") -> str:
-    """What opens below a row; `plans` are HTML, `facts` what a phone has no columns for."""
+def _pushes(run: RunPart, seq: int) -> str:
+    """What was pushed into a query, as HTML, a line each."""
+    report = run.steering.get(seq)
+    if report is None:
+        return ""
+    cards = dict(report.cards)
+    lines = [f"pushed: {push_text(push, cards)}" for push in report.applied]
+    lines += [f"not applied: {push}: {reason}" for push, reason in report.ignored]
+    lines += [f"ran unsteered: {report.native}"] if report.native else []
+    return f"<pre>{text(cut(chr(10).join(lines), SQL_SHOWN))}</pre>" if lines else ""
+
+
+def _detail(
+    place: str, error: str | None, sql: str, plans: str, facts: str = "", pushes: str = ""
+) -> str:
+    """What opens below a row; `plans` and `pushes` are HTML, `facts` what a phone has no columns
+    for."""
     what = "SQL and plans" if plans else "SQL"
     parts = [f"<summary>{what} {text(place)}</summary>"]
     if facts:
         parts.append(f'<p class="facts">{text(facts)}</p>')
     if error:
         parts.append(f'<p class="failed">{text(cut(error, ERROR_SHOWN))}</p>')
-    parts.append(f"<pre>{text(cut(sql, SQL_SHOWN))}</pre>")
+    parts += [f"<pre>{text(cut(sql, SQL_SHOWN))}</pre>", pushes]
     if plans:
         parts.append(f'<div class="plans">{plans}</div>')
     return f"<details>{''.join(parts)}</details>"
