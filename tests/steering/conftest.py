@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from server_folder import server_folder
+from steered import KINDS, postgres_bin
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
-
-INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 SHOP = """
 CREATE TABLE shops (id int PRIMARY KEY, city text);
@@ -28,14 +27,13 @@ ANALYZE shops; ANALYZE orders; ANALYZE lines
 """
 
 
-@pytest.fixture(scope="session", params=["wheel", "installed"])
+@pytest.fixture(scope="session", params=KINDS)
 def shop_target(request: pytest.FixtureRequest) -> Iterator[PostgresTarget]:
     """A running server with the shop's tables, one for each installation."""
-    if request.param == "installed" and not INSTALLED:
-        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
+    programs = postgres_bin(request.param)
     with server_folder() as folder:
         config = PostgreSQLConfig(home=folder / ".pilot")
-        config.postgres_bin = None if request.param == "wheel" else INSTALLED[-1].parent
+        config.postgres_bin = programs
         target = open_target(config)
         assert isinstance(target, PostgresTarget)
         session = target.session()

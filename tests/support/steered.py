@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,27 @@ from pilotcli.steering.planner import Report, parse_report, rows_setting
 
 WHEEL = "wheel"
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+KINDS = [WHEEL, "installed", *filter(None, os.environ.get("PILOT_TEST_SERVERS", "").split(":"))]
+"""The installations on which tests of servers run; those of the variable are named by folder."""
 
 Rows = Mapping[str, float]
 """Pushed rows; the key holds the names of the relations, with spaces between."""
 
 
 def postgres_bin(kind: str) -> Path | None:
-    """The folder of programs of an installation; None stands for the wheel's."""
+    """The folder of programs of an installation (itself a kind); None stands for the wheel's."""
     if kind == WHEEL:
         return None
+    if kind != "installed":
+        return Path(kind)
     if not INSTALLED:
         pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
     return INSTALLED[-1].parent
+
+
+def home_of(kind: str, homes: Path) -> Path:
+    """The home of an installation's server."""
+    return homes / str(KINDS.index(kind))
 
 
 def pg_config_of(kind: str) -> Path:

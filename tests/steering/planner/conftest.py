@@ -1,4 +1,4 @@
-"""Servers with the planner module loaded: the wheel's PostgreSQL and, where there is one, Debian's.
+"""Servers with the planner module loaded: the wheel's PostgreSQL and the others at hand.
 
 An installed server without headers skips, saying so.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from server_folder import server_folder
-from steered import WHEEL, Steered, pg_config_of, postgres_bin
+from steered import KINDS, Steered, home_of, pg_config_of, postgres_bin
 
 from pilotcli.common.errors import CapabilityError
 from pilotcli.config import PostgreSQLConfig
@@ -32,7 +32,7 @@ def homes() -> Iterator[Path]:
             reset_servers(home)
 
 
-@pytest.fixture(scope="session", params=[WHEEL, "installed"])
+@pytest.fixture(scope="session", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Which installation."""
     return str(request.param)
@@ -41,7 +41,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def cache(homes: Path, kind: str) -> Path:
     """A cache that holds the module for this installation."""
-    cache = homes / kind / "planner"
+    cache = home_of(kind, homes) / "planner"
     try:
         build(pg_config_of(kind), cache)
     except CapabilityError as error:
@@ -54,7 +54,7 @@ def cache(homes: Path, kind: str) -> Path:
 @pytest.fixture(scope="session")
 def planner_target(homes: Path, kind: str, cache: Path) -> Iterator[PostgresTarget]:
     """One running server of this installation, with the tables of `schema.sql`."""
-    config = PostgreSQLConfig(home=homes / kind)
+    config = PostgreSQLConfig(home=home_of(kind, homes))
     config.postgres_bin = postgres_bin(kind)
     config.setup = (SCHEMA,)
     target = open_target(config)

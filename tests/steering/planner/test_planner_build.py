@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from steered import WHEEL, pg_config_of
+from steered import KINDS, WHEEL, pg_config_of
 
 from pilotcli.common.errors import CapabilityError, StorageError
 from pilotcli.steering.planner import build, building, find_built, find_pg_config
@@ -45,7 +45,7 @@ def headers(pg_config: Path) -> Path:
 
 
 @pytest.mark.usefixtures("needs_compiler")
-@pytest.mark.parametrize("kind", [WHEEL, "installed"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_it_compiles_without_a_warning(kind: str, tmp_path: Path) -> None:
     folder = headers(pg_config_of(kind))
     # The server's own headers are not ours to be strict about.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from steered import Steered, pg_config_of
+from steered import Steered, home_of, pg_config_of
 
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
@@ -57,7 +57,7 @@ def test_another_session_takes_the_statement(
 def test_it_is_built_where_it_may_be(
     session: PostgresSession, kind: str, homes: Path, cache: Path
 ) -> None:
-    fresh = homes / f"fresh-{kind}"
+    fresh = home_of(kind, homes) / "fresh"
     missing = load(session, cache=fresh, pg_config=None, may_build=False)
     assert isinstance(missing, Missing)
     assert "not built" in missing.reason
@@ -91,7 +91,7 @@ def test_from_the_package(
 
 
 def test_an_object_that_is_none(session: PostgresSession, homes: Path, kind: str) -> None:
-    cache = homes / f"spoilt-{kind}"
+    cache = home_of(kind, homes) / "spoilt"
     cache.mkdir(mode=0o755)
     file = cache / building.object_name(version_of(session))
     file.write_text("no object")
@@ -111,7 +111,7 @@ def test_an_object_that_the_server_cannot_reach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """For root the server is another user, who cannot enter a private folder."""
-    outside = homes / f"outside-{kind}"
+    outside = home_of(kind, homes) / "outside"
     outside.mkdir(mode=0o755)
     monkeypatch.setattr(loading, "outside_folder", lambda account, kind: outside)
     tmp_path.chmod(0o700)
@@ -192,7 +192,7 @@ def test_one_that_pushes_nothing_is_found_out(
         ' PGC_USERSET, 0, 0, 0, 0); DefineCustomStringVariable("pilot_planner.report", "", "",'
         ' &b, "", PGC_USERSET, 0, 0, 0, 0); }\n'
     )
-    cache = homes / f"idle-{kind}"
+    cache = home_of(kind, homes) / "idle"
     cache.mkdir(mode=0o755)
     headers = subprocess.run(
         [pg_config_of(kind), "--includedir-server"], capture_output=True, text=True, check=True

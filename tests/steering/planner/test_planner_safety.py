@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from forum_demo import ROOT, forum_config
 from query_maker import QueryMaker
-from steered import WHEEL, Steered, postgres_bin
+from steered import KINDS, Steered, home_of, postgres_bin
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.opening import open_target
@@ -83,7 +83,7 @@ def test_475_queries_return_the_same(steered: Steered) -> None:
 @pytest.fixture
 def forum(homes: Path, kind: str, cache: Path) -> Iterator[Steered]:
     """A session in a database with the forum's tables."""
-    target = open_target(forum_config(homes / kind, "forum", postgres_bin(kind)))
+    target = open_target(forum_config(home_of(kind, homes), "forum", postgres_bin(kind)))
     session = target.session()
     assert isinstance(session, PostgresSession)
     assert isinstance(load(session, cache=cache, pg_config=None, may_build=False), Planner)
@@ -97,7 +97,7 @@ def test_the_forum_returns_the_same(forum: Steered, kind: str) -> None:
     forum.session.execute("SET statement_timeout = '1s'; SET jit = off")
     compared = 0
     queries = list(open_workload([ROOT / "workloads" / "forum.sql"]))
-    for query in queries[0 if kind == WHEEL else 1 :: 2]:  # each server runs every other one
+    for query in queries[KINDS.index(kind) % 2 :: 2]:  # each server runs every other one
         try:
             usual, report = forum.run(query.sql, report="rows")
         except QueryError as error:

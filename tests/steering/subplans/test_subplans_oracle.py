@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from oracle import SCHEMA, Oracle, cases_of, corpus_files
 from server_folder import server_folder
-from steered import WHEEL, postgres_bin
+from steered import KINDS, postgres_bin
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
@@ -17,7 +17,7 @@ from pilotcli.databases.target import PostgresTarget
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="session", params=[WHEEL, "installed"])
+@pytest.fixture(scope="session", params=KINDS)
 def oracle(
     request: pytest.FixtureRequest,
 ) -> Iterator[Oracle]:

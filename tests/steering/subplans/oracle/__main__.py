@@ -21,6 +21,8 @@ from .records import KINDS, Verdict
 
 sys.path.append(str(Path(__file__).parents[3] / "support"))  # pytest does this by itself
 
+from steered import postgres_bin
+
 from .sources import Source, sources
 
 COLUMNS = (
@@ -40,9 +42,9 @@ COLUMNS = (
 def opened(source: Source, home: Path, asked: argparse.Namespace) -> Iterator[Oracle]:
     """An oracle for the source's database on the server that was asked for."""
     config = PostgreSQLConfig(home=home, db=source.database, embedded=True)
-    if asked.server == "installed":
-        config.postgres_bin = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-    elif asked.server != "wheel":
+    if asked.server in ("wheel", "installed") or Path(asked.server).is_dir():
+        config.postgres_bin = postgres_bin(asked.server)
+    else:
         config = PostgreSQLConfig(home=home, dsn=asked.server)
     config.setup = tuple(source.setup)
     config.user_data_db_name = f"store_of_{source.database}"
@@ -70,7 +72,9 @@ def main() -> int:
     )
     parser.add_argument("files", nargs="*", help="corpus, a file's name, forum, tpch, ...")
     parser.add_argument("--limit", type=int, help="the first N queries of each file")
-    parser.add_argument("--server", default="wheel", help="wheel, installed, or a DSN")
+    parser.add_argument(
+        "--server", default="wheel", help="wheel, installed, a folder of programs, or a DSN"
+    )
     parser.add_argument("--only", choices=KINDS, help="findings of this kind only")
     parser.add_argument("--most-keys", type=int, default=60, help="sub-plans judged of a query")
     parser.add_argument("--no-push", action="store_true", help="without pushes")
