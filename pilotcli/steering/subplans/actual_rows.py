@@ -267,6 +267,7 @@ class _Reader:
                 known = known and name is not None
                 names.add(name or ("", ""))
         inputs = [self.read(child, complete=False, report=False) for child in self._children(node)]
+        known = known and not any(part.grouped for part in inputs)  # aggregated by partition
         seen = self._seen(node, inputs, frozenset(names) if known and names else None)
         # Conditions above use the relation's alias.
         parents = frozenset(_parent(alias) for alias in seen.own)
@@ -297,12 +298,14 @@ class _Reader:
         reads_all = node.get("Strategy") in ("Plain", "Hashed") and kind != "SetOp"
         if kind in _READS_ALL or reads_all:
             complete = True
-        elif kind in ("Limit", "SetOp"):  # INTERSECT ends with the first input that ends
-            complete = False
+        elif kind in ("Limit", "SetOp") or "Run Condition" in node:
+            complete = False  # INTERSECT ends with the first input that ends
         inputs = [
             self.read(child, complete=complete, report=report) for child in self._children(node)
         ]
         names = inputs[0].names if len(inputs) == 1 else None
+        if node.get("Partial Mode") == "Partial":  # a join above it reads groups
+            names = None
         groups = kind in ("Aggregate", "Unique")  # also those that make a semi join's side unique
         passes = kind in _SAME_ROWS or kind in _PASSING or kind == "Result" or groups
         seen = self._seen(node, inputs, names if passes else None)

@@ -42,3 +42,4 @@ SELECT max(l.book_id), min(l.book_id) FROM loan l WHERE l.state = 'out';
 SELECT b.id FROM book b JOIN loan l ON l.book_id = b.id GROUP BY b.id ORDER BY count(*) DESC, b.id LIMIT 3;
 SELECT b.id FROM book b JOIN loan l ON l.book_id = b.id WHERE b.id < 9 FOR UPDATE OF b;
 SELECT b.id FROM book b JOIN loan l ON l.book_id = b.id WHERE b.id < 9 FOR SHARE;
+SELECT * FROM (SELECT b.id, b.title, row_number() OVER (ORDER BY b.id) AS n FROM book b) x WHERE x.n < 3;

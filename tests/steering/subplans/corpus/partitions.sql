@@ -31,3 +31,6 @@ SELECT count(*) FROM place p JOIN place q ON q.town = p.town AND q.id > p.id;
 SELECT count(*) FROM place p LEFT JOIN van v ON v.id = p.id WHERE v.wheels IS NULL;
 SELECT count(*) FROM place p JOIN copy c ON c.place_id = p.id JOIN book b ON b.id = c.book_id WHERE p.town = 5 AND b.pages > 100;
 SELECT count(*) FROM copy c WHERE c.place_id IN (SELECT p.id FROM place p WHERE p.town < 3);
+SELECT v.day, count(*) FROM visit v GROUP BY v.day;
+SELECT count(*), max(v.minutes) FROM visit v WHERE v.member_id < 200;
+SELECT x.day, m.name FROM (SELECT v.day, count(*) AS n FROM visit v GROUP BY v.day) x JOIN member m ON m.id = x.n;

@@ -39,7 +39,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         }
         for name, kind in _ONLY_JOINS.items()
     },
-    "parallel, no index scans": {
+    "parallel, by partition, no index scans": {
         "enable_indexscan": "off",
         "enable_bitmapscan": "off",
         "enable_indexonlyscan": "off",
@@ -47,6 +47,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "parallel_tuple_cost": "0",
         "min_parallel_table_scan_size": "0",
         "min_parallel_index_scan_size": "0",
+        "enable_partitionwise_aggregate": "on",
     },
 }
 """Planner settings under which each query runs."""
