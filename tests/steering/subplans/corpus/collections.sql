@@ -20,6 +20,7 @@ SELECT count(*) FROM book b JOIN loan l ON l.book_id = b.id WHERE b.info #>> '{s
 SELECT count(*) FROM book b JOIN loan l ON l.book_id = b.id WHERE b.info @? '$.sizes[*] ? (@ > 7)';
 SELECT count(*) FROM book b JOIN loan l ON l.book_id = b.id WHERE b.info @@ '$.isbn < 50';
 SELECT count(*) FROM book b JOIN loan l ON l.book_id = b.id WHERE jsonb_path_exists(b.info, '$.sizes[*] ? (@ == 3)') AND jsonb_typeof(b.info -> 'isbn') = 'number';
+-- from 14
 SELECT count(*) FROM book b JOIN loan l ON l.book_id = b.id WHERE b.info['lang'] = '"l3"';
 -- from 16
 SELECT count(*) FROM book b JOIN loan l ON l.book_id = b.id WHERE b.info IS JSON OBJECT AND b.title IS NOT JSON;

@@ -34,8 +34,11 @@ WITH a AS (SELECT 1 AS x), b AS (SELECT x + 1 AS x FROM a) SELECT count(*) FROM 
 WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 30) SELECT count(*) FROM r JOIN book b ON b.id = r.n;
 WITH RECURSIVE r (n) AS (SELECT 1 UNION SELECT n % 5 + 1 FROM r) SELECT count(*) FROM r JOIN author a ON a.id = r.n WHERE a.country = 'fr';
 WITH RECURSIVE r AS (SELECT id, friend_id, 1 AS depth FROM member WHERE id = 5 UNION ALL SELECT m.id, m.friend_id, r.depth + 1 FROM member m JOIN r ON m.id = r.friend_id WHERE r.depth < 6) SELECT count(*) FROM r JOIN loan l ON l.member_id = r.id;
+-- from 14
 WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n % 5 + 1 FROM r) CYCLE n SET seen USING path SELECT count(*) FROM r JOIN author a ON a.id = r.n;
+-- from 14
 WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 9) SEARCH BREADTH FIRST BY n SET ordered SELECT count(*) FROM r JOIN author a ON a.id = r.n;
+-- from 14
 WITH RECURSIVE r (n, m) AS (SELECT 1, 1 UNION ALL SELECT n + 1, m * 2 FROM r WHERE n < 9) SEARCH DEPTH FIRST BY n, m SET ordered SELECT count(*) FROM r JOIN book b ON b.id = r.m JOIN author a ON a.id = b.author_id;
 WITH RECURSIVE q AS (SELECT * FROM book WHERE year = 1985) SELECT count(*) FROM q JOIN loan l ON l.book_id = q.id;
 WITH new AS (INSERT INTO nothing SELECT id, year FROM book WHERE year = 1999 RETURNING id) SELECT count(*) FROM new JOIN loan l ON l.book_id = new.id;

@@ -24,6 +24,7 @@ SELECT count(*) FROM jsonb_each('{"a": 1, "b": 2}') j JOIN author a ON a.id = j.
 SELECT count(*) FROM book b, jsonb_array_elements_text(b.info -> 'sizes') s WHERE s = '3';
 SELECT count(*) FROM member m, jsonb_to_record(m.card) AS r (no int, kind int) WHERE r.kind = 2;
 SELECT count(*) FROM regexp_split_to_table('1,2,3,4', ',') p JOIN author a ON a.id = p::int;
+-- from 14
 SELECT count(*) FROM string_to_table('1 2 3', ' ') p JOIN author a ON a.id::text = p;
 SELECT count(*) FROM book b, to_tsquery('english', 'mouse') q WHERE b.words @@ q;
 SELECT count(*) FROM book b JOIN author a ON a.id = b.author_id, to_tsquery('english', 'mouse') q WHERE b.words @@ q;

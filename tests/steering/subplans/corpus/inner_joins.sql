@@ -14,6 +14,7 @@ SELECT count(*) FROM author a NATURAL JOIN nothing n;
 SELECT count(*) FROM (SELECT id AS book_id, year FROM book) b NATURAL JOIN loan l WHERE b.year = 1999;
 SELECT count(*) FROM loan JOIN review USING (book_id) WHERE loan.state = 'lost';
 SELECT count(*) FROM loan JOIN review USING (book_id, member_id);
+-- from 14
 SELECT count(*) FROM loan JOIN review USING (book_id) AS j WHERE j.book_id < 50;
 SELECT book_id, count(*) FROM loan JOIN review USING (book_id) JOIN copy USING (book_id) WHERE book_id BETWEEN 10 AND 90 GROUP BY book_id;
 SELECT count(*) FROM book b JOIN loan l ON l.book_id > b.id WHERE b.id < 6 AND l.day < 40;

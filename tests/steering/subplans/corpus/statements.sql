@@ -24,8 +24,11 @@ DELETE FROM review r USING book b LEFT JOIN author a ON a.id = b.author_id WHERE
 DELETE FROM review WHERE book_id IN (SELECT id FROM book WHERE year < 1960) RETURNING id;
 DELETE FROM review r WHERE NOT EXISTS (SELECT 1 FROM loan l WHERE l.book_id = r.book_id AND l.member_id = r.member_id);
 DELETE FROM visit v USING member m WHERE m.id = v.member_id AND m.age < 20;
+-- from 15
 MERGE INTO review r USING book b ON b.id = r.book_id WHEN MATCHED AND b.year > 1990 THEN UPDATE SET body = 'x' WHEN NOT MATCHED THEN DO NOTHING;
+-- from 15
 MERGE INTO nothing n USING (SELECT b.id FROM book b JOIN author a ON a.id = b.author_id WHERE a.country = 'fr') s ON s.id = n.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, 1);
+-- from 15
 MERGE INTO copy c USING book b ON b.id = c.book_id AND b.year = 1999 WHEN MATCHED THEN DELETE;
 VALUES (1, 'a'), (2, 'b');
 SELECT 1;
