@@ -1065,28 +1065,6 @@ conditions_in(Node *tree)
 	return found;
 }
 
-/* Append the parts of an inner join that have relations, and all conditions. */
-static void
-add_inner(StringInfo out, List *parts, Node *quals, Description *block)
-{
-	List	   *conditions = list_copy((List *) quals);
-	const char *comma = "";
-	ListCell   *cell;
-
-	appendStringInfoString(out, "\"kind\":\"inner\",\"parts\":[");
-	foreach(cell, parts)
-		if (planned_relids(lfirst(cell), block) != NULL)
-		{
-			appendStringInfoString(out, comma);
-			add_tree(out, lfirst(cell), block);
-			comma = ",";
-		}
-		else
-			conditions = list_concat(conditions, conditions_in(lfirst(cell)));
-	appendStringInfoChar(out, ']');
-	add_clauses(out, (Node *) conditions, block);
-}
-
 /* Whether a semi join still is one: the planner makes those that find one partner inner joins. */
 static bool
 is_special(JoinExpr *join, const Description *block)
@@ -1107,11 +1085,166 @@ is_special(JoinExpr *join, const Description *block)
 	return false;
 }
 
+/*
+ * Whether an anti join is a LEFT JOIN of the text. That of a NOT EXISTS has no entry in the range
+ * table or, in later minor releases of 17, one without columns.
+ */
+static bool
+is_reduced_left_join(const JoinExpr *join, const Description *block)
+{
+	return join->jointype == JOIN_ANTI && join->rtindex != 0 &&
+		rt_fetch(join->rtindex, block->root->parse->rtable)->eref->colnames != NIL;
+}
+
+/* Whether the conditions test that `column` is null; NULL stands for any column of `relids`. */
+static bool
+has_null_test(List *conditions, Relids relids, const Var *column)
+{
+	ListCell   *cell;
+
+	foreach(cell, conditions)
+	{
+		NullTest   *test = lfirst(cell);
+		Var		   *tested = IsA(test, NullTest) ? (Var *) test->arg : NULL;
+
+		if (tested != NULL && test->nulltesttype == IS_NULL && IsA(tested, Var) &&
+			bms_is_member(tested->varno, relids) &&
+			(column == NULL ||
+			 (tested->varno == column->varno && tested->varattno == column->varattno)))
+			return true;
+	}
+	return false;
+}
+
+static Node *
+null_test(Var *column)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->nulltesttype = IS_NULL;
+	test->arg = (Expr *) column;
+	test->location = -1;
+	return (Node *) test;
+}
+
+/*
+ * The tests in a part of the original query `query` that a column of `relids` is null, without
+ * those that are in `found` already.
+ */
+static List *
+null_tests_in(Node *node, Query *query, Relids relids, List *found, Description *block)
+{
+	List	   *parts = NIL;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return found;
+	if (IsA(node, FromExpr))
+		parts = lappend(list_copy(((FromExpr *) node)->fromlist), ((FromExpr *) node)->quals);
+	else if (IsA(node, JoinExpr))
+		parts = list_make3(((JoinExpr *) node)->larg, ((JoinExpr *) node)->rarg,
+						   ((JoinExpr *) node)->quals);
+	else if (is_andclause(node))
+		parts = ((BoolExpr *) node)->args;
+	else if (IsA(node, NullTest) && ((NullTest *) node)->nulltesttype == IS_NULL)
+	{
+		Var		   *tested = (Var *) ((NullTest *) node)->arg;
+		Var		   *column = IsA(tested, Var) && tested->varlevelsup == 0 ?
+			(Var *) column_of_block(tested, query, block) : NULL;
+
+		if (column != NULL && bms_is_member(column->varno, relids) &&
+			!has_null_test(found, relids, column))
+			found = lappend(found, null_test(column));
+	}
+	foreach(cell, parts)
+		found = null_tests_in(lfirst(cell), query, relids, found, block);
+	return found;
+}
+
+/* A column of `relids` that is not null where the condition is true; NULL for none. */
+static Var *
+column_not_null(Node *condition, Relids relids)
+{
+	ListCell   *cell;
+
+	if (IsA(condition, OpExpr) && op_strict(((OpExpr *) condition)->opno))
+		foreach(cell, ((OpExpr *) condition)->args)
+		{
+			Var		   *column = lfirst(cell);
+
+			if (IsA(column, Var) && bms_is_member(column->varno, relids))
+				return column;
+		}
+	return NULL;
+}
+
+/*
+ * Add to the conditions above a part of the tree the tests that make its left joins anti joins:
+ * later minor releases of 17, and 19, remove `b.id IS NULL` above a left join of b.
+ */
+static List *
+with_null_tests(List *conditions, Node *tree, Description *block)
+{
+	JoinExpr   *join = (JoinExpr *) tree;
+	Relids		relids;
+
+	if (!IsA(tree, JoinExpr) || join->jointype == JOIN_INNER || join->jointype == JOIN_FULL ||
+		(join->jointype == JOIN_SEMI && !is_special(join, block)))
+		return conditions;
+	relids = planned_relids(join->rarg, block);
+	if (relids != NULL && is_reduced_left_join(join, block))
+	{
+		List	   *known = list_concat(conditions_in(tree), conditions);
+		int			n_known = list_length(known);
+		ListCell   *cell;
+
+		for (int number = 1; number <= block->statement->n_queries; number++)
+			if (block->statement->queries[number] != NULL)
+				known = null_tests_in((Node *) block->statement->queries[number]->jointree,
+									  block->statement->queries[number], relids, known, block);
+		conditions = list_concat(conditions, list_copy_tail(known, n_known));
+		/* The text may test it elsewhere, as above a WITH query. */
+		foreach(cell, (List *) join->quals)
+		{
+			Var		   *column = has_null_test(conditions, relids, NULL) ? NULL :
+				column_not_null(lfirst(cell), relids);
+
+			if (column != NULL)
+				conditions = lappend(conditions, null_test(column));
+		}
+	}
+	return with_null_tests(conditions, join->larg, block);
+}
+
+/* Append the parts of an inner join that have relations, and all conditions. */
+static void
+add_inner(StringInfo out, List *parts, Node *quals, Description *block)
+{
+	List	   *conditions = list_copy((List *) quals);
+	const char *comma = "";
+	ListCell   *cell;
+
+	appendStringInfoString(out, "\"kind\":\"inner\",\"parts\":[");
+	foreach(cell, parts)
+		if (planned_relids(lfirst(cell), block) != NULL)
+		{
+			appendStringInfoString(out, comma);
+			add_tree(out, lfirst(cell), block);
+			conditions = with_null_tests(conditions, lfirst(cell), block);
+			comma = ",";
+		}
+		else
+			conditions = list_concat(conditions, conditions_in(lfirst(cell)));
+	appendStringInfoChar(out, ']');
+	add_clauses(out, (Node *) conditions, block);
+}
+
 static void
 add_tree(StringInfo out, Node *tree, Description *block)
 {
 	JoinExpr   *join = (JoinExpr *) tree;
 	const char *kind = NULL;
+	bool		is_reduced = false;
 
 	if (IsA(tree, RangeTblRef))
 	{
@@ -1120,7 +1253,8 @@ add_tree(StringInfo out, Node *tree, Description *block)
 	}
 	if (IsA(tree, JoinExpr))
 	{
-		if (join->jointype == JOIN_LEFT || (join->jointype == JOIN_ANTI && join->rtindex != 0))
+		is_reduced = is_reduced_left_join(join, block);
+		if (join->jointype == JOIN_LEFT || is_reduced)
 			kind = "left";
 		else if (join->jointype == JOIN_FULL)
 			kind = "full";
@@ -1145,9 +1279,10 @@ add_tree(StringInfo out, Node *tree, Description *block)
 		add_tree(out, join->larg, block);
 		appendStringInfoString(out, ",\"right\":");
 		add_tree(out, join->rarg, block);
-		if (join->jointype == JOIN_ANTI)
+		if (is_reduced)
 			appendStringInfoString(out, ",\"nulls\":true");
-		add_clauses(out, join->quals, block);
+		add_clauses(out, (Node *) with_null_tests(list_copy((List *) join->quals), join->rarg,
+												   block), block);
 	}
 	appendStringInfoChar(out, '}');
 }

@@ -54,3 +54,11 @@ SELECT m.id FROM member m LEFT JOIN loan l ON l.member_id = m.id AND l.state = '
 SELECT b.title FROM book b LEFT JOIN LATERAL (SELECT r.rating FROM review r WHERE r.book_id = b.id ORDER BY r.id LIMIT 1) x ON true WHERE x.rating = 3;
 SELECT a.name FROM author a LEFT JOIN book b ON b.author_id = a.id GROUP BY a.name HAVING count(b.id) > 6;
 SELECT coalesce(a.country, 'none') c, count(*) FROM book b LEFT JOIN author a ON a.id = b.author_id GROUP BY 1;
+SELECT a.name FROM author a LEFT JOIN book b ON b.author_id = a.id WHERE b.author_id IS NULL AND a.id < 60;
+SELECT a.name FROM author a LEFT JOIN book b ON b.author_id = a.id WHERE b.author_id IS NULL AND b.pages IS NULL;
+SELECT m.name FROM member m LEFT JOIN (author a LEFT JOIN book b ON b.author_id = a.id) ON m.id = a.id AND b.author_id IS NULL;
+SELECT a.name FROM author a LEFT JOIN book b ON b.author_id = a.id JOIN member m ON m.id = a.id LEFT JOIN loan l ON l.member_id = m.id WHERE b.author_id IS NULL AND l.member_id IS NULL;
+WITH q AS (SELECT a.id, b.author_id FROM author a LEFT JOIN book b ON b.author_id = a.id) SELECT count(*) FROM q WHERE author_id IS NULL;
+SELECT count(*) FROM (SELECT a.id, b.author_id AS other FROM author a LEFT JOIN book b ON b.author_id = a.id) x JOIN member m ON m.id = x.id WHERE x.other IS NULL;
+SELECT a.name FROM author a LEFT JOIN book b ON b.author_id = a.id AND b.pages IS NULL WHERE b.author_id IS NULL;
+SELECT a.name FROM author a LEFT JOIN (SELECT * FROM book WHERE pages IS NULL) b ON b.author_id = a.id WHERE b.author_id IS NULL;
