@@ -197,6 +197,7 @@ typedef struct Block
 	int			n_names;
 	char	  **names;			/* by range table index; NULL without a name */
 	double	   *factors;		/* by range table index; of base relations */
+	int		   *bits;			/* by range table index, as in pilot_blocks.c; -1 for none */
 	subsets_hash *table;
 	Subset	   *first;			/* in the order in which the planner considered them */
 	Subset	   *last;
@@ -878,6 +879,7 @@ make_block(PlannerInfo *root)
 	Block	   *block = palloc0(sizeof(Block));
 	Relids		members = relids_of_jointree(root->parse);
 	Relids		removed = NULL;
+	int			n_bits = 0;
 
 	block->root = root;
 	block->is_copy = is_copy_of_parent(root);
@@ -893,6 +895,9 @@ make_block(PlannerInfo *root)
 	}
 	block->n_names = list_length(root->parse->rtable) + 1;
 	block->names = make_names(root->parse->rtable, members);
+	block->bits = palloc(sizeof(int) * block->n_names);
+	for (int i = 0; i < block->n_names; i++)
+		block->bits[i] = bms_is_member(i, members) && !bms_is_member(i, removed) ? n_bits++ : -1;
 	if (planning->statement != NULL)
 		number_block(block);
 	if (planning->report & REPORT_BLOCKS && !block->is_copy)
@@ -1156,11 +1161,35 @@ steer_base(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		correct_rows(rel, factor);
 }
 
+#if PG_VERSION_NUM < 140000
+/*
+ * Whether a root plans an UPDATE or DELETE as a SELECT, only to find the partitions of its table:
+ * the plan is thrown away, and the query is planned for each partition (inheritance_planner() in
+ * planner.c).
+ */
+static bool
+finds_partitions(const PlannerInfo *root)
+{
+	ListCell   *cell;
+
+	if (root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL)
+		return false;
+	foreach(cell, root->parse->rtable)
+		if (((RangeTblEntry *) lfirst(cell))->requiredPerms & (ACL_UPDATE | ACL_DELETE))
+			return true;
+	return false;
+}
+#endif
+
 static void
 rel_pathlist_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	if (prev_rel_pathlist != NULL)
 		prev_rel_pathlist(root, rel, rti, rte);
+#if PG_VERSION_NUM < 140000
+	if (planning != NULL && finds_partitions(root))
+		return;
+#endif
 	if (planning != NULL)
 		steer_base(root, rel, rte);
 }
@@ -1419,18 +1448,11 @@ static uint64
 mask_of_relids(const Block *block, Relids relids)
 {
 	uint64		mask = 0;
-	int			number = 0;
+	int			rti = -1;
 
-	for (int rti = 1; rti < block->root->simple_rel_array_size && number < 64; rti++)
-	{
-		RelOptInfo *rel = block->root->simple_rel_array[rti];
-
-		if (rel == NULL || rel->reloptkind != RELOPT_BASEREL)
-			continue;
-		if (bms_is_member(rti, relids))
-			mask |= UINT64CONST(1) << number;
-		number++;
-	}
+	while ((rti = bms_next_member(relids, rti)) >= 0)
+		if (rti < block->n_names && block->bits[rti] >= 0 && block->bits[rti] < 64)
+			mask |= UINT64CONST(1) << block->bits[rti];
 	return mask;
 }
 
@@ -1770,7 +1792,7 @@ plan_by_previous(Query *parse, const char *query_string, int cursor_options,
 
 static pg_noinline PlannedStmt *
 plan_nested(Query *parse, const char *query_string, int cursor_options,
-			ParamListInfo bound_params)
+				 ParamListInfo bound_params)
 {
 	Planning   *outer = planning;
 	PlannedStmt *volatile result = NULL;
@@ -1792,7 +1814,7 @@ plan_nested(Query *parse, const char *query_string, int cursor_options,
 
 static pg_noinline PlannedStmt *
 plan_steered(Planning *state, Query *parse, const char *query_string, int cursor_options,
-			 ParamListInfo bound_params)
+				 ParamListInfo bound_params)
 {
 	PlannedStmt *volatile result = NULL;
 
@@ -1826,7 +1848,7 @@ plan_steered(Planning *state, Query *parse, const char *query_string, int cursor
 
 static PlannedStmt *
 planner_hook_function(Query *parse, const char *query_string, int cursor_options,
-					  ParamListInfo bound_params)
+				 ParamListInfo bound_params)
 {
 	if (active && is_outermost())
 		return plan_steered(begin_planning(parse), parse, query_string, cursor_options, bound_params);
