@@ -26,6 +26,7 @@ def oracle(
         config = PostgreSQLConfig(home=folder / ".pilot", db="corpus", embedded=True)
         config.postgres_bin = postgres_bin(request.param)
         config.setup = (SCHEMA,)
+        config.server_settings = {"autovacuum": "off"}  # views read tables of the catalog
         target = open_target(config)
         assert isinstance(target, PostgresTarget)
         oracle = Oracle(target, config, most_keys=6)

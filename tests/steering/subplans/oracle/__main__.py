@@ -47,6 +47,7 @@ def opened(source: Source, home: Path, asked: argparse.Namespace) -> Iterator[Or
     else:
         config = PostgreSQLConfig(home=home, dsn=asked.server)
     config.setup = tuple(source.setup)
+    config.server_settings = {"autovacuum": "off"}  # views read tables of the catalog
     config.user_data_db_name = f"store_of_{source.database}"
     target = open_target(config)
     assert isinstance(target, PostgresTarget)
