@@ -32,8 +32,12 @@ class Binaries:
 
     @property
     def major(self) -> int:
-        """18 for 18.6."""
-        return int(re.split(r"\D", self.version, maxsplit=1)[0])
+        return major_of(self.version)
+
+
+def major_of(version: str) -> int:
+    """Returns the major version: 18 for `18.6`, 19 for the pre-releases `19rc1` and `19~rc1`."""
+    return int(re.split(r"\D", version, maxsplit=1)[0])
 
 
 def find_binaries(postgres_bin: Path | None = None) -> Binaries:

