@@ -144,7 +144,7 @@ pilot_mark_statement(Query *parse, bool keeps_text)
 	{
 		statement->queries = palloc0(sizeof(Query *) * (statement->n_queries + 1));
 		statement->around = palloc0(sizeof(int) * (statement->n_queries + 1));
-		keep_walker((Node *) copyObject(parse), statement);
+		keep_walker((Node *) copyObjectImpl(parse), statement);
 	}
 	return statement;
 }
@@ -373,7 +373,7 @@ restore_mutator(Node *node, void *context)
 	{
 		case T_Var:
 			{
-				Var		   *var = (Var *) copyObject(node);
+				Var		   *var = (Var *) copyObjectImpl(node);
 
 				if (!is_planned(block, var->varno))
 					set_problem(block, "it uses a column of a relation that is not planned");
@@ -601,6 +601,28 @@ add_used_with(StringInfo out, List *names)
 	appendStringInfoChar(out, ']');
 }
 
+#if PG_VERSION_NUM >= 140000
+/* Give the sub-queries that the rewriter made the names of their columns, which 19 leaves out. */
+static bool
+name_columns_walker(Node *node, void *context)
+{
+	RangeTblEntry *entry = (RangeTblEntry *) node;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		if (entry->rtekind == RTE_SUBQUERY && entry->alias == NULL)
+			entry->alias = copyObjectImpl(entry->eref);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, name_columns_walker, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, name_columns_walker, context);
+}
+#endif
+
 /* Note that the WITH query `name` of the level `level` is used. */
 static void
 use_with(Description *block, const char *name, List *levels, int level)
@@ -646,11 +668,13 @@ use_with(Description *block, const char *name, List *levels, int level)
 	block->problem = NULL;
 	block->used_with = NIL;
 	look_at((Query *) found->ctequery, mine, 1, block);
-	found = copyObject(found);
+	found = copyObjectImpl(found);
 #if PG_VERSION_NUM >= 140000
 	/* The rewriter has written these out in the query, not always as SQL can say it. */
 	if (found->search_clause != NULL && found->search_clause->search_breadth_first)
 		set_problem(block, "it is searched breadth first");
+	if (found->search_clause != NULL || found->cycle_clause != NULL)
+		name_columns_walker(found->ctequery, NULL);
 	found->search_clause = NULL;
 	found->cycle_clause = NULL;
 #endif
@@ -764,7 +788,7 @@ sorted_array(Const *array)
 	for (int i = 0; i < n; i++)
 		if (i == 0 || strcmp(parts[i].text, parts[i - 1].text) != 0)
 			ordered[kept++] = parts[i].value;
-	array = (Const *) copyObject(array);
+	array = (Const *) copyObjectImpl(array);
 	array->constvalue = PointerGetDatum(construct_array(ordered, kept, element, length, by_value,
 														align));
 	return (Node *) array;
@@ -814,7 +838,7 @@ canonical(Node *node, const Description *block)
 
 		if (IsA(lsecond(list->args), Const))
 		{
-			list = (ScalarArrayOpExpr *) copyObject(list);
+			list = (ScalarArrayOpExpr *) copyObjectImpl(list);
 			lsecond(list->args) = sorted_array(lsecond(list->args));
 			return (Node *) list;
 		}

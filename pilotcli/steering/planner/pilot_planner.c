@@ -2,7 +2,7 @@
  * pilot_planner.c
  *	  Pushes row estimates into PostgreSQL's planner, and reports the planner's own estimates.
  *
- * LOAD loads it into a session of an unmodified PostgreSQL 13 to 18. It does nothing while its two
+ * LOAD loads it into a session of an unmodified PostgreSQL 13 to 19. It does nothing while its two
  * settings are empty. It acts on the statements that the client sends, not on those that run
  * inside functions. It changes the plan of a query, never its result.
  *
@@ -55,6 +55,10 @@
  * inner index scan in each loop.
  */
 #include "postgres.h"
+
+#if PG_VERSION_NUM < 130000 || PG_VERSION_NUM >= 200000
+#error "the planner module knows PostgreSQL 13 to 19, not this version"
+#endif
 
 #include <limits.h>
 #include <math.h>
@@ -1315,6 +1319,11 @@ join_pathlist_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 {
 	if (prev_join_pathlist != NULL)
 		prev_join_pathlist(root, joinrel, outerrel, innerrel, jointype, extra);
+#if PG_VERSION_NUM >= 190000
+	/* Eager aggregation: a relation of groups has the same relids, and other rows. */
+	if (IS_GROUPED_REL(joinrel))
+		return;
+#endif
 	if (planning != NULL && !planning->in_rebuild)
 		steer_join(root, joinrel, outerrel, innerrel, jointype, extra);
 }
@@ -1781,18 +1790,26 @@ end_planning(PlannedStmt *result, double planning_ms)
 	}
 }
 
+#if PG_VERSION_NUM >= 190000
+#define PLANNER_PARAMETERS Query *parse, const char *query_string, int cursor_options, \
+	ParamListInfo bound_params, ExplainState *explain
+#define PLANNER_ARGUMENTS parse, query_string, cursor_options, bound_params, explain
+#else
+#define PLANNER_PARAMETERS Query *parse, const char *query_string, int cursor_options, \
+	ParamListInfo bound_params
+#define PLANNER_ARGUMENTS parse, query_string, cursor_options, bound_params
+#endif
+
 static PlannedStmt *
-plan_by_previous(Query *parse, const char *query_string, int cursor_options,
-				 ParamListInfo bound_params)
+plan_by_previous(PLANNER_PARAMETERS)
 {
 	if (prev_planner != NULL)
-		return prev_planner(parse, query_string, cursor_options, bound_params);
-	return standard_planner(parse, query_string, cursor_options, bound_params);
+		return prev_planner(PLANNER_ARGUMENTS);
+	return standard_planner(PLANNER_ARGUMENTS);
 }
 
 static pg_noinline PlannedStmt *
-plan_nested(Query *parse, const char *query_string, int cursor_options,
-				 ParamListInfo bound_params)
+plan_nested(PLANNER_PARAMETERS)
 {
 	Planning   *outer = planning;
 	PlannedStmt *volatile result = NULL;
@@ -1801,7 +1818,7 @@ plan_nested(Query *parse, const char *query_string, int cursor_options,
 	planning = NULL;
 	PG_TRY();
 	{
-		result = plan_by_previous(parse, query_string, cursor_options, bound_params);
+		result = plan_by_previous(PLANNER_ARGUMENTS);
 	}
 	PG_FINALLY();
 	{
@@ -1813,8 +1830,7 @@ plan_nested(Query *parse, const char *query_string, int cursor_options,
 }
 
 static pg_noinline PlannedStmt *
-plan_steered(Planning *state, Query *parse, const char *query_string, int cursor_options,
-				 ParamListInfo bound_params)
+plan_steered(Planning *state, PLANNER_PARAMETERS)
 {
 	PlannedStmt *volatile result = NULL;
 
@@ -1826,7 +1842,7 @@ plan_steered(Planning *state, Query *parse, const char *query_string, int cursor
 		instr_time	spent;
 
 		INSTR_TIME_SET_CURRENT(began);
-		result = plan_by_previous(parse, query_string, cursor_options, bound_params);
+		result = plan_by_previous(PLANNER_ARGUMENTS);
 		INSTR_TIME_SET_CURRENT(spent);
 		INSTR_TIME_SUBTRACT(spent, began);
 		INSTR_TIME_SUBTRACT(spent, planning->naming);
@@ -1847,12 +1863,11 @@ plan_steered(Planning *state, Query *parse, const char *query_string, int cursor
 }
 
 static PlannedStmt *
-planner_hook_function(Query *parse, const char *query_string, int cursor_options,
-				 ParamListInfo bound_params)
+planner_hook_function(PLANNER_PARAMETERS)
 {
 	if (active && is_outermost())
-		return plan_steered(begin_planning(parse), parse, query_string, cursor_options, bound_params);
-	return plan_nested(parse, query_string, cursor_options, bound_params);
+		return plan_steered(begin_planning(parse), PLANNER_ARGUMENTS);
+	return plan_nested(PLANNER_ARGUMENTS);
 }
 
 /* ------------------------------------------------------------------------------------------

@@ -141,6 +141,21 @@ def test_an_error_of_the_compiler_is_shown(
 
 
 @pytest.mark.usefixtures("needs_compiler")
+@pytest.mark.parametrize("number", [120022, 200000])
+def test_an_unknown_major_version_is_refused(
+    number: int, pg_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.c"
+    other.write_text(
+        f'#include "postgres.h"\n#undef PG_VERSION_NUM\n#define PG_VERSION_NUM {number}\n'
+        + SOURCES[-1].read_text()
+    )
+    monkeypatch.setattr(building, "SOURCES", (other,))
+    with pytest.raises(CapabilityError, match="knows PostgreSQL 13 to 19"):
+        build(pg_config, tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("needs_compiler")
 def test_a_cache_that_cannot_be_made(pg_config: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):

@@ -110,6 +110,12 @@ def _split(text: str, separator: str) -> list[str]:
     return [*parts, text[start:]]
 
 
+def with_all_columns(key: str) -> str:
+    """Returns the key in a form that uses all columns, also those that are aggregates."""
+    head, select, rest = key.rpartition("SELECT COUNT(*) FROM ")
+    return f"{head}SELECT COUNT(whole) FROM (SELECT * FROM {rest}) whole" if select else key
+
+
 def reordered(key: str) -> Iterator[list[str]]:
     """Yields the key with its relations and conditions in other orders, a few at a time."""
     head, *rest = _split(key, " FROM ")

@@ -9,7 +9,7 @@ from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.sql import literal
 
-from .key_text import reordered
+from .key_text import reordered, with_all_columns
 
 KEY_TIMEOUT_MS = 1500
 
@@ -79,12 +79,13 @@ class Truths:
             return {name: truth for key in keys for name, truth in self.of([key]).items()}
 
     def has_estimate(self, key: str, rows: float) -> bool:
-        """Whether the planner expects `rows` from the key in some order of FROM and WHERE.
+        """Whether the planner expects `rows` from the key in another form.
 
-        The rows of three or more relations depend on the order in which their derivable are read
-        (equivalence classes in `src/backend/optimizer/README`).
+        The rows of three or more relations depend on the order of FROM and WHERE (equivalence
+        classes in `src/backend/optimizer/README`). From 19 on, those of a grouped sub-query depend
+        on whether it aggregates before its joins, so on whether its aggregates are used.
         """
-        for orders in reordered(key):
+        for orders in ([with_all_columns(key)], *reordered(key)):
             listed = ", ".join(map(literal, orders))
             try:
                 found = self.session.execute(
