@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).parents[3] / "support"))  # pytest does this 
 
 from steered import postgres_bin
 
-from .sources import Source, sources
+from .sources import SEEDS, Source, sources
 
 COLUMNS = (
     "queries",
@@ -76,6 +76,8 @@ def main() -> int:
     parser.add_argument(
         "--server", default="wheel", help="wheel, installed, a folder of programs, or a DSN"
     )
+    parser.add_argument("--first-seed", type=int, default=SEEDS.start, help="of generated queries")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="number of generated queries")
     parser.add_argument("--only", choices=KINDS, help="findings of this kind only")
     parser.add_argument("--most-keys", type=int, default=60, help="sub-plans judged of a query")
     parser.add_argument("--no-push", action="store_true", help="without pushes")
@@ -90,7 +92,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pilot-oracle-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         home = Path(folder) / ".pilot"
-        found = sources(asked.files, Path(folder))
+        seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+        found = sources(asked.files, Path(folder), seeds)
         for _, group in groupby(found, key=lambda source: source.database):
             first = next(group)
             with opened(first, home, asked) as oracle:

@@ -16,8 +16,8 @@ from .records import Case
 from .tpc import BENCHMARKS, NotAvailable, benchmark
 
 _FOLDER = Path(__file__).parents[1]
-_GENERATED = 100
-"""Queries of each generator."""
+SEEDS = range(100)
+"""Seeds of the generated queries."""
 
 
 @dataclass
@@ -30,8 +30,11 @@ class Source:
     cases: Sequence[Case]
 
 
-def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
-    """Yields the sources with these names (all without names), the corpus file by file."""
+def sources(wanted: Sequence[str], folder: Path, seeds: Sequence[int] = SEEDS) -> Iterator[Source]:
+    """Yields the sources with these names (all without names), the corpus file by file.
+
+    `seeds` are those of the generated queries, one query for each.
+    """
 
     def is_wanted(name: str) -> bool:
         return not wanted or any(Path(part).stem == name for part in wanted)
@@ -43,10 +46,10 @@ def sources(wanted: Sequence[str], folder: Path) -> Iterator[Source]:
         cases = [Case(f"forum:{label}", sql, borrowed=True) for label, sql in FORUM.items()]
         yield Source("forum", "forum", [FORUM_SCHEMA], cases)
     if is_wanted("random_joins"):
-        cases = [Case(f"random_joins:{seed}", random_join(seed)) for seed in range(_GENERATED)]
+        cases = [Case(f"random_joins:{seed}", random_join(seed)) for seed in seeds]
         yield Source("random_joins", "small", [_FOLDER / "small.sql"], cases)
     if is_wanted("query_maker"):
-        cases = [Case(f"query_maker:{n}", QueryMaker(n).query()) for n in range(_GENERATED)]
+        cases = [Case(f"query_maker:{seed}", QueryMaker(seed).query()) for seed in seeds]
         schema = _FOLDER.parent / "planner" / "schema.sql"
         yield Source("query_maker", "maker", [schema], cases)
     for name in BENCHMARKS:
