@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,7 +87,26 @@ def _parts(key: str) -> _Parts | None:
 
 
 def _constants(tree: exp.Expr) -> frozenset[str]:
-    return frozenset(constant.this for constant in tree.find_all(exp.Literal))
+    """Returns the constants, those of arrays one by one, and the sums of two of them."""
+    found: set[str] = set()
+    for constant in tree.find_all(exp.Literal):
+        text = str(constant.this)
+        array = constant.is_string and text.startswith("{")
+        found.update(part.strip('"') for part in text.strip("{}").split(",")) if array else (
+            found.add(text)
+        )
+    for node in tree.find_all(exp.Add, exp.Sub):
+        sides = [_number(node.this), _number(node.expression)]
+        if None not in sides:
+            left, right = map(float, sides)
+            found.add(f"{left + right if isinstance(node, exp.Add) else left - right:g}")
+    return frozenset(found)
+
+
+def _number(node: exp.Expr) -> str | None:
+    while isinstance(node, exp.Paren | exp.Cast):
+        node = node.this
+    return str(node.this) if isinstance(node, exp.Literal) and not node.is_string else None
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -117,18 +137,82 @@ def with_all_columns(key: str) -> str:
 
 
 def reordered(key: str) -> Iterator[list[str]]:
-    """Yields the key with its relations and conditions in other orders, a few at a time."""
+    """Yields the key with its relations and conditions in other orders, a few at a time.
+
+    The sides of equalities change places, too, and equal columns are equated in other pairs.
+    """
     head, *rest = _split(key, " FROM ")
-    parts = _split(" FROM ".join(rest), " WHERE ")
-    if len(parts) != 2:
-        return
-    sources, conditions = _split(parts[0], ", "), _split(parts[1], " AND ")
-    if len(sources) + parts[1].count("EXISTS") + parts[0].count(" JOIN ") < 3:
+    sources, *where = _split(" FROM ".join(rest), " WHERE ")
+    items = _split(sources, ", ")
+    conditions = _split(" WHERE ".join(where), " AND ") if where else []
+    yield [_query(head, items, [*conditions, extra]) for extra in conditions]
+    if len(items) + key.count("EXISTS") + key.count(" JOIN ") < 3:
         return
     pick = random.Random(key)
-    for _ in range(12):
-        yield [
-            f"{head} FROM {', '.join(pick.sample(sources, len(sources)))} "
-            f"WHERE {' AND '.join(pick.sample(conditions, len(conditions)))}"
-            for _ in range(12)
-        ]
+    for round_ in range(12):
+        found = []
+        for _ in range(12):
+            own = _respelled(conditions, {}, pick)
+            if conditions and round_ > 5:  # the query may have a condition twice
+                own.append(pick.choice(conditions))
+            shuffled = [_rejoined(item, pick) for item in pick.sample(items, len(items))]
+            found.append(_query(head, shuffled, own))
+        yield found
+
+
+def _query(head: str, items: list[str], conditions: list[str]) -> str:
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"{head} FROM {', '.join(items)}{where}"
+
+
+def _rejoined(item: str, pick: random.Random) -> str:
+    """Returns an outer join with its conditions, and the relations on its inner side, in another
+    order."""
+    joined, *conditions = _split(item, " ON ")
+    outer, *inner = _split(joined, " LEFT JOIN ")
+    if len(conditions) != 1:
+        return item
+    if len(inner) == 1 and inner[0].startswith("("):
+        relations = _split(inner[0][1:-1], " CROSS JOIN ")
+        joined = (
+            f"{outer} LEFT JOIN ({' CROSS JOIN '.join(pick.sample(relations, len(relations)))})"
+        )
+    return f"{joined} ON {' AND '.join(_respelled(_split(conditions[0], ' AND '), {}, pick))}"
+
+
+_COLUMN = r'(?:\w+|"[^"]+")\.(?:\w+|"[^"]+")'
+_EQUAL = re.compile(rf"({_COLUMN}) = ({_COLUMN})")
+_EXISTS = re.compile(r"\(*(?:NOT )?EXISTS\(SELECT 1 FROM [^()]* WHERE ")
+
+
+def _respelled(
+    conditions: list[str], outside: Mapping[str, list[str]], pick: random.Random
+) -> list[str]:
+    """Returns conditions that mean the same; `outside`: columns of outer queries and their
+    equals."""
+    classes: dict[str, list[str]] = {}
+    pairs, rest = [], []
+    for condition in conditions:
+        pair = _EQUAL.fullmatch(condition)
+        if pair is None:
+            rest.append(condition)
+        elif pair[1] in outside or pair[2] in outside:
+            ours, theirs = (pair[1], pair[2]) if pair[2] in outside else (pair[2], pair[1])
+            pairs.append((ours, pick.choice(outside[theirs])))
+        else:
+            merged = list(dict.fromkeys(classes.get(pair[1], [pair[1]])))
+            merged += [name for name in classes.get(pair[2], [pair[2]]) if name not in merged]
+            for name in merged:
+                classes[name] = merged
+    for members in {id(known): known for known in classes.values()}.values():
+        members = pick.sample(members, len(members))
+        pairs += [(name, pick.choice(members[:at])) for at, name in enumerate(members) if at]
+    around = {**outside, **classes}
+    for at, condition in enumerate(rest):
+        exists = _EXISTS.match(condition)
+        if exists is not None:
+            end = len(condition) - exists[0].count("(")  # the parentheses that it opens
+            inside = _respelled(_split(condition[exists.end() : end], " AND "), around, pick)
+            rest[at] = f"{exists[0]}{' AND '.join(inside)}{condition[end:]}"
+    found = [*rest, *(" = ".join(pick.sample(pair, 2)) for pair in pairs)]
+    return pick.sample(found, len(found))

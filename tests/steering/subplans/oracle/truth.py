@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pilotcli.common.errors import QueryError
+from pilotcli.common.errors import QueryError, QueryTimeout
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.sql import literal
 
@@ -62,6 +62,9 @@ class Truths:
         self.session = session
         session.execute(_FUNCTION)
         session.execute(_SETTINGS)
+        if session.connection.server_version >= 180000:
+            # The planner removes a key's self-join that it could not remove in the query.
+            session.execute("SET enable_self_join_elimination = off")
 
     def of(self, keys: Sequence[str], *, counted: bool = True) -> dict[str, Truth]:
         """Returns the rows, the count (None if it takes too long) and the error of each key."""
@@ -75,15 +78,18 @@ class Truths:
             if len(keys) == 1 and counted:
                 return self.of(keys, counted=False)
             if len(keys) == 1:
-                return {keys[0]: Truth(None, None, error.message)}
+                is_slow = isinstance(error, QueryTimeout)
+                return {keys[0]: Truth(None, None, None if is_slow else error.message)}
             return {name: truth for key in keys for name, truth in self.of([key]).items()}
 
     def has_estimate(self, key: str, rows: float) -> bool:
-        """Whether the planner expects `rows` from the key in another form.
+        """Whether the planner expects `rows` from the key in another form: in some order of FROM and
+        WHERE, or with a condition twice.
 
-        The rows of three or more relations depend on the order of FROM and WHERE (equivalence
-        classes in `src/backend/optimizer/README`). From 19 on, those of a grouped sub-query depend
-        on whether it aggregates before its joins, so on whether its aggregates are used.
+        The rows of three or more relations depend on the order in which their equalities are read
+        (equivalence classes in `src/backend/optimizer/README`). From 19 on, those of a grouped
+        sub-query depend on whether it aggregates before its joins, so on whether its aggregates
+        are used.
         """
         for orders in ([with_all_columns(key)], *reordered(key)):
             listed = ", ".join(map(literal, orders))
@@ -96,3 +102,20 @@ class Truths:
             if any(other is not None and alike(rows, other) for (other,) in found):
                 return True
         return False
+
+    def removes_self_join(self, sql: str) -> bool:
+        """Whether the planner removes a join of a table with itself, as from PostgreSQL 18 on.
+
+        It then estimates joins by equalities that it has read before, with other columns.
+        """
+        if self.session.connection.server_version < 180000:
+            return False
+        plans = []
+        for setting in ("on", "off"):
+            set_local = f"SET LOCAL enable_self_join_elimination = {setting}; EXPLAIN (VERBOSE) "
+            try:
+                rows = self.session.execute(set_local + sql).rows
+            except QueryError:
+                return False
+            plans.append(sum(" on " in line for (line,) in rows))
+        return plans[0] < plans[1]
