@@ -15,13 +15,14 @@ from pilotcli.steering.subplans.equivalences import Domain, Equivalence, Member
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.join_tree import Clause, Inner, Node, One, Outer
 from pilotcli.steering.subplans.masks import union
+from pilotcli.steering.subplans.parsing import quoted
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A relation in FROM.
 
-    - `name`: as SQL; `text`: the item of FROM, with the name;
+    - `name`: without quotes; `text`: the item of FROM, with the name;
     - `depends`: the relations that a lateral one uses;
     - `problem`: why it cannot be written, or empty;
     - `with_names`: the WITH queries that it uses.
@@ -127,9 +128,11 @@ class Writer:
         left, right = node.left.mask & relations, node.right.mask & relations
         if node.kind == "semi":
             self._collect(node.left, domain, select, relations)
-            if not left:
+            if not relations & ~node.right.mask:
                 self._collect(node.right, domain, select, relations)
             elif right:
+                if node.special is None or node.special.min_left & ~relations:
+                    self._check_unique(node, domain, relations)
                 inner = _Select()
                 self._collect(node.right, domain, inner, relations)
                 select.semis.append(inner)
