@@ -270,7 +270,8 @@ class _Reader:
         known = known and not any(part.grouped for part in inputs)  # aggregated by partition
         seen = self._seen(node, inputs, frozenset(names) if known and names else None)
         # Conditions above use the relation's alias.
-        parents = frozenset(_parent(alias) for alias in seen.own)
+        parents = {alias for alias in map(_parent, seen.own) if alias not in self.relations}
+        parents.update(alias for alias, name in self.relations.items() if name in names)
         return _Seen(seen.names, seen.divided, seen.named, seen.own | parents)
 
     def _join(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:

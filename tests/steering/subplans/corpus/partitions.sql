@@ -34,3 +34,5 @@ SELECT count(*) FROM copy c WHERE c.place_id IN (SELECT p.id FROM place p WHERE 
 SELECT v.day, count(*) FROM visit v GROUP BY v.day;
 SELECT count(*), max(v.minutes) FROM visit v WHERE v.member_id < 200;
 SELECT x.day, m.name FROM (SELECT v.day, count(*) AS n FROM visit v GROUP BY v.day) x JOIN member m ON m.id = x.n;
+-- A plan's alias of one relation is like the name of another one's partition.
+SELECT b.minutes FROM (SELECT * FROM visit WHERE day <= 15) a LEFT JOIN (SELECT * FROM visit WHERE day <= 390) b ON b.day = a.day LEFT JOIN (SELECT * FROM visit WHERE day <= 300) c ON c.day = b.day;

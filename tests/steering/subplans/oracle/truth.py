@@ -83,8 +83,8 @@ class Truths:
             return {name: truth for key in keys for name, truth in self.of([key]).items()}
 
     def has_estimate(self, key: str, rows: float) -> bool:
-        """Whether the planner expects `rows` from the key in another form: in some order of FROM and
-        WHERE, or with a condition twice.
+        """Whether the planner expects `rows` from the key in another form: another order of FROM or
+        WHERE, or a condition twice.
 
         The rows of three or more relations depend on the order in which their equalities are read
         (equivalence classes in `src/backend/optimizer/README`). From 19 on, those of a grouped
