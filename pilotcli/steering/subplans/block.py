@@ -269,8 +269,9 @@ def block_of(pulled: Pulled, catalog: Catalog, depth: int = 0, *, verbatim: bool
         node, removed = without_idle_joins(node, entries, lambda: _used_outside(pulled))
         kept = {outer.special for outer in outer_joins(node)}
         specials = [special for special in specials if special in kept]
-    domain = domain_of(node, joins_nullable=catalog.server_version >= 16)
-    derive(domain)
+    joins_nullable = catalog.server_version >= 16
+    domain = domain_of(node, joins_nullable=joins_nullable)
+    derive(domain, joins_nullable=joins_nullable)
     if any(len(set(known.constants)) > 1 for part in domain.all() for known in part.equivalences):
         raise NotAnalysable("the planner knows that a condition is never true")
     has_free = any(not clause.mask for part in domain.all() for clause in part.clauses)

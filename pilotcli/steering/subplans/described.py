@@ -127,8 +127,9 @@ class DescribedBlock:
         self._with = {part["name"]: part for part in described["with"]}
         specials = [_special(special) for special in described["specials"]]
         node = _Reader(specials).node(described["tree"])
-        self._domain: Domain = domain_of(node, joins_nullable=described["joins_nullable"])
-        derive(self._domain)
+        joins_nullable = described["joins_nullable"]
+        self._domain: Domain = domain_of(node, joins_nullable=joins_nullable)
+        derive(self._domain, joins_nullable=joins_nullable)
         self._flat = flat_writer(self._domain, self._sources)
 
     @property

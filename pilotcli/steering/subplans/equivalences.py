@@ -210,8 +210,11 @@ def _class_with(text: str, family: str, classes: list[Equivalence]) -> Equivalen
 # ---- Further derived conditions ----
 
 
-def derive(domain: Domain) -> None:
-    """Add further derived conditions to the outermost domain of a block."""
+def derive(domain: Domain, *, joins_nullable: bool) -> None:
+    """Add further derived conditions to the outermost domain of a block.
+
+    `joins_nullable`: as in `domain_of`.
+    """
     domains = list(domain.all())
     for part in domains:
         for clause in part.clauses:
@@ -227,18 +230,22 @@ def derive(domain: Domain) -> None:
                         inside[0].derived.append(
                             Derived(text, bit, clause.mask, clause.order, problem=problem)
                         )
-    _derive_constants(domains)
+    _derive_constants(domains, joins_nullable=joins_nullable)
 
 
-def _derive_constants(domains: list[Domain]) -> None:
+def _derive_constants(domains: list[Domain], *, joins_nullable: bool) -> None:
     """If the outer side of an outer join's equality is a constant, the inner side and its equals
-    are that constant too; and both sides of a full join's, if the column that USING merges is."""
-    values: dict[str, set[str]] = {}
+    are that constant too; and both sides of a full join's, if the column that USING merges is.
+
+    From PostgreSQL 16 on, what an outer join may make null is another value than the same column
+    below that join; their `needs` differ.
+    """
+    values: dict[tuple[str, int], set[str]] = {}
     for domain in domains:
         for known in domain.equivalences:
             for member in known.members:
                 if member.mask:
-                    values.setdefault(member.text, set()).update(known.constants)
+                    values.setdefault((member.text, member.needs), set()).update(known.constants)
     links = [
         (clause, source, target, side)
         for domain in domains
@@ -246,18 +253,21 @@ def _derive_constants(domains: list[Domain]) -> None:
         for clause in outer.clauses
         if clause.equality is not None
         for source, target, side in _sides(clause.equality, outer, inside)
+        if joins_nullable or target.needs == target.mask
     ]
     changed = True
     while changed:
         changed = False
         for clause, source, target, inside in links:
-            for value in sorted(values.get(source, set()) - values.get(target.text, set())):
+            needs = source.needs if joins_nullable else source.mask
+            there = values.get((target.text, target.needs), set())
+            for value in sorted(values.get((source.text, needs), set()) - there):
                 changed = True
                 for member in _equal_members(target, inside):
-                    values.setdefault(member.text, set()).add(value)
+                    values.setdefault((member.text, member.needs), set()).add(value)
                     text = f"{member.text} = {value}"
                     inside.derived.append(
-                        Derived(text, member.mask, clause.mask, clause.order, member.text, value)
+                        Derived(text, member.needs, clause.mask, clause.order, member.text, value)
                     )
 
 
@@ -270,16 +280,24 @@ def _equal_members(member: Member, domain: Domain) -> list[Member]:
 
 def _sides(
     equality: Equality, outer: Outer, inside: Sequence[Domain]
-) -> Iterator[tuple[str, Member, Domain]]:
+) -> Iterator[tuple[Member, Member, Domain]]:
     """Yields what must be a constant, what is that constant then, and the domain of the latter."""
     for side, other in ((equality.left, equality.right), (equality.right, equality.left)):
         if not side[1] or not other[1]:
             continue
         if side[1] & ~outer.left.mask or other[1] & ~outer.right.mask:
             continue
+        source, target = (
+            Member(*part, _needs(part[1], Inner([node])))
+            for part, node in ((side, outer.left), (other, outer.right))
+        )
         if outer.kind != "full":
-            yield side[0], Member(*other, other[1]), inside[0]
+            assert outer.special is not None
+            # A join that may change places with this one has not made the value null yet.
+            source.needs = source.needs & outer.special.min_left | source.mask
+            yield source, target, inside[0]
             continue
+        both = side[1] | other[1]
         for merged in (f"COALESCE({side[0]}, {other[0]})", f"COALESCE({other[0]}, {side[0]})"):
-            yield merged, Member(*side, side[1]), inside[0]
-            yield merged, Member(*other, other[1]), inside[1]
+            for member, domain in zip((source, target), inside, strict=True):
+                yield Member(merged, both, _needs(both, Inner([outer]))), member, domain

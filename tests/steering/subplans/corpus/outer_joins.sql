@@ -62,3 +62,10 @@ WITH q AS (SELECT a.id, b.author_id FROM author a LEFT JOIN book b ON b.author_i
 SELECT count(*) FROM (SELECT a.id, b.author_id AS other FROM author a LEFT JOIN book b ON b.author_id = a.id) x JOIN member m ON m.id = x.id WHERE x.other IS NULL;
 SELECT a.name FROM author a LEFT JOIN book b ON b.author_id = a.id AND b.pages IS NULL WHERE b.author_id IS NULL;
 SELECT a.name FROM author a LEFT JOIN (SELECT * FROM book WHERE pages IS NULL) b ON b.author_id = a.id WHERE b.author_id IS NULL;
+-- A constant does not hold for what an outer join has made null.
+SELECT v.day, p.id FROM place p RIGHT JOIN visit v ON v.member_id = p.id WHERE v.member_id = 20 AND NOT EXISTS (SELECT 1 FROM loan l WHERE l.member_id = p.id AND l.day > 3);
+SELECT b.id, a.id FROM book b LEFT JOIN author a ON a.id = b.author_id LEFT JOIN member m ON m.town = a.id WHERE b.author_id = 10;
+SELECT count(*) FROM member m LEFT JOIN (loan l LEFT JOIN review r ON r.id = l.id) ON coalesce(r.book_id, 3) = m.town WHERE m.town = 3;
+SELECT b.id, a.id FROM book b LEFT JOIN author a ON a.id = b.author_id LEFT JOIN member m ON coalesce(a.id, 2) = m.town WHERE b.author_id = 10;
+-- Both sides have an alias of their own.
+SELECT count(*) FROM adult a FULL JOIN adult b ON b.id = a.town;
