@@ -886,6 +886,68 @@ sql_of_condition(Node *node, const Description *block)
 	return text;
 }
 
+#if PG_VERSION_NUM >= 180000
+static Node *
+without_relabels(Node *node)
+{
+	while (node != NULL && IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return node;
+}
+
+static bool
+has_member(const EquivalenceClass *known, Node *side)
+{
+	ListCell   *cell;
+
+	foreach(cell, known->ec_members)
+		if (equal(without_relabels((Node *) ((EquivalenceMember *) lfirst(cell))->em_expr),
+				  without_relabels(side)))
+			return true;
+	return false;
+}
+
+static bool
+share_column(const EquivalenceClass *one, const EquivalenceClass *other)
+{
+	ListCell   *cell;
+
+	foreach(cell, one->ec_members)
+	{
+		const EquivalenceMember *member = lfirst(cell);
+
+		if (!member->em_is_const && has_member(other, (Node *) member->em_expr))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The number of the class of equal expressions that an equality belongs to, if another class has
+ * one of these expressions, too; otherwise 0. When the planner removes a self-join, it puts the
+ * columns that stay into the place of those that go, but does not combine the classes.
+ */
+static int
+number_of_class(const OpExpr *equality, const Description *block)
+{
+	ListCell   *cell;
+	ListCell   *other;
+
+	foreach(cell, block->root->eq_classes)
+	{
+		const EquivalenceClass *known = lfirst(cell);
+
+		if (!has_member(known, linitial(equality->args)) ||
+			!has_member(known, lsecond(equality->args)))
+			continue;
+		foreach(other, block->root->eq_classes)
+			if (lfirst(other) != known && share_column(known, lfirst(other)))
+				return foreach_current_index(cell) + 1;
+	}
+	return 0;
+}
+#endif
+
 /* What decides whether the planner combines two equalities: how values compare. */
 static void
 add_equality(StringInfo out, OpExpr *equality, const Description *block)
@@ -903,6 +965,10 @@ add_equality(StringInfo out, OpExpr *equality, const Description *block)
 	appendStringInfo(out, "\"%u", equality->inputcollid);
 	foreach(cell, get_mergejoin_opfamilies(equality->opno))
 		appendStringInfo(out, " %u", lfirst_oid(cell));
+#if PG_VERSION_NUM >= 180000
+	if (number_of_class(equality, block) > 0)
+		appendStringInfo(out, " class %d", number_of_class(equality, block));
+#endif
 	appendStringInfoString(out, "\"]");
 }
 

@@ -19,3 +19,6 @@ SELECT count(*) FROM book AS b JOIN book AS b_1 ON b.author_id = b_1.author_id W
 SELECT count(*) FROM (SELECT * FROM book b WHERE b.year > 1990) x JOIN (SELECT * FROM book b WHERE b.pages > 200) y ON x.author_id = y.author_id;
 SELECT count(*) FROM (SELECT * FROM book b WHERE b.year > 1990) x JOIN (SELECT * FROM book b WHERE b.pages > 200) y ON x.id = y.id JOIN loan b ON b.book_id = x.id;
 SELECT count(*) FROM loan a JOIN loan b ON a.book_id = b.book_id AND a.id < b.id JOIN loan c ON c.member_id = b.member_id AND c.id > b.id;
+-- The classes of a removed relation are not combined with those of the one that stays.
+SELECT count(*) FROM member a JOIN member b ON b.id = a.id JOIN author d ON d.id = b.town WHERE a.town = 4;
+SELECT count(*) FROM author a JOIN member b ON b.town = a.id JOIN member c ON c.id = b.id JOIN day d ON d.id = c.town WHERE d.id = 3;
