@@ -162,6 +162,24 @@ class Writer:
         self._attach(node, select, at, inner, relations)
         select.mask |= right
 
+    def _check_unique(self, node: Outer, domain: Domain, relations: int) -> None:
+        """Raise `NotAnalysable` if EXISTS does not count what the planner joins here: the distinct
+        values of a semi join's inner side, with a part of its outer side or with other relations.
+        """
+        others = relations & ~node.right.mask
+        linked = {
+            member.text
+            for known in domain.equivalences
+            if any(not member.needs & ~others for member in known.members)
+            for member in known.members
+        }
+        for clause in node.clauses:
+            sides = clause.equality and {clause.equality.left[0], clause.equality.right[0]}
+            if clause.mask & ~node.right.mask and not linked & (sides or set()):
+                raise NotAnalysable(
+                    "it joins a sub-query of IN or EXISTS with a part of what that is compared with"
+                )
+
     def _attach(
         self, node: Outer, select: _Select, at: int, inner: _Select, relations: int
     ) -> None:
@@ -214,7 +232,7 @@ class Writer:
         if not items[0].single:
             raise NotAnalysable("a full join has conditions on one of its sides that is a join")
         text = f"(SELECT * FROM {items[0].text} WHERE {self._conditions(conditions)})"  # noqa: S608
-        return _Item(mask, items[0].name, f"{text} AS {items[0].name}")
+        return _Item(mask, items[0].name, f"{text} AS {quoted(items[0].name)}")
 
     def _join(self, left: list[_Item], word: str, inner: _Select) -> _Item:
         items = self._sorted(inner.items)

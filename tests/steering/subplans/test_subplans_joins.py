@@ -52,10 +52,6 @@ JOINS = {
         "(orders o JOIN days d ON o.part_id = d.part_id) FULL JOIN "
         "(makers m JOIN parts p ON p.maker_id = m.id) ON o.kind = p.kind"
     ),
-    "a semi join may need a join without conditions": (
-        "makers m JOIN parts p ON p.kind = 3 "
-        "WHERE p.id IN (SELECT k.part_id FROM marks k WHERE k.id > 3)"
-    ),
     "a join without conditions is not forced where one side has others": (
         "parts p JOIN days d ON p.id = d.part_id LEFT JOIN animals a ON a.id = 5 "
         "WHERE EXISTS (SELECT 1 FROM makers m WHERE m.town = p.id)"
@@ -127,6 +123,21 @@ def test_a_join_does_one_outer_or_semi_join(
         "(SELECT d.part_id FROM days d WHERE d.hits = 3)"
     )
     assert set(analyse(sql, small).subsets()) == set(reported(small_session, sql))
+
+
+@pytest.mark.usefixtures("with_planner")
+def test_distinct_values_joined_with_a_part_of_the_outer_side_have_no_key(
+    small_session: PostgresSession, small: GraphCatalog
+) -> None:
+    # The planner joins m and the distinct k.part_id, since no condition joins m and p.
+    sql = (
+        "SELECT 1 FROM makers m JOIN parts p ON p.kind = 3 "
+        "WHERE p.id IN (SELECT k.part_id FROM marks k WHERE k.id > 3)"
+    )
+    graph, expected = analyse(sql, small), reported(small_session, sql)
+    del expected[frozenset({"m", "k"})]
+    assert estimates_by_explain(small_session, graph) == expected
+    assert [names for names, _ in graph.left_out] == [{"m", "k"}]
 
 
 @pytest.fixture

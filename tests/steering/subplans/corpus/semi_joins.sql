@@ -55,3 +55,7 @@ SELECT count(*) FROM book b WHERE EXISTS (SELECT 1 FROM loan l WHERE l.book_id =
 SELECT count(*) FROM author a WHERE a.id IN (SELECT author_id FROM book) IS TRUE;
 SELECT count(*) FROM author a WHERE (a.id IN (SELECT author_id FROM book WHERE year < 1960)) IS NOT TRUE;
 SELECT count(*) FROM author b WHERE b.id IN (SELECT b.author_id FROM book b WHERE b.id IN (SELECT b.book_id FROM loan b WHERE b.days = 5));
+-- The planner may join the distinct values of the inner side with other relations first.
+SELECT count(*) FROM loan l WHERE l.book_id IN (SELECT r.book_id FROM review r WHERE r.rating > 1) AND EXISTS (SELECT 1 FROM book b WHERE b.id = l.book_id AND b.year > 1990);
+SELECT count(*) FROM book b JOIN member m ON m.id = b.pages WHERE EXISTS (SELECT 1 FROM loan l WHERE l.book_id = b.id AND l.member_id = m.friend_id);
+SELECT count(*) FROM book b, member m WHERE EXISTS (SELECT 1 FROM loan l JOIN review r ON r.book_id = l.book_id WHERE l.book_id = b.id AND r.rating = m.town);
