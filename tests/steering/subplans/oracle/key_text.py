@@ -155,8 +155,7 @@ def reordered(key: str) -> Iterator[list[str]]:
             own = _respelled(conditions, {}, pick)
             if conditions and round_ > 5:  # the query may have a condition twice
                 own.append(pick.choice(conditions))
-            shuffled = [_rejoined(item, pick) for item in pick.sample(items, len(items))]
-            found.append(_query(head, shuffled, own))
+            found.append(_query(head, _rejoined(items, pick), own))
         yield found
 
 
@@ -165,19 +164,27 @@ def _query(head: str, items: list[str], conditions: list[str]) -> str:
     return f"{head} FROM {', '.join(items)}{where}"
 
 
-def _rejoined(item: str, pick: random.Random) -> str:
-    """Returns an outer join with its conditions, and the relations on its inner side, in another
-    order."""
-    joined, *conditions = _split(item, " ON ")
-    outer, *inner = _split(joined, " LEFT JOIN ")
-    if len(conditions) != 1:
-        return item
-    if len(inner) == 1 and inner[0].startswith("("):
-        relations = _split(inner[0][1:-1], " CROSS JOIN ")
-        joined = (
-            f"{outer} LEFT JOIN ({' CROSS JOIN '.join(pick.sample(relations, len(relations)))})"
-        )
-    return f"{joined} ON {' AND '.join(_respelled(_split(conditions[0], ' AND '), {}, pick))}"
+def _rejoined(items: list[str], pick: random.Random) -> list[str]:
+    """Returns the items of FROM in another order. The outer side of a LEFT JOIN takes some of the
+    others in; its conditions, and the relations on its inner side, change their order."""
+    items = pick.sample(items, len(items))
+    for at, item in enumerate(items):
+        joined, *conditions = _split(item, " ON ")
+        outer, *inner = _split(joined, " LEFT JOIN ")
+        if len(conditions) != 1 or len(inner) != 1:
+            continue
+        if inner[0].startswith("(") and inner[0].endswith(")"):
+            relations = _split(inner[0][1:-1], " CROSS JOIN ")
+            inner = [f"({' CROSS JOIN '.join(pick.sample(relations, len(relations)))})"]
+        taken = [other for other in items if len(_split(other, " JOIN ")) == 1]
+        taken = pick.sample(taken, pick.randint(0, len(taken)))
+        outer = " CROSS JOIN ".join(pick.sample([outer, *taken], len(taken) + 1))
+        respelled = " AND ".join(_respelled(_split(conditions[0], " AND "), {}, pick))
+        left = f"({outer})" if taken else outer
+        items[at] = f"{left} LEFT JOIN {inner[0]} ON {respelled}"
+        items = [other for other in items if other not in taken]
+        break
+    return items
 
 
 _COLUMN = r'(?:\w+|"[^"]+")\.(?:\w+|"[^"]+")'
