@@ -14,6 +14,9 @@ from pilotcli.steering.subplans.join_tree import Clause, Equality, Inner, Node, 
 from pilotcli.steering.subplans.masks import union
 
 
+_REMOVED = "it is compared with a column of a self-join that the planner has removed"
+
+
 @dataclass(eq=False, slots=True)
 class Member:
     """One of several expressions that are equal: the relations that it uses (0 for a constant) and
@@ -238,14 +241,21 @@ def _derive_constants(domains: list[Domain], *, joins_nullable: bool) -> None:
     are that constant too; and both sides of a full join's, if the column that USING merges is.
 
     From PostgreSQL 16 on, what an outer join may make null is another value than the same column
-    below that join; their `needs` differ.
+    below that join; their `needs` differ. A member of several classes stands for columns of
+    different relations, of which the planner has removed one: which of them an outer join compares
+    is not known any more.
     """
     values: dict[tuple[str, int], set[str]] = {}
+    several: set[str] = set()
     for domain in domains:
+        seen: set[str] = set()
         for known in domain.equivalences:
             for member in known.members:
                 if member.mask:
                     values.setdefault((member.text, member.needs), set()).update(known.constants)
+            texts = {member.text for member in known.members if member.mask}
+            several |= texts & seen
+            seen |= texts
     links = [
         (clause, source, target, side)
         for domain in domains
@@ -266,9 +276,12 @@ def _derive_constants(domains: list[Domain], *, joins_nullable: bool) -> None:
                 for member in _equal_members(target, inside):
                     values.setdefault((member.text, member.needs), set()).add(value)
                     text = f"{member.text} = {value}"
-                    inside.derived.append(
-                        Derived(text, member.needs, clause.mask, clause.order, member.text, value)
+                    derived = Derived(
+                        text, member.needs, clause.mask, clause.order, member.text, value
                     )
+                    if source.text in several:
+                        derived.problem = _REMOVED
+                    inside.derived.append(derived)
 
 
 def _equal_members(member: Member, domain: Domain) -> list[Member]:

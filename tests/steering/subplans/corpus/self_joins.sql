@@ -22,3 +22,5 @@ SELECT count(*) FROM loan a JOIN loan b ON a.book_id = b.book_id AND a.id < b.id
 -- The classes of a removed relation are not combined with those of the one that stays.
 SELECT count(*) FROM member a JOIN member b ON b.id = a.id JOIN author d ON d.id = b.town WHERE a.town = 4;
 SELECT count(*) FROM author a JOIN member b ON b.town = a.id JOIN member c ON c.id = b.id JOIN day d ON d.id = c.town WHERE d.id = 3;
+SELECT b.id FROM author a, member b LEFT JOIN member c ON c.id = b.id WHERE b.town = a.born - 1900 AND c.town = 4 AND NOT EXISTS (SELECT 1 FROM day d WHERE d.id = b.town AND d.moy < 4);
+SELECT b.id FROM member b JOIN member c ON c.id = b.id LEFT JOIN day d ON d.id = b.town WHERE b.town = 4 AND c.town < 6;
