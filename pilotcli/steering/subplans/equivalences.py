@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pilotcli.steering.subplans.join_tree import Clause, Equality, Inner, Node, One, Outer
 from pilotcli.steering.subplans.masks import union
 
-
 _REMOVED = "it is compared with a column of a self-join that the planner has removed"
 
 
