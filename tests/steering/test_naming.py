@@ -108,6 +108,64 @@ def test_a_push_changes_the_block_that_it_names_and_no_other(
             assert rows_in_plan(after, alias) == expected
 
 
+def test_a_push_changes_one_of_two_plannings_of_a_query(interactor: PilotDataInteractor) -> None:
+    sql = (
+        "WITH w AS NOT MATERIALIZED (SELECT o.shop, count(*) AS n FROM orders o GROUP BY o.shop) "
+        "SELECT * FROM w x, w y WHERE x.shop = 5 AND y.shop = 6"
+    )
+    keys = interactor.subplans(sql).keys
+    first, second = (
+        next(subplan.block for subplan, key in keys.items() if key.endswith(f" o.shop = {shop}"))
+        for shop in (5, 6)
+    )
+    assert second == f"{first}'2"
+    for block in (first, second):
+        interactor.pull_physical_plan()
+        interactor.push_card({keys[SubPlan(block, frozenset("o"))]: 4321.0})
+        pushed = interactor.execute(sql)
+        plan = pushed.physical_plan
+        assert pushed.report is not None and plan is not None
+        assert pushed.report.ignored == ()
+        changed = [plan["Relations"][alias] for alias in ("o", "o_1")
+                   if rows_in_plan(plan, alias) == 4321]  # fmt: skip
+        assert changed == [[block, "o"]]
+
+
+@pytest.fixture
+def collated(shop: PostgresSession) -> Iterator[str]:
+    """Tables with a column of the default collation and one of another; the latter's name."""
+    name = '"C"'
+    if shop.execute("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'").rows[0][0] > 9:
+        name = "folded"
+        shop.execute(
+            "CREATE COLLATION folded "
+            "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    for table in "abc":
+        shop.execute(
+            f"CREATE TEMP TABLE {table} AS SELECT chr(65 + i % 3 + 32 * (i % 2)) AS t, "
+            f"chr(65 + i % 3 + 32 * (i % 2)) COLLATE {name} AS f FROM generate_series(1, 30) AS i"
+        )
+    yield name
+    shop.execute("DROP TABLE a, b, c; DROP COLLATION IF EXISTS folded")
+
+
+def test_keys_compare_as_the_query_does(namer: Namer, shop: PostgresSession, collated: str) -> None:
+    sql = f"SELECT 1 FROM a, b, c WHERE a.t = b.t COLLATE {collated} AND b.t = c.t AND c.t = 'a'"
+    keys = namer.read(sql).keys
+    both = f"(a.t COLLATE {collated}) = (b.t COLLATE {collated})"
+    assert keys[SubPlan("1", frozenset("a"))] == "SELECT COUNT(*) FROM a"
+    assert keys[SubPlan("1", frozenset("ab"))] == (
+        f"SELECT COUNT(*) FROM a, b WHERE {both} AND b.t = 'a'::text"
+    )
+    for subplan, key in keys.items():
+        if subplan.names == frozenset("abc"):
+            assert shop.execute(key).rows == shop.execute(f"SELECT count(*) FROM ({sql}) q").rows
+    sql = f"SELECT 1 FROM a, b, c WHERE a.f = b.f AND b.f = c.t COLLATE {collated}"
+    key = namer.read(sql).keys[SubPlan("1", frozenset("ac"))]
+    assert key == f"SELECT COUNT(*) FROM a, c WHERE (c.t COLLATE {collated}) = a.f"
+
+
 def test_a_query_that_is_planned_twice_is_two_blocks(namer: Namer) -> None:
     sql = (
         "SELECT * FROM orders o WHERE o.day < 9 "

@@ -23,8 +23,9 @@
  *					null, as from PostgreSQL 16 on
  *
  * A clause has "text" and "rels". An equality that the planner may combine with others has
- * "equal": [left, rels, right, rels, how the values are compared]. "derived" are conditions on
- * single relations that the planner took from an OR: [{"rels": 1, "text": ...}]. What cannot be
+ * "equal": [left, rels, right, rels, how the values are compared, sides that the planner does not
+ * find in a class (1 is the left one, 2 the right one)]. "derived" are conditions on single
+ * relations that the planner took from an OR: [{"rels": 1, "text": ...}]. What cannot be
  * written has "problem", the reason, instead of "text".
  */
 #include "postgres.h"
@@ -363,6 +364,17 @@ sublink_of_parameter(const Param *param, Description *block)
 }
 
 static Node *
+collated(Node *expression, Oid collation)
+{
+	CollateExpr *collate = makeNode(CollateExpr);
+
+	collate->arg = (Expr *) expression;
+	collate->collOid = collation;
+	collate->location = -1;
+	return (Node *) collate;
+}
+
+static Node *
 restore_mutator(Node *node, void *context)
 {
 	Description *block = context;
@@ -383,6 +395,19 @@ restore_mutator(Node *node, void *context)
 				var->varnullingrels = NULL;
 #endif
 				return (Node *) var;
+			}
+		case T_RelabelType:
+			{
+				RelabelType *relabel = (RelabelType *) node;
+				Oid			collation = relabel->resultcollid;
+
+				/* The planner has made a COLLATE that, which would be written as a cast. */
+				if (!OidIsValid(collation) || collation == exprCollation((Node *) relabel->arg))
+					break;
+				relabel = (RelabelType *) expression_tree_mutator(node, restore_mutator, context);
+				relabel->resultcollid = exprCollation((Node *) relabel->arg);
+				return collated(relabel->resulttype == exprType((Node *) relabel->arg) ?
+								(Node *) relabel->arg : (Node *) relabel, collation);
 			}
 		case T_PlaceHolderVar:
 			{
@@ -425,8 +450,9 @@ restore_mutator(Node *node, void *context)
 				return link == NULL ? node : link;
 			}
 		default:
-			return expression_tree_mutator(node, restore_mutator, context);
+			break;
 	}
+	return expression_tree_mutator(node, restore_mutator, context);
 }
 
 /* An expression of the planner as an expression of SQL. */
@@ -948,19 +974,31 @@ number_of_class(const OpExpr *equality, const Description *block)
 }
 #endif
 
-/* What decides whether the planner combines two equalities: how values compare. */
+/*
+ * What decides whether the planner combines two equalities: how values compare. A side has a
+ * COLLATE where its own collation is another one, since it may be compared with any member. The
+ * planner itself does not find such a side among the members; these sides are in the last number.
+ */
 static void
 add_equality(StringInfo out, OpExpr *equality, const Description *block)
 {
 	Node	   *sides[2] = {linitial(equality->args), lsecond(equality->args)};
+	int			changed = 0;
 	ListCell   *cell;
 
 	appendStringInfoString(out, ",\"equal\":[");
 	for (int i = 0; i < 2; i++)
 	{
+		Relids		relids = VARNOS(block->root, sides[i]);
+
+		if (!bms_is_empty(relids) && OidIsValid(equality->inputcollid) &&
+			exprCollation(sides[i]) != equality->inputcollid)
+		{
+			sides[i] = collated(sides[i], equality->inputcollid);
+			changed |= 1 << i;
+		}
 		escape_json(out, sql_of(sides[i], block, true));
-		appendStringInfo(out, "," UINT64_FORMAT ",",
-						 mask_of(block, VARNOS(block->root, sides[i])));
+		appendStringInfo(out, "," UINT64_FORMAT ",", mask_of(block, relids));
 	}
 	appendStringInfo(out, "\"%u", equality->inputcollid);
 	foreach(cell, get_mergejoin_opfamilies(equality->opno))
@@ -969,7 +1007,7 @@ add_equality(StringInfo out, OpExpr *equality, const Description *block)
 	if (number_of_class(equality, block) > 0)
 		appendStringInfo(out, " class %d", number_of_class(equality, block));
 #endif
-	appendStringInfoString(out, "\"]");
+	appendStringInfo(out, "\",%d]", changed);
 }
 
 static bool

@@ -71,6 +71,8 @@ class Printer:
             return
         subs: list[exp.Expression] = []
         nodes = [_without_sub_queries(qual.resolved(), subs) for qual in quals]
+        if any(node.find(exp.Collate) for node in nodes):  # EXPLAIN does not print it
+            raise NotAnalysable("a condition has COLLATE")
         stand_ins = self._stand_ins
         texts: list[str] = []
         if subs:
@@ -165,7 +167,9 @@ class Printer:
             for stand_in, entry in zip(self._stand_ins, self._entries, strict=True)
             for name, kind in stand_in.columns
             if f"{quoted(entry.name)}.{quoted(name)}" in text
-        } | set(re.findall(r" COLLATE (\S+?)\)", text))
+        }
+        if len(collations) > 1:
+            raise NotAnalysable("an equality is between columns of different collations")
         left, right = (
             (side, mask_of_text(side, self._numbers)) for side in (found.left, found.right)
         )

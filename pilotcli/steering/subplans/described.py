@@ -258,11 +258,11 @@ class _Reader:
         self._count += 1
         text, equality = described.get("text", ""), None
         if "equal" in described:
-            left, left_mask, right, right_mask, family = described["equal"]
+            left, left_mask, right, right_mask, family, changed = described["equal"]
             if left == right:
                 text = f"{left} IS NOT NULL"
             else:
-                equality = Equality((left, left_mask), (right, right_mask), family)
+                equality = Equality((left, left_mask), (right, right_mask), family, changed)
         return Clause(
             text,
             described["rels"],

@@ -294,8 +294,9 @@ def _sides(
     equality: Equality, outer: Outer, inside: Sequence[Domain]
 ) -> Iterator[tuple[Member, Member, Domain]]:
     """Yields what must be a constant, what is that constant then, and the domain of the latter."""
-    for side, other in ((equality.left, equality.right), (equality.right, equality.left)):
-        if not side[1] or not other[1]:
+    pairs = ((1, equality.left, equality.right), (2, equality.right, equality.left))
+    for bit, side, other in pairs:
+        if not side[1] or not other[1] or equality.changed & bit:
             continue
         if side[1] & ~outer.left.mask or other[1] & ~outer.right.mask:
             continue

@@ -14,11 +14,15 @@ from pilotcli.steering.subplans.masks import union
 @dataclass(frozen=True, slots=True)
 class Equality:
     """An equality from which others may follow: each side as SQL and as a set of relations, and how
-    its values compare (operator families and collation)."""
+    its values compare (operator families and collation).
+
+    `changed`: the sides that are written with another collation than their own, as bits 1 and 2.
+    """
 
     left: tuple[str, int]
     right: tuple[str, int]
     family: str
+    changed: int = 0
 
 
 @dataclass(eq=False, slots=True)
