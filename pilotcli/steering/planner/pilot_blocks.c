@@ -519,6 +519,8 @@ look_walker(Node *node, void *context)
 					 (int) entry->ctelevelsup - look->depth);
 		if (entry->rtekind == RTE_NAMEDTUPLESTORE)
 			set_problem(look->block, "it reads a transition table");
+		if (entry->rtekind == RTE_SUBQUERY && entry->security_barrier)
+			set_problem(look->block, "it reads a view with a security barrier");
 		return false;
 	}
 	if (IsA(node, Query))

@@ -24,3 +24,5 @@ SELECT count(*) FROM view_of_view v WHERE EXISTS (SELECT 1 FROM open_loan o WHER
 SELECT count(*) FROM view_of_view v WHERE v.town IN (SELECT town FROM town_list WHERE town > 2);
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind = 'r';
 SELECT count(*) FROM information_schema.tables t WHERE t.table_schema = 'public' AND t.table_type = 'VIEW';
+-- A view with a security barrier inside a sub-query that stays a relation.
+SELECT q.year, a.id FROM (SELECT DISTINCT g.year, g.author_id FROM guarded_book g WHERE EXISTS (SELECT 1 FROM loan l WHERE l.book_id = g.id AND l.day < 90)) q JOIN author a ON a.id = q.author_id;
