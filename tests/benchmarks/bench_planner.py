@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from steered import WHEEL, Steered, pg_config_of, shape
+from steered import WHEEL, Steered, estimates, pg_config_of, shape
 
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.embedded.admin import reset_servers
@@ -81,7 +81,7 @@ def measure(target: PostgresTarget, home: Path, rounds: int) -> None:
     show("A point select", take_turns(rounds, 200, **point))
 
     explain = f"EXPLAIN {SIX}"
-    pull = steered.message(explain, report="rows")
+    pull = steered.message(explain, report="blocks")
     unasked = steered.message(explain)
     show(
         "EXPLAIN of a join of six",
@@ -95,8 +95,8 @@ def measure(target: PostgresTarget, home: Path, rounds: int) -> None:
     )
 
     # The planner's own estimates, so that the plan stays the same; the others name no relation.
-    estimates = steered.run(f"EXPLAIN {THREE}", report="rows")[1].estimates
-    own = [(sorted(one.names), float(one.rows)) for one in estimates]
+    report = steered.run(f"EXPLAIN {THREE}", report="blocks")[1]
+    own = [(sorted(subplan.names), rows) for subplan, rows in estimates(report).items()]
     entries = (own + UNKNOWN)[:10]
     assert len(entries) == 10
     rows = rows_setting(entries)

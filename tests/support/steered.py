@@ -13,6 +13,7 @@ import pytest
 from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import Report, parse_report, rows_setting
+from pilotcli.steering.subplans import DescribedQuery, SubPlan
 
 WHEEL = "wheel"
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -58,6 +59,17 @@ def shape(plan: dict[str, Any]) -> tuple[Any, ...]:
     """A plan without its numbers: which node over which, on which relation."""
     own = tuple(plan.get(key) for key in ("Node Type", "Join Type", "Alias", "Index Name"))
     return (*own, *(shape(child) for child in plan.get("Plans", ())))
+
+
+def estimates(report: Report) -> dict[SubPlan, float]:
+    """The planner's own rows of each set of relations that it considered."""
+    blocks = DescribedQuery(report.blocks_text or "[]").blocks
+    return {
+        blocks[number].subplan(mask): rows
+        for number, sets in report.sets.items()
+        if blocks[number].names
+        for mask, rows in sets
+    }
 
 
 class Steered:

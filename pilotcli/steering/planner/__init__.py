@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from pilotcli.steering.planner.building import build, find_built, find_pg_config
 from pilotcli.steering.planner.loading import Missing, Planner, load, provide
-from pilotcli.steering.planner.messages import Estimate, Report, parse_report
+from pilotcli.steering.planner.messages import Report, parse_report
 from pilotcli.steering.planner.settings import REPORT_SETTING, ROWS_SETTING, rows_setting
 
 __all__ = [
     "REPORT_SETTING",
     "ROWS_SETTING",
-    "Estimate",
     "Missing",
     "Planner",
     "Report",

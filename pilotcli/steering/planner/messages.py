@@ -18,22 +18,6 @@ _SHORT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """The number of rows that the planner expects from a set of relations.
-
-    - `block`: the query block, 1 for the outermost;
-    - `names`: the relations, by alias (`p`, `p#2`);
-    - `rows`: the planner's own estimate, which depends on the rows pushed for smaller sets;
-    - `pushed`: the rows used instead, None if nothing was pushed.
-    """
-
-    block: int
-    names: frozenset[str]
-    rows: float
-    pushed: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """The module's report about one statement; a part that was not requested is empty or None.
 
@@ -50,7 +34,6 @@ class Report:
 
     applied: tuple[int, ...] = ()
     ignored: tuple[tuple[int, str], ...] = ()
-    estimates: tuple[Estimate, ...] = ()
     blocks_text: str | None = None
     sets: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     naming_ms: float | None = None
@@ -99,7 +82,6 @@ def parse_report(notices: Iterable[str]) -> Report:
     return Report(
         found.get("applied", ()),
         found.get("ignored", ()),
-        found.get("estimates", ()),
         found.get("blocks"),
         found.get("sets", {}),
         found.get("naming_ms"),
@@ -128,7 +110,6 @@ def _parse_message(notice: str, at: int) -> dict[str, Any]:
         "ignored": tuple(
             [(operator.index(number), str(reason)) for number, reason in read.get("ignored", ())]
         ),
-        "estimates": tuple([_estimate(part) for part in read.get("estimates", ())]),
     }
     message = {key: value for key, value in message.items() if key in read}
     if blocks is not None:
@@ -143,13 +124,3 @@ def _parse_message(notice: str, at: int) -> dict[str, Any]:
     if plan >= 0:
         message["plan"] = notice[plan + len(_PLAN) : notice.rindex("}")]
     return message
-
-
-def _estimate(read: Mapping[str, Any]) -> Estimate:
-    pushed = read["pushed"]
-    return Estimate(
-        operator.index(read["block"]),
-        frozenset(map(str, read["names"])),
-        read["rows"] / 1,
-        None if pushed is None else pushed / 1,
-    )

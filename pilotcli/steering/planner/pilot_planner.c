@@ -17,7 +17,6 @@
  *
  * pilot_planner.report
  *		A list of what to report:
- *		rows	the estimate for every base relation and join that the planner considered
  *		blocks	the query blocks with their relations, joins and conditions as SQL, and the estimates
  *		plan	the plan that ran or was explained, as in EXPLAIN (FORMAT JSON)
  *		actual	the plan with the actual rows and loops of each node
@@ -25,19 +24,17 @@
  *		time	planning and execution time
  *
  * Reports are messages of level INFO, which always reach the client: the text "pilot_planner 1 "
- * and a JSON object. One comes after planning if pilot_planner.rows has entries or "rows" is in
+ * and a JSON object. One comes after planning if pilot_planner.rows has entries or "blocks" is in
  * pilot_planner.report, one at the end of the execution if anything else is in it. Keys:
  *
  *		applied			numbers of the entries of pilot_planner.rows (from 0) that took effect
  *		ignored			[number, reason] of the others
- *		estimates		[{"block": 1, "names": ["p", "u"], "rows": 40, "pushed": 35.5 or null}];
- *						block 1 is the outermost; "rows" is the planner's own estimate, which
- *						depends on the rows pushed for smaller sets
  *		blocks			[{"number": "1", "relations": ...}]; the number is the query's place in the
  *						statement, and "3'2" the second planning of the third query; pilot_blocks.c
  *						describes the other keys
  *		sets			{"1": [[3, 40], ...]}: by block, the sets of relations as in pilot_blocks.c,
- *						and the planner's own estimates
+ *						and the planner's own estimates, which depend on the rows pushed for smaller
+ *						sets
  *		naming_ms		time to describe the blocks, which is not in planning_ms
  *		planning_ms		time in the planner; absent if the plan was made earlier
  *		execution_ms	time in the executor (start, run and finish)
@@ -100,13 +97,11 @@ extern PGDLLEXPORT void _PG_init(void);
 #define MESSAGE_HEAD "pilot_planner 1 "
 #define MOST_ROWS 1e100			/* the planner's own limit (costsize.c) */
 
-#define REPORT_ROWS 0x01
 #define REPORT_PLAN 0x02
 #define REPORT_ACTUAL 0x04
 #define REPORT_TIMING 0x08
 #define REPORT_TIME 0x10
 #define REPORT_BLOCKS 0x20
-#define REPORT_SETS (REPORT_ROWS | REPORT_BLOCKS)
 #define REPORT_AT_END (REPORT_PLAN | REPORT_TIME)
 
 /* ---- Settings ---- */
@@ -466,7 +461,6 @@ check_report(char **value, void **extra, GucSource source)
 		const char *word;
 		int			report;
 	}			words[] = {
-		{"rows", REPORT_ROWS},
 		{"plan", REPORT_PLAN},
 		{"actual", REPORT_PLAN | REPORT_ACTUAL},
 		{"timing", REPORT_PLAN | REPORT_ACTUAL | REPORT_TIMING},
@@ -492,7 +486,7 @@ check_report(char **value, void **extra, GucSource source)
 		at = skip_space(at + length);
 		if (!known || (*at != ',' && *at != '\0'))
 		{
-			GUC_check_errdetail("It is a list of rows, blocks, plan, actual, timing, time.");
+			GUC_check_errdetail("It is a list of blocks, plan, actual, timing, time.");
 			return false;
 		}
 		if (*at == ',')
@@ -906,7 +900,7 @@ make_block(PlannerInfo *root)
 		number_block(block);
 	if (planning->report & REPORT_BLOCKS && !block->is_copy)
 		describe_block(block);
-	if (planning->report & REPORT_SETS)
+	if (planning->report & REPORT_BLOCKS)
 	{
 		int			rti = -1;
 
@@ -1246,7 +1240,7 @@ subset_of_join(Block *block, RelOptInfo *joinrel)
 		return subset;
 	}
 	subset = find_join(block, joinrel->relids);
-	if (subset == NULL && (planning->report & REPORT_SETS))
+	if (subset == NULL && (planning->report & REPORT_BLOCKS))
 	{
 		bool		mine;
 
@@ -1390,65 +1384,6 @@ add_outcome(StringInfo out)
 			appendStringInfoChar(out, ']');
 			comma = ",";
 		}
-	appendStringInfoChar(out, ']');
-}
-
-static void
-add_estimate(StringInfo out, const Block *block, int number, const Subset *subset)
-{
-	int			rti = -1;
-
-	if (out->data[out->len - 1] != '[')
-		appendStringInfoChar(out, ',');
-	appendStringInfo(out, "{\"block\":%d,\"names\":", number);
-	while ((rti = bms_next_member(subset->relids, rti)) >= 0)
-	{
-		appendStringInfoChar(out, out->data[out->len - 1] == ':' ? '[' : ',');
-		escape_json(out, block->names[rti]);
-	}
-	appendStringInfoString(out, "],\"rows\":");
-	add_rows(out, subset->own);
-	appendStringInfoString(out, ",\"pushed\":");
-	if (subset->entry >= 0 && planning->applied[subset->entry])
-		add_rows(out, subset->target);
-	else
-		appendStringInfoString(out, "null");
-	appendStringInfoChar(out, '}');
-}
-
-static void
-add_estimates(StringInfo out)
-{
-	List	   *blocks = NIL;
-	Block	   *outermost = NULL;
-	int			number = 1;
-	ListCell   *cell;
-
-	/* The latest block is first in the list; a sub-query may be planned before its outer block. */
-	for (Block *block = planning->blocks; block != NULL; block = block->next)
-	{
-		if (block->is_copy)
-			continue;
-		if (block->root->parent_root == NULL)
-			outermost = block;
-		else
-			blocks = lcons(block, blocks);
-	}
-	if (outermost != NULL)
-		blocks = lcons(outermost, blocks);
-	else
-		number++;
-	add_key(out, "estimates");
-	appendStringInfoChar(out, '[');
-	foreach(cell, blocks)
-	{
-		Block	   *block = lfirst(cell);
-
-		for (Subset *subset = block->first; subset != NULL; subset = subset->next)
-			if (subset->seen && !subset->is_partition)
-				add_estimate(out, block, number, subset);
-		number++;
-	}
 	appendStringInfoChar(out, ']');
 }
 
@@ -1761,7 +1696,7 @@ begin_planning(Query *parse)
 static void
 end_planning(PlannedStmt *result, double planning_ms)
 {
-	bool		answers = planning->pushed != NULL || (planning->report & REPORT_SETS);
+	bool		answers = planning->pushed != NULL || (planning->report & REPORT_BLOCKS);
 
 	last_planned.message = GetCurrentStatementStartTimestamp();
 	last_planned.location = result->stmt_location;
@@ -1776,8 +1711,6 @@ end_planning(PlannedStmt *result, double planning_ms)
 		begin_message(&out);
 		if (planning->pushed != NULL)
 			add_outcome(&out);
-		if (planning->report & REPORT_ROWS)
-			add_estimates(&out);
 		if (planning->report & REPORT_BLOCKS)
 			add_blocks(&out);
 		if (planning->report & REPORT_TIME)
@@ -2215,7 +2148,7 @@ _PG_init(void)
 							   check_rows, assign_rows, NULL);
 	DefineCustomStringVariable("pilot_planner.report",
 							   "What is sent back about each statement.",
-							   "A list of rows, blocks, plan, actual, timing, time.",
+							   "A list of blocks, plan, actual, timing, time.",
 							   &report_setting, "", PGC_USERSET, 0,
 							   check_report, assign_report, NULL);
 #if PG_VERSION_NUM >= 150000

@@ -160,7 +160,7 @@ def installed(session: PostgresSession, cache: Path, kind: str) -> Iterator[Path
 def test_an_ordinary_role_takes_what_is_installed(ordinary: PostgresSession, cache: Path) -> None:
     planner = load(ordinary, cache=cache, pg_config=None, may_build=False)
     assert planner == Planner("$libdir/plugins/pilot_planner")
-    _, report = Steered(ordinary).run("SELECT count(*) FROM posts p", {"p": 3}, "rows,time")
+    _, report = Steered(ordinary).run("SELECT count(*) FROM posts p", {"p": 3}, "blocks,time")
     assert report.applied == (0,)
 
 

@@ -6,10 +6,11 @@ import json
 import time
 
 import pytest
-from steered import Steered, nodes
+from steered import Steered, estimates, nodes
 
 from pilotcli.common.errors import QueryError
 from pilotcli.steering.planner import Report, parse_report
+from pilotcli.steering.subplans import SubPlan
 
 THREE = (
     "SELECT count(*) FROM users u, posts p, votes v "
@@ -18,7 +19,7 @@ THREE = (
 
 
 def by_names(report: Report) -> dict[str, float]:
-    return {" ".join(sorted(one.names)): one.rows for one in report.estimates}
+    return {" ".join(sorted(subplan.names)): rows for subplan, rows in estimates(report).items()}
 
 
 def explained(steered: Steered, sql: str) -> float:
@@ -29,7 +30,7 @@ def explained(steered: Steered, sql: str) -> float:
 
 
 def test_one_planning_tells_what_explain_tells_of_each_sub_plan(steered: Steered) -> None:
-    _, report = steered.run(f"EXPLAIN {THREE}", report="rows")
+    _, report = steered.run(f"EXPLAIN {THREE}", report="blocks")
     queries = {
         "u": "FROM users u WHERE u.city = 3",
         "p": "FROM posts p WHERE p.kind = 1",
@@ -44,16 +45,13 @@ def test_one_planning_tells_what_explain_tells_of_each_sub_plan(steered: Steered
         names: explained(steered, f"SELECT count(*) {rest}") for names, rest in queries.items()
     }
     assert by_names(report) == expected
-    assert {one.block for one in report.estimates} == {1}
-    assert {one.pushed for one in report.estimates} == {None}
+    assert {subplan.block for subplan in estimates(report)} == {"1"}
 
 
 def test_estimates_of_larger_sets_follow_what_is_pushed(steered: Steered) -> None:
-    _, usual = steered.run(f"EXPLAIN {THREE}", report="rows")
-    _, report = steered.run(f"EXPLAIN {THREE}", {"u": 500}, "rows")
-    pushed = {one.names: one.pushed for one in report.estimates}
-    assert pushed[frozenset("u")] == 500
-    assert pushed[frozenset("up")] is None
+    _, usual = steered.run(f"EXPLAIN {THREE}", report="blocks")
+    _, report = steered.run(f"EXPLAIN {THREE}", {"u": 500}, "blocks")
+    assert report.applied == (0,)
     assert by_names(report)["u"] == by_names(usual)["u"]
     assert by_names(report)["p u"] > 5 * by_names(usual)["p u"]
 
@@ -63,27 +61,27 @@ def test_the_outermost_block_is_the_first(steered: Steered) -> None:
         "WITH c AS MATERIALIZED (SELECT owner_id FROM posts a WHERE score = 3) SELECT count(*) "
         "FROM c JOIN users b ON b.id = c.owner_id WHERE b.city < (SELECT max(d.kind) FROM votes d)"
     )
-    _, report = steered.run(f"EXPLAIN {sql}", report="rows")
-    blocks = {block: set() for block in (1, 2, 3)}  # type: dict[int, set[str]]
-    for one in report.estimates:
-        blocks[one.block] |= one.names
-    assert blocks[1] == {"b", "c"}
-    assert sorted(map(tuple, (blocks[2], blocks[3]))) == [("a",), ("d",)]
+    _, report = steered.run(f"EXPLAIN {sql}", report="blocks")
+    blocks: dict[str, set[str]] = {}
+    for subplan in estimates(report):
+        blocks.setdefault(subplan.block, set()).update(subplan.names)
+    assert blocks.pop("1") == {"b", "c"}
+    assert sorted(map(tuple, blocks.values())) == [("a",), ("d",)]
 
 
 def test_min_and_max_do_not_tell_the_block_twice(steered: Steered) -> None:
     """The planner plans the query a second time, to see whether an index has the answer."""
-    _, report = steered.run("EXPLAIN SELECT max(p.id) FROM posts p", {"p": 12}, "rows")
-    assert [(one.block, one.pushed) for one in report.estimates] == [(1, 12)]
+    _, report = steered.run("EXPLAIN SELECT max(p.id) FROM posts p", {"p": 12}, "blocks")
+    assert list(estimates(report)) == [SubPlan("1", frozenset("p"))]
     assert report.applied == (0,)
 
 
 def test_geqo_tells_each_join_once(steered: Steered) -> None:
     steered.session.execute("SET geqo_threshold = 2")
-    _, report = steered.run(f"EXPLAIN {THREE}", report="rows")
-    names = [one.names for one in report.estimates]
-    assert len(names) == len(set(names))
-    assert frozenset("puv") in names
+    _, report = steered.run(f"EXPLAIN {THREE}", report="blocks")
+    (sets,) = report.sets.values()
+    assert len(sets) == len(dict(sets))
+    assert SubPlan("1", frozenset("puv")) in estimates(report)
 
 
 def test_nothing_is_told_unasked(steered: Steered) -> None:
@@ -133,9 +131,9 @@ def test_execution_time_is_that_of_the_server(steered: Steered) -> None:
 def test_planning_time_is_told_with_the_estimates(steered: Steered) -> None:
     heard: list[str] = []
     steered.session.connection.notices = heard
-    steered.session.execute(steered.message(THREE, report="rows,time"))
+    steered.session.execute(steered.message(THREE, report="blocks,time"))
     first, second = (json.loads(text.split("pilot_planner 1 ")[1]) for text in heard)
-    assert set(first) == {"estimates", "planning_ms"}
+    assert set(first) == {"blocks", "sets", "naming_ms", "planning_ms"}
     assert set(second) == {"execution_ms"}
 
 
@@ -211,14 +209,14 @@ def test_what_runs_inside_is_left_alone(steered: Steered) -> None:
     """Functions, also such as run while planning, procedures and DO blocks."""
     steered.session.execute(FUNCTIONS)
     for call in ("SELECT pg_temp.count_posts(3)", "SELECT pg_temp.folded()"):
-        rows, report = steered.run(call, {"p": 5}, "rows,plan")
+        rows, report = steered.run(call, {"p": 5}, "blocks,plan")
         assert rows[0][0] > 0
         assert report.applied == ()
-        assert report.estimates == ()
+        assert report.sets == {}
         assert report.plan is not None
         assert [node["Node Type"] for node in nodes(report.plan["Plan"])] == ["Result"]
     for call in ("CALL pg_temp.proceed()", "DO $$ BEGIN PERFORM count(*) FROM posts p; END $$"):
-        assert steered.run(call, {"p": 5}, "rows,plan,time")[1] == Report()
+        assert steered.run(call, {"p": 5}, "blocks,plan,time")[1] == Report()
     # A query around it is steered, before and after.
     _, report = steered.run(
         "SELECT pg_temp.count_posts(u.city) FROM users u WHERE u.id < 5", {"u": 5, "p": 3}

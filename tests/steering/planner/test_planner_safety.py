@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from forum_demo import ROOT, forum_config
 from query_maker import QueryMaker
-from steered import KINDS, Steered, home_of, postgres_bin
+from steered import KINDS, Steered, estimates, home_of, postgres_bin
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.opening import open_target
@@ -35,9 +35,9 @@ SETTINGS = (
 def absurd_rows(report: Report, source: random.Random) -> dict[str, float]:
     """Something to push for about half of what the planner considered."""
     pushed = {
-        " ".join(sorted(estimate.names)): source.choice(ABSURD)
-        for estimate in report.estimates
-        if source.random() < 0.5 and not any(" " in name for name in estimate.names)
+        " ".join(sorted(subplan.names)): source.choice(ABSURD)
+        for subplan in estimates(report)
+        if source.random() < 0.5 and not any(" " in name for name in subplan.names)
     }
     pushed[source.choice(["nowhere", "a1 nowhere"])] = source.choice(ABSURD)
     return pushed
@@ -58,14 +58,14 @@ def test_475_queries_return_the_same(steered: Steered) -> None:
             break
         sql = maker.query()
         try:
-            usual, report = steered.run(sql, report="rows")
+            usual, report = steered.run(sql, report="blocks")
         except QueryError as error:
             assert error.sqlstate == "57014", f"{sql}\n{error}"
             continue
         pushed = absurd_rows(report, source)
         setting = next(settings)
         try:
-            found, report = steered.run_after(setting, sql, pushed, "rows,actual,time")
+            found, report = steered.run_after(setting, sql, pushed, "blocks,actual,time")
         except QueryError as error:
             assert error.sqlstate == "57014", f"query {number}: {setting}{sql}\n{pushed}\n{error}"
             continue
@@ -99,13 +99,13 @@ def test_the_forum_returns_the_same(forum: Steered, kind: str) -> None:
     queries = list(open_workload([ROOT / "workloads" / "forum.sql"]))
     for query in queries[KINDS.index(kind) % 2 :: 2]:  # each server runs every other one
         try:
-            usual, report = forum.run(query.sql, report="rows")
+            usual, report = forum.run(query.sql, report="blocks")
         except QueryError as error:
             assert error.sqlstate == "57014", f"{query.label}: {error}"
             continue
         pushed = {
-            " ".join(sorted(estimate.names)): max(1.0, estimate.rows * source.choice([0.2, 1, 9]))
-            for estimate in report.estimates
+            " ".join(sorted(subplan.names)): max(1.0, rows * source.choice([0.2, 1, 9]))
+            for subplan, rows in estimates(report).items()
         }
         try:
             found, report = forum.run(query.sql, pushed, "plan")
@@ -145,9 +145,9 @@ def test_garbage_is_refused_or_understood_and_never_hurts(steered: Steered) -> N
     assert steered.run(sql)[0] == usual
 
 
-@pytest.mark.parametrize("text", ["row", "rows plan", "rows,,plan", "rows;plan", "ROWS", ","])
+@pytest.mark.parametrize("text", ["rows", "time plan", "time,,plan", "time;plan", "TIME", ","])
 def test_an_unknown_report_is_refused(steered: Steered, text: str) -> None:
-    with pytest.raises(QueryError, match="list of rows, blocks, plan"):
+    with pytest.raises(QueryError, match="list of blocks, plan"):
         steered.session.execute(f"SET pilot_planner.report = '{text}'")
 
 
@@ -164,7 +164,7 @@ def test_memory_stays_flat(steered: Steered) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("the memory of a process is read from /proc")
     sql = "SELECT count(*) FROM posts p JOIN users u ON u.id = p.owner_id WHERE p.id = 7;"
-    message = steered.message(sql * 50, {"p": 3, "u": 9, "p u": 5}, "rows,plan,time")
+    message = steered.message(sql * 50, {"p": 3, "u": 9, "p u": 5}, "blocks,plan,time")
 
     def run(times: int) -> None:
         for _ in range(times):
@@ -181,14 +181,14 @@ def test_errors_leave_nothing_behind(steered: Steered) -> None:
     failing = "SELECT 1 / (p.score - p.score) FROM posts p JOIN users u ON u.id = p.owner_id"
     for _ in range(50):
         with pytest.raises(QueryError, match="division by zero"):
-            steered.run(failing, {"p": 3, "p u": 5}, "rows,actual,time")
+            steered.run(failing, {"p": 3, "p u": 5}, "blocks,actual,time")
         with pytest.raises(QueryError):
-            steered.run("SELECT * FROM posts p WHERE p.nothing = 1", {"p": 3}, "rows,time")
+            steered.run("SELECT * FROM posts p WHERE p.nothing = 1", {"p": 3}, "blocks,time")
     assert steered.session.execute("SHOW pilot_planner.rows").rows == [("",)]
     plain = "EXPLAIN SELECT * FROM posts p WHERE p.score = 3"
     steered.session.connection.notices = []
     usual = steered.session.execute(plain).rows
     assert steered.session.connection.notices == []
-    _, report = steered.run(plain, {"p": 3}, "rows")
+    _, report = steered.run(plain, {"p": 3}, "blocks")
     assert report.applied == (0,)
     assert steered.session.execute(plain).rows == usual

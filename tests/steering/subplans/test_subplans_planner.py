@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from forum_queries import FORUM
 from random_joins import random_join
+from steered import estimates
 
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import parse_report
-from pilotcli.steering.subplans import GraphCatalog, analyse, estimates_by_explain
+from pilotcli.steering.subplans import GraphCatalog, SubPlan, analyse, estimates_by_explain
 
 pytestmark = pytest.mark.usefixtures("with_planner")
 
@@ -20,13 +21,17 @@ def reported(session: PostgresSession, sql: str) -> dict[frozenset[str], float]:
     heard: list[str] = []
     before, session.connection.notices = session.connection.notices, heard
     try:
-        session.execute(f"{SETTINGS}SET LOCAL pilot_planner.report = 'rows'; EXPLAIN {sql}")
+        session.execute(f"{SETTINGS}SET LOCAL pilot_planner.report = 'blocks'; EXPLAIN {sql}")
     finally:
         session.connection.notices = before
     found: dict[frozenset[str], float] = {}
-    for one in sorted(parse_report(heard).estimates, key=lambda one: one.block):
-        found.setdefault(one.names, max(1.0, round(one.rows)))
+    for subplan, rows in sorted(estimates(parse_report(heard)).items(), key=_number_of_block):
+        found.setdefault(subplan.names, max(1.0, round(rows)))
     return found
+
+
+def _number_of_block(item: tuple[SubPlan, float]) -> list[int]:
+    return [int(part) for part in item[0].block.split("'")]
 
 
 @pytest.mark.slow
