@@ -159,7 +159,8 @@ class Writer:
         if node.kind == "anti":
             select.antis.append((min((clause.order for clause in node.clauses), default=0), inner))
             return
-        self._attach(node, select, at, inner, relations)
+        used = union(clause.mask for clause in node.clauses if not clause.mask & ~relations)
+        self._attach(select, at, inner, used | _used_by(inside, relations))
         select.mask |= right
 
     def _check_unique(self, node: Outer, domain: Domain, relations: int) -> None:
@@ -180,13 +181,12 @@ class Writer:
                     "it joins a sub-query of IN or EXISTS with a part of what that is compared with"
                 )
 
-    def _attach(
-        self, node: Outer, select: _Select, at: int, inner: _Select, relations: int
-    ) -> None:
-        """Join `inner` to the items of `select` from the place `at` on."""
+    def _attach(self, select: _Select, at: int, inner: _Select, used: int) -> None:
+        """Join `inner` to the items of `select` from the place `at` on, or those with a relation of
+        `used`."""
         mine = select.items[at:]
         if self._canonical:
-            used = union(c.mask for c in node.clauses if not c.mask & ~relations)
+            used |= union(item.depends for item in inner.items)
             touched = [item for item in mine if item.mask & used]
             mine = touched or [min(mine, key=lambda item: item.name)]
         rest = [item for item in select.items if item not in mine]
@@ -363,6 +363,18 @@ class Writer:
 def equals(*sides: str) -> str:
     """Returns an equality, the side with the smaller text first."""
     return " = ".join(sorted(sides))
+
+
+def _used_by(inside: Domain, relations: int) -> int:
+    """Returns the relations in the conditions of a domain; a lateral sub-query that has become a
+    part of it may bring conditions on relations outside of it."""
+    clauses = [clause.mask for clause in inside.clauses if not clause.needs & ~relations]
+    return union(clauses) | union(
+        member.mask
+        for known in inside.equivalences
+        for member in known.members
+        if not member.needs & ~relations
+    )
 
 
 def _place(select: _Select, mask: int) -> _Select:

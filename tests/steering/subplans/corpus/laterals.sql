@@ -26,3 +26,7 @@ SELECT count(*) FROM (SELECT a.id FROM author a) x, LATERAL (SELECT y.id FROM (S
 SELECT count(*) FROM member m, LATERAL (SELECT sum(v.minutes) s FROM visit v WHERE v.member_id = m.id) t WHERE t.s > 100 AND m.level = 'gold';
 SELECT count(*) FROM (SELECT count(*) n FROM author) x JOIN book b ON b.id < x.n;
 SELECT count(*) FROM (SELECT count(*) n, country c FROM author GROUP BY country) x JOIN book b ON b.id < x.n;
+-- Conditions that use relations outside of the LEFT JOIN's own two sides.
+SELECT b.id, l.id FROM book b JOIN member m ON m.id = b.pages LEFT JOIN LATERAL (SELECT r.book_id AS x FROM review r WHERE r.book_id = m.town) q ON q.x = b.id LEFT JOIN loan l ON l.id = b.id;
+SELECT b.id, l.x FROM author a JOIN book b ON b.author_id = a.id LEFT JOIN LATERAL (SELECT l.days AS x FROM loan l WHERE l.book_id = a.id AND l.days > a.born - 1900) l ON l.x < b.id;
+SELECT v.day, m.age FROM (SELECT * FROM visit WHERE day <= 90) v JOIN (SELECT * FROM member WHERE id <= 15) m ON m.id = v.day LEFT JOIN LATERAL (SELECT p.id AS x FROM place p WHERE p.id = m.town AND p.id <= 60) q ON q.x = v.day;
