@@ -23,7 +23,7 @@ from pilotcli.analysis.comparison import (
     whole_s,
 )
 from pilotcli.analysis.plans import plans_that_ran, same_plan
-from pilotcli.analysis.result_digest import is_undetermined
+from pilotcli.analysis.result_digest import compare_answers
 from pilotcli.analysis.round_effects import (
     geometric_of_round,
     took_turns_by_rounds,
@@ -303,7 +303,7 @@ def _query(
         high=None if difference is None else difference.high,
         p_value=None if difference is None else difference.p_value,
         certain=certain,
-        answers=_answers(a.results[pair[0]], b.results[pair[1]], query.sql),
+        answers=_answers(a.results[pair[0]], b.results[pair[1]]),
         plan_changed=changed,
     )
 
@@ -356,19 +356,21 @@ def effect_of(found: Interval, rank: float | None, *, rounds: int) -> Effect:
     return Effect(found.speedup, found.low, found.high, CONFIDENCE, verdict, found.method)
 
 
-def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult], sql: str) -> Answers:
+def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult]) -> Answers:
     known_a = {result.round: result.answer for result in a if result.answer is not None}
     known_b = {result.round: result.answer for result in b if result.answer is not None}
     if not known_a or not known_b:
         return "unknown"
     shared = known_a.keys() & known_b.keys()
     if shared:
-        same = all(known_a[round] == known_b[round] for round in shared)
-    else:
-        same = set(known_a.values()) == set(known_b.values())
-    if same:
+        found = {compare_answers(known_a[round], known_b[round]) for round in shared}
+    elif set(known_a.values()) == set(known_b.values()):
         return "same"
-    return "undetermined" if is_undetermined(sql) else "different"
+    else:
+        found = {
+            compare_answers(one, other) for one in known_a.values() for other in known_b.values()
+        }
+    return next(worst for worst in ("different", "undetermined", "same") if worst in found)
 
 
 def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
+from pilotcli.analysis.fixed import ALL, Fixed, fixed_rows
 from pilotcli.databases.protocols import Row, Rows
 
 _DIGITS = 9
@@ -21,32 +21,43 @@ each tenfold of rows."""
 _REAL_TOLERANCE = 1e-3
 _REAL, _REAL_ARRAY = 700, 1021
 """Their types' numbers in pg_type, which every server has."""
-_VOLATILE = re.compile(
-    r"\b(random|random_normal|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday|now|"
-    r"statement_timestamp|transaction_timestamp|current_timestamp|localtimestamp|current_time|"
-    r"localtime|nextval|txid_current|pg_current_xact_id|pg_backend_pid|tablesample)\b",
-    re.IGNORECASE,
-)
-_CHOOSES = re.compile(
-    r"\b(limit|offset|fetch|distinct\s+on|row_number|rank|array_agg|string_agg|json_agg|jsonb_agg|"
-    r"json_object_agg|jsonb_object_agg|xmlagg|first_value|last_value|nth_value|lead|lag|ntile|"
-    r"any_value)\b",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 class _Real(float):
     """A value of the type `real`: fewer of its digits count."""
 
 
-def answer_of(rows: Rows) -> str:
-    """Returns the digest of a result, which may have only its first rows."""
+def answer_of(rows: Rows, fixed: Fixed = ALL) -> str:
+    """Returns the digest of a result, which may have only its first rows.
+
+    Where the query leaves something open, the digest of what is fixed comes first, and the digest
+    of all after a slash.
+    """
+    whole, values = f"{rows.row_count}:rows without content", comparable(rows)
     if rows.row_count is not None and rows.description is not None:
         if len(rows.rows) < rows.row_count:
-            return f"{rows.row_count}:rows that were only counted"
-        return digest(comparable(rows))
-    return f"{rows.row_count}:rows without content"
+            whole, values = f"{rows.row_count}:rows that were only counted", ()
+        else:
+            whole = digest(values)
+    if fixed.rows:
+        return whole
+    if not fixed.count:
+        return f"/{whole}"
+    if not values:
+        return f"{whole}/{whole}"
+    return f"{digest(fixed_rows(values, rows.columns, fixed))}/{whole}"
+
+
+def compare_answers(a: str, b: str) -> Literal["same", "different", "undetermined"]:
+    """Compares two digests of `answer_of`."""
+    if a == b:
+        return "same"
+    (fixed_a, open_a, _), (fixed_b, open_b, _) = a.partition("/"), b.partition("/")
+    if bool(open_a) != bool(open_b):
+        # The query's views were others; the number of rows is what is left to compare.
+        fixed_a, fixed_b = fixed_a.partition(":")[0], fixed_b.partition(":")[0]
+        return "undetermined" if "" in (fixed_a, fixed_b) or fixed_a == fixed_b else "different"
+    return "undetermined" if open_a and fixed_a == fixed_b else "different"
 
 
 def comparable(rows: Rows) -> Sequence[Row]:
@@ -89,13 +100,6 @@ def same_rows(a: Sequence[Row], b: Sequence[Row]) -> bool:
     # Sorted by what is exact first: rows that differ in the last digit of a float are neighbours.
     ordered_a, ordered_b = (sorted(rows, key=_sorting) for rows in (a, b))
     return all(map(_values_close, ordered_a, ordered_b))
-
-
-def is_undetermined(sql: str) -> bool:
-    """Returns whether the text has what may give other rows, or values, each time: a choice of rows
-    whose order may be partial (LIMIT), or something volatile (random())."""
-    bare = _QUOTED.sub(" ", sql)
-    return bool(_VOLATILE.search(bare) or _CHOOSES.search(bare))
 
 
 def _text(row: Iterable[Any]) -> str:

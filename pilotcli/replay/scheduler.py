@@ -44,8 +44,8 @@ from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import leading_keyword
 
 _NO_ROWS = Rows()
-Answer = Callable[[Rows], str]
-"""Makes the digest of a result's rows."""
+Answer = Callable[[Query, Rows], str]
+"""Makes the digest of a query's rows."""
 MOST_ATTEMPTS = 3
 """The most times a query is sent if its connection is lost each time: it may be the cause."""
 NOTES_SHOWN = 20
@@ -303,7 +303,7 @@ class PilotScheduler(Closing):
                 result, rows, error, pulled = self.run_in(session, query, round, worker)
             result = result._replace(attempts=attempts)
         if answer is not None and error is None:
-            result = result._replace(answer=answer(rows))
+            result = result._replace(answer=answer(query, rows))
         stopped = result.status == "cancelled" and self.stop.is_set()
         if stopped:
             result, pulled = result._replace(error=STOPPED), None

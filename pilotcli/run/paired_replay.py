@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.analysis.comparison import Answers
-from pilotcli.analysis.result_digest import answer_of, comparable, is_undetermined, same_rows
+from pilotcli.analysis.fixed import fixed_rows
+from pilotcli.analysis.result_digest import answer_of, comparable, compare_answers, same_rows
 from pilotcli.common.errors import PilotError
 from pilotcli.common.records import ModelVersion, Query, QueryResult
 from pilotcli.common.signals import Notice, PairFinished, StepStarted
 from pilotcli.common.sql_commands import command_of
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Rows, Session, UndoesChanges
+from pilotcli.replay.answers import Answers as Determined
 from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, ordered_units
@@ -79,6 +81,7 @@ class PairedReplay:
         self._stop = stop
         self._bus = driver.scheduler.bus
         self._so_far = SoFar()
+        self._determined = Determined(driver.scheduler.db_controller)
         self._reported_at = 0.0
         self._shared = _same_database(driver, baseline)
         self._by_rounds = self._shared and driver.scheduler.steering.for_workload
@@ -222,7 +225,11 @@ class PairedReplay:
             arm.worker.run(query, round)
             return
         other = halves.pop(query.seq, None)
-        answer = other.answer if other is not None else _Answer(bounded=self._by_rounds)
+        answer = (
+            other.answer
+            if other is not None
+            else _Answer(self._determined, bounded=self._by_rounds)
+        )
         result = arm.worker.run(query, round, answer)
         if other is None:
             halves[query.seq] = _Half(result, answer)
@@ -237,8 +244,6 @@ class PairedReplay:
         answers: Answers = "unknown"
         if driver.ok and baseline.ok:
             answers = answer.verdict
-            if answers == "different" and is_undetermined(query.sql):
-                answers = "undetermined"
         before = self._so_far.different
         self._so_far.add(query, driver, baseline, answers)
         if self._so_far.different > before:
@@ -303,25 +308,33 @@ class _Answer:
 
     The rows of the first arm are kept until the second has run; with `bounded` only up to 1,000
     rows. If the digests differ, and the rows differ only in the last digits of floats, the second
-    arm gets the digest of the first.
+    arm gets the digest of the first; so too for the part that the query determines.
     """
 
-    def __init__(self, *, bounded: bool) -> None:
+    def __init__(self, determined: Determined, *, bounded: bool) -> None:
+        self._determined = determined
         self._bounded = bounded
         self._first: tuple[str, Sequence[tuple[object, ...]]] | None = None
         self.verdict: Answers = "unknown"
 
-    def __call__(self, rows: Rows) -> str:
-        digest = answer_of(rows)
+    def __call__(self, query: Query, rows: Rows) -> str:
+        fixed = self._determined.fixed(query)
+        digest = answer_of(rows, fixed)
         if self._first is None:
             many = self._bounded and len(rows.rows) > _ROWS_KEPT
             self._first = digest, () if many else comparable(rows)
             return digest
         before, others = self._first
         self._first = None
-        if digest != before and others and same_rows(others, comparable(rows)):
-            digest = before
-        self.verdict = "same" if digest == before else "different"
+        if digest != before and others:
+            own = comparable(rows)
+            if same_rows(others, own):
+                digest = before
+            elif fixed.count and not fixed.rows:
+                parts = (fixed_rows(each, rows.columns, fixed) for each in (others, own))
+                if same_rows(*parts):
+                    digest = f"{before.partition('/')[0]}/{digest.partition('/')[2]}"
+        self.verdict = compare_answers(digest, before)
         return digest
 
 

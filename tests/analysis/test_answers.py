@@ -10,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotcli.analysis.determinacy import Determinacy
+from pilotcli.analysis.fixed import ALL, COUNT, NOTHING
 from pilotcli.analysis.result_digest import (
     answer_of,
     comparable,
+    compare_answers,
     digest,
-    is_undetermined,
     same_rows,
 )
+from pilotcli.databases.objects import DatabaseObjects
 from pilotcli.databases.protocols import Rows
 
 values = (
@@ -102,19 +105,122 @@ def test_sums_of_reals_differ_in_more_of_their_digits(
     assert (answer_of(a) == answer_of(b)) == same
 
 
+OBJECTS = DatabaseObjects(
+    views={"first_three": "SELECT a FROM t LIMIT 3", "whole": "SELECT a FROM t"},
+    functions={
+        "own_sum": [("a", "i", "internal", "aggregate_dummy")],
+        "any_a": [("f", "i", "sql", "SELECT a FROM t LIMIT 1")],
+        "plus_one": [("f", "v", "sql", "SELECT $1 + 1")],
+        "unknown": [("f", "v", "plpgsql", "BEGIN RETURN 1; END")],
+        "stated": [("f", "i", "plpgsql", "BEGIN RETURN 1; END")],
+    },
+    unique={"t": [frozenset({"id"})]},
+)
+
+
 @pytest.mark.parametrize(
-    ("sql", "undetermined"),
+    "sql",
     [
-        ("SELECT * FROM t ORDER BY a LIMIT 5", True),
-        ("select distinct on (a) b from t", True),
-        ("SELECT random()", True),
-        ("SELECT now()", True),
-        ("SELECT row_number() OVER (ORDER BY a) FROM t", True),
-        ("SELECT ntile(4) OVER (ORDER BY a) FROM t", True),
-        ("SELECT 'limit', \"random\" FROM t -- now()", False),
-        ("SELECT limited, randomly FROM t", False),
-        ("SELECT count(*) FROM t /* LIMIT 1 */", False),
+        "SELECT 'limit', \"random\" FROM t -- now()",
+        "SELECT rank, lag, t.offset FROM t",
+        "SELECT count(*) FROM t /* LIMIT 1 */",
+        "SELECT rank() OVER (ORDER BY g) FROM t",
+        "SELECT sum(a) OVER (ORDER BY g) FROM t",
+        "SELECT row_number() OVER (ORDER BY id) FROM t",
+        "SELECT sum(a) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) FROM t",
+        "SELECT * FROM t ORDER BY id LIMIT 5",
+        "SELECT a, b FROM t ORDER BY b, 1 LIMIT 5",
+        "SELECT g, count(*) AS n FROM t GROUP BY g ORDER BY n DESC, g LIMIT 3",
+        "SELECT a FROM t ORDER BY b FETCH FIRST 3 ROWS WITH TIES",
+        "SELECT * FROM t LIMIT ALL",
+        "SELECT count(*) FROM first_three",
+        "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u LIMIT 1)",
+        "SELECT a FROM whole ORDER BY random()",
+        "SELECT plus_one(a), stated() FROM t",
+        "SELECT ARRAY(SELECT a FROM t ORDER BY a)",
+        "SELECT array_agg(DISTINCT a), string_agg(b, ',' ORDER BY b) FROM t",
+        "SELECT DISTINCT ON (g) g, a FROM t ORDER BY g, a",
     ],
 )
-def test_what_a_query_leaves_open(sql: str, undetermined: bool) -> None:
-    assert is_undetermined(sql) == undetermined
+def test_what_a_query_determines(sql: str) -> None:
+    assert Determinacy(OBJECTS).of(sql).rows
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*), random() FROM t GROUP BY a",
+        "SELECT now()",
+        "SELECT DATE 'today'",
+        "SELECT row_number() OVER (ORDER BY g) FROM t",
+        "SELECT ntile(4) OVER w FROM t WINDOW w AS (ORDER BY g)",
+        "SELECT sum(a) OVER (ORDER BY g ROWS UNBOUNDED PRECEDING) FROM t",
+        "SELECT * FROM t LIMIT 5",
+        "SELECT * FROM t ORDER BY g LIMIT 5",
+        "SELECT DISTINCT ON (g) g, a FROM t ORDER BY g",
+        "SELECT ARRAY(SELECT a FROM t)",
+        "SELECT string_agg(a, ',' ORDER BY g) FROM t",
+        "SELECT sum(a) FROM first_three",
+        "SELECT own_sum(a) FROM t",
+        "SELECT any_a(), unknown() FROM t",
+        "SELECT a FROM (SELECT a FROM t LIMIT 3) AS s",
+        "SELECT a FROM t UNION ALL (SELECT a FROM u LIMIT 3)",
+    ],
+)
+def test_where_a_query_determines_the_number_of_rows(sql: str) -> None:
+    fixed = Determinacy(OBJECTS).of(sql)
+    assert fixed.count
+    assert not fixed.rows
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "EXPLAIN SELECT a FROM t",
+        "SELECT a FROM t WHERE a < random()",
+        "SELECT a FROM t TABLESAMPLE SYSTEM (10)",
+        "SELECT a FROM first_three WHERE a = 1",
+        "SELECT a FROM t WHERE a IN (SELECT a FROM u LIMIT 3)",
+        "SELECT a FROM t FOR UPDATE SKIP LOCKED",
+        "SELECT DISTINCT a, random() FROM t",
+    ],
+)
+def test_where_a_query_determines_nothing(sql: str) -> None:
+    assert Determinacy(OBJECTS).of(sql) == NOTHING
+
+
+def test_a_prepared_statement_determines_what_its_text_does() -> None:
+    judge = Determinacy()
+    assert judge.of("EXECUTE p") == COUNT
+    judge.of("PREPARE p (int) AS SELECT a FROM t WHERE b = $1")
+    assert judge.of("EXECUTE p(1)") == ALL
+
+
+TABLE = [(1, "a"), (1, "b"), (2, "c"), (2, "d")]
+OTHER = [(1, "a"), (1, "b"), (2, "c"), (2, "x")]
+WRONG = [(1, "a"), (1, "x"), (2, "c"), (2, "d")]
+
+
+@pytest.mark.parametrize(
+    ("sql", "one", "other", "found"),
+    [
+        ("SELECT * FROM t LIMIT 4", TABLE, WRONG, "undetermined"),
+        ("SELECT * FROM t LIMIT 4", TABLE, TABLE[:2], "different"),
+        ("SELECT * FROM t LIMIT 9", TABLE, WRONG, "different"),
+        ("SELECT * FROM t ORDER BY g LIMIT 4", TABLE, OTHER, "undetermined"),
+        ("SELECT * FROM t ORDER BY g LIMIT 4", TABLE, WRONG, "different"),
+        ("SELECT g, a FROM t ORDER BY 1 LIMIT 4", TABLE, [*TABLE[:3], (3, "d")], "different"),
+        ("SELECT g, a FROM t ORDER BY g LIMIT 4 OFFSET 1", TABLE, WRONG, "undetermined"),
+        ("SELECT g, any_value(a) FROM t GROUP BY g, a", TABLE, WRONG, "undetermined"),
+        ("SELECT g, any_value(a) FROM t GROUP BY g, a", TABLE, [*TABLE[:3], (3, "d")], "different"),
+        ("SELECT g, a FROM t", TABLE, TABLE[::-1], "same"),
+        ("EXPLAIN SELECT 1", TABLE, WRONG[:2], "undetermined"),
+    ],
+)
+def test_answers_are_compared_as_far_as_they_are_determined(
+    sql: str, one: list[Any], other: list[Any], found: str
+) -> None:
+    fixed = Determinacy().of(sql)
+    columns = [("g", 23), ("a", 25)]
+    answers = [answer_of(Rows(rows, len(rows), columns), fixed) for rows in (one, other)]
+    assert compare_answers(*answers) == found

@@ -1,0 +1,59 @@
+"""The views, functions and unique keys that a database's users made."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_VIEWS = """SELECT c.relname, pg_get_viewdef(c.oid) FROM pg_class c
+WHERE c.relkind = 'v' AND c.relnamespace NOT IN (
+    SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))"""
+_FUNCTIONS = """SELECT p.proname, p.prokind::text, p.provolatile::text, l.lanname,
+    CASE WHEN l.lanname = 'sql' AND p.prosrc = '' AND p.prokind = 'f'
+        THEN pg_get_functiondef(p.oid) ELSE p.prosrc END
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace NOT IN (
+    SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))"""
+_UNIQUE = """SELECT c.relname, array_agg(a.attname::text) FROM pg_index i
+JOIN pg_class c ON c.oid = i.indrelid
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (
+    (string_to_array(i.indkey::text, ' ')::int2[])[1:i.indnkeyatts])
+WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    AND c.relkind <> 't' AND c.relnamespace <> 'pg_catalog'::regnamespace
+GROUP BY i.indexrelid, c.relname HAVING bool_and(a.attnotnull)"""
+_ATOMIC = re.compile(r"\bBEGIN ATOMIC\b(.*)\bEND\b|\bRETURN\b(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseObjects:
+    """By name, without their schema: the text of views; kind, volatility, language and body of
+    functions, as `pg_proc` has them; and the sets of columns that name each row."""
+
+    views: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, Sequence[tuple[str, str, str, str]]] = field(default_factory=dict)
+    unique: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
+
+
+def read_objects(rows_of: Callable[[str], Sequence[Sequence[Any]]]) -> DatabaseObjects:
+    """Reads them with `rows_of`, which runs a query and returns its rows."""
+    functions: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+    for name, kind, volatility, language, text in rows_of(_FUNCTIONS):
+        if found := _ATOMIC.search(text) if text.startswith("CREATE") else None:
+            text = found[1] or f"SELECT {found[2]}"
+        functions[name].append((kind, volatility, language, text))
+    unique: dict[str, list[frozenset[str]]] = defaultdict(list)
+    for name, columns in rows_of(_UNIQUE):
+        unique[name].append(frozenset(columns))
+    # Of views with one name in several schemas, one that leaves something open decides: all are
+    # read as one.
+    views: dict[str, list[str]] = defaultdict(list)
+    for name, text in rows_of(_VIEWS):
+        views[name].append(text.strip().rstrip(";"))
+    return DatabaseObjects(
+        {name: " UNION ALL ".join(f"({text})" for text in texts) if len(texts) > 1 else texts[0]
+         for name, texts in views.items()},
+        functions, unique,
+    )  # fmt: skip

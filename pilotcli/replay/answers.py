@@ -1,0 +1,50 @@
+"""Digests of the rows of queries, by what each query determines in the database under test."""
+
+from __future__ import annotations
+
+import threading
+
+from pilotcli.analysis.determinacy import Determinacy
+from pilotcli.analysis.fixed import Fixed
+from pilotcli.analysis.result_digest import answer_of
+from pilotcli.common.records import Query
+from pilotcli.common.sql_commands import command_of
+from pilotcli.databases.objects import read_objects
+from pilotcli.databases.protocols import BaseDBController, Rows
+
+_KEPT = 10_000
+"""The most statements whose answer is remembered."""
+
+
+class Answers:
+    """Makes digests. Views and functions are read when first needed, and again after a statement
+    that may have changed them."""
+
+    def __init__(self, controller: BaseDBController) -> None:
+        self._controller = controller
+        self._lock = threading.Lock()
+        self._judge: Determinacy | None = None
+        self._known: dict[str, Fixed] = {}
+
+    def __call__(self, query: Query, rows: Rows) -> str:
+        """Returns the digest of the rows of `query`."""
+        return answer_of(rows, self.fixed(query))
+
+    def fixed(self, query: Query) -> Fixed:
+        """Returns what `query` determines of its rows."""
+        with self._lock:
+            if command_of(query.command).changes_schema:
+                self._judge = None
+                self._known.clear()
+            found = self._known.get(query.sql)
+            if found is None:
+                if self._judge is None:
+                    self._judge = Determinacy(read_objects(self._rows_of))
+                if len(self._known) >= _KEPT:
+                    self._known.clear()
+                found = self._known[query.sql] = self._judge.of(query.sql)
+            return found
+
+    def _rows_of(self, sql: str) -> list[tuple[object, ...]]:
+        found: list[tuple[object, ...]] = self._controller.execute(sql, fetch=True)
+        return found

@@ -1,0 +1,75 @@
+"""The answers of two arms: other rows are found, and only where the query determines its rows."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+from paired import run_pair
+from project_folder import Project
+
+pytestmark = pytest.mark.slow
+
+SCHEMAS = """
+CREATE SCHEMA plain; CREATE SCHEMA turned; CREATE SCHEMA wrong;
+CREATE TABLE plain.t AS SELECT n AS id, n % 4 AS grp, n * 1.5 AS val, n % 3 AS rank
+    FROM generate_series(1, 540) AS n;
+CREATE TABLE turned.t AS SELECT * FROM plain.t ORDER BY id DESC;
+CREATE TABLE wrong.t AS SELECT * FROM plain.t WHERE id % 3 = 0;
+CREATE FUNCTION public.take(state text, value int) RETURNS text LANGUAGE sql
+    AS $$ SELECT left(state || value, 20) $$;
+CREATE AGGREGATE public.taken(int) (sfunc = take, stype = text, initcond = '');
+"""
+VIEWS = "CREATE VIEW {0}.few AS SELECT id, grp FROM {0}.t LIMIT 10;"
+HANDLER = """
+from pilotcli import HintPushHandler
+
+
+class Elsewhere(HintPushHandler):
+    def __init__(self, schema):
+        self.schema = schema
+
+    def acquire_injected_data(self, sql):
+        return {"search_path": f"{self.schema}, public"}
+"""
+
+
+def answers(project: Project, schema: str, queries: list[str]) -> tuple[int, list[str]]:
+    connection = psycopg2.connect(project.dsn)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA IF EXISTS plain, turned, wrong CASCADE")
+        cursor.execute("DROP FUNCTION IF EXISTS public.take CASCADE")
+        cursor.execute(SCHEMAS + "".join(map(VIEWS.format, ("plain", "turned", "wrong"))))
+    connection.close()
+    project.write("own.py", HANDLER)
+    project.config(f"handlers:\n  - class: own.py:Elsewhere\n    args: {{schema: {schema}}}\n")
+    project.write(
+        "w.sql", "SET search_path = plain, public;\n" + "".join(f"{query};\n" for query in queries)
+    )
+    finished, comparison = run_pair(project, "w.sql", sets=("run.repeat=1",))
+    assert comparison is not None
+    found = {query.seq: query.answers for query in comparison.queries}
+    return finished.exit_code, [found[seq] for seq in sorted(found)]
+
+
+def test_fewer_rows_are_found_whatever_the_names_of_columns(project: Project) -> None:
+    queries = [
+        "SELECT id FROM t LIMIT 540",
+        "SELECT id, rank FROM t",
+        "SELECT id FROM t ORDER BY id LIMIT 100",
+        "SELECT id AS offset FROM t ORDER BY grp",
+    ]
+    assert answers(project, "wrong", queries) == (1, ["different"] * 4)
+
+
+def test_rows_in_another_order_are_no_failure(project: Project) -> None:
+    queries = [
+        "SELECT id, sum(val) OVER (ORDER BY grp ROWS UNBOUNDED PRECEDING) FROM t",
+        "SELECT ARRAY(SELECT id FROM t)",
+        "SELECT * FROM few",
+        "SELECT taken(id) FROM t",
+        "EXPLAIN SELECT * FROM t",
+        "SELECT id FROM t ORDER BY grp LIMIT 7",
+    ]
+    code, found = answers(project, "turned", queries)
+    assert (code, found[:4], found[5]) == (0, ["undetermined"] * 4, "undetermined")
+    assert found[4] in ("same", "undetermined")
