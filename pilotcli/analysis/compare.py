@@ -18,6 +18,7 @@ from pilotcli.analysis.comparison import (
     Effect,
     QueryComparison,
     QueryTimes,
+    TimeVerdict,
     Unmatched,
     Verdict,
     whole_s,
@@ -207,6 +208,9 @@ def _compared(
     least = min((min(len(sample.a), len(sample.b)) for sample in timed), default=0)
     total = effect_of(whole, rank, rounds=least)
     geometric = effect_of(mean, rank, rounds=1)
+    if rank is not None and geometric.low is not None and geometric.high is not None:
+        # Both must agree: where the interval has 1 in it, no p-value may say otherwise.
+        rank = max(rank, 1 - CONFIDENCE) if geometric.low <= 1 <= geometric.high else rank
     both_ran = [both for both, sample in zip(times, samples, strict=True) if sample is not None]
     costs_a, costs_b = _costs(a, both_ran, 0), _costs(b, both_ran, 1)
     sum_a, sum_b = (sum(whole_s(both[at]) for both in both_ran) for at in (0, 1))
@@ -285,7 +289,7 @@ def _query(
 ) -> QueryComparison:
     query = a.queries[pair[0]]
     times_a, times_b = times
-    verdict, certain = _verdict(times_a, times_b, difference)
+    verdict, certain, tested = _verdict(times_a, times_b, difference)
     plan_a, plan_b = a.plans.get(pair[0]), b.plans.get(pair[1])
     changed = None
     if plan_a is not None and plan_b is not None:
@@ -299,61 +303,65 @@ def _query(
         b=times_b,
         verdict=verdict,
         speedup=None if difference is None else difference.speedup,
-        low=None if difference is None else difference.low,
-        high=None if difference is None else difference.high,
-        p_value=None if difference is None else difference.p_value,
+        low=None if tested is None else tested.low,
+        high=None if tested is None else tested.high,
+        p_value=None if tested is None else tested.corrected,
         certain=certain,
         answers=_answers(a.results[pair[0]], b.results[pair[1]]),
         plan_changed=changed,
     )
 
 
-def _verdict(a: QueryTimes, b: QueryTimes, difference: Difference | None) -> tuple[Verdict, bool]:
-    """Returns the verdict on one query, and whether it needed no test."""
+def _verdict(
+    a: QueryTimes, b: QueryTimes, difference: Difference | None
+) -> tuple[Verdict, bool, Difference | None]:
+    """Returns the verdict on one query, whether it needed no test, and the test that it rests on:
+    times that mostly were cut off have none."""
     if a.failed or b.failed:
         if a.failed and b.failed:
-            return "unclear", False
-        return ("failed", True) if a.failed else ("mended", True)
+            return "unclear", False, None
+        return ("failed", True, None) if a.failed else ("mended", True, None)
     if difference is None:
-        return "unclear", False
+        return "unclear", False, None
     often_a, often_b = 2 * a.timeouts > a.executions, 2 * b.timeouts > b.executions
     if often_a and often_b:
-        return "unclear", False
+        return "unclear", False, None
     if often_a and not b.timeouts:
-        return "slower", True
+        return "slower", True, None
     if often_b and not a.timeouts:
-        return "faster", True
-    return verdict_of(difference), False
+        return "faster", True, None
+    return verdict_of(difference), False, difference
 
 
 def verdict_of(difference: Difference) -> Verdict:
     """Returns the verdict on the times of one query."""
-    if difference.low is None or difference.high is None or difference.corrected is None:
+    return verdict_on(difference.speedup, difference.low, difference.high)
+
+
+def verdict_on(speedup: float, low: float | None, high: float | None) -> TimeVerdict:
+    """Returns what an interval says, wherever one is shown: this is the only such rule."""
+    if low is None or high is None:
         return "unclear"
-    if difference.corrected < 1 - CONFIDENCE:
-        if difference.speedup < 1 / LEAST_EFFECT:
-            return "slower"
-        if difference.speedup > LEAST_EFFECT:
-            return "faster"
-    return _same(difference.low, difference.high)
-
-
-def _same(low: float, high: float) -> Verdict:
+    if high < 1 and speedup < 1 / LEAST_EFFECT:
+        return "slower"
+    if low > 1 and speedup > LEAST_EFFECT:
+        return "faster"
     return "same" if low > 1 / SAME_WITHIN and high < SAME_WITHIN else "unclear"
 
 
 def effect_of(found: Interval, rank: float | None, *, rounds: int) -> Effect:
-    """Judges an interval; where it was found from queries alone, Wilcoxon's test must agree."""
-    verdict: Verdict = "unclear"
-    if found.speedup is not None and found.low is not None and found.high is not None:
-        agreed = rounds > 1 or (rank is not None and rank < 1 - CONFIDENCE)
-        if found.high < 1 and found.speedup < 1 / LEAST_EFFECT and agreed:
-            verdict = "slower"
-        elif found.low > 1 and found.speedup > LEAST_EFFECT and agreed:
-            verdict = "faster"
-        else:
-            verdict = _same(found.low, found.high)
-    return Effect(found.speedup, found.low, found.high, CONFIDENCE, verdict, found.method)
+    """Judges an interval. Where it was found from queries alone, Wilcoxon's test must agree, with
+    the p-value `rank`: if not, or if the effect is too small to count, 1 is in the interval."""
+    speedup, low, high = found.speedup, found.low, found.high
+    if speedup is None or low is None or high is None:
+        return Effect(speedup, low, high, CONFIDENCE, "unclear", found.method)
+    disagrees = rounds <= 1 and (rank is None or rank >= 1 - CONFIDENCE)
+    method = found.method
+    if not low <= 1 <= high and (disagrees or verdict_on(speedup, low, high) == "unclear"):
+        low, high = min(low, 1.0), max(high, 1.0)
+        if disagrees:
+            method += "; with 1 in it, as Wilcoxon's test does not agree"
+    return Effect(speedup, low, high, CONFIDENCE, verdict_on(speedup, low, high), method)
 
 
 def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult]) -> Answers:

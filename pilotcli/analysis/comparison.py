@@ -22,6 +22,9 @@ Verdict = Literal["failed", "slower", "faster", "same", "unclear", "mended"]
 - `mended`: it failed in B, and not in A.
 """
 
+TimeVerdict = Literal["slower", "faster", "same", "unclear"]
+"""A verdict on times alone."""
+
 Answers = Literal["same", "different", "undetermined", "unknown"]
 """Whether a query's rows are the same in both, in any order: `undetermined` when they differ, and
 the query does not say which rows it wants (LIMIT without an order, random()); `unknown` when they
@@ -72,9 +75,10 @@ class QueryComparison:
     """One query in both runs.
 
     `speedup`, `low` and `high` are of its whole time, the driver's inference and steering included;
-    None where nothing can be said. `p_value` is of the test that there is no difference, before
-    the correction for many queries. `certain` says that no test was needed: it ran into its
-    time-out in one run only. `plan_changed` is None where a plan is missing.
+    None where nothing can be said. `p_value` is of the test that there is no difference. It
+    and the interval are corrected for many queries. `certain` says that no test was needed: the
+    query ran into its time-out in one run only. Then there is no interval. `plan_changed` is None
+    where a plan is missing.
     """
 
     label: str
@@ -154,7 +158,8 @@ class Comparison:
     - `by_rounds`: they took turns by whole rounds, so that drift within a round does not cancel;
     - `total`: of the sum of all queries' times, what the user waits for a replay;
     - `geometric`: the geometric mean of the queries' speed-ups, where each counts the same;
-    - `p_value`: of Wilcoxon's signed-rank test over the queries, None for fewer than six;
+    - `p_value`: of Wilcoxon's signed-rank test over the queries, None for fewer than six; at
+      least 1 - `confidence` where the interval of the geometric mean has 1 in it;
     - `queries`: those that both have, the worst first: different answers, failures, slower ones by
       what they lose, and at the end the faster ones;
     - `payback`: replays of the workload after which what A gains has paid for its training: 0 when

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
 
-from pilotcli.analysis.compare import LEAST_EFFECT, SAME_WITHIN, whole_time_s
-from pilotcli.analysis.statistics import CONFIDENCE, LEAST_QUERIES, student_half
+from pilotcli.analysis.compare import verdict_on, whole_time_s
+from pilotcli.analysis.comparison import TimeVerdict
+from pilotcli.analysis.statistics import LEAST_QUERIES, student_half
 from pilotcli.common.records import EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import FiringRecord, JournalReader
@@ -42,7 +42,7 @@ class UpdateEffect:
     speedup: float | None
     low: float | None
     high: float | None
-    verdict: Literal["faster", "slower", "same", "unclear"]
+    verdict: TimeVerdict
 
 
 def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
@@ -66,15 +66,18 @@ def update_effects(journal: JournalReader, run_id: int) -> list[UpdateEffect]:
     starts = [result.started_at for result in results]
     places = [bisect_left(starts, firing.fired_at) for firing in firings]
     before: dict[int, QueryResult] = {}
-    found = []
-    for number, firing in enumerate(firings):
+    changes = []
+    for number in range(len(firings)):
         first = places[number - 1] if number else 0
         before.update((result.seq, result) for result in results[first : places[number]])
         end = places[number + 1] if number + 1 < len(firings) else len(results)
         after = results[places[number] : end]
-        versions = tuple(saved.get((firing.event, firing.after_query), ()))
-        found.append(_effect(firing, before, after, baseline, versions))
-    return found
+        changes.append([_change(before[r.seq], r, baseline) for r in after if r.seq in before])
+    judged = sum(len(own) >= LEAST_QUERIES for own in changes)
+    return [
+        _effect(firing, own, judged, tuple(saved.get((firing.event, firing.after_query), ())))
+        for firing, own in zip(firings, changes, strict=True)
+    ]
 
 
 def _timed(journal: JournalReader, run_id: int, skipped: set[int]) -> list[QueryResult]:
@@ -100,30 +103,18 @@ def _baseline(
 
 
 def _effect(
-    firing: FiringRecord,
-    before: Mapping[int, QueryResult],
-    after: Sequence[QueryResult],
-    baseline: dict[tuple[int, int], float],
-    versions: Sequence[str],
+    firing: FiringRecord, changes: Sequence[float], judged: int, versions: Sequence[str]
 ) -> UpdateEffect:
-    """Compares the results after an update with each query's last one `before`."""
-    changes = [_change(before[r.seq], r, baseline) for r in after if r.seq in before]
+    """Judges one of `judged` updates by the logarithms of its queries' speed-ups."""
     speedup = low = high = None
-    verdict: Literal["faster", "slower", "same", "unclear"] = "unclear"
+    verdict: TimeVerdict = "unclear"
     if changes:
-        speedup = math.exp(fmean(changes))
-    if len(changes) >= LEAST_QUERIES:
-        from scipy import stats
-
-        half, middle = student_half(changes), fmean(changes)
-        low, high = math.exp(middle - half), math.exp(middle + half)
-        sure = any(changes) and stats.wilcoxon(changes).pvalue < 1 - CONFIDENCE
-        if sure and middle > math.log(LEAST_EFFECT):
-            verdict = "faster"
-        elif sure and middle < -math.log(LEAST_EFFECT):
-            verdict = "slower"
-        elif low > 1 / SAME_WITHIN and high < SAME_WITHIN:
-            verdict = "same"
+        middle = fmean(changes)
+        speedup = math.exp(middle)
+        if len(changes) >= LEAST_QUERIES:
+            half = student_half(changes, judged)
+            low, high = math.exp(middle - half), math.exp(middle + half)
+        verdict = verdict_on(speedup, low, high)
     return UpdateEffect(
         event=firing.event,
         after_query=firing.after_query,

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from written_run import query, result
 
-from pilotcli.analysis.compare import compare, effect_of
+from pilotcli.analysis.compare import compare, effect_of, verdict_of
 from pilotcli.analysis.comparison import Comparison, QueryComparison
 from pilotcli.analysis.gates import failed_gates, parse_gate
 from pilotcli.analysis.result_digest import digest
-from pilotcli.analysis.statistics import Interval
+from pilotcli.analysis.statistics import (
+    CONFIDENCE,
+    Interval,
+    Sample,
+    differences,
+    geometric_interval,
+    signed_rank,
+    total_interval,
+)
 from pilotcli.common.records import STOPPED, QueryResult
 from pilotcli.databases.protocols import Row
 from pilotcli.storage.journal import Journal
@@ -88,7 +99,36 @@ def test_next_to_nothing_is_no_difference_however_certain(
     [(None, 1, "unclear"), (0.5, 1, "unclear"), (0.001, 1, "slower"), (None, 2, "slower")],
 )
 def test_one_round_needs_wilcoxons_test_too(rank: float | None, count: int, verdict: str) -> None:
-    assert effect_of(Interval(0.5, 0.4, 0.6, "made up"), rank, rounds=count).verdict == verdict
+    found = effect_of(Interval(0.5, 0.4, 0.6, "made up"), rank, rounds=count)
+    assert found.verdict == verdict
+    assert found.low == 0.4
+    assert found.high == (1.0 if verdict == "unclear" else 0.6)
+
+
+@given(
+    st.lists(st.lists(st.floats(-0.5, 0.5), min_size=4, max_size=4), min_size=8, max_size=30),
+    st.floats(-0.3, 0.3),
+)
+def test_verdict_interval_and_p_value_say_the_same(rounds: list[list[float]], by: float) -> None:
+    samples = [
+        Sample([1.0] * 4, [math.exp(value + by) for value in logarithms]) for logarithms in rounds
+    ]
+    for found in differences(samples, paired=True):
+        assert found.low is not None and found.high is not None and found.corrected is not None
+        outside = not found.low <= 1 <= found.high
+        assert outside == (found.corrected < 1 - CONFIDENCE)
+        assert not (outside and verdict_of(found) == "unclear")
+        assert outside or verdict_of(found) not in ("faster", "slower")
+    rank = signed_rank(samples)
+    for interval, count in (
+        (total_interval(samples, paired=True), 4),
+        (geometric_interval(samples), 1),
+    ):
+        effect = effect_of(interval, rank, rounds=count)
+        assert effect.low is not None and effect.high is not None
+        outside = not effect.low <= 1 <= effect.high
+        assert not (outside and effect.verdict == "unclear")
+        assert outside or effect.verdict not in ("faster", "slower")
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from written_run import firing, query, result
 
-from pilotcli.analysis.model_updates import UpdateEffect, update_effects
-from pilotcli.storage.journal import Journal, RunJournal
+from pilotcli.analysis.model_updates import UpdateEffect, _effect, update_effects
+from pilotcli.common.records import EventKind
+from pilotcli.storage.journal import FiringRecord, Journal, RunJournal
 
 QUERIES = range(1, 9)
 Times = Callable[[int, int], float]
@@ -79,3 +82,16 @@ def test_next_to_nothing_is_no_effect_however_sure(
     assert found.low <= found.speedup <= found.high
     assert math.log(found.speedup) == pytest.approx(-math.log(factor), abs=0.005)
     assert found.queries == len(QUERIES)
+
+
+@given(st.lists(st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=12), min_size=1, max_size=8))
+@settings(max_examples=50)
+def test_an_updates_verdict_is_what_its_interval_says(updates: list[list[float]]) -> None:
+    at = FiringRecord("u", EventKind.PERIODIC_UPDATE, "interval", 8, "ok", 0.1, 1, 0.0, None, None)
+    for changes in updates:
+        found = _effect(at, changes, len(updates), ())
+        assert found.speedup is not None and found.low is not None and found.high is not None
+        assert found.low <= found.speedup <= found.high
+        assert (found.verdict in ("faster", "slower")) <= (not found.low <= 1 <= found.high)
+        alone = _effect(at, changes, 1, ())
+        assert alone.low is not None and found.low <= alone.low
