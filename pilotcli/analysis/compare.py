@@ -231,7 +231,7 @@ def _compared(
         only_b=tuple(only_b),
         costs_a=costs_a,
         costs_b=costs_b,
-        payback=a.training_s / gain_s if gain_s > 0 else None,
+        payback=a.training_s / gain_s if gain_s > 0 and total.verdict == "faster" else None,
         trained_speedup=sum_b / trained if trained > 0 else None,
         warnings=tuple(_warnings(a, b, queries, paired)),
         by_rounds=by_rounds,

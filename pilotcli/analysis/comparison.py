@@ -163,7 +163,7 @@ class Comparison:
     - `queries`: those that both have, the worst first: different answers, failures, slower ones by
       what they lose, and at the end the faster ones;
     - `payback`: replays of the workload after which what A gains has paid for its training: 0 when
-      there was none, None when A does not gain;
+      there was none, None unless `total` is faster;
     - `trained_speedup`: `total` with A's training in its time;
     - `warnings`: what to keep in mind, in words.
     """

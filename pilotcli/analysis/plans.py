@@ -86,6 +86,20 @@ class PlanNode:
             return None
         return q_error(self.estimated / self.loops, self.actual / self.loops)
 
+    @property
+    def rows_text(self) -> str:
+        """Its rows, expected and true: in all loops, and what `q_error` compares, in each."""
+        text = f"{self.estimated:,.0f}"
+        if self.loops == 0:
+            return f"{text}, never run"
+        if self.actual is None:
+            return text
+        text += f" → {self.actual:,.0f}"
+        if self.loops is None or self.loops <= 1:
+            return text
+        estimated, actual = (rows / self.loops for rows in (self.estimated, self.actual))
+        return f"{text} in {self.loops:,} loops, {estimated:,.3g} → {actual:,.3g} in each"
+
     def walk(self) -> Iterator[PlanNode]:
         """This node and all below it, the upper ones first."""
         waiting = [self]

@@ -67,7 +67,12 @@ def training_text(comparison: Comparison) -> str:
     if comparison.trained_speedup is not None:
         text += f"; with it {factor(comparison.trained_speedup)}"
     if comparison.payback is None:
-        return f"{text}; it does not pay back: nothing is gained"
+        reasons = {
+            "slower": "it does not pay back: the workload is slower",
+            "same": "it does not pay back: nothing is gained beyond the noise",
+        }
+        unclear = "whether it pays back is unclear, as the total is"
+        return f"{text}; {reasons.get(comparison.total.verdict, unclear)}"
     replays = comparison.payback
     shown = f"{replays:,.0f}" if replays >= 9.5 else f"{replays:.1f}"
     return f"{text}; pays back after {shown} replays of this workload"

@@ -269,8 +269,9 @@ class RunFinished(Signal):
     of the queries' own times. `steered` counts queries for which something was pushed, `ignored`
     the pushes among them that were not applied, `native` queries that ran unsteered because their
     steering failed. `resume` is the command that continues an interrupted run; None when
-    nothing is left to do. `rollbacks` describes the model updates that made the workload slower
-    and were rolled back.
+    nothing is left to do. `latency_s` holds the 50th, 95th and 99th percentile and the maximum of
+    the run's query times, as the journal has them; empty where it could not be read. `rollbacks`
+    describes the model updates that made the workload slower and were rolled back.
     """
 
     run_id: int
@@ -292,6 +293,7 @@ class RunFinished(Signal):
     native: int = 0
     resume: str | None = None
     rollbacks: tuple[str, ...] = ()
+    latency_s: tuple[float | None, ...] = ()
 
 
 Listener = Callable[[Signal], None]

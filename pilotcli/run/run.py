@@ -213,4 +213,14 @@ class OpenRun:
             interrupted=self.scheduler.stop.is_set(),
             max_failures=self.config.run.max_failures,
         )
-        return summarise(self.log.run_id, end, self.scheduler.event_runner, watch.rollbacks)
+        runner, latency_s = self.scheduler.event_runner, self._latency_s()
+        return summarise(self.log.run_id, end, runner, watch.rollbacks, latency_s)
+
+    def _latency_s(self) -> Sequence[float | None]:
+        """Percentiles as every later reader finds them: also of what ran before a resumption."""
+        try:
+            self.log.flush()
+            found = self.journal.statistics(self.log.run_id)
+        except StorageError:
+            return ()  # the end of the run says so
+        return (found.p50_s, found.p95_s, found.p99_s, found.max_s)

@@ -33,7 +33,11 @@ class RunEnd:
 
 
 def summarise(
-    run_id: int, end: RunEnd, events: EventRunner, rollbacks: Sequence[str]
+    run_id: int,
+    end: RunEnd,
+    events: EventRunner,
+    rollbacks: Sequence[str],
+    latency_s: Sequence[float | None] = (),
 ) -> RunFinished:
     """Returns the counts of an ended run, and the exit code that follows from its failures."""
     tally, statuses = end.tally, end.tally.statuses
@@ -61,6 +65,7 @@ def summarise(
         ignored=tally.ignored,
         native=tally.native,
         rollbacks=tuple(rollbacks),
+        latency_s=tuple(latency_s),
     )
 
 

@@ -146,7 +146,7 @@ def _answers(comparison: Comparison) -> str:
 
 def _show_parts(a: Costs, b: Costs) -> None:
     """What the time of a replay went into, in both."""
-    parts = [
+    parts: list[tuple[str, float | None, float | None]] = [
         ("all of it", b.whole_s + b.collection_s, a.whole_s + a.collection_s),
         ("  queries", b.query_s, a.query_s),
     ]
@@ -158,7 +158,7 @@ def _show_parts(a: Costs, b: Costs) -> None:
         ("  collection", b.collection_s, a.collection_s),
     ):
         if base or run:
-            parts.append((name, base or 0.0, run or 0.0))
+            parts.append((name, base, run))
     titles = (Column("A REPLAY"), Column("BASELINE", right=True), Column("RUN", right=True))
     show_table(titles, [(name, duration(base), duration(run)) for name, base, run in parts])
 

@@ -93,19 +93,12 @@ def _tree(tree: PlanNode) -> list[Line]:
     while waiting:
         node, first, rest = waiting.pop()
         mark, style = q_error_style(node.q_error)
-        rows = f"{node.estimated:,.0f}"
-        if node.loops == 0:
-            rows += ", never run"
-        elif node.actual is not None:
-            rows += f" → {node.actual:,.0f}"
-            if node.loops is not None and node.loops > 1:
-                rows += f" in {node.loops:,} loops"
         role = f"{node.role}: " if node.role in ("InitPlan", "SubPlan") else ""
         lines.append(
             [
                 (first, "dim"),
                 (f"{role}{clean(node.title)}", ""),
-                (f"  {rows}", style),
+                (f"  {node.rows_text}", style),
                 (f" {mark}" if mark else "", style),
             ]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pilotcli.common.quantities import change, count, duration, plural, rate
 from pilotcli.common.signals import RunFinished
@@ -88,7 +88,9 @@ def _latency(state: RunState) -> list[Line]:
     found = state.latencies
     if not found.total:
         return []
-    values = [*found.percentiles(0.5, 0.95, 0.99), found.highest_s]
+    values: Sequence[float | None] = [*found.percentiles(0.5, 0.95, 0.99), found.highest_s]
+    if state.finished is not None and state.finished.latency_s:
+        values = state.finished.latency_s
     return [[("latency   ", "dim"), (latency_text(values), "")]]
 
 

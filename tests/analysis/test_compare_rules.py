@@ -25,6 +25,7 @@ from pilotcli.analysis.statistics import (
     signed_rank,
     total_interval,
 )
+from pilotcli.analysis.wording import training_text
 from pilotcli.common.records import STOPPED, QueryResult
 from pilotcli.databases.protocols import Row
 from pilotcli.storage.journal import Journal
@@ -210,3 +211,21 @@ def test_a_gate_on_time_outs_is_about_those_that_the_baseline_has_not(tmp_path: 
 )
 def test_equal_values_have_one_digest(one: Row, other: Row) -> None:
     assert digest([one]) == digest([other])
+
+
+@pytest.mark.parametrize(
+    ("factors", "pays_back"),
+    [([0.5, 0.5, 0.5], True), ([0.6, 1.6, 0.7], False), ([2.0, 2.0, 2.0], False)],
+)
+def test_training_pays_back_only_where_the_total_is_faster(
+    tmp_path: Path, factors: list[float], pays_back: bool
+) -> None:
+    a = [one for seq in range(1, 9) for one in rounds(factors, seq)]
+    b = [one for seq in range(1, 9) for one in rounds([1.0] * 3, seq)]
+    found = compared(tmp_path, a, b)
+    assert (found.total.verdict == "faster") == pays_back
+    assert (found.payback is not None) == pays_back
+    text = training_text(found)
+    assert ("pays back after" in text) == pays_back
+    if found.total.verdict == "unclear":
+        assert text.endswith("whether it pays back is unclear, as the total is")

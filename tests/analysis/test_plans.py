@@ -78,8 +78,17 @@ def test_rows_are_those_of_all_loops() -> None:
     assert tree is not None
     assert (tree.estimated, tree.actual, tree.loops) == (70, 21, 7)
     assert tree.q_error == pytest.approx(70 / 21)
+    assert tree.rows_text == "70 → 21 in 7 loops, 10 → 3 in each"
     never = tree_of({"Plan": {**SCAN, "Actual Rows": 0, "Actual Loops": 0}})
     assert never is not None and never.actual == 0
+    assert never.rows_text == "10, never run"
+
+
+def test_the_rows_that_are_shown_have_the_factor_that_is_shown() -> None:
+    node = {"Plan Rows": 2, "Actual Rows": 0.34, "Actual Loops": 535}
+    tree = tree_of({"Plan": {**SCAN, **node}})
+    assert tree is not None and tree.q_error == 2.0
+    assert tree.rows_text == "1,070 → 182 in 535 loops, 2 → 0.34 in each"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison, Effect, Verdict
 from pilotcli.analysis.wording import verdict_text
+from pilotcli.common.quantities import MISSING
 from pilotcli.common.records import EventKind, Query, QueryResult
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import FiringRecord, Journal, TimelinePart
@@ -140,3 +142,13 @@ def test_an_effect_in_words(
     speedup: float | None, low: float | None, high: float | None, verdict: Verdict, told: str
 ) -> None:
     assert verdict_text(Effect(speedup, low, high, 0.98, verdict, "made up")) == told
+
+
+def test_times_that_nobody_knows_are_shown_as_unknown(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = replace(comparison.costs_b, planning_s=0.25)
+    show_comparison(replace(comparison, costs_b=known), limit=3)
+    lines = capsys.readouterr().out.splitlines()
+    (planning,) = (line.split() for line in lines if line.lstrip().startswith("planning"))
+    assert planning == ["planning", "250", "ms", MISSING]

@@ -116,8 +116,8 @@ def _learned(report: HtmlReport) -> Iterator[str]:
         ]
         yield _figure(
             run_charts.estimates(points, others),
-            "Each node of the plans; on the dashed line the planner was right. Half of the nodes "
-            f"are off by no more than: {', '.join(typical)}.",
+            "Each node of the plans, its rows in each loop; on the dashed line the planner was "
+            f"right. Half of the nodes are off by no more than: {', '.join(typical)}.",
         )
 
 
@@ -149,7 +149,7 @@ def _executions(results: Sequence[QueryResult], rounds: set[int] | None) -> list
 
 def _estimates(run: RunPart) -> list[tuple[float, float]]:
     return [
-        (node.estimated, node.actual)
+        (node.estimated / node.loops, node.actual / node.loops)
         for tree in run.plans.values()
         for node in tree.walk()
         if node.actual is not None and node.loops

@@ -11,8 +11,8 @@ CONDITION_SHOWN = 400
 Q_ERRORS = ((100.0, "q4"), (10.0, "q3"), (2.0, "q2"), (0.0, "q1"))
 """From which q-error on a node has which class."""
 KEY = (
-    '<p>In plans: rows expected → rows that there were, <span class="q1">about right</span>, off '
-    'by more than <span class="q2">2x</span>, <span class="q3">10x</span>, '
+    '<p>In plans: rows expected → rows that there were, <span class="q1">about right</span>, '
+    'in each loop off by more than <span class="q2">2x</span>, <span class="q3">10x</span>, '
     '<span class="q4">100x</span>.</p>'
 )
 
@@ -31,9 +31,8 @@ def _node(node: PlanNode, left: list[int], depth: int) -> str:
     left[0] -= 1
     if left[0] < 0:
         return ""
-    rows, kind = f"{node.estimated:,.0f}", ""
-    if node.actual is not None and node.q_error is not None:
-        rows += f" → {node.actual:,.0f}"
+    rows, kind = node.rows_text, ""
+    if node.q_error is not None:
         kind = next(name for least, name in Q_ERRORS if node.q_error >= least)
         if node.q_error >= Q_ERRORS[-2][0]:
             rows += f" (off by {node.q_error:,.0f}x)"
