@@ -138,7 +138,8 @@ class CollectSection:
     estimated_cost: bool = _key(False, "boolean")
     """`estimated_cost`: the planner's total cost."""
     records: bool = _key(False, "boolean")
-    """`records`: the rows as JSON."""
+    """`records`: the rows as JSON. Moments, intervals, numerics and bytes are texts, as the
+    server sent them."""
     server_times: bool = _key(False, "boolean")
     """`planning_time` and `server_execution_time`: seconds that the server measured; null if it
     does not report them."""

@@ -8,6 +8,7 @@ from typing import Any
 from pilotcli.common.records import JsonText, Query, QueryStatus
 from pilotcli.config.model import CollectSection
 from pilotcli.databases.protocols import Rows
+from pilotcli.databases.session.values import as_sent
 from pilotcli.steering.requests import Pulls, Steered
 
 
@@ -37,7 +38,7 @@ def collected_row(
         row["execution_time"] = elapsed_s
     if collect.records:
         records = [list(values) for values in rows.rows] if status == "ok" else None
-        row["records"] = json.loads(json.dumps(records, default=str))
+        row["records"] = json.loads(json.dumps(records, default=as_sent))
         if collect.max_rows is not None:
             row["row_count"] = rows.row_count
     if steered is None:

@@ -8,7 +8,6 @@ messages may be in another language; pilot shows those that it does not know.
 from __future__ import annotations
 
 import difflib
-import functools
 import math
 import os
 import re
@@ -19,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
-from psycopg2 import DataError, extensions
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import parse_dsn
 
@@ -27,6 +25,7 @@ from pilotcli.common.errors import DatabaseError, UsageError
 from pilotcli.common.redaction import keep_secret
 from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
 from pilotcli.databases.session.libpq import shorten_errors
+from pilotcli.databases.session.values import casters
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
         )
     _keep_secret(server, connection.info.password)  # it may come from a file of libpq's
     shorten_errors(connection)
-    for caster in _forgiving_casters():
+    for caster in casters():
         psycopg2.extensions.register_type(caster, connection)
     with _opened_guard:
         _opened.add(connection)
@@ -298,31 +297,3 @@ def _without_secret(server: Server, text: str) -> str:
         if secret:
             text = text.replace(secret, "***")
     return text
-
-
-_FORGIVEN_OIDS = (
-    *(1082, 1114, 1184, 1186),  # date, timestamp, timestamptz, interval
-    *(1182, 1115, 1185, 1187),  # arrays of them
-    *(114, 3802, 199, 3807),  # json, jsonb and their arrays
-)
-"""Types with values that Python's types cannot hold: the year 294276 or 44 BC,
-an interval of a million years, an integer of 5,000 digits (src/include/catalog/pg_type.dat).
-Ranges read their bounds through these."""
-
-
-@functools.cache
-def _forgiving_casters() -> tuple[Any, ...]:
-    """psycopg2's own casters, which hand over the text of a value that they cannot convert."""
-
-    def forgiving(oid: int) -> Any:
-        convert: Any = extensions.string_types[oid]
-
-        def cast(text: Any, cursor: Any) -> Any:
-            try:
-                return convert(text, cursor)
-            except (ValueError, OverflowError, DataError):
-                return text
-
-        return extensions.new_type((oid,), f"PILOT_{oid}", cast)
-
-    return tuple(forgiving(oid) for oid in _FORGIVEN_OIDS if oid in extensions.string_types)

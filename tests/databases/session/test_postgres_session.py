@@ -14,6 +14,7 @@ import pytest
 from pilotcli.common.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
 from pilotcli.common.records import CopyData
 from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.session.values import as_sent
 from pilotcli.databases.target import PostgresTarget
 
 
@@ -219,6 +220,13 @@ def test_copy_out_counts_rows(session: PostgresSession, lead: str) -> None:
         ("interval '178000000 years'", "178000000 years"),
         ("array['294276-01-01'::date]", "{294276-01-01}"),
         ("array['infinity'::date]", "{infinity}"),
+        ("'infinity'::date", "infinity"),
+        ("'-infinity'::timestamptz", "-infinity"),
+        ("'24:00'::time", "24:00:00"),
+        ("array['24:00'::time]", "{24:00:00}"),
+        ("interval '1 month'", "1 mon"),
+        ("interval '25 hours'", "25:00:00"),
+        ("array[interval '1 year 2 hours']", '{"1 year 02:00:00"}'),
         ("lower(daterange('0044-03-15 BC', null))", "0044-03-15 BC"),
         ("json '9" + 5000 * "9" + "'", "9" + 5000 * "9"),
     ],
@@ -300,3 +308,37 @@ asking.execute("SELECT pg_sleep(600)")
             return
         session.execute("SELECT pg_sleep(0.1)")
     pytest.fail("the statement runs on")
+
+
+MOMENTS = (
+    "SELECT interval '1 year 2 mons 3 days 04:05:06.7', interval '-1 day', time '12:30', "
+    "timestamptz '2024-02-29 12:00:00.5+00', date '2024-02-03', array[interval '1 day 2 hours']"
+)
+
+
+@pytest.mark.parametrize("style", ["postgres", "postgres_verbose", "sql_standard", "iso_8601"])
+@pytest.mark.parametrize("dates", ["ISO", "SQL, DMY", "German", "Postgres, MDY"])
+def test_values_are_kept_as_they_were_sent(
+    session: PostgresSession, style: str, dates: str
+) -> None:
+    session.execute(f"SET intervalstyle = '{style}'; SET datestyle = '{dates}'")
+    (values,) = session.execute(MOMENTS).rows
+    texts = MOMENTS.removeprefix("SELECT ")
+    (expected,) = session.execute(f"SELECT (v.*)::text FROM (SELECT {texts}) AS v").rows[0]
+    unquoted = expected.replace('"', "").replace("\\", "")
+    assert unquoted == "(" + ",".join(map(as_sent, values)).replace('"', "") + ")"
+
+
+def test_what_is_collected_is_the_server_s_text(session: PostgresSession) -> None:
+    found = session.execute(
+        "SELECT '\\x00ff'::bytea, array['\\x01'::bytea], interval '1 day 00:00:01.5', "
+        "tsrange('2024-01-01', '2024-01-02 12:00'), int4range(1, 5), 'empty'::int4range"
+    )
+    assert [as_sent(value) for value in found.rows[0]] == [
+        "\\x00ff",
+        '{"\\\\x01"}',
+        "1 day 00:00:01.5",
+        '["2024-01-01 00:00:00","2024-01-02 12:00:00")',
+        "[1,5)",
+        "empty",
+    ]
