@@ -48,4 +48,5 @@ def test_a_key_is_written_in_other_orders() -> None:
         "SELECT COUNT(*) FROM b, f(1, ' WHERE ') c, a WHERE (b.y = 1 AND c) AND a.x = ' AND '"
         in (found)
     )
-    assert list(reordered("SELECT COUNT(*) FROM a WHERE a.x = 1 AND a.y = 2")) == []
+    assert len(list(reordered("SELECT COUNT(*) FROM a WHERE a.x = 1 AND a.y = 2"))) == 1
+    assert list(reordered("SELECT COUNT(*) FROM a")) == []
