@@ -34,7 +34,7 @@ from pilotcli.analysis.query_parts import (
     unwrapped,
 )
 from pilotcli.common.sql_commands import leading_keyword
-from pilotcli.databases.objects import DatabaseObjects
+from pilotcli.databases.protocols import DatabaseObjects
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.parsing import exp, parse
 

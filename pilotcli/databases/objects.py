@@ -1,12 +1,13 @@
-"""The views, functions and unique keys that a database's users made."""
+"""Reads the views, functions and unique keys that users made in a PostgreSQL."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from pilotcli.databases.protocols import DatabaseObjects
 
 _VIEWS = """SELECT c.relname, pg_get_viewdef(c.oid) FROM pg_class c
 WHERE c.relkind = 'v' AND c.relnamespace NOT IN (
@@ -25,16 +26,6 @@ WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NUL
     AND c.relkind <> 't' AND c.relnamespace <> 'pg_catalog'::regnamespace
 GROUP BY i.indexrelid, c.relname HAVING bool_and(a.attnotnull)"""
 _ATOMIC = re.compile(r"\bBEGIN ATOMIC\b(.*)\bEND\b|\bRETURN\b(.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseObjects:
-    """By name, without their schema: the text of views; kind, volatility, language and body of
-    functions, as `pg_proc` has them; and the sets of columns that name each row."""
-
-    views: Mapping[str, str] = field(default_factory=dict)
-    functions: Mapping[str, Sequence[tuple[str, str, str, str]]] = field(default_factory=dict)
-    unique: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
 
 
 def read_objects(rows_of: Callable[[str], Sequence[Sequence[Any]]]) -> DatabaseObjects:

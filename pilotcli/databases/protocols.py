@@ -8,8 +8,9 @@ nothing an event does reaches the session that replays the workload.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pilotcli.common.records import CopyData
@@ -107,6 +108,24 @@ class UndoesChanges(Protocol):
 
     def for_a_while(self) -> AbstractContextManager[None]:
         """Undo what is changed through this target meanwhile, however the body ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseObjects:
+    """By name, without their schema: the text of views; kind, volatility, language and body of
+    functions, as `pg_proc` has them; and the sets of columns that name each row."""
+
+    views: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, Sequence[tuple[str, str, str, str]]] = field(default_factory=dict)
+    unique: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class HasObjects(Protocol):
+    """A target that knows what its users defined. A target need not."""
+
+    def objects(self) -> DatabaseObjects:
+        """Read them now. Raises as `Session.execute` does."""
 
 
 class BaseDBController(ABC):

@@ -11,6 +11,8 @@ from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.undo import Undone
 from pilotcli.databases.knobs.knobs import Knobs
 from pilotcli.databases.knobs.server_control import ServerControl
+from pilotcli.databases.objects import read_objects
+from pilotcli.databases.protocols import DatabaseObjects
 from pilotcli.databases.session.connection import Server
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.session.sessions import Sessions
@@ -47,6 +49,11 @@ class PostgresTarget:
     ) -> PostgresSession:
         """Open a session; see `Target.session`."""
         return self._sessions.open(timeout_s=timeout_s, max_rows=max_rows)
+
+    def objects(self) -> DatabaseObjects:
+        """The views, functions and unique keys of the database; see `HasObjects`."""
+        with contextlib.closing(self.plain_session()) as session:
+            return read_objects(lambda sql: session.execute(sql).rows)
 
     def plain_session(self) -> PostgresSession:
         """Open a session with the server's own settings, without the config's."""

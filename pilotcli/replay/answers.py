@@ -9,8 +9,7 @@ from pilotcli.analysis.fixed import Fixed
 from pilotcli.analysis.result_digest import answer_of
 from pilotcli.common.records import Query
 from pilotcli.common.sql_commands import command_of
-from pilotcli.databases.objects import read_objects
-from pilotcli.databases.protocols import BaseDBController, Rows
+from pilotcli.databases.protocols import HasObjects, Rows, Target
 
 _KEPT = 10_000
 """The most statements whose answer is remembered."""
@@ -20,8 +19,8 @@ class Answers:
     """Makes digests. Views and functions are read when first needed, and again after a statement
     that may have changed them."""
 
-    def __init__(self, controller: BaseDBController) -> None:
-        self._controller = controller
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._lock = threading.Lock()
         self._judge: Determinacy | None = None
         self._known: dict[str, Fixed] = {}
@@ -39,12 +38,10 @@ class Answers:
             found = self._known.get(query.sql)
             if found is None:
                 if self._judge is None:
-                    self._judge = Determinacy(read_objects(self._rows_of))
+                    target = self._target
+                    own = target.objects() if isinstance(target, HasObjects) else None
+                    self._judge = Determinacy(own)
                 if len(self._known) >= _KEPT:
                     self._known.clear()
                 found = self._known[query.sql] = self._judge.of(query.sql)
             return found
-
-    def _rows_of(self, sql: str) -> list[tuple[object, ...]]:
-        found: list[tuple[object, ...]] = self._controller.execute(sql, fetch=True)
-        return found

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from pilotcli.common.records import JsonText, Query, QueryStatus
+from pilotcli.common.value_texts import as_sent
 from pilotcli.config.model import CollectSection
 from pilotcli.databases.protocols import Rows
-from pilotcli.databases.session.values import as_sent
 from pilotcli.steering.requests import Pulls, Steered
 
 

@@ -52,7 +52,7 @@ class Replay:
         self._progress = progress or Progress()
         self._warmup = 0
         scheduler.add_observer(self.tally)
-        self._answer = Answers(scheduler.db_controller) if options.answers else None
+        self._answer = Answers(scheduler.target) if options.answers else None
         self._sessions: list[Session] = []
         self._errors: list[BaseException] = []
 

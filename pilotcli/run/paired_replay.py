@@ -81,7 +81,7 @@ class PairedReplay:
         self._stop = stop
         self._bus = driver.scheduler.bus
         self._so_far = SoFar()
-        self._determined = Determined(driver.scheduler.db_controller)
+        self._determined = Determined(driver.scheduler.target)
         self._reported_at = 0.0
         self._shared = _same_database(driver, baseline)
         self._by_rounds = self._shared and driver.scheduler.steering.for_workload

@@ -19,8 +19,7 @@ from pilotcli.analysis.result_digest import (
     digest,
     same_rows,
 )
-from pilotcli.databases.objects import DatabaseObjects
-from pilotcli.databases.protocols import Rows
+from pilotcli.databases.protocols import DatabaseObjects, Rows
 
 values = (
     st.none()

@@ -13,8 +13,8 @@ import pytest
 
 from pilotcli.common.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
 from pilotcli.common.records import CopyData
+from pilotcli.common.value_texts import as_sent
 from pilotcli.databases.session.session import PostgresSession
-from pilotcli.databases.session.values import as_sent
 from pilotcli.databases.target import PostgresTarget
 
 
