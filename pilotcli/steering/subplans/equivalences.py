@@ -108,6 +108,9 @@ def _gather(node: Node, domain: Domain, *, joins_nullable: bool) -> None:
     for clause in node.clauses:
         clause.needs = _needs_of_clause(clause, node)
     if isinstance(node, Inner):
+        for clause in node.clauses:  # of a lateral sub-query, on relations outside of it
+            if clause.mask & ~node.mask:
+                clause.needs = _needs(clause.needs, domain.node)
         domain.clauses.extend(node.clauses)
         for part in node.parts:
             _gather(part, domain, joins_nullable=joins_nullable)

@@ -30,3 +30,6 @@ SELECT count(*) FROM (SELECT count(*) n, country c FROM author GROUP BY country)
 SELECT b.id, l.id FROM book b JOIN member m ON m.id = b.pages LEFT JOIN LATERAL (SELECT r.book_id AS x FROM review r WHERE r.book_id = m.town) q ON q.x = b.id LEFT JOIN loan l ON l.id = b.id;
 SELECT b.id, l.x FROM author a JOIN book b ON b.author_id = a.id LEFT JOIN LATERAL (SELECT l.days AS x FROM loan l WHERE l.book_id = a.id AND l.days > a.born - 1900) l ON l.x < b.id;
 SELECT v.day, m.age FROM (SELECT * FROM visit WHERE day <= 90) v JOIN (SELECT * FROM member WHERE id <= 15) m ON m.id = v.day LEFT JOIN LATERAL (SELECT p.id AS x FROM place p WHERE p.id = m.town AND p.id <= 60) q ON q.x = v.day;
+-- A lateral sub-query's condition on a relation that an outer join outside of it makes null.
+SELECT d.id, b.id FROM day d LEFT JOIN book b ON b.id = d.id JOIN LATERAL (SELECT m.id AS x FROM member m WHERE m.id = b.pages AND m.id <= 90) q ON q.x = d.id WHERE d.id < 200;
+SELECT d.id, m.id FROM day d FULL JOIN member m ON m.id = d.id JOIN LATERAL (SELECT a.id AS x FROM author a WHERE a.id = d.dom) q ON q.x = m.town;
