@@ -95,6 +95,7 @@ PG_MODULE_MAGIC;
 extern PGDLLEXPORT void _PG_init(void);
 
 #define MESSAGE_HEAD "pilot_planner 1 "
+#define REMOVED "the planner removed %s, which the result does not depend on"
 #define MOST_ROWS 1e100			/* the planner's own limit (costsize.c) */
 
 #define REPORT_PLAN 0x02
@@ -650,6 +651,23 @@ set_reason(int entry, int weight, const char *reason)
 	}
 }
 
+/* Whether the planner has removed the table `name` from the block, also from its tree of joins. */
+static bool
+is_removed(const Block *block, const char *name)
+{
+	PlannerInfo *root = block->root;
+
+	for (int i = 1; i < Min(block->n_names, root->simple_rel_array_size); i++)
+	{
+		RangeTblEntry *entry = rt_fetch(i, root->parse->rtable);
+
+		if (entry->rtekind == RTE_RELATION && root->simple_rel_array[i] == NULL &&
+			strcmp(entry->eref->aliasname, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Find the relations of an entry in `block`; `removed` are those that are not planned. */
 static void
 resolve_entry(Block *block, int number, Relids removed)
@@ -667,6 +685,11 @@ resolve_entry(Block *block, int number, Relids removed)
 		const char *name = NAME(pushed, entry->first_name + i);
 		int			rti = find_name(block->names, block->n_names, name);
 
+		if (rti == 0 && is_removed(block, name))
+		{
+			set_reason(number, 2000, psprintf(REMOVED, name));
+			return;
+		}
 		if (rti == 0)
 		{
 			/* The reason from the block with the most of the names is the most specific. */
@@ -685,9 +708,7 @@ resolve_entry(Block *block, int number, Relids removed)
 	{
 		int			rti = bms_next_member(bms_intersect(relids, removed), -1);
 
-		set_reason(number, 2000,
-				   psprintf("the planner removed %s, which the result does not depend on",
-							block->names[rti]));
+		set_reason(number, 2000, psprintf(REMOVED, block->names[rti]));
 		return;
 	}
 	subset = find_subset(block, relids);
