@@ -55,7 +55,7 @@ def _parts(key: str) -> _Parts | None:
         return None
     names = {alias.name for alias in tree.find_all(exp.TableAlias)}
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    tables = {table.name for table in tree.find_all(exp.Table)} - ctes
+    tables = {table.name for table in tree.find_all(exp.Table)} - ctes - {""}  # of VALUES
     functions = False
     for table in tree.find_all(exp.Table):
         names |= {table.name, table.alias_or_name}
