@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pilotcli.common.errors import QueryError, QueryTimeout
+from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.sql import literal
 
@@ -78,7 +78,7 @@ class Truths:
             if len(keys) == 1 and counted:
                 return self.of(keys, counted=False)
             if len(keys) == 1:
-                is_slow = isinstance(error, QueryTimeout)
+                is_slow = error.sqlstate == "57014"
                 return {keys[0]: Truth(None, None, None if is_slow else error.message)}
             return {name: truth for key in keys for name, truth in self.of([key]).items()}
 
