@@ -20,6 +20,7 @@ from server_folder import server_folder
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
+from pilotcli.steering.planner import building
 
 hypothesis.settings.register_profile(
     "any machine, the same cases",
@@ -75,6 +76,26 @@ def no_libpq_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("PG")]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def planner_module_compiled_once() -> Iterator[None]:
+    """Each home gets a copy of the first file that was compiled for its server."""
+    compile_really = building._compile
+    compiled: dict[tuple[str, ...], bytes] = {}
+
+    def compile_or_copy(command: list[str], version: str) -> None:
+        place = command.index("-o") + 1
+        same = (*command[:place], *command[place + 1 :])
+        if same in compiled:
+            Path(command[place]).write_bytes(compiled[same])
+        else:
+            compile_really(command, version)
+            compiled[same] = Path(command[place]).read_bytes()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "_compile", compile_or_copy)
         yield
 
 

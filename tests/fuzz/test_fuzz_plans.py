@@ -71,7 +71,7 @@ _messages = st.builds(
     st.dictionaries(
         st.sampled_from(
             [
-                *("applied", "ignored", "estimates", "planning_ms", "execution_ms", "plan"),
+                *("applied", "ignored", "blocks", "sets", "planning_ms", "execution_ms", "plan"),
                 *("rows", "failure", "Plan"),
             ]
         ),
@@ -79,7 +79,7 @@ _messages = st.builds(
         | st.lists(st.integers(), max_size=3)
         | st.lists(st.tuples(st.integers(), st.text(max_size=3)), max_size=2)
         | st.lists(
-            st.fixed_dictionaries(dict.fromkeys(("block", "names", "rows", "pushed"), json_values)),
+            st.fixed_dictionaries(dict.fromkeys(("number", "relations", "tree"), json_values)),
             max_size=2,
         ),
         max_size=4,
@@ -92,14 +92,14 @@ _messages = st.builds(
 @cases(600)
 @given(st.lists(_messages, max_size=3))
 @example([f'INFO:  pilot_planner 1 {{"planning_ms": {10**400}}}'])
-@example([f'pilot_planner 1 {{"estimates": [{{"block": 1, "names": [], "rows": {10**400}}}]}}'])
+@example([f'pilot_planner 1 {{"blocks":[],"sets":{{"1":[[1,{10**400}]]}}}}'])
+@example(['pilot_planner 1 {"blocks":[],"sets":{"1":[[1,7]]}}'])
 def test_any_notices_are_read_or_passed_over(notices: list[str]) -> None:
     report = parse_report(notices)
     assert all(isinstance(number, int) for number in report.applied)
     assert all(isinstance(number, int) for number, _ in report.ignored)
-    for one in report.estimates:
-        assert isinstance(one.rows, float)
-        assert one.pushed is None or isinstance(one.pushed, float)
+    for known in report.sets.values():
+        assert all(isinstance(mask, int) and isinstance(rows, float) for mask, rows in known)
     found = read_auto_explain(notices)
     if found is not None:
         assert found[0] >= 0
@@ -112,11 +112,9 @@ def test_any_notices_are_read_or_passed_over(notices: list[str]) -> None:
 
 
 def test_a_message_of_another_form_does_not_hide_the_one_behind_it() -> None:
-    forged = 'INFO:  pilot_planner 1 {"applied":"no list","estimates":[1]}'
+    forged = 'INFO:  pilot_planner 1 {"applied":"no list","naming_ms":1}'
     real = 'INFO:  pilot_planner 1 {"applied":[0],"planning_ms":0.5,"plan":{"Plan": {}}}'
-    assert parse_report([forged, real]) == Report(
-        (0,), (), (), planning_ms=0.5, plan_text='{"Plan": {}}'
-    )
+    assert parse_report([forged, real]) == Report((0,), planning_ms=0.5, plan_text='{"Plan": {}}')
 
 
 @pytest.fixture

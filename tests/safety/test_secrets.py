@@ -234,9 +234,7 @@ def test_a_config_that_is_wrong_beside_the_secret(secret: Secret, text: str) -> 
     for words in (
         ("run", "--debug", *([] if "workload" in text else ["w.sql"])),
         ("run", "w.sql", "--dry-run"),
-        ("events", "list"),
         ("config", "check"),
-        ("config", "show"),
         ("doctor",),
     ):
         secret.command(*words)

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg2 import Error, extensions
 
-from pilotcli.common.value_texts import as_sent
+from pilotcli.common.value_texts import has_text
 
 _TIME_OIDS = (
     *(1082, 1083, 1114, 1184, 1186, 1266),  # date, time, timestamp, timestamptz, interval, timetz
@@ -39,7 +39,7 @@ def casters() -> tuple[Any, ...]:
                 value = convert(text, cursor)
             except (ValueError, OverflowError, Error):
                 return text
-            return text if exact and text is not None and as_sent(value) != text else value
+            return text if exact and text is not None and not has_text(value, text) else value
 
         return extensions.new_type((oid,), f"PILOT_{oid}", cast)
 

@@ -23,6 +23,14 @@ WARNINGS = (
     *("-Wdeclaration-after-statement", "-Wshadow=compatible-local", "-Wformat-security"),
 )
 
+_compile_really = building._compile
+
+
+@pytest.fixture(autouse=True)
+def real_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests take copies of what was compiled once."""
+    monkeypatch.setattr(building, "_compile", _compile_really)
+
 
 @pytest.fixture
 def pg_config() -> Path:

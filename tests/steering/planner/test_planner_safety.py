@@ -43,18 +43,19 @@ def absurd_rows(report: Report, source: random.Random) -> dict[str, float]:
     return pushed
 
 
-def test_475_queries_return_the_same(steered: Steered) -> None:
+def test_240_queries_return_the_same(steered: Steered, kind: str) -> None:
     """Each is run as it is, and with absurd numbers for much of what the planner considers.
 
-    A query that takes too long is skipped: how many do depends on the machine.
+    Each server runs queries of its own. One that takes too long is skipped: how many do depends
+    on the machine.
     """
-    maker = QueryMaker(seed=20)
+    maker = QueryMaker(seed=20 + KINDS.index(kind))
     source = random.Random(21)
     settings = itertools.cycle(SETTINGS)
     steered.session.execute("SET statement_timeout = '400ms'; SET jit = off")
     applied = compared = empty = 0
     for number in range(2000):
-        if compared == 475:
+        if compared == 240:
             break
         sql = maker.query()
         try:
@@ -75,9 +76,9 @@ def test_475_queries_return_the_same(steered: Steered) -> None:
         applied += len(report.applied)
         empty += found[0][0] == 0
         compared += 1
-    assert compared == 475
-    assert applied > 1000
-    assert empty < 250
+    assert compared == 240
+    assert applied > 500
+    assert empty < 125
 
 
 @pytest.fixture

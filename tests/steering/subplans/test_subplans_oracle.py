@@ -29,7 +29,7 @@ def oracle(
         config.server_settings = {"autovacuum": "off"}  # views read tables of the catalog
         target = open_target(config)
         assert isinstance(target, PostgresTarget)
-        oracle = Oracle(target, config, most_keys=6)
+        oracle = Oracle(target, config, most_keys=4)
         yield oracle
         oracle.close()
         target.close()
