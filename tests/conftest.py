@@ -42,10 +42,15 @@ SLOW_FOLDERS = ("faults", "fuzz", "load")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what has no mark of its own: campaigns, and tests of the second PostgreSQL."""
+    """Mark as slow what has no mark of its own: campaigns, and tests of the second PostgreSQL.
+
+    Files with slow tests come first, so that no worker is left with a long one at the end.
+    """
     for item in items:
         if item.path.parent.name in SLOW_FOLDERS or re.search(r"[\[-]installed\b", item.name):
             item.add_marker("slow")
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
