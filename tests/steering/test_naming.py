@@ -223,7 +223,7 @@ def test_what_is_not_sql_raises_as_documented(interactor: PilotDataInteractor) -
         "SELECT * FROM shops s, orders o, lines l "
         "WHERE o.shop = s.id AND l.order_id = o.id AND s.id = 7",
         "SELECT * FROM shops a, shops b, orders o "
-        "WHERE a.id = b.id AND b.id = o.shop AND (a.city < 'b' OR o.day = 3)",
+        "WHERE a.id = b.id AND b.id = o.shop AND (a.city < 'b' OR o.day = 3) AND o.day > 2",
         "SELECT * FROM lines l, orders o WHERE l.order_id + 1 = o.id AND o.id = 77",
     ],
 )
