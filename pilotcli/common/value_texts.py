@@ -37,22 +37,10 @@ def _part(value: Any) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def has_text(value: Any, text: str) -> bool:
-    """Whether the server may send `text` for `value` in its default formats."""
-    if as_sent(value) == text:
-        return True
-    # Days and clock may have different signs: psycopg2 writes a negative timedelta so.
-    return isinstance(value, datetime.timedelta) and _written(value.days, value) == text
-
-
 def _interval(value: datetime.timedelta) -> str:
     days = value.days + (value < datetime.timedelta(0) and value != datetime.timedelta(value.days))
-    return _written(days, value)
-
-
-def _written(days: int, value: datetime.timedelta) -> str:
     rest = value - datetime.timedelta(days)
-    sign = "-" if rest < datetime.timedelta(0) else "+" if days < 0 else ""
+    sign = "-" if rest < datetime.timedelta(0) else ""
     whole, micro = divmod(abs(rest) // datetime.timedelta(microseconds=1), 1_000_000)
     clock = f"{sign}{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
     clock += f".{micro:06d}".rstrip("0") if micro else ""
