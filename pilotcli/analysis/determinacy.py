@@ -72,9 +72,11 @@ class Determinacy:
         if self._suspects.isdisjoint(each.lower() for each in _WORDS.findall(sql)):
             return ALL
         try:
-            tree = parse(sql)
-        except NotAnalysable:
+            return self._statement(parse(sql))
+        except (NotAnalysable, RecursionError):
             return NOTHING
+
+    def _statement(self, tree: exp.Expr) -> Fixed:
         if isinstance(tree, exp.Query | exp.Values):
             return self._query(tree, {})
         if not self._expression(tree, {}):

@@ -42,9 +42,10 @@ def read_objects(rows_of: Callable[[str], Sequence[Sequence[Any]]]) -> DatabaseO
     # read as one.
     views: dict[str, list[str]] = defaultdict(list)
     for name, text in rows_of(_VIEWS):
-        views[name].append(text.strip().rstrip(";"))
-    return DatabaseObjects(
-        {name: " UNION ALL ".join(f"({text})" for text in texts) if len(texts) > 1 else texts[0]
-         for name, texts in views.items()},
-        functions, unique,
-    )  # fmt: skip
+        if text is not None:  # dropped meanwhile
+            views[name].append(text.strip().rstrip(";"))
+    united = {
+        name: texts[0] if len(texts) == 1 else " UNION ALL ".join(f"({text})" for text in texts)
+        for name, texts in views.items()
+    }
+    return DatabaseObjects(united, functions, unique)

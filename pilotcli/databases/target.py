@@ -53,6 +53,8 @@ class PostgresTarget:
     def objects(self) -> DatabaseObjects:
         """The views, functions and unique keys of the database; see `HasObjects`."""
         with contextlib.closing(self.plain_session()) as session:
+            # An open transaction of the workload may hold a table that a view reads.
+            session.execute("SET lock_timeout = '100ms'")
             return read_objects(lambda sql: session.execute(sql).rows)
 
     def plain_session(self) -> PostgresSession:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 from pilotcli.analysis.determinacy import Determinacy
-from pilotcli.analysis.fixed import Fixed
+from pilotcli.analysis.fixed import NOTHING, Fixed
 from pilotcli.analysis.result_digest import answer_of
+from pilotcli.common.errors import DatabaseError, QueryError
 from pilotcli.common.records import Query
 from pilotcli.common.sql_commands import command_of
 from pilotcli.databases.protocols import HasObjects, Rows, Target
@@ -39,7 +40,10 @@ class Answers:
             if found is None:
                 if self._judge is None:
                     target = self._target
-                    own = target.objects() if isinstance(target, HasObjects) else None
+                    try:
+                        own = target.objects() if isinstance(target, HasObjects) else None
+                    except (QueryError, DatabaseError):
+                        return NOTHING  # until they can be read
                     self._judge = Determinacy(own)
                 if len(self._known) >= _KEPT:
                     self._known.clear()

@@ -188,6 +188,20 @@ def test_where_a_query_determines_nothing(sql: str) -> None:
     assert Determinacy(OBJECTS).of(sql) == NOTHING
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT {'+'.join(['1'] * 5_000)} FROM t LIMIT 3",
+        f"SELECT {'(' * 3_000}1{')' * 3_000} FROM t LIMIT 3",
+        f"SELECT * FROM t WHERE {' AND '.join(['a = 1'] * 5_000)} LIMIT 3",
+        " UNION ALL ".join(["SELECT now()"] * 3_000),
+    ],
+    ids=["sum", "parentheses", "conditions", "union"],
+)
+def test_a_query_that_is_too_deep_to_read_determines_nothing(sql: str) -> None:
+    assert Determinacy().of(sql) == NOTHING
+
+
 def test_a_prepared_statement_determines_what_its_text_does() -> None:
     judge = Determinacy()
     assert judge.of("EXECUTE p") == COUNT

@@ -7,6 +7,11 @@ import pytest
 from paired import run_pair
 from project_folder import Project
 
+from pilotcli.analysis.fixed import NOTHING
+from pilotcli.common.records import Query
+from pilotcli.databases.protocols import Target
+from pilotcli.replay.answers import Answers
+
 pytestmark = pytest.mark.slow
 
 SCHEMAS = """
@@ -73,3 +78,19 @@ def test_rows_in_another_order_are_no_failure(project: Project) -> None:
     code, found = answers(project, "turned", queries)
     assert (code, found[:4], found[5]) == (0, ["undetermined"] * 4, "undetermined")
     assert found[4] in ("same", "undetermined")
+
+
+def test_a_transaction_that_holds_a_views_table_holds_up_no_answer(target: Target) -> None:
+    held = Query(1, "q", "SELECT * FROM seen LIMIT 1", command="SELECT")
+    answers, session = Answers(target), target.session()
+    # If pilot waited for the transaction, the server would end that, and the view could be read.
+    session.execute("SET idle_in_transaction_session_timeout = '20s'")
+    session.execute("CREATE TABLE kept (id int); CREATE VIEW seen AS SELECT id FROM kept")
+    session.execute("BEGIN; ALTER TABLE kept ADD COLUMN more int")
+    try:
+        assert answers.fixed(held) == NOTHING
+        session.execute("ROLLBACK")
+        assert answers.fixed(held).count
+    finally:
+        session.execute("DROP VIEW seen; DROP TABLE kept")
+        session.close()
