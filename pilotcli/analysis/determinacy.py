@@ -217,8 +217,10 @@ class Determinacy:
         if group is not None:
             each = [meant_by(unwrapped(part), tree) for part in group.expressions]
             return bool(each) and all(any(same_value(part, key) for key in keys) for part in each)
-        if any(map(aggregates, tree.expressions)):
-            return True
+        return any(map(aggregates, tree.expressions)) or self._unique(keys, tree)
+
+    def _unique(self, keys: Sequence[exp.Expr], tree: exp.Select) -> bool:
+        """Returns whether `keys` name each row of FROM."""
         columns = [key for key in keys if isinstance(key, exp.Column)]
         sources = sources_of(tree)
         for source in sources:
@@ -329,11 +331,6 @@ class Determinacy:
             return True
         return tree is not None and not tree.args.get("group") and self._unique(keys, tree)
 
-    def _unique(self, keys: Sequence[exp.Expr], tree: exp.Select) -> bool:
-        """Returns whether `keys` name each row of FROM."""
-        rows = exp.Select(from_=tree.args.get("from_"), joins=tree.args.get("joins"))
-        return self._total(keys, rows.copy())
-
     def _array(self, query: exp.Query, scope: _Scope) -> bool:
         if not self._query(query, scope).rows:
             return False
@@ -361,9 +358,8 @@ class Determinacy:
         keys = [unwrapped(key) for key in order.expressions] if order is not None else []
         keys += node.args.get("partition_by") or defined.args.get("partition_by") or []
         total = tree is not None and self._total_in(keys, tree)
+        parts += [part for part in defined.iter_expressions() if part is not node.this]
         fixed = all(self._expression(part, scope) for part in parts)
-        fixed = fixed and all(self._expression(part, scope) for part in defined.iter_expressions()
-                              if part is not node.this)  # fmt: skip
         if name in ORDERED_AGGREGATES or own:
             inside = all(self._expression(part, scope) for part in function.iter_expressions())
         else:

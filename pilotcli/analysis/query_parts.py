@@ -115,6 +115,6 @@ def aggregates(item: exp.Expr) -> bool:
 
 def is_moment(node: exp.Expr) -> bool:
     """Returns whether a constant stands for the present: `timestamp 'now'`."""
-    return isinstance(node, exp.Cast) and node.this.name.strip().lower() in _MOMENTS and (
-        isinstance(node.this, exp.Literal)
-    )  # fmt: skip
+    if not isinstance(node, exp.Cast) or not isinstance(node.this, exp.Literal):
+        return False
+    return str(node.this.name).strip().lower() in _MOMENTS

@@ -16,7 +16,7 @@ _KEPT = 10_000
 """The most statements whose answer is remembered."""
 
 
-class Answers:
+class AnswerDigests:
     """Makes digests. Views and functions are read when first needed, and again after a statement
     that may have changed them."""
 

@@ -15,7 +15,7 @@ from pilotcli.common.records import Query
 from pilotcli.common.signals import Notice
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session
-from pilotcli.replay.answers import Answers
+from pilotcli.replay.answers import AnswerDigests
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import (
@@ -52,7 +52,7 @@ class Replay:
         self._progress = progress or Progress()
         self._warmup = 0
         scheduler.add_observer(self.tally)
-        self._answer = Answers(scheduler.target) if options.answers else None
+        self._answer = AnswerDigests(scheduler.target) if options.answers else None
         self._sessions: list[Session] = []
         self._errors: list[BaseException] = []
 

@@ -24,7 +24,7 @@ from pilotcli.common.signals import Notice, PairFinished, StepStarted
 from pilotcli.common.sql_commands import command_of
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Rows, Session, UndoesChanges
-from pilotcli.replay.answers import Answers as Determined
+from pilotcli.replay.answers import AnswerDigests
 from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, ordered_units
@@ -81,7 +81,7 @@ class PairedReplay:
         self._stop = stop
         self._bus = driver.scheduler.bus
         self._so_far = SoFar()
-        self._determined = Determined(driver.scheduler.target)
+        self._digests = AnswerDigests(driver.scheduler.target)
         self._reported_at = 0.0
         self._shared = _same_database(driver, baseline)
         self._by_rounds = self._shared and driver.scheduler.steering.for_workload
@@ -226,9 +226,7 @@ class PairedReplay:
             return
         other = halves.pop(query.seq, None)
         answer = (
-            other.answer
-            if other is not None
-            else _Answer(self._determined, bounded=self._by_rounds)
+            other.answer if other is not None else _Answer(self._digests, bounded=self._by_rounds)
         )
         result = arm.worker.run(query, round, answer)
         if other is None:
@@ -311,14 +309,14 @@ class _Answer:
     arm gets the digest of the first; so too for the part that the query determines.
     """
 
-    def __init__(self, determined: Determined, *, bounded: bool) -> None:
-        self._determined = determined
+    def __init__(self, digests: AnswerDigests, *, bounded: bool) -> None:
+        self._digests = digests
         self._bounded = bounded
         self._first: tuple[str, Sequence[tuple[object, ...]]] | None = None
         self.verdict: Answers = "unknown"
 
     def __call__(self, query: Query, rows: Rows) -> str:
-        fixed = self._determined.fixed(query)
+        fixed = self._digests.fixed(query)
         digest = answer_of(rows, fixed)
         if self._first is None:
             many = self._bounded and len(rows.rows) > _ROWS_KEPT

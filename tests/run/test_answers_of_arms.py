@@ -10,7 +10,7 @@ from project_folder import Project
 from pilotcli.analysis.fixed import NOTHING
 from pilotcli.common.records import Query
 from pilotcli.databases.protocols import Target
-from pilotcli.replay.answers import Answers
+from pilotcli.replay.answers import AnswerDigests
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,7 @@ def test_rows_in_another_order_are_no_failure(project: Project) -> None:
 
 def test_a_transaction_that_holds_a_views_table_holds_up_no_answer(target: Target) -> None:
     held = Query(1, "q", "SELECT * FROM seen LIMIT 1", command="SELECT")
-    answers, session = Answers(target), target.session()
+    answers, session = AnswerDigests(target), target.session()
     # If pilot waited for the transaction, the server would end that, and the view could be read.
     session.execute("SET idle_in_transaction_session_timeout = '20s'")
     session.execute("CREATE TABLE kept (id int); CREATE VIEW seen AS SELECT id FROM kept")
