@@ -15,10 +15,8 @@ from pilotcli.analysis.comparison import (
     Answers,
     Comparison,
     Costs,
-    Effect,
     QueryComparison,
     QueryTimes,
-    TimeVerdict,
     Unmatched,
     Verdict,
     whole_s,
@@ -32,25 +30,20 @@ from pilotcli.analysis.round_effects import (
     widened,
 )
 from pilotcli.analysis.statistics import (
-    CONFIDENCE,
     Difference,
-    Interval,
     Sample,
     differences,
     geometric_interval,
     signed_rank,
     total_interval,
 )
+from pilotcli.analysis.verdicts import agreeing, effect_of, query_verdict
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import STOPPED, EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
 
-LEAST_EFFECT = 1.02
-"""A smaller speed-up, or slow-down, does not count, however certain it is."""
-SAME_WITHIN = 1.25
-"""A query is the same only if the interval lies within this factor of 1 both ways."""
 TIMEOUT_FACTOR = 2.0
 """PAR2: a time-out counts as twice its limit (penalised average runtime, as in the SAT and
 algorithm-selection competitions)."""
@@ -208,9 +201,7 @@ def _compared(
     least = min((min(len(sample.a), len(sample.b)) for sample in timed), default=0)
     total = effect_of(whole, rank, rounds=least)
     geometric = effect_of(mean, rank, rounds=1)
-    if rank is not None and geometric.low is not None and geometric.high is not None:
-        # Both must agree: where the interval has 1 in it, no p-value may say otherwise.
-        rank = max(rank, 1 - CONFIDENCE) if geometric.low <= 1 <= geometric.high else rank
+    rank = agreeing(rank, geometric)
     both_ran = [both for both, sample in zip(times, samples, strict=True) if sample is not None]
     costs_a, costs_b = _costs(a, both_ran, 0), _costs(b, both_ran, 1)
     sum_a, sum_b = (sum(whole_s(both[at]) for both in both_ran) for at in (0, 1))
@@ -289,7 +280,7 @@ def _query(
 ) -> QueryComparison:
     query = a.queries[pair[0]]
     times_a, times_b = times
-    verdict, certain, tested = _verdict(times_a, times_b, difference)
+    verdict, certain, tested = query_verdict(times_a, times_b, difference)
     plan_a, plan_b = a.plans.get(pair[0]), b.plans.get(pair[1])
     changed = None
     if plan_a is not None and plan_b is not None:
@@ -310,58 +301,6 @@ def _query(
         answers=_answers(a.results[pair[0]], b.results[pair[1]]),
         plan_changed=changed,
     )
-
-
-def _verdict(
-    a: QueryTimes, b: QueryTimes, difference: Difference | None
-) -> tuple[Verdict, bool, Difference | None]:
-    """Returns the verdict on one query, whether it needed no test, and the test that it rests on:
-    times that mostly were cut off have none."""
-    if a.failed or b.failed:
-        if a.failed and b.failed:
-            return "unclear", False, None
-        return ("failed", True, None) if a.failed else ("mended", True, None)
-    if difference is None:
-        return "unclear", False, None
-    often_a, often_b = 2 * a.timeouts > a.executions, 2 * b.timeouts > b.executions
-    if often_a and often_b:
-        return "unclear", False, None
-    if often_a and not b.timeouts:
-        return "slower", True, None
-    if often_b and not a.timeouts:
-        return "faster", True, None
-    return verdict_of(difference), False, difference
-
-
-def verdict_of(difference: Difference) -> Verdict:
-    """Returns the verdict on the times of one query."""
-    return verdict_on(difference.speedup, difference.low, difference.high)
-
-
-def verdict_on(speedup: float, low: float | None, high: float | None) -> TimeVerdict:
-    """Returns what an interval says, wherever one is shown: this is the only such rule."""
-    if low is None or high is None:
-        return "unclear"
-    if high < 1 and speedup < 1 / LEAST_EFFECT:
-        return "slower"
-    if low > 1 and speedup > LEAST_EFFECT:
-        return "faster"
-    return "same" if low > 1 / SAME_WITHIN and high < SAME_WITHIN else "unclear"
-
-
-def effect_of(found: Interval, rank: float | None, *, rounds: int) -> Effect:
-    """Judges an interval. Where it was found from queries alone, Wilcoxon's test must agree, with
-    the p-value `rank`: if not, or if the effect is too small to count, 1 is in the interval."""
-    speedup, low, high = found.speedup, found.low, found.high
-    if speedup is None or low is None or high is None:
-        return Effect(speedup, low, high, CONFIDENCE, "unclear", found.method)
-    disagrees = rounds <= 1 and (rank is None or rank >= 1 - CONFIDENCE)
-    method = found.method
-    if not low <= 1 <= high and (disagrees or verdict_on(speedup, low, high) == "unclear"):
-        low, high = min(low, 1.0), max(high, 1.0)
-        if disagrees:
-            method += "; with 1 in it, as Wilcoxon's test does not agree"
-    return Effect(speedup, low, high, CONFIDENCE, verdict_on(speedup, low, high), method)
 
 
 def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult]) -> Answers:

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pilotcli.analysis.compare import verdict_on, whole_time_s
+from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.comparison import TimeVerdict
 from pilotcli.analysis.statistics import LEAST_QUERIES, student_half
+from pilotcli.analysis.verdicts import verdict_on
 from pilotcli.common.records import EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import FiringRecord, JournalReader

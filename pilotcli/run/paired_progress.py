@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from statistics import fmean
 
-from pilotcli.analysis.compare import verdict_of, whole_time_s
+from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.comparison import Answers
 from pilotcli.analysis.statistics import LEAST_QUERIES, Sample, differences, student_half
+from pilotcli.analysis.verdicts import verdict_of
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import ComparedSoFar
 

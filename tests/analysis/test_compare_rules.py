@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written_run import query, result
 
-from pilotcli.analysis.compare import compare, effect_of, verdict_of
+from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison, QueryComparison
 from pilotcli.analysis.gates import failed_gates, parse_gate
 from pilotcli.analysis.result_digest import digest
@@ -25,6 +25,7 @@ from pilotcli.analysis.statistics import (
     signed_rank,
     total_interval,
 )
+from pilotcli.analysis.verdicts import effect_of, verdict_of
 from pilotcli.analysis.wording import training_text
 from pilotcli.common.records import STOPPED, QueryResult
 from pilotcli.databases.protocols import Row

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from pilotcli.analysis.compare import effect_of, verdict_of
 from pilotcli.analysis.round_effects import geometric_of_round, total_of_round, widened
 from pilotcli.analysis.statistics import (
     CONFIDENCE,
@@ -24,6 +23,7 @@ from pilotcli.analysis.statistics import (
     signed_rank,
     total_interval,
 )
+from pilotcli.analysis.verdicts import effect_of, verdict_of
 
 pytestmark = pytest.mark.slow
 
