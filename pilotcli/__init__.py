@@ -123,62 +123,36 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {
-    "BasePushHandler": "pilotcli.steering.handlers",
-    "CapabilityError": "pilotcli.common.errors",
-    "CardPushHandler": "pilotcli.steering.handlers",
-    "CheckpointError": "pilotcli.common.errors",
-    "CheckpointedModel": "pilotcli.events.model",
-    "CommentPushHandler": "pilotcli.steering.handlers",
-    "ConfigError": "pilotcli.common.errors",
-    "DBControllerFactory": "pilotcli.databases.controller",
-    "DataManager": "pilotcli.storage.store.data_manager",
-    "DatabaseError": "pilotcli.common.errors",
-    "DriverError": "pilotcli.common.errors",
-    "Event": "pilotcli.events.base",
-    "EventKind": "pilotcli.common.records",
-    "HintPushHandler": "pilotcli.steering.handlers",
-    "Index": "pilotcli.common.records",
-    "IndexPushHandler": "pilotcli.steering.handlers",
-    "Interrupted": "pilotcli.common.errors",
-    "JoinOrderPushHandler": "pilotcli.steering.handlers",
-    "KnobPushHandler": "pilotcli.steering.handlers",
-    "ModelUpdate": "pilotcli.events.base",
-    "ModelVersion": "pilotcli.common.records",
-    "NamedCards": "pilotcli.steering.subplans",
-    "NotAnalysable": "pilotcli.steering.subplans",
-    "PeriodicModelUpdateEvent": "pilotcli.events.base",
-    "PilotConfig": "pilotcli.config",
-    "PilotDataInteractor": "pilotcli.steering.interactor",
-    "PilotError": "pilotcli.common.errors",
-    "PilotModel": "pilotcli.events.model",
-    "PilotScheduler": "pilotcli.replay.scheduler",
-    "PilotTransData": "pilotcli.common.records",
-    "PluginError": "pilotcli.common.errors",
-    "PostgreSQLConfig": "pilotcli.config",
-    "PostgreSQLController": "pilotcli.databases.controller",
-    "PretrainingModelEvent": "pilotcli.events.base",
-    "PretrainingProgress": "pilotcli.common.records",
-    "Query": "pilotcli.common.records",
-    "QueryCancelled": "pilotcli.common.errors",
-    "QueryError": "pilotcli.common.errors",
-    "QueryFinishEvent": "pilotcli.events.base",
-    "QueryPushHandler": "pilotcli.steering.handlers",
-    "QueryResult": "pilotcli.common.records",
-    "QueryTimeout": "pilotcli.common.errors",
-    "ScanJoinMethodEnum": "pilotcli.steering.methods",
-    "ScanJoinMethodPushHandler": "pilotcli.steering.handlers",
-    "SchedulerFactory": "pilotcli.replay.scheduler",
-    "SteeringError": "pilotcli.common.errors",
-    "SteeringReport": "pilotcli.common.records",
-    "StorageError": "pilotcli.common.errors",
-    "StoreError": "pilotcli.common.errors",
-    "SubPlan": "pilotcli.steering.subplans",
-    "UsageError": "pilotcli.common.errors",
-    "WorkloadBeforeEvent": "pilotcli.events.base",
-    "WorkloadError": "pilotcli.common.errors",
-    "WorkloadPushHandler": "pilotcli.steering.handlers",
+_NAMES = {
+    "pilotcli.common.errors": (
+        "CapabilityError CheckpointError ConfigError DatabaseError DriverError Interrupted "
+        "PilotError PluginError QueryCancelled QueryError QueryTimeout SteeringError "
+        "StorageError StoreError UsageError WorkloadError"
+    ),
+    "pilotcli.common.records": (
+        "EventKind Index ModelVersion PilotTransData PretrainingProgress Query QueryResult "
+        "SteeringReport"
+    ),
+    "pilotcli.config": "PilotConfig PostgreSQLConfig",
+    "pilotcli.databases.controller": "DBControllerFactory PostgreSQLController",
+    "pilotcli.events.base": (
+        "Event ModelUpdate PeriodicModelUpdateEvent PretrainingModelEvent QueryFinishEvent "
+        "WorkloadBeforeEvent"
+    ),
+    "pilotcli.events.model": "CheckpointedModel PilotModel",
+    "pilotcli.replay.scheduler": "PilotScheduler SchedulerFactory",
+    "pilotcli.steering.handlers": (
+        "BasePushHandler CardPushHandler CommentPushHandler HintPushHandler IndexPushHandler "
+        "JoinOrderPushHandler KnobPushHandler QueryPushHandler ScanJoinMethodPushHandler "
+        "WorkloadPushHandler"
+    ),
+    "pilotcli.steering.interactor": "PilotDataInteractor",
+    "pilotcli.steering.methods": "ScanJoinMethodEnum",
+    "pilotcli.steering.subplans": "NamedCards NotAnalysable SubPlan",
+    "pilotcli.storage.store.data_manager": "DataManager",
 }
+"""The module of each public name."""
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
