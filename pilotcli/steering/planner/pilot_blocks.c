@@ -1006,8 +1006,12 @@ add_equality(StringInfo out, OpExpr *equality, const Description *block)
 	foreach(cell, get_mergejoin_opfamilies(equality->opno))
 		appendStringInfo(out, " %u", lfirst_oid(cell));
 #if PG_VERSION_NUM >= 180000
-	if (number_of_class(equality, block) > 0)
-		appendStringInfo(out, " class %d", number_of_class(equality, block));
+	{
+		int			number = number_of_class(equality, block);
+
+		if (number > 0)
+			appendStringInfo(out, " class %d", number);
+	}
 #endif
 	appendStringInfo(out, "\",%d]", changed);
 }
