@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import random
@@ -242,11 +243,14 @@ def test_writing_a_long_run_takes_the_memory_of_a_short_one(tmp_path: Path) -> N
         try:
             _write(run, 1, 10_000)
             run.flush()
+            gc.collect()  # what is garbage does not stay, whenever Python looks for it
             before, _ = tracemalloc.get_traced_memory()
             tracemalloc.reset_peak()
             _write(run, 10_001, 60_000)
             run.flush()
-            after, peak = tracemalloc.get_traced_memory()
+            _, peak = tracemalloc.get_traced_memory()
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         run.close()
