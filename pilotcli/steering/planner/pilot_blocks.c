@@ -739,11 +739,32 @@ use_with(Description *block, const char *name, List *levels, int level)
 
 /* ---- Canonical spelling ---- */
 
+/*
+ * The names of these relations. ruleutils.c renames a relation of a sub-query that has the name of
+ * one around it: a key must not depend on relations that it does not have.
+ */
+static List *
+context_of(const Description *block, Relids relids)
+{
+	PlannedStmt *plan = makeNode(PlannedStmt);
+	List	   *names = NIL;
+
+	for (int rti = 1; rti <= block->n_entries; rti++)
+		names = lappend(names, pstrdup(bms_is_member(rti, relids) && is_planned(block, rti) ?
+									   block->names[rti] : "*"));
+	plan->rtable = block->entries;
+	return deparse_context_for_plan_tree(plan, names);
+}
+
 /* `shows_casts`: whether implicit casts are written, as in an operand. */
 static char *
 sql_of(Node *node, const Description *block, bool shows_casts)
 {
-	return deparse_expression(node, block->context, true, shows_casts);
+	List	   *context = block->context;
+
+	if (checkExprHasSubLink(node))
+		context = context_of(block, VARNOS(block->root, node));
+	return deparse_expression(node, context, true, shows_casts);
 }
 
 typedef struct Sorted
@@ -1447,21 +1468,32 @@ add_specials(StringInfo out, const Description *block)
 
 /* ---- Relations ---- */
 
+static RangeTblEntry *
+unnamed_entry(void)
+{
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+
+	entry->rtekind = RTE_RESULT;
+	entry->eref = makeAlias("*", NIL);
+	entry->inFromCl = true;
+	return entry;
+}
+
 /* The block's range table with the names of the sub-plans, for ruleutils.c. */
 static void
 make_entries(Description *block)
 {
-	List	   *names = NIL;
-	PlannedStmt *plan = makeNode(PlannedStmt);
+	Relids		all = NULL;
 
 	for (int rti = 1; rti <= block->n_entries; rti++)
 	{
 		RangeTblEntry *entry = rt_fetch(rti, block->root->parse->rtable);
-		RangeTblEntry *own = makeNode(RangeTblEntry);
-		const char *name = is_planned(block, rti) ? block->names[rti] : "*";
+		RangeTblEntry *own = unnamed_entry();
+		const char *name = block->names[rti];
 
 		if (is_planned(block, rti))
 		{
+			all = bms_add_member(all, rti);
 			memcpy(own, entry, sizeof(RangeTblEntry));
 			own->eref = makeAlias(name, entry->eref->colnames);
 			own->alias = makeAlias(name, NIL);
@@ -1469,18 +1501,24 @@ make_entries(Description *block)
 				own->inh = entry->inh || !has_subclass(entry->relid);
 			else if (entry->alias != NULL && entry->alias->colnames != NIL)
 				own->alias->colnames = entry->eref->colnames;
+			own->inFromCl = true;
 		}
-		else
-		{
-			own->rtekind = RTE_RESULT;
-			own->eref = makeAlias(name, NIL);
-		}
-		own->inFromCl = true;
 		block->entries = lappend(block->entries, own);
-		names = lappend(names, pstrdup(name));
 	}
-	plan->rtable = block->entries;
-	block->context = deparse_context_for_plan_tree(plan, names);
+	block->context = context_of(block, all);
+}
+
+/* A relation and those that it uses, so that no other names are known where it is written. */
+static List *
+entries_of(int rti, const Description *block)
+{
+	Relids		used = block->root->simple_rel_array[rti]->direct_lateral_relids;
+	List	   *entries = NIL;
+
+	for (int other = 1; other <= block->n_entries; other++)
+		entries = lappend(entries, other == rti || bms_is_member(other, used) ?
+						  list_nth(block->entries, other - 1) : unnamed_entry());
+	return entries;
 }
 
 /* The item of FROM for a relation. */
@@ -1550,7 +1588,7 @@ sql_of_relation(int rti, Description *block)
 						strcmp(name, block->names[rti]) == 0 ? "" :
 						quote_identifier(block->names[rti]));
 	}
-	text = sql_of_query(query_around(NIL, block->entries, rti), NIL);
+	text = sql_of_query(query_around(NIL, entries_of(rti, block), rti), NIL);
 	text[strlen(text) - 1] = '\0';
 	return text + sizeof(head) - 1;
 }

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.catalog import Catalog
-from pilotcli.steering.subplans.conditions import Printer, parsed, shown_as
+from pilotcli.steering.subplans.conditions import Printer, parsed, shown_as, used_by
 from pilotcli.steering.subplans.equivalences import Domain, derive, domain_of
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import (
@@ -67,7 +67,14 @@ class Block:
         """Returns the sub-plans as bit masks, smallest first."""
         if self.problem:
             return []
-        found = connected_sets(self._live, edges_of(self.domain), self.specials, limit)
+        lateral = [
+            1 << at | 1 << used
+            for at, source in enumerate(self.sources)
+            for used in range(len(self.sources))
+            if source.depends >> used & 1
+        ]
+        edges = edges_of(self.domain) + lateral
+        found = connected_sets(self._live, edges, self.specials, limit)
         return [mask for mask in found if self._stands_alone(mask)]
 
     def key(self, names: Collection[str]) -> str | None:
@@ -368,6 +375,11 @@ def _used_outside(pulled: Pulled) -> int:
     for key in ("from_", "joins", "laterals", "where", "with_"):
         query.set(key, None)
     try:
+        for node in list(query.find_all(exp.Column)):
+            entry = None if node.table else pulled.scope.entry(node.name)
+            if entry is not None and entry.outputs is not None:  # the row of a sub-query
+                mask |= union(mask_of(output()) for output in entry.outputs.values())
+                node.replace(exp.Null())
         for _, output in select_outputs(query, pulled.scope):
             mask |= mask_of(output())
         query.set("expressions", [column for column in query.expressions if not column.is_star])
@@ -411,12 +423,9 @@ def _sources(pulled: Pulled, printer: Printer) -> list[Source]:
         items, problem = [""] * len(entries), error.message
     sources = []
     for entry, item in zip(entries, items, strict=True):
-        depends = 0
-        if entry.lateral and entry.depends is not None:
-            depends = mask_of(entry.depends()) & ~(1 << entry.number)
         if entry.cte is not None:
             item = f"{quoted(entry.cte.name)} {quoted(entry.name)}"
         if entry.table is not None and entry.table.name in hidden:
             entry.problem = f"the WITH query {entry.table.name} hides a table"
-        sources.append(Source(entry.name, item, depends, entry.problem or problem))
+        sources.append(Source(entry.name, item, used_by(entry), entry.problem or problem))
     return sources

@@ -230,6 +230,17 @@ class Catalog:
             self.read((), [name])
         return self._functions[name]
 
+    def have_collations(self, types: Iterable[str]) -> bool:
+        """Whether one of these types has a collation that is not the database's own."""
+        names = ", ".join(literal(name) for name in sorted(types))
+        return bool(
+            names
+            and self._rows(
+                f"SELECT FROM unnest(ARRAY[{names}]) AS named (name) JOIN pg_catalog.pg_type AS t "
+                "ON t.oid = pg_catalog.to_regtype(named.name) WHERE t.typcollation NOT IN (0, 100)"
+            )
+        )
+
     def outputs(
         self, item: str, name: str, around: str = "", before: str = ""
     ) -> list[tuple[str, str]]:

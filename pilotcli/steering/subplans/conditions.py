@@ -11,12 +11,13 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.from_clause import Qual, nested
 from pilotcli.steering.subplans.join_tree import Clause, Equality
 from pilotcli.steering.subplans.parsing import exp, identifier, parse, quoted, to_sql
-from pilotcli.steering.subplans.predicates import is_volatile
+from pilotcli.steering.subplans.predicates import is_volatile, mask_of
 from pilotcli.steering.subplans.printing import (
     StandIn,
     ask,
     explained,
     printed_items,
+    printed_sub_queries,
     printed_with,
     types_of,
     with_types,
@@ -70,20 +71,37 @@ class Printer:
         if not quals:
             return
         subs: list[exp.Expression] = []
-        nodes = [_without_sub_queries(qual.resolved(), subs) for qual in quals]
+        nodes: list[exp.Expression] = []
+        around: list[int] = []
+        for qual in quals:
+            whole = qual.resolved()
+            nodes.append(_without_sub_queries(whole, subs))
+            around += [mask_of(whole)] * (len(subs) - len(around))
         if any(node.find(exp.Collate) for node in nodes):  # EXPLAIN does not print it
             raise NotAnalysable("a condition has COLLATE")
+        kinds = {
+            to_sql(kind)
+            for node in nodes
+            for kind in node.find_all(exp.DataType)
+            if kind.this == exp.DataType.Type.USERDEFINED
+        }
+        if self._catalog.have_collations(kinds):
+            raise NotAnalysable("a condition has a cast to a type with a collation of its own")
         stand_ins = self._stand_ins
         texts: list[str] = []
         if subs:
-            stand_in, texts = self._sub_queries(subs)
+            columns = [column for node in nodes for column in node.find_all(exp.Column)]
+            is_equality = any(
+                column.table == _SUBS and isinstance(column.parent, exp.EQ) for column in columns
+            )
+            stand_in, texts = self._sub_queries(subs, around, is_equality=is_equality)
             stand_ins = [*stand_ins, stand_in]
         ((*found,),) = explained(
             self._catalog.session, [([to_sql(node) for node in nodes], stand_ins)]
         )
         for qual, text in zip(quals, found, strict=True):
-            whole = _SUB.sub(lambda match: texts[int(match.group(1))], text)
-            self._parts[qual] = conjuncts_of(read_condition(whole))
+            text = _SUB.sub(lambda match: texts[int(match.group(1))], text)
+            self._parts[qual] = conjuncts_of(read_condition(text))
         self._read_operators(
             dict.fromkeys(
                 comparison
@@ -93,15 +111,35 @@ class Printer:
             )
         )
 
-    def _sub_queries(self, subs: Sequence[exp.Expression]) -> tuple[StandIn, list[str]]:
-        """Returns what replaces the sub-queries in conditions, and their texts."""
-        items = [stand_in.text for stand_in in self._stand_ins]
+    def _sub_queries(
+        self, subs: Sequence[exp.Expression], around: Sequence[int], *, is_equality: bool
+    ) -> tuple[StandIn, list[str]]:
+        """Returns what replaces the sub-queries in conditions, and their texts.
+
+        `around`: the relations of each one's condition; `is_equality`: one is a side of an
+        equality.
+        """
+        items = "".join(f"{stand_in.text} CROSS JOIN " for stand_in in self._stand_ins)
         shown = [to_sql(sub) for sub in subs]
-        around = "".join(f"{item} CROSS JOIN " for item in items)
         columns = ", ".join(f"{text} AS s{at}" for at, text in enumerate(shown))
-        outputs = self._catalog.outputs(f"LATERAL (SELECT {columns}) {_SUBS}", _SUBS, around)
-        _, texts = printed_items(self._catalog.session, items, shown)
+        outputs = self._catalog.outputs(f"LATERAL (SELECT {columns}) {_SUBS}", _SUBS, items)
+        everything = (1 << len(self._stand_ins)) - 1
+        asked = [
+            (self._items_of(mask), text)
+            for sub, text, own in zip(subs, shown, around, strict=True)
+            for mask in (own, everything, mask_of(sub))
+        ]
+        printed = printed_sub_queries(self._catalog.session, asked)
+        texts, among_all, alone = printed[::3], printed[1::3], printed[2::3]
+        if texts != among_all:  # then the names in the text of a condition are not clear
+            raise NotAnalysable("a sub-query in it has the name of a relation of another condition")
+        if texts != alone and is_equality:
+            raise NotAnalysable("it equals a sub-query that has the name of a relation around it")
         return StandIn(_SUBS, tuple(outputs)), texts
+
+    def _items_of(self, mask: int) -> list[str]:
+        """Returns what replaces these relations in FROM."""
+        return [part.text for at, part in enumerate(self._stand_ins) if mask >> at & 1]
 
     def _read_operators(self, comparisons: Collection[Comparison]) -> None:
         sides = list(
@@ -218,19 +256,19 @@ class Printer:
 
     def items(self) -> list[str]:
         """Returns the items of FROM; raises `NotAnalysable` where the server refuses one."""
-        real = [
-            entry.source(shown_as(entry))
+        wanted = {
+            entry.number: (self._items_of(used_by(entry)), entry.source(shown_as(entry)))
+            for entry in self._entries
             if entry.source is not None and entry.query is not None and entry.cte is None
-            else stand_in.text
-            for entry, stand_in in zip(self._entries, self._stand_ins, strict=True)
+        }
+        printed: dict[int, str] = {}
+        if wanted:
+            texts = printed_items(self._catalog.session, list(wanted.values()))
+            printed = dict(zip(wanted, texts, strict=True))
+        return [
+            printed.get(entry.number) or ("" if entry.cte is not None else self._item(entry))
+            for entry in self._entries
         ]
-        session = self._catalog.session
-        if any(entry.query is not None and entry.cte is None for entry in self._entries):
-            real, _ = printed_items(session, real, ())
-        items = []
-        for entry, text in zip(self._entries, real, strict=True):
-            items.append(text if entry.query is not None else self._item(entry))
-        return items
 
     def with_text(self, cte: Cte) -> str:
         """Returns a part of WITH."""
@@ -261,6 +299,13 @@ class Printer:
             return f"(VALUES {shown}) {name}"
         assert entry.source is not None
         return entry.source(name)
+
+
+def used_by(entry: Entry) -> int:
+    """Returns the relations that a lateral relation uses, as a bit mask."""
+    if not entry.lateral or entry.depends is None:
+        return 0
+    return mask_of(entry.depends()) & ~(1 << entry.number)
 
 
 def shown_as(entry: Entry) -> str:

@@ -8,6 +8,7 @@ another order only if the result stays the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import repeat
 
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.conditions import Printer, parsed
@@ -26,7 +27,7 @@ from pilotcli.steering.subplans.join_tree import (
 from pilotcli.steering.subplans.masks import union
 from pilotcli.steering.subplans.parsing import exp, to_sql
 from pilotcli.steering.subplans.predicates import forced_null, mask_of, strict_mask, values_of
-from pilotcli.steering.subplans.scope import Entry
+from pilotcli.steering.subplans.scope import Entry, Scope, function_name, own_nodes
 
 
 def build(
@@ -185,9 +186,21 @@ def _unique(entry: Entry) -> Sequence[frozenset[str]]:
         wanted = [to_sql(part) for part in group.expressions]
         if set(wanted) <= set(shown):
             found.append(frozenset(columns[shown.index(text)] for text in wanted))
-    elif query.args.get("having") or any(part.find(exp.AggFunc) for part in query.expressions):
+    elif query.args.get("having") or any(map(_aggregates, query.expressions, repeat(entry.scope))):
         found.append(frozenset())
     return found
+
+
+def _aggregates(node: exp.Expression, scope: Scope | None) -> bool:
+    """Whether an expression has an aggregate function of its own query, and not over a window."""
+    for part in own_nodes(node):
+        name = function_name(part)
+        is_aggregate = isinstance(part, exp.AggFunc) or (
+            name is not None and scope is not None and scope.catalog.function(name).aggregate
+        )
+        if is_aggregate and part.find_ancestor(exp.Window) is None:
+            return True
+    return False
 
 
 class _Builder:

@@ -136,30 +136,49 @@ def types_of(
 
 
 def printed_items(
-    session: PostgresSession, items: Sequence[str], shown: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Returns items of FROM and expressions over them as the server prints them."""
-    columns = ", ".join(f"{text} AS x{at}" for at, text in enumerate(shown)) or "1 AS x0"
-    joined = ", ".join([*items, StandIn("*", ()).text])
-    text = _view(session, f"SELECT {columns} FROM {joined}")  # noqa: S608
-    head, *rest = split(text, "FROM")
-    printed = split(head[head.index("SELECT ") + len("SELECT ") :], ",")
-    parts = [part.rsplit(" AS ", 1)[0] for part in printed]
-    return split(" FROM ".join(rest), ",")[:-1], parts
+    session: PostgresSession, wanted: Sequence[tuple[Sequence[str], str]]
+) -> list[str]:
+    """Returns items of FROM as the server prints them, each given with the items that it uses."""
+    texts = _views(
+        session,
+        [
+            f"SELECT 1 AS x0 FROM {', '.join([*around, item, StandIn('*', ()).text])}"  # noqa: S608
+            for around, item in wanted
+        ],
+    )
+    return [split(split(text, "FROM", 1)[1], ",")[-2] for text in texts]
+
+
+def printed_sub_queries(
+    session: PostgresSession, wanted: Sequence[tuple[Sequence[str], str]]
+) -> list[str]:
+    """Returns sub-queries as the server prints them, each given with the items that it uses."""
+    texts = _views(
+        session,
+        [
+            f"SELECT {text} AS x0 FROM {', '.join([*around, StandIn('*', ()).text])}"  # noqa: S608
+            for around, text in wanted
+        ],
+    )
+    heads = [split(text, "FROM", 1)[0] for text in texts]
+    return [head.removeprefix("SELECT ").rsplit(" AS ", 1)[0] for head in heads]
 
 
 def printed_with(session: PostgresSession, text: str) -> str:
     """Returns a part of WITH as the server prints it."""
-    head = split(_view(session, f"WITH {text} SELECT 1 AS x0"), "SELECT")[0]
+    (view,) = _views(session, [f"WITH {text} SELECT 1 AS x0"])
+    head = split(view, "SELECT")[0]
     return head.removeprefix("WITH ").removeprefix("RECURSIVE ")
 
 
-def _view(session: PostgresSession, query: str) -> str:
-    """Returns a query as the server prints it."""
-    (answer,) = ask(session, [f"CREATE TEMPORARY VIEW pilot_view AS {query}"])
-    if isinstance(answer, NotAnalysable):
-        raise answer
-    return one_line(answer)
+def _views(session: PostgresSession, queries: Sequence[str]) -> list[str]:
+    """Returns queries as the server prints them."""
+    texts = []
+    for answer in ask(session, [f"CREATE TEMPORARY VIEW pilot_view AS {part}" for part in queries]):
+        if isinstance(answer, NotAnalysable):
+            raise answer
+        texts.append(one_line(answer))
+    return texts
 
 
 def is_empty(explained: list[dict[str, Any]]) -> bool:

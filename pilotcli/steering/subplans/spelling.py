@@ -58,10 +58,14 @@ def _tokens(text: str) -> Iterator[tuple[int, str, re.Match[str]]]:
             depth += 1
 
 
-def split(text: str, separator: str) -> list[str]:
-    """Returns the parts of a text between a keyword or comma outside of parentheses."""
-    parts, start = [], 0
+def split(text: str, separator: str, most: int = -1) -> list[str]:
+    """Returns the parts of a text between a keyword or comma outside of parentheses, split in
+    `most` places at most."""
+    parts: list[str] = []
+    start = 0
     for depth, kind, found in _tokens(text):
+        if len(parts) == most:
+            break
         if depth == 0 and kind in ("word", "other") and found.group() == separator:
             parts.append(text[start : found.start()].strip())
             start = found.end()

@@ -39,3 +39,8 @@ DELETE FROM parts p USING makers m WHERE m.id = p.maker_id AND m.town = 2;
 INSERT INTO marks SELECT p.id, m.id, 'x' FROM parts p JOIN makers m ON m.id = p.maker_id;
 SELECT p.id FROM parts p, orders o WHERE p.id = o.part_id UNION SELECT k.id FROM marks k, makers m WHERE k.id = m.id;
 SELECT count(*) FROM makers m JOIN parts p ON p.maker_id = m.id GROUP BY ROLLUP (m.town, p.kind);
+SELECT * FROM makers m, (SELECT DISTINCT s.part_id FROM orders s WHERE s.kind = 1) c, marks s WHERE c.part_id = m.id AND s.id = m.age;
+SELECT * FROM makers m, parts m2, LATERAL (SELECT max(m.id) AS x FROM orders m WHERE m.part_id = m2.id) l WHERE l.x = m.id;
+SELECT * FROM parts p, orders o WHERE p.id = o.part_id AND p.weight > (SELECT avg(p.weight) FROM parts p WHERE p.kind = 2);
+SELECT count(q), sum(length(q::text)) FROM (SELECT p.id FROM parts p JOIN makers m ON m.id = p.maker_id LEFT JOIN makers n ON n.id = p.kind) q;
+SELECT m.id FROM makers m LEFT JOIN (SELECT max(p.id) AS x FROM parts p, orders o WHERE p.id = o.part_id) w ON w.x = m.age, parts k WHERE k.id = m.age;

@@ -80,3 +80,39 @@ def test_the_keys_of_a_query_are_the_same(
     sql: str, small_session: PostgresSession, small: GraphCatalog
 ) -> None:
     assert share(small_session, small, [sql]) > 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM makers n, (SELECT DISTINCT s.part_id AS id FROM orders s) c"
+        " WHERE n.id = c.id",
+        "SELECT * FROM makers n, parts c WHERE n.id = c.id"
+        " AND c.weight > (SELECT min(s.kind) FROM orders s)",
+        "SELECT * FROM makers n, LATERAL (SELECT max(s.id) AS id FROM orders s"
+        " WHERE s.part_id = n.id) c WHERE c.id > (SELECT min(s.kind) FROM orders s)",
+    ],
+)
+def test_a_key_does_not_depend_on_a_relation_that_it_does_not_have(
+    sql: str, small_session: PostgresSession
+) -> None:
+    """The relation has the name of one in a sub-query."""
+    assert keys_of_module(small_session, sql) <= keys_of_module(
+        small_session, sql.replace("FROM makers n,", "FROM makers n, marks s,")
+    )
+
+
+def test_a_cast_to_a_type_with_a_collation_is_refused(
+    small_session: PostgresSession, small: GraphCatalog
+) -> None:
+    """EXPLAIN does not show the collation, and the module writes it."""
+    small_session.execute('CREATE DOMAIN word AS text COLLATE "C"')
+    small_session.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
+    query = "SELECT 1 FROM parts p, marks m WHERE p.id = m.id AND m.mark::{} = '{}'"
+    try:
+        with pytest.raises(NotAnalysable, match="collation of its own"):
+            analyse(query.format("word", "mark 1"), small)
+        assert share(small_session, small, [query.format("mood", "good")]) == 1
+    finally:
+        small_session.execute("DROP DOMAIN word")
+        small_session.execute("DROP TYPE mood")
