@@ -544,6 +544,15 @@ written_name(const char *alias, int nth)
 	return name.data;
 }
 
+/* The alias of a relation. Before 19, the sub-query of IN had another name than one without alias. */
+static const char *
+alias_of(int rti, List *rtable)
+{
+	const char *alias = rt_fetch(rti, rtable)->eref->aliasname;
+
+	return strcmp(alias, "ANY_subquery") == 0 ? "unnamed_subquery" : alias;
+}
+
 /* The names of the relations `members`, in an array by range table index. */
 static char **
 make_names(List *rtable, Relids members)
@@ -553,12 +562,12 @@ make_names(List *rtable, Relids members)
 
 	while ((rti = bms_next_member(members, rti)) >= 0)
 	{
-		const char *alias = rt_fetch(rti, rtable)->eref->aliasname;
+		const char *alias = alias_of(rti, rtable);
 		int			nth = 1;
 		int			before = -1;
 
 		while ((before = bms_next_member(members, before)) < rti)
-			if (strcmp(rt_fetch(before, rtable)->eref->aliasname, alias) == 0)
+			if (strcmp(alias_of(before, rtable), alias) == 0)
 				nth++;
 		names[rti] = written_name(alias, nth);
 	}

@@ -129,6 +129,7 @@ def read_from(query: exp.Expression, scope: Scope, range_table: list[Entry]) -> 
     first = [clause.this] if clause is not None else []
     if isinstance(query, (exp.Update, exp.Delete)):
         first = [query.this, *first, *(using or ())]
+        _check_target(query.this, scope)
     for node in first:
         reader.add(node, group)
     for join in query.args.get("joins") or ():
@@ -145,6 +146,18 @@ def read_from(query: exp.Expression, scope: Scope, range_table: list[Entry]) -> 
     for lateral in query.args.get("laterals") or ():
         reader.add(lateral, group)
     return group
+
+
+_ONE_PLAN = 14
+
+
+def _check_target(node: exp.Expression, scope: Scope) -> None:
+    """Raise for a changed table that PostgreSQL 13 plans once for each partition or child."""
+    if scope.catalog.server_version >= _ONE_PLAN:
+        return
+    table = scope.catalog.table(to_sql(exp.Table(this=node.this, db=node.args.get("db"))))
+    if table is not None and table.has_children and not node.args.get("only"):
+        raise NotAnalysable(f"the planner plans each part of {table.name} by itself")
 
 
 class _Reader:

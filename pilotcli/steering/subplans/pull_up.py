@@ -134,10 +134,16 @@ def _link(qual: Qual, target: Tree, available: set[Entry], block: Pulled) -> Joi
     if isinstance(inner, exp.Exists):
         return _exists(inner, scope, target, available, block, anti=anti)
     if anti:
+        is_any = isinstance(inner, exp.EQ) and isinstance(inner.expression, exp.Any)
+        if is_any or (isinstance(inner, exp.In) and inner.args.get("query") is not None):
+            _check_anti(scope)
         return None
     if isinstance(inner, exp.In) and inner.args.get("query") is not None:
         comparison: type[exp.Expression] = exp.EQ
         query = inner.args["query"]
+    elif isinstance(inner, exp.NEQ) and isinstance(inner.expression, exp.All):
+        _check_anti(scope)
+        return None
     elif isinstance(inner, exp.Binary) and isinstance(inner.expression, exp.Any):
         query, comparison = inner.expression.this, type(inner)
     else:
@@ -145,6 +151,15 @@ def _link(qual: Qual, target: Tree, available: set[Entry], block: Pulled) -> Joi
     if not isinstance(inner_query(query), (exp.Select, exp.SetOperation, exp.Values)):
         return None
     return _any(inner.this, query, comparison, scope, target, available, block)
+
+
+_ANTI_ANY = 19
+
+
+def _check_anti(scope: Scope) -> None:
+    """Raise for NOT IN, or `<> ALL`, that the planner may make an anti join: it looks for nulls."""
+    if scope.catalog.server_version >= _ANTI_ANY:
+        raise NotAnalysable("the planner may make NOT IN an anti join")
 
 
 def _exists(
@@ -233,7 +248,7 @@ def _any(
     found = outputs(query, scope)
     if len(found) != len(lefts):
         raise NotAnalysable("IN compares with a sub-query of another number of columns")
-    entry = Entry("ANY_subquery", query=query, scope=scope)
+    entry = Entry("unnamed_subquery", query=query, scope=scope)
     names = [name for name, _ in found]
     if len(set(names)) < len(names) or (len(names) > 1 and comparison is not exp.EQ):
         raise NotAnalysable("IN compares with a sub-query of several columns")
