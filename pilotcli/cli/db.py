@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -164,6 +165,8 @@ def reset(
 
 
 def _agreed(question: str) -> bool:
+    if sys.stdin is None:
+        return False
     try:
         return typer.confirm(question)
     except typer.Abort:  # Ctrl-C, or nobody there to answer

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
+from traceback import walk_tb
 from typing import Annotated
 
 import typer
@@ -12,12 +14,29 @@ from typer.core import TyperGroup
 
 import pilotcli
 from pilotcli.cli.commands import LazyGroup, add_commands
-from pilotcli.common.errors import PilotError
-from pilotcli.views.console import defect, error, trace
+from pilotcli.common.errors import PilotError, StorageError
+from pilotcli.views.console import defect, error, out, trace, unwritable
 from pilotcli.views.log_lines import LogLines
 
 DEFECT_EXIT_CODE = 70
 """pilot itself is broken (EX_SOFTWARE of sysexits.h)."""
+
+_OWNER = "Use files of your own (home: and --config choose them), or change their owner or mode."
+_ADVICE = {
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: "Choose a folder that can be written: home: in the config.",
+    errno.ENOSPC: "Make room on the disk that holds it.",
+    errno.EDQUOT: "Your quota on that disk is used up: remove files, or choose another folder.",
+    errno.EFBIG: "A file may not grow that large here: raise the limit (ulimit -f).",
+    errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
+    errno.ENFILE: "The machine has too many files open: end other programs.",
+    errno.ENOMEM: "There is too little memory: raise the limit (ulimit -v), or end other programs.",
+    errno.EAGAIN: "Too many processes or threads run: raise the limit (ulimit -u).",
+    errno.ENAMETOOLONG: "The path is too long: choose a shorter one.",
+    errno.ELOOP: "Symbolic links lead in a circle: remove one of them.",
+}
+"""What to do, by the system's error number."""
 
 _app = typer.Typer(
     name="pilot",
@@ -34,7 +53,7 @@ _app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"pilot {pilotcli.__version__}")
+        out(f"pilot {pilotcli.__version__}")
         raise typer.Exit
 
 
@@ -58,6 +77,7 @@ def pilot_command() -> TyperGroup:
 
 def main() -> None:
     """Run a command and exit with its code; no error but a defect of pilot shows a traceback."""
+    _keep_standard_descriptors()
     arguments = sys.argv[1:]
     debug = bool(os.environ.get("PILOT_DEBUG"))
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -69,6 +89,19 @@ def main() -> None:
     log.addHandler(LogLines())
     log.propagate = False
     sys.exit(_exit_code(arguments, debug))
+
+
+def _keep_standard_descriptors() -> None:
+    """Open descriptors 0, 1 and 2 if they are closed.
+
+    Otherwise the next file, pipe or connection gets such a number, and what a driver prints, or a
+    child process writes, goes into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def _with_run(arguments: list[str]) -> list[str]:
@@ -91,7 +124,28 @@ def _exit_code(arguments: list[str], debug: bool) -> int:
     except PilotError as exc:
         (trace if debug else error)(exc)
         return exc.exit_code
+    except OSError as exc:
+        (trace if debug else error)(_environment_error(exc))
+        return StorageError.exit_code
     except Exception as exc:  # noqa: BLE001 - shown, with an exit code of its own
         (trace if debug else defect)(exc)
         return DEFECT_EXIT_CODE
     return 0
+
+
+def _environment_error(exc: OSError) -> PilotError:
+    """The error for what the system has refused, and nobody else reports."""
+    reason = exc.strerror or str(exc)
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(exc.__traceback__)]
+    if exc.filename is None and frames[-1].startswith(("typer", "click")):
+        failure: PilotError = unwritable(exc)  # the help, which typer writes itself
+    elif exc.filename is None:
+        failure = StorageError(f"the system refused what pilot needs: {reason}", hint=_advice(exc))
+    else:
+        failure = StorageError(f"{exc.filename}: {reason}", hint=_advice(exc))
+    failure.__cause__ = exc
+    return failure
+
+
+def _advice(exc: OSError) -> str:
+    return _ADVICE.get(exc.errno or 0, "Run it again with --debug to see where pilot needs this.")

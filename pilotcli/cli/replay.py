@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pilotcli.analysis.comparison import Comparison
@@ -14,7 +14,7 @@ from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
 from pilotcli.checks.dry_run import examine
 from pilotcli.cli.commands import load
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
-from pilotcli.common.errors import UsageError
+from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
 from pilotcli.config import load_config
 from pilotcli.events.pretraining import PretrainingSteps
@@ -23,7 +23,9 @@ from pilotcli.run.driver_output import own_stream, process_output
 from pilotcli.run.paired import NATIVE, Baseline, native, run_paired
 from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
+from pilotcli.views.base import View
 from pilotcli.views.comparison import show_comparison, show_headline, show_more
+from pilotcli.views.console import error
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_dry_run
 from pilotcli.views.view import make_view
@@ -52,8 +54,15 @@ def replay(
     `rounds_given` and `warm` say that the user chose the rounds, and the warm-up.
     """
     request = _request(options)
-    if outputs != Outputs():  # only they need the reports
-        load("outputs:check_outputs")(outputs, [*request.workload, *request.config.workload])
+    if outputs == Outputs():  # only they need the reports
+        shown_elsewhere: AbstractContextManager[object] = contextlib.nullcontext()
+    else:
+        config = request.config
+        read = [*request.workload, *config.workload, *map(str, config.database.setup)]
+        load("outputs:check_outputs")(
+            outputs, [*read, *([str(config.path)] if config.path else [])]
+        )
+        shown_elsewhere = load("outputs:shown_elsewhere")(outputs)
     baseline = None
     if against is not None:
         request = _with_rounds(request, rounds_given=rounds_given, warm=warm)
@@ -63,10 +72,15 @@ def replay(
     if dry_run:
         _dry_run(request, baseline)
         return 0
-    finished, comparison = _replay(request, baseline, gates, outputs, _view(view))
-    if comparison is not None and view.format != "jsonl":
-        _show(comparison, view.quiet, outputs.report)
-    return finished.exit_code
+    with shown_elsewhere:
+        finished, comparison, shown = _replay(request, baseline, gates, outputs, _view(view))
+        if comparison is not None and view.format != "jsonl" and not shown.failed:
+            try:
+                _show(comparison, view.quiet, outputs.report)
+            except StorageError as exc:
+                shown.failed = True
+                error(exc)
+    return shown.exit_code(finished.exit_code)
 
 
 def pretrain(
@@ -75,8 +89,9 @@ def pretrain(
     """Carries out `pilot pretrain`, and returns its exit code."""
     request = _request(options)
     steps = PretrainingSteps(collect=collect, train=train)
-    with _view(view) as (bus, abort):
-        return commands.pretrain(request, bus, steps, fresh=fresh, abort=abort).exit_code
+    with _view(view) as shown:
+        finished = commands.pretrain(request, shown.bus, steps, fresh=fresh, abort=shown.close)
+    return shown.exit_code(finished.exit_code)
 
 
 def _request(options: RequestOptions) -> RunRequest:
@@ -90,7 +105,7 @@ def _request(options: RequestOptions) -> RunRequest:
         request = resume_request(
             options.resume, options.kind, options.config, overrides, workload, options.events
         )
-        if "-" in request.workload and sys.stdin.isatty():
+        if "-" in request.workload and (sys.stdin is None or sys.stdin.isatty()):
             raise UsageError(
                 f"run {request.resume} has read its workload from standard input",
                 hint=f"Give it again: pilot run --resume {request.resume} < workload.sql",
@@ -98,7 +113,8 @@ def _request(options: RequestOptions) -> RunRequest:
     if options.trust:
         models = tuple(replace(spec, trust=True) for spec in request.config.models)
         request = replace(request, config=replace(request.config, models=models))
-    return replace(request, stdin=sys.stdin.buffer, force=options.force)
+    stdin = None if sys.stdin is None else sys.stdin.buffer
+    return replace(request, stdin=stdin, force=options.force)
 
 
 def _with_rounds(request: RunRequest, *, rounds_given: bool, warm: bool) -> RunRequest:
@@ -132,8 +148,8 @@ def _replay(
     baseline: Baseline | None,
     gates: Sequence[Gate],
     outputs: Outputs,
-    view: AbstractContextManager[tuple[Bus, Callable[[], None]]],
-) -> tuple[RunFinished, Comparison | None]:
+    view: AbstractContextManager[_Shown],
+) -> tuple[RunFinished, Comparison | None, _Shown]:
     """Carry out the request while `view` shows it, and write `outputs` however it ends."""
     begun: list[int] = []
     reasons: Sequence[str] = ()
@@ -144,7 +160,8 @@ def _replay(
         begun.append(signal.run_id)
 
     try:
-        with view as (bus, abort):
+        with view as shown:
+            bus, abort = shown.bus, shown.close
             bus.subscribe(note_run, RunStarted)
             if baseline is None:
                 finished = commands.run(request, bus, abort=abort)
@@ -156,7 +173,7 @@ def _replay(
             load("outputs:write_outputs")(
                 outputs, request.config.home, begun[0], comparison, reasons
             )
-    return finished, comparison
+    return finished, comparison, shown
 
 
 def _show(comparison: Comparison, quiet: bool, report: Path | None) -> None:
@@ -169,9 +186,22 @@ def _show(comparison: Comparison, quiet: bool, report: Path | None) -> None:
             show_more(comparison, report)
 
 
+@dataclass(slots=True)
+class _Shown:
+    """What takes a run's signals, what closes it, and whether its output could be written."""
+
+    bus: Bus
+    close: Callable[[], None]
+    failed: bool = False
+
+    def exit_code(self, code: int) -> int:
+        """The exit code of a run that ended with `code`, whose own problems come first."""
+        return code or (StorageError.exit_code if self.failed else 0)
+
+
 @contextlib.contextmanager
-def _view(options: ViewOptions) -> Iterator[tuple[Bus, Callable[[], None]]]:
-    """A bus with a view, and what closes the view; all other output of the process goes to it."""
+def _view(options: ViewOptions) -> Iterator[_Shown]:
+    """Shows a run, until this is closed; all other output of the process goes there too."""
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(own_stream())
         view = make_view(
@@ -181,7 +211,18 @@ def _view(options: ViewOptions) -> Iterator[tuple[Bus, Callable[[], None]]]:
             color=False if options.no_color else None,
             stream=stream,
         )
-        bus = Bus(stack.enter_context(view))
+        shown = _Shown(Bus(stack.enter_context(view)), view.close)
+        # Standard error leads to the view until the other contexts are closed.
+        stack.callback(_report, view, shown)
         if stream is not None:
-            stack.enter_context(process_output(bus))
-        yield bus, view.close
+            stack.enter_context(process_output(shown.bus))
+        yield shown
+
+
+def _report(view: View, shown: _Shown) -> None:
+    view.close()
+    try:
+        view.check()
+    except StorageError as exc:
+        shown.failed = True
+        error(exc)

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.suggestions import did_you_mean
-from pilotcli.reports.files import check_file, whole_file
+from pilotcli.reports.files import check_file, is_regular, whole_file
 from pilotcli.reports.formats import FORMATS, check_format
 from pilotcli.reports.tables import TABLES, Row, Table
 from pilotcli.storage.journal import JournalReader
 
 DEFAULT_TABLE = "results"
 DEFAULT_FORMAT = "parquet"
+STREAM_FORMAT = "jsonl"
+"""The format of what is no regular file, if neither its name nor the user says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ def planned_export(output: str, table: str | None, format: str | None) -> Export
     if output.endswith(os.sep) or path.is_dir():
         return _in_folder(path, table, format or DEFAULT_FORMAT)
     hint = "The ending of a file's name chooses; that of a folder is a /."
+    if format is not None and not is_regular(path):
+        check_format(format, f"--output {path}")
+        check_file(path, "--output")
+        return Export([(TABLES[table or DEFAULT_TABLE], path)], format)
     own = check_export(path, "--output", hint=hint)
     if format not in (None, own):
         raise UsageError(
@@ -53,22 +59,13 @@ def planned_export(output: str, table: str | None, format: str | None) -> Export
 
 
 def check_export(
-    path: Path,
-    option: str,
-    workload: Sequence[str] = (),
-    *,
-    hint: str = "The ending of the file's name chooses.",
+    path: Path, option: str, *, hint: str = "The ending of the file's name chooses."
 ) -> str:
     """The format of the table that is to be written to the file `path`, which `option` has named.
 
-    Raises `UsageError` when it could not be written, or is part of the `workload`.
+    Raises `UsageError` when it could not be written.
     """
-    if path.resolve() in {Path(name).resolve() for name in workload}:
-        raise UsageError(
-            f"{option} {path} is the workload itself, which it would replace",
-            hint="Name another file.",
-        )
-    format = path.suffix.removeprefix(".")
+    format = export_format(path)
     if format not in FORMATS:
         raise UsageError(
             f"{option} {path}: a table is written as {', '.join(f'.{name}' for name in FORMATS)}",
@@ -77,6 +74,12 @@ def check_export(
     check_format(format, f"{option} {path}")
     check_file(path, option)
     return format
+
+
+def export_format(path: Path) -> str:
+    """The format that the name of the file `path` says, which may be an unknown one."""
+    ending = path.suffix.removeprefix(".")
+    return ending if ending in FORMATS or is_regular(path) else STREAM_FORMAT
 
 
 def _in_folder(folder: Path, table: str | None, format: str) -> Export:
@@ -121,7 +124,7 @@ def write_export(journal: JournalReader, run_id: int, export: Export) -> list[tu
 
 def export_results(path: Path, journal: JournalReader, run_id: int) -> None:
     """Write the results of a run to the file `path`, as `write_export` does."""
-    format = path.suffix.removeprefix(".")
+    format = export_format(path)
     write_export(journal, run_id, Export([(TABLES[DEFAULT_TABLE], path)], format))
 
 

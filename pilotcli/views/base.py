@@ -20,5 +20,8 @@ class View:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def check(self) -> None:
+        """Raise `StorageError` if something could not be shown because the output is full."""
+
     def close(self) -> None:
         """Show what stays. May be called twice, and from a signal handler."""

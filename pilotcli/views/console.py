@@ -11,7 +11,7 @@ import threading
 import traceback
 from typing import IO, Any
 
-from pilotcli.common.errors import ConfigError, PilotError
+from pilotcli.common.errors import ConfigError, PilotError, StorageError
 from pilotcli.common.redaction import redacted
 from pilotcli.views.text import Line, clean, indented, line_text
 
@@ -27,13 +27,14 @@ class Writer:
     """Writes text to a stream and flushes it, from any thread.
 
     Never raises. Once the stream takes nothing any more, `closed` is True and nothing is written:
-    a run goes on without a reader. A closed pipe is not reported; any other reason (a full
-    disk) is reported once on standard error. What the stream's encoding lacks is spelled plainly.
+    a run goes on without a reader. `failure` is the reason, unless only the reader has gone away.
+    What the stream's encoding lacks is spelled plainly.
     """
 
     def __init__(self, stream: IO[str] | None) -> None:
         self.stream = stream
         self.closed = stream is None
+        self.failure: OSError | None = None
         self._lock = threading.Lock()
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self._has_glyphs = _can_encode(_GLYPHS, self._encoding)
@@ -54,16 +55,29 @@ class Writer:
             except (OSError, ValueError) as exc:
                 self.closed = True
                 _silence(self.stream)
-                if not _is_gone(exc) and sys.__stderr__ is not None:
-                    with contextlib.suppress(OSError, ValueError):
-                        sys.__stderr__.write(f"pilot: the output cannot be written: {exc}\n")
+                if isinstance(exc, OSError) and not _is_gone(exc):
+                    self.failure = exc
+
+    def check(self) -> None:
+        """Raise `StorageError` if something could not be written."""
+        if self.failure is not None:
+            raise unwritable(self.failure)
+
+
+def unwritable(exc: OSError) -> StorageError:
+    """The error for standard output that fails with `exc`."""
+    return StorageError(
+        f"standard output cannot be written: {exc.strerror or exc}",
+        hint="Send it to a file with enough space, or to a program that reads it.",
+    )
 
 
 def out(text: str = "") -> None:
     """Write a line to standard output. Raises `BrokenPipeError` when it takes nothing any more
-    (`| head`), with which the command line ends quietly."""
+    (`| head`), with which the command line ends quietly, and `StorageError` when it is full."""
     writer = Writer(sys.stdout)
     writer.write(f"{text}\n")
+    writer.check()
     if writer.closed and writer.stream is not None:
         raise BrokenPipeError(errno.EPIPE, "standard output is closed")
 

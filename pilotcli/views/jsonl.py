@@ -52,6 +52,10 @@ class JsonlView(View):
             text = _encode(_mended(record))
         self._writer.write(f"{text}\n")
 
+    def check(self) -> None:
+        """Raise `StorageError` if a line could not be written."""
+        self._writer.check()
+
 
 @functools.cache
 def signal_name(cls: type) -> str:

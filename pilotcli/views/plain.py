@@ -106,6 +106,10 @@ class PlainView(View):
         finally:
             self.state.lock.release()
 
+    def check(self) -> None:
+        """Raise `StorageError` if a line could not be written."""
+        self._writer.check()
+
     def _say(self, text: str) -> None:
         moment = datetime.fromtimestamp(self._wall()).isoformat(timespec="seconds")
         self._writer.write(f"{moment} {text}\n")

@@ -170,7 +170,13 @@ class Workload:
 
     def _entry_source(self, entry: Entry, stdin: BinaryIO | None) -> Source:
         if entry.path is None:
-            return StreamSource(stdin or sys.stdin.buffer)
+            stream = stdin if sys.stdin is None else stdin or sys.stdin.buffer
+            if stream is None:
+                raise WorkloadError(
+                    "the workload is - (standard input), which is closed",
+                    hint="Name a file, or give it one: pilot run - < workload.sql",
+                )
+            return StreamSource(stream)
         source = self._source(entry.path)
         if source.size_bytes == 0 and entry.named:
             raise WorkloadError(

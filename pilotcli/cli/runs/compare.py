@@ -63,17 +63,19 @@ def compare(
     """
     gates = [parse_gate(text) for text in fail_if or ()]
     comparison = compare_runs(load_config(config, set_).home, run, baseline)
-    # A reader that stops early (`| head`) still sees which conditions hold.
-    with contextlib.suppress(BrokenPipeError):
-        if format == "table":
-            show_comparison(comparison, limit=limit, sort=sort)
-        elif format == "markdown":
-            out(as_markdown(comparison, limit).rstrip("\n"))
-        else:
-            out((as_json if format == "json" else as_csv)(comparison).rstrip("\n"))
     reasons = [reason for _, reason in failed_gates(comparison, gates)]
-    if reasons:
+    try:
+        # A reader that stops early (`| head`) still sees which conditions hold.
+        with contextlib.suppress(BrokenPipeError):
+            if format == "table":
+                show_comparison(comparison, limit=limit, sort=sort)
+            elif format == "markdown":
+                out(as_markdown(comparison, limit).rstrip("\n"))
+            else:
+                out((as_json if format == "json" else as_csv)(comparison).rstrip("\n"))
+    finally:
         show_reasons(reasons)
+    if reasons:
         raise typer.Exit(GATE_EXIT_CODE)
 
 

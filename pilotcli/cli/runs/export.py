@@ -14,10 +14,10 @@ from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.config import load_config
 from pilotcli.reports.export import planned_export, write_export
-from pilotcli.reports.files import check_file
+from pilotcli.reports.files import check_file, writes_to_stdout
 from pilotcli.reports.html import read_report, write_html
 from pilotcli.reports.mlflow import log_run
-from pilotcli.views.console import out
+from pilotcli.views.console import err, out
 from pilotcli.views.text import clean
 
 
@@ -51,7 +51,7 @@ def report(
     """
     check_file(output, "--output", ".html", ".htm")
     write_html(output, read_report(load_config(config, set_).home, run, against))
-    out(f"wrote {output}")
+    _report(output, f"wrote {clean(output)}")
 
 
 def export(
@@ -108,8 +108,13 @@ def export(
         record = journal.run(run_id)
         if planned is not None:
             for path, rows in write_export(journal, record.run_id, planned):
-                out(f"wrote {clean(path)}: {plural(rows, 'row')}")
+                _report(path, f"wrote {clean(path)}: {plural(rows, 'row')}")
         if mlflow is not None:
             other = record.paired_with if record.arm == "driver" else None
             paired = None if other is None else compare(journal, record.run_id, journal, other)
             out(f"logged as {log_run(mlflow, journal, record.run_id, paired)}")
+
+
+def _report(path: Path, text: str) -> None:
+    """Say that `path` was written; on standard error where standard output holds the file."""
+    (err if writes_to_stdout([path]) else out)(text)

@@ -13,7 +13,7 @@ from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import gate_reasons
 from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
 from pilotcli.cli import options
-from pilotcli.cli.outputs import check_outputs, write_outputs
+from pilotcli.cli.outputs import check_outputs, shown_elsewhere, write_outputs
 from pilotcli.cli.run_options import Outputs
 from pilotcli.common.errors import UsageError
 from pilotcli.config import load_config
@@ -55,7 +55,8 @@ def show(
         comparison = _comparison(home, journal, record)
         whole = format == "json"
         details = _details(journal, record, comparison, whole, None if failed else slowest)
-        show_run(details, format)
+        with shown_elsewhere(outputs):
+            show_run(details, format)
     if outputs != Outputs():
         reasons = gate_reasons(map(str, record.summary.get("reasons", ())))
         write_outputs(outputs, home, record.run_id, comparison, reasons)
