@@ -14,7 +14,13 @@ from typing import Literal
 
 import pilotcli
 from pilotcli.common.errors import PilotError
-from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, load_config
+from pilotcli.config import (
+    PostgreSQLConfig,
+    RunConfig,
+    choose_embedded,
+    load_config,
+    refuse_unused,
+)
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import connect_store, open_target
 from pilotcli.plugins import check_plugins
@@ -115,6 +121,7 @@ def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
     pilot_config = PostgreSQLConfig.from_run_config(config, embedded=embedded)
     started = time.perf_counter()
     try:
+        refuse_unused(config, os.environ, embedded=embedded)
         target = open_target(pilot_config)
     except PilotError as exc:
         yield _problem("database", exc)

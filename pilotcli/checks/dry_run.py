@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.records import EventKind, FiringReason
-from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
+from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, refuse_unused
 from pilotcli.config.model import EventSpec
 from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
@@ -97,6 +97,7 @@ def _disabled(spec: EventSpec, base: Path) -> EventListing:
 
 def _build_events(config: RunConfig) -> tuple[Registered, ...]:
     embedded = choose_embedded(config.database, os.environ)
+    refuse_unused(config, os.environ, embedded=embedded)
     # Standard output is for what was asked for, not for what drivers print when they are loaded.
     with contextlib.redirect_stdout(sys.stderr):
         plugins = check_plugins(config)

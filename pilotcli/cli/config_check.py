@@ -6,7 +6,7 @@ import os
 
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.common.quantities import plural
-from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
+from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config, refuse_unused
 from pilotcli.plugins import check_plugins
 from pilotcli.views.console import out
 from pilotcli.views.driver_lines import driver_lines
@@ -24,6 +24,7 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """
     loaded = load_config(config, set_)
     embedded = choose_embedded(loaded.database, os.environ)
+    refuse_unused(loaded, os.environ, embedded=embedded)
     pilot_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
     with driver_lines():
         plugins = check_plugins(loaded)

@@ -35,6 +35,10 @@ class Mark:
     column: int
 
 
+DEFAULT_STORE = "pilot_data"
+"""The database of the store when the config names none."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseSection:
     """`database:` the database under test (the target). Without `dsn`, and without PGHOST,
@@ -47,9 +51,9 @@ class DatabaseSection:
     """`true`: use the embedded server, whatever `dsn` and the environment say. `false`: never use
     it. Unset: use it if neither `dsn` nor PGHOST, PGHOSTADDR, PGSERVICE or PGDATABASE is set."""
     name: str | None = _key(None, "string")
-    """The database to use, also with a `dsn`. Default on the embedded server: `pilot`. A missing
-    database is an error, except on the embedded server: pilot creates `pilot` there, and any
-    database with a `setup`."""
+    """The database to use, also with a `dsn` that names none. Default on the embedded server:
+    `pilot`. A missing database is an error, except on the embedded server: pilot creates `pilot`
+    there, and any database with a `setup`."""
     postgres_bin: Path | None = _key(None, "path")
     """A folder with `initdb` and `postgres` of another PostgreSQL, for the embedded server."""
     settings: Mapping[str, str] = _key({}, "settings")
@@ -68,8 +72,9 @@ class StoreSection:
 
     dsn: str | None = _key(None, "string", secret=True)
     """A libpq connection string or URL of another server for the store."""
-    database: str = _key("pilot_data", "string")
-    """The store's database on the target's server, created if missing. Not used with `dsn`."""
+    database: str = _key(DEFAULT_STORE, "string")
+    """The store's database on the target's server, created if missing. With `dsn`, it is the
+    database of a connection string that names none."""
 
 
 @dataclass(frozen=True, slots=True)

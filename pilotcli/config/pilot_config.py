@@ -17,7 +17,7 @@ from pilotcli.config.secrets import masked
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
+LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
 
 def choose_embedded(database: DatabaseSection, environ: Mapping[str, str]) -> bool:
@@ -28,7 +28,7 @@ def choose_embedded(database: DatabaseSection, environ: Mapping[str, str]) -> bo
     """
     if database.embedded is not None:
         return database.embedded
-    return database.dsn is None and not any(environ.get(name) for name in _LIBPQ_TARGETS)
+    return database.dsn is None and not any(environ.get(name) for name in LIBPQ_TARGETS)
 
 
 class PilotConfig:

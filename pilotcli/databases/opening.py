@@ -11,6 +11,7 @@ from psycopg2 import sql as compose
 
 from pilotcli.common.errors import DatabaseError, PilotError, StoreError, UsageError
 from pilotcli.config.home import shown_path
+from pilotcli.config.model import DEFAULT_STORE
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
 from pilotcli.databases.changes.changes import mend_stopped_server
 from pilotcli.databases.embedded.server import EmbeddedServer
@@ -27,7 +28,6 @@ from pilotcli.databases.target import PostgresTarget
 
 DEFAULT_DATABASE = "pilot"
 """The database of the embedded server when the config names none."""
-
 _EXISTS_ALREADY = ("42P04", "23505")  # duplicate_database, or lost the race for its name
 _NOT_ALLOWED = "42501"
 
@@ -92,13 +92,15 @@ def connect_store(config: PilotConfig, *, may_create: bool = True) -> Any:
     reached nor created.
     """
     config = _postgres(config)
+    name = config.user_data_db_name
     settings = {"synchronous_commit": "on"}
     try:
         if config.store_dsn is not None:
             timeout_s = config.connect_timeout
             dsn = server_from_dsn(config.store_dsn, connect_timeout_s=timeout_s, what="store.dsn")
+            if not {"dbname", "service"} & dsn.params.keys() and name != DEFAULT_STORE:
+                dsn = dsn.with_database(name)
             return connect(dsn, settings)
-        name = config.user_data_db_name
         if not config.embedded:
             beside = _outside(config)
             if may_create:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunFinished, Signal, StepStarted
-from pilotcli.config import PilotConfig, RunConfig, choose_embedded
+from pilotcli.config import PilotConfig, RunConfig, choose_embedded, refuse_unused
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
@@ -62,6 +62,7 @@ def open_run(
         _refuse_changes(journal, request, config, workload, total)
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
         embedded = choose_embedded(config.database, os.environ)
+        refuse_unused(config, os.environ, embedded=embedded)
         pilot_config = scheduler_class.config_class.from_run_config(config, embedded=embedded)
         target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
         models = plugins.build_models()
