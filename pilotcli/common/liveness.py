@@ -24,6 +24,7 @@ from pathlib import Path
 from pilotcli.common.errors import StorageError
 
 _LOOK_S = 0.001
+_WAIT_S = 0.005
 _open: set[int] = set()
 """The descriptors of this process's locks; a forked process closes them."""
 
@@ -46,29 +47,32 @@ class Hold:
         close_lock(descriptor)
 
 
-def hold(path: Path) -> Hold | None:
-    """Lock the file `path`, which is created; None when somebody else holds it.
+def hold(path: Path, patience_s: float = 0.0) -> Hold | None:
+    """Lock the file `path`, which is created; None when somebody else holds it, and still does
+    after `patience_s` seconds.
 
     Raises `StorageError` when the file cannot be created or opened.
     """
+    give_up_at = time.monotonic() + patience_s
     while True:
+        descriptor = _open_to_hold(path)
         try:
-            descriptor = open_lock(path)
-        except OSError as error:
-            raise StorageError(
-                f"the lock {path} cannot be taken: {error.strerror}",
-                hint=f"Make {path.parent} writable, or delete the file if it is not pilot's.",
-            ) from error
-        if not _took(descriptor):
+            took = _took(descriptor)
+            if took and _is_at(descriptor, path):
+                return Hold(path, descriptor)
+        except BaseException:
             close_lock(descriptor)
-            return None
-        if _is_at(descriptor, path):
-            return Hold(path, descriptor)
-        close_lock(descriptor)  # it was removed before it was locked
+            raise
+        close_lock(descriptor)
+        # One that was locked, but is not there any more, was removed before it was locked.
+        if not took:
+            if time.monotonic() >= give_up_at:
+                return None
+            time.sleep(_WAIT_S)
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock `path`; True also if this user may not open the file."""
+    """Whether somebody holds the lock `path`; True also if this user cannot find out."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
@@ -77,6 +81,8 @@ def is_held(path: Path) -> bool:
         return False
     try:
         return not try_lock(descriptor, fcntl.LOCK_SH)
+    except StorageError:
+        return True
     finally:
         os.close(descriptor)
 
@@ -84,7 +90,7 @@ def is_held(path: Path) -> bool:
 def remove_unheld(paths: Iterable[Path]) -> None:
     """Remove those of the locks `paths` that nobody holds, where this user may."""
     for path in paths:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StorageError):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 # Shared: others that want to hold it meanwhile wait, and find the file gone.
@@ -118,19 +124,43 @@ def close_lock(descriptor: int) -> None:
 
 
 def try_lock(descriptor: int, kind: int) -> bool:
-    """Take a lock of `fcntl.LOCK_EX` or `LOCK_SH` kind without waiting; False when it is held."""
+    """Take a lock of `fcntl.LOCK_EX` or `LOCK_SH` kind without waiting; False when it is held.
+
+    Raises `StorageError` on a file system that has no such locks.
+    """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
-        raise
+        raise StorageError(
+            f"the file system of {_name_of(descriptor)} has no locks (flock: {error.strerror}), by "
+            "which pilots of one folder know each other",
+            hint="Name a folder on another file system with `home:` in the config.",
+        ) from error
     return True
 
 
 def this_process() -> tuple[str, int]:
     """The machine's name and this process's number, for messages."""
     return platform.node(), os.getpid()
+
+
+def _open_to_hold(path: Path) -> int:
+    try:
+        return open_lock(path)
+    except OSError as error:
+        raise StorageError(
+            f"the lock {path} cannot be taken: {error.strerror}",
+            hint=f"Make {path.parent} writable, or delete the file if it is not pilot's.",
+        ) from error
+
+
+def _name_of(descriptor: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it is no path there
+    except OSError:
+        return "the folder"
 
 
 def _took(descriptor: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -161,3 +162,19 @@ def is_held_for_owner(path: Path) -> bool:
         remove_unheld([path])
         os._exit(found)
     return bool(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_and_nobody_counts_as_dead(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StorageError, match=r"file system of .*some\.lock has no locks") as caught:
+        hold(path)
+    assert caught.value.hint is not None and "`home:`" in caught.value.hint
+    assert is_held(path)
+    remove_unheld([path])
+    assert path.exists()

@@ -13,7 +13,7 @@ from pilotcli.common.liveness import this_process
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import PastRun, RunKind
 from pilotcli.storage.journal.recovery import recover
-from pilotcli.storage.journal.run_lock import lock_run
+from pilotcli.storage.journal.run_lock import highest_number, lock_run
 from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, transaction
 from pilotcli.storage.journal.takeover import take_over
 from pilotcli.storage.journal.writer import RunJournal
@@ -71,12 +71,17 @@ class Journal(JournalReader):
         with ExitStack() as undo:
             undo.callback(connection.close)
             with transaction(connection, self.path):
-                cursor = connection.execute(
-                    "INSERT INTO runs (kind, workload, config_path, config_text, database, "
+                ((last,),) = connection.execute(
+                    "SELECT coalesce(max(run_id), 0) FROM runs"
+                ).fetchall()
+                # A journal that was deleted may have left files of its runs.
+                run_id = max(last, highest_number(self.path.parent)) + 1
+                connection.execute(
+                    "INSERT INTO runs (run_id, kind, workload, config_path, config_text, database, "
                     "options, started_at, status, host, pid, pid_start, request, workload_digest) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, '', ?, ?)",
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, '', ?, ?)",
                     (
-                        *(kind, workload, config_path, config_text, database),
+                        *(run_id, kind, workload, config_path, config_text, database),
                         json.dumps(dict(options), default=str),
                         time.time(),
                         *this_process(),
@@ -84,8 +89,6 @@ class Journal(JournalReader):
                         workload_digest,
                     ),
                 )
-                run_id = cursor.lastrowid
-                assert run_id is not None
                 # Held before others see the run.
                 lock = lock_run(self.path.parent, run_id)
                 undo.callback(lock.release)

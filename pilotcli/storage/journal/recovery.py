@@ -1,4 +1,8 @@
-"""Recovers the entries that killed runs left in their tails."""
+"""Recovers the entries that killed runs left in their tails.
+
+A tail is deleted under the same lock as it is read: otherwise a slow reader would delete the new
+tail of a run that another pilot continues meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ from pilotcli.common.errors import StorageError
 from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.inserts import insert_begun, insert_firings
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, QUERY_COLUMNS, USUAL_COLUMNS
-from pilotcli.storage.journal.run_lock import is_alive, remove_left_locks
-from pilotcli.storage.journal.schema import FILE_NAME, connect, transaction
-from pilotcli.storage.journal.write_ahead import Record, read_tail
+from pilotcli.storage.journal.run_lock import is_alive, remove_left_locks, taking_over
+from pilotcli.storage.journal.schema import FILE_NAME, connect, journal_errors, transaction
+from pilotcli.storage.journal.write_ahead import Record, read_tail, tail_path
 
 _ROWS = {
     tails.QUERY: ("queries", QUERY_COLUMNS),
@@ -34,23 +38,33 @@ def recover(home: Path) -> None:
     """
     for path in sorted(home.glob("run-*.tail")):
         number = path.stem.removeprefix("run-")
-        if not number.isdecimal():
+        if not number.isdecimal() or is_alive(home, int(number)):
             continue
         try:
-            _recover(home, int(number), path)
+            _recover(home, int(number))
         except (StorageError, OSError) as error:
             log.warning("the end of run %s is still in %s: %s", number, path, error)
     remove_left_locks(home)
 
 
-def _recover(home: Path, run_id: int, path: Path) -> None:
-    with closing(connect(home)) as connection, transaction(connection, home / FILE_NAME):
-        found = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+def _recover(home: Path, run_id: int) -> None:
+    with closing(connect(home)) as connection, taking_over(home):
+        with journal_errors(home / FILE_NAME):
+            found = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if found is None or is_alive(home, run_id):
             return
+        with transaction(connection, home / FILE_NAME):
+            take_tail(connection, home, run_id)
+        tail_path(home, run_id).unlink(missing_ok=True)
+
+
+def take_tail(connection: sqlite3.Connection, home: Path, run_id: int) -> None:
+    """Write the records of a run's tail, where there is one, into the journal; the caller holds the
+    lock `taking_over`, and deletes the tail after the commit. Raises `OSError`."""
+    path = tail_path(home, run_id)
+    if path.exists():
         for record in read_tail(path):
             _take(connection, run_id, record)
-    path.unlink(missing_ok=True)
 
 
 def _take(connection: sqlite3.Connection, run_id: int, record: Record) -> None:

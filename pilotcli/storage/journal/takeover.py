@@ -12,9 +12,11 @@ from typing import Any
 from pilotcli.common.liveness import this_process
 from pilotcli.common.records import STOPPED
 from pilotcli.storage.journal.records import BegunFiring, PastRun
-from pilotcli.storage.journal.run_lock import lock_run
-from pilotcli.storage.journal.schema import connect, transaction
+from pilotcli.storage.journal.recovery import take_tail
+from pilotcli.storage.journal.run_lock import lock_run, taking_over
+from pilotcli.storage.journal.schema import connect, journal_errors, transaction
 from pilotcli.storage.journal.summary import read_summary
+from pilotcli.storage.journal.write_ahead import tail_path
 from pilotcli.storage.journal.writer import RunJournal, mark
 
 
@@ -53,16 +55,23 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
     Queries that the interruption cancelled count as not run. Raises `StorageError` when the run's
     process still runs.
     """
-    connection = connect(path.parent)
-    with ExitStack() as undo:
+    home = path.parent
+    connection = connect(home)
+    with taking_over(home), ExitStack() as undo:
         undo.callback(connection.close)
-        with transaction(connection, path):
-            status, host, pid = connection.execute(
-                "SELECT status, host, pid FROM runs WHERE run_id = ?", (run_id,)
+        with journal_errors(path):
+            host, pid = connection.execute(
+                "SELECT host, pid FROM runs WHERE run_id = ?", (run_id,)
             ).fetchone()
-            where = "" if host == this_process()[0] else f" on {host}"
-            lock = lock_run(path.parent, run_id, f"process {pid}{where}")
-            undo.callback(lock.release)
+        where = "" if host == this_process()[0] else f" on {host}"
+        lock = lock_run(home, run_id, f"process {pid}{where}")
+        undo.callback(lock.release)
+        with transaction(connection, path):
+            # Another process may have been killed since the journal was opened.
+            take_tail(connection, home, run_id)
+            ((status,),) = connection.execute(
+                "SELECT status FROM runs WHERE run_id = ?", (run_id,)
+            ).fetchall()
             _delete_stopped(connection, run_id)
             past = replace(_read_past(connection, run_id), killed=status == "running")
             summary = read_summary(connection, run_id)
@@ -75,6 +84,7 @@ def take_over(path: Path, run_id: int, *, forced: bool) -> tuple[RunJournal, Pas
                 "INSERT INTO resumes VALUES (?, ?, ?, ?)",
                 (run_id, time.time(), past.results, forced),
             )
+        tail_path(home, run_id).unlink(missing_ok=True)
         journal = RunJournal(connection, path, run_id, lock, past, summary)
         undo.pop_all()
     return journal, past

@@ -19,6 +19,7 @@ from pilotcli.common.records import STOPPED
 from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.run_lock import lock_run
+from pilotcli.storage.journal.schema import connect
 from pilotcli.storage.journal.write_ahead import Tail, read_tail
 
 pytestmark = pytest.mark.slow
@@ -125,6 +126,64 @@ def test_the_tail_of_a_run_that_goes_on_is_left_to_it(home: Path, run: RunJourna
     lock.release()
     with Journal.open(running) as other:
         assert other.counts(1) == {"ok": 1}
+
+
+def test_a_tail_is_deleted_under_the_lock_that_a_resumption_takes(
+    home: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(journal) as run:
+        run.add_result(query(1), result(1))
+        left = killed(home)
+    monkeypatch.setattr("pilotcli.storage.journal.run_lock._PATIENCE_S", 0.0)
+    deleted, unlink = [], Path.unlink
+
+    def slow(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".tail":
+            # Another pilot continues the run before the reader deletes what it has taken over.
+            with pytest.raises(StorageError, match="another pilot has been taking over a run"):
+                journal_of_copy.resume_run(1)
+            deleted.append(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", slow)
+    journal_of_copy = Journal(connect(left), left / "journal.db")
+    with journal_of_copy, Journal.open_existing(left) or pytest.fail() as reader:
+        assert reader.counts(1) == {"ok": 1}
+        monkeypatch.undo()
+        assert deleted == [left / "run-1.tail"]
+        again, _ = journal_of_copy.resume_run(1)
+        again.add_result(query(2), result(2))
+        recovered = Journal.open(left)
+        recovered.close()
+        assert len(list(read_tail(left / "run-1.tail"))) == 2
+        again.close()
+        assert reader.counts(1) == {"ok": 2}
+
+
+def test_a_resumption_takes_the_tail_over_itself(home: Path, journal: Journal) -> None:
+    with start(journal) as run:
+        run.add_result(query(1), result(1))
+        left = killed(home)
+    # The run is killed after the journal was opened, and so after all tails were taken over.
+    with closing(Journal(connect(left), left / "journal.db")) as opened:
+        again, past = opened.resume_run(1)
+        assert past.results == 1
+        again.add_result(query(2), result(2))
+        again.close()
+        assert opened.counts(1) == {"ok": 2}
+
+
+def test_a_new_journal_does_not_write_over_files_of_a_deleted_one(
+    home: Path, run: RunJournal
+) -> None:
+    run.add_result(query(1), result(1))
+    left = killed(home)
+    for file in left.glob("journal.db*"):
+        file.unlink()
+    before = (left / "run-1.tail").read_bytes()
+    with Journal.open(left) as journal, start(journal) as new:
+        assert new.run_id == 2
+    assert (left / "run-1.tail").read_bytes() == before
 
 
 def test_records_that_the_journal_has_do_not_come_back_behind_new_ones(
