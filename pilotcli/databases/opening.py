@@ -28,6 +28,10 @@ from pilotcli.databases.target import PostgresTarget
 
 DEFAULT_DATABASE = "pilot"
 """The database of the embedded server when the config names none."""
+
+NOT_UNDONE = "changes of an earlier pilot are not undone"
+"""The first words of that warning."""
+
 _EXISTS_ALREADY = ("42P04", "23505")  # duplicate_database, or lost the race for its name
 _NOT_ALLOWED = "42501"
 
@@ -81,7 +85,7 @@ def _undo_left(target: PostgresTarget) -> None:
     try:
         target.undo_left()
     except PilotError as error:
-        target.changes.warn(f"changes of an earlier pilot are not undone: {error.message}")
+        target.changes.warn(f"{NOT_UNDONE}: {error.message}")
 
 
 def connect_store(config: PilotConfig, *, may_create: bool = True) -> Any:

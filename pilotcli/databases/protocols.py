@@ -97,8 +97,11 @@ class Target(Protocol):
 class UndoesChanges(Protocol):
     """A target that undoes what outlives a query: knobs, indexes, extensions.
 
-    A target need not do this. Ask for it with `isinstance(target, UndoesChanges)`.
+    A target need not do this. Ask for it with `isinstance(target, UndoesChanges)`. `close` undoes
+    what is changed; `not_undone` then says in words what could not be undone.
     """
+
+    not_undone: Sequence[str]
 
     def has_changes(self) -> bool:
         """Whether something is changed through this target now, and not undone."""

@@ -42,6 +42,7 @@ class PostgresTarget:
         self.description = self._sessions.description
         self.server_version = self._sessions.version
         self.changes = Changes(server, config.home, report_line=report_line, at_exit=self.close)
+        self.not_undone: Sequence[str] = ()
         self.knobs = Knobs(self._sessions, self.changes, config.home, control)
 
     def session(
@@ -115,7 +116,10 @@ class PostgresTarget:
         try:
             if not self.has_changes():
                 return ()
-            return self.knobs.undo(self.changes.own(), self.changes.undo, at_end=True)
+            undone = self.knobs.undo(self.changes.own(), self.changes.undo, at_end=True)
         except PilotError as error:
+            self.not_undone = [error.message]
             self.changes.warn(f"not undone: {error.message} (`pilot db undo` tries again)")
             return ()
+        self.not_undone = [one.text for one in undone if one.outcome == "left" and one.text]
+        return undone

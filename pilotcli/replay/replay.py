@@ -39,7 +39,9 @@ class Replay:
         options: RunSection,
         stop: threading.Event,
         progress: Progress | None = None,
+        total: int | None = None,
     ) -> None:
+        """`total` is the number of queries in all rounds, where it is known."""
         self.tally = Tally()
         self.complete = False
         """Whether every round has ended."""
@@ -50,6 +52,7 @@ class Replay:
         self._options = options
         self._stop = stop
         self._progress = progress or Progress()
+        self._whole = self._progress.is_whole(total)
         self._warmup = 0
         scheduler.add_observer(self.tally)
         self._answer = AnswerDigests(scheduler.target) if options.answers else None
@@ -66,7 +69,10 @@ class Replay:
         # The objects that exist now stay: the garbage collector need not check them repeatedly.
         gc.freeze()
         first = next(iter(self._workload), None) if self._scheduler.steering.for_workload else None
-        self._scheduler.before_workload(first.sql if first is not None else "")
+        # A run that was killed while its changes were undone needs none of them again.
+        self._scheduler.before_workload(
+            first.sql if first is not None else "", handlers=not self._whole
+        )
         self._scheduler.fire_due()
         # A run that is resumed in a round has been warmed up before.
         warmups = 0 if self._progress.rounds else options.warmup

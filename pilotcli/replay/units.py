@@ -65,6 +65,10 @@ class Progress:
     killed: bool = False
     """Whether queries without a result may have been running when the run ended."""
 
+    def is_whole(self, total: int | None) -> bool:
+        """Whether all of `total` queries, over all rounds, have ended."""
+        return total is not None and sum(map(sum, self.rounds.values())) >= total
+
 
 class Begun(tuple[Query, ...]):
     """A unit whose first `again` queries have run before: they only bring the session to the same

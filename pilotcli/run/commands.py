@@ -35,7 +35,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
             if config.run.plans:
                 keep_plans(scheduler, opened.log)
             progress = Progress(past.done, past.warmed, past.killed) if past is not None else None
-            replay = Replay(scheduler, workload, config.run, scheduler.stop, progress)
+            replay = Replay(scheduler, workload, config.run, scheduler.stop, progress, total)
             if opened.driver.watch:
                 scheduler.add_observer(opened.driver.watch)
             opened.restore(replay)

@@ -125,7 +125,7 @@ def _take_turns(
             bus.emit(Notice("warning", "nothing was compared: no query ran in both arms"))
         return _reasons(comparison, gates)
 
-    finished = driver.execute(work, cancel, abort, replay, compare_arms)
+    finished = driver.execute(work, cancel, abort, replay, compare_arms, [other])
     if comparison is not None:
         # During the comparison the driver's own run had not ended in the journal.
         comparison = replace(comparison, run_a=driver.journal.run(driver.log.run_id))

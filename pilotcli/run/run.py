@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pilotcli.common.errors import PilotError, StorageError
+from pilotcli.common.errors import DatabaseError, PilotError, StorageError
 from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import ModelInfo, Notice, RunFinished, RunStarted
 from pilotcli.config import RunConfig
+from pilotcli.databases.protocols import UndoesChanges
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, describe
 from pilotcli.replay.replay import Replay
@@ -129,14 +130,16 @@ class OpenRun:
         abort: Callable[[], None],
         replay: Replayed | None = None,
         compare: Callable[[], Sequence[Reason]] = tuple,
+        beside: Sequence[OpenRun] = (),
     ) -> RunFinished:
-        """Do `work`, record how the run ended, and return that.
+        """Do `work`, settle this run and those `beside` it, record how this one ended, and return
+        that.
 
         `compare` returns the reasons for which the comparison with the baseline makes the run fail.
         The first failure that is not a `PilotError` is raised at the end.
         """
         started = time.perf_counter()
-        failures = self._work(work, cancel, abort)
+        failures = self._work(work, cancel, abort, [*beside, self])
         if replay is not None:
             started = replay.begun or time.perf_counter()
         elapsed_s = self.elapsed_before_s + time.perf_counter() - started
@@ -165,9 +168,14 @@ class OpenRun:
         return finished
 
     def _work(
-        self, work: Callable[[], None], cancel: Callable[[], None], abort: Callable[[], None]
+        self,
+        work: Callable[[], None],
+        cancel: Callable[[], None],
+        abort: Callable[[], None],
+        runs: Sequence[OpenRun],
     ) -> list[BaseException]:
-        """Do `work` in a thread, so that this one can receive Ctrl-C; returns the exceptions."""
+        """Do `work` and settle `runs` in a thread, so that this one can receive Ctrl-C; returns the
+        exceptions."""
         failures: list[BaseException] = []
 
         def body() -> None:
@@ -175,17 +183,32 @@ class OpenRun:
                 work()
             except BaseException as exc:  # noqa: BLE001 - judged later, in the main thread
                 failures.append(exc)
-            # Collected rows are saved before the run is judged, so that lost rows count.
-            try:
-                self.scheduler.data_manager.close()
-            except PilotError as exc:
-                failures.append(exc)
+            for run in runs:
+                failures.extend(run.settle())
 
         with interrupts(self.scheduler.stop, cancel, abort, self._say_stopping):
             thread = threading.Thread(target=body, name="pilot-run")
             thread.start()
             while thread.is_alive():
                 thread.join(0.5)
+        return failures
+
+    def settle(self) -> list[BaseException]:
+        """Save what was collected, and undo what was changed; returns what could not be done.
+
+        Only after that is a run recorded as ended: one that is killed meanwhile counts as killed,
+        and rows that are lost, and changes that stay, are among the reasons for its end.
+        """
+        failures: list[BaseException] = []
+        target = self.scheduler.target
+        for end in (self.scheduler.close, target.close):
+            try:
+                end()
+            except PilotError as exc:
+                failures.append(exc)
+        if isinstance(target, UndoesChanges) and target.not_undone:
+            text = f"not undone: {'; '.join(target.not_undone)}"
+            failures.append(DatabaseError(text, hint="`pilot db undo` tries again."))
         return failures
 
     def _say_stopping(self) -> None:

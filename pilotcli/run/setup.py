@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pilotcli.common.records import EventKind, PretrainingProgress
-from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunFinished, Signal, StepStarted
+from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
 from pilotcli.config import PilotConfig, RunConfig, choose_embedded, refuse_unused
 from pilotcli.config.home import make_home
-from pilotcli.databases.opening import open_target
+from pilotcli.databases.opening import NOT_UNDONE, open_target
 from pilotcli.databases.protocols import Target
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered
@@ -127,21 +127,23 @@ def _refuse_changes(
 
 
 class _Steps:
-    """Reports slow steps and, after the run, the changes that are undone."""
+    """Reports slow steps and, once the run has begun, the changes that are undone."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._ended = False
-        bus.subscribe(self._run_finished, RunFinished)
+        self._begun = False
+        bus.subscribe(self._run_started, RunStarted)
 
     def __call__(self, text: str) -> None:
-        if not self._ended:
-            self._bus.emit(StepStarted(text))
+        if text.startswith(("not undone", NOT_UNDONE)):
+            self._bus.emit(Notice("warning", text))
+        elif self._begun:
+            self._bus.emit(Notice("info", text))
         else:
-            self._bus.emit(Notice("warning" if text.startswith("not undone") else "info", text))
+            self._bus.emit(StepStarted(text))
 
-    def _run_finished(self, _: Signal) -> None:
-        self._ended = True
+    def _run_started(self, _: Signal) -> None:
+        self._begun = True
 
 
 def _connect(config: PilotConfig, bus: Bus) -> Target:

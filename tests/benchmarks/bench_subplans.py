@@ -205,9 +205,9 @@ def main() -> None:
             try:
                 ways.pull(case.sql)
             except Exception as error:  # noqa: BLE001 - DuckDB's spelling, which is shown
-                print(f"  {case.name}: left out, {error}")
+                print(f"  {case.label}: left out, {error}")
             else:
-                sqls.append((case.name, case.sql))
+                sqls.append((case.label, case.sql))
         print("TPC-DS, ms")
         total(ways, [sql for _, sql in sqls], 3)
         pulls(ways, [(name, sql) for name, sql in sqls if name == "tpcds:64"], 3)

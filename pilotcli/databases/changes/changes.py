@@ -156,13 +156,20 @@ class Changes:
         return self._undo(self.own(since=since))
 
     def of_the_dead(self) -> list[Change]:
-        """Changes of this server whose pilots have ended without undoing them."""
+        """Changes of this server whose pilots have ended without undoing them. Warns of those of
+        other servers."""
         self.log.remove_left_locks()
         if not any(map(self.log.is_left, self.log.pending())):
             return []
         with contextlib.closing(self._connect("")) as session:
             server = self.identity(session)
-        return list(filter(self.log.is_left, self.log.pending(server)))
+        left = list(filter(self.log.is_left, self.log.pending()))
+        for place in sorted({change.place for change in left if change.server != server}):
+            self.warn(
+                f"not undone, changes of an earlier pilot on another server ({place}): "
+                "`pilot db undo` undoes them with the config of that server"
+            )
+        return [change for change in left if change.server == server]
 
     def undo_left(self, changes: Sequence[Change]) -> list[Undone]:
         """Undo changes that `of_the_dead` has found; settings are left to be acted on."""

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 from changes_support import Bench
 
@@ -156,6 +158,99 @@ def test_a_killed_run_is_undone_by_the_next(folder: Folder, how: str) -> None:
         assert {one["status"] for one in found} == {"undone"}
     assert not folder.is_changed()
     assert "Nothing is pending" in folder("db", "undo")
+
+
+def killed_while_it_undoes(folder: Folder, *arguments: str) -> None:
+    """A run that has done all of its queries, and is killed while it undoes its changes."""
+    bench = folder.bench
+    (folder.folder / "q.sql").write_text("SELECT 1;\nSELECT 2;\n")
+    waits = (
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND"
+        f" application_name = 'pilot undo' AND datname = '{bench.database}'"
+    )
+    with closing(psycopg2.connect(bench.dsn_config().dsn)) as other, other.cursor() as cursor:
+        process = folder.start("run", "q.sql", "--format", "jsonl", *arguments)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"signal":"query_started"' in line:
+                # The run ends while a reader of the table keeps it from dropping the index.
+                cursor.execute("SELECT FROM t")
+                break
+        give_up_at = time.monotonic() + 60
+        while bench.sql(waits) != [(1,)]:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < give_up_at
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("how", ["run", "resume", "against"])
+def test_a_run_that_is_killed_while_it_undoes_has_not_ended(folder: Folder, how: str) -> None:
+    killed_while_it_undoes(folder, *(["--against", "native"] if how == "against" else []))
+    bench = folder.bench
+    assert "t_b_idx" in bench.names()
+    newest = json.loads(folder("runs", "list", "--format", "json"))[0]
+    assert (newest["status"], newest["alive"]) == ("running", False)
+    assert "killed" in folder("runs", "list", "--limit", "1")
+    if how != "resume":
+        folder.config("[]")
+        said = folder("run", "q.sql", "--format", "plain")
+        assert "undone: the index t_b_idx is dropped" in said
+        assert not folder.is_changed()
+        return
+    signals = [
+        json.loads(line)
+        for line in folder("run", "--resume", "--format", "jsonl").split("\n")
+        if line
+    ]
+    assert (signals[-1]["signal"], signals[-1]["queries"]) == ("run_finished", 2)
+    # All that was left to do was to undo.
+    texts = [one["text"] for one in signals if "text" in one]
+    assert [text for text in texts if "for this workload" in text] == []
+    assert "undone: the index t_b_idx is dropped" in texts
+    assert not folder.is_changed()
+    record = json.loads(folder("runs", "list", "--format", "json"))[0]
+    assert record["status"] == "finished"
+    assert "nothing to resume" in folder("run", "--resume", str(record["run_id"]), code=2)
+
+
+def test_a_change_that_stays_is_a_reason(folder: Folder) -> None:
+    bench = folder.bench
+    process = folder.running_the_long_one()
+    bench.sql("CREATE INDEX theirs ON t (b, a)")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "not undone: the index theirs is not made again, its name is taken" in out + err
+    bench.sql("DROP INDEX theirs")
+    said = folder("run", "long.sql", "--set", "handlers=[]", "--timeout", "1ms", code=1)
+    assert "undone: the index theirs is made again" in said
+    assert not folder.is_changed()
+
+
+def test_a_run_whose_changes_stay_is_not_a_success(folder: Folder) -> None:
+    bench = folder.bench
+    (folder.folder / "q.sql").write_text("CREATE INDEX theirs ON t (b, a);\n")
+    said = folder("run", "q.sql", "--format", "plain", code=4)
+    assert "not undone: the index theirs is not made again, its name is taken" in said
+    assert "`pilot db undo` tries again" in said
+    bench.sql("DROP INDEX theirs")
+    assert "undone: the index theirs is made again" in folder("run", "--resume")
+    assert not folder.is_changed()
+
+
+def test_changes_on_another_server_are_named(folder: Folder) -> None:
+    bench = folder.bench
+    process = folder.running_the_long_one()
+    process.kill()
+    process.communicate()
+    server = ChangeLog(bench.home).pending()[0].server
+    bench.rewrite_log("UPDATE changes SET server = 'another', place = 'elsewhere:1'")
+    said = folder("run", "long.sql", "--set", "handlers=[]", "--timeout", "1ms", code=1)
+    assert "not undone, changes of an earlier pilot on another server (elsewhere:1)" in said
+    bench.rewrite_log(f"UPDATE changes SET server = '{server}'")
+    folder("db", "undo")
+    assert not folder.is_changed()
 
 
 def test_what_cannot_be_undone_is_told_and_can_be_forgotten(folder: Folder) -> None:
