@@ -37,13 +37,28 @@ class Hold:
         self._descriptor = descriptor
         self._pid = os.getpid()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether others can see the lock: its file was not deleted."""
+        return _is_at(self._descriptor, self.path)
+
+    def renew(self) -> None:
+        """Take the lock again if its file was deleted, unless somebody else was quicker."""
+        if self._descriptor < 0 or self.is_there:
+            return
+        again = hold(self.path)
+        if again is not None:
+            close_lock(self._descriptor)
+            self._descriptor = again._descriptor
+
     def release(self) -> None:
         """Remove the file and release the lock; safe to call twice, does nothing after a fork."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor < 0 or self._pid != os.getpid():
             return
         with contextlib.suppress(OSError):
-            self.path.unlink()
+            if _is_at(descriptor, self.path):
+                self.path.unlink()
         close_lock(descriptor)
 
 

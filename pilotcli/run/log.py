@@ -50,6 +50,7 @@ class RunLogger:
         self.add_plan = run.add_plan
         self.set_pair = run.set_pair
         self.flush = run.flush
+        self.check = run.check
         self.close = run.close
 
     def is_own(self, token: str) -> bool:

@@ -184,7 +184,7 @@ class OpenRun:
             except BaseException as exc:  # noqa: BLE001 - judged later, in the main thread
                 failures.append(exc)
             for run in runs:
-                failures.extend(run.settle())
+                failures.extend(exc for exc in run.settle() if exc not in failures)
 
         with interrupts(self.scheduler.stop, cancel, abort, self._say_stopping):
             thread = threading.Thread(target=body, name="pilot-run")
@@ -206,6 +206,8 @@ class OpenRun:
                 end()
             except PilotError as exc:
                 failures.append(exc)
+        if (lost := self.log.check()) is not None:
+            failures.append(lost)
         if isinstance(target, UndoesChanges) and target.not_undone:
             text = f"not undone: {'; '.join(target.not_undone)}"
             failures.append(DatabaseError(text, hint="`pilot db undo` tries again."))

@@ -144,6 +144,9 @@ class Changes:
 
     def own(self, *, since: int = 0) -> list[Change]:
         """This target's changes after the one numbered `since` that are not undone."""
+        with self._guard:
+            if self._life is not None:
+                self.log.keep(self._life)
         own = self.log.pending(token=self.owner.token)
         return [change for change in own if change.change_id > since]
 
@@ -260,6 +263,8 @@ class Changes:
             if self._life is None:
                 self._life = self.log.hold(self.owner)
                 atexit.register(self._exit)
+            else:
+                self.log.keep(self._life)
 
     def _exit(self) -> None:
         if os.getpid() == self.owner.pid:

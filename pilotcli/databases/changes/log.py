@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from pilotcli.config.home import create_private, make_home
 
 if TYPE_CHECKING:
     import sqlite3
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "changes.db"
 _BUSY_TIMEOUT_S = 30.0
@@ -114,11 +117,22 @@ class ChangeLog:
     def __init__(self, home: Path) -> None:
         self.path = home / FILE_NAME
         self._home = home
+        self._tokens: set[str] = set()
+        """Those of the owners that plan changes through this log."""
+        self._own: list[Change] = []
+        """Their changes that are not undone: what is written again if the file is deleted."""
+        self._file: tuple[int, int] | None = None
 
     def hold(self, owner: Owner) -> Hold | None:
         """The lock that says that `owner` lives; it is held while changes are pending."""
         make_home(self._home)
         return hold(self._lock_path(owner))
+
+    def keep(self, life: Hold) -> None:
+        """Take the lock of `hold` again if somebody has deleted it."""
+        if not life.is_there:
+            make_home(self._home)
+            life.renew()
 
     def is_left(self, change: Change) -> bool:
         """Whether the owner of `change` has ended without undoing it."""
@@ -133,7 +147,7 @@ class ChangeLog:
 
     def pending(self, server: str | None = None, token: str | None = None) -> list[Change]:
         """What is not undone, in the order in which it was made; creates no file."""
-        if not self.path.exists():
+        if not self.path.exists() and not self._own:
             return []
         with self.writing() as pen:
             return pen.pending(server, token)
@@ -152,13 +166,18 @@ class ChangeLog:
             try:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
-                _prepare(connection, self.path)
+                is_new = _prepare(connection, self.path)
                 try:
-                    yield _Pen(connection, self.path)
+                    pen = _Pen(connection, self.path)
+                    self._write_again(pen, is_new=is_new)
+                    yield pen
+                    self._tokens.update(pen.tokens)
+                    own = [c for token in self._tokens for c in pen.pending(token=token)]
                 except BaseException:
                     connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
+                self._own = own
             finally:
                 connection.close()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged file
@@ -166,6 +185,14 @@ class ChangeLog:
                 f"the log of changes {self.path} cannot be used: {error}",
                 hint="It says what pilot has to undo on your servers; do not delete it lightly.",
             ) from error
+
+    def _write_again(self, pen: _Pen, *, is_new: bool) -> None:
+        """Write what is not undone if the file was deleted since it was written last."""
+        info = self.path.stat()
+        before, self._file = self._file, (info.st_dev, info.st_ino)
+        if self._own and (is_new or before != self._file):
+            log.warning("%s was deleted or replaced; it is written again", self.path)
+            pen.add(self._own)
 
     def update(
         self, change_id: int, *, detail: Mapping[str, Any] | None = None, state: ChangeState
@@ -187,6 +214,8 @@ class _Pen:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self.tokens: set[str] = set()
+        """The owners of what was planned."""
 
     def pending(self, server: str | None = None, token: str | None = None) -> list[Change]:
         rows = self._connection.execute(
@@ -198,6 +227,7 @@ class _Pen:
 
     def plan(self, book: Book, entries: Sequence[Entry]) -> list[Change]:
         lock, owner = secrets.randbits(62), book.owner
+        self.tokens.add(owner.token)
         made = []
         for entry in entries:
             now, detail = time.time(), dict(entry.detail)
@@ -212,6 +242,24 @@ class _Pen:
             assert number is not None
             made.append(Change(number, *what, detail, "planned", lock, owner, now))
         return made
+
+    def add(self, changes: Iterable[Change]) -> None:
+        taken = dict(self._connection.execute("SELECT change_id, token FROM changes"))
+        self._connection.executemany(
+            "INSERT INTO changes (change_id, server, place, database_oid, database, kind, name,"
+            " detail, state, lock, host, pid, pid_start, token, made_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)",
+            [
+                (
+                    None if one.change_id in taken else one.change_id,
+                    *(one.server, one.place, one.database_oid, one.database),
+                    *(one.kind, one.name, json.dumps(dict(one.detail)), one.state, one.lock),
+                    *(one.owner.host, one.owner.pid, one.owner.token, one.made_at),
+                )
+                for one in changes
+                if taken.get(one.change_id) != one.owner.token
+            ],
+        )
 
     def update(
         self,
@@ -247,7 +295,8 @@ def _change(row: Sequence[Any], path: Path) -> Change:
     return Change(number, *what, state, lock, Owner(*owner), made_at)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> bool:
+    """Make the table where there is none; returns whether it was made."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise StorageError(
@@ -257,6 +306,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version < _VERSION:
         connection.execute(_TABLE)
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+    return bool(version < _VERSION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,13 @@ class Place:
 
         Raises `DatabaseError` when another process holds it for two minutes.
         """
-        descriptor = open_lock(self.folder / "mutex.lock")
+        try:
+            descriptor = open_lock(self.folder / "mutex.lock")
+        except OSError as error:
+            raise StorageError(
+                f"the embedded server's folder {self.folder} cannot be used: {error.strerror}",
+                hint="If somebody has deleted it, the server ends by itself within a minute.",
+            ) from error
         give_up_at = time.monotonic() + _MUTEX_PATIENCE_S
         try:
             while not try_lock(descriptor, fcntl.LOCK_EX):

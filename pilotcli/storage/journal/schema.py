@@ -188,6 +188,11 @@ def connect(home: Path) -> sqlite3.Connection:
     """
     path = home / FILE_NAME
     make_home(home)
+    return connect_file(path)
+
+
+def connect_file(path: Path) -> sqlite3.Connection:
+    """Open the journal in the file `path` as `connect` does."""
     with journal_errors(path):
         create_private(path)
         return _open(path, path.absolute().as_uri(), _prepare)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -29,6 +30,7 @@ from pilotcli.storage.journal.inserts import (
     insert_firings,
     insert_results,
 )
+from pilotcli.storage.journal.presence import Presence, save_copy
 from pilotcli.storage.journal.records import Arm, PastRun
 from pilotcli.storage.journal.rows import (
     MODEL_COLUMNS,
@@ -40,7 +42,7 @@ from pilotcli.storage.journal.rows import (
     storable,
     usual_values,
 )
-from pilotcli.storage.journal.schema import transaction
+from pilotcli.storage.journal.schema import connect_file, journal_errors, transaction
 from pilotcli.storage.journal.summary import SAVE_AFTER, RunSummary, save_summary
 from pilotcli.storage.journal.write_ahead import Tail, tail_path
 from pilotcli.storage.writer_thread import WriterThread
@@ -58,6 +60,10 @@ class RunJournal(Closing):
     a background thread every 0.2 s. Until then the new entries are also in the run's tail, so that
     a killed run loses nothing. All other methods commit at once. Each transaction contains all
     results and firings so far, so that there is never a firing without the queries before it.
+
+    If the journal, or another file of the run, is deleted or replaced meanwhile, the next commit
+    notices: it saves what the journal held, with this run, and raises `StorageError`, which stays
+    in `lost`. The run ends with that, and its end can still be recorded.
 
     What could not be written stays in the lists, and the next write tries again. The next call
     raises an error of the thread as `StorageError`; `close` raises it again if anything is still
@@ -78,7 +84,11 @@ class RunJournal(Closing):
         self.path = path
         self._connection = connection
         self._lock = lock
+        self.lost: StorageError | None = None
         self._tail = Tail(tail_path(path.parent, run_id))
+        self._files = Presence()
+        self._files.note(self._tail.path, lock.path)
+        self._files.note_journal(path)
         self._waiting: list[WaitingResult] = []
         self._firings: list[tuple[tuple[Any, ...], Mapping[str, int]]] = []
         self._warmed: list[tuple[int, int, int]] = []
@@ -207,6 +217,12 @@ class RunJournal(Closing):
         """Commit all results so far. Raises `StorageError` when that fails."""
         self._commit(None)
 
+    def check(self) -> StorageError | None:
+        """Commit all results so far; returns the error of files that were deleted meanwhile."""
+        with contextlib.suppress(StorageError):
+            self.flush()
+        return self.lost
+
     def finish(self, status: RunStatus, exit_code: int, summary: Mapping[str, Any]) -> None:
         """Record how the run ended and what the runner counted."""
         row = (time.time(), status, exit_code, json.dumps(dict(summary), default=str), self.run_id)
@@ -241,6 +257,7 @@ class RunJournal(Closing):
         finally:
             self._tail.close(remove=not (self._waiting or self._firings))
             self._connection.close()
+            self._files.close()
             self._lock.release()
 
     def _take_back(self, row: WaitingResult) -> bool:
@@ -267,13 +284,17 @@ class RunJournal(Closing):
         self._commit(lambda: self._connection.execute(sql, arguments))
 
     def _write_waiting(self) -> None:
-        if self._waiting or self._firings or self._warmed or self._begun is not None:
+        waiting = self._waiting or self._firings or self._warmed or self._begun is not None
+        if waiting or self._files.lost() is not None:
             self._commit(None)
 
     def _commit(self, write: Callable[[], object] | None) -> None:
         """Write the waiting results and firings, then what `write` does, in one transaction."""
         self._background.raise_error()
         with self._background.writing:
+            lost = self._files.lost()
+            if lost is not None:
+                self._save_elsewhere(lost)
             # Copy the firings first: then the copied results include all results before them.
             begun, warmed = self._begun, self._warmed[:]
             firings = self._firings[:]
@@ -305,6 +326,36 @@ class RunJournal(Closing):
                         mark(self._stored, query[0])
                 if not (self._waiting or self._firings or self._warmed or self._begun):
                     self._tail.clear()
+            self._files.note_journal(self.path)  # SQLite makes the side files when it needs them
+            if lost is not None and self.lost is not None:
+                raise self.lost
+
+    def _save_elsewhere(self, lost: Path) -> None:
+        """Continue in a copy of the journal after a file of the run was deleted or replaced."""
+        path = self.path
+        replaced = path.exists() and not self._files.is_same(path)
+        saved = save_copy(self._connection, path, self.run_id, may_replace=not replaced)
+        with journal_errors(path):
+            self._connection.close()
+        self._connection = connect_file(saved)
+        # Beside another journal, that one's runs have the names of tails and locks.
+        tail = tail_path(path.parent, self.run_id) if saved == path else saved.with_suffix(".tail")
+        with self._adding:
+            self._tail.close(remove=False)
+            tail.unlink(missing_ok=True)
+            self._tail = Tail(tail)
+        self._files.close()
+        self._files.note(tail)
+        if saved == path:
+            self._lock.renew()
+            self._files.note(self._lock.path)
+        self._files.note_journal(saved)
+        self.path = saved
+        self.lost = StorageError(
+            f"{lost} was deleted or replaced while run {self.run_id} was written; what the journal "
+            f"held is in {saved}",
+            hint="Find out what deletes files in this folder before you continue.",
+        )
 
 
 def mark(marks: bytearray, seq: int) -> None:
