@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from pilotcli.common.errors import Interrupted, PilotError, UsageError
+from pilotcli.common.errors import Interrupted, PilotError, StorageError, UsageError
 from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion, PretrainingProgress
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved
@@ -33,6 +33,7 @@ from pilotcli.events.calls import EventCalls, EventTimeout
 from pilotcli.events.model import CheckpointedModel, Provenance
 from pilotcli.events.pretraining import Pretraining, PretrainingSteps, ProgressLog
 from pilotcli.events.schedule import Registered, describe, fires_once_for, kind_of
+from pilotcli.storage.store.connection import StoreUnreachableError
 from pilotcli.storage.store.data_manager import DataManager
 
 CountMode = Literal["finished", "successful"]
@@ -227,9 +228,18 @@ class EventRunner:
         after_query: int,
         call: Callable[[], Any],
     ) -> None:
-        """Call one event and record the outcome. Raises `Interrupted` only."""
+        """Call one event and record the outcome.
+
+        Raises `Interrupted`, `StoreUnreachableError` when the store fails, and `StorageError` when
+        the journal does: neither is a fault of the event, which fires again on resumption.
+        """
         name, kind = registered.name, registered.kind
         resumed = self._interrupted == (name, reason, after_query)
+        # Rows that were collected before. If the store refuses some, that is the run's failure.
+        self._data_manager.flush_collected()
+        if self._log is not None:
+            firing = f"{self._log.token} {name} {reason} {after_query}"
+            self._data_manager.begin_firing(firing, resumed=resumed)
         registered.event.resumed = resumed
         if self._log is not None:
             self._log.begin_firing(name, reason, after_query)
@@ -242,10 +252,6 @@ class EventRunner:
         update: ModelUpdate | None = None
         started = time.perf_counter()
         try:
-            self._data_manager.flush()
-            if self._log is not None:
-                firing = f"{self._log.token} {name} {reason} {after_query}"
-                self._data_manager.begin_firing(firing, resumed=resumed)
             returned = call()
             self._data_manager.flush()  # if its rows cannot be written, the event has failed
             if isinstance(returned, ModelUpdate):
@@ -256,6 +262,9 @@ class EventRunner:
         except (Exception, SystemExit, KeyboardInterrupt) as exc:
             if self._stop_requested():
                 raise Interrupted(f"stopped while {registered.name} was running") from exc
+            # A plain StorageError is the journal's, about the model or the progress.
+            if isinstance(exc, StoreUnreachableError) or type(exc) is StorageError:
+                raise
             outcome = "failed"
             error, trace = _describe(exc)
         duration_s = time.perf_counter() - started

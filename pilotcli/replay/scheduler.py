@@ -323,7 +323,7 @@ class PilotScheduler(Closing):
             for observer in self._observers:
                 observer.query_finished(query, result)
             if pulled is not None:
-                self.data_manager.append(self._table, pulled, number=self.finished, file=file)
+                self.data_manager.collect(self._table, pulled, self.finished, file)
             self.bus.emit(QueryFinished(query, result))
             if not stopped:
                 self.event_runner.query_finished(result.status == "ok", self.finished)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from fault_table import KILLS
@@ -112,3 +114,70 @@ def test_a_disk_that_runs_full_ends_the_run_which_goes_on_when_there_is_room(
     record_property("tried", len(full))
     assert len(full) > len(sizes) // 2
     assert max(full) >= 200
+
+
+REFUSED = """
+import sqlite3
+from pilotcli import CheckpointedModel, PeriodicModelUpdateEvent, PretrainingModelEvent
+
+
+def refuse(table):
+    with sqlite3.connect(".pilot/journal.db") as journal:
+        journal.execute(
+            f"CREATE TRIGGER IF NOT EXISTS no BEFORE INSERT ON {table} "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    journal.close()
+
+
+class Model(CheckpointedModel):
+    def dump(self, folder):
+        (folder / "m").write_text("m")
+
+    def restore(self, folder):
+        self.model = 1
+
+
+class Update(PeriodicModelUpdateEvent):
+    def custom_model_update(self, pilot_model, db_controller, data_manager):
+        if not self.resumed:
+            refuse("models")
+        return 1
+
+
+class Collect(PretrainingModelEvent):
+    def iterative_data_collection(self, db_controller, train_data_manager):
+        if not self.resumed:
+            refuse("pretraining")
+        return [{"n": 1}], True
+
+    def custom_model_training(self, bind_pilot_model, db_controller, data_manager):
+        return 1
+"""
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "{class: 'ev.py:Update', model: m, args: {interval_count: 2}}",
+        "{class: 'ev.py:Collect', model: m, args: {data_saving_table: own}}",
+    ],
+)
+def test_a_journal_that_takes_nothing_is_no_events_fault(project: Project, event: str) -> None:
+    project.write("ev.py", REFUSED)
+    project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3;")
+    project.config(f"models: {{m: {{class: 'ev.py:Model'}}}}\nevents: [{event}]")
+    done = project.command("run", "w.sql")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "no room" in done.stdout
+    assert "events failed" not in done.stdout
+    with closing(sqlite3.connect(project.folder / ".pilot" / "journal.db")) as journal:
+        journal.execute("DROP TRIGGER no")
+        journal.commit()
+    done = project.command("run", "--resume", "--set", "models.m.trust=true", "--format", "jsonl")
+    ended = [
+        signal
+        for signal in map(json.loads, done.stdout.splitlines())
+        if signal["signal"] == "event_triggered"
+    ]
+    assert [(signal["outcome"], signal["resumed"]) for signal in ended] == [("ok", True)]

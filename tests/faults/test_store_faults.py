@@ -13,6 +13,7 @@ from project_folder import PILOT, Project
 from small_disk import make_larger, small_disk
 
 from pilotcli.common.errors import StoreError
+from pilotcli.common.signals import DriverOutput
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.storage.store.data_manager import DataManager
 
@@ -142,6 +143,97 @@ def test_a_table_of_a_wrong_type_is_told_and_the_journal_is_whole(project: Proje
     assert "the column 'execution_time'" in reason and "is text" in reason
     with manager_of(project) as manager:
         assert manager.row_count("seen") == 1
+
+
+LOOKS = """
+from pilotcli import QueryFinishEvent
+
+
+class Looks(QueryFinishEvent):
+    def process(self, db_controller, data_manager):
+        print("fired")
+
+
+class Reads(QueryFinishEvent):
+    def process(self, db_controller, data_manager):
+        print("resumed" if self.resumed else "fired")
+        print("read", len(data_manager.read_all("seen")))
+
+
+class Saves(QueryFinishEvent):
+    def process(self, db_controller, data_manager):
+        data_manager.append("own", {"n": 1})
+        print("fired")
+
+
+class Both(Saves):
+    def process(self, db_controller, data_manager):
+        data_manager.append("seen", {"execution_time": 1.0})
+"""
+
+
+def test_rows_that_are_lost_are_a_reason_and_no_events_fault(project: Project) -> None:
+    project.write("ev.py", LOOKS)
+    project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3; SELECT 4; SELECT 5;")
+    project.config(
+        "collect: seen\nevents: [{class: 'ev.py:Looks', args: {interval_count: 2}},"
+        " {class: 'ev.py:Saves', args: {interval_count: 2}}]"
+    )
+    with manager_of(project) as manager:
+        manager.save_data("seen", {"execution_time": "a text"})
+    finished = project.run("w.sql")
+    assert statuses(project) == ["ok"] * 5
+    (reason,) = finished.reasons
+    assert "5 rows for the table 'seen' are lost: " in reason
+    assert "the column 'execution_time'" in reason
+    assert (finished.exit_code, finished.event_firings, finished.event_failures) == (4, 4, 0)
+    assert [one.text for one in project.heard(DriverOutput)].count("fired") == 4
+    with manager_of(project) as manager:
+        assert (manager.row_count("seen"), manager.row_count("own")) == (1, 2)
+    assert list((project.folder / ".pilot").glob("run-*")) == []
+
+
+def test_rows_that_an_event_saves_are_its_own_fault(project: Project) -> None:
+    project.write("ev.py", LOOKS)
+    project.write("w.sql", "SELECT 1; SELECT 2;")
+    project.config("events: [{class: 'ev.py:Both', args: {interval_count: 2}}]")
+    with manager_of(project) as manager:
+        manager.save_data("seen", {"execution_time": "a text"})
+    finished = project.run("w.sql")
+    assert (finished.exit_code, finished.event_failures) == (3, 1)
+    assert finished.reasons == ("events failed: Both",)
+
+
+@pytest.mark.parametrize("event", ["Looks", "Reads", "Saves"])
+def test_a_store_that_does_not_answer_is_no_events_fault(
+    project: Project, tmp_path: Path, event: str
+) -> None:
+    tmp_path.chmod(0o711)  # as root the server is another user's
+    other = Project(tmp_path / "other", "", "")
+    other.folder.mkdir(mode=0o711)
+    url = other.command("db", "start").stdout.strip()
+    try:
+        project.write("ev.py", LOOKS + STOPS)
+        project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3;")
+        stops = f"{{interval_count: 2, pilot: {PILOT}, folder: {other.folder}}}"
+        project.config(
+            f"collect: seen\nevents: [{{class: 'ev.py:Stops', args: {stops}}},"
+            f" {{class: 'ev.py:{event}', args: {{interval_count: 2}}}}]"
+        )
+        sets = (f"store.dsn={url}",)
+        finished = project.run("w.sql", sets=sets)
+        assert (finished.exit_code, finished.event_failures) == (4, 0)
+        assert "does not answer" in " ".join(finished.reasons)
+        assert not any("events failed" in text for text in finished.reasons)
+        assert other.command("db", "start").returncode == 0
+        resumed = project.run("w.sql", sets=sets, resume=1, force=True, events=(event,))
+        assert (resumed.exit_code, resumed.event_failures) == (0, 0)
+        assert statuses(project) == ["ok"] * 3
+        # The firing that the store has ended is made again, the others are not.
+        again = {"Looks": [], "Reads": ["resumed", "read 2"], "Saves": ["fired"]}
+        assert [one.text for one in project.heard(DriverOutput)] == again[event]
+    finally:
+        other.command("db", "stop")
 
 
 def test_two_runs_that_collect_into_one_table_lose_no_row(project: Project) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pilotcli.common.errors import StoreError
@@ -12,12 +14,31 @@ from pilotcli.storage.store.connection import StoreUnreachableError
 from pilotcli.storage.store.unsaved_rows import WaitingRows
 from pilotcli.storage.writer_thread import WriterThread
 
+log = logging.getLogger(__name__)
+
 BATCH_ROWS = 500
 BATCH_AGE_S = 1.0
 WAITING_ROWS = 20_000
 """How many rows may wait for the store before the caller waits too: memory stays bounded."""
 
 Row = Mapping[str, Any]
+
+
+class RowsLostError(StoreError):
+    """Rows that the store refuses, and that were dropped: how many, by table and reason."""
+
+    def __init__(self, lost: Counter[tuple[str, str]], hint: str | None = None) -> None:
+        self.lost = lost
+        super().__init__(
+            "; ".join(
+                f"{count} rows for the table {table!r} are lost: {why}"
+                for (table, why), count in lost.items()
+            ),
+            hint=hint,
+        )
+
+    def __add__(self, other: RowsLostError) -> RowsLostError:
+        return RowsLostError(self.lost + other.lost, self.hint or other.hint)
 
 
 class Appender:
@@ -35,6 +56,7 @@ class Appender:
         """The number of the last row that was taken, among those that have one."""
         self._waiting: dict[str, list[Row]] = {}
         self._count = 0
+        self._lost: RowsLostError | None = None
         self._kept_rows: Counter[str] = Counter()
         """How many of the waiting rows of each table are in a file too."""
         self._lock = threading.Lock()
@@ -79,6 +101,17 @@ class Appender:
                 self.flush()
         self._background.raise_error()
 
+    @contextlib.contextmanager
+    def losing(self) -> Iterator[None]:
+        """Count rows that the store refuses as lost, for `close` to raise; the first are logged.
+        Other errors are passed on."""
+        try:
+            yield
+        except RowsLostError as error:
+            if self._lost is None:
+                log.warning("%s", error.message)
+            self._lost = error if self._lost is None else self._lost + error
+
     def flush(self) -> None:
         """Save all rows taken so far. Raises `StoreError` when that fails, now or before."""
         if self._count or self._background.writing.locked():
@@ -94,13 +127,22 @@ class Appender:
         with self._lock:
             self._background.end()
         self._background.join()
+        failures: list[StoreError] = []
         try:
-            self.flush()
+            with self.losing():
+                self.flush()
             if self._kept is not None:
                 self._kept.forget(self._kept.cut())
                 self._kept.close()
         except StoreUnreachableError as error:
-            raise StoreError(f"{self._left()}: {error.message}", hint=error.hint) from error
+            failures.append(StoreError(f"{self._left()}: {error.message}", hint=error.hint))
+        if self._lost is not None:
+            failures.append(self._lost)
+            self._lost = None
+        if failures:
+            text = "; ".join(error.message for error in failures)
+            hint = next((error.hint for error in failures if error.hint), None)
+            raise StoreError(text, hint=hint)
 
     def _left(self) -> str:
         """Give up the waiting rows; returns how many are in files, and how many are lost."""
@@ -152,5 +194,9 @@ class Appender:
         except StoreUnreachableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver's row raises is reported later
-            message = f"{len(rows)} rows for the table {table!r} are lost: {error}"
-            self._background.error = StoreError(message, hint=getattr(error, "hint", None))
+            lost = Counter({(table, str(error)): len(rows)})
+            refused = RowsLostError(lost, getattr(error, "hint", None))
+            before = self._background.error
+            self._background.error = (
+                before + refused if isinstance(before, RowsLostError) else refused
+            )

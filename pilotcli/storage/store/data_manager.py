@@ -105,8 +105,8 @@ class DataManager(Closing):
         last = int(self.mark(table, self._rows_of) or 0)
         left = [row for row in rows if row.table == table and last < row.number <= most]
         for row in left:
-            self.append(table, row.row, number=row.number)
-        self.flush()
+            self.collect(table, row.row, row.number)
+        self.flush_collected()
         return len(left)
 
     def begin_firing(self, firing: str, *, resumed: bool) -> None:
@@ -118,6 +118,20 @@ class DataManager(Closing):
     def flush(self) -> None:
         """Save all rows that `append` has taken. Raises the background thread's error."""
         self._appender.flush()
+
+    def flush_collected(self) -> None:
+        """Save the rows that a run has collected. Rows that the store refuses count as lost, which
+        `close` reports. Raises `StoreUnreachableError` if the store takes nothing now."""
+        with self._appender.losing():
+            self._appender.flush()
+
+    def collect(
+        self, table: str, column_2_value: Mapping[str, Any], number: int, file: int | None = None
+    ) -> None:
+        """Append a row that a run has collected, as `append` does; rows that the store has refused
+        count as lost, which `close` reports."""
+        with self._appender.losing():
+            self.append(table, column_2_value, number=number, file=file)
 
     def read_all(self, table: str, *, reader: str = "") -> pandas.DataFrame:
         """Returns all rows of `table`, in the order of the key.
