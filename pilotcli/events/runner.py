@@ -103,6 +103,11 @@ class EventRunner:
         self._count = count
         self._stop_requested = stop_requested
         self._saved = saved
+        self.event_failed: Callable[[Registered, FiringReason, BaseException], object] = (
+            lambda registered, reason, error: None
+        )
+        """Called with what an event has raised, once the firing is recorded; what this raises is
+        passed on."""
         self._pretraining = Pretraining(
             bus, db_controller, data_manager, self.calls, log=log, stop_requested=stop_requested
         )
@@ -230,8 +235,9 @@ class EventRunner:
     ) -> None:
         """Call one event and record the outcome.
 
-        Raises `Interrupted`, `StoreUnreachableError` when the store fails, and `StorageError` when
-        the journal does: neither is a fault of the event, which fires again on resumption.
+        Raises `Interrupted`, `StoreUnreachableError` when the store fails, `StorageError` when the
+        journal does (neither is a fault of the event, which fires again on resumption), and what
+        `event_failed` raises.
         """
         name, kind = registered.name, registered.kind
         resumed = self._interrupted == (name, reason, after_query)
@@ -249,6 +255,7 @@ class EventRunner:
             model.provenance = Provenance(registered.name, after_query, self._run_id)
         outcome: FiringOutcome = "ok"
         error = trace = None
+        raised: BaseException | None = None
         update: ModelUpdate | None = None
         started = time.perf_counter()
         try:
@@ -265,7 +272,7 @@ class EventRunner:
             # A plain StorageError is the journal's, about the model or the progress.
             if isinstance(exc, StoreUnreachableError) or type(exc) is StorageError:
                 raise
-            outcome = "failed"
+            outcome, raised = "failed", exc
             error, trace = _describe(exc)
         duration_s = time.perf_counter() - started
         registered.event.resumed = False
@@ -293,6 +300,8 @@ class EventRunner:
         self._bus.emit(signal)
         if outcome == "ok" and update is not None and update.version is not None:
             self._saved(update.version)
+        if raised is not None:
+            self.event_failed(registered, reason, raised)
 
     def _report(
         self, registered: Registered, update: ModelUpdate, after_query: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from pilotcli.common.errors import (
 )
 from pilotcli.common.records import (
     STOPPED,
+    FiringReason,
     ModelVersion,
     PretrainingProgress,
     Query,
@@ -28,6 +30,7 @@ from pilotcli.common.records import (
     QueryStatus,
     SteeringReport,
 )
+from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, Notice, QueryFinished, QueryStarted
 from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
@@ -36,12 +39,15 @@ from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
 from pilotcli.events.base import Event
 from pilotcli.events.runner import CountMode, EventRunner, PastFirings
+from pilotcli.events.schedule import Registered
 from pilotcli.replay.collected_row import collected_row, pulls_for
 from pilotcli.replay.observers import RunLog, RunObserver
 from pilotcli.steering.requests import Steered
 from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import leading_keyword
+
+log = logging.getLogger(__name__)
 
 _NO_ROWS = Rows()
 Answer = Callable[[Query, Rows], str]
@@ -62,6 +68,9 @@ class PilotScheduler(Closing):
             scheduler.register_events([MyEvent(config)])
             scheduler.init()
             rows = scheduler.execute("SELECT 1")
+
+    In a script, as here, `init` and `execute` raise what an event has raised, after all due events
+    have fired; the log has every failure. In a run the journal has it, and the run goes on.
 
     A run hands its target, bus and log to the scheduler. Several threads may walk queries at once,
     each with its own session. What follows a query (recording, counting, events) happens for one
@@ -103,6 +112,9 @@ class PilotScheduler(Closing):
             timeout_s=event_timeout_s,
             saved=self._model_saved,
         )
+        self.event_runner.event_failed = self._event_failed
+        self._event_error: BaseException | None = None
+        """What the first event that failed in this call has raised."""
         self._observers: tuple[RunObserver, ...] = ()
         self.last_result: QueryResult | None = None
         self.finished = 0
@@ -204,31 +216,63 @@ class PilotScheduler(Closing):
         """Fire the events that come before the workload: pretraining, then updates on init.
 
         `progress` says, by event name, how much of its pretraining is done already. Call `init`
-        after everything is registered and before the first `execute`.
+        after everything is registered and before the first `execute`. Raises what an event has
+        raised, except in a run.
         """
         with self._lock:
             self.event_runner.on_init(progress)
+        self._raise_event_error()
 
     def execute(self, sql: str) -> Sequence[Row]:
         """Run one query with all that is registered, and return its rows.
 
         When this returns, the result is recorded (`last_result`), and due events have fired.
-        Raises `QueryTimeout`, `QueryCancelled` or `QueryError` when the query did not end well, and
-        `DatabaseError` when the connection was lost.
+        Raises `QueryTimeout`, `QueryCancelled` or `QueryError` when the query did not end well,
+        `DatabaseError` when the connection was lost, and else what an event has raised.
         """
         return self.run(sql).rows
 
     def run(self, sql: str) -> Rows:
         """Run one query as `execute` does, and return its rows with their columns."""
+        rows, error = self._run_one(sql)
+        if error is not None:
+            raise error
+        self._raise_event_error()
+        return rows
+
+    def _run_one(self, sql: str) -> tuple[Rows, PilotError | None]:
+        """Run one query. An event that failed before it is raised here, one that failed after it is
+        left to the caller."""
+        self._event_error = None
         self.before_workload(sql)
+        self._raise_event_error()
         if self._session is None or self._session.closed:
             self._session = self.open_session(self.config.sql_execution_timeout)
         seq = self.finished + 1
         query = Query(seq=seq, label=f"q{seq}", sql=sql, command=leading_keyword(sql))
         _, rows, error = self.walk(self._session, query)
+        return rows, error
+
+    def _event_failed(
+        self, registered: Registered, reason: FiringReason, error: BaseException
+    ) -> None:
+        """In a script: log what an event has raised, and keep the first of it to be raised.
+
+        What ends the program is raised at once. A run has it all in its journal.
+        """
+        if self._log is not None:
+            return
+        what = redacted(f"{type(error).__name__}: {error}")
+        log.error("the event %s failed: %s", registered.name, what)
+        if not isinstance(error, Exception):
+            raise error
+        if self._event_error is None:
+            self._event_error = error
+
+    def _raise_event_error(self) -> None:
+        error, self._event_error = self._event_error, None
         if error is not None:
             raise error
-        return rows
 
     def before_workload(self, first_sql: str, *, handlers: bool = True) -> None:
         """Fire the `WorkloadBeforeEvent`s and make the handlers' changes for the whole workload,

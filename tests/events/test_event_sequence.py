@@ -16,7 +16,7 @@ from pilotcli import (
     QueryFinishEvent,
     WorkloadBeforeEvent,
 )
-from pilotcli.common.errors import QueryError, UsageError
+from pilotcli.common.errors import DriverError, QueryError, UsageError
 from pilotcli.common.signals import (
     Bus,
     EventTriggered,
@@ -202,8 +202,19 @@ def test_within_a_query_the_order_of_registration_holds(
     ]
 
 
+def _raised(call: Callable[[], object]) -> Exception | None:
+    """What the call has raised."""
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - whatever an event raises
+        return error
+    return None
+
+
 @pytest.mark.parametrize("broken", ["finish", "before", "update", "save", "collect", "train"])
-def test_a_failure_stops_nothing_else(scheduler: PilotScheduler, calls: Calls, broken: str) -> None:
+def test_a_failure_is_raised_and_stops_no_other_event(
+    scheduler: PilotScheduler, calls: Calls, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
     config = scheduler.config
     model = Model("m", calls, fail=broken == "save")
     pretrained = Model("p", calls)
@@ -215,9 +226,24 @@ def test_a_failure_stops_nothing_else(scheduler: PilotScheduler, calls: Calls, b
             Finish(config, calls, fail=broken == "finish"),
         ]
     )
-    scheduler.init()
-    scheduler.execute("SELECT 1")
-    scheduler.execute("SELECT 2")
+    raised = [
+        _raised(scheduler.init),
+        # An event that fails before the first query is raised before it: the query waits.
+        *([_raised(lambda: scheduler.execute("SELECT 1"))] if broken == "before" else ()),
+        _raised(lambda: scheduler.execute("SELECT 1")),
+        _raised(lambda: scheduler.execute("SELECT 2")),
+    ]
+    assert [number for number, error in enumerate(raised) if error is not None] == {
+        "finish": [1, 2],
+        "before": [1],
+        "update": [0, 2],
+        "save": [0, 2],
+        "collect": [0],
+        "train": [0],
+    }[broken]
+    assert len([record for record in caplog.records if "failed: " in record.message]) == len(
+        scheduler.event_runner.failures
+    )
 
     def outcome(*parts: str) -> str:
         return "failed" if broken in parts else "ok"
@@ -322,7 +348,8 @@ def test_sys_exit_in_an_event_is_a_failure(scheduler: PilotScheduler, calls: Cal
 
     scheduler.register_events(Exits(scheduler.config))
     scheduler.init()
-    scheduler.execute("SELECT 1")
+    with pytest.raises(SystemExit):
+        scheduler.execute("SELECT 1")
     assert [one.error for one in scheduler.event_runner.failures] == ["it called sys.exit(7)"]
 
 
@@ -335,7 +362,8 @@ def test_a_collection_that_returns_something_else(
             return returned
 
     scheduler.register_events(Odd(scheduler.config, calls, Model("m", calls), "t"))
-    scheduler.init()
+    with pytest.raises(DriverError, match=r"not \(rows, terminate\)"):
+        scheduler.init()
     (failure,) = scheduler.event_runner.failures
     assert failure.error is not None
     assert "not (rows, terminate)" in failure.error
@@ -358,6 +386,17 @@ def test_saved_rows_and_models_are_told(scheduler: PilotScheduler, calls: Calls)
 def test_an_interval_below_one_is_refused(interval: Any) -> None:
     with pytest.raises(UsageError, match="interval_count must be a whole number from 1 on"):
         Finish(None, [], interval_count=interval)
+
+
+def test_a_query_that_fails_is_raised_before_an_event_that_fails(
+    scheduler: PilotScheduler, calls: Calls
+) -> None:
+    scheduler.register_events(Finish(scheduler.config, calls, fail=True))
+    with pytest.raises(QueryError, match="missing_table"):
+        scheduler.execute("SELECT * FROM missing_table")
+    with pytest.raises(ValueError, match="finish is broken"):
+        scheduler.execute("SELECT 1")
+    assert scheduler.finished == 2
 
 
 def test_what_is_no_event_is_refused(scheduler: PilotScheduler) -> None:

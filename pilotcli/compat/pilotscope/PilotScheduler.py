@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import QueryTimeout
+from pilotcli.common.redaction import redacted
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
@@ -19,8 +22,9 @@ from pilotcli.replay.scheduler import PilotScheduler as _Own
 
 if TYPE_CHECKING:
     from pilotcli.common.errors import PilotError
-    from pilotcli.common.records import Query, QueryResult
+    from pilotcli.common.records import FiringReason, Query, QueryResult
     from pilotcli.databases.protocols import BaseDBController, Rows, Session
+    from pilotcli.events.schedule import Registered
 
 __all__ = ["PilotScheduler"]
 
@@ -65,12 +69,24 @@ class PilotScheduler(_Own):
 
     def execute(self, sql: str) -> Records | None:  # type: ignore[override]
         """Run a query with all that is registered; its rows as a DataFrame, made when it is
-        first used."""
-        try:
-            return Records(self.run(sql))
-        except QueryTimeout as error:
+        first used. Raises what the query, a handler or an event has raised."""
+        rows, error = self._run_one(sql)
+        if isinstance(error, QueryTimeout):
             log.warning("a query has no result: %s", error.message)
-            return None
+        elif error is not None:
+            raise error
+        self._raise_event_error()
+        return Records(rows) if error is None else None
+
+    def _event_failed(
+        self, registered: Registered, reason: FiringReason, error: BaseException
+    ) -> None:
+        """As pilot's, but what a pretraining raises is only shown: in PilotScope it runs in a
+        thread of its own."""
+        if reason == "pretraining" and self._log is None and isinstance(error, Exception):
+            print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)  # noqa: T201
+        else:
+            super()._event_failed(registered, reason, error)
 
     def register_custom_handlers(self, handlers: Any) -> None:
         """Add push handlers, one or several, of different classes.
