@@ -279,6 +279,8 @@ def test_an_event_chooses_an_index_among_simulated_ones(run: Run) -> None:
 
         class Choose(PeriodicModelUpdateEvent):
             def custom_model_update(self, pilot_model, db_controller, data_manager):
+                if "chosen" in found:
+                    return
                 seen = data_manager.read_all("seen")["sql"].tolist()
                 costs = {}
                 for index in candidates:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -107,8 +107,7 @@ class WhatIf:
             yield
             return
         with _rolled_back(session):
-            for index in self.indexes:
-                run(session, "{}", create_statement(index))
+            _create_all(session, self.indexes)
             yield
 
     def size_bytes(self, session: PostgresSession, index: Index) -> int:
@@ -120,7 +119,7 @@ class WhatIf:
             return int(size)
         with _rolled_back(session):
             before = indexes_size_bytes(session, index.table)
-            run(session, "{}", create_statement(index))
+            _create_all(session, [index])
             return indexes_size_bytes(session, index.table) - before
 
 
@@ -133,6 +132,23 @@ def indexes_size_bytes(session: PostgresSession, table_name: str) -> int:
         literal_name(table_name),
     )
     return int(size)
+
+
+def _create_all(session: PostgresSession, indexes: Sequence[Index]) -> None:
+    """Make the indexes. One whose name is taken, by a real index or another of these, gets a name
+    from the server: HypoPG gives all of them names of its own."""
+    names = [index.index_name for index in indexes if index.index_name is not None]
+    found = run(
+        session,
+        "SELECT wanted FROM unnest({}::text[]) AS wanted JOIN pg_class ON relname = wanted::name",
+        compose.Literal(names),
+    )
+    taken: set[str | None] = {name for (name,) in found}
+    for index in indexes:
+        free = index.index_name not in taken
+        taken.add(index.index_name)
+        named = index if free else Index(index.columns, index.table)
+        run(session, "{}", create_statement(named))
 
 
 def _make_hypothetical(session: PostgresSession, index: Index) -> int:

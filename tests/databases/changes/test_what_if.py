@@ -106,6 +106,20 @@ def test_sizes_and_lists(bench: Bench, simulated: Pilot) -> None:
     assert controller.get_all_indexes_byte() > size
 
 
+def test_a_name_that_is_taken_is_no_matter(bench: Bench, simulated: Pilot) -> None:
+    controller = simulated.controller
+    plain = controller.get_estimated_cost(QUERY)
+    long = "a_name_longer_than_the_63_bytes_that_the_server_keeps_of_any_name_at_all"
+    bench.sql(f"CREATE INDEX by_score ON posts (score); CREATE INDEX {long} ON posts (id, score)")
+    controller.create_index(Index(["owner"], "posts", "by_score"))
+    controller.create_index(Index(["id"], "users", long))
+    controller.create_index(Index(["name"], "users", long))
+    assert controller.get_estimated_cost(QUERY) < plain / 4
+    assert controller.get_index_byte(Index(["owner"], "posts", "by_score")) > 0
+    assert bench.names() == [long[:63], "by_score", "posts_pkey"]
+    bench.sql(f"DROP INDEX by_score, {long}")
+
+
 def test_every_thread_sees_the_same(simulated: Pilot) -> None:
     controller = simulated.controller
     plain = controller.get_estimated_cost(QUERY)
