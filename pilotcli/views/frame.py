@@ -17,23 +17,17 @@ from pilotcli.views.state import EventRow, ModelRow, RunState
 from pilotcli.views.text import Line, clean, clip_line, joined, width
 
 LABELS_SHOWN = 3
+LONGEST_NAME = 24
+"""Columns up to which the name of a model or an event is not cut: other columns go first."""
 WIDEST = 120
 """Columns beyond which a frame does not grow: a longer bar says no more."""
 
 _EVENT_COLUMNS = (
     Column("event", least=14, flexible=True),
-    Column("fired", least=7, right=True),
+    Column("fired", least=5, right=True),
     Column("last after", least=10, right=True, drop=2),
     Column("took", least=10, right=True, drop=1),
     Column("failed", least=6, right=True),
-)
-_MODEL_COLUMNS = (
-    Column("model", least=12, flexible=True),
-    Column("version", least=7, right=True),
-    Column("saved", least=10, right=True, drop=1),
-    Column("size", least=7, right=True, drop=3),
-    Column("by", least=10, flexible=True, drop=4),
-    Column("metric", least=18, flexible=True, drop=2),
 )
 
 
@@ -42,7 +36,9 @@ def frame(state: RunState, columns: int, rows: int) -> list[Line]:
     columns = max(1, min(columns, WIDEST))
     rows = max(1, rows)
     head = _kept(_head(state, columns), rows)
-    sections = [lines for lines in (_events(state, columns), _models(state, columns)) if lines]
+    wanted = list(range(len(state.models)))
+    tables = ((_events(state, columns), _by_interest(state)), (_models(state, columns), wanted))
+    sections = [(lines, order) for lines, order in tables if lines]
     lines = [*head, *_fit(sections, rows - len(head))]
     return [clip_line(line, columns) for line in lines[:rows]]
 
@@ -88,13 +84,15 @@ def _kept(lines: Sequence[tuple[int, Line]], rows: int) -> list[Line]:
 def _title(state: RunState) -> Line:
     run = state.run
     workload = clean(run.workload) if run is not None else "pilot"
-    parts = [clean(state.database) if state.database else ""]
-    if run is not None:
+    parts = []
+    if run is not None:  # the database comes last: a narrow terminal cuts it
         parts.append(f"run {run.run_id}")
         if run.workers > 1:
             parts.append(plural(run.workers, "worker"))
         if run.against is not None:
             parts.append(f"against {clean(run.against)}")
+    if state.database:
+        parts.append(clean(state.database))
     details = joined(parts, " · ")
     return [(workload, "bold"), (f" · {details}" if details else "", "dim")]
 
@@ -201,6 +199,17 @@ def _events(state: RunState, columns: int) -> list[Line]:
     return table(_EVENT_COLUMNS, rows, columns) if rows else []
 
 
+def _by_interest(state: RunState) -> list[int]:
+    """The places of the events: what runs first, what never fires last."""
+    rows = list(state.events.values())
+
+    def interest(place: int) -> tuple[bool, bool]:
+        row = rows[place]
+        return row.running_since is None, row.fires.startswith("never") and not row.fired
+
+    return sorted(range(len(rows)), key=interest)
+
+
 def _event_cells(row: EventRow, now: float) -> list[tuple[str, str]]:
     running = row.running_since is not None
     took = duration(row.last_s)
@@ -218,7 +227,21 @@ def _event_cells(row: EventRow, now: float) -> list[tuple[str, str]]:
 def _models(state: RunState, columns: int) -> list[Line]:
     now = state.wall()
     rows = [_model_cells(row, now) for row in state.models.values()]
-    return table(_MODEL_COLUMNS, rows, columns) if rows else []
+    return table(_model_columns(state), rows, columns) if rows else []
+
+
+def _model_columns(state: RunState) -> Sequence[Column]:
+    """The columns with the widths that the names will need: nothing moves at the first save."""
+    longest = max([0, *(width(clean(name)) for name in state.models)])
+    events = max([0, *(width(clean(name)) for name in state.events)])
+    return (
+        Column("model", least=min(longest, LONGEST_NAME) + 2, flexible=True),
+        Column("version", least=7, right=True),
+        Column("saved", least=10, right=True, drop=1),
+        Column("size", least=7, right=True, drop=3),
+        Column("by", least=min(events, LONGEST_NAME), flexible=True, drop=4),
+        Column("metric", least=22, flexible=True, drop=2),
+    )
 
 
 def _model_cells(row: ModelRow, now: float) -> list[tuple[str, str]]:
@@ -232,24 +255,25 @@ def _model_cells(row: ModelRow, now: float) -> list[tuple[str, str]]:
     ]
 
 
-def _fit(sections: Sequence[list[Line]], rows: int) -> list[Line]:
-    """The tables below each other in at most `rows` lines; each begins with its header."""
+def _fit(sections: Sequence[tuple[list[Line], list[int]]], rows: int) -> list[Line]:
+    """The tables below each other in at most `rows` lines; each begins with its header, and comes
+    with the places of its rows, those first that are left out last."""
     lines: list[Line] = []
-    for place, section in enumerate(sections):
-        later = sum(len(other) + 1 for other in sections[place + 1 :])
+    for place, (section, order) in enumerate(sections):
+        later = sum(len(other) + 1 for other, _ in sections[place + 1 :])
         left = rows - len(lines)
         # Each may have what the others do not need, and at least its share.
         allowed = max(left - later, left // (len(sections) - place))
-        lines += _cut(section, allowed)
+        lines += _cut(section, order, allowed)
     return lines
 
 
-def _cut(lines: list[Line], rows: int) -> list[Line]:
+def _cut(lines: list[Line], order: Sequence[int], rows: int) -> list[Line]:
     """A blank line, the header and as many rows as fit; how many are missing is the last line."""
     if len(lines) + 1 <= rows:
         return [[], *lines]
     if rows < 3:
         return []
-    shown = rows - 3
-    left_out = len(lines) - 1 - shown
-    return [[], lines[0], *lines[1 : 1 + shown], [(f"  … {left_out} more", "dim")]]
+    shown = sorted(order[: rows - 3])
+    left_out = len(order) - len(shown)
+    return [[], lines[0], *(lines[1 + at] for at in shown), [(f"  … {left_out} more", "dim")]]

@@ -65,7 +65,10 @@ class Screen:
     def _erased(self, columns: int) -> str:
         if not self._lines:
             return ""
-        return "\r" + _move(-self._height(columns)) + _ERASE_BELOW
+        # Not all at once from the first line: a terminal that is cleared from its top keeps what
+        # was there in its history (tmux).
+        up = "\r" + _move(-self._height(columns)) + _ERASE_RIGHT
+        return up + _move(1) + _ERASE_BELOW + _move(-1)
 
     def _changes(self, lines: Sequence[str]) -> str:
         before = self._lines

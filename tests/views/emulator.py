@@ -1,4 +1,5 @@
-"""Enough of a terminal to see what a view leaves on it (ECMA-48, with xterm's wrapping)."""
+"""Enough of a terminal to see what a view leaves on it (ECMA-48, with xterm's wrapping
+and tmux's history)."""
 
 from __future__ import annotations
 
@@ -83,6 +84,8 @@ class Terminal:
         elif kind == "K":
             del self.screen[self.row][self.column :]
         elif kind == "J":
+            if self.row == self.column == 0:  # tmux keeps a screen that is erased from its top
+                self.gone += ["".join(row).rstrip() for row in self.screen]
             del self.screen[self.row][self.column :]
             del self.screen[self.row + 1 :]
         else:

@@ -5,6 +5,7 @@ import re
 import runpy
 import threading
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -115,18 +116,18 @@ def test_the_frame_of_a_run(make: Any, show: Any, clock: Any, wall: Any) -> None
     clock.now = 4.0
     shown.view._above.clear()
     assert shown.lines() == [
-        "w.sql · embedded PostgreSQL 18.0 · run 7",
+        "w.sql · run 7 · embedded PostgreSQL 18.0",
         "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━──────────────────────────────  1,204/2,400  50 %",
         "   301 queries/s   elapsed 0:04   left 0:03",
         "query    q17b  4.00 s",
         "latency  p50 60.5 ms     p95 115 ms      p99 119 ms",  # exact: 60.3, 114, 119
         "failed   1   timed out 1",
         "",
-        "event             fired  last after        took  failed",
-        "  Event0              2       1,200      250 ms       1",
+        "event           fired  last after        took  failed",
+        "  Event0            2       1,200      250 ms       1",
         "",
-        "model         version       saved     size  by          metric",
-        "  model0           v2    12 s ago  14.2 kB  Event0      mae 4 ↓ 20 %",
+        "model     version       saved     size  by      metric",
+        "  model0       v2    12 s ago  14.2 kB  Event0  mae 4 ↓ 20 %",
     ]
 
 
@@ -137,9 +138,45 @@ def test_the_running_event_is_marked_with_its_time(make: Any, show: Any, clock: 
     clock.now = 0.8
     lines = shown.lines()
     assert "event    Event0  800 ms" in lines
-    assert "▶ Event0              0           –    800 ms …       0" in lines  # noqa: RUF001
+    assert "▶ Event0            0           –    800 ms …       0" in lines  # noqa: RUF001
     shown(make.triggered(1))
-    assert "  Event0              1           1      250 ms       0" in shown.lines()
+    assert "  Event0            1           1      250 ms       0" in shown.lines()
+
+
+def test_a_save_moves_nothing_and_no_name_is_cut(make: Any, show: Any, wall: Any) -> None:
+    event, model = "CardinalityUpdate", "corrections"
+    begun = replace(
+        make.started(),
+        events=(EventInfo(event, EventKind.QUERY_FINISH, "after every query"),),
+        models=(ModelInfo(model, "m:M"),),
+    )
+    shown = show(80, 24)
+    before = shown(begun, make.finished(1)).lines()
+    version = make.version(11, created_at=wall.now - 100, size_bytes=117_000)
+    after = shown(ModelSaved(model, event, 25, version, {"q_error": 22.47})).lines()
+    assert [line for line in before if line.startswith("model")] == [
+        line for line in after if line.startswith("model")
+    ]
+    (row,) = (line for line in after if model in line)
+    assert "q_error 22.47" in row
+
+
+def test_a_low_terminal_shows_the_events_that_fire(make: Any, show: Any) -> None:
+    kind = EventKind.QUERY_FINISH
+    begun = replace(
+        make.started(),
+        events=(
+            EventInfo("Pretrains", EventKind.PRETRAINING, "never (neither collects nor trains)"),
+            EventInfo("Learns", kind, "after every query"),
+            EventInfo("Tunes", kind, "after every 9 queries"),
+        ),
+    )
+    shown = show(60, 14)
+    lines = shown(begun, make.finished(1)).lines()
+    assert any("Learns" in line for line in lines)
+    assert not any("Pretrains" in line for line in lines)
+    shown(EventStarted("Tunes", kind, "interval", 9))
+    assert any("▶ Tunes" in line for line in shown.lines())
 
 
 def test_several_workers_show_the_first_labels(make: Any, show: Any) -> None:
@@ -189,7 +226,7 @@ def test_what_stays_is_printed_above_in_order(make: Any, show: Any) -> None:
         "│ second",
         "warning: mind",
         "✗ event Event0 failed after query 1: ValueError: no",
-        "w.sql · embedded PostgreSQL 18.0 · run 7",
+        "w.sql · run 7 · embedded PostgreSQL 18.0",
     ]
 
 
