@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import QueryError, UsageError
+from pilotcli.common.quantities import plural
 from pilotcli.common.sql_commands import command_of, leading_keyword, may_write
 from pilotcli.drivers.plans import Misestimate, plan_features, worst_misestimate
 from pilotcli.events.base import QueryFinishEvent, WorkloadBeforeEvent
@@ -47,7 +48,7 @@ class AnalyzeTables(WorkloadBeforeEvent):
         for table in tables:
             db_controller.execute(f"ANALYZE {table}")
         if tables:
-            print(f"analyzed {len(tables)} tables")  # noqa: T201 - how a driver speaks to the user
+            print(f"analyzed {plural(len(tables), 'table')}")  # noqa: T201 - how a driver speaks to the user
         return tables
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pilotcli.common.errors import CheckpointError
+from pilotcli.common.quantities import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,9 @@ class FeatureRegressor:
         seen = Counter(name for row in features for name in row)
         names = sorted(name for name, rows in seen.items() if rows > 1)
         if not names:
-            raise ValueError(f"{len(features)} rows have no common feature to learn from")
+            raise ValueError(
+                f"{plural(len(features), 'row has', 'rows have')} no common feature to learn from"
+            )
         raw = _matrix(features, names)
         centre, spread = raw.mean(axis=0), raw.std(axis=0)
         spread[spread == 0] = 1.0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pilotcli.common.errors import UsageError
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, Notice, RunFinished
 from pilotcli.events.pretraining import PretrainingSteps
@@ -106,7 +107,8 @@ def _collected(
     if progress.rows:
         state = "complete" if progress.collected else "continued"
         text = (
-            f"{event.name}: {progress.rows} rows are there, {state} (--fresh collects them again)"
+            f"{event.name}: {plural(progress.rows, 'row is', 'rows are')} there, {state} "
+            "(--fresh collects again)"
         )
         opened.scheduler.bus.emit(Notice("info", text))
     return replace(progress, trained=False)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from pilotcli.common.errors import PilotError, UsageError
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import ModelVersion, Query, QueryResult
 from pilotcli.common.signals import Bus, ModelLoaded, Notice
 from pilotcli.config.model import ModelSpec
@@ -168,8 +169,8 @@ class RegressionWatch(RunObserver):
             self._bus.emit(Notice("error", failure))
             return
         text = (
-            f"{name} v{bad} made {judged} queries {slowdown:.2f} times slower than before: "
-            f"v{good} is back"
+            f"{name} v{bad} made {plural(judged, 'query', 'queries')} {slowdown:.2f} times slower "
+            f"than before: v{good} is back"
         )
         self.rollbacks.append(text)
         self._bus.emit(Notice("warning", text))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pilotcli.common.errors import DatabaseError, PilotError, StorageError
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import ModelInfo, Notice, RunFinished, RunStarted
 from pilotcli.config import RunConfig
@@ -82,7 +83,8 @@ class OpenRun:
             manager = self.scheduler.data_manager
             saved = manager.append_kept(self.unsaved, collect.table, past.results)
             if saved:
-                text = f"{saved} rows for {collect.table}, collected before, are in the store now"
+                rows = plural(saved, "row")
+                text = f"{rows} for {collect.table}, collected before, now in the store"
                 self.scheduler.bus.emit(Notice("info", text))
         if replay is None:
             return

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
 from pilotcli.config import PilotConfig, RunConfig, choose_embedded, refuse_unused
@@ -215,6 +216,6 @@ def _pretraining_progress(
         known[event.name] = replace(progress, trained=progress.trained and loaded)
         if progress.collected:
             done = "collected and trained" if known[event.name].trained else "collected"
-            text = f"{event.name}: {done} before ({progress.rows} rows); not repeated"
+            text = f"{event.name}: {done} before ({plural(progress.rows, 'row')}); not repeated"
             bus.emit(Notice("info", f"{text} (--pretraining always repeats it)"))
     return known

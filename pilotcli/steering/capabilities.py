@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, PilotError, QueryError
+from pilotcli.common.quantities import plural
 from pilotcli.config import PilotConfig
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.controller.what_if import hypopg_works
@@ -269,7 +270,8 @@ def _indexes(session: PostgresSession) -> Capability:
         return Capability(
             "indexes",
             "coarse",
-            f"CREATE INDEX, undone at the end; {others} tables belong to other roles",
+            "CREATE INDEX, undone at the end; "
+            f"{plural(others, 'table belongs', 'tables belong')} to other roles",
             "Use a role that owns the tables.",
         )
     return Capability("indexes", "full", "CREATE INDEX, undone at the end")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.wording import factor
-from pilotcli.common.quantities import count, duration
+from pilotcli.common.quantities import count, duration, plural
 from pilotcli.storage.journal import FiringRecord, TimelinePart
 from pilotcli.views.text import Line, clean, clip, width
 
@@ -82,15 +82,15 @@ def timeline(
             [(firing.after_query, firing.outcome == "failed") for firing in firings],
         )
         failed = sum(firing.outcome == "failed" for firing in firings)
-        details = f"{count(len(firings))} firings" + (f", {count(failed)} failed" if failed else "")
+        details = plural(len(firings), "firing") + (f", {count(failed)} failed" if failed else "")
         lines.append(row("events", marks, details, "cyan"))
     if saved_after:
         marks = _marks(len(parts), total, [(after, False) for after in saved_after], "↑")
-        lines.append(row("models", marks, f"{count(len(saved_after))} versions", "cyan"))
+        lines.append(row("models", marks, plural(len(saved_after), "version"), "cyan"))
     bad = sum(part.failed for part in parts)
     if bad:
         marks = "".join("✗" if part.failed else " " for part in parts)
-        lines.append(row("failed", marks, f"{count(bad)} queries", "red"))
+        lines.append(row("failed", marks, plural(bad, "query", "queries"), "red"))
     return lines
 
 

@@ -95,7 +95,8 @@ def show_dry_run(plan: Examination) -> None:
     run = plan.config.run
     out(f"config:   {plan.config.path or 'none: built-in defaults'}")
     out(f"workload: {_workload(plan)}")
-    out(f"workers:  {run.workers}, time-out {run.timeout or 'none'}, warm-up {run.warmup} rounds")
+    warm_up = plural(run.warmup, "round")
+    out(f"workers:  {run.workers}, time-out {run.timeout or 'none'}, warm-up {warm_up}")
     firings = firings_in(plan.events, plan.executions)
     out(f"events:   {len(plan.events)}, to fire {plural(firings, 'time')}")
     out("All classes are there and take their arguments. No database was touched.")

@@ -72,7 +72,7 @@ def test_a_store_that_goes_in_mid_run_is_told_and_the_journal_is_whole(project: 
     finished = project.run("w.sql")
     assert statuses(project) == ["ok"] * 4
     assert finished.exit_code == 4
-    assert "1 rows wait in " in finished.reasons[0]
+    assert "1 row waits in " in finished.reasons[0]
     assert f"no database '{project.store}'" in finished.reasons[0]
 
 
@@ -90,7 +90,7 @@ def test_a_store_whose_server_stops_in_mid_run_gets_its_rows_on_resume(
             "collect: seen\nevents: [{class: 'ev.py:Stops', "
             f"args: {{interval_count: 3, pilot: {PILOT}, folder: {other.folder}}}}}]"
         )
-        sets = (f"store.dsn={url}",)
+        sets = (f"store.dsn={url}", "store.database=pilot")
         finished = project.run("w.sql", sets=sets)
         assert statuses(project) == ["ok"] * 5
         assert finished.exit_code == 4
@@ -220,7 +220,7 @@ def test_a_store_that_does_not_answer_is_no_events_fault(
             f"collect: seen\nevents: [{{class: 'ev.py:Stops', args: {stops}}},"
             f" {{class: 'ev.py:{event}', args: {{interval_count: 2}}}}]"
         )
-        sets = (f"store.dsn={url}",)
+        sets = (f"store.dsn={url}", "store.database=pilot")
         finished = project.run("w.sql", sets=sets)
         assert (finished.exit_code, finished.event_failures) == (4, 0)
         assert "does not answer" in " ".join(finished.reasons)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.reports.html import charts, run_charts
-from pilotcli.reports.html.svg import drawn, ratio_ticks
+from pilotcli.reports.html.svg import drawn, ratio_ticks, second_ticks, spread, tick_values
 
 
 def test_charts_say_what_they_leave_out() -> None:
@@ -63,3 +64,33 @@ def test_ticks_do_not_run_into_each_other(low: float, high: float, most: int) ->
     assert 1 <= len(found) <= most
     gaps = [math.log(after / one) for one, after in pairwise(found)]
     assert min(gaps, default=9.0) > 0.8 * math.log(high / low) / most
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.011, 0.016), (0.0021, 0.0088), (1.02, 1.05), (1e-6, 1e4), (0.5, 5.0)]
+)
+def test_an_axis_of_times_has_texts_also_within_a_decade(low: float, high: float) -> None:
+    found = tick_values(low, high, 6)
+    assert 2 <= len(found) <= 6
+    assert all(low <= tick <= high for tick in found)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+        second_ticks(axes.xaxis)
+
+    drawing = drawn(draw, 4.0, 1.0, "times")
+    shown = re.findall(r">([\d.]+) ?(?:µs|ms|s|min|h)<", drawing)
+    assert len(set(shown)) >= 2
+
+
+def test_the_labels_of_points_are_not_over_each_other() -> None:
+    for places in ([0.5, 0.5, 0.5, 0.5], [0.99, 1.0, 0.2], [0.0, 0.01], [0.4], []):
+        moved = spread(places, 0.05)
+        in_order = sorted(moved)
+        assert all(after - one >= 0.05 - 1e-9 for one, after in pairwise(in_order))
+        assert sorted(range(len(places)), key=places.__getitem__) == sorted(
+            range(len(places)), key=moved.__getitem__
+        )
+        assert max(moved, default=0) <= 1.0

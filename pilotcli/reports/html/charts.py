@@ -14,11 +14,14 @@ from pilotcli.reports.html.markup import label
 from pilotcli.reports.html.tables import ROWS_SHOWN, row_name
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BARS_SHOWN = 60
 """Bars of the speed-ups; of more queries, the slowest and the fastest are drawn."""
 LABELS_SHOWN = 2
+_LABEL_HEIGHT = 9
+"""Points from one line of a label to the next."""
 
 
 def speedups(queries: Sequence[QueryComparison]) -> svg.Drawing:
@@ -87,26 +90,33 @@ def scatter(queries: Sequence[QueryComparison]) -> svg.Drawing:
         svg.diagonal(axes, values)
         svg.second_ticks(axes.xaxis)
         svg.second_ticks(axes.yaxis)
-        middle = math.sqrt(min(values) * max(values)) if values else 1.0
-        for query in ends:
-            if 0.5 < _moved(query) < 2:
-                continue
-            place = (_time(query.b), _time(query.a))
-            right = place[0] > middle
-            axes.annotate(
-                svg.short(query.label, 24),
-                place,
-                xytext=(-5 if right else 5, 0),
-                textcoords="offset points",
-                ha="right" if right else "left",
-                va="center",
-                fontsize=7,
-            )
+        named = [query for query in ends if not 0.5 < _moved(query) < 2]
+        _name_points(axes, named, figure.get_figheight())
         axes.set_xlabel("baseline")
         axes.set_ylabel("this run")
         svg.legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
     return svg.half(draw, "Time of each query in both runs", notes, links=links)
+
+
+def _name_points(axes: Axes, queries: Sequence[QueryComparison], inches: float) -> None:
+    """Write the labels of points beside them, and not over each other; `inches`: the figure's
+    height."""
+    low, high = map(math.log, axes.get_ylim())
+    of_axis = [(math.log(_time(query.a)) - low) / (high - low) for query in queries]
+    height = _LABEL_HEIGHT / (0.75 * 72 * inches)
+    for query, own, place in zip(queries, of_axis, svg.spread(of_axis, height), strict=True):
+        x = _time(query.b)
+        is_right = math.log(x) > (low + high) / 2
+        axes.annotate(
+            svg.short(query.label, 24),
+            (x, _time(query.a)),
+            xytext=(-5 if is_right else 5, (place - own) * _LABEL_HEIGHT / height),
+            textcoords="offset points",
+            ha="right" if is_right else "left",
+            va="center",
+            fontsize=7,
+        )
 
 
 def distributions(a: Sequence[float], b: Sequence[float]) -> svg.Drawing:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.common.quantities import plural
+from pilotcli.common.quantities import count, plural
 from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.reports.html import svg
 from pilotcli.storage.journal import FiringRecord
@@ -164,6 +164,8 @@ def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]
         svg.diagonal(
             axes, [max(1.0, rows) for points, *_ in drawings for pair in points for rows in pair]
         )
+        for axis in (axes.xaxis, axes.yaxis):
+            svg.log_ticks(axis, lambda rows: count(round(rows)))
         axes.set_xlabel("actual rows")
         axes.set_ylabel("expected rows")
         svg.legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

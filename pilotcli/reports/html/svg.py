@@ -211,12 +211,57 @@ def diagonal(axes: Axes, values: Sequence[float]) -> None:
     axes.set_aspect("equal")
 
 
+def log_ticks(axis: Axis, text: Callable[[float], str]) -> None:
+    """Ticks of a logarithmic axis with their texts, also where all lies within a decade."""
+    from matplotlib.ticker import FuncFormatter, Locator, NullFormatter, NullLocator
+
+    class Ticks(Locator):
+        def __call__(self) -> list[float]:
+            low, high = sorted(self.axis.get_view_interval()) if self.axis else (1.0, 10.0)
+            return tick_values(low, high, 6)
+
+    axis.set_major_locator(Ticks())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
 def second_ticks(axis: Axis) -> None:
     """Ticks of a logarithmic axis of seconds, in units that suit."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    log_ticks(axis, _plain_seconds)
 
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain_seconds(value)))
-    axis.set_minor_formatter(NullFormatter())
+
+def tick_values(low: float, high: float, most: int) -> list[float]:
+    """Ticks of a logarithmic scale from `low` to `high`, `most` at most, and at least two: where
+    round numbers are too far apart, evenly spaced ones."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    wide = math.log(high / low) / most  # what a tick's text needs
+    ticks: list[float] = []
+    for digits in _DIGITS:
+        found = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
+        ticks = [tick for tick in found if low <= tick <= high]
+        if all(math.log(after / tick) >= wide for tick, after in pairwise(ticks)):
+            break
+    if len(ticks) < 2:
+        from matplotlib.ticker import MaxNLocator
+
+        even = MaxNLocator(min(most, 4)).tick_values(low, high)
+        return [float(tick) for tick in even if low <= tick <= high]
+    return ticks[:: max(1, math.ceil(len(ticks) / most))]
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Moves places on a side of length 1 apart, so that each two are at least `gap` from each
+    other and in the same order."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    moved = list(places)
+    for before, at in pairwise(order):
+        moved[at] = max(moved[at], moved[before] + gap)
+    if order:
+        moved[order[-1]] = min(moved[order[-1]], 1.0)
+    for at, after in reversed(list(pairwise(order))):
+        moved[at] = min(moved[at], moved[after] - gap)
+    return moved
 
 
 def _plain_seconds(value: float) -> str:
@@ -231,15 +276,7 @@ def ratio_ticks(axes: Axes, low: float, high: float, most: int) -> None:
     lower and its upper edge."""
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    wide = math.log(high / low) / most  # what a tick's text needs
-    ticks: list[float] = []
-    for digits in _DIGITS:
-        found = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
-        ticks = [tick for tick in found if low <= tick <= high]
-        if all(math.log(after / tick) >= wide for tick, after in pairwise(ticks)):
-            break
-    ticks = ticks[:: max(1, math.ceil(len(ticks) / most))]
+    ticks = tick_values(low, high, most)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(FixedLocator(ticks))

@@ -15,6 +15,7 @@ from typing import Any
 from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import Hold
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import (
     ModelVersion,
     PretrainingProgress,
@@ -273,7 +274,9 @@ class RunJournal(Closing):
 
     def _left(self) -> str:
         """Says where the results and firings are that could not be written."""
-        waiting = f"{len(self._waiting)} results, {len(self._firings)} firings"
+        waiting = ", ".join(
+            (plural(len(self._waiting), "result"), plural(len(self._firings), "firing"))
+        )
         return (
             f"the end of run {self.run_id} ({waiting}) waits in {self._tail.path}; "
             "the next pilot writes it into the journal"

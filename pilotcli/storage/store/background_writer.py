@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pilotcli.common.errors import StoreError
+from pilotcli.common.quantities import plural
 from pilotcli.storage.store.connection import StoreUnreachableError
 from pilotcli.storage.store.unsaved_rows import WaitingRows
 from pilotcli.storage.writer_thread import WriterThread
@@ -31,7 +32,11 @@ class RowsLostError(StoreError):
         self.lost = lost
         super().__init__(
             "; ".join(
-                f"{count} rows for the table {table!r} are lost: {why}"
+                plural(
+                    count,
+                    f"row for the table {table!r} is lost: {why}",
+                    f"rows for the table {table!r} are lost: {why}",
+                )
                 for (table, why), count in lost.items()
             ),
             hint=hint,
@@ -153,12 +158,13 @@ class Appender:
         if self._kept is not None:
             if kept:
                 where = self._kept.where
-                parts.append(f"{kept} rows wait in {where} and come into the store on resume")
+                waiting = plural(kept, "row waits", "rows wait")
+                parts.append(f"{waiting} in {where} until the run is resumed")
             # The files stay, also when this is closed a second time.
             self._kept.close()
             self._kept = None
         if lost:
-            parts.append(f"{lost} rows are lost")
+            parts.append(plural(lost, "row is lost", "rows are lost"))
         return "; ".join(parts)
 
     def _save_waiting(self) -> None:

@@ -236,7 +236,7 @@ def test_what_could_not_be_written_at_the_end_comes_with_the_next_pilot(
         )
         run.add_result(query(1), result(1))
         run.add_firing(firing(1), {"Update": 1})
-        with pytest.raises(StorageError, match="1 results, 1 firings"):
+        with pytest.raises(StorageError, match="1 result, 1 firing"):
             run.close()
         other.execute("DROP TRIGGER no")
     with Journal.open(killed(home)) as left:

@@ -237,7 +237,7 @@ def test_an_append_that_fails_is_told_by_the_next_call(manager: DataManager) -> 
     manager.save_data("t", {"v": 1})
     manager.append("t", {"v": "x"})
     manager.append("u", {"v": "x"})
-    with pytest.raises(StoreError, match="1 rows for the table 't' are lost"):
+    with pytest.raises(StoreError, match="1 row for the table 't' is lost"):
         manager.flush()
     assert manager.row_count("u") == 1
 
@@ -260,7 +260,7 @@ def test_rows_that_cannot_be_saved_at_the_end_are_counted(config: Any) -> None:
     config.store_dsn = "host=/nonexistent dbname=x user=x"
     manager = DataManager(config)
     manager.append("t", {"v": 2})
-    with pytest.raises(StoreError, match="1 rows are lost"):
+    with pytest.raises(StoreError, match="1 row is lost"):
         manager.close()
 
 

@@ -54,7 +54,7 @@ def test_a_row_is_taken_also_by_the_call_that_tells_of_rows_refused_before(tmp_p
     store.back = True
     appender = Appender(store.save)
     appender.keep_in(WaitingRows(tmp_path, 1))
-    appender._background.error = StoreError("1 rows for the table 'refused' are lost")
+    appender._background.error = StoreError("1 row for the table 'refused' are lost")
     with pytest.raises(StoreError, match="are lost"):
         appended(appender, 1)
     appender.close()
@@ -79,7 +79,7 @@ def test_rows_that_cannot_be_saved_are_told_as_waiting_or_lost(tmp_path: Path) -
     appended(appender, 2)
     appender.append("u", {"not": "kept"})
     where = re.escape(str(tmp_path / "run-1.rows-*"))
-    told = f"2 rows wait in {where} and come into the store on resume; 1 rows are lost: it is away"
+    told = f"2 rows wait in {where} until the run is resumed; 1 row is lost: it is away"
     with pytest.raises(StoreError, match=told):
         appender.close()
     appender.close()
