@@ -7,7 +7,9 @@ tail of a run that another pilot continues meanwhile.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -26,6 +28,12 @@ _ROWS = {
     tails.WARMED: ("warmed", ("round", "seq")),
 }
 """By kind of record: the table and the columns of its values."""
+
+_UNKNOWN_RUN = (
+    "INSERT INTO runs (run_id, kind, workload, config_text, database, options, started_at, status, "
+    "host, pid, pid_start) VALUES (?, 'run', '(unknown)', '{}', '(unknown)', '{}', ?, 'running', "
+    "'', 0, '')"
+)
 
 log = logging.getLogger(__name__)
 
@@ -51,20 +59,30 @@ def _recover(home: Path, run_id: int) -> None:
     with closing(connect(home)) as connection, taking_over(home):
         with journal_errors(home / FILE_NAME):
             found = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-        if found is None or is_alive(home, run_id):
+        if is_alive(home, run_id) or not os.path.lexists(tail_path(home, run_id)):
             return
         with transaction(connection, home / FILE_NAME):
+            if found is None and any(True for _ in read_tail(tail_path(home, run_id))):
+                # Its journal was deleted: this is all that is there of the run.
+                connection.execute(_UNKNOWN_RUN, (run_id, time.time()))
             take_tail(connection, home, run_id)
         tail_path(home, run_id).unlink(missing_ok=True)
 
 
 def take_tail(connection: sqlite3.Connection, home: Path, run_id: int) -> None:
     """Write the records of a run's tail, where there is one, into the journal; the caller holds the
-    lock `taking_over`, and deletes the tail after the commit. Raises `OSError`."""
+    lock `taking_over`, and deletes the tail after the commit. Raises `StorageError`."""
     path = tail_path(home, run_id)
-    if path.exists():
+    if not os.path.lexists(path):
+        return
+    try:
         for record in read_tail(path):
             _take(connection, run_id, record)
+    except OSError as error:
+        raise StorageError(
+            f"the end of run {run_id} cannot be read in {path}: {error.strerror}",
+            hint="Delete the file if it is not pilot's.",
+        ) from error
 
 
 def _take(connection: sqlite3.Connection, run_id: int, record: Record) -> None:
