@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
+import pwd
+import shlex
+import stat
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.files import open_new
 
 _MARK = ".gitignore"
 _MARK_TEXT = "# Made by pilot: nothing in here belongs into version control.\n*\n"
@@ -16,7 +20,7 @@ def make_home(home: Path) -> Path:
     """Create `home` for its owner alone (mode 0700) unless it exists, and return its real path.
 
     A new folder gets a `.gitignore`, which also marks it as pilot's own (`is_own_home`).
-    Raises `StorageError` when it cannot be created.
+    Raises `StorageError` when it cannot be created, or is not safe (`require_safe`).
     """
     home = Path(home).absolute()
     try:
@@ -33,15 +37,79 @@ def make_home(home: Path) -> Path:
             f"the folder {home} cannot be used: {os.strerror(error.errno or 0)}",
             hint="Name another folder with `home:` in the config, or make this one writable.",
         ) from error
+    require_safe(home)
     return home.resolve()
+
+
+def require_safe(home: Path) -> None:
+    """Raise `StorageError` if the folder `home` belongs to another user, or everybody may write to
+    it: what is in it is then not only pilot's, and a link there may lead anywhere.
+
+    Root may work in the home of a user's own project: a folder in a folder of the same user.
+    """
+    me = os.geteuid()
+    try:
+        link, folder, above = home.lstat(), home.stat(), home.parent.stat()
+    except OSError:
+        return  # it is not there, or cannot be seen, which shows later
+    if not os.access(home, os.W_OK):
+        return  # nothing is written there
+    owner = folder.st_uid
+    if me == 0 and owner == above.st_uid and not stat.S_ISLNK(link.st_mode):
+        owner = me
+    # A link of somebody else, but for root, may lead to any folder of this user.
+    if owner == me and stat.S_ISLNK(link.st_mode) and link.st_uid != 0:
+        owner = link.st_uid
+    if owner != me:
+        raise StorageError(
+            f"the folder {home} belongs to {_name(owner)}, and you are {_name(me)}",
+            hint="Name a folder of your own with `home:` in the config, or work as its owner.",
+        )
+    if folder.st_mode & stat.S_IWOTH:
+        raise StorageError(
+            f"everybody may write to the folder {home}, and so put files and links into it",
+            hint=f"Take that right away (chmod o-w {shlex.quote(str(home))}), or name another "
+            "folder with `home:` in the config.",
+        )
+
+
+def require_own_link(path: Path) -> None:
+    """Raise `StorageError` if `path` is a symbolic link of another user."""
+    try:
+        info = path.lstat()
+    except OSError:
+        return
+    if stat.S_ISLNK(info.st_mode) and info.st_uid not in (0, os.geteuid()):
+        raise StorageError(
+            f"{path} is a link of {_name(info.st_uid)}, and you are {_name(os.geteuid())}",
+            hint="Delete the link, or work as that user.",
+        )
+
+
+def _name(user: int) -> str:
+    try:
+        return f"the user {pwd.getpwuid(user).pw_name}"
+    except KeyError:
+        return f"the user with the number {user}"
 
 
 def create_private(file: Path) -> None:
     """Create an empty `file` that only its owner can read and write; one that is there stays as
-    it is. Raises `OSError`."""
+    it is. Raises `OSError`, also when a link or anything else is there that is no regular file."""
     # Never opened where it exists: to close it would end this process's locks on it.
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        os.close(open_new(file))
+    except FileExistsError:
+        require_regular(file)
+
+
+def require_regular(file: Path) -> None:
+    """Raise `OSError` unless `file` is a regular file itself, and no link to one."""
+    mode = file.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "it is a symbolic link", str(file))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(file))
 
 
 def shown_path(path: Path) -> str:

@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from pilotcli.common.files import open_new, open_there
+
 SIZE_BYTES = 1 << 20
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
@@ -34,7 +36,7 @@ class RecordFormat:
     def read(self, path: Path) -> Iterator[tuple[bytes, bytes]]:
         """Yield kind and content of the records in a file, in the order in which they were
         written, up to the first incomplete record. Raises `OSError` when it cannot be read."""
-        with path.open("rb") as file:
+        with os.fdopen(open_there(path), "rb") as file:
             while len(head := file.read(self._head.size)) == self._head.size:
                 size, kind, checksum = self._head.unpack(head)
                 content = file.read(size)
@@ -45,14 +47,17 @@ class RecordFormat:
 
 class MappedLog:
     """One file, created empty with room for at least `size_bytes` bytes of records; raises
-    `OSError`. Not safe for several threads at once: the owner holds a lock."""
+    `OSError`, also when there is a file of that name.
+
+    Not safe for several threads at once: the owner holds a lock.
+    """
 
     def __init__(self, path: Path, format: RecordFormat, size_bytes: int = 0) -> None:
         self.path = path
         self._end = format.end
         self._at = 0
         self._room = max(SIZE_BYTES - len(self._end), size_bytes)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        file = open_new(path)
         try:
             # Allocate all space now: on a full disk a copy into memory would kill the process.
             os.posix_fallocate(file, 0, self._room + len(self._end))

@@ -102,7 +102,8 @@ def test_in_a_home_that_was_there_what_pilot_makes_is_private(folder: Path) -> N
 
 def test_what_was_there_is_not_changed(folder: Path) -> None:
     home = folder / "home"
-    (home / "models").mkdir(mode=0o755, parents=True)
+    home.mkdir(mode=0o755)
+    (home / "models").mkdir(mode=0o755)
     (home / "journal.db").touch(mode=0o644)
     (home / "changes.db").touch(mode=0o640)
     fill(home)

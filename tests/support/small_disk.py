@@ -18,7 +18,7 @@ def small_disk(folder: Path, size: str, owner: int | None = None) -> Iterator[No
         pytest.skip("only root can mount a small disk")
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)],
         capture_output=True,
         check=False,
     )

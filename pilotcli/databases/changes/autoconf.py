@@ -7,9 +7,7 @@ starting cannot be asked to take it back, so pilot edits the file then.
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Protocol
 from psycopg2 import sql as compose
 
 from pilotcli.common.errors import CapabilityError, QueryError, StorageError
+from pilotcli.common.files import open_there, replace_text
 from pilotcli.databases.embedded.cluster import quoted_setting
 from pilotcli.databases.session.session import PostgresSession
 
@@ -117,7 +116,9 @@ class FileAutoConf:
         if value is not None:
             kept.append(f"{name} = {quoted_setting(value)}\n")
         try:
-            _replace(self._path, "".join(kept))
+            info = self._path.lstat()
+            mode, owner = info.st_mode & 0o777, (info.st_uid, info.st_gid)
+            replace_text(self._path, "".join(kept), mode=mode, owner=owner)
         except OSError as error:
             raise StorageError(
                 f"{self._path} cannot be written: {error.strerror}",
@@ -127,7 +128,9 @@ class FileAutoConf:
     def _lines(self) -> list[str]:
         try:
             # A line ends with a line feed and nothing else: a value may hold any other character.
-            with self._path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with open(  # noqa: PTH123 - of a descriptor
+                open_there(self._path), encoding="utf-8", errors="surrogateescape", newline=""
+            ) as file:
                 text = file.read()
         except FileNotFoundError:
             return []
@@ -145,23 +148,6 @@ def _value(match: re.Match[str]) -> str:
     if match["bare"] is not None:
         return match["bare"]
     return re.sub(r"''|\\.", lambda pair: _ESCAPES.get(pair[0][1], pair[0][1]), match["quoted"])
-
-
-def _replace(path: Path, text: str) -> None:
-    info = path.stat()
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with new.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            os.fchmod(file.fileno(), info.st_mode & 0o7777)
-            if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), info.st_uid, info.st_gid)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
 
 
 def _list_of(text: str) -> Sequence[str]:

@@ -180,9 +180,11 @@ class ChangeLog:
                 self._own = own
             finally:
                 connection.close()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged file
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
+            # SQLite's of a file that cannot be written, Python's of a damaged one or of no file.
+            why = error.strerror if isinstance(error, OSError) else error
             raise StorageError(
-                f"the log of changes {self.path} cannot be used: {error}",
+                f"the log of changes {self.path} cannot be used: {why}",
                 hint="It says what pilot has to undo on your servers; do not delete it lightly.",
             ) from error
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
+from pilotcli.config.home import require_own_link, require_safe
 from pilotcli.databases.embedded.folder import Place
 from pilotcli.databases.embedded.process import running_pid, stop
 
@@ -117,6 +118,9 @@ def _delete(place: Place) -> None:
 
 
 def _places(home: Path) -> list[Place]:
+    require_safe(home)
+    for link in (home / "pg", *home.glob("pg/*")):
+        require_own_link(link)
     try:
         found = [
             Place(folder.resolve(), int(folder.name))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.files import open_there, replace_text
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.folder import PORT, Place
 from pilotcli.databases.embedded.os_user import Account, current_user
@@ -68,7 +69,9 @@ def ensure_cluster(place: Place, binaries: Binaries, account: Account) -> bool:
         if account.is_other:
             os.chown(new, account.uid, account.gid)
         _initdb(binaries, account, new)
-        with (new / "postgresql.conf").open("a", encoding="utf-8") as file:
+        append = os.O_WRONLY | os.O_APPEND
+        conf = open_there(new / "postgresql.conf", append)  # the server's user may have replaced it
+        with os.fdopen(conf, "a", encoding="utf-8") as file:
             file.write(f"\ninclude_if_exists = '{_CONFIG}'\n")
         new.rename(place.data_dir)
     except OSError as error:
@@ -152,11 +155,7 @@ def configure(
             ("pg_hba.conf", f"local all {SUPERUSER} peer map={_MAP}\n"),
             ("pg_ident.conf", "".join(owners)),
         ):
-            path = place.data_dir / name
-            path.write_text(text, encoding="utf-8")
-            path.chmod(0o600)
-            if account.is_other:
-                os.chown(path, account.uid, account.gid)
+            replace_text(place.data_dir / name, text, owner=(account.uid, account.gid))
     except OSError as error:
         raise StorageError(
             f"the server's configuration cannot be written in {place.data_dir}: {error.strerror}",

@@ -27,8 +27,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.common.files import open_over, open_there
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
-from pilotcli.config.home import create_private, is_own_home, make_home
+from pilotcli.config.home import is_own_home, make_home, require_own_link
 from pilotcli.databases.embedded.folder_for_root import link_outside
 from pilotcli.databases.embedded.os_user import Account, can_walk, server_account
 
@@ -67,15 +68,16 @@ class Place:
     def read_state(self) -> State | None:
         """How the server was started last; None when that is not known."""
         try:
-            return State(**json.loads((self.folder / "state.json").read_text(encoding="utf-8")))
+            with os.fdopen(open_there(self.folder / "state.json"), encoding="utf-8") as file:
+                return State(**json.load(file))
         except (OSError, ValueError, TypeError):
             return None
 
     def write_state(self, state: State) -> None:
         """Record how the server is about to be started."""
         new = self.folder / "state.json.new"
-        create_private(new)
-        new.write_text(json.dumps(asdict(state)), encoding="utf-8")
+        with os.fdopen(open_over(new), "w", encoding="utf-8") as file:
+            json.dump(asdict(state), file)
         new.replace(self.folder / "state.json")
 
     @contextlib.contextmanager
@@ -136,6 +138,8 @@ def make_place(home: Path, major: int) -> Place:
     """
     home = make_home(home)
     link = home / "pg" / str(major)
+    require_own_link(link.parent)
+    require_own_link(link)
     try:
         place = Place(_make_folder(home, link), major)
         close_lock(open_lock(place.folder / "mutex.lock"))

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.common.files import open_log, open_there
 from pilotcli.common.liveness import close_lock, is_held, open_lock, try_lock
-from pilotcli.config.home import create_private
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.folder import Place
@@ -92,11 +92,11 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
     log_start = _rotate_log(place.log_file)
     program = binaries.folder / "postgres"
     try:
-        create_private(place.log_file)  # the server's errors quote statements
         lock = open_lock(place.server_lock)
         try:
             try_lock(lock, fcntl.LOCK_EX)
-            with place.log_file.open("ab") as log:
+            # For its owner alone: the server's errors quote statements.
+            with os.fdopen(open_log(place.log_file), "ab") as log:
                 process = subprocess.Popen(
                     [str(program), "-D", str(place.data_dir)],
                     **run_as(account, program),
@@ -174,7 +174,7 @@ def log_size(log_file: Path) -> int:
 def log_tail(log_file: Path, start: int) -> str:
     """The last lines of a log after its first `start` bytes, indented for a message."""
     try:
-        with log_file.open("rb") as log:
+        with os.fdopen(open_there(log_file), "rb") as log:
             log.seek(max(start, log_size(log_file) - 8000))
             text = log.read().decode("utf-8", "replace")
     except OSError:

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from pilotcli.common.errors import DatabaseError, PilotError
+from pilotcli.common.errors import DatabaseError, PilotError, StorageError
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
+from pilotcli.config.home import create_private
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
 from pilotcli.databases.embedded.cluster import SUPERUSER, configure, ensure_cluster
 from pilotcli.databases.embedded.folder import PORT, Place, State, make_place
@@ -123,7 +124,13 @@ class EmbeddedServer:
     def pin(self) -> None:
         """Keep the server up when nobody uses it, until `pilot db stop`."""
         with self.place.mutex():
-            self.place.pin_file.touch(mode=0o600)
+            try:
+                create_private(self.place.pin_file)
+            except OSError as error:
+                raise StorageError(
+                    f"{self.place.pin_file} cannot be made: {error.strerror}",
+                    hint="Delete it if it is not pilot's.",
+                ) from error
 
     def ends_with_this(self) -> bool:
         """Whether the server stops as this is released, as far as can be known before."""

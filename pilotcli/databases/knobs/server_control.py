@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pilotcli.common.errors import CapabilityError, DatabaseError, QueryError
+from pilotcli.common.files import open_log
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.os_user import Account, server_account
 from pilotcli.databases.embedded.process import log_size, log_tail, running_pid
@@ -94,7 +95,7 @@ class LocalServer:
 
     def _run(self, action: str) -> int:
         how = [] if action == "status" else ["-m", "fast", "-w", "-t", str(_PATIENCE_S)]
-        with self.log_file.open("ab") as log:
+        with os.fdopen(open_log(self.log_file), "ab") as log:
             return subprocess.run(
                 [str(self.pg_ctl), action, "-s", "-D", str(self.data_dir), *how],
                 **run_as(self.account, self.pg_ctl),

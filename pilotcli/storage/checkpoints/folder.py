@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pilotcli.common.errors import CheckpointError
+from pilotcli.common.files import open_over
 from pilotcli.storage.checkpoints.manifest import sync_folder
 
 CURRENT = "current"
@@ -80,7 +81,7 @@ def point_at(home: Path, number: int, *, appearing: tuple[Path, Path] | None = N
     """
     new = home / f".{CURRENT}"
     try:
-        with new.open("w", encoding="ascii") as file:
+        with os.fdopen(open_over(new), "w", encoding="ascii") as file:
             file.write(f"{number}\n")
             file.flush()
             os.fsync(file.fileno())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import CheckpointError
+from pilotcli.common.files import open_over
 from pilotcli.common.records import ModelVersion
 
 MANIFEST = "manifest.json"
@@ -146,7 +147,9 @@ def manifest_of(
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
     """Write a manifest into the file `path` and through to the disk."""
-    with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
+    with open(  # noqa: PTH123 - of a descriptor
+        open_over(path), "w", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
         file.flush()

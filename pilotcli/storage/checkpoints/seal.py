@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pilotcli.common.files import open_over
+
 SEAL = "seal"
 """The manifest's key for the digest; all others are what it is made of."""
 
@@ -58,9 +60,7 @@ def make_key(file: Path) -> None:
     if file.exists():
         return
     new = file.with_name(f".{file.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+    with os.fdopen(open_over(new), "w", encoding="ascii") as opened:
         opened.write(secrets.token_hex(_KEY_BYTES))
         opened.flush()
         os.fsync(opened.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
-from pilotcli.config.home import create_private, make_home
+from pilotcli.config.home import create_private, make_home, require_regular
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, RESULT_FIELDS, USUAL_COLUMNS, column_sql
 
 FILE_NAME = "journal.db"
@@ -204,10 +205,11 @@ def connect_readonly(home: Path) -> sqlite3.Connection | None:
     Raises `StorageError` for a damaged file or one written by a newer pilot.
     """
     path = home / FILE_NAME
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     uri = path.absolute().as_uri()
     with journal_errors(path):
+        require_regular(path)
         try:
             return _open(path, f"{uri}?mode=ro", _checked_version)
         except sqlite3.OperationalError:

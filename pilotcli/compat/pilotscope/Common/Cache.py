@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pilotcli.common.files import open_over
+
 __all__ = ["Cache"]
 
 
@@ -47,7 +49,7 @@ class Cache:
         text = json.dumps([self.get_identifier(), target])
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self.path.with_name(f".{self.path.name}.new")
-        with new.open("w", encoding="utf-8") as file:
+        with os.fdopen(open_over(new), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

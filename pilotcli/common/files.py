@@ -1,0 +1,71 @@
+"""Opens files without following symbolic links, and makes new ones that nobody else has made.
+
+Somebody who can write into a folder can put a link there to a file of another user. Whoever follows
+the link writes, or reads, that file; root does so with any file of the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+_ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_new(path: Path) -> int:
+    """Returns a descriptor to read and write the new file `path`, which only its owner can read.
+    Raises `OSError`, also when there is anything of that name."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _ALWAYS, 0o600)
+
+
+def open_over(path: Path) -> int:
+    """The same; what is there is removed before: a link itself, not its target."""
+    path.unlink(missing_ok=True)
+    return open_new(path)
+
+
+def open_there(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Returns a descriptor of the regular file `path`. Raises `OSError`, for a link or any other
+    kind of file too."""
+    try:
+        # Not blocking: to open a pipe would wait for its other end.
+        descriptor = os.open(path, flags | os.O_NONBLOCK | _ALWAYS, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return descriptor
+
+
+def open_log(path: Path) -> int:
+    """Returns a descriptor to append to the file `path`, which is made where it is missing."""
+    return open_there(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def replace_text(path: Path, text: str, *, mode: int = 0o600, owner: tuple[int, int]) -> None:
+    """Put a new file with that text, mode and owner (user, group) in the place of `path`, in one
+    step and through to the disk. Raises `OSError`."""
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        descriptor = open_new(new)
+        with open(  # noqa: PTH123 - of a descriptor
+            descriptor, "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(descriptor, mode)
+            if owner != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, *owner)
+            os.fsync(descriptor)
+        new.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
