@@ -23,25 +23,45 @@ it quotes a driver or the server (`pilotcli.common.redaction`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pilotcli.common.redaction import redacted
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class PilotError(Exception):
     """The root of all errors that pilot raises on purpose.
 
-    `hint` says what to do next, as a sentence of its own; it is shown below the message.
+    `hint` says what to do next, as a sentence of its own; it is shown below the message, in a
+    traceback too (from Python 3.11 on). `original` is the exception that this error stands for:
+    psycopg2's, or that of a driver's own code. `statement` is the SQL that failed.
     """
 
     exit_code = 2
+    original: BaseException | None = None
+    statement: str | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         message = redacted(message)
         super().__init__(message)
         self.message = message
         self.hint = hint and redacted(hint)
+        self.note_hint()
+
+    def note_hint(self) -> None:
+        """Have tracebacks show the hint."""
+        if self.hint and sys.version_info >= (3, 11):
+            self.add_note(self.hint)
+
+    def standing_for(self, original: BaseException) -> Self:
+        """Set `original`, and return the error."""
+        self.original = original
+        return self
 
     def __str__(self) -> str:
         return self.message

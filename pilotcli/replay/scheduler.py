@@ -271,8 +271,11 @@ class PilotScheduler(Closing):
 
     def _raise_event_error(self) -> None:
         error, self._event_error = self._event_error, None
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # no circle with its traceback
 
     def before_workload(self, first_sql: str, *, handlers: bool = True) -> None:
         """Fire the `WorkloadBeforeEvent`s and make the handlers' changes for the whole workload,

@@ -117,4 +117,5 @@ def _steering_time(steered: Steered) -> Iterator[None]:
 
 
 def _refusal(error: QueryError) -> SteeringError:
-    return SteeringError(f"the server refuses a pushed setting: {error.message}", hint=error.hint)
+    message = f"the server refuses a pushed setting: {error.message}"
+    return SteeringError(message, hint=error.hint).standing_for(error)

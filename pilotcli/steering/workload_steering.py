@@ -232,10 +232,13 @@ def _call_handler(handler: BasePushHandler, sql: str) -> Any:
     try:
         return handler.acquire_injected_data(sql)
     except PilotError as exc:
-        raise DriverError(f"{name}: {exc.message}", hint=exc.hint) from exc
+        error = DriverError(f"{name}: {exc.message}", hint=exc.hint)
+        raise error.standing_for(exc) from exc
     except SystemExit as exc:
-        raise DriverError(f"{name}: it called sys.exit({exc.code!r})") from exc
+        error = DriverError(f"{name}: it called sys.exit({exc.code!r})")
+        raise error.standing_for(exc) from exc
     except KeyboardInterrupt as exc:  # raised by the handler: Ctrl-C is handled elsewhere
-        raise DriverError(f"{name}: it raised KeyboardInterrupt") from exc
+        raise DriverError(f"{name}: it raised KeyboardInterrupt").standing_for(exc) from exc
     except Exception as exc:
-        raise DriverError(f"{name}: {type(exc).__name__}: {exc}") from exc
+        error = DriverError(f"{name}: {type(exc).__name__}: {exc}")
+        raise error.standing_for(exc) from exc

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pilotcli import config as own
 from pilotcli.common.errors import CapabilityError
+from pilotcli.compat.errors import raising_theirs
 from pilotcli.compat.pilotscope.PilotEnum import (
     DatabaseEnum,
     DataFetchMethodEnum,
@@ -175,6 +176,7 @@ class SparkConfig(PilotConfig):
     set_knob_config = push_knob_config
 
 
+@raising_theirs
 def provided(config: C) -> C:
     """`config`, once the database that it names is there.
 

@@ -8,8 +8,9 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.common.errors import QueryTimeout
+from pilotcli.common.errors import DriverError, PilotError, QueryTimeout
 from pilotcli.common.redaction import redacted
+from pilotcli.compat.errors import as_theirs, original_of, raises_theirs
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
@@ -21,7 +22,6 @@ from pilotcli.events.base import Event
 from pilotcli.replay.scheduler import PilotScheduler as _Own
 
 if TYPE_CHECKING:
-    from pilotcli.common.errors import PilotError
     from pilotcli.common.records import FiringReason, Query, QueryResult
     from pilotcli.databases.protocols import BaseDBController, Rows, Session
     from pilotcli.events.schedule import Registered
@@ -31,6 +31,7 @@ __all__ = ["PilotScheduler"]
 log = logging.getLogger(__name__)
 
 
+@raises_theirs
 class PilotScheduler(_Own):
     """pilot's scheduler; `execute` gives a DataFrame, and None for a query that meets its time-out.
 
@@ -70,11 +71,15 @@ class PilotScheduler(_Own):
     def execute(self, sql: str) -> Records | None:  # type: ignore[override]
         """Run a query with all that is registered; its rows as a DataFrame, made when it is
         first used. Raises what the query, a handler or an event has raised."""
-        rows, error = self._run_one(sql)
+        try:
+            rows, error = self._run_one(sql)
+        except DriverError as failure:  # a handler for the whole workload
+            raise original_of(failure) or failure from None
         if isinstance(error, QueryTimeout):
             log.warning("a query has no result: %s", error.message)
         elif error is not None:
-            raise error
+            raised = original_of(error) or error
+            raise as_theirs(raised, sql) if isinstance(raised, PilotError) else raised
         self._raise_event_error()
         return Records(rows) if error is None else None
 

@@ -107,11 +107,11 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
         connection = _open(server, wanted)
     except psycopg2.OperationalError as error:
         if not any(part in str(error) for part in (*wanted, "startup parameter")):
-            raise _explain(server, error) from None
+            raise _explain(server, error).standing_for(error) from None
         try:
             connection = _open(server, {})
         except psycopg2.OperationalError as plain_error:
-            raise _explain(server, plain_error) from None
+            raise _explain(server, plain_error).standing_for(plain_error) from None
         _set(connection, wanted)
     if connection.server_version // 10000 < OLDEST_MAJOR:
         version = version_text(connection)

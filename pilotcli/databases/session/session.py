@@ -114,7 +114,9 @@ class PostgresSession:
         except psycopg2.Error as error:
             if error.pgcode is None and not self.connection.closed and _is_empty(sql):
                 return Rows()
-            raise self._failure(error, time.monotonic() - began) from None
+            failure = self._failure(error, time.monotonic() - began)
+            failure.statement = sql
+            raise failure.standing_for(error) from None
         except (UnicodeError, OverflowError) as error:
             raise QueryError(f"the text cannot be exchanged with the server: {error}") from None
         except ValueError as error:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pilotcli.common.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError, QueryError, SteeringError
+from pilotcli.common.records import Index as _OwnIndex
 from pilotcli.compat import sqla
+from pilotcli.compat.errors import no_such_table, raises_theirs
 from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.refused import Refused
 from pilotcli.databases.controller import PostgreSQLController as _Own
+from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.controller.what_if import same_index
 from pilotcli.databases.session.session import plan_of
 
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgreSQLController", "SimulateIndexVisitor"]
 
+_UNDEFINED_TABLE = "42P01"
 
+
+@raises_theirs
 class PostgreSQLController(_Own):
     """pilot's controller, with what else PilotScope's drivers call.
 
@@ -112,6 +118,52 @@ class PostgreSQLController(_Own):
             sql = sqla.statement_text(sql, self.session().connection)
         return super().execute(sql, fetch, fetch_column_name, is_reset=is_reset)
 
+    def _require_table(self, table_name: str) -> None:
+        try:
+            super()._require_table(table_name)
+        except SteeringError as error:
+            raise no_such_table(error, table_name) from None
+
+    def _require_columns(self, index: Any) -> None:
+        # A real index is judged by the server, whose errors PilotScope's drivers know.
+        if self.enable_simulate_index or not isinstance(index, _OwnIndex):
+            super()._require_columns(index)
+
+    def get_index_byte(self, index: Any) -> int:
+        """See `pilotcli.PostgreSQLController.get_index_byte`; raises the server's error where there
+        is no such index."""
+        try:
+            return super().get_index_byte(index)
+        except SteeringError:
+            if not self.enable_simulate_index:
+                self._run("SELECT pg_table_size({})", literal_name(index.get_index_name()))
+            raise
+
+    def _described(self, method: Callable[..., Any], table_name: str, *arguments: Any) -> Any:
+        """What a method says about a table, which SQLAlchemy describes first in PilotScope."""
+        try:
+            return method(table_name, *arguments)
+        except QueryError as error:
+            if error.sqlstate == _UNDEFINED_TABLE:
+                raise no_such_table(error, table_name) from None
+            raise
+
+    def insert(self, table_name: str, column_2_value: Mapping[str, object]) -> None:
+        """See `pilotcli.PostgreSQLController.insert`."""
+        self._described(super().insert, table_name, column_2_value)
+
+    def get_table_row_count(self, table_name: str) -> int:
+        """How many rows a table has."""
+        return int(self._described(super().get_table_row_count, table_name))
+
+    def get_column_max(self, table_name: str, column_name: str) -> Any:
+        """The largest value of a column."""
+        return self._described(super().get_column_max, table_name, column_name)
+
+    def get_column_min(self, table_name: str, column_name: str) -> Any:
+        """The smallest value of a column."""
+        return self._described(super().get_column_min, table_name, column_name)
+
     def status(self) -> str:
         """Whether the server takes connections, in words like those of `pg_ctl status`."""
         return "server is running" if self.is_running() else "no server is running"
@@ -128,7 +180,7 @@ class PostgreSQLController(_Own):
 
     def drop_index(self, index: Any) -> None:
         """Drop the index of this name where there is one."""
-        known = self.get_existed_indexes(index.table)
+        known = self.get_existed_indexes(index.table) if self.exist_table(index.table) else []
         if any(same_index(existing, index) for existing in known):
             super().drop_index(index)
 

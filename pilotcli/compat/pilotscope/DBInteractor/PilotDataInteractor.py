@@ -6,7 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import NoReturn
 
-from pilotcli.common.errors import CapabilityError, QueryTimeout
+from pilotcli.common.errors import CapabilityError, PilotError, QueryTimeout
+from pilotcli.compat.errors import raise_theirs, raises_theirs
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import CostPushHandler
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PilotConfig, provided
@@ -19,6 +20,7 @@ __all__ = ["PilotDataInteractor"]
 log = logging.getLogger(__name__)
 
 
+@raises_theirs
 class PilotDataInteractor(_Own):
     """pilot's interactor; a query that meets its time-out gives None, as in PilotScope, and a
     warning in the log."""
@@ -54,7 +56,13 @@ class PilotDataInteractor(_Own):
 
     def _run(self, sql: str) -> PilotTransData | None:  # type: ignore[override]
         try:
-            return PilotTransData.of(super()._run(sql))
+            data = PilotTransData.of(super()._run(sql))
         except QueryTimeout as error:
             log.warning("no data about a query: %s", error.message)
             return None
+        except PilotError as error:
+            raise_theirs(error, sql)
+        for note in data.notes:
+            if note.startswith("not run"):
+                log.warning("%s: %s", sql, note)
+        return data

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.compat.errors import raises_theirs, raising_theirs
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotSysConfig import PilotSysConfig
 from pilotcli.compat.refused import Refused
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["DataManager", "TableVisitedTracker"]
 
 
+@raises_theirs
 class DataManager(_Own):
     """pilot's data manager, which gives JSON as text: PilotScope's drivers parse it themselves."""
 
     table_primary_key = PilotSysConfig.DATA_COLLECT_TABLE_PRIMARY_ID
 
     @cached_property
+    @raising_theirs
     def db_controller(self) -> PostgreSQLController:
         """A controller on the store's database; what it changes there is its user's business."""
         self.flush()
@@ -82,6 +85,7 @@ class DataManager(_Own):
             self._store.transaction(lambda cursor: _empty(cursor, table_name))
 
 
+@raises_theirs
 class TableVisitedTracker:
     """How far the reader `""`, which is the default, has read the store's tables.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pilotcli.common.errors import CapabilityError, UsageError
+from pilotcli.compat.errors import raises_theirs
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum
 from pilotcli.workload import open_workload
@@ -27,6 +28,7 @@ __all__ = ["BaseDataset"]
 TIMEOUT_S = 60.0
 
 
+@raises_theirs
 class BaseDataset:
     """The base of data sets. A subclass names the files and their addresses.
 
