@@ -46,8 +46,9 @@ class PilotError(Exception):
     original: BaseException | None = None
     statement: str | None = None
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        message = redacted(message)
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        # PilotScope's drivers raise some of these errors without a message.
+        message = redacted(message or (type(self).__doc__ or "").partition("\n")[0])
         super().__init__(message)
         self.message = message
         self.hint = hint and redacted(hint)
@@ -175,7 +176,7 @@ class QueryError(PilotError):
     exit_code = 1
 
     def __init__(
-        self, message: str, *, sqlstate: str | None = None, hint: str | None = None
+        self, message: str = "", *, sqlstate: str | None = None, hint: str | None = None
     ) -> None:
         super().__init__(message, hint=hint)
         self.sqlstate = sqlstate

@@ -20,10 +20,11 @@ from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.protocols import Target
+from pilotcli.databases.session.connection import version_text
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.naming import Namer
-from pilotcli.steering.planner import Missing, Planner, load, provide
+from pilotcli.steering.planner import Missing, Planner, find_pg_config, load, provide
 from pilotcli.steering.subplans import GraphCatalog
 
 
@@ -92,7 +93,10 @@ class Abilities:
 
     def _pg_config(self) -> Path | None:
         if not self._embedded:
-            return None
+            # PilotScope's drivers name the folder of the server's programs.
+            folder = getattr(self._config, "pg_bin_path", None)
+            version = version_text(self.session.connection)
+            return None if folder is None else find_pg_config(version, Path(folder))
         return find_binaries(getattr(self._config, "postgres_bin", None)).folder / "pg_config"
 
     @cached_property

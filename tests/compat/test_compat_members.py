@@ -380,10 +380,15 @@ def test_configs_have_what_drivers_read(tmp_path: Path, capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     assert f"pgdata = {tmp_path}\n" in shown
     assert "topsecret" not in shown + str(config)
-    spark = SparkConfig("app", "local")
+    spark = SparkConfig(app_name="app", master_url="local")
     told = {"host": "h", "db": "d", "user": "u", "pwd": "topsecret"}
     assert spark.set_datasource(SparkSQLDataSourceEnum.POSTGRESQL, **told) is spark
-    assert (spark.host, spark.db, spark.user, spark.pwd) == ("h", "d", "u", "topsecret")
+    assert (spark.db_host, spark.db, spark.db_user, spark.db_user_pwd) == (
+        "h",
+        "d",
+        "u",
+        "topsecret",
+    )
     assert spark.push_knob_config("a", "b").backup_db_config_path == "b"
     spark.print()
     assert "topsecret" not in capsys.readouterr().out

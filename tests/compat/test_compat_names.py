@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,9 +138,16 @@ def bare(name: str) -> str:
     return name.partition("(")[0]
 
 
-def arguments(name: str) -> set[str]:
-    """The arguments that a name is listed with."""
-    return set(filter(None, name.partition("(")[2].rstrip(")").split(",")))
+def arguments(name: str) -> list[str]:
+    """The arguments that a name is listed with, in their order."""
+    return list(filter(None, name.partition("(")[2].rstrip(")").split(",")))
+
+
+def positional(function: Callable[..., object]) -> list[str]:
+    """The arguments that can be given without their names, in their order."""
+    found = inspect.signature(function).parameters.values()
+    names = [one.name for one in found if one.kind not in (one.KEYWORD_ONLY, one.VAR_KEYWORD)]
+    return names[1:] if names[:1] == ["self"] else names
 
 
 def documented() -> dict[tuple[str, str], str]:
@@ -180,7 +188,7 @@ def test_the_table_has_every_name_and_no_other() -> None:
 )
 def test_functions_take_pilotscopes_arguments(module: str, name: str) -> None:
     found = getattr(importlib.import_module(f"pilotcli.compat.pilotscope.{module}"), bare(name))
-    assert arguments(name) <= set(inspect.signature(found).parameters)
+    assert positional(found)[: len(arguments(name))] == arguments(name)
 
 
 @pytest.mark.parametrize(("module", "cls", "names"), CLASSES)
@@ -190,8 +198,8 @@ def test_classes_have_pilotscopes_members(module: str, cls: str, names: list[str
     for name in names:
         if hasattr(found, bare(name)):
             if "(" in name:
-                parameters = inspect.signature(getattr(found, bare(name))).parameters
-                assert arguments(name) <= set(parameters), name
+                taken = positional(getattr(found, bare(name)))
+                assert taken[: len(arguments(name))] == arguments(name), name
         else:
             known = set_by_init | set(getattr(found, "__dataclass_fields__", ()))
             assert bare(name) in known, name

@@ -52,7 +52,6 @@ from pilotcli.compat.pilotscope.PilotEnum import (
     DatabaseEnum,
     ExperimentTimeEnum,
     ScanJoinMethodEnum,
-    SparkSQLDataSourceEnum,
 )
 from pilotcli.compat.pilotscope.PilotScheduler import PilotScheduler
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
@@ -158,7 +157,7 @@ def test_configs(config: PostgreSQLConfig, capsys: pytest.CaptureFixture[str]) -
         named.enable_deep_control_remote("/", "/", "me", "hush")
     spark = SparkConfig(app_name="a", master_url="local")
     spark.set_spark_session_config({"k": 1})
-    spark.use_postgresql_datasource(SparkSQLDataSourceEnum.POSTGRESQL, "h", "d", "u", "p")
+    spark.use_postgresql_datasource("h", "5433", "u", "p", "d")
     for make in (DBControllerFactory.get_db_controller, SparkSQLController):
         with pytest.raises(CapabilityError, match="Spark"):
             make(spark)

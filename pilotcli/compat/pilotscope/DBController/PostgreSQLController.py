@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from psycopg2 import sql as compose
+
 from pilotcli.common.errors import CapabilityError, QueryError, SteeringError
 from pilotcli.common.records import Index as _OwnIndex
 from pilotcli.compat import sqla
 from pilotcli.compat.errors import no_such_table, raises_theirs
 from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.refused import Refused
+from pilotcli.compat.rows import named_rows
 from pilotcli.databases.controller import PostgreSQLController as _Own
 from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.controller.what_if import same_index
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["PostgreSQLController", "SimulateIndexVisitor"]
 
 _UNDEFINED_TABLE = "42P01"
+_COLUMNS_ANYWHERE = """
+SELECT a.attname::text FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+WHERE c.relname = {} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0
+  AND NOT a.attisdropped ORDER BY c.relnamespace, c.oid, a.attnum
+"""
 
 
 @raises_theirs
@@ -113,10 +121,14 @@ class PostgreSQLController(_Own):
         is_reset: bool = False,
     ) -> Any:
         """See `pilotcli.PostgreSQLController.execute`; `sql` may be a statement of SQLAlchemy's
-        too."""
+        too. The values of a row are its attributes, too (`row.id`)."""
         if not isinstance(sql, str) and hasattr(sql, "compile"):
             sql = sqla.statement_text(sql, self.session().connection)
-        return super().execute(sql, fetch, fetch_column_name, is_reset=is_reset)
+        if not fetch:
+            return super().execute(sql, is_reset=is_reset)
+        columns, *rows = super().execute(sql, True, True, is_reset=is_reset)
+        named = named_rows(columns, rows)
+        return [columns, *named] if fetch_column_name else named
 
     def _require_table(self, table_name: str) -> None:
         try:
@@ -168,9 +180,20 @@ class PostgreSQLController(_Own):
         """Whether the server takes connections, in words like those of `pg_ctl status`."""
         return "server is running" if self.is_running() else "no server is running"
 
-    def write_knob_to_file(self, knobs: Mapping[str, object]) -> None:
+    def write_knob_to_file(self, key_2_value_knob: Mapping[str, object]) -> None:
         """See `pilotcli.PostgreSQLController.write_knob_to_file`."""
-        super().write_knob_to_file(knobs)
+        super().write_knob_to_file(key_2_value_knob)
+
+    def get_table_columns(self, table_name: str, enable_all_schema: bool = False) -> list[str]:
+        """The names of a table's columns, in their order; none for a table that is not there.
+
+        `enable_all_schema` looks for the table in all schemas; else it is the one that a query
+        would find.
+        """
+        if enable_all_schema:
+            found = self._run(_COLUMNS_ANYWHERE, compose.Literal(table_name))
+            return [str(name) for (name,) in found]
+        return super().get_table_columns(table_name) if self.exist_table(table_name) else []
 
     def _surun(self, cmd: str) -> int:
         raise CapabilityError(
@@ -233,7 +256,7 @@ class PostgreSQLController(_Own):
 
     def get_table_column_name_all_schema(self, table_name: str) -> list[str]:
         """The names of a table's columns."""
-        return [str(column) for column in self.get_table_columns(table_name)]
+        return self.get_table_columns(table_name, enable_all_schema=True)
 
     def get_relation_content(
         self, relation_names: str, fetch_column_name: bool = False

@@ -10,6 +10,7 @@ __all__ = [
     "DatabaseDeepControlException",
     "DatabaseStartException",
     "InteractorReceiveTimeoutException",
+    "PilotScopeExecCommandException",
     "PilotScopeInternalError",
     "PilotScopeMutualExclusionException",
     "PilotScopeNotSupportedOperationException",
@@ -31,7 +32,14 @@ class PilotScopeInternalError(errors.PilotError):
 
 
 class PilotScopeMutualExclusionException(errors.PilotError):
-    """Pushes that exclude each other; pilot raises its own errors and never this."""
+    """A push and a pull that exclude each other."""
 
     def __init__(self, anchors: object) -> None:
         super().__init__(f"{anchors} exclude each other")
+
+
+class PilotScopeExecCommandException(errors.PilotError):
+    """A shell command failed; pilot runs none and never raises this."""
+
+    def __init__(self, cmd: object) -> None:
+        super().__init__(f"the command {cmd} failed")

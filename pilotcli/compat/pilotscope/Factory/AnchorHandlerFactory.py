@@ -12,18 +12,16 @@ from pilotcli.compat.pilotscope.Anchor.PostgreSQL import PullAnhor
 
 __all__ = ["AnchorHandlerFactory"]
 
-_HANDLERS: dict[AnchorEnum, type[BaseAnchorHandler]] = {
-    handler.anchor: handler
-    for handler in (
-        *map(vars(PullAnhor).__getitem__, PullAnhor.__all__),
-        pushes.CardPushHandler,
-        pushes.CommentPushHandler,
-        pushes.HintPushHandler,
-        pushes.IndexPushHandler,
-        pushes.KnobPushHandler,
-        pushes.ScanJoinMethodPushHandler,
-    )
-}
+_KINDS: tuple[type[BaseAnchorHandler], ...] = (
+    *PullAnhor.HANDLERS,
+    pushes.CardPushHandler,
+    pushes.CommentPushHandler,
+    pushes.HintPushHandler,
+    pushes.IndexPushHandler,
+    pushes.KnobPushHandler,
+    pushes.ScanJoinMethodPushHandler,
+)
+_HANDLERS = {handler.anchor: handler for handler in _KINDS}
 
 
 class AnchorHandlerFactory:
