@@ -90,7 +90,7 @@ class Knobs:
                     self._require_in_force(settings)
                 except BaseException as error:
                     self._take_back(changes, restart, session)
-                    if not isinstance(error, DatabaseError):
+                    if not isinstance(error, (DatabaseError, QueryError)):
                         raise
                     shown = ", ".join(f"{name} = {value}" for name, value in settings.items())
                     raise SteeringError(
@@ -239,7 +239,8 @@ class Knobs:
         self._restart()
 
     def _session(self) -> contextlib.closing[PostgresSession]:
-        return contextlib.closing(self._sessions.open_plain())
+        """A session that can undo every knob, also one that ends statements early."""
+        return contextlib.closing(self._sessions.open_patient())
 
     def _learn(self, session: PostgresSession) -> None:
         """Note what must be known about a server once it is shut down."""
@@ -369,11 +370,14 @@ class Knobs:
             "SELECT name::text, setting, source, pending_restart FROM pg_settings"
             " WHERE lower(name) IN ({})"
         ).format(names)
-        with self._session() as session:
+        with contextlib.closing(self._sessions.open_plain()) as session:
             found = session.execute(text.as_string(session.connection)).rows
+        settings_by_name = {name.lower(): value for name, value in settings.items()}
         for name, value, source, waits in found:
             if waits:
                 raise SteeringError(f"the knob {name} is not in force without a restart")
+            if source == "override" and settings_by_name[name.lower()] in _AUTOMATIC:
+                continue  # the server has computed the value
             if source != "configuration file":
                 raise SteeringError(
                     f"the knob {name} is set, but not in force: {_BY.get(source, source)} "
@@ -381,6 +385,10 @@ class Knobs:
                     hint="Remove it there, or set it for each query as a hint.",
                 )
 
+
+_AUTOMATIC = ("-1", "0")
+"""Values by which a knob leaves it to the server (`wal_buffers = -1`).
+The server then shows what it has computed (PostgreSQL manual 19.4)."""
 
 _BY = {
     "command line": "the server's command line",

@@ -12,6 +12,11 @@ from pilotcli.databases.session.connection import Server, connect, version_text
 from pilotcli.databases.session.session import PostgresSession, SchemaChanges
 from pilotcli.databases.session.streaming import StreamingSession
 
+_PATIENT = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 _CHECK_INTERVAL = "client_connection_check_interval"
 
 
@@ -60,6 +65,10 @@ class Sessions:
     def open_plain(self) -> PostgresSession:
         """Open a session with the server's own settings, without the config's."""
         return PostgresSession(connect(self.server), self.description)
+
+    def open_patient(self) -> PostgresSession:
+        """Open a plain session whose statements no setting of the server ends."""
+        return PostgresSession(connect(self.server, _PATIENT), self.description)
 
     def close(self) -> None:
         """Close all sessions that are open; a restart of the server has ended them anyway."""

@@ -399,3 +399,20 @@ def test_lists_of_libraries_are_set_back_as_lists(bench: Bench) -> None:
     conf.write("shared_preload_libraries", None)
     session.close()
     pilot.close()
+
+
+def test_a_value_that_leaves_it_to_the_server_is_in_force(alone: Pilot) -> None:
+    knobs: dict[str, object] = {"wal_buffers": -1}
+    if alone.target.server_version.split(".")[0] >= "17":
+        knobs |= {"commit_timestamp_buffers": 0, "subtransaction_buffers": "0"}
+    alone.controller.set_knobs(knobs)
+    assert alone.controller.execute("SHOW wal_buffers", True) != [("-1",)]
+    alone.controller.set_knobs({"autovacuum_work_mem": -1})
+
+
+def test_a_knob_that_ends_every_statement_is_taken_back(bench: Bench) -> None:
+    pilot = bench.open()
+    with pytest.raises(SteeringError, match="it has the old values again"):
+        pilot.controller.set_knobs({"statement_timeout": "1ms", "work_mem": "9MB"})
+    assert bench.auto_conf() == {}
+    pilot.close()
