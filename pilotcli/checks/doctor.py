@@ -19,10 +19,10 @@ from pilotcli.config import (
     RunConfig,
     choose_embedded,
     load_config,
-    refuse_unused,
 )
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import connect_store, open_target
+from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.plugins import check_plugins
 from pilotcli.steering.capabilities import Abilities, Capability, abilities_of, probe
 from pilotcli.steering.planner import Missing

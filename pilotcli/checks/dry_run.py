@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.records import EventKind, FiringReason
-from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded, refuse_unused
+from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.config.model import EventSpec
+from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class

@@ -6,7 +6,8 @@ import os
 
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.common.quantities import plural
-from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config, refuse_unused
+from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
+from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.plugins import check_plugins
 from pilotcli.views.console import out
 from pilotcli.views.driver_lines import driver_lines

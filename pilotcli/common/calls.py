@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pilotcli.common.errors import DriverError, Interrupted
@@ -21,14 +22,22 @@ from pilotcli.common.errors import DriverError, Interrupted
 ENDS_WITHIN_S = 5.0
 """How long pilot waits for a call to return after it has tried to end it."""
 STOPS_WITHIN_S = 3.0
-"""How long an event may go on after the user stopped the run."""
+"""How long a call may go on after the user stopped the run."""
 _LOOK_EVERY_S = 0.25
 
 T = TypeVar("T")
 
 
-class EventTimeout(DriverError):
-    """An event took longer than `events.timeout`. `where`: the stack of its thread, as text."""
+@dataclass(frozen=True, slots=True)
+class CallTimeouts:
+    """How long one call of an event and of a handler may take, in seconds; None: for ever."""
+
+    event_s: float | None = None
+    handler_s: float | None = None
+
+
+class CallTimeout(DriverError):
+    """A call took longer than its time limit. `where`: the stack of its thread, as text."""
 
     def __init__(self, message: str, where: str = "") -> None:
         super().__init__(message)
@@ -39,34 +48,37 @@ class _Ended(BaseException):
     """Raised in the thread of a call to end it; `except Exception` does not catch it."""
 
 
-class EventCalls:
-    """Calls events directly, or with `timeout_s` (seconds) in a thread of their own.
+class DriverCalls:
+    """Calls drivers' code directly, or with `timeout_s` (seconds) in a thread of its own.
 
     One thread makes all calls, so that thread-local values of an event are there in its next call.
-    `cancel` ends what events run in the database. Used by one thread at a time, except for
-    `interrupt`.
+    `cancel` ends what threads run in the database; it gets a function that says of a thread's
+    identifier whether the thread belongs to the call. `key` is the config's key of the time limit.
+    Used by one thread at a time, except for `interrupt`.
     """
 
     def __init__(
         self,
         timeout_s: float | None,
-        cancel: Callable[[], None],
+        cancel: Callable[[Callable[[int], bool]], None],
         stop_requested: Callable[[], bool],
+        key: str = "events.timeout",
     ) -> None:
+        self._key = key
         self._timeout_s = timeout_s
         self._cancel = cancel
         self._stop_requested = stop_requested
         self._caller: _Caller | None = None
         self._left: dict[str, _Caller] = {}
-        """By event: the thread that could not be ended."""
+        """By event or handler: the thread that could not be ended."""
         self._direct: int | None = None
-        """The thread of pilot's own that is in an event's code, None at other times."""
+        """The thread of pilot's own that is in a driver's code, None at other times."""
         self._stopping_since: float | None = None
 
     def call(self, name: str, function: Callable[[], T]) -> T:
-        """Call `function` for the event `name`, and return what it returns.
+        """Call `function` for the event or handler `name`, and return what it returns.
 
-        Raises what `function` raises, `EventTimeout` if it takes too long, and `Interrupted` if it
+        Raises what `function` raises, `CallTimeout` if it takes too long, and `Interrupted` if it
         goes on although the user stopped the run. A process that `function` forks ends here.
         """
         if self._timeout_s is None:
@@ -79,7 +91,7 @@ class EventCalls:
                 self._direct = None
         left = self._left.get(name)
         if left is not None and left.is_alive():
-            raise EventTimeout("its last call has not returned yet, so it was not called")
+            raise CallTimeout("its last call has not returned yet, so it was not called")
         if self._caller is None:
             self._caller = _Caller()
             self._caller.start()
@@ -89,7 +101,7 @@ class EventCalls:
         return result
 
     def interrupt(self) -> None:
-        """End an event that does not return after a stop; `call` then raises `Interrupted`.
+        """End a call that does not return after a stop; `call` then raises `Interrupted`.
         Another thread calls this repeatedly after the user has stopped the run."""
         now = time.monotonic()
         if self._stopping_since is None:
@@ -119,7 +131,7 @@ class EventCalls:
         return call.result
 
     def _end(self, name: str, caller: _Caller, call: _Call, *, stopped: bool) -> None:
-        """End the call, and raise `Interrupted` or `EventTimeout`."""
+        """End the call, and raise `Interrupted` or `CallTimeout`."""
         frame = sys._current_frames().get(caller.ident or 0)
         where = "".join(traceback.format_stack(frame)) if frame is not None else ""
         # This thread makes no further call, whether or not it ends.
@@ -129,14 +141,14 @@ class EventCalls:
             _raise_in(caller.ident, _Ended)
         due = time.monotonic() + ENDS_WITHIN_S
         while not call.done.wait(_LOOK_EVERY_S) and time.monotonic() < due:
-            self._cancel()
+            self._cancel(lambda thread: thread == caller.ident or thread not in call.others)
         if stopped:
             raise Interrupted(f"stopped while {name} was running")
-        message = f"it took longer than {self._timeout_s:g} s (events.timeout)"
+        message = f"it took longer than {self._timeout_s:g} s ({self._key})"
         if not call.done.is_set():
             self._left[name] = caller
             message += ", could not be ended, and runs on in the background"
-        raise EventTimeout(message, where)
+        raise CallTimeout(message, where)
 
 
 class _Call:
@@ -145,6 +157,8 @@ class _Call:
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
         self.done = threading.Event()
+        self.others = frozenset(thread.ident for thread in threading.enumerate())
+        """The threads that ran before the call; it has started all others."""
         self.result: Any = None
         self.error: BaseException | None = None
 

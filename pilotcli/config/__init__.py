@@ -7,7 +7,6 @@ from pilotcli.config.load import load_config
 from pilotcli.config.model import RunConfig
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig, choose_embedded
 from pilotcli.config.shown import shown_config, shown_yaml
-from pilotcli.config.targets import refuse_unused
 
 __all__ = [
     "PilotConfig",
@@ -16,7 +15,6 @@ __all__ = [
     "choose_embedded",
     "load_config",
     "masked_dsn",
-    "refuse_unused",
     "shown_config",
     "shown_yaml",
 ]

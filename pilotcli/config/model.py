@@ -274,6 +274,10 @@ class RunConfig:
     compat: CompatSection = field(default_factory=CompatSection)
     handlers: tuple[HandlerSpec, ...] = ()
     """The list of push handlers. pilot asks them in this order."""
+    handler_timeout: float | None = None
+    """`handlers.timeout`: how long one call of a handler may take. pilot ends a longer call, and
+    the handler has failed (`steering.on_error`). If the call cannot be ended, pilot goes on without
+    it, and does not call the handler while that call runs."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """Passwords in connection strings, arguments with a secret's name, and values that came from
     environment variables with one; never shown."""

@@ -9,6 +9,9 @@ from pilotcli.config.secrets import masked, names_secret
 from pilotcli.config.tree import Node, Problems, parse_yaml
 from pilotcli.config.variables import Variables
 
+_OF_ALL = {"events": ("count", "timeout"), "handlers": ("timeout",)}
+"""Keys that a list of these has beside its entries."""
+
 
 def override(root: Node, text: str, problems: Problems, variables: Variables) -> None:
     """Put the override `text` into `root`; what is wrong with it goes to `problems`.
@@ -36,7 +39,7 @@ def override(root: Node, text: str, problems: Problems, variables: Variables) ->
         child = _child(place, key, mark, problems)
         if child is None:
             return
-        of_all = keys[depth] == "events" and keys[depth + 1] in ("count", "timeout")
+        of_all = keys[depth + 1] in _OF_ALL.get(keys[depth], ())
         if of_all and isinstance(child.value, list):
             child.value = {"list": Node(child.value, child.mark)}
         place = child

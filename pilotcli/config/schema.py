@@ -43,6 +43,10 @@ def config_schema() -> dict[str, Any]:
     table = {**_TEXT, "type": "string"}
     models = {"type": ["object", "null"], "additionalProperties": _entry(_model(docs))}
     handlers = {"type": ["array", "null"], "items": _entry(plugin)}
+    of_handlers = {
+        "list": handlers,
+        "timeout": _any(docs["RunConfig.handler_timeout"], KINDS["duration"][1], _NULL),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A config of pilot",
@@ -59,7 +63,7 @@ def config_schema() -> dict[str, Any]:
             "events": _any(docs["RunConfig.events"], events, _mapping(of_all)),
             "steering": _section(model.SteeringSection, docs),
             "compat": _section(model.CompatSection, docs),
-            "handlers": _documented(handlers, docs["RunConfig.handlers"]),
+            "handlers": _any(docs["RunConfig.handlers"], handlers, _mapping(of_handlers)),
         },
     }
 

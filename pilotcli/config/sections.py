@@ -49,7 +49,7 @@ class Reader:
         """The config; defaults stand where something was wrong, which is among the problems."""
         top = self._mapping(root, "the config", TOP_KEYS)
         events, count, timeout = self._events(top.get("events"))
-        handlers = self._plugins(top.get("handlers"), "handler", HandlerSpec, HANDLER_KEYS)
+        handlers, handler_timeout = self._handlers(top.get("handlers"))
         self._known_models([*events, *handlers], top.get("models"))
         home = self._value(top, "home", "path")
         return RunConfig(
@@ -68,6 +68,7 @@ class Reader:
             steering=self._section(top.get("steering"), "steering", SteeringSection),
             compat=self._section(top.get("compat"), "compat", CompatSection),
             handlers=tuple(handlers),
+            handler_timeout=handler_timeout,
             secrets=frozenset(variables.secrets),
         )
 
@@ -205,6 +206,14 @@ class Reader:
             node = keys.get("list")
         events = self._plugins(node, "event", EventSpec, EVENT_KEYS)
         return events, count or "finished", timeout
+
+    def _handlers(self, node: Node | None) -> tuple[list[HandlerSpec], float | None]:
+        timeout = None
+        if node is not None and isinstance(node.value, dict):
+            keys = self._mapping(node, "handlers", ("list", "timeout"))
+            timeout = self._value(keys, "timeout", "duration")
+            node = keys.get("list")
+        return self._plugins(node, "handler", HandlerSpec, HANDLER_KEYS), timeout
 
     def _plugins(
         self, node: Node | None, noun: str, cls: type[P], known: tuple[str, ...]

@@ -40,10 +40,17 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
         },
         "steering": _section(config.steering),
         "compat": _section(config.compat),
-        "handlers": [_plugin(spec) for spec in config.handlers],
+        "handlers": _handlers(config),
     }
     result: dict[str, Any] = _escaped(masked(shown, secrets=config.secrets))
     return result
+
+
+def _handlers(config: RunConfig) -> Any:
+    listed = [_plugin(spec) for spec in config.handlers]
+    if config.handler_timeout is None:
+        return listed
+    return {"timeout": config.handler_timeout, "list": listed}
 
 
 def shown_yaml(config: RunConfig) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import psycopg2
+from psycopg2.extensions import parse_dsn
+
 from pilotcli.common.errors import ConfigError, Problem
 from pilotcli.config.model import DEFAULT_STORE, RunConfig, StoreSection
 from pilotcli.config.pilot_config import LIBPQ_TARGETS
@@ -64,9 +67,6 @@ def _problem(config: RunConfig, text: str, *hints: str) -> Problem:
 def _database(dsn: str | None) -> str | None:
     """The database that a connection string names; None also for a string that libpq refuses, which
     is reported elsewhere."""
-    import psycopg2
-    from psycopg2.extensions import parse_dsn
-
     try:
         return parse_dsn(dsn).get("dbname") or None if dsn else None
     except psycopg2.Error:

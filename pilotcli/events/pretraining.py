@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol
 
+from pilotcli.common.calls import DriverCalls
 from pilotcli.common.errors import DriverError, Interrupted
 from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import (
@@ -19,7 +20,6 @@ from pilotcli.common.signals import (
 )
 from pilotcli.databases.protocols import BaseDBController
 from pilotcli.events.base import ModelUpdate, PretrainingModelEvent
-from pilotcli.events.calls import EventCalls
 from pilotcli.storage.store.data_manager import DataManager
 
 
@@ -56,7 +56,7 @@ class Pretraining:
     bus: Bus
     db_controller: BaseDBController
     data_manager: DataManager
-    calls: EventCalls
+    calls: DriverCalls
     log: ProgressLog | None
     stop_requested: Callable[[], bool]
 

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
+from pilotcli.common.calls import CallTimeout, DriverCalls
 from pilotcli.common.errors import Interrupted, PilotError, StorageError, UsageError
 from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion, PretrainingProgress
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved
 from pilotcli.common.suggestions import sentences
 from pilotcli.databases.protocols import BaseDBController
+from pilotcli.databases.session.watchdog import cancel_statements
 from pilotcli.events.base import (
     Event,
     ModelUpdate,
@@ -29,7 +31,6 @@ from pilotcli.events.base import (
     QueryFinishEvent,
     WorkloadBeforeEvent,
 )
-from pilotcli.events.calls import EventCalls, EventTimeout
 from pilotcli.events.model import CheckpointedModel, Provenance
 from pilotcli.events.pretraining import Pretraining, PretrainingSteps, ProgressLog
 from pilotcli.events.schedule import Registered, describe, fires_once_for, kind_of
@@ -91,7 +92,7 @@ class EventRunner:
     ) -> None:
         """`saved` is called with each version that an event has saved, once the log has the firing;
         what it raises is passed on."""
-        self.calls = EventCalls(timeout_s, db_controller.cancel, stop_requested)
+        self.calls = DriverCalls(timeout_s, self._cancel, stop_requested)
         self.events: list[Registered] = []
         self.failures: list[EventTriggered] = []
         self.firings = 0
@@ -122,6 +123,11 @@ class EventRunner:
         self._once: frozenset[tuple[str, str]] = frozenset()
         """Event and reason of the ended firings that come once in a run."""
         self._interrupted: tuple[str, str, int] | None = None
+
+    def _cancel(self, belongs: Callable[[int], bool]) -> None:
+        """Cancel what an event runs: over its controller, or over one that it made itself."""
+        self._db_controller.cancel()
+        cancel_statements(belongs)
 
     def register(self, event: Event, name: str | None = None) -> Registered:
         """Add `event` after the others. Raises `UsageError` for an object that is not an event, a
@@ -276,7 +282,7 @@ class EventRunner:
             error, trace = _describe(exc)
         duration_s = time.perf_counter() - started
         registered.event.resumed = False
-        with contextlib.suppress(EventTimeout):  # the session has been replaced
+        with contextlib.suppress(CallTimeout):  # the session has been replaced
             self.calls.call("", self._db_controller.reset)
         self.firings += 1
         registered.fired += 1
@@ -317,7 +323,7 @@ class EventRunner:
         return "ok"
 
 
-_OWN_MODULES = frozenset({__name__, EventCalls.__module__, Pretraining.__module__})
+_OWN_MODULES = frozenset({__name__, DriverCalls.__module__, Pretraining.__module__})
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -334,7 +340,7 @@ def _describe(exc: BaseException) -> tuple[str, str]:
     line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, SystemExit):
         line = f"it called sys.exit({exc.code!r})"
-    if isinstance(exc, EventTimeout):
+    if isinstance(exc, CallTimeout):
         return redacted(text), redacted(exc.where)
     frame = exc.__traceback__
     while frame is not None and frame.tb_frame.f_globals.get("__name__") in _OWN_MODULES:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pilotcli.common.calls import CallTimeouts
 from pilotcli.common.closing import Closing
 from pilotcli.common.errors import (
     CapabilityError,
@@ -37,6 +38,7 @@ from pilotcli.config.model import CollectSection, SteeringSection
 from pilotcli.databases.controller import get_db_controller
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
+from pilotcli.databases.session.watchdog import cancel_statements
 from pilotcli.events.base import Event
 from pilotcli.events.runner import CountMode, EventRunner, PastFirings
 from pilotcli.events.schedule import Registered
@@ -92,8 +94,9 @@ class PilotScheduler(Closing):
         count: CountMode = "finished",
         stop: threading.Event | None = None,
         steering: SteeringSection | None = None,
-        event_timeout_s: float | None = None,
+        timeouts: CallTimeouts | None = None,
     ) -> None:
+        timeouts = timeouts or CallTimeouts()
         self.config = config
         self.bus = bus or Bus()
         self._owns_target = target is None
@@ -109,7 +112,7 @@ class PilotScheduler(Closing):
             run_id=run_id,
             count=count,
             stop_requested=self.stop.is_set,
-            timeout_s=event_timeout_s,
+            timeout_s=timeouts.event_s,
             saved=self._model_saved,
         )
         self.event_runner.event_failed = self._event_failed
@@ -122,7 +125,13 @@ class PilotScheduler(Closing):
         self._collect: CollectSection | None = None
         self._table = ""
         self._max_rows: int | None = None
-        self.steering = Steering(config, self.target, steering or SteeringSection())
+        self.steering = Steering(
+            config,
+            self.target,
+            steering or SteeringSection(),
+            stop_requested=self.stop.is_set,
+            timeout_s=timeouts.handler_s,
+        )
         self._steered = False
         self._workload_begun = False
         self._shown_kinds: set[str] = set()
@@ -446,10 +455,12 @@ class PilotScheduler(Closing):
         return result, rows, error, pulled
 
     def cancel(self) -> None:
-        """Interrupt running events; called repeatedly, from any thread, after a stop was
-        requested."""
+        """Interrupt running events and handlers, and cancel what they run over any connection;
+        called repeatedly, from any thread, after a stop was requested."""
         self.db_controller.cancel()
+        cancel_statements()
         self.event_runner.calls.interrupt()
+        self.steering.calls.interrupt()
 
     def close(self) -> None:
         """Write what is buffered and close every connection; safe to call twice."""

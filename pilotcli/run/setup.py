@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pilotcli.common.calls import CallTimeouts
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
-from pilotcli.config import PilotConfig, RunConfig, choose_embedded, refuse_unused
+from pilotcli.config import PilotConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import NOT_UNDONE, open_target
 from pilotcli.databases.protocols import Target
+from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered
 from pilotcli.plugins import aliases, check_plugins
@@ -173,7 +175,7 @@ def _open_scheduler(
         count=config.count,
         stop=stop,
         steering=config.steering,
-        event_timeout_s=config.event_timeout,
+        timeouts=CallTimeouts(config.event_timeout, config.handler_timeout),
     )
 
 

@@ -10,20 +10,26 @@ from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from pilotcli.common.calls import DriverCalls
 from pilotcli.common.errors import (
     CapabilityError,
+    DatabaseError,
     DriverError,
+    Interrupted,
     PilotError,
+    QueryCancelled,
     SteeringError,
+    StorageError,
     UsageError,
 )
-from pilotcli.common.records import Index, Query, SteeringReport
+from pilotcli.common.records import STOPPED, Index, Query, SteeringReport
 from pilotcli.common.sql_commands import command_of
 from pilotcli.config import PilotConfig
 from pilotcli.config.model import SteeringSection
 from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.protocols import BaseDBController, Session, Target
 from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.session.watchdog import cancel_statements
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.handlers import (
     BasePushHandler,
@@ -40,6 +46,9 @@ from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.session_steering import SessionSteering
 from pilotcli.steering.subplans import NamedCards
 
+_OWN_CODES = (DriverError, DatabaseError)
+"""Errors that keep their exit code if a handler for the workload causes them."""
+
 
 class Steering:
     """Calls push handlers for each query, and sends the query with what they return.
@@ -49,7 +58,16 @@ class Steering:
     several threads, each with its own session; one thread at a time calls handlers.
     """
 
-    def __init__(self, config: PilotConfig, target: Target, options: SteeringSection) -> None:
+    def __init__(
+        self,
+        config: PilotConfig,
+        target: Target,
+        options: SteeringSection,
+        *,
+        stop_requested: Callable[[], bool] = lambda: False,
+        timeout_s: float | None = None,
+    ) -> None:
+        self.calls = DriverCalls(timeout_s, self._cancel, stop_requested, "handlers.timeout")
         self.pulls = Pulls()
         self.cards_of: Callable[[NamedCards], dict[str, float]] = attrgetter("cards")
         self._target = target
@@ -57,6 +75,7 @@ class Steering:
         self._config = config
         self._skip_missing = options.on_missing == "skip"
         self._native_on_error = options.on_error == "native"
+        self._stop_requested = stop_requested
         self._calling = threading.Lock()
         self._handlers: list[QueryPushHandler] = []
         self._workload_handlers: list[KnobPushHandler | IndexPushHandler] = []
@@ -78,6 +97,10 @@ class Steering:
                     "IndexPushHandler, CommentPushHandler or ScanJoinMethodPushHandler.",
                 )
 
+    def _cancel(self, belongs: Callable[[int], bool]) -> None:
+        """Cancel what a handler runs, over whichever connection."""
+        cancel_statements(belongs)
+
     def _own_interactor(self) -> PilotDataInteractor:
         if self._interactor is None:
             self._interactor = PilotDataInteractor(self._config, target=self._target)
@@ -85,6 +108,7 @@ class Steering:
 
     def close(self) -> None:
         """Close the connection of the handlers' interactor."""
+        self.calls.close()
         if self._interactor is not None:
             self._interactor.close()
 
@@ -128,9 +152,10 @@ class Steering:
         """Apply what knob and index handlers return for the whole workload; returns the changes in
         words.
 
-        If the config says so, a handler that fails or asks for what the server cannot do is
-        skipped, and all that it changed is undone. Otherwise raises `DriverError` or
-        `CapabilityError`.
+        If the config says so, a handler that fails, or asks for what the server cannot do or
+        refuses, is skipped, and all that it changed is undone. Otherwise raises `DriverError`,
+        `CapabilityError`, or `DatabaseError` if the server cannot be reached. Raises `Interrupted`
+        if the user stops the run meanwhile.
         """
         done: list[str] = []
         if not self._workload_handlers:
@@ -141,22 +166,48 @@ class Steering:
             name = type(handler).__name__
             try:
                 with controller.target().all_or_none():
-                    data = _call_handler(handler, first_sql)
+                    self._require_no_stop()
+                    data = self._call_handler(handler, first_sql)
+                    self._require_no_stop()
                     if isinstance(handler, KnobPushHandler):
                         done.extend(_set_knobs(controller, data))
                     else:
-                        done.extend(_create_indexes(controller, data, handler.drop_other))
+                        done.extend(self._create_indexes(controller, data, handler.drop_other))
+            except (Interrupted, StorageError):
+                raise
             except CapabilityError as exc:
                 if not self._skip_missing:
                     raise CapabilityError(f"{name}: {exc.message}", hint=exc.hint) from exc
                 done.append(f"nothing by {name}: {exc.message}")
-            except DriverError as exc:
+            except PilotError as exc:
+                self._require_no_stop()
                 named = exc.message.startswith(f"{name}: ")
-                message = exc.message if named else f"{name}: {exc}"
-                if not self._native_on_error:
-                    raise type(exc)(message, hint=exc.hint) from exc
+                message = exc.message if named else f"{name}: {exc.message}"
+                lost = isinstance(exc, DatabaseError) and not controller.is_running()
+                if lost or not self._native_on_error:
+                    kind = type(exc) if isinstance(exc, _OWN_CODES) else SteeringError
+                    raise kind(message, hint=exc.hint) from exc
                 done.append(f"nothing by {message}")
         return done
+
+    def _create_indexes(
+        self, controller: PostgreSQLController, indexes: Sequence[Index] | None, drop_other: bool
+    ) -> list[str]:
+        if indexes is None:
+            return []
+        if drop_other:
+            controller.drop_all_indexes()
+        done = []
+        for index in indexes:
+            self._require_no_stop()
+            controller.create_index(index)
+            done.append(f"index on {index.table} ({', '.join(index.columns)})")
+        self._require_no_stop()
+        return done
+
+    def _require_no_stop(self) -> None:
+        if self._stop_requested():
+            raise Interrupted("stopped before the workload began")
 
     def run(self, session: Session, query: Query, *, pull: bool = True) -> tuple[Steered, float]:
         """Run `query` in a session that was opened here, with what the handlers return for it.
@@ -171,8 +222,10 @@ class Steering:
         try:
             with self._calling:
                 pushes = self._call_handlers(query.sql)
-        except DriverError as exc:
+        except (DriverError, Interrupted) as exc:
             inference_s = time.perf_counter() - began
+            if isinstance(exc, Interrupted) or self._stop_requested():
+                return Steered(error=QueryCancelled(STOPPED)), inference_s
             return self._run_native(steerer, query, Steered(error=exc), pull), inference_s
         inference_s = time.perf_counter() - began
         steered = steerer.run(query, pushes, pull=pull)
@@ -183,13 +236,31 @@ class Steering:
     def _call_handlers(self, sql: str) -> Pushes:
         pushes = Pushes()
         for handler in self._handlers:
-            data = _call_handler(handler, sql)
+            data = self._call_handler(handler, sql)
             try:
                 handler.put(data, pushes)
             except SteeringError as exc:
                 name = type(handler).__name__
                 raise SteeringError(f"{name}: {exc.message}", hint=exc.hint) from exc
         return pushes
+
+    def _call_handler(self, handler: BasePushHandler, sql: str) -> Any:
+        name = type(handler).__name__
+        try:
+            return self.calls.call(name, lambda: handler.acquire_injected_data(sql))
+        except Interrupted:
+            raise
+        except PilotError as exc:
+            error = DriverError(f"{name}: {exc.message}", hint=exc.hint)
+            raise error.standing_for(exc) from exc
+        except SystemExit as exc:
+            error = DriverError(f"{name}: it called sys.exit({exc.code!r})")
+            raise error.standing_for(exc) from exc
+        except KeyboardInterrupt as exc:  # raised by the handler: Ctrl-C is handled elsewhere
+            raise DriverError(f"{name}: it raised KeyboardInterrupt").standing_for(exc) from exc
+        except Exception as exc:
+            error = DriverError(f"{name}: {type(exc).__name__}: {exc}")
+            raise error.standing_for(exc) from exc
 
     def _run_native(
         self, steerer: SessionSteering, query: Query, steered: Steered, pull: bool
@@ -211,34 +282,3 @@ def _set_knobs(controller: PostgreSQLController, knobs: Any) -> list[str]:
         return []
     controller.set_knobs(knobs)
     return [f"{name} = {value}" for name, value in knobs.items()]
-
-
-def _create_indexes(
-    controller: PostgreSQLController, indexes: Sequence[Index] | None, drop_other: bool
-) -> list[str]:
-    if indexes is None:
-        return []
-    if drop_other:
-        controller.drop_all_indexes()
-    done = []
-    for index in indexes:
-        controller.create_index(index)
-        done.append(f"index on {index.table} ({', '.join(index.columns)})")
-    return done
-
-
-def _call_handler(handler: BasePushHandler, sql: str) -> Any:
-    name = type(handler).__name__
-    try:
-        return handler.acquire_injected_data(sql)
-    except PilotError as exc:
-        error = DriverError(f"{name}: {exc.message}", hint=exc.hint)
-        raise error.standing_for(exc) from exc
-    except SystemExit as exc:
-        error = DriverError(f"{name}: it called sys.exit({exc.code!r})")
-        raise error.standing_for(exc) from exc
-    except KeyboardInterrupt as exc:  # raised by the handler: Ctrl-C is handled elsewhere
-        raise DriverError(f"{name}: it raised KeyboardInterrupt").standing_for(exc) from exc
-    except Exception as exc:
-        error = DriverError(f"{name}: {type(exc).__name__}: {exc}")
-        raise error.standing_for(exc) from exc

@@ -42,21 +42,22 @@ def _keys(schema: dict[str, Any], path: str) -> set[str]:
         found |= _keys(one, path)
     for name, below in schema.get("properties", {}).items():
         here = f"{path}.{name}" if path else name
-        if here != "events.list":
+        if here not in ("events.list", "handlers.list"):
             found.add(here)
         found |= _keys(below, here)
     if isinstance(schema.get("additionalProperties"), dict):
         name = f"{path}.NAME" if path == "models" else None
         found |= _keys(schema["additionalProperties"], name) if name else set()
     if "items" in schema:
-        below = "events.list" if path.startswith("events") else path
+        group = path.partition(".")[0]
+        below = f"{group}.list" if group in ("events", "handlers") else path
         found |= _keys(schema["items"], below)
     return found
 
 
 def test_every_key_is_documented_and_nothing_else() -> None:
     keys = _keys(config_schema(), "")
-    assert {"home", "run.workers", "models.NAME.load", "events.count", "handlers.args"} <= keys
+    assert {"home", "run.workers", "models.NAME.load", "events.count", "handlers.list.args"} <= keys
     assert set(SECTIONS) == keys
 
 
@@ -69,20 +70,20 @@ def _told(key: str) -> str:
         return docs[cls.__name__] if cls is not None else docs[f"RunConfig.{key}"]
     if key == "events.count":
         return docs["RunConfig.count"]
-    if key == "events.timeout":
-        return docs["RunConfig.event_timeout"]
+    if key in ("events.timeout", "handlers.timeout"):
+        return docs[f"RunConfig.{key.partition('s.')[0]}_timeout"]
     cls = SPECS.get(above) or DATACLASSES[above]
     return docs[f"{cls.__name__}.{'class_path' if name == 'class' else name}"]
 
 
-@pytest.mark.parametrize("key", sorted(key for key in SECTIONS if "handlers." not in key))
+@pytest.mark.parametrize("key", sorted(key for key in SECTIONS if "handlers.list" not in key))
 def test_the_words_are_those_of_the_code(key: str) -> None:
     assert _told(key) in " ".join(SECTIONS[key].split())
 
 
-@pytest.mark.parametrize("key", sorted(key for key in SECTIONS if key.startswith("handlers.")))
+@pytest.mark.parametrize("key", sorted(key for key in SECTIONS if key.startswith("handlers.list")))
 def test_a_handler_s_key_is_an_event_s(key: str) -> None:
-    assert f"As `events.list.{key.partition('.')[2]}`" in SECTIONS[key]
+    assert f"As `{key.replace('handlers', 'events')}`" in SECTIONS[key]
 
 
 def _shown(value: Any) -> str:

@@ -75,7 +75,7 @@ def test_every_key_has_a_description() -> None:
         found = []
         for name, inner in schema.get("properties", {}).items():
             here = f"{path}.{name}"
-            if not inner.get("description") and here != ".events.list":
+            if not inner.get("description") and here not in (".events.list", ".handlers.list"):
                 found.append(here)
             found += undescribed(inner, here)
         for one in schema.get("anyOf", []):

@@ -9,7 +9,8 @@ from project_folder import Project
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from pilotcli.common.errors import ConfigError
-from pilotcli.config import load_config, refuse_unused
+from pilotcli.config import load_config
+from pilotcli.databases.unused_settings import refuse_unused
 
 DSN = "postgresql://h/mine"
 

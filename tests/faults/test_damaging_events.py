@@ -7,9 +7,9 @@ import signal
 import pytest
 from project_folder import Project, started
 
+from pilotcli.common import calls
 from pilotcli.common.signals import DriverOutput, EventTriggered
 from pilotcli.config import PostgreSQLConfig
-from pilotcli.events import calls as event_calls
 from pilotcli.storage.store.data_manager import DataManager
 
 EVENTS = """
@@ -172,7 +172,7 @@ def test_an_event_that_hangs_is_ended(damaged: Project, name: str) -> None:
 def test_an_event_that_cannot_be_ended_is_left_behind(
     damaged: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_calls, "ENDS_WITHIN_S", 0.5)
+    monkeypatch.setattr(calls, "ENDS_WITHIN_S", 0.5)
     damaged.config("events: {timeout: 1s, list: ['ev.py:Sleeps', 'ev.py:Looks']}")
     finished = damaged.run("w.sql")
     assert (finished.exit_code, finished.ok) == (3, 2)
@@ -188,7 +188,7 @@ def test_an_event_that_cannot_be_ended_is_left_behind(
 def test_each_step_of_a_pretraining_has_its_time(
     damaged: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_calls, "ENDS_WITHIN_S", 0.5)
+    monkeypatch.setattr(calls, "ENDS_WITHIN_S", 0.5)
     damaged.config(
         "models: {m: ev.py:Keeps}\n"
         "events: {timeout: 1s, list: [{class: 'ev.py:Collects', model: m}]}"

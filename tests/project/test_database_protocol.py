@@ -17,8 +17,11 @@ NEUTRAL = {
     "pilotcli.databases.embedded.admin",
     "pilotcli.databases.opening",
     "pilotcli.databases.protocols",
+    "pilotcli.databases.session.watchdog",
+    "pilotcli.databases.unused_settings",
 }
-"""What everybody may import from. `embedded.admin` shows and stops the servers of `pilot db`."""
+"""What everybody may import from. `embedded.admin` shows and stops the servers of `pilot db`,
+`watchdog` cancels whatever sessions run."""
 TYPES_ONLY = {"pilotcli.databases.changes.log"}
 """What `views` may know to show it."""
 STORE = PACKAGE / "storage" / "store"

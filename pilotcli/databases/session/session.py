@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from io import BytesIO
+from threading import get_ident
 from typing import IO, Any
 
 import psycopg2
@@ -74,6 +75,7 @@ class PostgresSession:
         self._too_large: int | None = None
         self._cut: str | None = None
         """Why pilot itself has cut the connection: `time-out` or `cancel`."""
+        self.thread = 0
         self.began = 0.0
         self.line = Line(connection)
 
@@ -92,6 +94,7 @@ class PostgresSession:
         cursor = self._cursor
         self._cancel_asked = False
         self._sql = sql
+        self.thread = get_ident()
         self.began = began = time.monotonic()
         try:
             if "\0" in sql:  # the protocol ends a statement there, so the rest would be lost

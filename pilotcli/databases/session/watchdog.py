@@ -12,6 +12,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +32,13 @@ class Watched(Protocol):
     """A session, whose statement is watched."""
 
     line: Line
+    thread: int
+    """The identifier of the thread that has sent the last statement."""
     began: float
     """`time.monotonic()` when the statement that runs was sent, 0.0 while none runs."""
+
+    def cancel(self) -> None:
+        """Cancel the statement that runs."""
 
     def overdue_at(self) -> float | None:
         """When the statement that runs is to be cancelled; None for never."""
@@ -92,6 +98,15 @@ class _Watchdog:
             asked.sending = True
         threading.Thread(target=_send, args=(session.line, asked), daemon=True).start()
 
+    def cancel_statements(self, belongs: Callable[[int], bool] = lambda thread: True) -> None:
+        """Cancel the statements of all sessions of this process, whoever has opened them; with
+        `belongs` those of the threads for which it is true."""
+        with self._guard:
+            sessions = list(self._watched)
+        for session in sessions:
+            if session.began and belongs(session.thread):
+                session.cancel()
+
     def _watch_all(self) -> None:
         while True:
             time.sleep(TICK_S)
@@ -145,3 +160,4 @@ def _send(line: Line, asked: _Cancel) -> None:
 
 _watchdog = _Watchdog()
 watch, cancel = _watchdog.watch, _watchdog.cancel
+cancel_statements = _watchdog.cancel_statements

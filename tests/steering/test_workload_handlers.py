@@ -1,0 +1,105 @@
+"""Handlers for the whole workload whose changes the server refuses, and a stop meanwhile."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+from project_folder import Project
+
+from pilotcli.common.signals import Notice
+
+pytestmark = pytest.mark.slow
+
+DRIVERS = """
+from pilotcli import Index, IndexPushHandler, KnobPushHandler
+
+class OnView(IndexPushHandler):
+    def acquire_injected_data(self, sql):
+        return [Index(["a"], "t", "made_first"), Index(["a"], "v")]
+
+class Taken(IndexPushHandler):
+    def acquire_injected_data(self, sql):
+        return [Index(["a"], "t", "t")]
+
+class Hasty(KnobPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"work_mem": "9MB", "statement_timeout": "1ms"}
+
+class Wrong(KnobPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"work_mem": "many"}
+"""
+
+
+@pytest.fixture
+def steered(project: Project) -> Project:
+    """A project with a table, a view, and handlers that ask for what is refused."""
+    with psycopg2.connect(project.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "DROP VIEW IF EXISTS v; DROP TABLE IF EXISTS t;"
+            "CREATE TABLE t AS SELECT generate_series(1, 1000) AS a; CREATE VIEW v AS TABLE t"
+        )
+    connection.close()
+    project.write("drivers.py", DRIVERS)
+    project.write("w.sql", "SELECT count(*) FROM t;")
+    return project
+
+
+def _settings(project: Project) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(project.dsn)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT name FROM pg_settings WHERE name IN ('work_mem', 'statement_timeout')"
+                " AND source = 'configuration file'"
+                " UNION ALL SELECT indexname FROM pg_indexes WHERE tablename = 't'"
+            )
+            return list(cursor.fetchall())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("name", ["OnView", "Taken", "Hasty", "Wrong"])
+def test_a_refused_change_names_its_handler(steered: Project, name: str) -> None:
+    steered.config(f"handlers: ['drivers.py:{name}']")
+    finished = steered.run("w.sql")
+    assert finished.exit_code == 3
+    assert any(reason.startswith(f"{name}: ") for reason in map(str, finished.reasons)), (
+        finished.reasons
+    )
+    assert _settings(steered) == []
+
+
+@pytest.mark.parametrize("name", ["OnView", "Taken", "Hasty", "Wrong"])
+def test_native_skips_a_handler_whose_change_is_refused(steered: Project, name: str) -> None:
+    steered.config(f"steering: {{on_error: native}}\nhandlers: ['drivers.py:{name}']")
+    finished = steered.run("w.sql")
+    assert (finished.exit_code, finished.ok) == (0, 1)
+    notices = [notice.text for notice in steered.heard(Notice)]  # type: ignore[attr-defined]
+    assert any(f"nothing by {name}: " in text for text in notices), notices
+    assert _settings(steered) == []
+
+
+def test_a_stop_in_an_index_handler_makes_no_index(steered: Project) -> None:
+    steered.write(
+        "drivers.py",
+        """
+        import os, signal
+        from pilotcli import Index, IndexPushHandler
+        from pilotcli.common.errors import QueryCancelled
+
+        class Stopped(IndexPushHandler):
+            def acquire_injected_data(self, sql):
+                os.kill(os.getpid(), signal.SIGINT)
+                try:
+                    self.interactor.db_controller.execute("SELECT pg_sleep(600)")
+                except QueryCancelled:
+                    pass
+                return [Index(["a"], "t", f"made_{number}") for number in range(3)]
+        """,
+    )
+    steered.config("handlers: ['drivers.py:Stopped']")
+    done = steered.command("run", "w.sql", "-v")
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert "index on" not in done.stdout
+    assert _settings(steered) == []
