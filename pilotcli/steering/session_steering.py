@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from typing import Any
 
 from pilotcli.common.errors import (
     CapabilityError,
@@ -31,6 +32,10 @@ from pilotcli.steering.sql import restore_settings
 from pilotcli.steering.subplans import NamedCards, NotAnalysable
 
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
+
+PASSED_OVER = (
+    "a message of the workload that looks like a report about a plan, and is none, was passed over"
+)
 
 
 class SessionSteering:
@@ -185,6 +190,8 @@ class SessionSteering:
         # Only a module that is in use: looking for it now might disturb a transaction.
         if message.rows or (self._reports and self.abilities.planner is not None):
             report = parse_report(notices)
+            if report.passed_over:
+                steered.notes = (*steered.notes, PASSED_OVER)
             steered.planning_s = _seconds(report.planning_ms)
             steered.execution_s = _seconds(report.execution_ms)
             if report.plan_text is not None and is_planned(query):
@@ -195,7 +202,9 @@ class SessionSteering:
             applied.extend(key for key, reason in outcome.items() if reason is None)
             ignored.extend((key, reason) for key, reason in outcome.items() if reason is not None)
         elif self._reports:
-            found = read_auto_explain(notices)
+            found, passed_over = read_auto_explain(notices, message.sql)
+            if passed_over:
+                steered.notes = (*steered.notes, PASSED_OVER)
             if found is not None and is_planned(query):
                 steered.execution_s, steered.plan_text = found
         if message.steers or ignored:
@@ -276,17 +285,43 @@ def _outcome(message: Message, report: Report, error: PilotError | None) -> dict
     return outcome
 
 
-def read_auto_explain(notices: Sequence[str]) -> tuple[float, str] | None:
-    """Returns seconds and plan (JSON) of the last statement in auto_explain's messages, or None."""
+def read_auto_explain(
+    notices: Sequence[str], sql: str = ""
+) -> tuple[tuple[float, str] | None, int]:
+    """Returns seconds and plan (JSON) of the last statement in auto_explain's messages, or None;
+    and how many messages were passed over.
+
+    Those are no messages of auto_explain's about `sql`, or hold no plan: a function of the workload
+    has raised them.
+    """
+    plan_found: tuple[float, str] | None = None
+    passed_over = 0
     for notice in reversed(notices):
         found = _AUTO_EXPLAIN.search(notice)
-        if found is not None:
-            try:
-                plan_text = json.dumps({"Plan": json.loads(found[2])["Plan"]}, allow_nan=False)
-                return float(found[1]) / 1000, plan_text
-            except (ValueError, KeyError, RecursionError):
-                continue  # raised by a function of the workload
-    return None
+        if found is None:
+            continue
+        try:
+            read = json.loads(found[2])
+            text, plan = read["Query Text"], read["Plan"]
+            if sql.strip() in text and _is_plan(plan):
+                plan_text = json.dumps({"Plan": plan}, allow_nan=False)
+                plan_found = plan_found or (float(found[1]) / 1000, plan_text)
+            else:
+                passed_over += 1
+        except (ValueError, KeyError, TypeError, RecursionError):
+            passed_over += 1
+    return plan_found, passed_over
+
+
+def _is_plan(plan: Any) -> bool:
+    """Whether `plan` has the form of a plan, down to its leaves."""
+    if not isinstance(plan, dict) or not isinstance(plan.get("Node Type"), str):
+        return False
+    numbers = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width")
+    if not all(isinstance(plan.get(key), (int, float)) for key in numbers):
+        return False
+    below = plan.get("Plans", [])
+    return isinstance(below, list) and all(map(_is_plan, below))
 
 
 def _seconds(milliseconds: float | None) -> float | None:

@@ -14,7 +14,7 @@ from pilotcli.databases.changes.autoconf import FileAutoConf
 from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features
 from pilotcli.plugins.importing import load_object
-from pilotcli.steering.planner.messages import Report, parse_report
+from pilotcli.steering.planner.messages import HEAD, Report, parse_report
 from pilotcli.steering.session_steering import read_auto_explain
 from pilotcli.workload import open_workload
 
@@ -71,13 +71,26 @@ def test_a_message_about_a_variable_does_not_repeat_a_megabyte(tmp_path: Path) -
 
 def test_forged_notices_are_passed_over() -> None:
     forged = [
-        'INFO:  pilot_planner 1 {"applied":["x"]}',
-        "INFO:  pilot_planner 1 {broken",
-        'INFO:  pilot_planner 1 {"ignored":[1]}',
+        "INFO:  " + HEAD + '"applied":["x"]}',
+        "INFO:  " + HEAD + "broken",
+        "INFO:  " + HEAD + '"ignored":[1]}',
     ]
-    assert parse_report(forged) == Report()
-    assert read_auto_explain(['duration: 1 ms  plan:\n{"Query Text": "x"}']) is None
-    assert read_auto_explain(['1.2.3 ms  plan:\n{"Plan": {}}']) is None
+    assert parse_report(forged) == Report(passed_over=3)
+    assert read_auto_explain(['duration: 1 ms  plan:\n{"Query Text": "x"}'])[0] is None
+    plan = '{"Node Type": "Result", "Startup Cost": 0, "Total Cost": 1, "Plan Rows": 1,'
+    plan += ' "Plan Width": 4'
+    for text in (
+        f'{{"Query Text": "x", "Plan": {plan}, "Plans": [1]}}}}',
+        f'{{"Query Text": "x", "Plan": {plan}, "Plans": 1}}}}',
+        '{"Query Text": "x", "Plan": 7}',
+        '{"Query Text": 7, "Plan": {}}',
+        "[1]",
+    ):
+        assert read_auto_explain([f"duration: 1.5 ms  plan:\n{text}"], "x")[0] is None
+    real = f'duration: 1.5 ms  plan:\n{{"Query Text": "SET a; x", "Plan": {plan}}}}}'
+    assert read_auto_explain([real], "x ")[0] is not None
+    assert read_auto_explain([real], "y")[0] is None
+    assert read_auto_explain(['1.2.3 ms  plan:\n{"Plan": {}}'])[0] is None
 
 
 def test_numbers_that_no_float_holds() -> None:

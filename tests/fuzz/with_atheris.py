@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["pilotcli", "yaml"]):
     from pilotcli.common.errors import ConfigError, PilotError, WorkloadError
     from pilotcli.config import load_config, shown_config
     from pilotcli.drivers.plans import plan_features, worst_misestimate
-    from pilotcli.steering.planner.messages import parse_report
+    from pilotcli.steering.planner.messages import HEAD, parse_report
     from pilotcli.steering.session_steering import read_auto_explain
     from pilotcli.steering.subplans.explain import _told
     from pilotcli.workload import iter_statements, open_workload
@@ -33,7 +33,7 @@ with atheris.instrument_imports(include=["pilotcli", "yaml"]):
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(tempfile.mkdtemp(prefix="pilot-atheris-"))
 NAMES = ("w.csv", "w.jsonl", "w.txt", "w")
-MESSAGES = (b"pilot_planner 1 ", b"pilot_subplans ", b"duration: 1.5 ms  plan:\n")
+MESSAGES = (HEAD[:-1].encode(), b"pilot_subplans ", b"duration: 1.5 ms  plan:\n")
 PLAN = b'{"Plan": {"Node Type": "Hash Join", "Plan Rows": 10, "Actual Rows": 1, "Plans": []}}'
 
 
@@ -90,7 +90,7 @@ def notices(data: bytes) -> None:
     told = [text, *(word.decode() + text for word in MESSAGES)]
     report = parse_report(told)
     assert all(isinstance(one.rows, float) for one in report.estimates)
-    found = read_auto_explain(told)
+    found, _ = read_auto_explain(told)
     assert found is None or set(json.loads(found[1])) == {"Plan"}
     with suppress(PilotError):
         _told(told)

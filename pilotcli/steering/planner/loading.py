@@ -18,7 +18,7 @@ from pilotcli.databases.embedded.os_user import Account, can_use, can_walk
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.planner.building import build, find_built, find_pg_config, object_name
 from pilotcli.steering.planner.messages import parse_report
-from pilotcli.steering.planner.settings import rows_setting
+from pilotcli.steering.planner.settings import NONCE, NONCE_SETTING, rows_setting
 from pilotcli.steering.sql import literal, own_statements
 
 INSTALLED = "$libdir/plugins/pilot_planner"
@@ -28,6 +28,7 @@ _UNDEFINED_FILE = "58P01"
 _INSUFFICIENT_PRIVILEGE = "42501"
 _NOT_THERE = (_UNDEFINED_FILE, _INSUFFICIENT_PRIVILEGE)
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
+_SET_NONCE = f"SET {NONCE_SETTING} = '{NONCE}'"
 _PROBE_ROWS = 4242.0
 _PROBE = "EXPLAIN (FORMAT JSON) SELECT 1 FROM generate_series(1, 2) AS pilot_probe"
 
@@ -42,9 +43,9 @@ class Planner:
     library: str | None
 
     @property
-    def statement(self) -> str | None:
-        """The statement that loads it into another session of the same role and server."""
-        return None if self.library is None else f"LOAD {literal(self.library)}"
+    def statement(self) -> str:
+        """The statements that load it into another session of the same role and server."""
+        return _SET_NONCE if self.library is None else f"LOAD {literal(self.library)}; {_SET_NONCE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,10 @@ def _is_loaded(session: PostgresSession) -> bool:
 def _works(session: PostgresSession) -> bool:
     """Whether a pushed number appears in a plan, and is reported as applied."""
     rows = literal(rows_setting([(("pilot_probe",), _PROBE_ROWS)]))
+    try:
+        session.execute(_SET_NONCE)
+    except QueryError:
+        return False  # the module of an earlier version of pilot
     with own_statements(session) as notices:
         plan = plan_of(session.execute(f"SET LOCAL pilot_planner.rows = {rows}; {_PROBE}"))
     shown: object = plan["Plan"]["Plan Rows"]

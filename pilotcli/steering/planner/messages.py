@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-_HEAD = "pilot_planner 1 {"
+from pilotcli.steering.planner.settings import NONCE
+
+_NAME = "pilot_planner "
+HEAD = f"{_NAME}2 {NONCE} {{"
 _PLAN = '"plan":'
 _PLAN_BEFORE = 120
 _BLOCKS = '"blocks":'
@@ -40,6 +43,8 @@ class Report:
     planning_ms: float | None = None
     execution_ms: float | None = None
     plan_text: str | None = None
+    passed_over: int = 0
+    """Messages that look like reports and are none: a function of the workload has raised them."""
 
     @property
     def plan(self) -> dict[str, Any] | None:
@@ -70,13 +75,15 @@ def parse_report(notices: Iterable[str]) -> Report:
     Of the messages of several statements, those of the first one count.
     """
     found: dict[str, Any] = {}
+    passed_over = 0
     for notice in notices:
-        at = notice.find(_HEAD, 0, 64)
+        at = notice.find(_NAME, 0, 64)
         if at >= 0:
             try:
                 message = _parse_message(notice, at)
             except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
-                continue  # raised by a function of the workload, not by the module
+                passed_over += 1
+                continue
             for key, value in message.items():
                 found.setdefault(key, value)
     return Report(
@@ -88,16 +95,19 @@ def parse_report(notices: Iterable[str]) -> Report:
         found.get("planning_ms"),
         found.get("execution_ms"),
         found.get("plan"),
+        passed_over,
     )
 
 
 def _parse_message(notice: str, at: int) -> dict[str, Any]:
     """Returns the message of the module that begins at `at`; raises for a wrong form."""
+    if not notice.startswith(HEAD, at):
+        raise ValueError("this is not a report for this process")
     # The plan is the last key of its message, after numbers only. It stays text, since most plans
     # are stored without being read.
-    text, plan = notice[at + len(_HEAD) - 1 :], notice.find(_PLAN, at, at + _PLAN_BEFORE)
+    text, plan = notice[at + len(HEAD) - 1 :], notice.find(_PLAN, at, at + _PLAN_BEFORE)
     if plan >= 0:
-        text = notice[at + len(_HEAD) - 1 : plan].rstrip(",") + "}"
+        text = notice[at + len(HEAD) - 1 : plan].rstrip(",") + "}"
     # The description stays text, too: it is the same whenever a query is planned.
     begins, ends = text.find(_BLOCKS), text.find(_SETS)
     blocks = None

@@ -23,8 +23,9 @@
  *		timing	the plan with the times of each node too
  *		time	planning and execution time
  *
- * Reports are messages of level INFO, which always reach the client: the text "pilot_planner 1 "
- * and a JSON object. One comes after planning if pilot_planner.rows has entries or "blocks" is in
+ * Reports are messages of level INFO, which always reach the client: the text
+ * "pilot_planner 2 ", pilot_planner.nonce and a JSON object. So a message that a function of the
+ * workload raises is no report. One comes after planning if pilot_planner.rows has entries or "blocks" is in
  * pilot_planner.report, one at the end of the execution if anything else is in it. Keys:
  *
  *		applied			numbers of the entries of pilot_planner.rows (from 0) that took effect
@@ -94,7 +95,8 @@ PG_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
 
-#define MESSAGE_HEAD "pilot_planner 1 "
+#define MAX_NONCE 64
+#define MESSAGE_HEAD "pilot_planner 2 "
 #define REMOVED "the planner removed %s, which the result does not depend on"
 #define MOST_ROWS 1e100			/* the planner's own limit (costsize.c) */
 
@@ -134,6 +136,11 @@ typedef struct Pushed
 
 static char *rows_setting = NULL;
 static char *report_setting = NULL;
+static char *nonce_setting = NULL;
+
+/* The last nonce that was set: RESET does not take it back, and SHOW does not tell it. */
+static char nonce[MAX_NONCE + 1] = "-";
+
 static const Pushed *pushed_now = NULL;
 static int	report_now = 0;
 static bool active = false;		/* whether any setting is set */
@@ -501,6 +508,28 @@ check_report(char **value, void **extra, GucSource source)
 	*stored = report;
 	*extra = stored;
 	return true;
+}
+
+static bool
+check_nonce(char **value, void **extra, GucSource source)
+{
+	(void) extra;
+	(void) source;
+	return *value == NULL || strspn(*value, "0123456789abcdef") == strlen(*value);
+}
+
+static void
+assign_nonce(const char *value, void *extra)
+{
+	(void) extra;
+	if (value != NULL && *value != '\0')
+		strlcpy(nonce, value, sizeof(nonce));
+}
+
+static const char *
+show_nonce(void)
+{
+	return "";
 }
 
 static void
@@ -1361,7 +1390,7 @@ static void
 begin_message(StringInfo out)
 {
 	initStringInfo(out);
-	appendStringInfoString(out, MESSAGE_HEAD "{");
+	appendStringInfo(out, MESSAGE_HEAD "%s {", nonce);
 }
 
 static void
@@ -2181,6 +2210,11 @@ _PG_init(void)
 							   "A list of blocks, plan, actual, timing, time.",
 							   &report_setting, "", PGC_USERSET, 0,
 							   check_report, assign_report, NULL);
+	DefineCustomStringVariable("pilot_planner.nonce",
+							   "What each message begins with.",
+							   "Hexadecimal digits, which are not shown.",
+							   &nonce_setting, "", PGC_USERSET, GUC_NO_SHOW_ALL,
+							   check_nonce, assign_nonce, show_nonce);
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("pilot_planner");
 #else

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from numbers import Real
@@ -11,6 +12,9 @@ from pilotcli.common.errors import DriverError
 
 ROWS_SETTING = "pilot_planner.rows"
 REPORT_SETTING = "pilot_planner.report"
+NONCE_SETTING = "pilot_planner.nonce"
+NONCE = secrets.token_hex(8)
+"""What this process's reports begin with, so that nothing else passes for one."""
 
 
 def rows_setting(

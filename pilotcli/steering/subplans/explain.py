@@ -7,6 +7,7 @@ each query and sends the estimates back as one message.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable
 from typing import Any
 
@@ -71,22 +72,24 @@ def estimates_by_explain(
         return {}
     queries = ", ".join(literal(graph.planned_query(names)) for names in subplans)
     with own_statements(session) as notices:
-        session.execute(_BLOCK.format(queries=queries, done=_DONE, head=_HEAD))
-    report = _read_report(notices)
+        # A function of the workload that is called while its query is planned may raise anything.
+        head = f"{_HEAD}{secrets.token_hex(8)} "
+        session.execute(_BLOCK.format(queries=queries, done=_DONE, head=head))
+    report = _read_report(notices, head, len(subplans))
     if report["failure"] is not None:
         raise QueryError(f"a sub-plan's query cannot be planned: {report['failure']}")
     return {names: float(rows) for names, rows in zip(subplans, report["rows"], strict=True)}
 
 
-def _read_report(notices: Iterable[str]) -> dict[str, Any]:
+def _read_report(notices: Iterable[str], head: str, count: int) -> dict[str, Any]:
     for notice in notices:
-        at = notice.find(_HEAD)
+        at = notice.find(head)
         if at < 0:
             continue
         try:
-            report: dict[str, Any] = json.loads(notice[at + len(_HEAD) :])
-            if report["failure"] is not None or isinstance(report["rows"], list):
+            report: dict[str, Any] = json.loads(notice[at + len(head) :])
+            if report["failure"] is not None or len(list(map(float, report["rows"]))) == count:
                 return report
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue  # raised by a function of the query, not by the block
     raise QueryError("the server did not send the sub-plans' estimates")

@@ -10,6 +10,7 @@ from steered import Steered, estimates, nodes
 
 from pilotcli.common.errors import QueryError
 from pilotcli.steering.planner import Report, parse_report
+from pilotcli.steering.planner.messages import HEAD
 from pilotcli.steering.subplans import SubPlan
 
 THREE = (
@@ -132,7 +133,7 @@ def test_planning_time_is_told_with_the_estimates(steered: Steered) -> None:
     heard: list[str] = []
     steered.session.connection.notices = heard
     steered.session.execute(steered.message(THREE, report="blocks,time"))
-    first, second = (json.loads(text.split("pilot_planner 1 ")[1]) for text in heard)
+    first, second = (json.loads(text.split(HEAD[:-1])[1]) for text in heard)
     assert set(first) == {"blocks", "sets", "naming_ms", "planning_ms"}
     assert set(second) == {"execution_ms"}
 
@@ -252,10 +253,13 @@ def test_cursors_keep_their_own_times(steered: Steered) -> None:
 def test_messages_of_others_are_passed_over() -> None:
     notices = [
         "NOTICE:  something else\n",
-        'INFO:  pilot_planner 1 {"applied":[0],"ignored":[[1,"why"]],"planning_ms":0.5}\n',
-        'INFO:  pilot_planner 1 {"execution_ms":2.5,"planning_ms":9}\n',
+        "INFO:  " + HEAD + '"applied":[0],"ignored":[[1,"why"]],"planning_ms":0.5}\n',
+        "INFO:  " + HEAD + '"execution_ms":2.5,"planning_ms":9}\n',
         'INFO:  pilot_planner 2 {"execution_ms":7}\n',
+        'INFO:  pilot_planner 2 abcdef {"execution_ms":7}\n',
     ]
-    expected = Report(applied=(0,), ignored=((1, "why"),), planning_ms=0.5, execution_ms=2.5)
+    expected = Report(
+        applied=(0,), ignored=((1, "why"),), planning_ms=0.5, execution_ms=2.5, passed_over=2
+    )
     assert parse_report(notices) == expected
     assert parse_report([]) == Report()
