@@ -19,6 +19,7 @@ from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class
 from pilotcli.run.request import RunRequest, select_events
+from pilotcli.steering.handlers import BasePushHandler
 from pilotcli.workload import open_workload
 
 
@@ -46,6 +47,7 @@ class Examination:
     queries: int
     config: RunConfig
     events: tuple[Registered, ...]
+    handlers: tuple[BasePushHandler, ...]
 
     @property
     def executions(self) -> int:
@@ -64,15 +66,15 @@ def examine(request: RunRequest) -> Examination:
     if not paths:
         raise UsageError("there is no workload to look at", hint="Name a file, a glob or a folder.")
     config = replace(config, events=select_events(config.events, request.events))
-    events = _build_events(config)
+    events, handlers = _build(config)
     with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
         queries = sum(1 for _ in workload)
-        return Examination(workload.description, queries, config, events)
+        return Examination(workload.description, queries, config, events, handlers)
 
 
 def list_events(config: RunConfig) -> tuple[EventListing, ...]:
     """Every event of `config`, the disabled ones too, in the order in which they fire."""
-    built = {registered.name: registered for registered in _build_events(config)}
+    built = {registered.name: registered for registered in _build(config, handlers=False)[0]}
     return tuple(
         _enabled(spec, built[spec.name]) if spec.enabled else _disabled(spec, config.base)
         for spec in config.events
@@ -96,7 +98,10 @@ def _disabled(spec: EventSpec, base: Path) -> EventListing:
     return EventListing(spec.name, kind, fires, spec.model, spec.class_path, file, enabled=False)
 
 
-def _build_events(config: RunConfig) -> tuple[Registered, ...]:
+def _build(
+    config: RunConfig, *, handlers: bool = True
+) -> tuple[tuple[Registered, ...], tuple[BasePushHandler, ...]]:
+    """Returns the events and the handlers of a config, built as a run builds them."""
     embedded = choose_embedded(config.database, os.environ)
     refuse_unused(config, os.environ, embedded=embedded)
     # Standard output is for what was asked for, not for what drivers print when they are loaded.
@@ -105,8 +110,11 @@ def _build_events(config: RunConfig) -> tuple[Registered, ...]:
         scheduler = plugins.scheduler()
         config_class = PostgreSQLConfig if scheduler is None else scheduler.config_class
         pilot_config = config_class.from_run_config(config, embedded=embedded)
-        built = plugins.build_events(pilot_config, plugins.build_models())
-    return tuple(Registered(event.spec.name, event.event, kind_of(event.event)) for event in built)
+        models = plugins.build_models()
+        built = plugins.build_events(pilot_config, models)
+        built_handlers = plugins.build_handlers(pilot_config, models) if handlers else ()
+    events = (Registered(event.spec.name, event.event, kind_of(event.event)) for event in built)
+    return tuple(events), built_handlers
 
 
 def _source(cls: type) -> str | None:

@@ -6,11 +6,14 @@ A command's module is imported when the command is called, here and nowhere else
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from pilotcli.common.suggestions import nearest
 
 GROUPS = {
     "events": "Show the events of the config, and when they fire.",
@@ -58,6 +61,10 @@ COMMANDS = {
 """By name: the module and function below `pilotcli.cli`, and the first sentence of its text."""
 
 
+_CHOICE = re.compile(r"'(.*)' is not one of (.*)\.")
+_QUOTED = re.compile(r"'([^']*)'")
+
+
 class LazyGroup(TyperGroup):
     """A group that knows the names and help lines of its commands, and loads what is called."""
 
@@ -67,6 +74,29 @@ class LazyGroup(TyperGroup):
         if name is not None and not isinstance(command, TyperGroup):
             command = load_command(f"{self.name} {name}".removeprefix("pilot "))
         return name, command, rest
+
+
+class Command(TyperCommand):
+    """A command whose errors of use name what was probably meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments as typer does."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as exc:
+            exc.message = exc.message.removeprefix("Value error, ")
+            choice = _CHOICE.fullmatch(exc.message)
+            match = nearest(choice[1], _QUOTED.findall(choice[2])) if choice else None
+            if match is not None:
+                exc.message += f" Did you mean {match!r}?"
+            raise
+        except Exception as exc:
+            options = getattr(exc, "possibilities", None)
+            if options:  # no such option
+                match = nearest(exc.option_name, options)  # type: ignore[attr-defined]
+                exc.message += f". Did you mean {match or options[0]}?"  # type: ignore[attr-defined]
+                exc.possibilities = None  # type: ignore[attr-defined]
+            raise
 
 
 def add_commands(root: TyperGroup) -> None:
@@ -93,7 +123,7 @@ def load_command(path: str) -> TyperCommand:
     """The command `path` (`runs list`), its module imported."""
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     name = path.rpartition(" ")[2]
-    single.command(name)(load(COMMANDS[path][0]))
+    single.command(name, cls=Command)(load(COMMANDS[path][0]))
     command = typer.main.get_command(single)
     assert isinstance(command, TyperCommand)
     return command

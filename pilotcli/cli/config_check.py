@@ -16,7 +16,7 @@ from pilotcli.views.driver_lines import driver_lines
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Check the config and its classes; report all problems at once.
 
-    Models and events are built, as a run builds them.
+    Models, events and handlers are built, as a run builds them.
 
     \b
     Examples:
@@ -29,6 +29,15 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     pilot_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
     with driver_lines():
         plugins = check_plugins(loaded)
-        plugins.build_events(pilot_config, plugins.build_models())
-    counts = f"{plural(len(loaded.models), 'model')}, {plural(len(loaded.events), 'event')}"
-    out(f"{loaded.path or 'no config: the defaults'}: all well ({counts})")
+        models = plugins.build_models()
+        plugins.build_events(pilot_config, models)
+        plugins.build_handlers(pilot_config, models)
+    counts = (
+        plural(len(found), noun)
+        for found, noun in (
+            (loaded.models, "model"),
+            (loaded.events, "event"),
+            (loaded.handlers, "handler"),
+        )
+    )
+    out(f"{loaded.path or 'no config: the defaults'}: all well ({', '.join(counts)})")

@@ -16,7 +16,8 @@ from pilotcli.cli.commands import load
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
-from pilotcli.config import load_config
+from pilotcli.common.suggestions import nearest
+from pilotcli.config import RunConfig, load_config
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.run import commands
 from pilotcli.run.driver_output import own_stream, process_output
@@ -66,8 +67,7 @@ def replay(
     baseline = None
     if against is not None:
         request = _with_rounds(request, rounds_given=rounds_given, warm=warm)
-        own = native(request.config) if against == NATIVE else load_config(Path(against))
-        baseline = Baseline(own, against)
+        baseline = Baseline(_baseline_config(against, request.config), against)
     gates = [parse_gate(text) for text in fail_if]
     if dry_run:
         _dry_run(request, baseline)
@@ -81,6 +81,16 @@ def replay(
                 shown.failed = True
                 error(exc)
     return shown.exit_code(finished.exit_code)
+
+
+def _baseline_config(against: str, config: RunConfig) -> RunConfig:
+    if against == NATIVE:
+        return native(config)
+    if not Path(against).exists() and nearest(against, [NATIVE]):
+        raise UsageError(
+            f"--against {against}: there is no such config", hint=f"Did you mean {NATIVE!r}?"
+        )
+    return load_config(Path(against))
 
 
 def pretrain(

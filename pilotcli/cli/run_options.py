@@ -133,8 +133,9 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="Use no colours (like 
 def run_overrides(
     overrides: Sequence[str] | None, keys: Mapping[str, object], *, handlers: bool
 ) -> tuple[str, ...]:
-    """The overrides of the config: those of `--set`, then `keys` of `run:` that are not None."""
-    own = (f"run.{key}={value}" for key, value in keys.items() if value is not None)
+    """The overrides of the config: those of `--set`, then `keys` of `run:` that are not None, as
+    options."""
+    own = (f"--{key.replace('_', '-')}={value}" for key, value in keys.items() if value is not None)
     return (*(overrides or ()), *own, *(() if handlers else ("handlers=[]",)))
 
 

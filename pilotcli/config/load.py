@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import ConfigError, Problem
 from pilotcli.common.redaction import dsn_secrets, keep_secret
-from pilotcli.common.suggestions import did_you_mean
+from pilotcli.common.suggestions import did_you_mean, nearest
 from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec, RunConfig
 from pilotcli.config.overrides import override
 from pilotcli.config.secrets import masked, secrets_in
@@ -140,7 +141,12 @@ def _not_utf8(exc: UnicodeDecodeError, path: Path) -> Problem:
 def _missing(path: Path, full: Path) -> Problem:
     hint = "`pilot init` writes a config to start from."
     if not full.parent.is_dir():
-        return Problem("there is no such folder", str(path.parent), hint=hint)
+        folder = path.parent
+        with contextlib.suppress(OSError):
+            folders = [found.name for found in full.parent.parent.iterdir() if found.is_dir()]
+            if similar := nearest(folder.name, folders):
+                hint = f"Did you mean {folder.parent / similar / path.name}?"
+        return Problem("there is no such folder", str(folder), hint=hint)
     try:
         names = [path.name for path in full.parent.iterdir() if path.suffix in (".yaml", ".yml")]
     except OSError:

@@ -16,12 +16,18 @@ _OF_ALL = {"events": ("count", "timeout"), "handlers": ("timeout",)}
 def override(root: Node, text: str, problems: Problems, variables: Variables) -> None:
     """Put the override `text` into `root`; what is wrong with it goes to `problems`.
 
-    A part of the path is a key, the place of an entry in a list (from 0), or an entry's name.
+    A part of the path is a key, the place of an entry in a list (from 0), or an entry's name. A
+    text that begins with `--` is an option of `pilot run`, for a key of `run:`.
     """
     dotted, equals, value_text = text.partition("=")
+    is_option = dotted.startswith("--")
+    if is_option:
+        dotted = f"run.{dotted[2:].replace('-', '_')}"
     keys = dotted.strip().split(".")
     shown = MASK if names_secret(value_text) else masked(value_text, keys[-1])
     origin = f"--set {dotted}{equals}{shown}"
+    if is_option:
+        origin = f"{text.partition('=')[0]} {shown}"
     mark = Mark(origin, 0, 0)
     if not equals or not all(keys):
         hint = "Write --set key.path=value, for example --set run.workers=4."

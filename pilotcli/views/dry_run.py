@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pilotcli.checks.dry_run import EventListing, Examination
-from pilotcli.common.quantities import count, plural
+from pilotcli.common.quantities import count, listed, plural
 from pilotcli.events.schedule import firings_in
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
@@ -99,6 +99,9 @@ def show_dry_run(plan: Examination) -> None:
     out(f"workers:  {run.workers}, time-out {run.timeout or 'none'}, warm-up {warm_up}")
     firings = firings_in(plan.events, plan.executions)
     out(f"events:   {len(plan.events)}, to fire {plural(firings, 'time')}")
+    if plan.handlers:
+        names = [type(handler).__name__ for handler in plan.handlers]
+        out(f"handlers: {len(names)}, {listed(names, 4)}")
     out("All classes are there and take their arguments. No database was touched.")
 
 

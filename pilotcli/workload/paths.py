@@ -67,13 +67,25 @@ def missing_path(path: Path) -> WorkloadError:
     try:
         names = [found.name for found in path.parent.iterdir()]
     except OSError:
-        return WorkloadError(
-            f"{path} does not exist", hint=f"There is no folder {path.parent} that can be read."
-        )
+        hint = f"There is no folder {path.parent} that can be read."
+        if (found := _in_similar_folder(path)) is not None:
+            hint = f"Did you mean {found}?"
+        return WorkloadError(f"{path} does not exist", hint=hint)
     hint = f"Nothing in {path.parent.absolute()} has a similar name."
     if similar := nearest(path.name, names):
         hint = f"Did you mean {path.parent / similar}?"
     return WorkloadError(f"{path} does not exist", hint=hint)
+
+
+def _in_similar_folder(path: Path) -> Path | None:
+    """A path that exists, in a folder whose name is like that of the path's folder."""
+    try:
+        folders = [found.name for found in path.parent.parent.iterdir() if found.is_dir()]
+    except OSError:
+        return None
+    similar = nearest(path.parent.name, folders)
+    found = path.parent.parent / similar / path.name if similar else None
+    return found if found is not None and found.exists() else None
 
 
 def _is_dir(path: Path) -> bool:

@@ -52,14 +52,14 @@ def test_check_says_that_all_is_well_or_that_there_is_no_config(folder: Path) ->
     done = pilot(folder, "check")
     assert (done.returncode, done.stdout, done.stderr) == (
         0,
-        f"{folder}/pilot.yaml: all well (0 models, 1 event)\n",
+        f"{folder}/pilot.yaml: all well (0 models, 1 event, 0 handlers)\n",
         "",
     )
     (folder / "pilot.yaml").unlink()
     done = pilot(folder, "check")
     assert (done.returncode, done.stdout) == (
         0,
-        "no config: the defaults: all well (0 models, 0 events)\n",
+        "no config: the defaults: all well (0 models, 0 events, 0 handlers)\n",
     )
 
 
