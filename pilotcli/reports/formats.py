@@ -28,7 +28,7 @@ def check_format(format: str, named: str) -> None:
     except ImportError:
         raise UsageError(
             f"{named}: Parquet needs pyarrow",
-            hint="Install it with: pip install 'pilot-db[parquet]'; or write CSV or JSON lines.",
+            hint="Install it with: pip install pyarrow; or write CSV or JSON lines.",
         ) from None
 
 

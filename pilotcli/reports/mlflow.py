@@ -78,7 +78,7 @@ def _client(uri: str) -> Any:
         from mlflow.tracking import MlflowClient
     except ImportError:
         raise UsageError(
-            "logging to MLflow needs mlflow", hint="Install it: pip install 'pilot-db[mlflow]'"
+            "logging to MLflow needs mlflow", hint="Install it: pip install mlflow-skinny"
         ) from None
     return MlflowClient(tracking_uri=uri)
 

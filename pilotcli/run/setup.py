@@ -16,7 +16,7 @@ from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
 from pilotcli.config import PilotConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
-from pilotcli.databases.opening import NOT_UNDONE, open_target
+from pilotcli.databases.opening import DEFAULT_DATABASE, NOT_UNDONE, open_target
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.model import PilotModel
@@ -66,6 +66,9 @@ def open_run(
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
         embedded = choose_embedded(config.database, os.environ)
         refuse_unused(config, os.environ, embedded=embedded)
+        if embedded and config.path is None and config.database.name is None:
+            text = f"no config: the database is {DEFAULT_DATABASE!r} of the embedded server, as it is"
+            bus.emit(Notice("info", f"{text} (-c FILE names a config)"))
         pilot_config = scheduler_class.config_class.from_run_config(config, embedded=embedded)
         target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
         models = plugins.build_models()

@@ -48,7 +48,7 @@ print(json.dumps([run.data.params, run.data.metrics, run.info.status, len(files)
 def quiet() -> dict[str, str]:
     """MLflow without its own telemetry, and with the store of files, which it would rather see
     replaced by a database."""
-    pytest.importorskip("mlflow", reason="MLflow is not installed (pip install pilot-db[mlflow])")
+    pytest.importorskip("mlflow", reason="MLflow is not installed (pip install mlflow-skinny)")
     return {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
 
 
