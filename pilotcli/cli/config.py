@@ -30,7 +30,8 @@ def show(
       pilot config show --set run.workers=4 --format json
     """
     loaded = load_config(config, set_)
-    out(json.dumps(shown_config(loaded), indent=2) if format == "json" else shown_yaml(loaded))
+    text = json.dumps(shown_config(loaded), indent=2) if format == "json" else shown_yaml(loaded)
+    out(text, exact=True)
 
 
 def schema() -> None:

@@ -23,6 +23,7 @@ from pilotcli.analysis.comparison import (
     whole_s,
 )
 from pilotcli.analysis.wording import alarms, counts_text, names_text, rounds_text
+from pilotcli.common.directions import undirected
 from pilotcli.common.quantities import MISSING, duration
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
@@ -156,7 +157,7 @@ def query_row(query: QueryComparison) -> dict[str, Any]:
 
 def markdown_cell(text: object) -> str:
     """`text` as a table can hold it: one line, without marks of Markdown or HTML."""
-    line = " ".join(_CONTROL.sub("", str(text)).split())
+    line = " ".join(_CONTROL.sub("", undirected(str(text))).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+|~!$])", r"\\\1", line)
 

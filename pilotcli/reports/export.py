@@ -11,7 +11,7 @@ from pathlib import Path
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.reports.files import check_file, is_regular, whole_file
-from pilotcli.reports.formats import FORMATS, check_format
+from pilotcli.reports.formats import FORMATS, check_format, without_formulas
 from pilotcli.reports.tables import TABLES, Row, Table
 from pilotcli.storage.journal import JournalReader
 
@@ -28,6 +28,8 @@ class Export:
     files: Sequence[tuple[Table, Path]]
     format: str
     folder: Path | None = None
+    no_formulas: bool = False
+    """Whether texts that a spreadsheet would calculate get a quote before them."""
 
 
 def planned_export(output: str, table: str | None, format: str | None) -> Export:
@@ -116,7 +118,8 @@ def write_export(journal: JournalReader, run_id: int, export: Export) -> list[tu
     with ExitStack() as stack:
         for table, path in export.files:
             temporary = stack.enter_context(whole_file(path))
-            counted = _Counted(table.rows(journal, run_id))
+            rows = table.rows(journal, run_id)
+            counted = _Counted(map(without_formulas, rows) if export.no_formulas else rows)
             FORMATS[export.format](temporary, table, counted)
             written.append((path, counted.rows))
     return written

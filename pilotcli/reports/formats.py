@@ -56,6 +56,19 @@ def _jsonl(path: Path, table: Table, rows: Iterable[Row]) -> None:
             file.write(_json(dict(zip(names, row, strict=True))) + "\n")
 
 
+def without_formulas(row: Row) -> Row:
+    """`row` with a quote before each text that a spreadsheet would take for a formula."""
+    return tuple(
+        [
+            f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
+            for value in row
+        ]
+    )
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
 def _csv(path: Path, table: Table, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)

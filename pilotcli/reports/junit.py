@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from xml.sax.xmlreader import AttributesImpl
 
 from pilotcli.analysis.comparison import Comparison
+from pilotcli.common.directions import undirected
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.files import whole_file
 from pilotcli.storage.journal import EventTotals, JournalReader, RunRecord
@@ -172,4 +173,4 @@ def _write(xml: XMLGenerator, case: _Case) -> None:
 
 
 def _allowed(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text)
+    return _FORBIDDEN.sub("\ufffd", undirected(text))

@@ -72,11 +72,12 @@ def unwritable(exc: OSError) -> StorageError:
     )
 
 
-def out(text: str = "") -> None:
-    """Write a line to standard output. Raises `BrokenPipeError` when it takes nothing any more
+def out(text: str = "", *, exact: bool = False) -> None:
+    """Write lines to standard output, without what could steer a terminal; with `exact` (data for
+    programs) as they are. Raises `BrokenPipeError` when it takes nothing any more
     (`| head`), with which the command line ends quietly, and `StorageError` when it is full."""
     writer = Writer(sys.stdout)
-    writer.write(f"{text}\n")
+    writer.write(f"{text if exact else _safe(text)}\n")
     writer.check()
     if writer.closed and writer.stream is not None:
         raise BrokenPipeError(errno.EPIPE, "standard output is closed")
@@ -96,12 +97,19 @@ def styled(line: Line) -> str:
 
 def out_styled(line: Line) -> None:
     """Write a line to standard output, in colour where that is wanted."""
-    out((styled(line) if wants_color(sys.stdout) else line_text(line)).rstrip())
+    if wants_color(sys.stdout):
+        out(styled([(clean(text), style) for text, style in line]).rstrip(), exact=True)
+    else:
+        out(line_text(line).rstrip())
 
 
 def err(text: str = "") -> None:
-    """Write a line to standard error; a closed one is ignored."""
-    Writer(sys.stderr).write(f"{text}\n")
+    """Write lines to standard error, as `out` does; a closed one is ignored."""
+    Writer(sys.stderr).write(f"{_safe(text)}\n")
+
+
+def _safe(text: str) -> str:
+    return "\n".join(map(clean, text.split("\n")))
 
 
 def error(exc: PilotError) -> None:
@@ -112,11 +120,10 @@ def error(exc: PilotError) -> None:
     lines = exc.message.splitlines() or [type(exc).__name__]
     if isinstance(exc, ConfigError) and len(exc.problems) > 1:
         lines.insert(0, f"{len(exc.problems)} problems in the config")
-    err(f"{red}error:{end} {clean(lines[0])}")
-    for line in lines[1:]:
-        err(f"  {indented(line)}")
-    for line in (exc.hint or "").splitlines():
-        err(f"{dim}  {indented(line)}{end}")
+    shown = [f"{red}error:{end} {clean(lines[0])}"]
+    shown += [f"  {indented(line)}" for line in lines[1:]]
+    shown += [f"{dim}  {indented(line)}{end}" for line in (exc.hint or "").splitlines()]
+    Writer(sys.stderr).write("".join(f"{line}\n" for line in shown))
 
 
 def defect(exc: Exception) -> None:

@@ -112,7 +112,7 @@ class PlainView(View):
 
     def _say(self, text: str) -> None:
         moment = datetime.fromtimestamp(self._wall()).isoformat(timespec="seconds")
-        self._writer.write(f"{moment} {text}\n")
+        self._writer.write(f"{moment} {clean(text)}\n")
 
     def _run_started(self, signal: signals.RunStarted) -> None:
         total = plural(signal.total, "query", "queries") if signal.total else ""

@@ -15,7 +15,7 @@ from pilotcli.common.records import QueryResult
 from pilotcli.views import console
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column, table
-from pilotcli.views.text import clean, line_text
+from pilotcli.views.text import clean, escaped_json, line_text
 
 T = TypeVar("T")
 
@@ -36,7 +36,8 @@ def show_items(items: Sequence[T], columns: Sequence[tuple[Column, Callable[[T],
 
 def show_json(value: Any) -> None:
     """Write `value` as indented JSON; dataclasses become objects."""
-    out(json.dumps(as_json(value), indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(as_json(value), indent=2, ensure_ascii=False, allow_nan=False)
+    out(escaped_json(text), exact=True)
 
 
 def as_json(value: Any) -> Any:

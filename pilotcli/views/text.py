@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ _UNSAFE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
+_ESCAPED_IN_JSON = re.compile(rf"{_UNSAFE.pattern}|[\x85\u2028\u2029]")
 _SPACES = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 
 
@@ -36,6 +38,11 @@ def clean(value: object) -> str:
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
     return _UNSAFE.sub("", text)
+
+
+def escaped_json(text: str) -> str:
+    """JSON `text` with an escape for each character in it that could steer a terminal."""
+    return _ESCAPED_IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def indented(line: str) -> str:

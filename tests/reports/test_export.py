@@ -317,3 +317,19 @@ def test_output_of_a_run_is_the_table_of_its_results(project: Project) -> None:
     project.command("runs", "export", "-o", "b.jsonl")
     assert len(read(project.folder / "a.jsonl")) == 2
     assert (project.folder / "a.jsonl").read_text() == (project.folder / "b.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_texts_that_a_spreadsheet_calculates_can_get_a_quote(project: Project) -> None:
+    project.config()
+    project.write("w.csv", 'label,sql\n"=HYPERLINK(1)",SELECT 1\n@SUM(1),SELECT -2\n+1,SELECT 3\n')
+    project.run("w.csv")
+    labels = {}
+    for option in ((), ("--no-formulas",)):
+        done = project.command("runs", "export", "-o", "r.csv", *option)
+        assert done.returncode == 0, done.stderr
+        labels[option] = [row["label"] for row in read(project.folder / "r.csv")]
+    assert labels[()] == ["=HYPERLINK(1)", "@SUM(1)", "+1"]
+    assert labels[("--no-formulas",)] == ["'=HYPERLINK(1)", "'@SUM(1)", "'+1"]
+    done = project.command("runs", "export", "-o", "r.jsonl", "--no-formulas")
+    assert done.returncode == 2

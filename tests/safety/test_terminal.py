@@ -134,6 +134,10 @@ def test_what_looks_back_at_a_run(evil: Project) -> None:
         ("config", "show"),
         ("run", "w.sql", "--dry-run"),
         ("doctor",),
+        ("runs", "show", "--format", "json"),
+        ("models", "list", "--format", "json"),
+        ("events", "list", "--format", "json"),
+        ("config", "show", "--format", "json"),
         ("db", "undo", "--list"),
     ):
         done = evil.command(*words)
@@ -170,3 +174,40 @@ def test_errors(evil: Project) -> None:
         done = evil.command(*words)
         assert done.returncode != 0, words
         assert unsafe(done.stdout + done.stderr) == [], words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("init", EVIL.replace("/", "")),
+        ("init", f"here{EVIL}".replace("/", "")),
+        ("runs", "export", "-o", f"{EVIL}.csv".replace("/", "")),
+        ("runs", "report", "1", "-o", f"{EVIL}.html".replace("/", "")),
+        ("runs", "show", "--summary", f"{EVIL}.md".replace("/", "")),
+        ("run", "w.sql", "--summary", f"{EVIL}/{EVIL}.md"),
+        ("run", f"{EVIL}.sql"),
+        ("run", "--set", f"{EVIL}=1"),
+        ("run", "-c", EVIL),
+        ("run", "w.sql", "--against", EVIL),
+        ("models", "show", EVIL),
+        ("config", "check", "--set", f"home={EVIL}".replace("/", "")),
+        ("db", "status", "--set", f"home={EVIL}".replace("/", "")),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_what_the_user_has_named(project: Project, words: tuple[str, ...]) -> None:
+    project.config()
+    project.write("w.sql", "SELECT 1;")
+    project.run("w.sql")
+    done = project.command(*words)
+    assert unsafe(done.stdout + done.stderr) == []
+
+
+def test_pages_and_summaries_keep_the_direction_of_writing(evil: Project) -> None:
+    evil.command("run", "w.sql", "--report", "r.html", "--summary", "s.md", "--junit", "j.xml")
+    for name in ("r.html", "s.md", "j.xml"):
+        text = (evil.folder / name).read_text("utf-8")
+        assert "txt" in text, name
+        assert re.findall("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]", text) == [], name
+    shown = evil.command("runs", "compare", "1", "1", "--format", "markdown").stdout
+    assert unsafe(shown) == []

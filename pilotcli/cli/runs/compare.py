@@ -16,6 +16,7 @@ from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
 from pilotcli.views.comparison import show_comparison, show_reasons
 from pilotcli.views.console import out
 from pilotcli.views.plan_pair import show_plan_pair
+from pilotcli.views.text import escaped_json
 
 RunArgument = Annotated[
     str,
@@ -72,7 +73,8 @@ def compare(
             elif format == "markdown":
                 out(as_markdown(comparison, limit).rstrip("\n"))
             else:
-                out((as_json if format == "json" else as_csv)(comparison).rstrip("\n"))
+                text = as_csv(comparison) if format == "csv" else escaped_json(as_json(comparison))
+                out(text.rstrip("\n"), exact=True)
     finally:
         show_reasons(reasons)
     if reasons:

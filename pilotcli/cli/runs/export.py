@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -84,6 +85,13 @@ def export(
         Literal["parquet", "csv", "jsonl"] | None,
         typer.Option("--format", help="The format of the files in a folder. Default: parquet."),
     ] = None,
+    no_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--no-formulas",
+            help="In CSV: write a quote before texts that a spreadsheet would calculate.",
+        ),
+    ] = False,
     mlflow: MLflowOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -102,6 +110,13 @@ def export(
     if output is None and mlflow is None:
         raise UsageError("export needs to know where to", hint="Add -o FILE, or --mlflow URI.")
     planned = planned_export(output, table, format) if output is not None else None
+    if no_formulas:
+        if planned is None or planned.format != "csv":
+            raise UsageError(
+                "--no-formulas is for CSV, whose texts a spreadsheet calculates",
+                hint="Leave it out, or write a .csv file.",
+            )
+        planned = replace(planned, no_formulas=True)
     home = load_config(config, set_).home
     home, run_id = (home, None) if run is None else named_run(home, run)
     with open_journal(home) as journal:

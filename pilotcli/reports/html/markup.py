@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from pilotcli.common.directions import undirected
+
 LABEL_SHOWN = 120
 
 
@@ -31,7 +33,7 @@ def text(value: object) -> str:
         char if char in "\n\t" or (char >= " " and not "\x7f" <= char <= "\x9f") else "\ufffd"
         for char in whole
     )
-    return escape(bare)
+    return escape(undirected(bare))
 
 
 def cut(whole: str, most: int) -> str:
