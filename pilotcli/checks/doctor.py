@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import os
 import platform
 import shutil
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import pilotcli
-from pilotcli.common.errors import PilotError
+from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.config import (
     PostgreSQLConfig,
     RunConfig,
@@ -21,14 +23,16 @@ from pilotcli.config import (
     load_config,
 )
 from pilotcli.config.home import make_home
-from pilotcli.databases.opening import connect_store, open_target
+from pilotcli.databases.opening import open_target
 from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.plugins import check_plugins
 from pilotcli.steering.capabilities import Abilities, Capability, abilities_of, probe
 from pilotcli.steering.planner import Missing
 from pilotcli.storage.journal import Journal
+from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import open_workload
 
+LIBRARIES = ("numpy", "pandas", "scipy", "sqlglot")
 LITTLE_SPACE_BYTES = 500_000_000
 
 
@@ -68,7 +72,8 @@ def examine_all(
     where = str(config.path) if config.path is not None else "none: built-in defaults"
     what = f"events: {len(config.events)}, models: {len(config.models)}"
     yield Check("config", "ok", f"{where}; {what}")
-    if config.events or config.models:
+    yield _check("libraries", _check_libraries)
+    if config.events or config.models or config.handlers:
         yield _check("classes", lambda: _check_classes(config, loading))
     if config.workload:
         yield _check("workload", lambda: _check_workload(config))
@@ -85,9 +90,30 @@ def _check(what: str, find: Callable[[], str]) -> Check:
 
 
 def _check_classes(config: RunConfig, loading: Callable[[], AbstractContextManager[None]]) -> str:
+    embedded = choose_embedded(config.database, os.environ)
     with loading():
-        check_plugins(config)
+        plugins = check_plugins(config)
+        scheduler = plugins.scheduler()
+        config_class = PostgreSQLConfig if scheduler is None else scheduler.config_class
+        pilot_config = config_class.from_run_config(config, embedded=embedded)
+        models = plugins.build_models()
+        plugins.build_events(pilot_config, models)
+        plugins.build_handlers(pilot_config, models)
     return "every class is there and takes its arguments"
+
+
+def _check_libraries() -> str:
+    """Import what a run imports late."""
+    for name in LIBRARIES:
+        try:
+            importlib.import_module(name)
+        except Exception as exc:  # a release that does not fit to another one raises anything
+            raise UsageError(
+                f"the library {name} cannot be imported: {type(exc).__name__}: {exc}",
+                hint="Install releases that fit to each other: pip install --upgrade "
+                f"{name}, or pilot in a virtual environment of its own.",
+            ) from exc
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
 
 
 def _check_workload(config: RunConfig) -> str:
@@ -109,7 +135,9 @@ def _home(config: RunConfig) -> Check:
 
 
 def _check_store(config: RunConfig, pilot_config: PostgreSQLConfig) -> str:
-    connect_store(pilot_config).close()
+    table = config.collect.table if config.collect is not None else None
+    with DataManager(pilot_config) as manager:
+        manager.try_writing(table)
     name = "store.dsn" if config.store.dsn else config.store.database
     return f"{name} can be written"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.closing import Closing
@@ -49,6 +51,27 @@ class DataManager(Closing):
     def connect(self) -> None:
         """Connect now; raises `StoreError` when the store cannot be reached."""
         self._store.transaction(lambda cursor: None)
+
+    def try_writing(self, table: str | None = None) -> None:
+        """Make a table, write to it, and leave marks and visits; write to `table`, too, if it is
+        there. All of it is taken back. Raises `StoreError` when something is refused."""
+        probe = f"pilot_probe_{secrets.token_hex(8)}"
+        row = {"label": "probe", "sql": "SELECT 1", "status": "ok"}
+
+        def work(cursor: Cursor) -> None:
+            wanted = [probe]
+            if table is not None and tables.columns_of(cursor, table) is not None:
+                wanted.append(table)
+            for name in wanted:
+                with Batch(name, [row]) as batch:
+                    _write(cursor, batch, (probe, "1"))
+                tables.visit(cursor, name, probe)
+                tables.set_visit(cursor, name, probe, 1, None)
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            raise _Tried
+
+        with suppress(_Tried):
+            self._store.transaction(work, table)
 
     def save_data(self, table: str, column_2_value: Mapping[str, Any]) -> None:
         """Save one row, a mapping of column to value. An empty row is not saved."""
@@ -217,6 +240,10 @@ class DataManager(Closing):
         checked_name("table", table)
         self.flush()
         return self._store.transaction(work, table)
+
+
+class _Tried(Exception):
+    """Ends a transaction that is only tried."""
 
 
 def _write(cursor: Cursor, batch: Batch, mark: tuple[str, str] | None) -> None:
