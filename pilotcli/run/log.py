@@ -16,7 +16,7 @@ from pilotcli.config.model import EventSpec
 from pilotcli.events.model import PilotModel
 from pilotcli.run.request import StoredRequest
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
-from pilotcli.storage.journal import Journal, RunJournal, RunKind
+from pilotcli.storage.journal import Journal, RunJournal, RunKind, RunRecord
 
 
 class RunLogger:
@@ -67,7 +67,7 @@ class RunLogger:
         return f"pretraining {event} {self._fingerprints.get(event, '')[:16]}"
 
     def _token(self, run_id: int) -> str:
-        return f"{run_id}@{self._journal.run(run_id).started_at!r}"
+        return token_of(self._journal.run(run_id))
 
     def add_model(self, version: ModelVersion) -> None:
         """Record a checkpoint, and remove the oldest beyond the model's `keep`."""
@@ -90,6 +90,11 @@ class RunLogger:
         summary: dict[str, Any] = {**asdict(finished), "complete": finished.resume is None}
         summary.pop("slowest")
         self._run.finish(finished.status, finished.exit_code, summary)
+
+
+def token_of(record: RunRecord) -> str:
+    """Identifies a run, also among those of other folders and machines."""
+    return f"{record.run_id}@{record.started_at!r}"
 
 
 def begin_run(

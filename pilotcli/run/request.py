@@ -21,6 +21,10 @@ class RunRequest:
     to use; None means those that the config enables, an empty tuple none. `overrides` are those
     that `config` was loaded with, to continue the run later. `resume` is the run to continue; with
     `force` also if its workload or config has changed.
+
+    For a paired run, `against` is what it is compared with: `native`, or the path of a config;
+    `fail_if` has the conditions for its failure, and `resume_too` the other run to continue, where
+    there is one.
     """
 
     config: RunConfig
@@ -30,6 +34,9 @@ class RunRequest:
     overrides: tuple[str, ...] = ()
     resume: int | None = None
     force: bool = False
+    against: str | None = None
+    fail_if: tuple[str, ...] = ()
+    resume_too: tuple[int, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -59,6 +66,8 @@ class StoredRequest:
     config: str | None = None
     folder: str = ""
     total: int | None = None
+    against: str | None = None
+    fail_if: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, request: RunRequest, total: int | None) -> StoredRequest:
@@ -75,6 +84,8 @@ class StoredRequest:
             config=None if path is None else str(path.absolute()),
             folder=str(Path.cwd()),
             total=total,
+            against=request.against,
+            fail_if=request.fail_if,
         )
 
 

@@ -24,6 +24,7 @@ from pilotcli.events.schedule import Registered
 from pilotcli.plugins import aliases, check_plugins
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.driver_output import driver_output
+from pilotcli.run.left_rows import LeftRows
 from pilotcli.run.log import RunLogger, begin_run, fingerprint
 from pilotcli.run.model_loading import current_version, load_models
 from pilotcli.run.model_rollback import RegressionWatch
@@ -97,6 +98,9 @@ def open_run(
         log = RunLogger(journal, entry, store, config, fingerprints=fingerprints, models=models)
         scheduler = _open_scheduler(scheduler_class, pilot_config, config, target, bus, log, stop)
         stack.callback(scheduler.close)
+        left = LeftRows(home, journal, config, target.description, bus)
+        resumed = (request.resume, *request.resume_too)
+        left.take_over(scheduler.data_manager_class, pilot_config, resumed)
         scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))
         unsaved = _collect(scheduler, config, log, home)
         scheduler.prepare()

@@ -65,6 +65,11 @@ class StatisticsReader(Closing):
         sql = f"SELECT count(*) FROM results WHERE run_id = ? AND result > ?{wanted}"  # noqa: S608
         return int(self._all(sql, run_id, result)[0][0])
 
+    def last_result(self, run_id: int) -> int:
+        """The number of a run's last result; 0 without any."""
+        sql = "SELECT coalesce(max(result), 0) FROM results WHERE run_id = ?"
+        return int(self._all(sql, run_id)[0][0])
+
     def rounds(self, run_id: int) -> int:
         """The number of rounds from a run's first result to its last; 0 without any. The baseline
         of a pair begins after the rounds in which the driver learned alone."""

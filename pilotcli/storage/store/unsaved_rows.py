@@ -9,6 +9,7 @@ A record is JSON: the row's number, its table, the row, and the keys of its valu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from pilotcli.common.records import JsonText
 from pilotcli.storage.mapped_log import MappedLog, RecordFormat, json_content
 
 _FORMAT = RecordFormat(kind_bytes=0)
+_FILE = re.compile(r"run-([0-9]{1,15})\.rows-[0-9]+")
 
 
 class WaitingRow(NamedTuple):
@@ -26,6 +28,12 @@ class WaitingRow(NamedTuple):
     number: int
     table: str
     row: dict[str, Any]
+
+
+def runs_with_rows(home: Path) -> list[int]:
+    """The numbers of the runs of which there are files with rows, ascending."""
+    found = (_FILE.fullmatch(path.name) for path in home.glob("run-*.rows-*"))
+    return sorted({int(match[1]) for match in found if match is not None})
 
 
 class WaitingRows:
