@@ -125,7 +125,7 @@ def _database_error(error: BaseException | None) -> tuple[BaseException | None, 
 
 def _as_runtime_error(error: PilotError) -> PilotError:
     """Returns a refusal as a `RuntimeError`, too: that is what PilotScope raises."""
-    if isinstance(error, RuntimeError) or not isinstance(error, _REFUSALS):
+    if isinstance(error, (RuntimeError, OSError)) or not isinstance(error, _REFUSALS):
         return error
     kind = type(error)
     made: PilotError = type(kind.__name__, (kind, RuntimeError), {"__module__": kind.__module__})(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 
 _NAME = "pilotscope"
@@ -63,6 +64,15 @@ def install(*, before_installed: bool = False) -> None:
     if _aliases not in sys.meta_path:
         # First, since the other finders would load this package's modules a second time.
         sys.meta_path.insert(0, _aliases)
+
+
+def installed_folder() -> Path | None:
+    """Returns the folder of PilotScope's own package, where Python finds one; nothing of it is
+    imported."""
+    spec = PathFinder.find_spec(_NAME)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def choice() -> str | None:

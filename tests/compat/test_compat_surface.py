@@ -33,6 +33,8 @@ from pilotcli.compat.pilotscope.Common.TimeStatistic import TimeStatistic
 from pilotcli.compat.pilotscope.Common.Util import get_pg_hints, json_str_to_json_obj
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.DataManager.TableVisitedTracker import TableVisitedTracker
+from pilotcli.compat.pilotscope.Dataset.BaseDataset import BaseDataset
+from pilotcli.compat.pilotscope.Dataset.ImdbDataset import ImdbDataset
 from pilotcli.compat.pilotscope.Dataset.ImdbTinyDataset import ImdbTinyDataset
 from pilotcli.compat.pilotscope.Dataset.StatsDataset import StatsDataset
 from pilotcli.compat.pilotscope.Dataset.StatsTinyDataset import StatsTinyDataset
@@ -358,6 +360,56 @@ def test_a_data_sets_folder_may_stand_in_the_environment(
     assert StatsTinyDataset(DatabaseEnum).read_train_sql() == ["SELECT 1", "SELECT 2"]
 
 
+FILES = {
+    StatsDataset: ("Stats", "stats_train.txt", "stats_test.txt", "stats_fast_sql.txt"),
+    StatsTinyDataset: (
+        *("StatsTiny", "stats_train_time2int.txt", "stats_test_time2int.txt"),
+        "stats_fast_sql_time2int.txt",
+    ),
+    ImdbDataset: ("Imdb", "job_train_ascii.txt", "job_test.txt", "imdb_fast_sql.txt"),
+    ImdbTinyDataset: ("Imdb", "job_train_ascii.txt", "job_test.txt", "imdb_fast_sql.txt"),
+    TpcdsDataset: ("Tpcds", "tpcds_train_sql.txt", "tpcds_test_sql.txt", "tpcds_fast_sql.txt"),
+}
+"""The folder in PilotScope's package, and the files of training, test and fast queries."""
+
+
+@pytest.mark.parametrize("inside", ["", "{}", "Dataset/{}", "pilotscope/Dataset/{}", "found"])
+@pytest.mark.parametrize("kind", FILES)
+def test_a_data_set_reads_the_files_that_pilotscope_reads(
+    kind: type[BaseDataset], inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sub_dir, *names = FILES[kind]
+    checkout = tmp_path / "pilotscope"
+    folder = tmp_path / inside.format(sub_dir)
+    if inside == "found":
+        folder = checkout / "Dataset" / sub_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        (folder / name).write_text(f"SELECT {number};\nSELECT a || 'x;y' FROM t;\n")
+    if inside == "found":
+        (checkout / "__init__.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path)
+    else:
+        monkeypatch.setenv("PILOTSCOPE_DATA_DIR", str(tmp_path))
+    # What PilotScope's scripts name is the folder for downloads.
+    for data_dir in (None, str(tmp_path / "no such folder")):
+        dataset = kind(DatabaseEnum.POSTGRESQL, data_dir=data_dir)
+        assert dataset.read_train_sql() == ["SELECT 0", "SELECT a || 'x;y' FROM t"]
+        assert dataset.read_test_sql()[0] == "SELECT 1"
+        assert dataset.test_sql_fast()[0] == "SELECT 2"
+        assert dataset.now_path == str(folder)
+    spark = kind(DatabaseEnum.SPARK)
+    assert spark.read_train_sql() == ["SELECT 0", "SELECT a || 'x;y' FROM t"]
+    with pytest.raises(CapabilityError, match="into PostgreSQL only"):
+        spark.load_to_db(PostgreSQLConfig())
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file .*/stats_train\.txt") as missing:
+        StatsDataset(DatabaseEnum.POSTGRESQL, data_dir=tmp_path).read_train_sql()
+    assert isinstance(missing.value, UsageError)
+
+
 def test_cardinalities_may_be_texts_and_indexes_may_carry_more(config: PostgreSQLConfig) -> None:
     class Cards(handlers.CardPushHandler):
         def acquire_injected_data(self, sql: str) -> dict[str, str]:
@@ -542,5 +594,5 @@ def test_data_sets_without_files_say_where_these_come_from() -> None:
         StatsTinyDataset(DatabaseEnum.POSTGRESQL).read_train_sql()
     with pytest.raises(UsageError, match="there is no file"):
         StatsTinyDataset(DatabaseEnum.POSTGRESQL, data_dir="/nowhere").read_test_sql()
-    with pytest.raises(CapabilityError):
-        StatsTinyDataset(DatabaseEnum.SPARK)
+    with pytest.raises(CapabilityError, match="no kind of databases"):
+        StatsTinyDataset("MYSQL")

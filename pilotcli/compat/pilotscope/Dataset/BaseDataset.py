@@ -1,8 +1,11 @@
 """Data sets: files with tables and queries, in a folder that the user names.
 
-The folder is the argument `data_dir`, or the environment variable PILOTSCOPE_DATA_DIR. pilot
-downloads the tables only if the user asks: by `download()`, or by PILOTSCOPE_DOWNLOAD=1 in the
-environment of an unchanged script. They come from where PilotScope publishes its data sets.
+The folder is the argument `data_dir`, or the environment variable PILOTSCOPE_DATA_DIR: the files
+themselves, the folder `Dataset` of PilotScope's package, or a checkout of it. A checkout that
+Python finds (`sys.path`) is searched, too.
+
+pilot downloads the tables only if the user asks: by `download()`, or by PILOTSCOPE_DOWNLOAD=1 in
+the environment of an unchanged script. They come from where PilotScope publishes its data sets.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from typing import IO, Any
 
 from pilotcli.common.errors import CapabilityError, UsageError
 from pilotcli.compat.errors import raises_theirs
+from pilotcli.compat.pilotscope.Dataset.Utils import database_enum_to_sqlglot_str
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.PilotEnum import DatabaseEnum
+from pilotcli.plugins.aliases import installed_folder
 from pilotcli.workload import open_workload
 
 __all__ = ["BaseDataset"]
@@ -36,8 +41,8 @@ class BaseDataset:
     - `data_location_dict`: by kind of database, the addresses of an archive with this script;
       several addresses are parts of one archive, in their order;
     - `data_sha256`: the archive's checksum;
-    - `sub_dir`: the folder of the query files in PilotScope's package;
-    - `now_path`: their folder here, which is `data_dir`.
+    - `sub_dir`: the folder of the files in PilotScope's package;
+    - `now_path`: the folder in which they were found.
     """
 
     db_name = ""
@@ -58,32 +63,41 @@ class BaseDataset:
         data_dir: str | Path | None = None,
     ) -> None:
         # Some of PilotScope's own scripts pass the enumeration itself.
-        if use_db_type not in (DatabaseEnum.POSTGRESQL, DatabaseEnum):
-            raise CapabilityError("data sets can be loaded into PostgreSQL only")
+        if use_db_type not in (*DatabaseEnum, DatabaseEnum):
+            raise CapabilityError(f"there is no kind of databases {use_db_type!r}")
         self.use_db_type = use_db_type
         self.created_db_name = created_db_name or self.db_name
-        given = data_dir or os.environ.get("PILOTSCOPE_DATA_DIR")
-        self.data_dir = None if given is None else Path(given)
-        self.now_path = "" if self.data_dir is None else str(self.data_dir)
+        named = os.environ.get("PILOTSCOPE_DATA_DIR")
+        self._given = [Path(folder) for folder in (data_dir, named) if folder]
+        self.data_dir = self._given[0] if self._given else None
         located = self.data_location_dict or {}
         self.download_urls = tuple(located.get(DatabaseEnum.POSTGRESQL) or ())
+
+    @property
+    def now_path(self) -> str:
+        """The folder of the files; the one that was named where none was found."""
+        for name in (self.train_sql_file, self.schema_file):
+            found = self._find(name) if name else None
+            if found is not None:
+                return str(found.parent)
+        return "" if self.data_dir is None else str(self.data_dir)
 
     def read_schema(self) -> list[str]:
         """The statements that create and fill the tables. Raises `UsageError` if their file is
         missing."""
-        return _statements(self._file(self.schema_file))
+        return self._statements(self.schema_file)
 
     def read_train_sql(self) -> list[str]:
         """The training queries. Raises as `read_schema`."""
-        return _statements(self._file(self.train_sql_file))
+        return self._statements(self.train_sql_file)
 
     def read_test_sql(self) -> list[str]:
         """The test queries. Raises as `read_schema`."""
-        return _statements(self._file(self.test_sql_file))
+        return self._statements(self.test_sql_file)
 
     def test_sql_fast(self) -> list[str]:
         """The test queries that end quickly. Raises as `read_schema`."""
-        return _statements(self._file(self.fast_sql_file))
+        return self._statements(self.fast_sql_file)
 
     def download(self) -> Path:
         """Download the tables into the data set's folder, and return their file.
@@ -98,9 +112,10 @@ class BaseDataset:
             raise UsageError(
                 f"{what} has no address to download from", hint=f"It comes from {self.source}."
             )
+        known = self._find(self.schema_file)
+        if known is not None:
+            return known
         path = folder / self.schema_file
-        if path.is_file():
-            return path
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as archive:
             found = self._fetch(archive)
@@ -119,6 +134,8 @@ class BaseDataset:
         its name."""
         if os.environ.get("PILOTSCOPE_DOWNLOAD") == "1" and self.download_urls:
             self.download()
+        if self.use_db_type is DatabaseEnum.SPARK:
+            raise CapabilityError("data sets can be loaded into PostgreSQL only")
         script = self._file(self.schema_file)
         config.db = self.created_db_name
         controller = DBControllerFactory.get_db_controller(config)
@@ -161,14 +178,42 @@ class BaseDataset:
     def _file(self, name: str | None) -> Path:
         if name is None:
             raise UsageError(f"{type(self).__name__} names no such file")
-        path = self._folder() / name
-        if not path.is_file():
+        path = self._find(name)
+        if path is None:
             hint = f"It comes from {self.source}."
             if name == self.schema_file and self.download_urls:
                 hint = "Download it with download(), or with PILOTSCOPE_DOWNLOAD=1 in the "
                 hint += f"environment: {', '.join(self.download_urls)}"
-            raise UsageError(f"there is no file {path}", hint=hint)
+            raise _MissingFileError(f"there is no file {self._folder() / name}", hint=hint)
         return path
+
+    def _find(self, name: str) -> Path | None:
+        """The first file of that name, in the folders in which it may be."""
+        inside = self.sub_dir or ""
+        places = ("", inside, f"Dataset/{inside}", f"pilotscope/Dataset/{inside}")
+        folders = [folder / place for folder in self._given for place in places]
+        installed = installed_folder()
+        if installed is not None:
+            folders.append(installed / "Dataset" / inside)
+        return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+    def _statements(self, name: str | None) -> list[str]:
+        """The statements of a file, in the dialect of `use_db_type`."""
+        with open_workload([str(self._file(name))]) as workload:
+            statements = [query.sql for query in workload]
+        if self.use_db_type is not DatabaseEnum.SPARK:
+            return statements
+        import sqlglot
+
+        return sqlglot.transpile(
+            ";".join(statements),
+            read=database_enum_to_sqlglot_str(self.file_db_type),
+            write=database_enum_to_sqlglot_str(DatabaseEnum.SPARK),
+        )
+
+
+class _MissingFileError(UsageError, FileNotFoundError):
+    """A file of a data set is missing; PilotScope's scripts catch `FileNotFoundError`."""
 
 
 def _unpack(archive: IO[bytes], path: Path, what: str) -> None:
@@ -191,8 +236,3 @@ def _unpack(archive: IO[bytes], path: Path, what: str) -> None:
                     raise
     except (tarfile.TarError, EOFError, OSError) as exc:
         raise UsageError(f"the archive of {what} cannot be unpacked: {exc}") from exc
-
-
-def _statements(path: Path) -> list[str]:
-    with open_workload([str(path)]) as workload:
-        return [query.sql for query in workload]

@@ -15,3 +15,5 @@ class ImdbTinyDataset(BaseDataset):
     schema_file = "imdb_tiny.sql"
     train_sql_file = "job_train_ascii.txt"
     test_sql_file = "job_test.txt"
+    fast_sql_file = "imdb_fast_sql.txt"
+    data_file = schema_file

@@ -15,3 +15,5 @@ class StatsTinyDataset(BaseDataset):
     schema_file = "stats_tiny.sql"
     train_sql_file = "stats_train_time2int.txt"
     test_sql_file = "stats_test_time2int.txt"
+    fast_sql_file = "stats_fast_sql_time2int.txt"
+    data_file = schema_file

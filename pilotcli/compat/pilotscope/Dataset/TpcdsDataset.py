@@ -15,4 +15,4 @@ class TpcdsDataset(BaseDataset):
     schema_file = "tpcds.sql"
     train_sql_file = "tpcds_train_sql.txt"
     test_sql_file = "tpcds_test_sql.txt"
-    fast_sql_file = "tpcds_less_than_0_point_2_sec.txt"
+    fast_sql_file = "tpcds_fast_sql.txt"
