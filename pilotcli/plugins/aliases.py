@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -15,11 +15,16 @@ _NAME = "pilotscope"
 _HOME = f"pilotcli.compat.{_NAME}"
 
 
+Report = Callable[[bool, Path | None], object]
+"""Gets whether pilot's own modules are imported, and the folder of a real PilotScope."""
+
+
 class _Aliases(MetaPathFinder, Loader):
     """Finds `pilotscope.X` as the module `pilotcli.compat.pilotscope.X`: one module, two names."""
 
     def __init__(self) -> None:
         self.before_installed = False
+        self.report: Report | None = None
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(
@@ -29,7 +34,12 @@ class _Aliases(MetaPathFinder, Loader):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         if fullname == _NAME:
-            if not self.before_installed and PathFinder.find_spec(_NAME) is not None:
+            # Decided as late as this: the script may have changed sys.path before.
+            found_at = installed_folder()
+            takes_ours = self.before_installed or found_at is None
+            if self.report is not None:
+                self.report(takes_ours, found_at)
+            if not takes_ours:
                 return None
         elif not fullname.startswith(f"{_NAME}.") or sys.modules[_NAME].__name__ != _HOME:
             return None
@@ -55,12 +65,16 @@ class _Aliases(MetaPathFinder, Loader):
 _aliases = _Aliases()
 
 
-def install(*, before_installed: bool = False) -> None:
+def install(*, before_installed: bool | None = None, report: Report | None = None) -> None:
     """Make `pilotscope` importable; safe to call again.
 
-    An installed PilotScope goes first, unless `before_installed`.
+    An installed PilotScope, or a checkout that is on `sys.path` when the name is imported, goes
+    first, unless `before_installed`; None keeps what was said before. The first `report` that is
+    given is called with the decision.
     """
-    _aliases.before_installed = before_installed
+    if before_installed is not None:
+        _aliases.before_installed = before_installed
+    _aliases.report = _aliases.report or report
     if _aliases not in sys.meta_path:
         # First, since the other finders would load this package's modules a second time.
         sys.meta_path.insert(0, _aliases)
@@ -90,7 +104,7 @@ def which() -> str:
     known = sys.modules.get(_NAME)
     if known is not None:
         return "ours" if known.__name__ == _HOME else "installed"
-    spec = importlib.util.find_spec(_NAME)
-    if spec is None:
-        return "none"
-    return "ours" if spec.loader is _aliases else "installed"
+    if installed_folder() is not None:
+        is_ours = _aliases in sys.meta_path and _aliases.before_installed
+        return "ours" if is_ours else "installed"
+    return "ours" if _aliases in sys.meta_path else "none"

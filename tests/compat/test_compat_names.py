@@ -82,6 +82,84 @@ def test_what_is_no_script_is_refused(tmp_path: Path, words: tuple[str, ...], sa
     assert said in done.stderr
 
 
+CHECKOUT = """
+import sys
+sys.path.append("../")
+import pilotscope
+from pilotscope.PilotEvent import QueryFinishEvent
+print(sys.argv[1:], QueryFinishEvent.__module__)
+"""
+OURS, THEIRS = "pilotcli.compat.pilotscope.PilotEvent", "pilotscope.PilotEvent"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "imported", "said"),
+    [
+        ((), OURS, "pilot's own (--installed takes the one in {}/pilotscope)"),
+        (("--ours",), OURS, "pilot's own (--installed takes the one in {}/pilotscope)"),
+        (("--installed",), THEIRS, "the one in {}/pilotscope (--ours takes pilot's own)"),
+    ],
+)
+def test_the_choice_is_made_at_the_import_and_said(
+    tmp_path: Path, flags: tuple[str, ...], imported: str, said: str
+) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pilotscope").mkdir()
+    (tmp_path / "pilotscope" / "__init__.py").write_text("")
+    (tmp_path / "pilotscope" / "PilotEvent.py").write_text("class QueryFinishEvent: pass")
+    (tmp_path / "tests" / "script.py").write_text(CHECKOUT)
+    done = subprocess.run(
+        [sys.executable, "-m", "pilotcli.compat", *flags, "script.py", "--installed"],
+        cwd=tmp_path / "tests",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"['--installed'] {imported}\n"
+    folder = (tmp_path / "tests" / "..").as_posix()
+    assert done.stderr.strip() in {
+        f"pilotscope: {said.format(folder)}",
+        f"pilotscope: {said.format(tmp_path)}",
+        f"pilotscope: {said.format('..')}",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", ["--ours", "--installed"])
+def test_without_another_pilotscope_it_is_pilots_own(tmp_path: Path, flag: str) -> None:
+    (tmp_path / "script.py").write_text("import pilotscope\nprint(pilotscope.__name__)")
+    done = subprocess.run(
+        [sys.executable, "-m", "pilotcli.compat", flag, "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "pilotcli.compat.pilotscope\n"
+    assert done.stderr.startswith("pilotscope: pilot's own")
+
+
+@pytest.mark.slow
+def test_a_script_that_asks_for_pilots_own_hears_of_another(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pilotscope").mkdir()
+    (tmp_path / "pilotscope" / "__init__.py").write_text("")
+    (tmp_path / "pilotscope" / "PilotEvent.py").write_text("class QueryFinishEvent: pass")
+    script = tmp_path / "tests" / "script.py"
+    script.write_text("import pilotcli.compat.pilotscope\n" + CHECKOUT)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=script.parent,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"[] {THEIRS}\n"
+    assert "pilotscope, not pilot's own" in done.stderr
+
+
 @pytest.mark.slow
 def test_a_run_says_which_of_the_two_its_drivers_use(project: Project) -> None:
     project.write("pilotscope/__init__.py", "")
