@@ -45,7 +45,10 @@ from pilotcli.compat.pilotscope.DBController.SparkSQLController import SparkSQLC
 from pilotcli.compat.pilotscope.DBInteractor.HttpInteractorReceiver import HttpInteractorReceiver
 from pilotcli.compat.pilotscope.DBInteractor.PilotCommentCreator import PilotCommentCreator
 from pilotcli.compat.pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
-from pilotcli.compat.pilotscope.Exception.Exception import DBStatementTimeoutException
+from pilotcli.compat.pilotscope.Exception.Exception import (
+    DBStatementTimeoutException,
+    PilotScopeExecCommandException,
+)
 from pilotcli.compat.pilotscope.Factory.AnchorHandlerFactory import AnchorHandlerFactory
 from pilotcli.compat.pilotscope.Factory.DBControllerFectory import DBControllerFactory
 from pilotcli.compat.pilotscope.Factory.InteractorReceiverFactory import InteractorReceiverFactory
@@ -139,8 +142,10 @@ def test_the_server(controller: PostgreSQLController) -> None:
     controller.start()
     controller._connect_if_loss()
     assert controller.execute("SHOW work_mem", fetch=True) == [("4MB",)]
-    with pytest.raises(CapabilityError, match="no shell commands"):
-        controller._surun("ls")
+    assert controller._surun("") == ("", "")
+    assert controller._surun("echo here") == ("here\n", "")
+    with pytest.raises(PilotScopeExecCommandException, match="the command echo x >&2 failed"):
+        controller._surun("echo x >&2")
 
 
 def test_configs(config: PostgreSQLConfig, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import weakref
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -14,6 +15,7 @@ from pilotcli.common.records import Index as _OwnIndex
 from pilotcli.compat import sqla
 from pilotcli.compat.errors import no_such_table, raises_theirs
 from pilotcli.compat.pilotscope.Common.Index import Index
+from pilotcli.compat.pilotscope.Exception.Exception import PilotScopeExecCommandException
 from pilotcli.compat.refused import Refused
 from pilotcli.compat.rows import named_rows
 from pilotcli.databases.controller import PostgreSQLController as _Own
@@ -195,11 +197,15 @@ class PostgreSQLController(_Own):
             return [str(name) for (name,) in found]
         return super().get_table_columns(table_name) if self.exist_table(table_name) else []
 
-    def _surun(self, cmd: str) -> int:
-        raise CapabilityError(
-            "pilot runs no shell commands as the server's user",
-            hint="Use start(), shutdown() and restart().",
-        )
+    def _surun(self, cmd: str) -> tuple[str, str]:
+        """Run a driver's own shell command; gives what it writes to both of its outputs.
+
+        pilot itself runs none. Raises `PilotScopeExecCommandException` for one that writes errors.
+        """
+        done = subprocess.run(cmd, shell=True, capture_output=True, text=True, check=False)  # noqa: S602 - the driver's own
+        if done.stderr:
+            raise PilotScopeExecCommandException(cmd, done.stderr)
+        return done.stdout, done.stderr
 
     def drop_index(self, index: Any) -> None:
         """Drop the index of this name where there is one."""

@@ -39,7 +39,7 @@ class PilotScopeMutualExclusionException(errors.PilotError):
 
 
 class PilotScopeExecCommandException(errors.PilotError):
-    """A shell command failed; pilot runs none and never raises this."""
+    """A driver's shell command failed; `hint` has what it said."""
 
-    def __init__(self, cmd: object) -> None:
-        super().__init__(f"the command {cmd} failed")
+    def __init__(self, cmd: object, said: str | None = None) -> None:
+        super().__init__(f"the command {cmd} failed", hint=said and said.strip())
