@@ -68,7 +68,9 @@ def open_run(
         embedded = choose_embedded(config.database, os.environ)
         refuse_unused(config, os.environ, embedded=embedded)
         if embedded and config.path is None and config.database.name is None:
-            text = f"no config: the database is the embedded server's {DEFAULT_DATABASE!r}, as it is"
+            text = (
+                f"no config: the database is the embedded server's {DEFAULT_DATABASE!r}, as it is"
+            )
             bus.emit(Notice("info", f"{text} (-c FILE names a config)"))
         pilot_config = scheduler_class.config_class.from_run_config(config, embedded=embedded)
         target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
