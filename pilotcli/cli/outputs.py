@@ -11,7 +11,7 @@ from pathlib import Path
 from pilotcli.analysis.compare_named import open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.cli.run_options import Outputs
-from pilotcli.common.errors import UsageError
+from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.reports.export import check_export, export_results
 from pilotcli.reports.files import (
     STDOUT,
@@ -23,8 +23,9 @@ from pilotcli.reports.files import (
 )
 from pilotcli.reports.html import read_report, write_html
 from pilotcli.reports.junit import write_junit
+from pilotcli.reports.junit import write_not_begun as write_junit_not_begun
 from pilotcli.reports.mlflow import check_mlflow, log_run
-from pilotcli.reports.summary import summary_text
+from pilotcli.reports.summary import not_begun_text, summary_text
 
 _ENDINGS = {"--junit": (".xml",), "--report": (".html", ".htm")}
 
@@ -78,6 +79,32 @@ def write_outputs(
             log_run(outputs.mlflow, journal, run_id, comparison)
     if outputs.report is not None:
         write_html(outputs.report, read_report(home, str(run_id), None))
+
+
+def write_not_begun(outputs: Outputs, problem: PilotError, *, checked: bool) -> None:
+    """Leave no files of an earlier run, and say in those for CI that this one did not begin.
+
+    Unless the outputs are `checked`, a file that no run of pilot has written stays: the run may
+    read it. Raises `StorageError`.
+    """
+    for path in (outputs.results, outputs.report):
+        if checked and path is not None and is_regular(path):
+            path.unlink(missing_ok=True)
+    if outputs.junit is not None and (checked or _begins(outputs.junit, b"<?xml ")):
+        write_junit_not_begun(outputs.junit, problem)
+    if outputs.summary is not None and (checked or _begins(outputs.summary, b"## ")):
+        write_whole(outputs.summary, not_begun_text(problem))
+
+
+def _begins(path: Path, head: bytes) -> bool:
+    """Whether a file has this beginning, or is none yet."""
+    try:
+        with path.open("rb") as file:
+            return is_regular(path) and file.read(len(head)) == head
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def shown_elsewhere(outputs: Outputs) -> AbstractContextManager[object]:

@@ -14,7 +14,7 @@ from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
 from pilotcli.checks.dry_run import examine
 from pilotcli.cli.commands import load
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
-from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.errors import PilotError, StorageError, UsageError
 from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
 from pilotcli.common.suggestions import nearest
 from pilotcli.config import RunConfig, load_config
@@ -54,26 +54,24 @@ def replay(
 
     `rounds_given` and `warm` say that the user chose the rounds, and the warm-up.
     """
-    request = _request(options)
-    if outputs == Outputs():  # only they need the reports
-        shown_elsewhere: AbstractContextManager[object] = contextlib.nullcontext()
-    else:
-        config = request.config
-        read = [*request.workload, *config.workload, *map(str, config.database.setup)]
-        load("outputs:check_outputs")(
-            outputs, [*read, *([str(config.path)] if config.path else [])]
-        )
-        shown_elsewhere = load("outputs:shown_elsewhere")(outputs)
-    baseline = None
-    if against is not None:
-        request = _with_rounds(request, rounds_given=rounds_given, warm=warm)
-        baseline = Baseline(_baseline_config(against, request.config), against)
-    gates = [parse_gate(text) for text in fail_if]
-    if dry_run:
-        _dry_run(request, baseline)
-        return 0
+    begun: list[int] = []
+    with _not_begun(outputs, begun, dry_run=dry_run, checked=False):
+        request = _request(options)
+    shown_elsewhere = _checked(outputs, request)
+    with _not_begun(outputs, begun, dry_run=dry_run, checked=True):
+        baseline = None
+        if against is not None:
+            request = _with_rounds(request, rounds_given=rounds_given, warm=warm)
+            baseline = Baseline(_baseline_config(against, request.config), against)
+        gates = [parse_gate(text) for text in fail_if]
+        if dry_run:
+            _dry_run(request, baseline)
+            return 0
+        with shown_elsewhere:
+            finished, comparison, shown = _replay(
+                request, baseline, gates, outputs, _view(view), begun
+            )
     with shown_elsewhere:
-        finished, comparison, shown = _replay(request, baseline, gates, outputs, _view(view))
         if comparison is not None and view.format != "jsonl" and not shown.failed:
             try:
                 _show(comparison, view.quiet, outputs.report)
@@ -81,6 +79,34 @@ def replay(
                 shown.failed = True
                 error(exc)
     return shown.exit_code(finished.exit_code)
+
+
+def _checked(outputs: Outputs, request: RunRequest) -> AbstractContextManager[object]:
+    """Raise `UsageError` for outputs that could not be written; returns where the run is shown."""
+    if outputs == Outputs():  # only they need the reports
+        return contextlib.nullcontext()
+    config = request.config
+    read = [*request.workload, *config.workload, *map(str, config.database.setup)]
+    load("outputs:check_outputs")(outputs, [*read, *([str(config.path)] if config.path else [])])
+    elsewhere: AbstractContextManager[object] = load("outputs:shown_elsewhere")(outputs)
+    return elsewhere
+
+
+@contextlib.contextmanager
+def _not_begun(
+    outputs: Outputs, begun: Sequence[int], *, dry_run: bool, checked: bool
+) -> Iterator[None]:
+    """Write to the outputs that the run did not begin, if it does not (`begun`: its number).
+
+    `checked`: the outputs are known to be no files that the run reads.
+    """
+    try:
+        yield
+    except PilotError as exc:
+        if not begun and not dry_run and outputs != Outputs():
+            with contextlib.suppress(StorageError):  # the first error is the one to show
+                load("outputs:write_not_begun")(outputs, exc, checked=checked)
+        raise
 
 
 def _baseline_config(against: str, config: RunConfig) -> RunConfig:
@@ -159,9 +185,12 @@ def _replay(
     gates: Sequence[Gate],
     outputs: Outputs,
     view: AbstractContextManager[_Shown],
+    begun: list[int],
 ) -> tuple[RunFinished, Comparison | None, _Shown]:
-    """Carry out the request while `view` shows it, and write `outputs` however it ends."""
-    begun: list[int] = []
+    """Carry out the request while `view` shows it, and write `outputs` however it ends.
+
+    The run's number is added to `begun` once it begins.
+    """
     reasons: Sequence[str] = ()
     comparison = None
 

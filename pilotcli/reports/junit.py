@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import platform
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,6 +21,7 @@ from xml.sax.xmlreader import AttributesImpl
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.directions import undirected
+from pilotcli.common.errors import PilotError
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.files import whole_file
 from pilotcli.storage.journal import EventTotals, JournalReader, RunRecord
@@ -55,29 +57,40 @@ def write_junit(
     A query is a failure when it failed, ran into its time-out, or gave other rows than the
     baseline; an error when its steering failed or its connection was lost. Raises `StorageError`.
     """
-    from xml.sax.saxutils import XMLGenerator  # it imports urllib
-
     record = journal.run(run_id)
     suites = [
         ("queries", list(_queries(journal, run_id, comparison))),
         ("events", [_event(event) for event in journal.event_totals(run_id, FAILURES_SHOWN)]),
         ("conditions", list(map(_condition, reasons))),
     ]
+    suites.append(("run", list(_run(record, [case for _, own in suites for case in own]))))
+    _write_suites(path, f"pilot run {run_id}", record.started_at, suites)
+
+
+def write_not_begun(path: Path, problem: PilotError) -> None:
+    """Write that the run did not begin to `path`, as its only case. Raises `StorageError`."""
+    line = problem.message.splitlines()[0] if problem.message else type(problem).__name__
+    text = f"{problem.message}\n{problem.hint or ''}"
+    case = _Case("begins", "pilot", 0.0, ("error", "run", f"did not begin: {line}", text))
+    _write_suites(path, "pilot run", time.time(), [("run", [case])])
+
+
+def _write_suites(
+    path: Path, name: str, started_at: float, suites: Sequence[tuple[str, Sequence[_Case]]]
+) -> None:
+    from xml.sax.saxutils import XMLGenerator  # it imports urllib
+
     cases = [case for _, own in suites for case in own]
-    suites.append(("run", list(_run(record, cases))))
-    cases += suites[-1][1]
-    began = datetime.fromtimestamp(record.started_at, timezone.utc)
+    began = datetime.fromtimestamp(started_at, timezone.utc)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
         xml.startDocument()
-        xml.startElement(
-            "testsuites", AttributesImpl({"name": f"pilot run {run_id}", **_totals(cases)})
-        )
-        for name, own in suites:
+        xml.startElement("testsuites", AttributesImpl({"name": name, **_totals(cases)}))
+        for suite, own in suites:
             if not own:
                 continue
             about = {
-                "name": name,
+                "name": suite,
                 **_totals(own),
                 "skipped": "0",
                 "timestamp": f"{began:%Y-%m-%dT%H:%M:%S}",

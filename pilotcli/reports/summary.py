@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from pilotcli.analysis.comparison import Comparison
+from pilotcli.common.errors import PilotError
 from pilotcli.common.quantities import count, duration
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.comparisons import as_markdown, markdown_cell
@@ -26,6 +27,14 @@ def summary_text(
 ) -> str:
     """How the run ended and why, its counts and latencies, the comparison, events and models."""
     return "\n".join(_lines(journal, run_id, comparison, reasons)) + "\n"
+
+
+def not_begun_text(problem: PilotError) -> str:
+    """The page of a run that did not begin."""
+    lines = [f"## ❌ pilot run: did not begin, exit code {problem.exit_code}", ""]
+    lines += [f"- **{_cell(line)}**" for line in problem.message.splitlines()]
+    lines += ["", _cell(problem.hint)] if problem.hint else []
+    return "\n".join(lines) + "\n"
 
 
 def _lines(

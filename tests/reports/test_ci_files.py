@@ -115,3 +115,39 @@ def test_files_that_could_not_be_written_are_refused_before(
 def test_a_folder_that_goes_away_is_told(paired_home: Path, tmp_path: Path) -> None:
     with Journal.open(paired_home) as journal, pytest.raises(StorageError, match="written"):
         write_junit(tmp_path / "gone" / "out.xml", journal, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("missing.sql",), "missing.sql does not exist"),
+        (("w.sql", "--set", "events=[gone.py:Event]"), "there is no file"),
+        (("w.sql", "--set", "run.workers=0"), "run.workers must be"),
+        (("w.sql", "--set", "database.dsn=host=/nowhere"), "/nowhere"),
+    ],
+)
+def test_a_run_that_does_not_begin_is_no_green_file(
+    project: Project, words: tuple[str, ...], why: str
+) -> None:
+    project.write("w.sql", "SELECT 1;\n")
+    project.config()
+    files = ("--junit", "out.xml", "--summary", "out.md", "--report", "out.html")
+    assert project.command("run", "w.sql", *files).returncode == 0
+    done = project.command("run", *words, *files)
+    assert done.returncode != 0
+    root = ElementTree.parse(project.folder / "out.xml").getroot()
+    assert (root.get("tests"), root.get("errors")) == ("1", "1")
+    assert why in "".join(root.itertext())
+    assert "did not begin" in (project.folder / "out.md").read_text()
+    if why != "run.workers must be":
+        assert not (project.folder / "out.html").exists()
+
+
+def test_a_config_with_an_error_costs_no_file_of_the_user(project: Project) -> None:
+    project.write("w.sql", "SELECT 1;\n")
+    project.config("workload: w.sql\nrun: {workers: 0}\n")
+    for option in ("--summary", "--junit", "--output"):
+        name = {"--summary": "w.sql", "--junit": "w.xml", "--output": "w.jsonl"}[option]
+        project.write(name, "SELECT 1;\n")
+        assert project.command("run", option, name).returncode == 2
+        assert (project.folder / name).read_text() == "SELECT 1;\n"
