@@ -41,7 +41,7 @@ def override(root: Node, text: str, problems: Problems, variables: Variables) ->
     value.key_mark = mark
     place = root
     for depth, key in enumerate(keys[:-1]):
-        _spell_out(place)
+        _spell_out(place, keys[:depth])
         child = _child(place, key, mark, problems)
         if child is None:
             return
@@ -49,7 +49,7 @@ def override(root: Node, text: str, problems: Problems, variables: Variables) ->
         if of_all and isinstance(child.value, list):
             child.value = {"list": Node(child.value, child.mark)}
         place = child
-    _spell_out(place)
+    _spell_out(place, keys[:-1])
     if isinstance(place.value, dict):
         place.value[keys[-1]] = value
         return
@@ -81,13 +81,14 @@ def _child(place: Node, key: str, mark: Mark, problems: Problems) -> Node | None
     return None
 
 
-def _spell_out(place: Node) -> None:
-    """Make a mapping of a class path or nothing, which are short forms of one."""
+def _spell_out(place: Node, path: list[str]) -> None:
+    """Make a mapping of the name of a table, a class path or nothing, which are short forms of
+    one."""
     if place.value is None:
         place.value = {}
     elif isinstance(place.value, str):
         alone = Node(place.value, place.mark, place.text, place.source, None, place.overridden)
-        place.value = {"class": alone}
+        place.value = {"table" if path == ["collect"] else "class": alone}
 
 
 def entry_names(entries: list[Node]) -> list[str]:

@@ -111,9 +111,9 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
         "class": spec.class_path,
         "args": dict(spec.args),
         "load": spec.load,
-        **({"keep": spec.keep} if spec.keep is not None else {}),
-        **({"trust": True} if spec.trust else {}),
-        **({"on_regression": "rollback"} if spec.on_regression == "rollback" else {}),
+        "keep": spec.keep,
+        "trust": spec.trust,
+        "on_regression": spec.on_regression,
     }
 
 

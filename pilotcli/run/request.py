@@ -93,7 +93,7 @@ def _may_be_secret(override: str) -> bool:
     if override == "handlers=[]":
         return False
     key = override.partition("=")[0].strip()
-    return not key.startswith(("run.", "events.count", "collect.", "steering.", "home"))
+    return not key.startswith(("--", "run.", "events.count", "collect.", "steering.", "home"))
 
 
 def select_events(

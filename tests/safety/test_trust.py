@@ -198,6 +198,15 @@ def test_what_is_adopted_is_the_homes_own(
     assert not list((store.root / "m").glob(".manifest*"))
 
 
+def test_the_advice_for_a_copy_names_the_copy(store: CheckpointStore) -> None:
+    save(store)
+    shutil.copytree(store.root / "m", store.root / "cp1")
+    (copy,) = store.versions("cp1")
+    with pytest.raises(CheckpointError, match="the model 'cp1'") as caught:
+        store.verify(copy)
+    assert "pilot models trust cp1 --version 1" in str(caught.value.hint)
+
+
 def test_a_damaged_checkpoint_is_neither_trusted_nor_adopted(store: CheckpointStore) -> None:
     version = _copied_in(store)
     (version.path / "w").write_text("evil")

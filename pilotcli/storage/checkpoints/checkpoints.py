@@ -188,9 +188,10 @@ class CheckpointStore:
         origin = self.origin(version)
         if self.trust or origin == "own":
             return
-        command = f"pilot models trust {shlex.quote(version.model)} --version {version.version}"
+        name, number = self._place(version)  # a copy may have another name than its manifest
+        command = f"pilot models trust {shlex.quote(name)} --version {number}"
         raise CheckpointError(
-            f"version {version.version} of the model {version.model!r} {FROM_ELSEWHERE[origin]}, "
+            f"version {number} of the model {name!r} {FROM_ELSEWHERE[origin]}, "
             "and to load a model runs code that its files may hold",
             hint=f"If you know who made it: {command}; or --trust for one run.",
         )
