@@ -445,7 +445,7 @@ def test_a_store_that_cannot_be_reached_is_told_before_the_first_query(project: 
     project.config("collect: seen")
     project.write("w.sql", "SELECT 1")
     with pytest.raises(DatabaseError, match="store"):
-        project.run("w.sql", sets=("store.dsn=host=/nowhere dbname=x user=y",))
+        project.run("w.sql", sets=("store.dsn=host=/nowhere user=y",))
     assert not project.heard(QueryFinished)
 
 
