@@ -18,6 +18,7 @@ from pilotcli.common.errors import PilotError, StorageError, UsageError
 from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
 from pilotcli.common.suggestions import nearest
 from pilotcli.config import RunConfig, load_config
+from pilotcli.config.home import shown_path
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.run import commands
 from pilotcli.run.driver_output import own_stream, process_output
@@ -62,8 +63,18 @@ def replay(
         baseline = None
         if against is not None:
             request = _with_rounds(request, rounds_given=rounds_given, warm=warm)
-            baseline = Baseline(_baseline_config(against, request.config), against)
-        gates = [parse_gate(text) for text in fail_if]
+        else:
+            against = request.against  # of a run that is continued
+        if against is not None:
+            own = _baseline_config(against, request.config)
+            baseline = Baseline(own, against if against == NATIVE else shown_path(Path(against)))
+        elif fail_if:
+            raise UsageError(
+                f"--fail-if needs something to compare with, and run {request.resume} has nothing",
+                hint="Compare it with another run: pilot runs compare A B --fail-if ...",
+            )
+        request = replace(request, fail_if=tuple(fail_if) or request.fail_if)
+        gates = [parse_gate(text) for text in request.fail_if]
         if dry_run:
             _dry_run(request, baseline)
             return 0

@@ -136,15 +136,15 @@ def _refuse_contradictions(
     """Raise `UsageError` for options of paired runs where they mean nothing."""
     if against is not None and resume is not None:
         raise UsageError(
-            "--against together with --resume: a paired run cannot be continued",
-            hint="Leave --resume out, and start again.",
+            "--against together with --resume: a run cannot be continued against anything else",
+            hint="Leave --against out: a paired run is continued against what it began with.",
         )
     if against is None and learn is not None:
         raise UsageError(
             "--learn is for a paired run: rounds in which the driver learns before it is compared",
             hint="Add --against native, or replay the workload more often: --repeat.",
         )
-    if against is None and fail_if:
+    if against is None and resume is None and fail_if:
         raise UsageError(
             "--fail-if needs something to compare with",
             hint="Add --against native, or compare two runs: pilot runs compare A B --fail-if ...",

@@ -22,6 +22,7 @@ from pilotcli.replay.units import (
     Begun,
     Progress,
     Shared,
+    effect_text,
     left_units,
     may_have_taken_effect,
     ordered_units,
@@ -129,9 +130,7 @@ class Replay:
             if number < self._options.workers:
                 query = may_have_taken_effect(unit)
                 if query is not None:
-                    place = f" ({query.file}:{query.line})" if query.file else ""
-                    text = f"{query.label}{place} may have been carried out when the run was killed"
-                    self._scheduler.bus.emit(Notice("warning", f"{text}; it runs again"))
+                    self._scheduler.bus.emit(Notice("warning", effect_text(query)))
             yield unit
 
     def _all_units(self, round: int) -> Iterator[Sequence[Query]]:

@@ -118,6 +118,13 @@ def may_have_taken_effect(unit: Sequence[Query]) -> Query | None:
     return query if changes else None
 
 
+def effect_text(query: Query) -> str:
+    """A warning about a query that `may_have_taken_effect` has returned."""
+    place = f" ({query.file}:{query.line})" if query.file else ""
+    text = f"{query.label}{place} may have been carried out when the run was killed"
+    return f"{text}; it runs again"
+
+
 class Effects:
     """Says which units write and which only read, in the order of the workload.
 

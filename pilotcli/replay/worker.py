@@ -13,7 +13,7 @@ from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import Notice
 from pilotcli.common.sql_commands import block_step, may_repeat, words_where
 from pilotcli.config.model import RunSection
-from pilotcli.databases.protocols import Session
+from pilotcli.databases.protocols import Rows, Session
 from pilotcli.replay.scheduler import Answer, PilotScheduler
 from pilotcli.replay.units import KEPT, ends_block, remember
 
@@ -57,6 +57,10 @@ class Worker:
             with contextlib.suppress(QueryError):
                 session.execute(query.sql, query.copy)
             remember(query, self._settings, self._block)
+
+    def rows_of(self, query: Query) -> Rows:
+        """The rows of a query, which is run without a record. Raises `QueryError`."""
+        return self._ready().execute(query.sql, query.copy)
 
     def warm(self, query: Query, round: int) -> None:
         """Run a query of the warm-up round `round`, from 0."""

@@ -39,7 +39,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
             replay = Replay(scheduler, workload, config.run, scheduler.stop, progress, total)
             if opened.driver.watch:
                 scheduler.add_observer(opened.driver.watch)
-            opened.restore(replay)
+            opened.restore(replay.tally)
 
             def work() -> None:
                 scheduler.init(opened.driver.pretraining)

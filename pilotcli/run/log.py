@@ -106,8 +106,10 @@ def begin_run(
     workload: str,
     digest: str | None,
     database: str,
+    driver: int | None = None,
 ) -> RunJournal:
-    """Begin a run in the journal, with everything that is needed to continue it."""
+    """Begin a run in the journal, with everything that is needed to continue it; `driver` as in
+    `Journal.start_run`."""
     return journal.start_run(
         kind=kind,
         workload=workload,
@@ -117,6 +119,7 @@ def begin_run(
         options=asdict(config.run),
         request=asdict(request),
         workload_digest=digest,
+        driver=driver,
     )
 
 

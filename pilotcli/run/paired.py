@@ -58,6 +58,7 @@ def run_paired(
     there was anything to compare.
     """
     config, options = request.config, request.config.run
+    request = replace(request, against=_stored_name(baseline))
     if options.workers > 1:
         raise UsageError(
             "a paired run has one worker: two queries at once would disturb each other's times",
@@ -67,7 +68,14 @@ def run_paired(
     _refuse_what_both_would_write(config, baseline.config)
     stop = threading.Event()
     own_options = replace(options, pretraining=baseline.config.run.pretraining)
-    other_request = replace(request, config=replace(baseline.config, run=own_options), events=None)
+    other_request = replace(
+        request,
+        config=replace(baseline.config, run=own_options),
+        events=None,
+        resume=next(iter(request.resume_too), None),
+        resume_too=() if request.resume is None else (request.resume,),
+        against=None,
+    )
     other_bus = Bus(partial(_pass_on, bus))
     with open_workload(request.workload, stdin=request.stdin, limit=options.limit) as workload:
         queries = workload.count()
@@ -75,14 +83,23 @@ def run_paired(
         with (
             open_run("run", request, bus, workload, total, stop=stop) as driver,
             open_run(
-                "run", other_request, other_bus, workload, total, stop=stop, home=config.home
+                "run",
+                other_request,
+                other_bus,
+                workload,
+                total,
+                stop=stop,
+                home=config.home,
+                driver=driver.log.run_id,
             ) as other,
         ):
             driver.against = baseline.name
             driver.log.set_pair(other.log.run_id, "driver")
-            other.log.set_pair(driver.log.run_id, "baseline")
-            driver.announce(total)
             replay = PairedReplay(driver, other, workload, options, stop)
+            driver.restore(replay.driver.tally)
+            other.restore(replay.baseline.tally)
+            replay.restore()
+            driver.announce(total)
             return _take_turns(driver, other, replay, gates, abort)
 
 
@@ -110,8 +127,9 @@ def _take_turns(
 
     def compare_arms() -> Sequence[Reason]:
         nonlocal comparison
-        ended = other.summarise(RunEnd(replay.baseline.tally, replay.elapsed_s))
-        other.log.finish(ended)
+        elapsed_s = other.elapsed_before_s + replay.elapsed_s
+        ended = other.summarise(RunEnd(replay.baseline.tally, elapsed_s))
+        other.log.finish(ended if replay.complete else replace(ended, resume=driver.resume))
         # An interruption of both is in the driver's own reasons.
         for reason in ended.reasons[1:] if stop.is_set() else ended.reasons:
             bus.emit(Notice("warning", f"baseline: {reason}"))
@@ -130,6 +148,14 @@ def _take_turns(
         # During the comparison the driver's own run had not ended in the journal.
         comparison = replace(comparison, run_a=driver.journal.run(driver.log.run_id))
     return finished, comparison
+
+
+def _stored_name(baseline: Baseline) -> str | None:
+    """What the journal keeps of the baseline, to continue the run; None if that is not enough."""
+    if baseline.name == NATIVE:
+        return NATIVE
+    path = baseline.config.path
+    return None if path is None else str(path.absolute())
 
 
 def _refuse_what_both_would_write(driver: RunConfig, baseline: RunConfig) -> None:

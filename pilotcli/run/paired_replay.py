@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pilotcli.analysis.comparison import Answers
 from pilotcli.analysis.fixed import fixed_rows
 from pilotcli.analysis.result_digest import answer_of, comparable, compare_answers, same_rows
-from pilotcli.common.errors import PilotError
+from pilotcli.common.errors import PilotError, QueryError
 from pilotcli.common.records import ModelVersion, Query, QueryResult
 from pilotcli.common.signals import Notice, PairFinished, StepStarted
-from pilotcli.common.sql_commands import command_of
+from pilotcli.common.sql_commands import command_of, may_repeat
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Rows, Session, UndoesChanges
 from pilotcli.replay.answers import AnswerDigests
@@ -31,6 +31,7 @@ from pilotcli.replay.units import Effects, ordered_units
 from pilotcli.replay.worker import Worker
 from pilotcli.run.model_rollback import RegressionWatch
 from pilotcli.run.paired_progress import SoFar
+from pilotcli.run.paired_resume import LeftOfArm, ended_pairs, result_of
 from pilotcli.run.plan_log import keep_plans
 from pilotcli.run.run import OpenRun
 from pilotcli.steering.requests import Pulls
@@ -48,6 +49,7 @@ class _Arm:
     run: OpenRun
     worker: Worker
     sessions: list[Session]
+    left: LeftOfArm
     tally: Tally = field(default_factory=Tally)
 
 
@@ -107,6 +109,13 @@ class PairedReplay:
         """Seconds since the first round began."""
         return 0.0 if self.begun is None else time.perf_counter() - self.begun
 
+    def restore(self) -> None:
+        """Count the pairs that have ended in earlier parts of a continued run."""
+        arms = (self.driver.run, self.baseline.run)
+        for query, driver, baseline, answers in ended_pairs(*arms, self._options.learn):
+            self.pairs += 1
+            self._so_far.add(query, driver, baseline, answers)
+
     def run(self) -> None:
         """Warm up, then replay every round. Raises as `Replay.run` does."""
         gc.freeze()
@@ -119,6 +128,7 @@ class PairedReplay:
             for arm in arms:
                 handlers = not (arm is self.driver and self._by_rounds)
                 arm.run.scheduler.before_workload(first_sql, handlers=handlers)
+                arm.run.scheduler.fire_due()
             self._rounds(first_sql)
             self.complete = not self._stop.is_set()
             if self.complete:
@@ -137,7 +147,8 @@ class PairedReplay:
         scheduler, sessions = run.scheduler, list[Session]()
         # Both pull the same data about each query, so that both pay the same for it.
         keep_plans(scheduler, run.log)
-        arm = _Arm(run, Worker(scheduler, self._options, self._stop, sessions, 0), sessions)
+        worker = Worker(scheduler, self._options, self._stop, sessions, 0)
+        arm = _Arm(run, worker, sessions, LeftOfArm(run, worker))
         scheduler.add_observer(arm.tally)
         return arm
 
@@ -145,21 +156,21 @@ class PairedReplay:
         options = self._options
         for number in range(options.warmup):
             for arm, unit, _ in self._turns(-number, first_sql):
-                for query in unit:
+                for query in arm.left.of(unit, -number):
                     arm.worker.warm(query, number)
         self.begun = time.perf_counter()
         for round in range(1, options.learn + 1):
-            with self._changed(self.driver, first_sql):
-                for unit, _ in self._units(round):
-                    for query in unit:
-                        self.driver.worker.run(query, round)
+            units = (unit for unit, _ in self._units(round))
+            for unit in self._in_change(self.driver, units, round, first_sql):
+                for query in self.driver.left.of(unit, round):
+                    self.driver.worker.run(query, round)
         last = options.learn + options.repeat
         alone_last = 0  # units of the last round that only the driver's arm ran, since they write
         for round in range(options.learn + 1, last + 1):
             halves: dict[int, _Half] = {}
             for arm, unit, alone in self._turns(round, first_sql):
                 alone_last += alone and round == last
-                for query in unit:
+                for query in arm.left.of(unit, round):
                     if self._stop.is_set():
                         return
                     self._run(arm, query, round, halves, alone=alone)
@@ -177,10 +188,10 @@ class PairedReplay:
         if self._by_rounds:
             coin = random.Random(self._options.seed).random() < 0.5
             for arm in arms if coin == bool(round % 2) else arms[::-1]:
-                with self._changed(arm, first_sql):
-                    for unit, alone in self._units(round):
-                        if not (alone and arm is self.baseline):
-                            yield arm, unit, alone
+                alone_units: set[int] = set()
+                units = self._units_of(arm, round, alone_units)
+                for unit in self._in_change(arm, units, round, first_sql):
+                    yield arm, unit, unit[0].seq in alone_units
             return
         for unit, alone in self._units(round):
             if alone:
@@ -189,6 +200,28 @@ class PairedReplay:
             coin = random.Random(f"{self._options.seed}/{unit[0].seq}").random() < 0.5
             for arm in arms if coin == bool(round % 2) else arms[::-1]:
                 yield arm, unit, False
+
+    def _units_of(self, arm: _Arm, round: int, alone_units: set[int]) -> Iterator[Sequence[Query]]:
+        """Yield the units of a round that the arm runs; `alone_units` gets the first number of each
+        that only the driver runs."""
+        for unit, alone in self._units(round):
+            if alone:
+                alone_units.add(unit[0].seq)
+            if not (alone and arm is self.baseline):
+                yield unit
+
+    def _in_change(
+        self, arm: _Arm, units: Iterator[Sequence[Query]], round: int, first_sql: str
+    ) -> Iterator[Sequence[Query]]:
+        """Yield the units; the changes of the arm's handlers are in effect from the first that is
+        left to do."""
+        with contextlib.ExitStack() as stack:
+            begun = False
+            for unit in units:
+                if not begun and arm.left.has_left(unit, round):
+                    begun = True
+                    stack.enter_context(self._changed(arm, first_sql))
+                yield unit
 
     def _units(self, round: int) -> Iterator[tuple[Sequence[Query], bool]]:
         """Yield the units of a round in order, and whether each writes to a shared database."""
@@ -224,7 +257,7 @@ class PairedReplay:
         if alone:
             arm.worker.run(query, round)
             return
-        other = halves.pop(query.seq, None)
+        other = halves.pop(query.seq, None) or self._half_before(arm, query, round)
         answer = (
             other.answer if other is not None else _Answer(self._digests, bounded=self._by_rounds)
         )
@@ -234,6 +267,28 @@ class PairedReplay:
         elif command_of(query.command).compared:
             both = (result, other.result) if arm is self.driver else (other.result, result)
             self._add(query, *both, answer)
+
+    def _half_before(self, arm: _Arm, query: Query, round: int) -> _Half | None:
+        """The half of a pair that had ended in the other arm when the run was interrupted."""
+        first = self.baseline if arm is self.driver else self.driver
+        if not first.left.ended(query, round):
+            return None
+        result = result_of(first.run, query, round)
+        if result is None:
+            return None
+        answer = _Answer(self._digests, bounded=self._by_rounds)
+        if result.answer is not None:
+            answer.continue_after(result.answer, lambda: self._rows_again(first, query))
+        return _Half(result, answer)
+
+    def _rows_again(self, arm: _Arm, query: Query) -> Sequence[tuple[object, ...]]:
+        """The rows that a query gives in an arm now; none where it must not run again."""
+        if not may_repeat(query.command, query.sql):
+            return ()
+        try:
+            return comparable(arm.worker.rows_of(query))
+        except QueryError:
+            return ()
 
     def _add(
         self, query: Query, driver: QueryResult, baseline: QueryResult, answer: _Answer
@@ -312,19 +367,25 @@ class _Answer:
     def __init__(self, digests: AnswerDigests, *, bounded: bool) -> None:
         self._digests = digests
         self._bounded = bounded
-        self._first: tuple[str, Sequence[tuple[object, ...]]] | None = None
+        self._first: tuple[str, Callable[[], Sequence[tuple[object, ...]]]] | None = None
         self.verdict: Answers = "unknown"
+
+    def continue_after(self, digest: str, rows: Callable[[], Sequence[tuple[object, ...]]]) -> None:
+        """Continue with the digest that the first arm had in an earlier part of the run; `rows` is
+        called for its rows, where they are needed."""
+        self._first = digest, rows
 
     def __call__(self, query: Query, rows: Rows) -> str:
         fixed = self._digests.fixed(query)
         digest = answer_of(rows, fixed)
         if self._first is None:
             many = self._bounded and len(rows.rows) > _ROWS_KEPT
-            self._first = digest, () if many else comparable(rows)
+            kept = () if many else comparable(rows)
+            self._first = digest, lambda: kept
             return digest
-        before, others = self._first
+        before, rows_before = self._first
         self._first = None
-        if digest != before and others:
+        if digest != before and (others := rows_before()):
             own = comparable(rows)
             if same_rows(others, own):
                 digest = before

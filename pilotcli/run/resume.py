@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pilotcli.storage.journal import FiringRecord, Journal, PastRun, RunKind, Ru
 from pilotcli.storage.journal.rows import text_in_journal
 
 _NEWEST = "last"
+_ROUNDS = ("repeat", "warmup")
 
 
 def resume_request(
@@ -39,6 +40,7 @@ def resume_request(
     with _journal(load_config(config, overrides)) as journal:
         record = find_run(journal, resume, kind)
         stored = _stored(journal.request(record.run_id)[0], record)
+        baseline = journal.baseline_of(record.run_id)
     given = {text.partition("=")[0].strip() for text in overrides}
     missing = [key for key in stored.withheld if key not in given]
     if missing:
@@ -49,12 +51,20 @@ def resume_request(
         )
     both = (*stored.overrides, *overrides)
     path = config if config is not None or stored.config is None else Path(stored.config)
+    loaded = load_config(path, both)
+    if stored.against is not None:
+        # A paired run has more rounds than its config says, unless the user chose them.
+        own = {key: record.options[key] for key in _ROUNDS if f"run.{key}" not in given}
+        loaded = replace(loaded, run=replace(loaded.run, **own))
     return RunRequest(
-        config=load_config(path, both),
+        config=loaded,
         workload=workload or stored.workload,
         events=stored.events if events is None else events,
         overrides=both,
         resume=record.run_id,
+        against=stored.against,
+        fail_if=stored.fail_if,
+        resume_too=() if baseline is None else (baseline,),
     )
 
 
@@ -102,10 +112,12 @@ def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
                 f"run {record.run_id} is a `pilot {record.kind}`",
                 hint=f"Resume it with: pilot {record.kind} --resume {record.run_id}",
             )
-        if record.paired_with is not None:
+        if record.arm == "baseline" and record.paired_with is not None:
+            record = journal.run(record.paired_with)
+        if not _knows_its_baseline(journal, record):
             raise UsageError(
-                f"run {record.run_id} took turns with run {record.paired_with}: a paired run "
-                "cannot be continued",
+                f"run {record.run_id} took turns with run {record.paired_with} and cannot be "
+                "continued: the journal does not know the config of that run",
                 hint="Start a new run, or see how far this one came: "
                 f"pilot runs compare {record.run_id} {record.paired_with}",
             )
@@ -116,12 +128,20 @@ def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
             )
         return record
     for record in journal.runs(limit=None):
-        resumable = record.paired_with is None and not _is_complete(record)
-        if record.kind == kind and resumable and not record.alive:
+        resumable = record.arm != "baseline" and not _is_complete(record)
+        known = resumable and _knows_its_baseline(journal, record)
+        if record.kind == kind and known and not record.alive:
             return record
     raise UsageError(
         f"there is no interrupted run in {journal.path.parent}", hint="See: pilot runs list"
     )
+
+
+def _knows_its_baseline(journal: Journal, record: RunRecord) -> bool:
+    """Whether the journal says what a paired run was compared with; True for any other run."""
+    if record.paired_with is None:
+        return True
+    return journal.request(record.run_id)[0].get("against") is not None
 
 
 def _is_complete(record: RunRecord) -> bool:

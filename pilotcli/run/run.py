@@ -16,7 +16,6 @@ from pilotcli.config import RunConfig
 from pilotcli.databases.protocols import UndoesChanges
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, describe
-from pilotcli.replay.replay import Replay
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.replay.tally import SLOWEST_KEPT, Tally
 from pilotcli.run.interrupts import interrupts
@@ -70,8 +69,8 @@ class OpenRun:
     against: str | None = None
     """The name of the baseline, in a paired run."""
 
-    def restore(self, replay: Replay | None) -> None:
-        """Set scheduler and tally to the state of the continued run."""
+    def restore(self, tally: Tally | None) -> None:
+        """Set scheduler and `tally` to the state of the continued run."""
         past = self.past
         if past is None:
             return
@@ -86,10 +85,10 @@ class OpenRun:
                 rows = plural(saved, "row")
                 text = f"{rows} for {collect.table}, collected before, now in the store"
                 self.scheduler.bus.emit(Notice("info", text))
-        if replay is None:
+        if tally is None:
             return
         statistics = journal.statistics(run_id)
-        replay.tally.restore(
+        tally.restore(
             statistics.counts,
             statistics.query_s,
             journal.steering_reports(run_id),
@@ -115,15 +114,15 @@ class OpenRun:
                 started_at=time.time(),
                 before=self.journal.counts(self.log.run_id) if resumed else {},
                 resumed=resumed,
-                resume=self._resume,
+                resume=self.resume,
                 against=self.against,
             )
         )
 
     @property
-    def _resume(self) -> str | None:
-        """The command that continues the run; a paired run cannot be continued."""
-        return None if self.against else f"pilot {self.kind} --resume {self.log.run_id}"
+    def resume(self) -> str:
+        """The command that continues the run."""
+        return f"pilot {self.kind} --resume {self.log.run_id}"
 
     def execute(
         self,
@@ -154,7 +153,7 @@ class OpenRun:
         end = RunEnd(replay.tally if replay is not None else Tally(), elapsed_s, failures, reasons)
         finished = self.summarise(end)
         if failures or not complete:
-            finished = replace(finished, resume=self._resume)
+            finished = replace(finished, resume=self.resume)
         if (lost := self._keep(finished)) is not None:
             # Its message begins with the message of the failure that caused it.
             failures = [
@@ -163,7 +162,7 @@ class OpenRun:
                 if not (isinstance(exc, StorageError) and lost.message.startswith(exc.message))
             ]
             finished = self.summarise(replace(end, failures=[*failures, lost]))
-            finished = replace(finished, resume=self._resume)
+            finished = replace(finished, resume=self.resume)
         self.scheduler.bus.emit(finished)
         if failures and not isinstance(failures[0], PilotError):
             raise failures[0]

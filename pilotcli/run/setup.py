@@ -47,11 +47,13 @@ def open_run(
     *,
     home: Path | None = None,
     stop: threading.Event | None = None,
+    driver: int | None = None,
 ) -> Iterator[OpenRun]:
     """Load, connect and register everything; close it in the reverse order.
 
     `total` is the number of queries to run. The run is recorded in the journal of `home` (default:
-    the config's home). `stop` ends this run; several runs may share it.
+    the config's home). `stop` ends this run; several runs may share it. `driver` is given for a
+    baseline: the driver's run.
     """
     config = replace(request.config, events=select_events(request.config.events, request.events))
     home = home or config.home
@@ -93,6 +95,7 @@ def open_run(
                 workload=description,
                 digest=workload.digest() if workload is not None else None,
                 database=target.description,
+                driver=driver,
             )
             stack.callback(entry.close)
             entry.set_loaded({model.model_name: _number(model) for model in models.values()})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from project_folder import Project
 
+from pilotcli.analysis.compare import compare
 from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.storage.journal import Journal
 from pilotcli.storage.store.data_manager import DataManager
@@ -127,6 +128,10 @@ class Story:
     """The rows that were collected."""
     rows: tuple[int, ...]
     """The rows of the pretraining."""
+    baseline: tuple[tuple[object, ...], ...]
+    """The results of the baseline, in a paired run."""
+    compared: dict[str, object]
+    """Whether the queries of a paired run gave the same rows, and in how many rounds."""
 
 
 def make_project(folder: Path, dsn: str, store: str, options: str) -> None:
@@ -151,13 +156,22 @@ def pilot(folder: Path, *words: str, kill_after: float | None = None) -> int:
 
 
 def story_of(folder: Path) -> Story:
-    """What came of the only run in `folder`."""
+    """What came of the only run in `folder`, or the only pair of runs."""
     with Journal.open(folder / ".pilot") as journal:
-        (record,) = journal.runs()
+        *others, record = journal.runs()
         connection = journal._connection
-        results = connection.execute(
-            "SELECT round, seq, status FROM results ORDER BY result"
-        ).fetchall()
+        sql = "SELECT round, seq, status FROM results WHERE run_id = ? ORDER BY result"
+        results = connection.execute(sql, (record.run_id,)).fetchall()
+        baseline: list[tuple[object, ...]] = []
+        compared: dict[str, object] = {}
+        if others:
+            (other,) = others
+            assert (other.paired_with, record.paired_with) == (record.run_id, other.run_id)
+            assert (other.status, other.alive) == ("finished", False)
+            baseline = connection.execute(sql, (other.run_id,)).fetchall()
+            found = compare(journal, record.run_id, journal, other.run_id)
+            answers = sorted((one.label, one.answers) for one in found.queries)
+            compared = {"answers": answers, "rounds": (found.rounds_a, found.rounds_b)}
         firings = [
             (one.event, one.reason, one.after_query, one.outcome, one.fired)
             for one in journal.firings(record.run_id)
@@ -178,17 +192,21 @@ def story_of(folder: Path) -> Story:
         updates=updates,
         seen=tuple(zip(seen["label"], seen["status"], strict=True)),
         rows=tuple(rows["n"]),
+        baseline=tuple(baseline),
+        compared=compared,
     )
 
 
-def killed_and_resumed(folder: Path, kills: int, within_s: float, seed: int) -> int:
-    """Begin a run and kill it up to `kills` times, each time resuming it; then let it end. Returns
-    how often it was killed."""
+def killed_and_resumed(
+    folder: Path, kills: int, within_s: float, seed: int, more: tuple[str, ...]
+) -> int:
+    """Begin a run with the options `more` and kill it up to `kills` times, each time resuming it;
+    then let it end. Returns how often it was killed."""
     moments = random.Random(seed)
     killed = 0
     while True:
         begun = (folder / ".pilot" / "journal.db").exists() and _has_run(folder)
-        words = ["run", "--resume"] if begun else ["run", "w.sql"]
+        words = ["run", "--resume"] if begun else ["run", "w.sql", *more]
         after = moments.uniform(0, within_s) if killed < kills else None
         if pilot(folder, *words, kill_after=after) != -9:
             return killed
@@ -200,16 +218,18 @@ def _has_run(folder: Path) -> bool:
         return bool(journal.runs())
 
 
-def time_of_run(folder: Path) -> float:
+def time_of_run(folder: Path, more: tuple[str, ...]) -> float:
     """Run the workload; seconds from the start of the run to its end."""
-    pilot(folder, "run", "w.sql")
+    pilot(folder, "run", "w.sql", *more)
     with Journal.open(folder / ".pilot") as journal:
-        elapsed_s = journal.run().elapsed_s
+        elapsed_s = journal.run(1).elapsed_s
     assert elapsed_s is not None
     return elapsed_s
 
 
-def campaign(project: Project, options: str, *, kills: int, seed: int) -> int:
+def campaign(
+    project: Project, options: str, *, kills: int, seed: int, more: tuple[str, ...] = ()
+) -> int:
     """Kill and resume runs until that was done `kills` times, and compare each with one that was
     left alone. Returns how often; an `AssertionError` says which differs."""
 
@@ -219,16 +239,18 @@ def campaign(project: Project, options: str, *, kills: int, seed: int) -> int:
         return made
 
     whole = folder(0)
-    within_s = time_of_run(whole)
+    within_s = time_of_run(whole, more)
     expected = story_of(whole)
     assert (expected.status, expected.exit_code) == ("failed", 3), expected
     assert len(expected.results) == len(expected.seen) == 28
     assert expected.rows == (0, 1, 2, 3)
     assert expected.updates["read"] == 28
+    assert bool(expected.baseline) == bool(more)
     killed = number = 0
     while killed < kills:
         number += 1
         one = folder(number)
-        killed += killed_and_resumed(one, 4, within_s, seed * 1000 + number)
+        killed += killed_and_resumed(one, 4, within_s, seed * 1000 + number, more)
+        assert list((one / ".pilot").glob("run-*")) == []
         assert story_of(one) == expected, (one / "output.txt").read_text()
     return killed

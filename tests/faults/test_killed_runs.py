@@ -43,6 +43,17 @@ def test_killed_and_resumed_runs_tell_the_same_story(
     assert all(one >= kills for one in killed)
 
 
+@pytest.mark.parametrize("options", ["shuffle: false", "shuffle: true, seed: 5"])
+def test_killed_and_resumed_paired_runs_tell_the_same_story(
+    project: Project, options: str, record_property: Callable[[str, object], None]
+) -> None:
+    kills = max(6, KILLS // 4)
+    more = ("--against", "native")
+    killed = campaign(project, options, kills=kills, seed=7, more=more)
+    record_property("tried", killed)
+    assert killed >= kills
+
+
 def test_an_event_that_was_running_fires_again_and_is_told(project: Project) -> None:
     project.write("ev.py", SLEEPER)
     project.config("events: [{class: 'ev.py:Dies', args: {interval_count: 2}}]")

@@ -503,10 +503,9 @@ def test_a_dry_run_looks_at_both_arms(project: Project) -> None:
     assert "Missing" in refused.stderr
 
 
-def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> None:
-    project.write("w.sql", "SELECT pg_sleep(0.02);\n" * 40)
-    project.config()
-    with started(project, "--against", "native", "--format", "jsonl") as process:
+def interrupt(project: Project, *words: str) -> None:
+    """A paired run that Ctrl-C stops after its first pair."""
+    with started(project, *words, "--format", "jsonl") as process:
         assert process.stdout is not None
         for line in process.stdout:
             if '"pair_finished"' in line:
@@ -515,16 +514,143 @@ def test_a_paired_run_that_was_interrupted_is_not_resumed(project: Project) -> N
         rest = process.stdout.read()
         assert process.wait(60) == 130
     assert '"interrupted"' in rest and "baseline: interrupted" not in rest
+
+
+@pytest.mark.parametrize("number", [(), ("1",), ("2",)])
+def test_a_paired_run_that_was_interrupted_is_resumed(
+    project: Project, number: tuple[str, ...]
+) -> None:
+    project.write("w.sql", "SELECT pg_sleep(0.02);\n" * 10)
+    project.config()
+    interrupt(project, "--against", "native", "--rounds", "2", "--fail-if", "any.slowdown > 90x")
     with project.journal() as journal:
         assert journal.run(1).status == journal.run(2).status == "interrupted"
-    refused = project.command("run", "--resume", "1")
-    assert refused.returncode == 2
-    assert "a paired run cannot be continued" in refused.stderr
-    newest = project.command("run", "--resume")
-    assert "there is no interrupted run" in newest.stderr
+        before = sum(journal.counts(1).values())
     compared = project.command("runs", "compare", "1")
     assert compared.returncode == 0, compared.stderr
     assert "it was interrupted" in compared.stdout
+    refused = project.command("run", "--resume", "--against", "native")
+    assert "a run cannot be continued against anything else" in refused.stderr
+    done = project.command("run", "--resume", *number, "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    signals = [json.loads(line) for line in done.stdout.splitlines()]
+    (begun,) = [one for one in signals if one["signal"] == "run_started"]
+    assert (begun["run_id"], begun["against"], begun["resumed"]) == (1, "native", True)
+    assert (begun["total"], sum(begun["before"].values())) == (20, before)
+    pairs = [one for one in signals if one["signal"] == "pair_finished"]
+    assert 0 < len(pairs) < 20
+    with project.journal() as journal:
+        assert journal.run(1).status == journal.run(2).status == "finished"
+        for run_id in (1, 2):
+            places = [(one.round, one.seq) for one in journal.results(run_id)]
+            assert places == [(round, seq) for round in (1, 2) for seq in range(1, 11)]
+        options = journal.run(1).options
+        assert (options["repeat"], options["warmup"]) == (2, 1)
+    refused = project.command("run", "--resume", "2")
+    assert "run 1 is complete: there is nothing to resume" in refused.stderr
+
+
+def test_a_resumed_paired_run_has_its_gates(project: Project) -> None:
+    project.write("w.sql", "SELECT pg_sleep(0.02);\n" * 10)
+    project.config()
+    interrupt(project, "--against", "native", "--rounds", "1", "--fail-if", "total.speedup < 90")
+    done = project.command("run", "--resume")
+    assert done.returncode == 5, done.stderr
+    assert "total.speedup < 90" in done.stdout
+
+
+def test_a_plain_run_is_not_resumed_with_gates(project: Project) -> None:
+    project.write("w.sql", "SELECT pg_sleep(0.02);\n" * 10)
+    project.config()
+    with started(project, "--format", "jsonl") as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if '"query_finished"' in line)
+        process.send_signal(2)
+        process.communicate()
+    refused = project.command("run", "--resume", "--fail-if", "any.slowdown > 2x")
+    assert "--fail-if needs something to compare with, and run 1 has nothing" in refused.stderr
+
+
+def test_a_resumed_paired_run_has_the_other_config(project: Project) -> None:
+    project.write("w.sql", "SELECT pg_sleep(0.02);\n" * 10)
+    with_handler(project, "Slowing")
+    text = (project.folder / "pilot.yaml").read_text()
+    project.write("other.yaml", text.replace("Slowing", "WrongZone"))
+    interrupt(project, "--against", "other.yaml", "--rounds", "1")
+    done = project.command("run", "--resume", "--format", "plain")
+    assert done.returncode == 0, done.stderr
+    assert "in turns with other.yaml" in done.stdout
+    with project.journal() as journal:
+        for run_id, name in ((1, "Slowing"), (2, "WrongZone")):
+            handlers = json.loads(journal.run(run_id).config_text)["handlers"]
+            assert name in str(handlers)
+            assert [one.seq for one in journal.results(run_id)] == list(range(1, 11))
+
+
+def test_a_changed_baseline_is_refused(project: Project) -> None:
+    project.write("w.sql", "SELECT pg_sleep(0.02);\n" * 10)
+    with_handler(project, "Slowing")
+    text = (project.folder / "pilot.yaml").read_text()
+    project.write("other.yaml", text.replace("Slowing", "WrongZone"))
+    interrupt(project, "--against", "other.yaml", "--rounds", "1")
+    project.write("other.yaml", text.replace("Slowing", "Wrong"))
+    refused = project.command("run", "--resume")
+    assert refused.returncode == 2
+    assert "the config of run 2 has changed: handlers[0]" in refused.stderr
+
+
+FLOATS = """
+import os, signal
+from pilotcli import HintPushHandler
+
+
+class Dies(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        with open("asked", "a") as file:
+            file.write(sql + "\\n")
+        if os.environ.get("DIES") and "last" in sql:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Reversed(Dies):
+    def acquire_injected_data(self, sql):
+        super().acquire_injected_data(sql)
+        return {"enable_seqscan": "off"} if "sum" in sql else None
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_half_pair_is_completed_and_compared(
+    project: Project, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    project.write("ev.py", FLOATS)
+    table = f"floats_{project.store}"
+    project.write(
+        "prepare.sql",
+        f"CREATE TABLE {table} AS SELECT n, CASE WHEN n = 1 THEN 1e16 ELSE 1.0::float8 / n END AS f"
+        f" FROM generate_series(1, 1000) AS n; CREATE INDEX ON {table} (n DESC); ANALYZE {table};",
+    )
+    project.write("w.sql", f"SELECT sum(f) AS last FROM (SELECT f FROM {table} WHERE n > 1) AS t;")
+    project.config("handlers: ['ev.py:Dies']")
+    assert project.run("prepare.sql").exit_code == 0
+    project.config("handlers: ['ev.py:Reversed']")
+    # The driver's arm dies in its half; in one order the baseline's half has ended before.
+    words = ("run", "w.sql", "--against", "native", "--rounds", "1", "--warmup", "0")
+    monkeypatch.setenv("DIES", "1")
+    assert project.command(*words, "--set", f"run.seed={seed}").returncode == -9
+    monkeypatch.delenv("DIES")
+    with project.journal() as journal:
+        newest = journal.run().run_id
+        half = sum(journal.counts(newest).values())
+    done = project.command("run", "--resume", "--format", "jsonl")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (pair,) = [
+        one for one in map(json.loads, done.stdout.splitlines()) if one["signal"] == "pair_finished"
+    ]
+    assert pair["answers"] == "same"
+    assert half in (0, 1)
+    with project.journal() as journal:
+        assert journal.counts(newest) == journal.counts(newest - 1) == {"ok": 1}
 
 
 def test_runs_that_cannot_be_compared_say_why(project: Project, tmp_path: Path) -> None:

@@ -61,11 +61,13 @@ class Journal(JournalReader):
         options: Mapping[str, Any],
         request: Mapping[str, Any] | None = None,
         workload_digest: str | None = None,
+        driver: int | None = None,
     ) -> RunJournal:
         """Begin a run and return its writer, which has a connection of its own.
 
         `config_text`, `database` and `request` must not contain secrets, since they are stored
-        unchanged. `request` and `workload_digest` are needed to continue the run.
+        unchanged. `request` and `workload_digest` are needed to continue the run. `driver` is given
+        for a baseline: the run whose queries take turns with those of this one.
         """
         connection = connect(self.path.parent)
         with ExitStack() as undo:
@@ -78,8 +80,9 @@ class Journal(JournalReader):
                 run_id = max(last, highest_number(self.path.parent)) + 1
                 connection.execute(
                     "INSERT INTO runs (run_id, kind, workload, config_path, config_text, database, "
-                    "options, started_at, status, host, pid, pid_start, request, workload_digest) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, '', ?, ?)",
+                    "options, started_at, status, host, pid, pid_start, request, workload_digest, "
+                    "paired_with, arm) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, '', ?, ?, ?, ?)",
                     (
                         *(run_id, kind, workload, config_path, config_text, database),
                         json.dumps(dict(options), default=str),
@@ -87,6 +90,7 @@ class Journal(JournalReader):
                         *this_process(),
                         json.dumps(dict(request or {}), default=str),
                         workload_digest,
+                        *(driver, None if driver is None else "baseline"),
                     ),
                 )
                 # Held before others see the run.

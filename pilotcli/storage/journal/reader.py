@@ -72,6 +72,14 @@ class JournalReader(StatisticsReader):
             f"there is no run {run_id} in {self.path.parent}", hint="See: pilot runs list"
         )
 
+    def baseline_of(self, run_id: int) -> int | None:
+        """The run that is the baseline of a paired run, by the number of the driver's."""
+        if "arm" not in self._columns("runs"):
+            return None
+        sql = "SELECT max(run_id) FROM runs WHERE paired_with = ? AND arm = 'baseline'"
+        found: int | None = self._all(sql, run_id)[0][0]
+        return found
+
     def results(
         self,
         run_id: int,
