@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.analysis.comparison import Answers
-from pilotcli.analysis.fixed import fixed_rows
-from pilotcli.analysis.result_digest import answer_of, comparable, compare_answers, same_rows
+from pilotcli.analysis.result_digest import comparable
 from pilotcli.common.errors import PilotError, QueryError
 from pilotcli.common.records import ModelVersion, Query, QueryResult
 from pilotcli.common.signals import Notice, PairFinished, StepStarted
 from pilotcli.common.sql_commands import command_of, may_repeat
 from pilotcli.config.model import RunSection
-from pilotcli.databases.protocols import Rows, Session, UndoesChanges
+from pilotcli.databases.protocols import Session, UndoesChanges
 from pilotcli.replay.answers import AnswerDigests
 from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, ordered_units
 from pilotcli.replay.worker import Worker
 from pilotcli.run.model_rollback import RegressionWatch
+from pilotcli.run.paired_answer import ROWS_KEPT, PairAnswer, always
 from pilotcli.run.paired_progress import SoFar
 from pilotcli.run.paired_resume import LeftOfArm, ended_pairs, result_of
 from pilotcli.run.plan_log import keep_plans
@@ -38,8 +38,6 @@ from pilotcli.steering.requests import Pulls
 from pilotcli.workload import Workload
 
 _REPORT_EVERY_S = 1.0
-_ROWS_KEPT = 1_000
-"""The most rows that wait for the other arm's result, when the arms take turns by rounds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +56,7 @@ class _Half:
     """A query that has ended in one arm only."""
 
     result: QueryResult
-    answer: _Answer
+    answer: PairAnswer
 
 
 class PairedReplay:
@@ -170,7 +168,10 @@ class PairedReplay:
             halves: dict[int, _Half] = {}
             for arm, unit, alone in self._turns(round, first_sql):
                 alone_last += alone and round == last
-                for query in arm.left.of(unit, round):
+                left = arm.left.of(unit, round)
+                if self._by_rounds:
+                    self._take_halves(arm, unit, round, halves)
+                for query in left:
                     if self._stop.is_set():
                         return
                     self._run(arm, query, round, halves, alone=alone)
@@ -218,7 +219,8 @@ class PairedReplay:
         with contextlib.ExitStack() as stack:
             begun = False
             for unit in units:
-                if not begun and arm.left.has_left(unit, round):
+                needed = arm.left.has_left(unit, round) or any(self._half_done(arm, unit, round))
+                if not begun and needed:
                     begun = True
                     stack.enter_context(self._changed(arm, first_sql))
                 yield unit
@@ -259,7 +261,9 @@ class PairedReplay:
             return
         other = halves.pop(query.seq, None) or self._half_before(arm, query, round)
         answer = (
-            other.answer if other is not None else _Answer(self._digests, bounded=self._by_rounds)
+            other.answer
+            if other is not None
+            else PairAnswer(self._digests, bounded=self._by_rounds)
         )
         result = arm.worker.run(query, round, answer)
         if other is None:
@@ -276,22 +280,47 @@ class PairedReplay:
         result = result_of(first.run, query, round)
         if result is None:
             return None
-        answer = _Answer(self._digests, bounded=self._by_rounds)
+        answer = PairAnswer(self._digests, bounded=self._by_rounds)
         if result.answer is not None:
             answer.continue_after(result.answer, lambda: self._rows_again(first, query))
         return _Half(result, answer)
 
+    def _half_done(self, arm: _Arm, unit: Sequence[Query], round: int) -> Iterator[Query]:
+        """Yield the queries of the unit that had ended in this arm only."""
+        second = self.baseline if arm is self.driver else self.driver
+        for query in unit:
+            if arm.left.ended(query, round) and not second.left.ended(query, round):
+                yield query
+
+    def _take_halves(
+        self, arm: _Arm, unit: Sequence[Query], round: int, halves: dict[int, _Half]
+    ) -> None:
+        """Take what had ended in this arm only as halves of pairs, with their rows, while the arm's
+        changes are in effect."""
+        second = self.baseline if arm is self.driver else self.driver
+        for query in self._half_done(arm, unit, round):
+            half = self._half_before(second, query, round)
+            if half is not None:
+                rows = self._rows_again(arm, query)
+                if half.result.answer is not None:
+                    half.answer.continue_after(half.result.answer, always(rows))
+                halves[query.seq] = half
+
     def _rows_again(self, arm: _Arm, query: Query) -> Sequence[tuple[object, ...]]:
-        """The rows that a query gives in an arm now; none where it must not run again."""
+        """The rows that a query gives in an arm now; none where it must not run again, or gives
+        many."""
         if not may_repeat(query.command, query.sql):
             return ()
+        arm.left.catch_up()
         try:
-            return comparable(arm.worker.rows_of(query))
+            rows = arm.worker.rows_of(query)
         except QueryError:
             return ()
+        many = self._by_rounds and len(rows.rows) > ROWS_KEPT
+        return () if many else comparable(rows)
 
     def _add(
-        self, query: Query, driver: QueryResult, baseline: QueryResult, answer: _Answer
+        self, query: Query, driver: QueryResult, baseline: QueryResult, answer: PairAnswer
     ) -> None:
         self.pairs += 1
         answers: Answers = "unknown"
@@ -354,47 +383,6 @@ class PairedReplay:
         finally:
             for session in sessions.values():
                 session.close()
-
-
-class _Answer:
-    """Makes the digests of a query's rows in both arms, and says whether they are the same.
-
-    The rows of the first arm are kept until the second has run; with `bounded` only up to 1,000
-    rows. If the digests differ, and the rows differ only in the last digits of floats, the second
-    arm gets the digest of the first; so too for the part that the query determines.
-    """
-
-    def __init__(self, digests: AnswerDigests, *, bounded: bool) -> None:
-        self._digests = digests
-        self._bounded = bounded
-        self._first: tuple[str, Callable[[], Sequence[tuple[object, ...]]]] | None = None
-        self.verdict: Answers = "unknown"
-
-    def continue_after(self, digest: str, rows: Callable[[], Sequence[tuple[object, ...]]]) -> None:
-        """Continue with the digest that the first arm had in an earlier part of the run; `rows` is
-        called for its rows, where they are needed."""
-        self._first = digest, rows
-
-    def __call__(self, query: Query, rows: Rows) -> str:
-        fixed = self._digests.fixed(query)
-        digest = answer_of(rows, fixed)
-        if self._first is None:
-            many = self._bounded and len(rows.rows) > _ROWS_KEPT
-            kept = () if many else comparable(rows)
-            self._first = digest, lambda: kept
-            return digest
-        before, rows_before = self._first
-        self._first = None
-        if digest != before and (others := rows_before()):
-            own = comparable(rows)
-            if same_rows(others, own):
-                digest = before
-            elif fixed.count and not fixed.rows:
-                parts = (fixed_rows(each, rows.columns, fixed) for each in (others, own))
-                if same_rows(*parts):
-                    digest = f"{before.partition('/')[0]}/{digest.partition('/')[2]}"
-        self.verdict = compare_answers(digest, before)
-        return digest
 
 
 def _same_database(a: OpenRun, b: OpenRun) -> bool:

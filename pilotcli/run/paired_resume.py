@@ -48,9 +48,11 @@ class LeftOfArm:
         if again == len(unit):
             for query in unit:
                 remember(query, self._settings, self._block)
+            if not self._waits:
+                self._bring()
             return ()
-        head = [*self._settings, *self._block] if self._waits else []
-        self._waits = False
+        head = [*self._settings, *self._block]
+        self._settings, self._block, self._waits = [], [], False
         rest = Begun([*head, *unit])
         rest.again = len(head) + again
         if round > 0 and self._past.killed and not self._warned:
@@ -60,6 +62,16 @@ class LeftOfArm:
         if rest.again:
             self._worker.repeat(rest[: rest.again])
         return rest[rest.again :]
+
+    def catch_up(self) -> None:
+        """Bring the session to the state that it had after the last unit given to `of`."""
+        if self._waits:
+            self._waits = False
+            self._bring()
+
+    def _bring(self) -> None:
+        self._worker.repeat([*self._settings, *self._block])
+        self._settings, self._block = [], []
 
 
 def ended_pairs(

@@ -599,6 +599,53 @@ def test_a_changed_baseline_is_refused(project: Project) -> None:
     assert "the config of run 2 has changed: handlers[0]" in refused.stderr
 
 
+BY_ROUNDS = """
+import os, signal
+from pathlib import Path
+from pilotcli import HintPushHandler, KnobPushHandler
+
+
+class Knobs(KnobPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"random_page_cost": "1.25"}
+
+
+class Dies(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        with open("asked", "a") as file:
+            file.write("x")
+        if Path("asked").stat().st_size == int(os.environ.get("DIES_AT", 0)):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("calls", [2, 6, 10])
+def test_a_paired_run_by_rounds_is_resumed(
+    project: Project, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    project.write("ev.py", BY_ROUNDS)
+    project.write("w.sql", "SELECT current_setting('random_page_cost');\n" * 4)
+    project.config("handlers: ['ev.py:Knobs', 'ev.py:Dies']")
+    monkeypatch.setenv("DIES_AT", str(calls))  # in the warm-up, the first round, the second
+    words = ("run", "w.sql", "--against", "native", "--rounds", "2")
+    assert project.command(*words).returncode == -9
+    done = project.command("run", "--resume", "--format", "jsonl")
+    signals = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert signals[-1]["reasons"] == ["4 queries give other rows than the baseline"]
+    texts = [one["text"] for one in signals if one["signal"] in ("notice", "step_started")]
+    assert sum("undone: random_page_cost" in text for text in texts) >= 1
+    with project.journal() as journal:
+        for run_id in (1, 2):
+            places = [(one.round, one.seq, one.status) for one in journal.results(run_id)]
+            assert places == [(round, seq, "ok") for round in (1, 2) for seq in (1, 2, 3, 4)]
+        # The knob was in effect in each of the driver's rounds, and in none of the baseline's.
+        answers = [{one.answer for one in journal.results(run_id)} for run_id in (1, 2)]
+        assert [len(found) for found in answers] == [1, 1]
+        assert answers[0] != answers[1]
+    assert not list((project.folder / ".pilot").glob("run-*"))
+
+
 FLOATS = """
 import os, signal
 from pilotcli import HintPushHandler
