@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -50,6 +51,10 @@ _OWN_CODES = (DriverError, DatabaseError)
 """Errors that keep their exit code if a handler for the workload causes them."""
 
 
+class _HandlersInteractor(PilotDataInteractor):
+    """The interactor that handlers get from here."""
+
+
 class Steering:
     """Calls push handlers for each query, and sends the query with what they return.
 
@@ -84,7 +89,10 @@ class Steering:
     def register(self, handlers: Any) -> None:
         """Add push handlers; they are called in this order. Raises `UsageError` for others."""
         for handler in handlers if isinstance(handlers, Iterable) else [handlers]:
-            if isinstance(handler, BasePushHandler):
+            # A driver's own attribute of this name stays.
+            if isinstance(handler, BasePushHandler) and isinstance(
+                vars(handler).get("interactor"), (NoneType, _HandlersInteractor)
+            ):
                 handler.interactor = self._own_interactor()
             if isinstance(handler, QueryPushHandler):
                 self._handlers.append(handler)
@@ -103,7 +111,7 @@ class Steering:
 
     def _own_interactor(self) -> PilotDataInteractor:
         if self._interactor is None:
-            self._interactor = PilotDataInteractor(self._config, target=self._target)
+            self._interactor = _HandlersInteractor(self._config, target=self._target)
         return self._interactor
 
     def close(self) -> None:

@@ -92,3 +92,17 @@ def test_a_card_handler_that_asks_for_parameterised_queries_pushes(
     (plan,) = scheduler.data_manager.read_all("pushed")["physical_plan"]
     assert '"Plan Rows": 4321' in plan
     scheduler.close()
+
+
+@pytest.mark.slow
+def test_a_handler_keeps_an_interactor_of_its_own(pilot_config: Any) -> None:
+    plain = handlers.HintPushHandler(None)
+    own = handlers.HintPushHandler(None)
+    own.interactor = "the driver's"  # type: ignore[assignment]
+    seen = []
+    for _ in range(2):
+        with SchedulerFactory.create_scheduler(pilot_config) as scheduler:
+            scheduler.steering.register([plain, own])
+            seen.append(plain.interactor)
+    assert own.interactor == "the driver's"
+    assert None not in seen and seen[0] is not seen[1]
