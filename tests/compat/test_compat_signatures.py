@@ -196,6 +196,21 @@ def test_names_of_arguments(
     assert "Plan" in plan
 
 
+def test_knobs_that_newer_servers_have_dropped_are_left_out(
+    controller: PostgreSQLController,
+    interactor: PilotDataInteractor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    interactor.push_knob({"old_snapshot_threshold": -1, "work_mem": "6MB"})
+    interactor.pull_record()
+    data = interactor.execute("SHOW work_mem")
+    assert data is not None and data.records.iat[0, 0] == "6MB"
+    assert "no longer has these knobs: old_snapshot_threshold" in caplog.text
+    controller.write_knob_to_file({"Force_Parallel_Mode": "off"})
+    with pytest.raises(DatabaseStartException, match="no knob named 'work_men'"):
+        controller.write_knob_to_file({"work_men": "6MB"})
+
+
 def test_methods_are_pushed_by_their_common_name(interactor: PilotDataInteractor) -> None:
     for method, kind in (
         (ScanJoinMethodEnum.NESTLOOP, "Nested Loop"),

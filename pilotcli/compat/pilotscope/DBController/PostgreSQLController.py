@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import weakref
 from collections.abc import Callable, Mapping
@@ -27,9 +28,21 @@ if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.databases.protocols import Target
 
+log = logging.getLogger(__name__)
+
 __all__ = ["PostgreSQLController", "SimulateIndexVisitor"]
 
 _UNDEFINED_TABLE = "42P01"
+_DROPPED = frozenset(
+    (
+        *("force_parallel_mode", "old_snapshot_threshold", "operator_precedence_warning"),
+        *("promote_trigger_file", "stats_temp_directory", "vacuum_cleanup_index_scale_factor"),
+        *("vacuum_defer_cleanup_age", "db_user_namespace", "trace_recovery_messages"),
+    )
+)
+"""Knobs of PostgreSQL 13, for which PilotScope's drivers were written, that a later one has
+dropped (release notes of 14 to 18). A server does not start with one."""
+_KNOWN_KNOBS = "SELECT name FROM pg_settings WHERE name = ANY({}::text[])"
 _COLUMNS_ANYWHERE = """
 SELECT a.attname::text FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
 WHERE c.relname = {} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0
@@ -183,8 +196,24 @@ class PostgreSQLController(_Own):
         return "server is running" if self.is_running() else "no server is running"
 
     def write_knob_to_file(self, key_2_value_knob: Mapping[str, object]) -> None:
-        """See `pilotcli.PostgreSQLController.write_knob_to_file`."""
-        super().write_knob_to_file(key_2_value_knob)
+        """See `pilotcli.PostgreSQLController.write_knob_to_file`; knobs that this server no longer
+        has are left out, with a warning."""
+        super().write_knob_to_file(self._without_dropped(key_2_value_knob))
+
+    def set_knobs(self, key_2_value_for_knob: Mapping[str, object]) -> None:
+        """See `pilotcli.PostgreSQLController.set_knobs`; as `write_knob_to_file`."""
+        super().set_knobs(self._without_dropped(key_2_value_for_knob))
+
+    def _without_dropped(self, knobs: Mapping[str, object]) -> Mapping[str, object]:
+        doubtful = sorted(name for name in knobs if name.lower() in _DROPPED)
+        if not doubtful or not self.is_running():
+            return knobs
+        names = compose.Literal([name.lower() for name in doubtful])
+        known = {name for (name,) in self._run(_KNOWN_KNOBS, names)}
+        dropped = {name for name in doubtful if name.lower() not in known}
+        if dropped:
+            log.warning("this server no longer has these knobs: %s", ", ".join(sorted(dropped)))
+        return {name: value for name, value in knobs.items() if name not in dropped}
 
     def get_table_columns(self, table_name: str, enable_all_schema: bool = False) -> list[str]:
         """The names of a table's columns, in their order; none for a table that is not there.
