@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, Notice, RunFinished
@@ -70,12 +69,6 @@ def pretrain(
     request = replace(request, config=config, workload=())
     with open_run("pretrain", request, bus) as opened:
         events = [event for event in opened.driver.events if event.kind is EventKind.PRETRAINING]
-        if not events:
-            raise UsageError(
-                "the config has no pretraining event to run",
-                hint="Events of that kind derive from PretrainingModelEvent; "
-                "`pilot events list` shows what there is.",
-            )
         fresh = fresh and opened.past is None
         begun = {event.name: opened.log.progress_of(event.name) for event in events}
         runner = opened.scheduler.event_runner

@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pilotcli.common.calls import CallTimeouts
+from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
@@ -20,7 +22,7 @@ from pilotcli.databases.opening import DEFAULT_DATABASE, NOT_UNDONE, open_target
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.model import PilotModel
-from pilotcli.events.schedule import Registered
+from pilotcli.events.schedule import Registered, kind_of
 from pilotcli.plugins import aliases, check_plugins
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.driver_output import driver_output
@@ -32,7 +34,7 @@ from pilotcli.run.request import RunRequest, StoredRequest, select_events
 from pilotcli.run.resume import refuse_changed_config, refuse_changed_workload, versions_to_load
 from pilotcli.run.run import Driver, OpenRun
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
-from pilotcli.storage.journal import Journal, PastRun, RunKind
+from pilotcli.storage.journal import Journal, PastRun, RunJournal, RunKind
 from pilotcli.storage.store.unsaved_rows import WaitingRow, WaitingRows
 from pilotcli.workload import Workload
 
@@ -62,6 +64,13 @@ def open_run(
         # From here on drivers' code runs: their modules, their constructors, their events.
         stack.enter_context(driver_output(bus))
         plugins = check_plugins(config)
+        kinds = [kind_of(cls) for _, cls in plugins.events]
+        if kind == "pretrain" and EventKind.PRETRAINING not in kinds:
+            raise UsageError(
+                "the config has no pretraining event to run",
+                hint="Events of that kind derive from PretrainingModelEvent; "
+                "`pilot events list` shows what there is.",
+            )
         if (which := aliases.choice()) is not None:
             bus.emit(Notice("info", which))
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(home))))
@@ -98,6 +107,7 @@ def open_run(
                 driver=driver,
             )
             stack.callback(entry.close)
+            stack.push(partial(_end_before_it_begins, entry, target))
             entry.set_loaded({model.model_name: _number(model) for model in models.values()})
         fingerprints = {event.spec.name: fingerprint(event.spec) for event in built}
         log = RunLogger(journal, entry, store, config, fingerprints=fingerprints, models=models)
@@ -124,6 +134,17 @@ def open_run(
             past=past,
             unsaved=unsaved,
         )
+
+
+def _end_before_it_begins(
+    entry: RunJournal, target: Target, _: object, exc: BaseException | None, __: object
+) -> None:
+    """Record that a new run has ended, if an error ends it before anything else records that."""
+    if not isinstance(exc, PilotError) or entry.ended:
+        return
+    with contextlib.suppress(PilotError):  # the first error is the one to show
+        target.close()  # undoes what handlers have changed
+        entry.finish("failed", exc.exit_code, {"reasons": [exc.message], "complete": True})
 
 
 def _refuse_changes(

@@ -8,7 +8,13 @@ import pytest
 from project_folder import Project
 
 from pilotcli import DataManager, PostgreSQLConfig
-from pilotcli.common.errors import ConfigError, DatabaseError, UsageError, WorkloadError
+from pilotcli.common.errors import (
+    CapabilityError,
+    ConfigError,
+    DatabaseError,
+    UsageError,
+    WorkloadError,
+)
 from pilotcli.common.signals import (
     DriverOutput,
     EventTriggered,
@@ -229,6 +235,7 @@ def test_pretrain_needs_a_pretraining_event(project: Project) -> None:
     project.config("events: ['ev.py:Count']")
     with pytest.raises(UsageError, match="no pretraining event"):
         project.pretrain()
+    assert not (project.folder / ".pilot" / "journal.db").exists()
 
 
 def test_rounds_warm_up_and_limit(project: Project) -> None:
@@ -447,6 +454,27 @@ def test_a_store_that_cannot_be_reached_is_told_before_the_first_query(project: 
     with pytest.raises(DatabaseError, match="store"):
         project.run("w.sql", sets=("store.dsn=host=/nowhere user=y",))
     assert not project.heard(QueryFinished)
+
+
+def test_a_run_that_cannot_begin_is_no_killed_run(project: Project) -> None:
+    project.write(
+        "cards.py",
+        """
+        from pilotcli import CardPushHandler
+
+        class Cards(CardPushHandler):
+            def acquire_injected_data(self, sql):
+                return {}
+        """,
+    )
+    project.config("handlers: [cards.py:Cards]")
+    project.write("w.sql", "SELECT 1")
+    with pytest.raises(CapabilityError, match="cardinalities"):
+        project.run("w.sql", sets=("steering.planner=never",))
+    with project.journal() as journal:
+        (record,) = journal.runs()
+    assert (record.outcome, record.exit_code) == ("failed", CapabilityError.exit_code)
+    assert "cardinalities" in record.summary["reasons"][0]
 
 
 def test_an_event_that_forgets_its_base_is_told_so(project: Project) -> None:

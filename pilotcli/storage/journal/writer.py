@@ -86,6 +86,7 @@ class RunJournal(Closing):
         self._connection = connection
         self._lock = lock
         self.lost: StorageError | None = None
+        self.ended = False
         self._tail = Tail(tail_path(path.parent, run_id))
         self._files = Presence()
         self._files.note(self._tail.path, lock.path)
@@ -226,6 +227,7 @@ class RunJournal(Closing):
 
     def finish(self, status: RunStatus, exit_code: int, summary: Mapping[str, Any]) -> None:
         """Record how the run ended and what the runner counted."""
+        self.ended = True
         row = (time.time(), status, exit_code, json.dumps(dict(summary), default=str), self.run_id)
 
         def write() -> None:
