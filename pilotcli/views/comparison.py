@@ -43,12 +43,12 @@ def show_comparison(
     """Write a comparison: its result, then the queries, those that need a look first. With
     `answer_last` the other way round, for reading it from the end of a terminal."""
     if answer_last:
-        _show_listed(comparison, limit, sort)
+        _show_listed(comparison, limit, sort, paired=True)
         out()
     _show_answer(comparison)
     if not answer_last:
         out()
-        _show_listed(comparison, limit, sort)
+        _show_listed(comparison, limit, sort, paired=False)
 
 
 def show_headline(comparison: Comparison) -> None:
@@ -67,7 +67,7 @@ def _show_answer(comparison: Comparison) -> None:
             out(part)
 
 
-def _show_listed(comparison: Comparison, limit: int, sort: str | None) -> None:
+def _show_listed(comparison: Comparison, limit: int, sort: str | None, *, paired: bool) -> None:
     _show_parts(comparison.costs_a, comparison.costs_b)
     queries = list(comparison.queries)
     if sort is not None:
@@ -77,7 +77,9 @@ def _show_listed(comparison: Comparison, limit: int, sort: str | None) -> None:
     out()
     _show_queries(queries[:limit])
     if len(queries) > limit:
-        out(f"… {plural(len(queries) - limit, 'more query', 'more queries')} (--limit)")
+        more = plural(len(queries) - limit, "more query", "more queries")
+        command = f"pilot runs compare {comparison.run_a.run_id} " if paired else ""
+        out(f"… {more}: {command}--limit {len(queries)}")
 
 
 def show_more(comparison: Comparison, page: Path | None) -> None:

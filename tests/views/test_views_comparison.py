@@ -52,7 +52,7 @@ def test_the_disaster_comes_before_the_average(
     assert lines[0].endswith("6.0x")
     assert lines[1].startswith("run 1 against run 2: ")
     assert "\x1b" not in "".join(lines)
-    assert lines[-1] == "… 57 more queries (--limit)"
+    assert lines[-1] == "… 57 more queries: --limit 60"
     assert any(line.startswith("note       the two runs did not take turns") for line in lines)
     show_comparison(comparison, limit=3, answer_last=True)
     assert "SLOWER" not in capsys.readouterr().out.splitlines()[0]
