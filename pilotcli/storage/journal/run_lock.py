@@ -12,6 +12,7 @@ from pathlib import Path
 from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import Hold, hold, is_held, remove_unheld
 
+_TAKING_OVER = "journal.lock"
 _PATIENCE_S = 30.0
 _FILE = re.compile(r"run-([0-9]{1,15})\.")
 
@@ -19,7 +20,7 @@ _FILE = re.compile(r"run-([0-9]{1,15})\.")
 @contextlib.contextmanager
 def taking_over(home: Path) -> Iterator[None]:
     """Be the only process that takes over runs and their ends meanwhile. Raises `StorageError`."""
-    lock = hold(home / "journal.lock", _PATIENCE_S)
+    lock = hold(home / _TAKING_OVER, _PATIENCE_S)
     if lock is None:
         raise StorageError(
             f"another pilot has been taking over a run in {home} for {_PATIENCE_S:.0f} s",
@@ -55,8 +56,8 @@ def is_alive(home: Path, run_id: int) -> bool:
 
 
 def remove_left_locks(home: Path) -> None:
-    """Remove the locks of runs that were killed."""
-    remove_unheld(home.glob("run-*.lock"))
+    """Remove the locks of runs, and of processes that took them over, that were killed."""
+    remove_unheld([*home.glob("run-*.lock"), *home.glob(_TAKING_OVER)])
 
 
 def _path(home: Path, run_id: int) -> Path:

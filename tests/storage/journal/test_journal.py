@@ -294,6 +294,21 @@ def test_the_next_start_removes_the_lock_of_a_killed_run(tmp_path: Path) -> None
     assert list(tmp_path.glob("*.lock")) == []
 
 
+def test_the_next_start_removes_the_lock_of_a_process_that_was_killed_taking_over(
+    tmp_path: Path,
+) -> None:
+    Journal.open(tmp_path).close()
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from pilotcli.storage.journal.run_lock import taking_over\n"
+        "with taking_over(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert (tmp_path / "journal.lock").exists()
+    Journal.open(tmp_path).close()
+    assert not (tmp_path / "journal.lock").exists()
+
+
 def test_a_reader_that_is_left_halfway_may_outlive_the_journal(tmp_path: Path) -> None:
     with Journal.open(tmp_path) as journal:
         run = start(journal)
