@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -15,28 +14,14 @@ from typer.core import TyperGroup
 import pilotcli
 from pilotcli.cli.commands import LazyGroup, add_commands
 from pilotcli.common.errors import PilotError, StorageError
+from pilotcli.common.os_advice import advice
 from pilotcli.views.console import defect, error, out, trace, unwritable
 from pilotcli.views.log_lines import LogLines
 
 DEFECT_EXIT_CODE = 70
 """pilot itself is broken (EX_SOFTWARE of sysexits.h)."""
 
-_OWNER = "Use files of your own (home: and --config choose them), or change their owner or mode."
-_ADVICE = {
-    errno.EACCES: _OWNER,
-    errno.EPERM: _OWNER,
-    errno.EROFS: "Choose a folder that can be written: home: in the config.",
-    errno.ENOSPC: "Make room on the disk that holds it.",
-    errno.EDQUOT: "Your quota on that disk is used up: remove files, or choose another folder.",
-    errno.EFBIG: "A file may not grow that large here: raise the limit (ulimit -f).",
-    errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
-    errno.ENFILE: "The machine has too many files open: end other programs.",
-    errno.ENOMEM: "There is too little memory: raise the limit (ulimit -v), or end other programs.",
-    errno.EAGAIN: "Too many processes or threads run: raise the limit (ulimit -u).",
-    errno.ENAMETOOLONG: "The path is too long: choose a shorter one.",
-    errno.ELOOP: "Symbolic links lead in a circle: remove one of them.",
-}
-"""What to do, by the system's error number."""
+_DEBUG_HINT = "Run it again with --debug to see where pilot needs this."
 
 _app = typer.Typer(
     name="pilot",
@@ -140,12 +125,10 @@ def _environment_error(exc: OSError) -> PilotError:
     if exc.filename is None and frames[-1].startswith(("typer", "click")):
         failure: PilotError = unwritable(exc)  # the help, which typer writes itself
     elif exc.filename is None:
-        failure = StorageError(f"the system refused what pilot needs: {reason}", hint=_advice(exc))
+        failure = StorageError(
+            f"the system refused what pilot needs: {reason}", hint=advice(exc, _DEBUG_HINT)
+        )
     else:
-        failure = StorageError(f"{exc.filename}: {reason}", hint=_advice(exc))
+        failure = StorageError(f"{exc.filename}: {reason}", hint=advice(exc, _DEBUG_HINT))
     failure.__cause__ = exc
     return failure
-
-
-def _advice(exc: OSError) -> str:
-    return _ADVICE.get(exc.errno or 0, "Run it again with --debug to see where pilot needs this.")

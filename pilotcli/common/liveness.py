@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.os_advice import advice
 
 _LOOK_S = 0.001
 _WAIT_S = 0.005
@@ -167,7 +168,7 @@ def _open_to_hold(path: Path) -> int:
     except OSError as error:
         raise StorageError(
             f"the lock {path} cannot be taken: {error.strerror}",
-            hint=f"Make {path.parent} writable, or delete the file if it is not pilot's.",
+            hint=advice(error, "Delete the file if it is not pilot's."),
         ) from error
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import re
 import shlex
 import stat
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
 from pilotcli.common.files import open_new
+from pilotcli.common.os_advice import advice
 
+LONGEST_HOME_BYTES = 480
+"""SQLite takes paths of 512 bytes; its files in the home have names of at most 32."""
 _MARK = ".gitignore"
 _MARK_TEXT = "# Made by pilot: nothing in here belongs into version control.\n*\n"
 
@@ -23,6 +27,7 @@ def make_home(home: Path) -> Path:
     Raises `StorageError` when it cannot be created, or is not safe (`require_safe`).
     """
     home = Path(home).absolute()
+    _require_usable(home)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -35,10 +40,31 @@ def make_home(home: Path) -> Path:
     except OSError as error:
         raise StorageError(
             f"the folder {home} cannot be used: {os.strerror(error.errno or 0)}",
-            hint="Name another folder with `home:` in the config, or make this one writable.",
+            hint=advice(error, "Name another folder with `home:` in the config."),
         ) from error
     require_safe(home)
     return home.resolve()
+
+
+def _require_usable(home: Path) -> None:
+    """Raise `StorageError` if PostgreSQL or SQLite cannot work in a folder of this name, or nothing
+    can be made there that its owner could use."""
+    hint = "Name another folder with `home:` in the config."
+    size = len(os.fsencode(os.path.realpath(home)))
+    if re.search(r"[\r\n]", str(home)):
+        name = str(home).encode("unicode_escape").decode("ascii")
+        text = f"the path {name} has a line break, with which PostgreSQL does not work"
+        raise StorageError(text, hint=hint)
+    if size > LONGEST_HOME_BYTES:
+        text = f"the path of the folder has {size} bytes, more than {LONGEST_HOME_BYTES}: {home}"
+        raise StorageError(text, hint=f"SQLite opens no longer one. {hint}")
+    umask = os.umask(0o077)
+    os.umask(umask)
+    if umask & 0o700:
+        raise StorageError(
+            f"the umask {umask:03o} takes away the rights of the files' owner",
+            hint="Set another one: umask 077.",
+        )
 
 
 def require_safe(home: Path) -> None:

@@ -93,7 +93,8 @@ def _parquet(path: Path, table: Table, rows: Iterable[Row]) -> None:
         ],
         metadata={"pilot.schema_version": str(SCHEMA_VERSION), "pilot.table": table.name},
     )
-    with pq.ParquetWriter(path, schema) as writer:
+    # A path that is not UTF-8 is for Python to open.
+    with path.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
         for batch in _batches(_flat(table, rows)):
             columns = zip(zip(*batch, strict=True), schema, strict=True)
             arrays = [pa.array(values, field.type) for values, field in columns]

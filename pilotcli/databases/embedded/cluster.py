@@ -19,6 +19,7 @@ from typing import Any
 
 from pilotcli.common.errors import StorageError
 from pilotcli.common.files import open_there, replace_text
+from pilotcli.common.os_advice import advice, advice_for
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.folder import PORT, Place
 from pilotcli.databases.embedded.os_user import Account, current_user
@@ -33,6 +34,7 @@ _DEFAULTS = {
     # A failed statement is in pilot's journal; here it would only fill the disk.
     "log_min_messages": "log",
 }
+_ELSEWHERE = "Name another folder with `home:` in the config."
 _CONFIG = "pilot.conf"
 _MAP = "pilot"
 
@@ -77,7 +79,7 @@ def ensure_cluster(place: Place, binaries: Binaries, account: Account) -> bool:
     except OSError as error:
         raise StorageError(
             f"the database cluster cannot be created in {place.folder}: {error.strerror}",
-            hint="Make room, or name another folder with `home:` in the config.",
+            hint=advice(error, _ELSEWHERE),
         ) from error
     return True
 
@@ -124,7 +126,7 @@ def _initdb(binaries: Binaries, account: Account, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     raise StorageError(
         f"PostgreSQL's initdb failed in {folder.parent}:\n{failure}",
-        hint="Make room or permission there, or name another folder with `home:` in the config.",
+        hint=advice_for(failure, _ELSEWHERE),
     )
 
 
@@ -159,7 +161,7 @@ def configure(
     except OSError as error:
         raise StorageError(
             f"the server's configuration cannot be written in {place.data_dir}: {error.strerror}",
-            hint="Make room there, or name another folder with `home:` in the config.",
+            hint=advice(error, _ELSEWHERE),
         ) from error
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import open_over, open_there
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
+from pilotcli.common.os_advice import advice
 from pilotcli.config.home import is_own_home, make_home, require_own_link
 from pilotcli.databases.embedded.folder_for_root import link_outside
 from pilotcli.databases.embedded.os_user import Account, can_walk, server_account
@@ -146,7 +147,7 @@ def make_place(home: Path, major: int) -> Place:
     except OSError as error:
         raise StorageError(
             f"the folder {link} cannot be used: {os.strerror(error.errno or 0)}",
-            hint="Make room, or make it writable for you, or name another folder with `home:`.",
+            hint=advice(error, "Name another folder with `home:` in the config."),
         ) from error
     return place
 

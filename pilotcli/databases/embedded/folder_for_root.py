@@ -81,7 +81,7 @@ def link_outside(link: Path, account: Account) -> None:
             link.unlink()
         new = folder / secrets.token_hex(8)
         new.mkdir(mode=0o700)
-        (new / _ORIGIN).write_text(f"{link}\n", encoding="utf-8")
+        (new / _ORIGIN).write_bytes(os.fsencode(link) + b"\n")
         try:
             link.symlink_to(new)
         except FileExistsError:  # another pilot was quicker
@@ -92,8 +92,8 @@ def link_outside(link: Path, account: Account) -> None:
 
 def _delete_orphan(folder: Path) -> None:
     """Delete `folder` if the project that it was made for is gone and nobody uses it."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        origin = Path((folder / _ORIGIN).read_text(encoding="utf-8").removesuffix("\n"))
+    with contextlib.suppress(OSError):
+        origin = Path(os.fsdecode((folder / _ORIGIN).read_bytes().removesuffix(b"\n")))
         if origin.resolve() == folder:
             return
         users = open_lock(folder / "users.lock")

@@ -13,6 +13,7 @@ from pathlib import Path
 from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import open_log, open_there
 from pilotcli.common.liveness import close_lock, is_held, open_lock, try_lock
+from pilotcli.common.os_advice import advice, advice_for
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.folder import Place
@@ -28,9 +29,10 @@ _LARGEST_LOG_BYTES = 16_000_000
 def _pid_file(data_dir: Path) -> list[str]:
     """The lines of postmaster.pid: process id first, state (`ready`) in the eighth."""
     try:
-        return (data_dir / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        text = (data_dir / "postmaster.pid").read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
         return []
+    return text.split("\n")
 
 
 def running_pid(data_dir: Path) -> int | None:
@@ -109,7 +111,7 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
     except OSError as error:
         raise StorageError(
             f"the server cannot be started in {place.folder}: {error.strerror}",
-            hint="Make room there, or name another folder with `home:` in the config.",
+            hint=advice(error, "Name another folder with `home:` in the config."),
         ) from error
     try:
         wait_until_ready(place, process.pid, log_start)
@@ -155,11 +157,14 @@ def _is_alive(pid: int) -> bool:
 
 
 def _did_not_start(place: Place, log_start: int, what: str = "did not start") -> DatabaseError:
+    said = log_tail(place.log_file, log_start)
+    otherwise = (
+        "Correct a setting that the server refuses under `database.settings`; `pilot db reset` "
+        "deletes the server's data, to begin again."
+    )
     return DatabaseError(
-        f"the embedded PostgreSQL in {place.folder} {what}; its log says:\n"
-        f"{log_tail(place.log_file, log_start)}",
-        hint=f"The whole log is {place.log_file}. Correct a setting that the server refuses under "
-        "`database.settings`; `pilot db reset` deletes the server's data, to begin again.",
+        f"the embedded PostgreSQL in {place.folder} {what}; its log says:\n{said}",
+        hint=f"The whole log is {place.log_file}. {advice_for(said, otherwise)}",
     )
 
 

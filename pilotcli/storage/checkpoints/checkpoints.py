@@ -28,6 +28,7 @@ from pilotcli.config.home import make_home
 from pilotcli.storage.checkpoints.folder import (
     UNFINISHED,
     clean,
+    close_to_others,
     current_number,
     file_errors,
     locked,
@@ -101,6 +102,7 @@ class CheckpointStore:
         with self._unfinished(home, what) as folder:
             write_model(write, folder, what)
             with file_errors(what, home):
+                close_to_others(folder)
                 files = files_of_model(folder, model)
                 with locked(home):
                     number = max(version_numbers(home), default=0) + 1
@@ -343,7 +345,7 @@ class CheckpointStore:
                 self._make_folders(home)
                 with locked(home):
                     clean(home)
-                    folder.mkdir()
+                    folder.mkdir(mode=0o700)
                     stack.callback(shutil.rmtree, folder, ignore_errors=True)
                     stack.enter_context(locked(folder))
             yield folder

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import CheckpointError
 from pilotcli.common.files import open_over
+from pilotcli.common.os_advice import BY_NUMBER
 from pilotcli.storage.checkpoints.manifest import sync_folder
 
 CURRENT = "current"
@@ -129,12 +130,21 @@ def _no_room(home: Path) -> str:
 
 def _unusable(error: OSError, what: str, home: Path) -> CheckpointError:
     """An error of the file system about `home` as a `CheckpointError` with what to do next."""
-    hint = None
+    hint: str | None = BY_NUMBER.get(error.errno or 0)
     if error.errno in _NO_SPACE:
         hint = _no_room(home)
     elif error.errno in _NO_ACCESS:
         hint = "The folder must be writable; `home:` in the config names another one."
     return CheckpointError(f"{what}: {error.strerror or error}", hint=hint)
+
+
+def close_to_others(folder: Path) -> None:
+    """Take from what is in `folder` the rights that its model's home does not give: a driver writes
+    with the umask of the user, which may be 000."""
+    given = folder.parent.stat().st_mode | 0o700
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o7777 & (given | ~0o777))
 
 
 def write_model(write: Callable[[Path], object], folder: Path, what: str) -> None:

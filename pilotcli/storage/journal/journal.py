@@ -13,6 +13,7 @@ from pilotcli.common.liveness import this_process
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.records import PastRun, RunKind
 from pilotcli.storage.journal.recovery import recover
+from pilotcli.storage.journal.rows import storable
 from pilotcli.storage.journal.run_lock import highest_number, lock_run
 from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, transaction
 from pilotcli.storage.journal.takeover import take_over
@@ -84,7 +85,9 @@ class Journal(JournalReader):
                     "paired_with, arm) "
                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, '', ?, ?, ?, ?)",
                     (
-                        *(run_id, kind, workload, config_path, config_text, database),
+                        *(run_id, kind, storable(workload)),
+                        storable(config_path) if config_path is not None else None,
+                        *(config_text, storable(database)),
                         json.dumps(dict(options), default=str),
                         time.time(),
                         *this_process(),

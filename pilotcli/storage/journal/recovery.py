@@ -16,7 +16,7 @@ from pathlib import Path
 from pilotcli.common.errors import StorageError
 from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.inserts import insert_begun, insert_firings
-from pilotcli.storage.journal.rows import OTHER_COLUMNS, QUERY_COLUMNS, USUAL_COLUMNS
+from pilotcli.storage.journal.rows import OTHER_COLUMNS, QUERY_COLUMNS, USUAL_COLUMNS, storable
 from pilotcli.storage.journal.run_lock import is_alive, remove_left_locks, taking_over
 from pilotcli.storage.journal.schema import FILE_NAME, connect, journal_errors, transaction
 from pilotcli.storage.journal.write_ahead import Record, read_tail, tail_path
@@ -88,6 +88,7 @@ def take_tail(connection: sqlite3.Connection, home: Path, run_id: int) -> None:
 def _take(connection: sqlite3.Connection, run_id: int, record: Record) -> None:
     kind, values = record
     if kind in _ROWS:
+        values = tuple([storable(value) if isinstance(value, str) else value for value in values])
         table, columns = _ROWS[kind]
         names = ", ".join(columns[: len(values)])  # an older pilot's tail knows fewer
         marks = ", ".join("?" * len(values))

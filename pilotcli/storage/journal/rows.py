@@ -81,7 +81,7 @@ def query_row(query: Query) -> tuple[Any, ...]:
     return (
         query.seq,
         storable(query.label).replace("\0", "\\0"),
-        query.file,
+        storable(query.file) if query.file is not None else None,
         query.line,
         query.command,
         text_in_journal(sql),
@@ -92,7 +92,8 @@ def query_row(query: Query) -> tuple[Any, ...]:
 def model_row(version: ModelVersion) -> tuple[Any, ...]:
     """The values of a checkpoint in `MODEL_COLUMNS`."""
     metrics = json.dumps(dict(version.metrics))
-    return tuple({**asdict(version), "path": str(version.path), "metrics": metrics}.values())
+    path = storable(str(version.path))
+    return tuple({**asdict(version), "path": path, "metrics": metrics}.values())
 
 
 def text_in_journal(sql: str) -> str:

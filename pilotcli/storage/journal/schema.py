@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.os_advice import advice
 from pilotcli.config.home import create_private, make_home, require_regular
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, RESULT_FIELDS, USUAL_COLUMNS, column_sql
 
@@ -205,10 +205,12 @@ def connect_readonly(home: Path) -> sqlite3.Connection | None:
     Raises `StorageError` for a damaged file or one written by a newer pilot.
     """
     path = home / FILE_NAME
-    if not os.path.lexists(path):
-        return None
     uri = path.absolute().as_uri()
     with journal_errors(path):
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         require_regular(path)
         try:
             return _open(path, f"{uri}?mode=ro", _checked_version)
@@ -312,7 +314,8 @@ def journal_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise StorageError(f"the journal {path}: {error}", hint=_hint(error, path)) from error
     except OSError as error:
-        raise StorageError(f"the journal {path}: {error.strerror}") from error
+        hint = advice(error, f"Check the disk and the permissions of {path.parent}.")
+        raise StorageError(f"the journal {path}: {error.strerror}", hint=hint) from error
 
 
 def _hint(error: sqlite3.Error, path: Path) -> str:

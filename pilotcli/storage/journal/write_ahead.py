@@ -9,7 +9,6 @@ The content of a record is packed numbers and text for a usual result and its qu
 
 from __future__ import annotations
 
-import errno
 import json
 import struct
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.os_advice import advice
 from pilotcli.storage.journal.rows import RESULT_FIELDS, USUAL_COLUMNS
 from pilotcli.storage.mapped_log import MappedLog, RecordFormat, json_content
 
@@ -55,11 +55,9 @@ class Tail(MappedLog):
         try:
             super().__init__(path, _FORMAT)
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            what = "Make room on the disk" if full else "Check the permissions"
             raise StorageError(
                 f"the journal's tail {path} cannot be made: {error.strerror}",
-                hint=f"{what} of {path.parent}.",
+                hint=advice(error, f"Check the permissions of {path.parent}."),
             ) from error
 
     def add_usual(self, values: tuple[Any, ...], query: tuple[Any, ...] | None) -> bool:

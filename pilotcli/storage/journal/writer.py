@@ -169,8 +169,8 @@ class RunJournal(Closing):
             signal.duration_s,
             signal.fired,
             time.time(),
-            signal.error,
-            signal.traceback,
+            storable(signal.error) if signal.error is not None else None,
+            storable(signal.traceback) if signal.traceback is not None else None,
         )
         with self._adding:
             self._fired += 1
