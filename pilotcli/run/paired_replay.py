@@ -365,6 +365,7 @@ class PairedReplay:
         sessions: dict[_Arm, Session] = {}
         try:
             for arm in (self.driver, self.baseline):
+                arm.left.forget()
                 scheduler = arm.run.scheduler
                 scheduler.steering.pulls = Pulls(physical_plan=True, actual_rows=True)
                 sessions[arm] = scheduler.open_session(self._options.timeout)

@@ -63,6 +63,10 @@ class LeftOfArm:
             self._worker.repeat(rest[: rest.again])
         return rest[rest.again :]
 
+    def forget(self) -> None:
+        """Count nothing as ended before, once all that was left is done."""
+        self._past = None
+
     def catch_up(self) -> None:
         """Bring the session to the state that it had after the last unit given to `of`."""
         if self._waits:

@@ -607,7 +607,8 @@ from pilotcli import HintPushHandler, KnobPushHandler
 
 class Knobs(KnobPushHandler):
     def acquire_injected_data(self, sql):
-        return {"random_page_cost": "1.25"}
+        off = {"enable_indexscan": "off", "enable_indexonlyscan": "off"}
+        return {"random_page_cost": "1.25", **off}
 
 
 class Dies(HintPushHandler):
@@ -624,7 +625,8 @@ def test_a_paired_run_by_rounds_is_resumed(
     project: Project, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
     project.write("ev.py", BY_ROUNDS)
-    project.write("w.sql", "SELECT current_setting('random_page_cost');\n" * 4)
+    sql = "SELECT current_setting('random_page_cost') FROM pg_class WHERE oid = 1259;\n"
+    project.write("w.sql", sql * 4)
     project.config("handlers: ['ev.py:Knobs', 'ev.py:Dies']")
     monkeypatch.setenv("DIES_AT", str(calls))  # in the warm-up, the first round, the second
     words = ("run", "w.sql", "--against", "native", "--rounds", "2")
@@ -643,6 +645,13 @@ def test_a_paired_run_by_rounds_is_resumed(
         answers = [{one.answer for one in journal.results(run_id)} for run_id in (1, 2)]
         assert [len(found) for found in answers] == [1, 1]
         assert answers[0] != answers[1]
+        plans = [
+            [str(one.plan) for one in journal.plans(run_id) if one.round == 0] for run_id in (1, 2)
+        ]
+        assert [len(found) for found in plans] == [4, 4]
+        assert ["Index Only Scan" in text for text in plans[0] + plans[1]] == [False] * 4 + [
+            True
+        ] * 4
     assert not list((project.folder / ".pilot").glob("run-*"))
 
 
