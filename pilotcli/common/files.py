@@ -49,9 +49,11 @@ def open_log(path: Path) -> int:
     return open_there(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
-def replace_text(path: Path, text: str, *, mode: int = 0o600, owner: tuple[int, int]) -> None:
-    """Put a new file with that text, mode and owner (user, group) in the place of `path`, in one
-    step and through to the disk. Raises `OSError`."""
+def replace_text(
+    path: Path, text: str, *, mode: int = 0o600, owner: tuple[int, int] | None = None
+) -> None:
+    """Put a new file with that text, mode and owner (user, group; by default this process's) in the
+    place of `path`, in one step and through to the disk. Raises `OSError`."""
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         descriptor = open_new(new)
@@ -61,7 +63,7 @@ def replace_text(path: Path, text: str, *, mode: int = 0o600, owner: tuple[int, 
             file.write(text)
             file.flush()
             os.fchmod(descriptor, mode)
-            if owner != (os.geteuid(), os.getegid()):
+            if owner is not None and owner != (os.geteuid(), os.getegid()):
                 os.fchown(descriptor, *owner)
             os.fsync(descriptor)
         new.replace(path)

@@ -157,7 +157,8 @@ def configure(
             ("pg_hba.conf", f"local all {SUPERUSER} peer map={_MAP}\n"),
             ("pg_ident.conf", "".join(owners)),
         ):
-            replace_text(place.data_dir / name, text, owner=(account.uid, account.gid))
+            owner = (account.uid, account.gid) if account.is_other else None
+            replace_text(place.data_dir / name, text, owner=owner)
     except OSError as error:
         raise StorageError(
             f"the server's configuration cannot be written in {place.data_dir}: {error.strerror}",

@@ -50,7 +50,7 @@ def _python_for_others() -> str:
     pytest.skip(f"there is no {versioned} that other users can run")
 
 
-def run_as_ordinary(script: str, *arguments: object, cwd: Path) -> str:
+def run_as_ordinary(script: str, *arguments: object, cwd: Path, group: int | None = None) -> str:
     user = _ordinary_user()
     packages = Path(psycopg2.__file__).parents[1]
     for folder in (ROOT, packages):
@@ -59,7 +59,7 @@ def run_as_ordinary(script: str, *arguments: object, cwd: Path) -> str:
     done = subprocess.run(
         [_python_for_others(), "-c", script, *map(str, arguments)],
         user=user.pw_uid,
-        group=user.pw_gid,
+        group=user.pw_gid if group is None else group,
         extra_groups=[],
         cwd=cwd,
         env={"PYTHONPATH": f"{ROOT}:{packages}", "HOME": str(cwd), "PATH": os.environ["PATH"]},
@@ -243,3 +243,9 @@ def test_the_server_gets_no_libpq_environment(home: Path, monkeypatch: pytest.Mo
         environment = Path(f"/proc/{server.pid}/environ").read_bytes()
     assert b"SECRET_OF_THE_USER" not in environment
     assert b"PGPORT" not in environment
+
+
+@as_root
+def test_a_user_whose_group_is_another_than_that_in_the_list_of_users(user_folder: Path) -> None:
+    other = _ordinary_user().pw_gid + 4321
+    run_as_ordinary(LIFE, user_folder / ".pilot", cwd=user_folder, group=other)
