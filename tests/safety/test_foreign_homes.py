@@ -14,7 +14,7 @@ from project_folder import Project
 from server_folder import server_folder
 from written_run import query, result
 
-from pilotcli.common.errors import PilotError, StorageError
+from pilotcli.common.errors import CheckpointError, PilotError, StorageError
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.config.home import make_home
 from pilotcli.databases.changes.autoconf import FileAutoConf
@@ -264,6 +264,11 @@ def test_root_in_a_users_project_follows_no_link_of_the_user(tmp_path: Path, vic
     with pytest.raises(StorageError, match="18 is a link of the user nobody"):
         acquire_server(PostgreSQLConfig(home=home))
     assert (other / "data").is_dir()
+    (home / "models").symlink_to(other)
+    os.chown(home / "models", NOBODY, NOBODY, follow_symlinks=False)
+    with pytest.raises(CheckpointError, match="models is a link of the user nobody"):
+        save(home)
+    assert [path.name for path in other.iterdir()] == ["data"]
     with Journal.open(home) as journal, start(journal) as run:
         assert run.run_id == 2  # the link has the name of the first run's
         run.add_result(query(1), result(1))

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, StorageError
+from pilotcli.config.home import require_own_link
 from pilotcli.databases.embedded.binaries import major_of
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("pilot_*.[ch]")))
@@ -93,6 +94,7 @@ def build(pg_config: Path, cache: Path) -> Path:
         return built
     compiler = _compiler(pg_config)
     headers = _headers(pg_config, version)
+    require_own_link(cache)
     try:
         if not cache.is_dir():
             cache.mkdir(parents=True, exist_ok=True)

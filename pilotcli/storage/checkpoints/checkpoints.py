@@ -24,7 +24,7 @@ from urllib.parse import quote, unquote
 
 from pilotcli.common.errors import CheckpointError, StorageError
 from pilotcli.common.records import ModelVersion
-from pilotcli.config.home import make_home
+from pilotcli.config.home import make_home, require_own_link
 from pilotcli.storage.checkpoints.folder import (
     UNFINISHED,
     clean,
@@ -295,6 +295,8 @@ class CheckpointStore:
         """Make what is missing down to a model's folder, each for its owner alone."""
         try:
             make_home(self.root.parent)
+            for folder in (self.root, home):
+                require_own_link(folder)
         except StorageError as error:
             raise CheckpointError(error.message, hint=error.hint) from error
         for folder in (self.root, home):
