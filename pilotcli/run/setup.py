@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 
 from pilotcli.common.calls import CallTimeouts
 from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import EventKind, PretrainingProgress
+from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
+from pilotcli.common.suggestions import sentences
 from pilotcli.config import PilotConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import DEFAULT_DATABASE, NOT_UNDONE, open_target
@@ -107,8 +110,8 @@ def open_run(
                 driver=driver,
             )
             stack.callback(entry.close)
-            stack.push(partial(_end_before_it_begins, entry, target))
             entry.set_loaded({model.model_name: _number(model) for model in models.values()})
+        stack.push(partial(_record_failure, entry, past, target))
         fingerprints = {event.spec.name: fingerprint(event.spec) for event in built}
         log = RunLogger(journal, entry, store, config, fingerprints=fingerprints, models=models)
         scheduler = _open_scheduler(scheduler_class, pilot_config, config, target, bus, log, stop)
@@ -136,15 +139,22 @@ def open_run(
         )
 
 
-def _end_before_it_begins(
-    entry: RunJournal, target: Target, _: object, exc: BaseException | None, __: object
+def _record_failure(
+    entry: RunJournal,
+    past: PastRun | None,
+    target: Target,
+    _: type[BaseException] | None,
+    error: BaseException | None,
+    __: TracebackType | None,
 ) -> None:
-    """Record that a new run has ended, if an error ends it before anything else records that."""
-    if not isinstance(exc, PilotError) or entry.ended:
-        return
-    with contextlib.suppress(PilotError):  # the first error is the one to show
-        target.close()  # undoes what handlers have changed
-        entry.finish("failed", exc.exit_code, {"reasons": [exc.message], "complete": True})
+    """Record the end of a run that fails before it could begin: nobody has killed it."""
+    if isinstance(error, PilotError) and not entry.ended:
+        reasons = [redacted(sentences(str(error), error.hint))]
+        # A new run would fail again, one that is continued has more to do.
+        complete = past is None and isinstance(error, UsageError)
+        with contextlib.suppress(PilotError):  # the first error is the one to show
+            target.close()  # undoes what handlers have changed
+            entry.finish("failed", error.exit_code, {"reasons": reasons, "complete": complete})
 
 
 def _refuse_changes(

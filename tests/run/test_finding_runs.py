@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from project_folder import Project
 from written_run import query, result, version
 
-from pilotcli.common.errors import UsageError
+from pilotcli.common.errors import StoreError, UsageError
 from pilotcli.run.resume import find_run, refuse_changed_workload, versions_to_load
 from pilotcli.storage.journal import Journal, RunJournal, RunKind
 from pilotcli.storage.journal.rows import MAX_SQL_CHARS
@@ -72,3 +73,22 @@ def test_a_long_statement_that_changed_behind_what_is_kept_is_another(journal: J
     longer = sql[:-1] + "x'"
     with pytest.raises(UsageError, match=r"q1 \(w.sql:2\) is a different statement"):
         refuse_changed_workload(journal, run.run_id, [query(1, sql=longer)], None, None)
+
+
+def test_a_run_that_fails_before_it_begins_was_not_killed(project: Project) -> None:
+    project.config("collect: seen")
+    project.write("w.sql", "SELECT 1;")
+    away = "store.dsn=postgresql://nobody@127.0.0.1:1"
+    with pytest.raises(StoreError):
+        project.run("w.sql", sets=(away,))
+    with project.journal() as journal:
+        assert [(one.outcome, one.exit_code) for one in journal.runs()] == [("failed", 4)]
+        assert "127.0.0.1" in journal.run(1).summary["reasons"][0]
+        assert find_run(journal, "last", "run").run_id == 1
+    shown = project.command("runs", "show", "1")
+    assert shown.returncode == 0, shown.stderr
+    assert "failed" in shown.stdout
+    with pytest.raises(StoreError):
+        project.run("w.sql", sets=(away,), resume=1, force=True)
+    assert project.run("w.sql", resume=1, force=True).exit_code == 0
+    assert list((project.folder / ".pilot").glob("run-*")) == []

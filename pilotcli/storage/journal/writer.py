@@ -87,6 +87,7 @@ class RunJournal(Closing):
         self._lock = lock
         self.lost: StorageError | None = None
         self.ended = False
+        """Whether `finish` has recorded an end."""
         self._tail = Tail(tail_path(path.parent, run_id))
         self._files = Presence()
         self._files.note(self._tail.path, lock.path)
@@ -227,7 +228,6 @@ class RunJournal(Closing):
 
     def finish(self, status: RunStatus, exit_code: int, summary: Mapping[str, Any]) -> None:
         """Record how the run ended and what the runner counted."""
-        self.ended = True
         row = (time.time(), status, exit_code, json.dumps(dict(summary), default=str), self.run_id)
 
         def write() -> None:
@@ -242,6 +242,7 @@ class RunJournal(Closing):
 
         self.flush()
         self._commit(write)
+        self.ended = True
 
     def close(self) -> None:
         """Write what is left and close the file; safe to call twice.
