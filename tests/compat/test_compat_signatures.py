@@ -243,6 +243,25 @@ def test_hints_of_a_plan_are_written_with_two_spaces() -> None:
     ]
 
 
+def test_negative_numbers_in_keys_are_written_as_numbers(interactor: PilotDataInteractor) -> None:
+    sql = (
+        "SELECT count(*) FROM t, u WHERE t.a = u.a AND t.b > -2 AND u.a < -1.5"
+        " AND t.b::text <> '''-2''::integer'"
+    )
+    interactor.pull_subquery_card()
+    data = interactor.execute(sql)
+    assert data is not None and data.subquery_2_card is not None
+    (key,) = [key for key in data.subquery_2_card if key.startswith("/* (t) */")]
+    assert "t.b > -2" in key and "'''-2''::integer'" in key
+    assert all("'-1.5'" not in key for key in data.subquery_2_card)
+    interactor.push_card(dict.fromkeys(data.subquery_2_card, 321.0))
+    interactor.pull_physical_plan()
+    data = interactor.execute(sql)
+    assert data is not None and data.physical_plan is not None
+    assert '"Plan Rows": 321' in json.dumps(data.physical_plan)
+    assert data.report is not None and not data.report.ignored
+
+
 def test_cardinalities_are_pushed_or_pulled(
     interactor: PilotDataInteractor, controller: PostgreSQLController
 ) -> None:
