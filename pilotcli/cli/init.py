@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def init(
     """
     for path in write_scaffold(folder):
         out(f"wrote {path}")
-    enter = "" if folder == Path() else f"cd {folder} && "
+    enter = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     # As it was called, where a shell would not find it by its name alone.
     pilot = "pilot" if shutil.which("pilot") else str(Path(sys.argv[0]).absolute())
     out(f"\nNext:  {enter}{pilot} run\nThen change events.py, and run it again.")

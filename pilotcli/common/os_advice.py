@@ -11,10 +11,7 @@ _FILE_SIZE = "A file may not grow that large here: raise the limit (ulimit -f)."
 _MEMORY = "There is too little memory: raise the limit (ulimit -v), or end other programs."
 _PROCESSES = "Too many processes or threads run: raise the limit (ulimit -u)."
 _SPACE = "Make room on the disk that holds it, or name another folder with `home:` in the config."
-_SHARED_MEMORY = (
-    "Make room in /dev/shm (in a container: --shm-size), or set "
-    "`database.settings.dynamic_shared_memory_type: mmap`."
-)
+_SHARED_MEMORY = "Make room in /dev/shm (in a container: --shm-size)."
 
 BY_NUMBER = {
     errno.EACCES: _OWNER,
