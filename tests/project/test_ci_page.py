@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from project_folder import Project
 
 pytestmark = pytest.mark.slow
 
-PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "ci.md"
 HANDLERS = """
 from pilotcli import HintPushHandler
 
@@ -92,7 +94,11 @@ def test_the_workflow_passes_noise_and_fails_a_real_regression(
     assert (project.folder / "report.html").exists()
 
 
-def test_the_installation_names_this_project() -> None:
+def test_the_installation_takes_the_checkout_of_pilot() -> None:
+    """pilot is on no package index, so the page installs the folder that it checks out."""
     (install,) = [step["run"] for step in steps() if step.get("name") == "Install"]
-    setup = (PAGE.parents[1] / "setup.cfg").read_text("utf-8")
-    assert f"name = {install.removeprefix('pip install ')}\n" in setup
+    folders = [step["with"]["path"] for step in steps() if "path" in step.get("with", {})][:1]
+    assert install == f"pip install ./{folders[0]}"
+    names = re.findall(r"^name = (.*)$", (ROOT / "setup.cfg").read_text("utf-8"), re.MULTILINE)
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        assert f"pip install {names[0]}" not in page.read_text("utf-8"), page.name
