@@ -19,7 +19,7 @@ from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
 from pilotcli.common.suggestions import sentences
-from pilotcli.config import PilotConfig, RunConfig, choose_embedded
+from pilotcli.config import PilotConfig, PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.config.home import make_home
 from pilotcli.databases.opening import DEFAULT_DATABASE, NOT_UNDONE, open_target
 from pilotcli.databases.protocols import Target
@@ -79,14 +79,7 @@ def open_run(
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(home))))
         _refuse_changes(journal, request, config, workload, total)
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
-        embedded = choose_embedded(config.database, os.environ)
-        refuse_unused(config, os.environ, embedded=embedded)
-        if embedded and config.path is None and config.database.name is None:
-            text = (
-                f"no config: the database is the embedded server's {DEFAULT_DATABASE!r}, as it is"
-            )
-            bus.emit(Notice("info", f"{text} (-c FILE names a config)"))
-        pilot_config = scheduler_class.config_class.from_run_config(config, embedded=embedded)
+        pilot_config = _pilot_config(config, scheduler_class, bus)
         target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
         models = plugins.build_models()
         store = CheckpointStore(config.home / "models")
@@ -198,6 +191,18 @@ def _connect(config: PilotConfig, bus: Bus) -> Target:
     elapsed_s = time.perf_counter() - started
     bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))
     return target
+
+
+def _pilot_config(
+    config: RunConfig, scheduler_class: type[PilotScheduler], bus: Bus
+) -> PostgreSQLConfig:
+    """The config that drivers receive. Raises `ConfigError` for settings without an effect."""
+    embedded = choose_embedded(config.database, os.environ)
+    refuse_unused(config, os.environ, embedded=embedded)
+    if embedded and config.path is None and config.database.name is None:
+        text = f"no config: the database is the embedded server's {DEFAULT_DATABASE!r}, as it is"
+        bus.emit(Notice("info", f"{text} (-c FILE names a config)"))
+    return scheduler_class.config_class.from_run_config(config, embedded=embedded)
 
 
 def _open_scheduler(
