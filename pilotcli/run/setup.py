@@ -26,7 +26,7 @@ from pilotcli.databases.protocols import Target
 from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, kind_of
-from pilotcli.plugins import aliases, check_plugins
+from pilotcli.plugins import Plugins, aliases, check_plugins
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.driver_output import driver_output
 from pilotcli.run.left_rows import LeftRows
@@ -66,16 +66,7 @@ def open_run(
     with contextlib.ExitStack() as stack:
         # From here on drivers' code runs: their modules, their constructors, their events.
         stack.enter_context(driver_output(bus))
-        plugins = check_plugins(config)
-        kinds = [kind_of(cls) for _, cls in plugins.events]
-        if kind == "pretrain" and EventKind.PRETRAINING not in kinds:
-            raise UsageError(
-                "the config has no pretraining event to run",
-                hint="Events of that kind derive from PretrainingModelEvent; "
-                "`pilot events list` shows what there is.",
-            )
-        if (which := aliases.choice()) is not None:
-            bus.emit(Notice("info", which))
+        plugins = _load_classes(kind, config, bus)
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(home))))
         _refuse_changes(journal, request, config, workload, total)
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
@@ -191,6 +182,22 @@ def _connect(config: PilotConfig, bus: Bus) -> Target:
     elapsed_s = time.perf_counter() - started
     bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))
     return target
+
+
+def _load_classes(kind: RunKind, config: RunConfig, bus: Bus) -> Plugins:
+    """The classes that the config names. Raises `PluginError`, and `UsageError` for a pretraining
+    without an event."""
+    plugins = check_plugins(config)
+    kinds = [kind_of(cls) for _, cls in plugins.events]
+    if kind == "pretrain" and EventKind.PRETRAINING not in kinds:
+        raise UsageError(
+            "the config has no pretraining event to run",
+            hint="Events of that kind derive from PretrainingModelEvent; "
+            "`pilot events list` shows what there is.",
+        )
+    if (which := aliases.choice()) is not None:
+        bus.emit(Notice("info", which))
+    return plugins
 
 
 def _pilot_config(
