@@ -1,0 +1,225 @@
+"""Every code block of the README and of the pages in docs/ is run, loaded, or compared."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from doc_blocks import ROOT, Block, blocks, commands
+from project_folder import Project
+
+import pilotcli
+from pilotcli.cli.commands import COMMANDS, load_command
+from pilotcli.cli.main import _with_run
+from pilotcli.compat.subplan_keys import cards_of
+from pilotcli.config import PostgreSQLConfig, load_config
+from pilotcli.config.schema import config_schema
+from pilotcli.steering.subplans.described import NamedCards, SubPlan
+from pilotcli.workload import open_workload
+
+TUTORIALS = {
+    ("events.md", "Tutorial: a pretraining event"),
+    ("steering.md", "Tutorial: a handler"),
+}
+"""Run by `test_tutorials.py`, each as a whole."""
+ELSEWHERE = {
+    ("README.md", "Your own event in five minutes"): "test_readme.py runs it",
+    ("ci.md", "GitHub Actions"): "test_ci_page.py runs it",
+}
+SHOWN = {
+    ("comparing.md", ""): "figures of a run of the demo",
+    ("ci.md", "What to expect"): "figures of a run of the demo",
+    ("signals.md", ""): "a command only",
+}
+"""Output that is shown and depends on the machine; tests of the views hold its words."""
+PROGRAMS = {"cd", "echo", "cat", "zcat", "grep", "jq", "pip", "pytest", "pg_dump", "python3"}
+
+
+def place(block: Block) -> tuple[str, str]:
+    return block.page, block.heading
+
+
+SHELL = [
+    pytest.param(words, id=f"{block}-{number}")
+    for block in blocks("sh", "console")
+    for number, words in enumerate(commands(block))
+]
+
+
+@pytest.mark.parametrize("words", SHELL)
+def test_each_command_is_one(words: list[str]) -> None:
+    while "=" in words[0]:
+        words = words[1:]
+    program, *arguments = words
+    if Path(program).name == "pilot":
+        path = next(path for path in (" ".join(arguments[:2]), *arguments[:1]) if path in COMMANDS)
+        rest = _with_run(arguments[len(path.split()) :])
+        load_command(path).make_context("pilot", rest)  # raises for what it does not take
+        files = [word for word in rest if word.startswith(("workloads/", "configs/"))]
+    elif program in ("python", "python3", ".venv/bin/python") and arguments[0] == "-m":
+        assert importlib.util.find_spec(arguments[1])
+        files = []
+    elif program == "python":
+        files = arguments[:1]
+    elif program.startswith(".ci/"):
+        files = [program]
+    else:
+        assert Path(program).name in PROGRAMS
+        files = []
+    for file in files:
+        assert (ROOT / file).exists()
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_each_config_loads(block: Block, tmp_path: Path) -> None:
+    if place(block) in ELSEWHERE:
+        return
+    (tmp_path / "pilot.yaml").write_text(block.text, "utf-8")
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block.text), "secret")
+    assert load_config(cwd=tmp_path, environ=environ) != load_config(
+        cwd=tmp_path.parent, environ={}
+    )
+    jsonschema.validate(yaml.safe_load(block.text), config_schema())
+
+
+@pytest.mark.parametrize("page", ["events.md", "steering.md"])
+def test_the_first_example_runs(page: str, project: Project) -> None:
+    code, config = (block for block in blocks("python", "yaml") if place(block) == (page, ""))
+    (file,) = re.findall(r"(\w+\.py):", config.text)
+    project.write(file, code.text)
+    project.write("w.sql", "SELECT 1 AS comments;\n" * 40)
+    project.config(config.text)
+    finished = project.run("w.sql")
+    assert (finished.exit_code, finished.reasons) == (0, ())
+    assert finished.steered == (40 if page == "steering.md" else 0)
+    assert finished.event_firings == (2 if page == "events.md" else 0)
+
+
+def block_of(page: str, heading: str, language: str = "python") -> str:
+    (found,) = (one.text for one in blocks(language) if place(one) == (page, heading))
+    return found
+
+
+def test_the_signatures_of_events() -> None:
+    classes = ast.parse(block_of("events.md", "The four classes")).body
+    assert len(classes) == 4
+    for cls in classes:
+        assert isinstance(cls, ast.ClassDef)
+        for method in cls.body:
+            assert isinstance(method, ast.FunctionDef)
+            real = inspect.signature(getattr(getattr(pilotcli, cls.name), method.name))
+            plain = [
+                one.replace(annotation=inspect.Parameter.empty) for one in real.parameters.values()
+            ]
+            shown = ast.unparse(method.args).replace("=", " = ")
+            assert shown == ", ".join(map(str, plain)).replace("=", " = ").replace("  ", " ")
+
+
+def test_the_model_is_one(tmp_path: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(block_of("events.md", "Models"), names)
+    saved, loaded = names["MyModel"]("m"), names["MyModel"]("m")
+    saved.model = {"a": 1}
+    saved.dump(tmp_path)
+    loaded.restore(tmp_path)
+    assert loaded.model == saved.model
+
+
+class MyEvent(pilotcli.QueryFinishEvent):
+    """For the example "From Python"."""
+
+    def process(self, db_controller: object, data_manager: Any) -> None:
+        print(f"{len(data_manager.read_all('plans'))} rows")
+
+
+@pytest.fixture
+def python(pilot_config: PostgreSQLConfig) -> Any:
+    """Runs an example on the shared server; returns its names."""
+
+    def run(text: str, **names: object) -> dict[str, Any]:
+        text = text.replace("PostgreSQLConfig()", "shared").replace('"SELECT ..."', "sql")
+        exec(text, known := {"shared": pilot_config, **names})
+        return known
+
+    return run
+
+
+def test_from_python(python: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    text = block_of("events.md", "From Python").replace(
+        "    rows = ", "    for _ in range(10):\n        rows = "
+    )
+    assert list(map(list, python(text, MyEvent=MyEvent)["rows"])) == [[1]]
+    assert capsys.readouterr().out == "10 rows\n"
+
+
+SQL = "SELECT a.n FROM generate_series(1, 9) a(n) JOIN generate_series(1, 9) b(n) ON a.n = b.n"
+
+
+def test_by_hand(python: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    python(block_of("steering.md", "By hand: `PilotDataInteractor`"), sql=SQL)
+    time, node = capsys.readouterr().out.split(maxsplit=1)
+    assert float(time) > 0
+    assert node.strip() in ("Merge Join", "Hash Join", "Nested Loop")
+
+
+def test_true_rows_in_plans(python: Any, pilot_config: PostgreSQLConfig) -> None:
+    with pilotcli.PilotDataInteractor(pilot_config) as interactor:
+        sql = "SELECT 1 FROM pg_class c JOIN pg_am a ON a.oid = c.relam"
+        session = interactor.db_controller.session()
+        plan = session.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").rows[0][0][0]
+        names = {"interactor": interactor, "sql": sql, "plan": plan}
+        known = python(block_of("steering.md", "True rows in plans"), **names)
+    assert sorted(known["plans"].keys.values()) == sorted(known["plans"].cards)
+    assert known["rows"] and len(known["true_rows"]) <= len(known["plans"].keys)
+
+
+def test_the_keys_of_the_example(pilot_config: PostgreSQLConfig) -> None:
+    text = block_of("steering.md", "Sub-plan queries", "sql")
+    keys = block_of("steering.md", "Sub-plan queries", "text").splitlines()
+    with pilotcli.PilotDataInteractor(pilot_config) as interactor:
+        session = interactor.db_controller.session()
+        session.execute(
+            "CREATE TABLE posts (id int, owner_id int, score int);"
+            "CREATE TABLE users (id int, country text)"
+        )
+        interactor.pull_subquery_card()
+        try:
+            assert list(interactor.execute(text).subquery_2_card) == keys
+        finally:
+            session.execute("DROP TABLE posts, users")
+
+
+def test_the_key_of_pilotscope() -> None:
+    key = block_of("pilotscope.md", "What to know", "sql").strip()
+    sql = key.partition("*/ ")[2].removesuffix(";")
+    subplan = SubPlan("", frozenset("ub"))
+    assert list(cards_of(NamedCards({sql: 1.0}, [], lambda: {subplan: sql}))) == [key]
+
+
+def test_the_label_of_the_example(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text(block_of("workloads.md", "Labels", "sql"))
+    with open_workload([tmp_path / "w.sql"]) as queries:
+        assert [query.label for query in queries] == ["orders_a_day"]
+
+
+HERE = {
+    *(("events.md", heading) for heading in ("", "The four classes", "Models", "From Python")),
+    *(("steering.md", heading) for heading in ("", "True rows in plans", "Sub-plan queries")),
+    ("steering.md", "By hand: `PilotDataInteractor`"),
+    ("pilotscope.md", "What to know"),
+    ("workloads.md", "Labels"),
+}
+
+
+def test_every_block_is_held() -> None:
+    others = [block for block in blocks() if block.language not in ("sh", "yaml")]
+    held = {*HERE, *TUTORIALS, *ELSEWHERE, *SHOWN}
+    assert [str(block) for block in others if place(block) not in held] == []
+    assert held == {place(block) for block in blocks() if place(block) in held}
