@@ -16,7 +16,11 @@ from pilotcli.views.console import out
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="Where to write. Created if missing.", show_default="here")
+        Path,
+        typer.Argument(
+            help="Where to write. Created if missing. Default: the current folder.",
+            show_default=False,
+        ),
     ] = Path(),
 ) -> None:
     """Write a first project: config, events, schema and queries.

@@ -75,3 +75,14 @@ def test_the_page_has_the_choices_and_the_defaults(name: str) -> None:
 def test_nothing_is_documented_that_is_not_there() -> None:
     documented = [line[4:-1] for line in PAGE.splitlines() if line.startswith("## `")]
     assert sorted(documented) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_page_says_what_is_required_and_no_more(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        rows = [line for line in SECTIONS[name].splitlines() if f"| {parameter.help}" in line]
+        for row in rows:
+            assert ("Required." in row) == parameter.required, row
+            assert ("efault" in row) == (
+                "efault" in str(parameter.help) or parameter.default not in (None, False)
+            ), row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,32 @@ def test_markdown_is_safe_and_begins_with_what_is_wrong(comparison: Comparison) 
     assert "query-1 " not in apart
 
 
+def section(title: str) -> str:
+    return DOCUMENT.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
 def test_the_document_names_each_column(comparison: Comparison) -> None:
-    text = DOCUMENT.read_text("utf-8")
-    for name in query_row(comparison.queries[0]):
-        bare = name.removeprefix("run_").removeprefix("baseline_")
-        assert f"| `{name}` |" in text or f"`run_{bare}`, `baseline_{bare}`" in text, name
+    columns, _, rest = section("Comparisons").partition("For each of the two runs it has:")
+    both = re.findall(r"^\| `(\w+)` \|", columns, re.MULTILINE)
+    lists = re.findall(r"^- ((?:`\w+`(?:, )?)+):", rest, re.MULTILINE)
+    runs = re.findall(r"`(\w+)`", " ".join(lists))
+    row = list(query_row(comparison.queries[0]))
+    assert both == row[: len(both)]
+    assert sorted(runs) == sorted(row[len(both) :])
+
+
+def test_the_document_names_each_key(comparison: Comparison) -> None:
+    content = json.loads(as_json(comparison))
+    query = content.pop("queries")[0]
+    assert query.keys() - {"run", "baseline"} == {
+        name for name in query_row(comparison.queries[0]) if not name.startswith(("run_", "base"))
+    }
+    documented = {}
+    for names, meaning in re.findall(r"^\| (`[^|]+) \| ([^|]*) \|$", section("Comparisons"), re.M):
+        inner = set(re.findall(r"`(\w+)`", meaning))
+        documented |= dict.fromkeys(re.findall(r"`(\w+)`", names), inner)
+    assert content.keys() <= documented.keys()
+    for name, value in content.items():
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, dict):
+            assert documented[name] == value.keys(), name
