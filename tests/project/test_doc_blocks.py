@@ -26,6 +26,7 @@ from pilotcli.workload import open_workload
 
 TUTORIALS = {
     ("events.md", "Tutorial: a pretraining event"),
+    ("events.md", "Test your driver"),
     ("steering.md", "Tutorial: a handler"),
 }
 """Run by `test_tutorials.py`, each as a whole."""

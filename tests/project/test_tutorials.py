@@ -37,11 +37,16 @@ def without_figures(text: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("page", "title"), [("events.md", "a pretraining event"), ("steering.md", "a handler")]
+    ("page", "title"),
+    [
+        ("events.md", "Tutorial: a pretraining event"),
+        ("events.md", "Test your driver"),
+        ("steering.md", "Tutorial: a handler"),
+    ],
 )
 def test_a_tutorial_does_what_it_says(page: str, title: str, tmp_path: Path) -> None:
     text = (DOCS / page).read_text("utf-8")
-    _, heading, rest = text.partition(f"\n## Tutorial: {title}\n")
+    _, heading, rest = text.partition(f"\n## {title}\n")
     tutorial = rest.partition("\n## ")[0]
     assert heading
     folder, printed, shown = tmp_path, "", 0
