@@ -264,21 +264,24 @@ def _unless(what: str, how: str, why_not: PilotError | None) -> Capability:
 
 
 def _indexes(session: PostgresSession) -> Capability:
-    own = (
-        "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace NOT IN"
-        " ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
-        " AND NOT pg_has_role(relowner, 'USAGE')"
+    lacking = (
+        "SELECT count(*) FILTER (WHERE NOT pg_has_role(relowner, 'USAGE')),"
+        " string_agg(DISTINCT quote_ident(nspname), ', ')"
+        " FILTER (WHERE NOT has_schema_privilege(n.oid, 'CREATE'))"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p')"
+        " AND nspname NOT IN ('pg_catalog', 'information_schema')"
     )
-    others = int(session.execute(own).rows[0][0])
+    ((others, schemas),) = session.execute(lacking).rows
+    how = "CREATE INDEX, undone at the end"
     if others:
-        return Capability(
-            "indexes",
-            "coarse",
-            "CREATE INDEX, undone at the end; "
-            f"{plural(others, 'table belongs', 'tables belong')} to other roles",
-            "Use a role that owns the tables.",
-        )
-    return Capability("indexes", "full", "CREATE INDEX, undone at the end")
+        others_text = plural(others, "table belongs", "tables belong")
+        how += f"; {others_text} to other roles"
+        return Capability("indexes", "coarse", how, "Use a role that owns the tables.")
+    if schemas:
+        how += f"; the role has no right to create in {schemas}"
+        remedy = f"Have an administrator run GRANT CREATE ON SCHEMA {schemas} TO the role."
+        return Capability("indexes", "coarse", how, remedy)
+    return Capability("indexes", "full", how)
 
 
 def _buffercache(target: PostgresTarget) -> Capability:

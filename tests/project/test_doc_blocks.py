@@ -33,6 +33,7 @@ TUTORIALS = {
 ELSEWHERE = {
     ("README.md", "Your own event in five minutes"): "test_readme.py runs it",
     ("ci.md", "GitHub Actions"): "test_ci_page.py runs it",
+    ("steering.md", "Rights on a server of your own"): "test_granted_rights.py grants them",
 }
 SHOWN = {
     ("comparing.md", ""): "figures of a run of the demo",
