@@ -28,6 +28,7 @@ TUTORIALS = {
     ("events.md", "Tutorial: a pretraining event"),
     ("events.md", "Test your driver"),
     ("steering.md", "Tutorial: a handler"),
+    ("pilotscope.md", "Tutorial: from a script to `pilot run`"),
 }
 """Run by `test_tutorials.py`, each as a whole."""
 ELSEWHERE = {

@@ -42,6 +42,7 @@ def without_figures(text: str) -> str:
         ("events.md", "Tutorial: a pretraining event"),
         ("events.md", "Test your driver"),
         ("steering.md", "Tutorial: a handler"),
+        ("pilotscope.md", "Tutorial: from a script to `pilot run`"),
     ],
 )
 def test_a_tutorial_does_what_it_says(page: str, title: str, tmp_path: Path) -> None:
