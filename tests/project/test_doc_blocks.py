@@ -223,6 +223,7 @@ HERE = {
 
 def test_every_block_is_held() -> None:
     others = [block for block in blocks() if block.language not in ("sh", "yaml")]
+    others = [block for block in others if block.page != "troubleshooting.md"]
     held = {*HERE, *TUTORIALS, *ELSEWHERE, *SHOWN}
     assert [str(block) for block in others if place(block) not in held] == []
     assert held == {place(block) for block in blocks() if place(block) in held}
