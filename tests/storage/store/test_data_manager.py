@@ -6,11 +6,13 @@ import datetime as dt
 import decimal
 import logging
 import math
+import re
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -459,3 +461,24 @@ def test_pandas_is_imported_by_reading_only() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert done.stdout.split() == ["False"]
+
+
+def test_pilot_s_own_tables_are_those_of_the_page(
+    manager: DataManager, server: Any, database: str
+) -> None:
+    manager.save_data("t", {"v": 1})
+    manager.read_update("t")
+    columns: dict[str, list[str]] = {}
+    found = server.sql(
+        "SELECT relname::text, attname::text FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+        " WHERE relkind = 'r' AND relname LIKE 'pilot%' AND attnum > 0 ORDER BY relname, attnum",
+        database,
+    )
+    for table, column in found:
+        columns.setdefault(table, []).append(column)
+    page = (Path(__file__).parents[3] / "docs" / "config.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(pilot_\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    assert {table: re.findall(r"\w+", names) for table, names in rows} == columns
+    for table in columns:
+        with pytest.raises(StoreError, match="store's own"):
+            manager.save_data(table, {"v": 1})
