@@ -89,7 +89,7 @@ def test_the_run_can_be_resumed_afterwards(killed: Project) -> None:
 
 def test_a_resumption_saves_them_itself(killed: Project) -> None:
     assert killed.run("w.sql", resume=1).exit_code == 0
-    assert "3 rows for seen, collected before, are in the store now" in notices(killed)
+    assert "3 rows for seen, collected before, now in the store" in notices(killed)
     assert len(seen(killed)) == 5
     assert left(killed) == []
 
