@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotcli.common.errors import PilotError
+from pilotcli.common.quantities import plural
 from pilotcli.common.signals import Bus, Notice
 from pilotcli.config import PilotConfig, RunConfig, shown_config
 from pilotcli.run.log import token_of
@@ -60,9 +61,10 @@ class LeftRows:
             if not left:
                 waiting.forget(waiting.cut())
                 return
+            waits = plural(len(left), "row waits", "rows wait")
             self._warn(
-                f"{len(left)} rows that run {run_id} collected wait in {waiting.where} for their "
-                f"store: `pilot run --resume {run_id}`, or any run with its config, saves them"
+                f"{waits} in {waiting.where} for the store of run {run_id}, which collected them: "
+                f"`pilot run --resume {run_id}`, or any run with its config, saves them"
             )
             return
         manager.keep_rows(waiting, token_of(record))
@@ -75,7 +77,8 @@ class LeftRows:
             manager.close()
         for table, count in saved.items():
             if count:
-                text = f"{count} rows for {table}, collected by run {run_id}, are in the store now"
+                rows = plural(count, "row")
+                text = f"{rows} for {table}, collected by run {run_id}, now in the store"
                 self.bus.emit(Notice("info", text))
 
     def _has_same_store(self, record: RunRecord) -> bool:

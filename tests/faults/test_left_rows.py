@@ -73,7 +73,7 @@ def notices(project: Project) -> list[str]:
 def test_the_next_start_saves_them(killed: Project, config: str) -> None:
     killed.config(config)
     assert killed.run("other.sql").exit_code == 0
-    assert "3 rows for seen, collected by run 1, are in the store now" in notices(killed)
+    assert "3 rows for seen, collected by run 1, now in the store" in notices(killed)
     assert seen(killed) == ["SELECT 1", "SELECT 2", "SELECT 3"] + ["SELECT 7"] * bool(config)
     assert left(killed) == []
     assert marks(killed) == 0
@@ -106,7 +106,7 @@ def test_those_of_a_living_run_are_left_to_it(killed: Project) -> None:
 def test_those_of_another_store_wait_for_it(killed: Project) -> None:
     sets = (f"store.database={killed.store}_too",)
     assert killed.run("other.sql", sets=sets).exit_code == 0
-    (notice,) = [text for text in notices(killed) if "3 rows that run 1 collected wait in" in text]
+    (notice,) = [text for text in notices(killed) if "3 rows wait in" in text]
     assert "`pilot run --resume 1`" in notice
     assert [path.name for path in left(killed)] == ["run-1.rows-1"]
     assert killed.run("other.sql").exit_code == 0
