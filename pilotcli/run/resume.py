@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import UsageError
-from pilotcli.common.quantities import plural
+from pilotcli.common.quantities import count, plural
 from pilotcli.common.records import Query
 from pilotcli.common.signals import EventTriggered
 from pilotcli.config import RunConfig, load_config, shown_config
@@ -200,7 +200,7 @@ def refuse_changed_workload(
         return
     before = request.get("total")
     if change is None and before is not None and total is not None and before != total:
-        change = f"it has {plural(total, 'query', 'queries')} to run, and had {before}"
+        change = f"it has {plural(total, 'query', 'queries')} to run, and had {count(before)}"
     raise UsageError(
         f"the workload of run {run_id} has changed: "
         + (change or "statements that had not run yet are different"),

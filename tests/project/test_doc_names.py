@@ -15,6 +15,8 @@ from pilotcli.cli.commands import load_command
 from pilotcli.cli.main import DEFECT_EXIT_CODE
 from pilotcli.common import errors
 from pilotcli.config.model import RunSection
+from pilotcli.config.schema import config_schema
+from pilotcli.run.request import _may_be_secret
 
 DOCS = ROOT / "docs"
 GATE_EXIT_CODE = 5
@@ -126,3 +128,12 @@ def test_the_report_s_parts_are_its_headings() -> None:
         )
     }
     assert named - {"the first lines", "the answer"} == headings
+
+
+@pytest.mark.parametrize("page", ["commands.md", "reliability.md"])
+def test_the_pages_name_the_overrides_that_a_resumed_run_keeps(page: str) -> None:
+    (line,) = re.findall(r"^- `--set`.*$", (DOCS / page).read_text("utf-8"), re.MULTILINE)
+    named = re.findall(r"`([a-z.]+)`", line.partition("outside")[2])
+    config = dict.fromkeys(config_schema()["properties"], True)
+    kept = [key for key in (*config, "events.count") if not _may_be_secret(f"{key}.x=1")]
+    assert sorted(named) == sorted(kept)
