@@ -106,6 +106,19 @@ def test_every_link_leads_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_anchor_is_a_heading() -> None:
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([\w/.-]*)#([^)]+)\)", page.read_text("utf-8")):
+            assert anchor in anchors(page.parent / target if target else page), f"{page} {anchor}"
+
+
 def test_every_file_that_a_page_names_exists() -> None:
     for page in PAGES:
         for target in re.findall(r"`((?:tests|pilotcli|docs|\.ci)/[\w/.]*)`", page.read_text()):
