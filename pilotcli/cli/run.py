@@ -54,9 +54,10 @@ def run(
     """Replay a SQL workload while events fire.
 
     Exit codes: 0: all is well. 1: too many queries failed (--max-failures), or a query gave other
-    rows than the baseline. 2: the command, the config, the workload or a file has an error. 3: an
-    event, a handler or a model failed. 4: the database could not be reached, or was lost. 5: a
-    --fail-if condition holds. 130: interrupted.
+    rows than the baseline. 2: the command, the config, the workload or a file has an error, or the
+    server cannot do what is asked. 3: an event, a handler or a model failed. 4: the database could
+    not be reached, or was lost. 5: a --fail-if condition holds. 70: pilot has a defect. 130:
+    interrupted.
 
     \b
     Examples:

@@ -48,10 +48,10 @@ def test_the_pages_have_each_exit_code(page: str, heading: str) -> None:
     assert [int(code) for code, _ in rows(ROOT / page, heading)] == sorted(exit_codes())
 
 
-def test_the_help_of_run_has_each_exit_code_but_that_of_a_defect() -> None:
+def test_the_help_of_run_has_each_exit_code() -> None:
     text = load_command("run").help or ""
     _, _, codes = text.partition("Exit codes:")
-    assert {int(code) for code in re.findall(r"(\d+): ", codes)} == exit_codes() - {70}
+    assert {int(code) for code in re.findall(r"(\d+):", codes)} == exit_codes()
 
 
 def test_the_page_has_each_environment_variable() -> None:
