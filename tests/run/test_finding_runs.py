@@ -92,3 +92,19 @@ def test_a_run_that_fails_before_it_begins_was_not_killed(project: Project) -> N
         project.run("w.sql", sets=(away,), resume=1, force=True)
     assert project.run("w.sql", resume=1, force=True).exit_code == 0
     assert list((project.folder / ".pilot").glob("run-*")) == []
+
+
+def test_numbers_of_queries_are_written_alike(journal: Journal) -> None:
+    with journal.start_run(
+        kind="run",
+        workload="w.sql",
+        config_path=None,
+        config_text="{}",
+        database="d",
+        options={},
+        request={"total": 33_000},
+        workload_digest="a",
+    ) as run:
+        run.add_result(query(1), result(1))
+    with pytest.raises(UsageError, match="it has 36,000 queries to run, and had 33,000"):
+        refuse_changed_workload(journal, run.run_id, [query(1)], "b", 36_000)
