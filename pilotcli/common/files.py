@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 import secrets
 import stat
 from pathlib import Path
+
+from pilotcli.common.errors import StorageError
 
 _ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -71,3 +74,24 @@ def replace_text(
         with contextlib.suppress(OSError):
             new.unlink()
         raise
+
+
+def require_own_link(path: Path) -> None:
+    """Raise `StorageError` if `path` is a symbolic link of another user."""
+    try:
+        info = path.lstat()
+    except OSError:
+        return
+    if stat.S_ISLNK(info.st_mode) and info.st_uid not in (0, os.geteuid()):
+        raise StorageError(
+            f"{path} is a link of {user_name(info.st_uid)}, and you are {user_name(os.geteuid())}",
+            hint="Delete the link, or work as that user.",
+        )
+
+
+def user_name(user: int) -> str:
+    """The user with this number, in words."""
+    try:
+        return f"the user {pwd.getpwuid(user).pw_name}"
+    except KeyError:
+        return f"the user with the number {user}"

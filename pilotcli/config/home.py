@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import re
 import shlex
 import stat
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.files import open_new
+from pilotcli.common.files import open_new, user_name
 from pilotcli.common.os_advice import advice
 
 LONGEST_HOME_BYTES = 480
@@ -88,7 +87,7 @@ def require_safe(home: Path) -> None:
         owner = link.st_uid
     if owner != me:
         raise StorageError(
-            f"the folder {home} belongs to {_name(owner)}, and you are {_name(me)}",
+            f"the folder {home} belongs to {user_name(owner)}, and you are {user_name(me)}",
             hint="Name a folder of your own with `home:` in the config, or work as its owner.",
         )
     if folder.st_mode & stat.S_IWOTH:
@@ -97,26 +96,6 @@ def require_safe(home: Path) -> None:
             hint=f"Take that right away (chmod o-w {shlex.quote(str(home))}), or name another "
             "folder with `home:` in the config.",
         )
-
-
-def require_own_link(path: Path) -> None:
-    """Raise `StorageError` if `path` is a symbolic link of another user."""
-    try:
-        info = path.lstat()
-    except OSError:
-        return
-    if stat.S_ISLNK(info.st_mode) and info.st_uid not in (0, os.geteuid()):
-        raise StorageError(
-            f"{path} is a link of {_name(info.st_uid)}, and you are {_name(os.geteuid())}",
-            hint="Delete the link, or work as that user.",
-        )
-
-
-def _name(user: int) -> str:
-    try:
-        return f"the user {pwd.getpwuid(user).pw_name}"
-    except KeyError:
-        return f"the user with the number {user}"
 
 
 def create_private(file: Path) -> None:

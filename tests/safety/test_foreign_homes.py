@@ -52,6 +52,21 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
+COLLECTS = """
+from pilotcli import PretrainingModelEvent
+
+class Collects(PretrainingModelEvent):
+    def __init__(self, config):
+        super().__init__(config, None, "t", enable_collection=False, enable_training=False)
+
+    def iterative_data_collection(self, db_controller, data_manager):
+        return [], True
+
+    def custom_model_training(self, pilot_model, db_controller, data_manager):
+        return None
+"""
+
+
 @pytest.fixture
 def server_home() -> Iterator[Path]:
     """A home that the server's user can reach."""
@@ -73,7 +88,7 @@ def start(journal: Journal) -> RunJournal:
         ("run", "w.sql"),
         ("run", "w.sql", "--against", "native"),
         ("run", "--resume"),
-        ("pretrain",),
+        ("pretrain", "--set", "events=[drivers.py:Collects]"),
         ("db", "start", "--set", "database.embedded=true"),
         ("db", "stop"),
         ("db", "reset", "--yes"),
@@ -85,6 +100,7 @@ def test_a_home_of_another_user_is_refused(
     project: Project, victim: Path, command: tuple[str, ...]
 ) -> None:
     project.write("w.sql", "SELECT 1;")
+    project.write("drivers.py", COLLECTS)
     project.config()
     assert project.command("run", "w.sql").returncode == 0
     home = project.folder / ".pilot"

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
+from pilotcli.common.files import require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
-from pilotcli.config.home import require_own_link, require_safe
+from pilotcli.config.home import require_safe
 from pilotcli.databases.embedded.folder import Place
 from pilotcli.databases.embedded.process import running_pid, stop
 

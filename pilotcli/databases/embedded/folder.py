@@ -27,10 +27,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
-from pilotcli.common.files import open_over, open_there
+from pilotcli.common.files import open_over, open_there, require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.common.os_advice import advice
-from pilotcli.config.home import is_own_home, make_home, require_own_link
+from pilotcli.config.home import is_own_home, make_home
 from pilotcli.databases.embedded.folder_for_root import link_outside
 from pilotcli.databases.embedded.os_user import Account, can_walk, server_account
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, StorageError
-from pilotcli.config.home import require_own_link
+from pilotcli.common.files import require_own_link
 from pilotcli.databases.embedded.binaries import major_of
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("pilot_*.[ch]")))

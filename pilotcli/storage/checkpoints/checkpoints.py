@@ -23,8 +23,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from pilotcli.common.errors import CheckpointError, StorageError
+from pilotcli.common.files import require_own_link
 from pilotcli.common.records import ModelVersion
-from pilotcli.config.home import make_home, require_own_link
+from pilotcli.config.home import make_home
 from pilotcli.storage.checkpoints.folder import (
     UNFINISHED,
     clean,
