@@ -67,7 +67,9 @@ def test_each_command_is_one(words: list[str]) -> None:
         load_command(path).make_context("pilot", rest)  # raises for what it does not take
         files = [word for word in rest if word.startswith(("workloads/", "configs/"))]
     elif program in ("python", "python3", ".venv/bin/python") and arguments[0] == "-m":
-        assert importlib.util.find_spec(arguments[1])
+        module = ROOT.joinpath(*arguments[1].split("."))
+        own = module.with_suffix(".py").exists() or (module / "__main__.py").exists()
+        assert own or importlib.util.find_spec(arguments[1])
         files = []
     elif program == "python":
         files = arguments[:1]
