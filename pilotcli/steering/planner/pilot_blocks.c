@@ -997,13 +997,28 @@ number_of_class(const OpExpr *equality, const Description *block)
 }
 #endif
 
+/* Whether an expression cannot be written; the block's problem stays as it is. */
+static bool
+is_unwritable(Node *node, Description *block)
+{
+	const char *problem = block->problem;
+	bool		found;
+
+	block->problem = NULL;
+	(void) restore((Node *) copyObjectImpl(node), block);
+	found = block->problem != NULL;
+	block->problem = problem;
+	return found;
+}
+
 /*
- * What decides whether the planner combines two equalities: how values compare. A side has a
+ * What decides whether the planner combines two equalities: how values compare. A side that cannot
+ * be written has no text: what equals it equals a value that only the planner knows. A side has a
  * COLLATE where its own collation is another one, since it may be compared with any member. The
  * planner itself does not find such a side among the members; these sides are in the last number.
  */
 static void
-add_equality(StringInfo out, OpExpr *equality, const Description *block)
+add_equality(StringInfo out, OpExpr *equality, Description *block)
 {
 	Node	   *sides[2] = {linitial(equality->args), lsecond(equality->args)};
 	int			changed = 0;
@@ -1020,7 +1035,8 @@ add_equality(StringInfo out, OpExpr *equality, const Description *block)
 			sides[i] = collated(sides[i], equality->inputcollid);
 			changed |= 1 << i;
 		}
-		escape_json(out, sql_of(sides[i], block, true));
+		escape_json(out, block->problem != NULL && is_unwritable(sides[i], block) ? "" :
+					sql_of(sides[i], block, true));
 		appendStringInfo(out, "," UINT64_FORMAT ",", mask_of(block, relids));
 	}
 	appendStringInfo(out, "\"%u", equality->inputcollid);
@@ -1150,7 +1166,7 @@ add_clause(StringInfo out, Node *clause, Description *block)
 		text = sql_of_condition(node, block);
 	}
 	add_text(out, text, block);
-	if (block->problem == NULL && is_equality(node))
+	if (is_equality(node))
 		add_equality(out, (OpExpr *) node, block);
 	if (is_orclause(clause) && bms_membership(relids) == BMS_MULTIPLE)
 		add_derived(out, clause, relids, block);
@@ -1538,6 +1554,8 @@ sql_of_relation(int rti, Description *block)
 				 NIL,
 #endif
 				 block);
+	if (strlen(block->names[rti]) >= NAMEDATALEN)
+		set_problem(block, "its alias is too long for a number that tells it from another one");
 	if (entry->rtekind == RTE_CTE)
 	{
 		if (entry->self_reference)

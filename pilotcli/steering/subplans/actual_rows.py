@@ -172,6 +172,8 @@ class _Reader:
         self.relations = relations
         self.lookups = lookups
         self.found: dict[SubPlan, float] = {}
+        self._among_workers = False
+        """Whether the loops of the part that is read are those of workers."""
 
     def read(self, node: dict[str, Any], *, complete: bool, report: bool) -> _Seen:
         """Read a part of the plan.
@@ -204,6 +206,8 @@ class _Reader:
             if not isinstance(rows, float):  # rounded before PostgreSQL 18
                 return
             rows = rows * loops
+        elif not seen.divided and rows != round(rows):
+            return  # its loops returned different numbers of rows
         blocks = {block for block, _ in names}
         if len(blocks) == 1:
             subplan = SubPlan(blocks.pop(), frozenset(name for _, name in names))
@@ -283,8 +287,10 @@ class _Reader:
         elif kind == "Nested Loop":
             stops = node.get("Inner Unique") or join in ("Semi", "Anti")
             inner_complete = complete and not stops
-        elif not inner.get("Actual Rows") and join not in _KEEPS_OUTER:
-            outer_complete = False  # an empty hash table ends it
+        elif join not in _KEEPS_OUTER:
+            # An empty hash table ends it; which of several tables was empty is not shown.
+            again = inner.get("Actual Loops", 0) > 1 and not self._among_workers
+            outer_complete = complete and bool(inner.get("Actual Rows")) and not again
         seen = [
             self.read(outer, complete=outer_complete, report=report),
             self.read(inner, complete=inner_complete, report=report),
@@ -301,9 +307,12 @@ class _Reader:
             complete = True
         elif kind in ("Limit", "SetOp") or "Run Condition" in node:
             complete = False  # INTERSECT ends with the first input that ends
+        around, self._among_workers = self._among_workers, kind.startswith("Gather")
+        self._among_workers |= around
         inputs = [
             self.read(child, complete=complete, report=report) for child in self._children(node)
         ]
+        self._among_workers = around
         names = inputs[0].names if len(inputs) == 1 else None
         if node.get("Partial Mode") == "Partial":  # a join above it reads groups
             names = None

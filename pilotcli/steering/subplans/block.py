@@ -406,6 +406,9 @@ def _keep_constant_semi_joins(node: Node, domain: Domain) -> None:
             special.can_unique = constant.isdisjoint(sides)
 
 
+_LONGEST_NAME = 63
+
+
 def _number(entries: list[Entry], *, verbatim: bool) -> None:
     seen: dict[str, int] = {}
     for number, entry in enumerate(entries):
@@ -413,6 +416,8 @@ def _number(entries: list[Entry], *, verbatim: bool) -> None:
         seen[alias] = seen.get(alias, 0) + 1
         entry.number = number
         entry.name = alias if seen[alias] == 1 else f"{alias}#{seen[alias]}"
+        if len(entry.name.encode()) > _LONGEST_NAME:
+            entry.problem = "its alias is too long for a number that tells it from another one"
 
 
 def _sources(pulled: Pulled, printer: Printer) -> list[Source]:

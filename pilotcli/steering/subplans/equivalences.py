@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pilotcli.steering.subplans.join_tree import Clause, Equality, Inner, Node, One, Outer
 from pilotcli.steering.subplans.masks import union
 
+UNKNOWN = "\1"
+"""What begins in place of a side that cannot be written; the reason follows."""
 _REMOVED = "it is compared with a column of a self-join that the planner has removed"
 
 
@@ -51,7 +53,7 @@ class Equivalence:
 
     @property
     def constants(self) -> list[str]:
-        """The constants among the members, as SQL."""
+        """The constants among the members, as SQL, or as `UNKNOWN` and the reason."""
         return [member.text.split("\0")[0] for member in self.members if not member.mask]
 
 
@@ -183,7 +185,9 @@ def _classify(domain: Domain, *, joins_nullable: bool) -> None:
         if equality is None or not clause.mask or not may_join:
             rest.append(clause)
             continue
-        pair = (equality.left, equality.right)
+        # Unknown sides are never equal to each other here: their sets are left out anyway.
+        unknown = f"{UNKNOWN}{clause.problem}\0{clause.order}"
+        pair = [(text or unknown, mask) for text, mask in (equality.left, equality.right)]
         members = [Member(text, mask, _needs(mask, domain.node)) for text, mask in pair]
         known = [_class_with(text, equality.family, classes) for text, _ in pair]
         joined = known[0] or known[1]
@@ -281,7 +285,9 @@ def _derive_constants(domains: list[Domain], *, joins_nullable: bool) -> None:
                     derived = Derived(
                         text, member.needs, clause.mask, clause.order, member.text, value
                     )
-                    if source.text in several:
+                    if value.startswith(UNKNOWN):
+                        derived.problem = value[len(UNKNOWN) :]
+                    elif source.text in several:
                         derived.problem = _REMOVED
                     inside.derived.append(derived)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pilotcli.steering.subplans.equivalences import Domain
+from pilotcli.steering.subplans.equivalences import UNKNOWN, Domain
 from pilotcli.steering.subplans.join_tree import Inner, Node, One
 from pilotcli.steering.subplans.subplan_sql import Source, closed, equals
 
@@ -73,6 +73,7 @@ def flat_writer(domain: Domain, sources: Sequence[Source]) -> FlatWriter | None:
         and not any(source.depends or source.problem or source.with_names for source in sources)
         and not any(clause.problem or clause.with_names for clause in domain.clauses)
         and not any(len(set(known.constants)) > 1 for known in domain.equivalences)
+        and not any(m.text[0] == UNKNOWN for known in domain.equivalences for m in known.members)
     )
     return FlatWriter(domain, sources) if simple else None
 

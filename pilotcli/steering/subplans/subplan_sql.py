@@ -7,11 +7,11 @@ in the order of the block, since that order changes the planner's estimates a li
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pilotcli.steering.subplans.equivalences import Domain, Equivalence, Member
+from pilotcli.steering.subplans.equivalences import UNKNOWN, Domain, Equivalence, Member
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.join_tree import Clause, Inner, Node, One, Outer
 from pilotcli.steering.subplans.masks import union
@@ -131,8 +131,7 @@ class Writer:
             if not relations & ~node.right.mask:
                 self._collect(node.right, domain, select, relations)
             elif right:
-                if node.special is None or node.special.min_left & ~relations:
-                    self._check_unique(node, domain, relations)
+                self._check_unique(node, domain, relations)
                 inner = _Select()
                 self._collect(node.right, domain, inner, relations)
                 select.semis.append(inner)
@@ -168,13 +167,18 @@ class Writer:
         values of a semi join's inner side, with a part of its outer side or with other relations.
         """
         others = relations & ~node.right.mask
+        # Those of a sub-query of IN that uses relations around it are among its own.
+        clauses = [clause for clause in _clauses_in(node.right) if clause.mask & ~node.right.mask]
+        missing = union(clause.mask for clause in clauses) & ~relations
+        if node.special is not None and not (node.special.min_left & ~relations or missing):
+            return
         linked = {
             member.text
             for known in domain.equivalences
             if any(not member.needs & ~others for member in known.members)
             for member in known.members
         }
-        for clause in node.clauses:
+        for clause in (*node.clauses, *clauses):
             sides = clause.equality and {clause.equality.left[0], clause.equality.right[0]}
             if clause.mask & ~node.right.mask and not linked & (sides or set()):
                 raise NotAnalysable(
@@ -252,6 +256,9 @@ class Writer:
         members = [
             member for member in known.members if member.mask and not member.needs & ~relations
         ]
+        unknown = [text for text in (*constants, *(m.text for m in members)) if text[0] == UNKNOWN]
+        if unknown and len(members) + len(constants) > 1:
+            raise NotAnalysable(unknown[0][len(UNKNOWN) :].split("\0")[0])
         if len(constants) > 1 and members:
             raise NotAnalysable(f"{members[0].text} equals two constants in it")
         for member in members:
@@ -358,6 +365,15 @@ class Writer:
             else [text for _, text in sorted(conditions, key=operator.itemgetter(0))]
         )
         return " AND ".join(closed(text) for text in ordered) or "TRUE"
+
+
+def _clauses_in(node: Node) -> Iterator[Clause]:
+    """Yields the conditions of a tree of joins."""
+    if isinstance(node, One):
+        return
+    yield from node.clauses
+    for part in node.parts if isinstance(node, Inner) else (node.left, node.right):
+        yield from _clauses_in(part)
 
 
 def equals(*sides: str) -> str:

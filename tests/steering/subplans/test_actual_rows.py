@@ -41,3 +41,21 @@ def test_a_join_that_needs_one_partner_does_not_read_all() -> None:
     plan = node("Nested Loop", 2, 1, outer, inner, Join_Type="Inner")
     assert observed(plan) == {"a": 2, "b": 5, "ab": 2}
     assert observed(plan | {"Inner Unique": True}) == {"a": 2, "ab": 2}
+
+
+def test_a_hash_join_that_runs_again_may_have_stopped_its_outer_side() -> None:
+    inner = node("Hash", 1.0, 24, node("Index Scan", 1.0, 24, Alias="b"))
+    plan = node(
+        "Hash Join", 1.0, 24, node("Seq Scan", 200.0, 3, Alias="a"), inner, Join_Type="Inner"
+    )
+    assert "a" not in observed(plan)
+    assert observed(plan | {"Join Type": "Left"})["a"] == 200
+    scan = node("Seq Scan", 100.0, 2, Alias="a", Parallel_Aware=True)
+    hashed = node("Hash", 5.0, 2, node("Seq Scan", 5.0, 2, Alias="b"))
+    among = node("Hash Join", 50.0, 2, scan, hashed, Join_Type="Inner")
+    assert observed(node("Gather", 100, 1, among)) == {"a": 200, "b": 5, "ab": 100}
+
+
+def test_a_part_whose_loops_differ_is_left_out() -> None:
+    assert observed(node("Seq Scan", 200.33, 3, Alias="a")) == {}
+    assert observed(node("Seq Scan", 200.0, 3, Alias="a")) == {"a": 200}

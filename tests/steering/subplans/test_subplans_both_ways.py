@@ -116,3 +116,14 @@ def test_a_cast_to_a_type_with_a_collation_is_refused(
     finally:
         small_session.execute("DROP DOMAIN word")
         small_session.execute("DROP TYPE mood")
+
+
+def test_a_part_of_what_a_sub_query_of_in_uses_has_no_key(small_session: PostgresSession) -> None:
+    """The planner joins the distinct rows of orders with makers there, and not EXISTS."""
+    sql = (
+        "SELECT * FROM makers m, parts p"
+        " WHERE m.id IN (SELECT o.buyer_id FROM orders o WHERE o.part_id = p.id)"
+    )
+    keys = keys_of_module(small_session, sql)
+    assert any("EXISTS" in key and "parts" in key and "makers" in key for key in keys)
+    assert not any("EXISTS" in key and "parts" not in key for key in keys)

@@ -37,3 +37,4 @@ SELECT "count" FROM (SELECT count(*) FROM book b JOIN author a ON a.id = b.autho
 SELECT count(*) /* a comment; with -- another */ FROM book b -- JOIN
 JOIN loan l ON /* 'x' */ l.book_id = b.id WHERE b.title <> '/* no comment */';
 select/**/count(*)from book b,loan l where l.book_id=b.id and b.title<>'--'and b.year>1990;
+SELECT count(*) FROM book alias_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx JOIN (SELECT alias_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.id, alias_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.author_id FROM book alias_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx WHERE alias_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.pages > 100) q ON q.author_id = alias_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.author_id WHERE alias_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.id < 30;

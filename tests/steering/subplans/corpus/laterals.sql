@@ -33,3 +33,4 @@ SELECT v.day, m.age FROM (SELECT * FROM visit WHERE day <= 90) v JOIN (SELECT * 
 -- A lateral sub-query's condition on a relation that an outer join outside of it makes null.
 SELECT d.id, b.id FROM day d LEFT JOIN book b ON b.id = d.id JOIN LATERAL (SELECT m.id AS x FROM member m WHERE m.id = b.pages AND m.id <= 90) q ON q.x = d.id WHERE d.id < 200;
 SELECT d.id, m.id FROM day d FULL JOIN member m ON m.id = d.id JOIN LATERAL (SELECT a.id AS x FROM author a WHERE a.id = d.dom) q ON q.x = m.town;
+SELECT count(*) FROM author a, LATERAL (SELECT count(*) AS n FROM book b JOIN loan l ON l.book_id = b.id WHERE l.member_id = a.id AND l.days > 35) q;

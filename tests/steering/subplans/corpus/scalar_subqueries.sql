@@ -29,3 +29,5 @@ SELECT count(*) FROM book b LIMIT (SELECT count(*) FROM author);
 SELECT b.id FROM book b JOIN author a ON a.id = b.author_id ORDER BY b.id LIMIT (SELECT 5) OFFSET (SELECT count(*) FROM author a WHERE a.country = 'it');
 SELECT count(*) FROM book b WHERE b.year IN (1990, (SELECT min(year) FROM book), 2001);
 SELECT count(*) FROM book b WHERE b.year BETWEEN (SELECT min(d.year) FROM day d) AND (SELECT max(d.year) + 8 FROM day d);
+SELECT r.id, (SELECT count(*) FROM loan l JOIN book b ON b.id = l.book_id WHERE b.id = r.book_id) FROM review r WHERE r.id < 9;
+SELECT count(*) FROM author a WHERE a.id < (SELECT max(b.id) FROM book b LEFT JOIN copy c ON c.book_id = b.id WHERE b.id = a.id);
