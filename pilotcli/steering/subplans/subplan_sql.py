@@ -166,19 +166,17 @@ class Writer:
         """Raise `NotAnalysable` if EXISTS does not count what the planner joins here: the distinct
         values of a semi join's inner side, with a part of its outer side or with other relations.
         """
-        others = relations & ~node.right.mask
-        # Those of a sub-query of IN that uses relations around it are among its own.
-        clauses = [clause for clause in _clauses_in(node.right) if clause.mask & ~node.right.mask]
-        missing = union(clause.mask for clause in clauses) & ~relations
-        if node.special is not None and not (node.special.min_left & ~relations or missing):
+        if node.special is not None and not node.special.min_left & ~relations:
             return
+        others = relations & ~node.right.mask
         linked = {
             member.text
             for known in domain.equivalences
             if any(not member.needs & ~others for member in known.members)
             for member in known.members
         }
-        for clause in (*node.clauses, *clauses):
+        # A sub-query of IN that uses relations around it has conditions on them, too.
+        for clause in (*node.clauses, *_clauses_in(node.right)):
             sides = clause.equality and {clause.equality.left[0], clause.equality.right[0]}
             if clause.mask & ~node.right.mask and not linked & (sides or set()):
                 raise NotAnalysable(
