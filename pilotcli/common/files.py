@@ -76,6 +76,30 @@ def replace_text(
         raise
 
 
+def open_folder(path: Path) -> int:
+    """Returns a descriptor of the folder `path`, an absolute path of which no part may be a link.
+    Raises `OSError`.
+
+    Others may own folders on the way: whatever they put there meanwhile, no link is followed.
+    """
+    beside = getattr(os, "O_PATH", os.O_RDONLY)  # needs no right to read
+    descriptor = os.open(path.anchor, os.O_RDONLY | os.O_DIRECTORY | _ALWAYS)
+    for number, part in enumerate(path.parts[1:], start=2):
+        kind = os.O_RDONLY if number == len(path.parts) else beside
+        above = descriptor
+        try:
+            descriptor = os.open(part, kind | os.O_DIRECTORY | _ALWAYS, dir_fd=above)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise OSError(
+                    error.errno, "it is no folder but a link or a file", str(path)
+                ) from error
+            raise
+        finally:
+            os.close(above)
+    return descriptor
+
+
 def require_own_link(path: Path) -> None:
     """Raise `StorageError` if `path` is a symbolic link of another user."""
     try:

@@ -20,6 +20,8 @@ from pilotcli.config.home import make_home
 from pilotcli.databases.changes.autoconf import FileAutoConf
 from pilotcli.databases.changes.log import ChangeLog
 from pilotcli.databases.embedded.admin import reset_servers
+from pilotcli.databases.embedded.folder import Place, State, give
+from pilotcli.databases.embedded.os_user import Account
 from pilotcli.databases.opening import acquire_server
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, RunJournal
@@ -288,3 +290,82 @@ def test_root_in_a_users_project_follows_no_link_of_the_user(tmp_path: Path, vic
     with Journal.open(home) as journal, start(journal) as run:
         assert run.run_id == 2  # the link has the name of the first run's
         run.add_result(query(1), result(1))
+
+
+@pytest.fixture
+def users_folder() -> Iterator[Path]:
+    """The server's folder in a project of another user, with a cluster that root has made."""
+    with server_folder() as folder:
+        home = folder / "project" / ".pilot"
+        home.mkdir(parents=True)
+        acquire_server(PostgreSQLConfig(home=home)).release()
+        for path in (folder / "project", *folder.glob("project/**/*")):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        (place,) = home.glob("pg/*")
+        yield place
+
+
+def link_of_nobody(link: Path, target: Path) -> None:
+    link.symlink_to(target)
+    os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+
+
+@as_root
+@pytest.mark.parametrize("name", ["run", "data"])
+def test_root_gives_no_folder_away_to_which_a_user_links(
+    users_folder: Path, tmp_path: Path, name: str
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir(mode=0o755)
+    (own / "postgresql.conf").write_text("precious")
+    place = users_folder
+    home = place.parents[1]
+    (place / name).rename(place / "aside")
+    link_of_nobody(place / name, own)
+    for work in (lambda: acquire_server(PostgreSQLConfig(home=home)), lambda: reset_servers(home)):
+        with pytest.raises(StorageError, match=f"{name} is a link of the user nobody"):
+            work()
+    assert (own.stat().st_uid, stat.S_IMODE(own.stat().st_mode)) == (0, 0o755)
+    assert [path.name for path in own.iterdir()] == ["postgresql.conf"]
+    (place / name).unlink()
+    (place / "aside").rename(place / name)
+    acquire_server(PostgreSQLConfig(home=home)).release()
+
+
+@as_root
+@pytest.mark.parametrize("end", ["release", "reset", "start"])
+def test_root_deletes_no_folder_that_a_user_names_as_the_sockets(
+    users_folder: Path, tmp_path: Path, end: str
+) -> None:
+    own = tmp_path / "pilot-own"
+    own.mkdir(mode=0o700)
+    (own / ".s.PGSQL.5432").write_text("precious")
+    home = users_folder.parents[1]
+    place = Place(users_folder, int(users_folder.name))
+    config = PostgreSQLConfig(home=home)
+    if end == "release":
+        server = acquire_server(config)
+        place.write_state(State(server.version, str(own)))
+        server.release()
+    else:
+        place.write_state(State("18", str(own)))
+        (place.data_dir / "postmaster.pid").write_text("1\n")  # as a killed server leaves it
+        if end == "reset":
+            reset_servers(home)
+        else:
+            acquire_server(config).release()
+    assert (own / ".s.PGSQL.5432").read_text() == "precious"
+
+
+@as_root
+def test_no_part_of_a_path_that_is_given_away_may_be_a_link(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    (own / "run").mkdir(parents=True, mode=0o755)
+    (tmp_path / "link").symlink_to(own)
+    nobody = Account("nobody", NOBODY, NOBODY)
+    for path in (tmp_path / "link" / "run", tmp_path / "link"):
+        with pytest.raises(OSError, match="is no folder"):
+            give(path, nobody)
+    assert {path.stat().st_uid for path in (own, own / "run")} == {0}
+    give(own / "run", nobody)
+    assert (own / "run").stat().st_uid == NOBODY

@@ -18,7 +18,7 @@ from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.config.home import require_safe
-from pilotcli.databases.embedded.folder import Place
+from pilotcli.databases.embedded.folder import Place, require_own_links_in
 from pilotcli.databases.embedded.process import running_pid, stop
 
 
@@ -101,15 +101,14 @@ def reset_servers(home: Path) -> list[Path]:
 
 
 def _delete(place: Place) -> None:
-    state = place.read_state()
+    socket_dir = place.known_socket_dir()
     # Renamed first, so that a deletion cut short leaves no half of a cluster.
     old = place.folder / f"data.old-{secrets.token_hex(4)}"
     try:
         place.data_dir.rename(old)
         for name in ("state.json", "pinned", "server.log", "server.log.old", "server.lock"):
             (place.folder / name).unlink(missing_ok=True)
-        if state is not None:
-            place.forget_socket_dir(Path(state.socket_dir))
+        place.forget_socket_dir(socket_dir)
         shutil.rmtree(old)
     except OSError as error:
         raise StorageError(
@@ -122,6 +121,7 @@ def _places(home: Path) -> list[Place]:
     require_safe(home)
     for link in (home / "pg", *home.glob("pg/*")):
         require_own_link(link)
+        require_own_links_in(link)
     try:
         found = [
             Place(folder.resolve(), int(folder.name))

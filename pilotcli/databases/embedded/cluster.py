@@ -21,7 +21,7 @@ from pilotcli.common.errors import StorageError
 from pilotcli.common.files import open_there, replace_text
 from pilotcli.common.os_advice import advice, advice_for
 from pilotcli.databases.embedded.binaries import Binaries
-from pilotcli.databases.embedded.folder import PORT, Place
+from pilotcli.databases.embedded.folder import PORT, Place, give
 from pilotcli.databases.embedded.os_user import Account, current_user
 
 SUPERUSER = "postgres"
@@ -68,8 +68,7 @@ def ensure_cluster(place: Place, binaries: Binaries, account: Account) -> bool:
         shutil.rmtree(left_over, ignore_errors=True)
     try:
         new = Path(tempfile.mkdtemp(prefix="data.new-", dir=place.folder))
-        if account.is_other:
-            os.chown(new, account.uid, account.gid)
+        give(new, account)
         _initdb(binaries, account, new)
         append = os.O_WRONLY | os.O_APPEND
         conf = open_there(new / "postgresql.conf", append)  # the server's user may have replaced it

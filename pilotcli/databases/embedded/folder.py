@@ -20,6 +20,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
-from pilotcli.common.files import open_over, open_there, require_own_link
+from pilotcli.common.files import open_folder, open_over, open_there, require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.common.os_advice import advice
 from pilotcli.config.home import is_own_home, make_home
@@ -40,6 +41,7 @@ PORT = 5432
 _LONGEST_SOCKET_PATH = 100  # bytes; sockaddr_un has room for 107 on Linux and 103 on macOS
 _PLAIN_PATH = re.compile(r"[\w/.+-]+", re.ASCII)
 _MUTEX_PATIENCE_S = 120.0
+_SHORT_BASE = "/tmp"  # noqa: S108 - a folder made in it is private and its name random
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +118,43 @@ class Place:
         """
         own = self.folder / "run"
         if _fits(own):
-            own.mkdir(mode=0o700, exist_ok=True)
-            _give(own, account)
+            try:
+                own.mkdir(mode=0o700, exist_ok=True)
+                require_own_link(own)
+                give(own.resolve() if own.is_symlink() else own, account)
+            except OSError as error:
+                raise _unusable(own, error) from error
             return own
-        state = self.read_state()
-        if state is not None and _is_private(Path(state.socket_dir), account):
-            return Path(state.socket_dir)
+        known = self.known_socket_dir(account.uid)
+        if known is not None and known != own:
+            return known
         short = Path(tempfile.mkdtemp(prefix="pilot-", dir=_short_base(account)))
-        _give(short, account)
+        give(short.resolve(), account)
         return short
 
-    def forget_socket_dir(self, socket_dir: Path) -> None:
-        """Remove a short socket folder that is no longer needed."""
-        if socket_dir != self.folder / "run":
+    def known_socket_dir(self, owner: int | None = None) -> Path | None:
+        """The socket's folder that `state.json` names; None if pilot has not made it.
+
+        Another user may own the file, and name any folder in it. A short one has the `owner` of
+        the cluster.
+        """
+        state = self.read_state()
+        if state is None:
+            return None
+        folder = Path(state.socket_dir)
+        if folder == self.folder / "run":
+            return folder
+        try:
+            owner = self.data_dir.lstat().st_uid if owner is None else owner
+        except OSError:
+            return None
+        is_short = folder.name.startswith("pilot-") and _is_private(folder, owner)
+        base_is_safe = owner == os.geteuid() or folder.parent == Path(_SHORT_BASE)
+        return folder if is_short and base_is_safe else None
+
+    def forget_socket_dir(self, socket_dir: Path | None) -> None:
+        """Remove a short socket folder, from `known_socket_dir`, that is no longer needed."""
+        if socket_dir not in (None, self.folder / "run"):
             shutil.rmtree(socket_dir, ignore_errors=True)
 
 
@@ -142,14 +168,25 @@ def make_place(home: Path, major: int) -> Place:
     require_own_link(link.parent)
     require_own_link(link)
     try:
+        require_own_links_in(link)
         place = Place(_make_folder(home, link), major)
         close_lock(open_lock(place.folder / "mutex.lock"))
     except OSError as error:
-        raise StorageError(
-            f"the folder {link} cannot be used: {os.strerror(error.errno or 0)}",
-            hint=advice(error, "Name another folder with `home:` in the config."),
-        ) from error
+        raise _unusable(link, error) from error
     return place
+
+
+def require_own_links_in(folder: Path) -> None:
+    """Raise `StorageError` if a folder in a server's `folder` is a link of another user."""
+    for name in ("data", "run"):
+        require_own_link(folder / name)
+
+
+def _unusable(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"the folder {folder} cannot be used: {os.strerror(error.errno or 0)}",
+        hint=advice(error, "Name another folder with `home:` in the config."),
+    )
 
 
 def _make_folder(home: Path, link: Path) -> Path:
@@ -158,7 +195,7 @@ def _make_folder(home: Path, link: Path) -> Path:
     if account.is_other:
         if is_own_home(home):
             _let_pass(home, account)
-        _let_pass(link.parent, account)
+        _let_pass(link.parent.resolve(), account)
     reachable = link.exists() or not account.is_other or can_walk(link.parent, account)
     if link.is_symlink() or not reachable:
         if not link.exists():
@@ -168,16 +205,20 @@ def _make_folder(home: Path, link: Path) -> Path:
         folder = link
         folder.mkdir(mode=0o700, exist_ok=True)
     if account.is_other:
-        _let_pass(folder, account)
+        _let_pass(folder.resolve(), account)
     return folder.resolve()
 
 
 def _let_pass(folder: Path, account: Account) -> None:
     """Let the group of `account`, and nobody else, pass through a folder of pilot's own."""
-    info = folder.stat()
-    if info.st_uid == os.geteuid() and info.st_mode & 0o077 == 0:
-        os.chown(folder, -1, account.gid)
-        folder.chmod(0o710)
+    descriptor = open_folder(folder)
+    try:
+        info = os.fstat(descriptor)
+        if info.st_uid == os.geteuid() and info.st_mode & 0o077 == 0:
+            os.fchown(descriptor, -1, account.gid)
+            os.fchmod(descriptor, 0o710)
+    finally:
+        os.close(descriptor)
 
 
 def _fits(socket_dir: Path) -> bool:
@@ -190,23 +231,27 @@ def _short_base(account: Account) -> str:
     if (
         runtime
         and not account.is_other
-        and _is_private(Path(runtime), account)
+        and _is_private(Path(runtime), account.uid)
         and _fits(Path(runtime) / "pilot-12345678")
     ):
         return runtime
-    return "/tmp"  # noqa: S108 - the folder made in it is private and its name random
+    return _SHORT_BASE
 
 
-def _give(folder: Path, account: Account) -> None:
-    """Let nobody but `account` (and root) use the folder."""
-    if folder.stat().st_uid != account.uid:
-        os.chown(folder, account.uid, account.gid)
-    folder.chmod(0o700)
+def give(folder: Path, account: Account) -> None:
+    """Let nobody but `account` (and root) use the folder, of whose path no part may be a link."""
+    descriptor = open_folder(folder)
+    try:
+        if os.fstat(descriptor).st_uid != account.uid:
+            os.fchown(descriptor, account.uid, account.gid)
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
-def _is_private(folder: Path, account: Account) -> bool:
+def _is_private(folder: Path, owner: int) -> bool:
     try:
         info = folder.lstat()
     except OSError:
         return False
-    return folder.is_dir() and info.st_uid == account.uid and info.st_mode & 0o077 == 0
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == owner and info.st_mode & 0o077 == 0

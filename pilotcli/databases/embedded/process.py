@@ -222,9 +222,9 @@ def _clear_remains(place: Place) -> None:
             f"the server in {place.folder} runs in another container",
             hint="Stop it there, or use another folder with `home:`.",
         )
-    state = place.read_state()
-    if Path("/proc/self/cwd").exists() and state is not None:
-        sockets = Path(state.socket_dir).glob(".s.PGSQL.*")
+    socket_dir = place.known_socket_dir()
+    if Path("/proc/self/cwd").exists() and socket_dir is not None:
+        sockets = socket_dir.glob(".s.PGSQL.*")
         for path in (place.data_dir / "postmaster.pid", *sockets):
             path.unlink(missing_ok=True)
 

@@ -269,11 +269,10 @@ def _leave(share: _Share) -> None:
         with place.mutex():
             if share.alone() and not place.pin_file.exists():
                 pid = running_pid(place.data_dir)
-                state = place.read_state()
+                socket_dir = place.known_socket_dir()
                 if pid is not None:
                     stop(place, pid)
-                if state is not None:
-                    place.forget_socket_dir(Path(state.socket_dir))
+                place.forget_socket_dir(socket_dir)
     finally:
         close_lock(share.lock)
 
