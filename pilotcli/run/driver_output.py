@@ -1,9 +1,13 @@
-"""Turns what drivers print into signals, so that every view shows it where it belongs."""
+"""Turns what drivers print into signals, so that every view shows it where it belongs.
+
+What pilot's own modules log meanwhile becomes notices: it is not the driver's.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
 import threading
@@ -11,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, TextIO
 
 from pilotcli.common.redaction import redacted
-from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Signal
+from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Notice, Signal
 
 PATIENCE_S = 1.0
 MAX_LINE = 10_000
@@ -55,6 +59,41 @@ class _Lines(io.TextIOBase):
         with self._lock:
             if self._begun:
                 self.write("\n")
+
+
+class _Notices(logging.Handler):
+    """Emits a `Notice` for each record."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__()
+        self._bus = bus
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Emit one record, without secrets."""
+        try:
+            is_error, is_warning = (record.levelno >= n for n in (logging.ERROR, logging.WARNING))
+            level: Literal["info", "warning", "error"] = (
+                "error" if is_error else "warning" if is_warning else "info"
+            )
+            self._bus.emit(Notice(level, redacted(self.format(record))))
+        except Exception:  # noqa: BLE001 - logging reports it
+            self.handleError(record)
+
+
+@contextlib.contextmanager
+def _own_log(bus: Bus) -> Iterator[None]:
+    """While this is open, what pilot itself logs goes to `bus`, except in a script, which decides
+    that itself."""
+    log = logging.getLogger("pilotcli")
+    if log.propagate:
+        yield
+        return
+    before = log.handlers[:]
+    log.handlers[:] = [_Notices(bus)]
+    try:
+        yield
+    finally:
+        log.handlers[:] = before
 
 
 @contextlib.contextmanager
@@ -108,7 +147,8 @@ def own_stream() -> Iterator[TextIO | None]:
 
 @contextlib.contextmanager
 def driver_output(bus: Bus) -> Iterator[None]:
-    """While this is open, `sys.stdout` and `sys.stderr` of the whole process go to `bus`."""
+    """While this is open, `sys.stdout` and `sys.stderr` of the whole process go to `bus`, and what
+    the command logs."""
     before = sys.stdout, sys.stderr
     out, err = _Lines(bus, "stdout", before[0]), _Lines(bus, "stderr", before[1])
 
@@ -120,7 +160,8 @@ def driver_output(bus: Bus) -> Iterator[None]:
     bus.subscribe(end_lines, EventTriggered)
     sys.stdout, sys.stderr = out, err
     try:
-        yield
+        with _own_log(bus):
+            yield
     finally:
         sys.stdout, sys.stderr = before
         out.finish()

@@ -6,10 +6,11 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from pilotcli.common.signals import Bus, DriverOutput, Signal
+from pilotcli.common.signals import Bus, DriverOutput, Notice, Signal
 from pilotcli.run.driver_output import driver_output
 from pilotcli.views.console import Writer
 from pilotcli.views.messages import output_text
+from pilotcli.views.text import clean
 
 
 @contextlib.contextmanager
@@ -21,6 +22,8 @@ def driver_lines() -> Iterator[None]:
     def show(signal: Signal) -> None:
         if isinstance(signal, DriverOutput):
             writer.write(f"{output_text(signal)}\n")
+        elif isinstance(signal, Notice):
+            writer.write(f"{clean(signal.text)}\n")
 
     with driver_output(Bus(show)):
         yield

@@ -95,6 +95,10 @@ def test_knobs_are_set_back_although_the_log_of_changes_is_gone(
     assert "undone: work_mem is set back" in done.stdout
     assert work_mem(project.dsn) == before != "9MB"
     assert not list((project.folder / ".pilot").glob("changes-*"))
+    log = project.folder / ".pilot" / "changes.db"
+    said = f" warning: {log} was deleted or replaced; it is written again"
+    assert said in done.stdout
+    assert "driver: " not in done.stdout
 
 
 def test_an_embedded_server_that_is_deleted_is_an_error(project: Project, tmp_path: Path) -> None:

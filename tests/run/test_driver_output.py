@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 
+import pytest
+
 from pilotcli.common.records import EventKind
-from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Signal
+from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Notice, Signal
 from pilotcli.run.driver_output import MAX_LINE, driver_output, process_output
 
 
@@ -47,6 +50,18 @@ def test_what_an_event_leaves_unended_ends_with_it() -> None:
         print("next")
     texts = [signal.text for signal in heard if isinstance(signal, DriverOutput)]
     assert texts == ["no end", "next"]
+
+
+def test_what_pilot_logs_is_no_output_of_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Signal] = []
+    pilots = logging.getLogger("pilotcli")
+    handlers = pilots.handlers[:]
+    monkeypatch.setattr(pilots, "propagate", False)  # as the command `pilot` has it
+    with driver_output(Bus(heard.append)):
+        logging.getLogger("pilotcli.storage").warning("pilot's: %s", "x")
+        logging.getLogger("pilotcli.storage").error("bad")
+    assert heard == [Notice("warning", "pilot's: x"), Notice("error", "bad")]
+    assert pilots.handlers == handlers
 
 
 def test_what_programs_of_a_driver_write_is_heard_too() -> None:
