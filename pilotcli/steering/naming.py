@@ -179,4 +179,6 @@ def name_by_explain(session: PostgresSession, graph: QueryGraph) -> NamedCards:
     """
     estimates = estimates_by_explain(session, graph)
     keys = {SubPlan("", names): str(graph.key(names)) for names in estimates}
-    return NamedCards(dict(zip(keys.values(), estimates.values(), strict=True)), (), lambda: keys)
+    left_out = [(SubPlan("", names), reason) for names, reason in graph.left_out]
+    cards = dict(zip(keys.values(), estimates.values(), strict=True))
+    return NamedCards(cards, left_out, lambda: keys)

@@ -218,15 +218,18 @@ class SessionSteering:
         except NotAnalysable as exc:
             steered.notes = (*steered.notes, f"no sub-plan cardinalities: {exc.message}")
             return
+        self._take_cards(named, steered)
+        # The server described the query while it was planned.
+        on_server = (report.naming_ms or 0.0) / 1000
+        steered.elapsed_s -= on_server
+        steered.collection_s += on_server
+
+    def _take_cards(self, named: NamedCards, steered: Steered) -> None:
         steered.cards = self._cards_of(named)
         steered.left_out = [(subplan.names, reason) for subplan, reason in named.left_out]
         if named.left_out and not named.cards:
             note = f"no sub-plan cardinalities: {named.left_out[0][1]}"
             steered.notes = (*steered.notes, note)
-        # The server described the query while it was planned.
-        on_server = (report.naming_ms or 0.0) / 1000
-        steered.elapsed_s -= on_server
-        steered.collection_s += on_server
 
     def _pull(self, query: Query, message: Message, steered: Steered) -> None:
         """Ask the server for what the execution did not report, one question each."""
@@ -267,7 +270,7 @@ class SessionSteering:
             return
         try:
             graph = self._writer.graph(planned.sql)
-            steered.cards = self._cards_of(name_by_explain(self.session, graph))
+            self._take_cards(name_by_explain(self.session, graph), steered)
         except (QueryError, DatabaseError, CapabilityError) as exc:
             steered.notes = (*steered.notes, exc.message)
 

@@ -11,7 +11,7 @@ from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 from pilotcli.steering.subplans.parsing import exp, parse, to_sql
 from pilotcli.steering.subplans.predicates import NOT_FUNCTIONS
-from pilotcli.steering.subplans.scope import Scope, function_name
+from pilotcli.steering.subplans.scope import Scope, function_name, is_relation
 
 GRAPHS_KEPT = 4096
 
@@ -92,8 +92,8 @@ def relation_names(sql: str) -> frozenset[str] | None:
         tree = parse(sql)
     except (NotAnalysable, RecursionError):
         return None
-    kinds = (exp.Table, exp.Subquery, exp.CTE, exp.Lateral, exp.Unnest, exp.Values)
-    return frozenset(node.alias_or_name for node in tree.find_all(*kinds))
+    found = (node for node in tree.walk() if is_relation(node) or isinstance(node, exp.CTE))
+    return frozenset(node.alias_or_name for node in found)
 
 
 def query_of(tree: exp.Expression) -> exp.Expression:

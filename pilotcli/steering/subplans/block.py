@@ -16,13 +16,13 @@ from pilotcli.steering.subplans.from_clause import (
 )
 from pilotcli.steering.subplans.join_search import connected_sets
 from pilotcli.steering.subplans.join_tree import Node, One, Special, outer_joins
-from pilotcli.steering.subplans.joins import build, has_semi_join, quals_of, without_idle_joins
-from pilotcli.steering.subplans.masks import union
+from pilotcli.steering.subplans.joins import build, has_semi_join, without_idle_joins
+from pilotcli.steering.subplans.masks import bits, union
 from pilotcli.steering.subplans.parsing import exp, quoted, to_sql
 from pilotcli.steering.subplans.predicates import mask_of
 from pilotcli.steering.subplans.printing import ask, is_empty, with_types
 from pilotcli.steering.subplans.pull_up import Pulled, is_grouped, pull
-from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query
+from pilotcli.steering.subplans.scope import Cte, Entry, Scope, inner_query, is_relation, own_nodes
 from pilotcli.steering.subplans.subplan_sql import Source, Writer
 
 
@@ -74,8 +74,15 @@ class Block:
             if source.depends >> used & 1
         ]
         edges = edges_of(self.domain) + lateral
-        found = connected_sets(self._live, edges, self.specials, limit)
-        return [mask for mask in found if self._stands_alone(mask)]
+        found = []
+        for mask in connected_sets(self._live, edges, self.specials, limit):
+            missing = self._missing(mask)
+            if missing:
+                outside = ", ".join(sorted(self.names[at] for at in bits(missing)))
+                self.left_out[mask] = f"it uses columns of {outside}"
+            else:
+                found.append(mask)
+        return found
 
     def key(self, names: Collection[str]) -> str | None:
         """Returns the sub-plan's query in canonical spelling; None if it cannot stand alone."""
@@ -102,9 +109,11 @@ class Block:
         return f"{self._with(mask)}SELECT {shown or 1} {writer.write(mask)}"
 
     def _stands_alone(self, mask: int) -> bool:
-        return not mask & self.removed and all(
-            not source.depends & ~mask for at, source in enumerate(self.sources) if mask >> at & 1
-        )
+        return not mask & self.removed and not self._missing(mask)
+
+    def _missing(self, mask: int) -> int:
+        """Returns the relations outside of a set that lateral ones in it use."""
+        return union(self.sources[at].depends for at in bits(mask)) & ~mask
 
     def _with(self, mask: int) -> str:
         used = {
@@ -141,13 +150,13 @@ def edges_of(domain: Domain) -> list[int]:
     return [mask for mask in masks if mask & (mask - 1)]
 
 
-def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) -> list[Block]:
+def make_blocks(whole: exp.Expression, scope: Scope, *, verbatim: bool = False) -> list[Block]:
     """Returns the blocks of a query, the outermost first.
 
     `verbatim` uses aliases as names without changes, as in a sub-plan's query.
     """
     blocks: list[Block] = []
-    todo = [(query, scope, 0, "")]
+    todo = [(whole, scope, 0, "")]
     while todo:
         outer, around, depth, problem = todo.pop(0)
         for select, inner in _selects(outer, around):
@@ -157,52 +166,69 @@ def make_blocks(query: exp.Expression, scope: Scope, *, verbatim: bool = False) 
                     raise NotAnalysable(problem)
                 block = block_of(pulled, scope.catalog, depth, verbatim=verbatim)
             except NotAnalysable as error:
-                names = [entry.name for entry in pulled.entries]
+                names = [entry.name or entry.alias for entry in pulled.entries]
                 blocks.append(_without_sub_plans(names, depth, error.message))
+                blocks.extend(_not_read(pulled, depth + 1))
+                for _, query, _ in _read_alone(pulled):
+                    blocks.extend(_unread(query, depth + 1, error.message))
                 continue
             if len(block.names) == 1 and _is_appended(outer):
                 block.problem = "it is an arm of a UNION ALL"
             blocks.append(block)
             blocks.extend(_not_read(pulled, depth + 1))
             todo.extend(
-                (entry.query, entry.scope, depth + 1, _problem_within(entry, block, scope.catalog))
-                for entry in pulled.entries
-                if entry.query is not None
-                and entry.scope is not None
-                and not entry.lateral
-                and not block.removed >> entry.number & 1
-                and not (entry.cte is not None and entry.cte.recursive)
+                (query, around, depth + 1, _problem_within(entry, block, scope.catalog))
+                for entry, query, around in _read_alone(pulled)
+                if not block.removed >> entry.number & 1
             )
     return [block for block in blocks if block.names]
 
 
+def _read_alone(pulled: Pulled) -> Iterator[tuple[Entry, exp.Expression, Scope]]:
+    """Yields the sub-queries whose blocks are read as those of a query of its own."""
+    for entry in pulled.entries:
+        is_recursive = entry.cte is not None and entry.cte.recursive
+        if entry.query is None or entry.scope is None:
+            continue
+        if not entry.lateral and not is_recursive:
+            yield entry, entry.query, entry.scope
+
+
 def _not_read(pulled: Pulled, depth: int) -> Iterator[Block]:
     """Yields sub-queries whose blocks are not read."""
-    nodes = [qual.node for qual in quals_of(pulled.tree) if qual.node is not None]
-    clauses = ("expressions", "having", "order", "limit", "offset")
-    nodes.extend(
-        part
-        for key in clauses
-        for part in _as_list(pulled.query.args.get(key))
-        if isinstance(part, exp.Expression)
-    )
-    for node in nodes:
-        for query in node.find_all(exp.Select):
-            yield _unread(query, depth, "it is a sub-query in an expression")
     for entry in pulled.entries:
         if entry.query is not None and entry.lateral:
-            yield _unread(entry.query, depth, "it is a lateral sub-query")
+            yield from _unread(entry.query, depth, "it is a lateral sub-query")
         elif entry.cte is not None and entry.cte.recursive:
-            yield _unread(entry.cte.query, depth, "it is a recursive WITH query")
+            yield from _unread(entry.cte.query, depth, "it is a recursive WITH query")
+    own = {id(query) for query in pulled.queries}
+    known = own | {id(entry.query) for entry in pulled.entries if entry.query is not None}
+    for query in pulled.queries:
+        names = {table.name for table in query.find_all(exp.Table)}
+        todo = list(query.iter_expressions())
+        while todo:
+            node = todo.pop(0)
+            if id(node) in known or (isinstance(node, exp.CTE) and node.alias not in names):
+                continue
+            if isinstance(node, exp.Select):
+                yield from _unread(node, depth, "it is a sub-query in an expression")
+            else:
+                todo.extend(node.iter_expressions())
 
 
-def _unread(query: exp.Expression, depth: int, problem: str) -> Block:
-    names = [table.alias_or_name for table in query.find_all(exp.Table)]
-    return _without_sub_plans(names, depth, problem)
-
-
-def _as_list(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
+def _unread(query: exp.Expression, depth: int, problem: str) -> Iterator[Block]:
+    """Yields the blocks of a sub-query, which all have the same problem."""
+    for select in query.find_all(exp.Select):
+        clauses = (select.args.get("from_"), select.args.get("joins"), select.args.get("laterals"))
+        names = [
+            node.alias_or_name
+            for clause in clauses
+            for part in (clause if isinstance(clause, list) else [clause])
+            if part is not None
+            for node in own_nodes(part)
+            if is_relation(node) and node.alias_or_name
+        ]
+        yield _without_sub_plans(names, depth, problem)
 
 
 def _without_sub_plans(names: Sequence[str], depth: int, problem: str) -> Block:

@@ -32,7 +32,7 @@ class QueryGraph:
         self.sql = sql
         self.blocks = tuple(blocks)
         self._read_key = read_key
-        self._ambiguous: list[frozenset[str]] = []
+        self._ambiguous: dict[frozenset[str], None] = {}
         self._keys: dict[frozenset[str], str | None] = {}
         self._planned: dict[frozenset[str], str] = {}
         self._names: dict[str, frozenset[str] | None] = {}
@@ -50,12 +50,15 @@ class QueryGraph:
         """
         found = self._subsets.get(limit)
         if found is None:
-            listed = {
-                names: None
-                for block in self.blocks
-                for names in block.name_sets(limit)
-                if self.key(names) is not None and self.block_of(names) is block
-            }
+            listed: dict[frozenset[str], None] = {}
+            for block in self.blocks:
+                for names in block.name_sets(limit):
+                    key = self.key(names)
+                    if self.block_of(names) is not block:
+                        if block.key(names) not in (key, None):
+                            self._ambiguous[names] = None
+                    elif key is not None:
+                        listed[names] = None
             found = tuple(sorted(listed, key=len))
             self._subsets[limit] = found
         return found
@@ -64,15 +67,13 @@ class QueryGraph:
     def left_out(self) -> list[tuple[frozenset[str], str]]:
         """The sub-plans without a query, each with the reason, once `subsets` has been called."""
         several = "several query blocks have relations of these names"
-        found = [(names, several) for names in self._ambiguous]
+        found = dict.fromkeys((names, several) for names in self._ambiguous)
         for block in self.blocks:
             if block.problem:
-                found.append((frozenset(block.names), block.problem))
-            found.extend(
-                (frozenset(block.names[at] for at in bits(mask)), reason)
-                for mask, reason in block.left_out.items()
-            )
-        return found
+                found[frozenset(block.names), block.problem] = None
+            for mask, reason in block.left_out.items():
+                found[frozenset(block.names[at] for at in bits(mask)), reason] = None
+        return list(found)
 
     def block_of(self, names: Collection[str]) -> Block | None:
         """Returns the outermost block that has all of these relations, or None."""
@@ -93,7 +94,7 @@ class QueryGraph:
             block = self.block_of(names)
             key = None
             if block is not None and self._is_ambiguous(names, block):
-                self._ambiguous.append(names)
+                self._ambiguous[names] = None
             elif block is not None:
                 key = block.key(names)
             self._keys[names] = key

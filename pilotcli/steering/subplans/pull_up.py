@@ -41,13 +41,14 @@ from pilotcli.steering.subplans.scope import (
 
 @dataclass(eq=False, slots=True)
 class Pulled:
-    """A query block with its sub-queries pulled up: its joins, range table and scope."""
+    """A query block with its sub-queries pulled up: its joins, range table and scope; `queries` are
+    its own and those of the sub-queries that have become a part of it."""
 
     tree: Group
     entries: list[Entry]
     scope: Scope
     query: exp.Expression
-    sub_queries: list[tuple[exp.Expression, Scope]] = field(default_factory=list)
+    queries: list[exp.Expression] = field(default_factory=list)
 
 
 def pull(query: exp.Expression, scope: Scope) -> Pulled:
@@ -56,7 +57,7 @@ def pull(query: exp.Expression, scope: Scope) -> Pulled:
         column.alias for column in query.expressions if isinstance(column, exp.Alias)
     )
     inner = Scope(scope.catalog, with_scope(query, scope), aliases=aliases)
-    block = Pulled(Group([]), [], inner, query)
+    block = Pulled(Group([]), [], inner, query, [query])
     tree = read_from(query, inner, block.entries)
     where = query.args.get("where")
     tree.quals = [Qual(node, inner) for node in conjuncts(where.this if where else None)]
@@ -202,6 +203,7 @@ def _exists(
     if is_volatile(where.this, scope.catalog):
         return None
     block.entries.extend(added)
+    block.queries.append(query)
     tree.quals = [Qual(part, inner) for part in conjuncts(where.this)]
     # All of WHERE is the condition of the join; what is about the inner side only goes there.
     right = _sub_links(tree, block)
@@ -355,6 +357,7 @@ def _pull_entry(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
         for name, (_, output) in zip(shown, made, strict=False)
     }
     block.entries.extend(inner.entries)
+    block.queries.extend(inner.queries)
     return inner.tree
 
 

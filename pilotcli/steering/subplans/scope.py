@@ -208,6 +208,12 @@ def own_nodes(node: exp.Expression) -> Iterator[Any]:
     return node.walk(prune=lambda part: isinstance(part, (exp.Select, exp.SetOperation)))
 
 
+def is_relation(node: object) -> bool:
+    """Whether a node is an item of FROM."""
+    kinds = (exp.Table, exp.Subquery, exp.Lateral, exp.Unnest, exp.Values)
+    return isinstance(node, kinds)
+
+
 def function_name(node: Any) -> str | None:
     """Returns the name of a function call, in lower case; None for other nodes."""
     if isinstance(node, exp.Anonymous):

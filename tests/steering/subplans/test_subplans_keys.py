@@ -15,6 +15,7 @@ from work import lines_run
 
 from pilotcli.common.errors import CapabilityError
 from pilotcli.databases.session.session import PostgresSession
+from pilotcli.steering.naming import name_by_explain
 from pilotcli.steering.subplans import (
     GraphCatalog,
     NotAnalysable,
@@ -330,3 +331,74 @@ def test_importing_pilot_and_the_package_does_not_import_sqlglot() -> None:
         "sys.exit('sqlglot' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+LEFT_OUT = [
+    (
+        "SELECT 1 FROM parts a, parts b, orders o WHERE a.id = b.id AND o.part_id = b.id",
+        {"a", "b", "a b", "a o", "b o", "a b o"},
+        "the planner may remove a join of parts with itself",
+    ),
+    (
+        "SELECT 1 FROM parts p TABLESAMPLE system (50) JOIN makers m ON m.id = p.maker_id",
+        {"p", "m p"},
+        "it is a sample of a table",
+    ),
+    (
+        "SELECT * FROM (SELECT id FROM makers UNION ALL SELECT id FROM parts) q, orders o"
+        " WHERE o.id = q.id",
+        {"makers", "parts"},
+        "it is an arm of a UNION ALL",
+    ),
+    *(
+        (sql, {"o"}, "it is a sub-query in an expression")
+        for sql in (
+            "SELECT * FROM makers m WHERE m.id NOT IN (SELECT o.buyer_id FROM orders o)",
+            "SELECT * FROM makers m ORDER BY (SELECT count(*) FROM orders o WHERE o.id = m.id)",
+            "SELECT DISTINCT ON ((SELECT count(*) FROM orders o)) * FROM makers m",
+            "SELECT * FROM (SELECT p.id, (SELECT max(o.id) FROM orders o) FROM parts p) q",
+            "SELECT * FROM makers m WHERE EXISTS (SELECT 1 FROM parts p WHERE p.maker_id = m.id"
+            " AND p.kind > (SELECT count(*) FROM orders o))",
+            "WITH o AS (SELECT o.id FROM orders o) SELECT * FROM makers m"
+            " WHERE m.age > (SELECT count(*) FROM o)",
+            "UPDATE parts p SET weight = (SELECT max(o.id) FROM orders o)",
+        )
+    ),
+    (
+        "SELECT * FROM makers m, LATERAL (SELECT * FROM parts p WHERE p.maker_id = m.id LIMIT 1) q",
+        {"q"},
+        "it uses columns of m",
+    ),
+    (
+        "SELECT * FROM makers m, LATERAL (SELECT * FROM parts p WHERE p.maker_id = m.id LIMIT 1) q",
+        {"p"},
+        "it is a lateral sub-query",
+    ),
+    (
+        "SELECT * FROM (SELECT m.id FROM makers m WHERE m.town = 1 LIMIT 3) q, makers m",
+        {"m"},
+        "several query blocks have relations of these names",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "sets", "why"), LEFT_OUT)
+def test_every_set_without_a_key_is_left_out_with_its_reason(
+    sql: str, sets: set[str], why: str, small_session: PostgresSession, small: GraphCatalog
+) -> None:
+    if "itself" in why:
+        version = small_session.connection.server_version
+        if version < 180000:
+            pytest.skip("joins with itself stay joins before PostgreSQL 18")
+        small_session.execute("SET enable_self_join_elimination = on")
+        try:
+            analysed = analyse(f"{sql} AND true", small)
+        finally:
+            small_session.execute("SET enable_self_join_elimination = off")
+        found = name_by_explain(small_session, analysed)
+    else:
+        found = name_by_explain(small_session, analyse(sql, small))
+    left_out = {
+        " ".join(sorted(subplan.names)) for subplan, reason in found.left_out if reason == why
+    }
+    assert left_out == sets
