@@ -262,7 +262,7 @@ class _Reader:
         suffix = f" {to_sql(sample)}" if sample else ""
 
         def source(shown: str) -> str:
-            short = shown == table.name
+            short = f".{table.name}".endswith(f".{shown}")  # PostgreSQL prints no needless alias
             return f"{only}{table.name}{'' if short else ' ' + shown}{suffix}"
 
         made = Entry(alias, dict(table.columns), source=source, table=table)

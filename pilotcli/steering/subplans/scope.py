@@ -153,6 +153,11 @@ class Scope:
                 return names.entries[alias]
         return None
 
+    def _count(self, alias: str) -> int:
+        """Returns how many relations here and around have the alias."""
+        own = sum(alias in names.entries for names in self.items)
+        return own + (self.parent._count(alias) if self.parent is not None else 0)
+
     def all_ctes(self) -> dict[str, Cte]:
         """Returns the common table expressions that can be used here."""
         found: dict[str, Cte] = {}
@@ -165,6 +170,8 @@ class Scope:
     def column(self, node: exp.Column) -> tuple[Resolved, Scope]:
         """Returns the expression of a column, and the scope in which it was found."""
         name, relation = node.name, node.table
+        if node.args.get("db") and self._count(relation) > 1:
+            raise NotAnalysable(f"{relation}, named with a schema, may be one of several relations")
         scope: Scope | None = self
         while scope is not None:
             if relation:

@@ -127,3 +127,32 @@ def test_a_part_of_what_a_sub_query_of_in_uses_has_no_key(small_session: Postgre
     keys = keys_of_module(small_session, sql)
     assert any("EXISTS" in key and "parts" in key and "makers" in key for key in keys)
     assert not any("EXISTS" in key and "parts" not in key for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("sql", "least"),
+    [
+        ("SELECT 1 FROM other.parts WHERE weight = 1", 1.0),
+        ("SELECT 1 FROM other.parts parts, makers m WHERE m.id = parts.id", 1.0),
+        ("SELECT 1 FROM makers WHERE id IN (SELECT parts.id FROM other.parts)", 1.0),
+        ('SELECT 1 FROM other."Odd one" WHERE "Id" = 1', 1.0),
+        ('SELECT 1 FROM other."Odd one" o WHERE "Id" = 1', 1.0),
+        ("SELECT 1 FROM other.parts, makers WHERE other.parts.id = makers.id", 1.0),
+        # which one is meant is not seen
+        ("SELECT 1 FROM other.parts, parts WHERE other.parts.id = public.parts.id", 0.0),
+        (
+            "SELECT 1 FROM other.parts WHERE EXISTS (SELECT 1 FROM parts"
+            " WHERE public.parts.id = other.parts.weight)",
+            0.0,
+        ),
+    ],
+)
+def test_a_table_that_needs_its_schema_is_written_alike(
+    sql: str, least: float, small_session: PostgresSession, small: GraphCatalog
+) -> None:
+    small_session.execute("CREATE SCHEMA other; CREATE TABLE other.parts (id int, weight int)")
+    small_session.execute('CREATE TABLE other."Odd one" ("Id" int)')
+    try:
+        assert share(small_session, small, [sql]) == least
+    finally:
+        small_session.execute("DROP SCHEMA other CASCADE")
