@@ -21,13 +21,15 @@ from pilotcli.steering.subplans import (
     SubPlan,
     estimates_by_explain,
 )
+from pilotcli.steering.subplans.printing import ask
 from pilotcli.workload import is_one_statement
 
 _KEPT = 4096
 _SAVEPOINT = "pilot_naming"
 _AROUND = re.compile(r"\A\s*/\*.*?\*/\s*|[\s;]+\Z", re.DOTALL)
 """What may stand around a key: a comment, as drivers for PilotScope write it, and a semicolon."""
-_VIEW = """SELECT pg_get_viewdef(oid), relowner::regrole, relowner = current_user::regrole
+_VIEW = """SELECT json_agg(json_build_array(
+        pg_get_viewdef(oid), relowner::regrole, relowner = current_user::regrole))
     FROM pg_class WHERE oid = to_regclass({}) AND relkind = 'm'"""
 
 
@@ -127,7 +129,9 @@ class Namer:
         view = refreshed_view(sql)
         if view is None:
             return planned_query(sql) or sql
-        found = self._session.execute(_VIEW.format(literal(view))).rows
+        (found,) = ask(self._session, [_VIEW.format(literal(view))])
+        if isinstance(found, NotAnalysable):
+            raise found
         if not found:
             raise NotAnalysable(f"there is no materialized view {view}")
         definition, owner, is_own = found[0]

@@ -80,13 +80,13 @@ def own_statements(session: PostgresSession) -> Iterator[list[str]]:
 
     Within it, pilot sends statements of its own, which leave the schema as it is.
     """
-    before = session.connection.notices
+    before, kept = session.connection.notices, session.keeps_schema
     notices: list[str] = []
     session.connection.notices, session.keeps_schema = notices, True
     try:
         yield notices
     finally:
-        session.connection.notices, session.keeps_schema = before, False
+        session.connection.notices, session.keeps_schema = before, kept
 
 
 def _current(name: str) -> str:

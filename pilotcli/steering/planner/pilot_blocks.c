@@ -47,6 +47,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
@@ -1669,6 +1670,35 @@ describe(StringInfo out, Description *block)
 }
 
 /*
+ * Let values and names be written the same in every session, and so that another one reads the same
+ * values. Lasts until the sub-transaction ends, whichever way.
+ */
+static void
+write_alike(void)
+{
+	static const char *const settings[][2] = {
+		{"TimeZone", "UTC"},
+		{"IntervalStyle", "postgres"},
+		{"extra_float_digits", "3"},
+		{"bytea_output", "hex"},
+		{"quote_all_identifiers", "off"},
+		{"standard_conforming_strings", "on"},
+	};
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		const char *now = GetConfigOption(settings[i][0], false, false);
+
+		if (strcmp(now, settings[i][1]) != 0)
+			set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+							  GUC_ACTION_SAVE, true, 0, false);
+	}
+	if (DateStyle != USE_ISO_DATES)
+		set_config_option("DateStyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+						  false);
+}
+
+/*
  * The members of the block's JSON object. `names`: by range table index. What ruleutils.c cannot
  * write must not end the statement: it is a problem of the block.
  */
@@ -1689,6 +1719,7 @@ pilot_describe_block(PlannerInfo *root, char **names, const Statement *statement
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
+		write_alike();
 		describe(&out, &block);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from pilotcli.steering.subplans.parsing import exp, parse, quoted, to_sql
 from pilotcli.steering.subplans.printing import ask, column_types
 
 _TABLES = """
+SELECT coalesce(json_agg(row_to_json(t)), '[]') FROM (
 SELECT wanted.name, c.oid::regclass::text,
     CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,
     EXISTS (SELECT 1 FROM unnest(c.reloptions) AS o
@@ -37,6 +39,7 @@ SELECT wanted.name, c.oid::regclass::text,
               AND i.indnatts = i.indnkeyatts)
 FROM (VALUES {names}) AS wanted (name)
 JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(wanted.name)
+) AS t (name, shown, view, barrier, closed, children, partitioned, columns, types, uniques)
 """
 
 _FUNCTIONS = """
@@ -171,9 +174,13 @@ class Catalog:
         new_tables = sorted(set(tables) - self._tables.keys())
         if new_tables:
             names = ", ".join(f"({literal(name)})" for name in new_tables)
-            for name, shown, view, barrier, closed, children, partitioned, *lists in self._rows(
-                _TABLES.replace("{names}", names)
-            ):
+            # The names and the text of a view must not depend on the session's settings.
+            with _reading():
+                (found,) = ask(self.session, [_TABLES.replace("{names}", names)])
+            if isinstance(found, NotAnalysable):
+                raise found
+            for row in found:
+                name, shown, view, barrier, closed, children, partitioned, *lists = row.values()
                 columns, types, unique = lists
                 self._tables[name] = Table(
                     shown,
@@ -278,10 +285,16 @@ class Catalog:
         return list(self._execute(sql).rows)
 
     def _execute(self, sql: str) -> Rows:
-        try:
+        with _reading():
             return self.session.execute(sql)
-        except QueryError as error:
-            raise NotAnalysable(
-                f"the catalog cannot be read for the query's relations: {error.message}",
-                hint=error.hint,
-            ) from error
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except QueryError as error:
+        raise NotAnalysable(
+            f"the catalog cannot be read for the query's relations: {error.message}",
+            hint=error.hint,
+        ) from error

@@ -20,8 +20,17 @@ from pilotcli.steering.subplans.parsing import quoted
 from pilotcli.steering.subplans.spelling import one_line, split
 
 _HEAD = "pilot_spelling "
+_PREPARED = "pilot_spelling"
+_ALIKE = (
+    "PERFORM set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO', true), "
+    "set_config('IntervalStyle', 'postgres', true), set_config('extra_float_digits', '3', true), "
+    "set_config('bytea_output', 'hex', true), set_config('quote_all_identifiers', 'off', true)"
+)
 
-# Every part ends with an error of its own, which undoes its settings and views.
+# Values and names are written the same in every session, and so that another one reads the same
+# values. A query is read before, since its own constants are in the session's form: as a view, or
+# as a prepared statement, which outlives an error. DateStyle keeps its order, which only reading
+# needs. Every part ends with an error of its own, which undoes its settings and views.
 _BLOCK = """DO $pilot_block$
 DECLARE
     command text;
@@ -35,14 +44,18 @@ BEGIN
             IF command LIKE 'PLAN %' THEN
                 EXECUTE substr(command, 6) INTO answer;
                 answer := json_build_object('found', answer);
-            ELSIF command LIKE 'EXPLAIN%' THEN
-                EXECUTE command INTO answer;
+            ELSIF command LIKE 'SHOW %' THEN
+                EXECUTE 'PREPARE {prepared} AS ' || substr(command, 6);
+                {alike};
+                EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) EXECUTE {prepared}' INTO answer;
                 answer := json_build_object('found', answer -> 0 -> 'Plan' -> 'Output');
             ELSIF command LIKE 'CREATE%' THEN
                 EXECUTE command;
+                {alike};
                 answer := json_build_object('found',
                     pg_catalog.pg_get_viewdef('pg_temp.pilot_view'::regclass, false));
             ELSE
+                {alike};
                 EXECUTE command INTO answer;
                 answer := json_build_object('found', answer);
             END IF;
@@ -51,6 +64,9 @@ BEGIN
             WHEN SQLSTATE 'PIL0T' THEN NULL;
             WHEN OTHERS THEN answer := json_build_object('failure', SQLERRM);
         END;
+        IF EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name = '{prepared}') THEN
+            DEALLOCATE {prepared};
+        END IF;
         answers := answers || answer;
     END LOOP;
     RAISE INFO USING MESSAGE = '{head}' || array_to_json(answers);
@@ -82,7 +98,7 @@ def ask(session: PostgresSession, commands: Sequence[str]) -> list[Any]:
     """Returns the answers of the server; a `NotAnalysable` where it refuses a command."""
     texts = ", ".join(literal(command) for command in commands)
     with own_statements(session) as notices:
-        session.execute(_BLOCK.format(commands=texts, head=_HEAD))
+        session.execute(_BLOCK.format(commands=texts, head=_HEAD, prepared=_PREPARED, alike=_ALIKE))
     for notice in notices:
         at = notice.find(_HEAD)
         if at >= 0:
@@ -102,8 +118,7 @@ def explained(
     """Returns expressions as the planner simplifies them, list by list; those of one list are over
     the same relations."""
     commands = [
-        f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {', '.join(texts)} "  # noqa: S608
-        f"FROM {_from(stand_ins)}"
+        f"SHOW SELECT {', '.join(texts)} FROM {_from(stand_ins)}"  # noqa: S608
         for texts, stand_ins in lists
     ]
     found = []
