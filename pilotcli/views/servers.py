@@ -9,6 +9,8 @@ from pilotcli.databases.embedded.admin import ServerStatus, Stopped
 from pilotcli.views.console import out
 from pilotcli.views.tables import show_json
 
+_HIDDEN = "a process in another container"
+
 
 def show_statuses(statuses: Sequence[ServerStatus], format: str) -> None:
     """The embedded servers, for people or as JSON."""
@@ -19,7 +21,8 @@ def show_statuses(statuses: Sequence[ServerStatus], format: str) -> None:
         out("There is no embedded server here yet. Create and start one with: pilot db start")
         return
     for server in statuses:
-        state = f"running, process {server.pid}" if server.running else "stopped"
+        where = f"process {server.pid}" if server.pid is not None else "in another container"
+        state = f"running, {where}" if server.running else "stopped"
         out(f"PostgreSQL {server.version}  {state}")
         out(f"  data    {server.data_dir} ({server.size_bytes / 1e6:.0f} MB)")
         out(f"  log     {server.log_file}")
@@ -30,6 +33,8 @@ def show_statuses(statuses: Sequence[ServerStatus], format: str) -> None:
 
 def _users(status: ServerStatus) -> str:
     holders = [f"process {pid}" for pid in status.users]
+    if status.hidden_users:
+        holders.append(_HIDDEN)
     if status.pinned and status.running:
         holders.append("`pilot db start` (until `pilot db stop`)")
     return ", ".join(holders) or "nobody"
@@ -45,10 +50,11 @@ def show_stopped(outcomes: Sequence[Stopped]) -> None:
         if server.stopped:
             out(f"PostgreSQL {server.version} stopped.")
         else:
-            users = ", ".join(map(str, server.users)) or "unknown"
+            users = ", ".join(map(str, server.users))
             out(
-                f"PostgreSQL {server.version} is in use (process {users}); it stops when the last "
-                "of them has ended."
+                f"PostgreSQL {server.version} is in use "
+                f"({f'process {users}' if users else _HIDDEN}); it stops when the last of them has "
+                "ended."
             )
 
 

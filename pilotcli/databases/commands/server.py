@@ -46,8 +46,16 @@ def server_url(config: PilotConfig) -> str:
     config = require_embedded(config)
     major = find_binaries(config.postgres_bin).major
     for status in server_statuses(config.home):
-        if status.version.split(".")[0] == str(major) and status.socket_dir is not None:
+        if status.version.split(".")[0] != str(major):
+            continue
+        if status.socket_dir is not None:
             return _url(status.socket_dir, config.db or DEFAULT_DATABASE)
+        if status.running:
+            raise DatabaseError(
+                f"the embedded server in {config.home} runs in another container, and its socket "
+                "is not visible here",
+                hint="Use it there, or another folder with `home:`.",
+            )
     raise DatabaseError(
         f"the embedded server in {config.home} does not run", hint="Start it with `pilot db start`."
     )

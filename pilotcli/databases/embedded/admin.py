@@ -18,8 +18,13 @@ from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.config.home import require_safe
-from pilotcli.databases.embedded.folder import Place, require_own_links_in
-from pilotcli.databases.embedded.process import running_pid, stop
+from pilotcli.databases.embedded.folder import Place, State, require_own_links_in
+from pilotcli.databases.embedded.process import (
+    require_no_hidden_server,
+    running_pid,
+    runs_hidden,
+    stop,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,10 @@ class ServerStatus:
     """One embedded server.
 
     - `version`: as it was started last, or its major version when it never was;
-    - `pid`: of the running server, None when it does not run;
+    - `pid`: of the running server, None when it does not run, or runs in another container;
     - `pinned`: whether it stays up without a user;
     - `users`: process ids of the pilots that use it, as far as the system shows them;
+    - `hidden_users`: whether only processes use it that cannot be seen, in another container;
     - `size_bytes`: of the cluster on disk.
     """
 
@@ -38,6 +44,7 @@ class ServerStatus:
     pid: int | None
     pinned: bool
     users: tuple[int, ...]
+    hidden_users: bool
     data_dir: Path
     size_bytes: int
     log_file: Path
@@ -63,17 +70,19 @@ def server_statuses(home: Path) -> list[ServerStatus]:
 def stop_servers(home: Path) -> list[Stopped]:
     """Stop the servers under `home`, and unpin them.
 
-    A server that another process uses runs on until that process has ended.
+    A server that another process uses runs on until that process has ended. Raises `DatabaseError`
+    when one cannot be stopped, which then stays pinned.
     """
     outcomes = []
     for place in _places(home):
         with place.mutex():
-            place.pin_file.unlink(missing_ok=True)
+            require_no_hidden_server(place)
             pid = running_pid(place.data_dir)
             with _alone(place) as alone:
                 if alone:
                     stop(place, pid)
                 users = () if alone else _users(place)
+            place.pin_file.unlink(missing_ok=True)
             outcomes.append(Stopped(_version(place), pid is not None, alone, users))
     return outcomes
 
@@ -87,6 +96,7 @@ def reset_servers(home: Path) -> list[Path]:
     deleted = []
     for place in _places(home):
         with place.mutex(), _alone(place) as alone:
+            require_no_hidden_server(place)
             if not alone:
                 users = ", ".join(map(str, _users(place))) or "unknown"
                 raise DatabaseError(
@@ -150,20 +160,42 @@ def _alone(place: Place) -> Iterator[bool]:
         close_lock(descriptor)
 
 
+def _is_used(place: Place) -> bool:
+    """Whether a process uses the server; False while another pilot starts or stops it."""
+    mutex = open_lock(place.folder / "mutex.lock")
+    try:
+        if not try_lock(mutex, fcntl.LOCK_EX):
+            return False
+        with _alone(place) as alone:
+            return not alone
+    finally:
+        close_lock(mutex)
+
+
 def _status(place: Place) -> ServerStatus:
     pid = running_pid(place.data_dir)
-    state = place.read_state()
+    running = pid is not None or runs_hidden(place)
+    state = place.read_state() if running else None
+    users = _users(place)
     return ServerStatus(
         version=_version(place),
-        running=pid is not None,
+        running=running,
         pid=pid,
         pinned=place.pin_file.exists(),
-        users=_users(place),
+        users=users,
+        hidden_users=not users and _is_used(place),
         data_dir=place.data_dir,
         size_bytes=_size_bytes(place.data_dir),
         log_file=place.log_file,
-        socket_dir=state.socket_dir if state is not None and pid is not None else None,
+        socket_dir=_socket_dir(state, is_seen=pid is not None),
     )
+
+
+def _socket_dir(state: State | None, *, is_seen: bool) -> str | None:
+    """Where the server's socket is; None for one of another container that is not there here."""
+    if state is None or not (is_seen or Path(state.socket_dir).is_dir()):
+        return None
+    return state.socket_dir
 
 
 def _version(place: Place) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import open_log, open_there
-from pilotcli.common.liveness import close_lock, is_held, open_lock, try_lock
+from pilotcli.common.liveness import close_lock, is_held, open_lock
 from pilotcli.common.os_advice import advice, advice_for
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
@@ -96,7 +96,7 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
     try:
         lock = open_lock(place.server_lock)
         try:
-            try_lock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # nobody holds it; others look at it for a moment
             # For its owner alone: the server's errors quote statements.
             with os.fdopen(open_log(place.log_file), "ab") as log:
                 process = subprocess.Popen(
@@ -217,16 +217,26 @@ def _clear_remains(place: Place) -> None:
                 hint="End them with `kill -9`, then start again.",
             )
         time.sleep(0.02)
-    if is_held(place.server_lock):
-        raise DatabaseError(
-            f"the server in {place.folder} runs in another container",
-            hint="Stop it there, or use another folder with `home:`.",
-        )
+    require_no_hidden_server(place)
     socket_dir = place.known_socket_dir()
     if Path("/proc/self/cwd").exists() and socket_dir is not None:
         sockets = socket_dir.glob(".s.PGSQL.*")
         for path in (place.data_dir / "postmaster.pid", *sockets):
             path.unlink(missing_ok=True)
+
+
+def runs_hidden(place: Place) -> bool:
+    """Whether a server runs here of which no process can be seen: in another container."""
+    return not _working_in(place.data_dir) and is_held(place.server_lock)
+
+
+def require_no_hidden_server(place: Place) -> None:
+    """Raise `DatabaseError` if the place's server runs in another container."""
+    if runs_hidden(place):
+        raise DatabaseError(
+            f"the server in {place.folder} runs in another container",
+            hint="Stop it there, or use another folder with `home:`.",
+        )
 
 
 def stop(place: Place, pid: int | None) -> None:

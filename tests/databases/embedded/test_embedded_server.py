@@ -307,20 +307,51 @@ BESIDE = """
 import sys
 from pathlib import Path
 from pilotcli.common.errors import DatabaseError
-from pilotcli.databases.embedded.admin import reset_servers, stop_servers
+from pilotcli.databases.embedded.admin import reset_servers, server_statuses, stop_servers
 from pilotcli.databases.embedded.server import EmbeddedServer
+from pilotcli.views.servers import show_statuses
 for work in (EmbeddedServer.acquire, reset_servers, stop_servers):
     try:
         work(Path(sys.argv[1]))
     except DatabaseError as error:
         print(error.message[error.message.index("runs"):])
+show_statuses(server_statuses(Path(sys.argv[1])), "table")
 """
 
 
-def test_a_server_of_another_container_is_left_alone(home: Path) -> None:
-    unshare = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], check=False).returncode:
+@pytest.fixture
+def unshare() -> tuple[str, ...]:
+    """How to start a program in a container of its own."""
+    command = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False).returncode:
         pytest.skip("this user may not make a PID namespace")
+    return command
+
+
+@pytest.mark.parametrize("pinned", [True, False], ids=["pinned", "used"])
+def test_what_a_container_says_of_a_server_outside(
+    home: Path, holder: Callable[[], Holder], unshare: tuple[str, ...], pinned: bool
+) -> None:
+    if pinned:
+        with EmbeddedServer.acquire(home) as server:
+            server.pin()
+    else:
+        holder()
+    pid = pid_in(home)
+    beside = [*unshare, sys.executable, "-c", BESIDE, str(home)]
+    done = subprocess.run(beside, cwd=ROOT, capture_output=True, text=True, check=False)
+    *refusals, first, _, _, socket, users = done.stdout.splitlines()
+    assert refusals == ["runs in another container"] * 3, done.stderr
+    assert first.endswith("  running, in another container")
+    assert socket.endswith("/run")
+    by = "`pilot db start` (until `pilot db stop`)" if pinned else "a process in another container"
+    assert users == f"  used by {by}"
+    (status,) = server_statuses(home)
+    assert (status.pid, status.pinned, status.hidden_users) == (pid, pinned, False)
+    stop_servers(home)
+
+
+def test_a_server_of_another_container_is_left_alone(home: Path, unshare: tuple[str, ...]) -> None:
     command = [*unshare, sys.executable, "-c", PINNED, str(home)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as other:
@@ -328,7 +359,8 @@ def test_a_server_of_another_container_is_left_alone(home: Path) -> None:
         assert other.stdout.readline() == "pinned\n"
         beside = [*unshare, sys.executable, "-c", BESIDE, str(home)]
         done = subprocess.run(beside, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.stdout.splitlines() == ["runs in another container"] * 3, done.stderr
+        assert done.stdout.splitlines()[:3] == ["runs in another container"] * 3, done.stderr
+        assert server_statuses(home)[0].pinned
         (lock,) = home.glob("pg/*/server.lock")
         assert is_held(lock)
         with EmbeddedServer.acquire(home) as server:  # its processes are seen from here
