@@ -12,9 +12,11 @@ import os
 import pwd
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.os_advice import IS_LINK, IS_NO_FILE
 
 _ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -34,17 +36,24 @@ def open_over(path: Path) -> int:
 def open_there(path: Path, flags: int = os.O_RDONLY) -> int:
     """Returns a descriptor of the regular file `path`. Raises `OSError`, for a link or any other
     kind of file too."""
-    try:
+    with naming_link(path):
         # Not blocking: to open a pipe would wait for its other end.
         descriptor = os.open(path, flags | os.O_NONBLOCK | _ALWAYS, 0o600)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from error
-        raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, IS_NO_FILE, str(path))
     return descriptor
+
+
+@contextlib.contextmanager
+def naming_link(path: Path) -> Iterator[None]:
+    """Say so where `path` is not opened because it is a link; the system speaks of a circle."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ELOOP and path.is_symlink():
+            raise OSError(errno.ELOOP, IS_LINK, str(path)) from error
+        raise
 
 
 def open_log(path: Path) -> int:

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.files import naming_link
 from pilotcli.common.os_advice import advice
 
 _LOOK_S = 0.001
@@ -126,7 +127,8 @@ def open_lock(path: Path) -> int:
     try:
         descriptor = os.open(path, flags | os.O_EXCL, 0o600)
     except FileExistsError:
-        descriptor = os.open(path, flags, 0o600)
+        with naming_link(path):
+            descriptor = os.open(path, flags, 0o600)
     else:
         _share_with_folder(descriptor, path.parent)
     _open.add(descriptor)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import errno
 import re
+from pathlib import Path
+
+IS_LINK = "it is a symbolic link"
+"""What pilot itself says of a link that it does not follow."""
+IS_NO_FILE = "it is no regular file"
 
 _OWNER = "Use files of your own (home: and --config choose them), or change their owner or mode."
 _OPEN_FILES = "Too many files are open: raise the limit (ulimit -n)."
@@ -48,9 +53,31 @@ _BY_WORDS = (
 """By what PostgreSQL's programs say in English, most specific first."""
 
 
+def reason(error: OSError) -> str:
+    """What is wrong, for a message that names no file: with the name of one that is a link."""
+    said = error.strerror or str(error)
+    return f"{Path(error.filename).name}: {said}" if _is_wrong_kind(error) else said
+
+
+def _is_wrong_kind(error: OSError) -> bool:
+    return error.strerror in (IS_LINK, IS_NO_FILE) and error.filename is not None
+
+
+def advice_for_link(error: OSError) -> str | None:
+    """What to do about a link, or anything else that is no regular file, in a file's place."""
+    if not _is_wrong_kind(error):
+        return None
+    if error.strerror == IS_NO_FILE:
+        return f"Move {error.filename} away: pilot needs a regular file there."
+    return (
+        f"Delete the link {error.filename}, or replace it by the file itself. To keep pilot's "
+        "files elsewhere, name a folder with `home:` in the config."
+    )
+
+
 def advice(error: OSError, otherwise: str) -> str:
     """What to do about `error`; `otherwise` if its number says nothing."""
-    return BY_NUMBER.get(error.errno or 0, otherwise)
+    return advice_for_link(error) or BY_NUMBER.get(error.errno or 0, otherwise)
 
 
 def advice_for(output: str, otherwise: str) -> str:

@@ -15,6 +15,8 @@ from server_folder import server_folder
 from written_run import query, result
 
 from pilotcli.common.errors import CheckpointError, PilotError, StorageError
+from pilotcli.common.files import open_there
+from pilotcli.common.os_advice import advice
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.config.home import make_home
 from pilotcli.databases.changes.autoconf import FileAutoConf
@@ -25,6 +27,7 @@ from pilotcli.databases.embedded.os_user import Account
 from pilotcli.databases.opening import acquire_server
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, RunJournal
+from pilotcli.storage.journal.schema import connect_readonly
 from pilotcli.storage.store.unsaved_rows import WaitingRows
 
 pytestmark = pytest.mark.slow
@@ -369,3 +372,52 @@ def test_no_part_of_a_path_that_is_given_away_may_be_a_link(tmp_path: Path) -> N
     assert {path.stat().st_uid for path in (own, own / "run")} == {0}
     give(own / "run", nobody)
     assert (own / "run").stat().st_uid == NOBODY
+
+
+@pytest.mark.parametrize(
+    "name", ["journal.db", "journal.db-wal", "journal.db-shm", "changes.db-journal"]
+)
+def test_a_link_in_a_home_is_named_with_what_to_do(home: Path, victim: Path, name: str) -> None:
+    make_tail(home)
+    change(home)
+    (home / name).unlink(missing_ok=True)
+    (home / name).symlink_to(victim)
+    with pytest.raises(StorageError) as caught:
+        (change if name.startswith("changes") else make_tail)(home)
+    assert name in caught.value.message
+    assert "it is a symbolic link" in caught.value.message
+    assert f"Delete the link {home / name}" in str(caught.value.hint)
+
+
+def test_a_link_beside_a_journal_that_is_read_is_named(home: Path, victim: Path) -> None:
+    make_tail(home)
+    (home / "journal.db-wal").symlink_to(victim)
+    with pytest.raises(StorageError, match=r"journal\.db-wal: it is a symbolic link"):
+        connect_readonly(home)
+
+
+def test_a_link_in_a_servers_folder_is_named_with_what_to_do(victim: Path) -> None:
+    with server_folder() as folder:
+        project = Project(folder / "project", "", "")
+        project.folder.mkdir(mode=0o711)
+        assert project.command("db", "start").returncode == 0
+        assert project.command("db", "stop").returncode == 0
+        (place,) = project.folder.glob(".pilot/pg/*")
+        for name in ("server.log", "server.lock", "mutex.lock", "users.lock", "pinned"):
+            link = place / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(victim)
+            done = project.command("db", "start")
+            link.unlink()
+            assert done.returncode == 2, (name, done.stderr)
+            assert f"{name}: it is" in done.stderr or f"{name} cannot be made: it is" in done.stderr
+            assert "it is a symbolic link" in done.stderr
+            assert f"Delete the link {link}" in done.stderr
+        project.command("db", "stop")
+
+
+def test_links_that_do_lead_in_a_circle_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(OSError) as caught:
+        open_there(tmp_path / "circle" / "file")
+    assert advice(caught.value, "") == "Symbolic links lead in a circle: remove one of them."

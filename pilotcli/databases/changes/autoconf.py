@@ -17,6 +17,7 @@ from psycopg2 import sql as compose
 
 from pilotcli.common.errors import CapabilityError, QueryError, StorageError
 from pilotcli.common.files import open_there, replace_text
+from pilotcli.common.os_advice import advice_for_link
 from pilotcli.databases.embedded.cluster import quoted_setting
 from pilotcli.databases.session.session import PostgresSession
 
@@ -122,7 +123,8 @@ class FileAutoConf:
         except OSError as error:
             raise StorageError(
                 f"{self._path} cannot be written: {error.strerror}",
-                hint="Work as the user who owns the server's data, or as root.",
+                hint=advice_for_link(error)
+                or "Work as the user who owns the server's data, or as root.",
             ) from error
 
     def _lines(self) -> list[str]:
@@ -135,7 +137,9 @@ class FileAutoConf:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(f"{self._path} cannot be read: {error.strerror}") from error
+            raise StorageError(
+                f"{self._path} cannot be read: {error.strerror}", hint=advice_for_link(error)
+            ) from error
         return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import Hold, hold, is_held, remove_unheld, this_process
-from pilotcli.config.home import create_private, make_home
+from pilotcli.common.os_advice import advice_for_link, reason
+from pilotcli.config.home import create_private, make_home, require_database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -160,6 +161,7 @@ class ChangeLog:
         try:
             make_home(self._home)
             create_private(self.path)
+            require_database(self.path)
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
@@ -182,10 +184,13 @@ class ChangeLog:
                 connection.close()
         except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
             # SQLite's of a file that cannot be written, Python's of a damaged one or of no file.
-            why = error.strerror if isinstance(error, OSError) else error
+            hint = "It says what pilot has to undo on your servers; do not delete it lightly."
+            why: object = error
+            if isinstance(error, OSError):
+                why, hint = reason(error), advice_for_link(error) or hint
             raise StorageError(
                 f"the log of changes {self.path} cannot be used: {why}",
-                hint="It says what pilot has to undo on your servers; do not delete it lightly.",
+                hint=hint,
             ) from error
 
     def _write_again(self, pen: _Pen, *, is_new: bool) -> None:

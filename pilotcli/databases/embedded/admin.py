@@ -17,6 +17,7 @@ from pathlib import Path
 from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
+from pilotcli.common.os_advice import advice_for_link, reason
 from pilotcli.config.home import require_safe
 from pilotcli.databases.embedded.folder import Place, State, require_own_links_in
 from pilotcli.databases.embedded.process import (
@@ -144,8 +145,8 @@ def _places(home: Path) -> list[Place]:
         return []
     except OSError as error:
         raise StorageError(
-            f"the folder {home / 'pg'} cannot be used: {error.strerror}",
-            hint="Work on it as the user who owns it.",
+            f"the folder {home / 'pg'} cannot be used: {reason(error)}",
+            hint=advice_for_link(error) or "Work on it as the user who owns it.",
         ) from error
     return sorted(found, key=lambda place: place.major)
 

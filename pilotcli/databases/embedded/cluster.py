@@ -19,7 +19,7 @@ from typing import Any
 
 from pilotcli.common.errors import StorageError
 from pilotcli.common.files import open_there, replace_text
-from pilotcli.common.os_advice import advice, advice_for
+from pilotcli.common.os_advice import advice, advice_for, reason
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.folder import PORT, Place, give
 from pilotcli.databases.embedded.os_user import Account, current_user
@@ -77,7 +77,7 @@ def ensure_cluster(place: Place, binaries: Binaries, account: Account) -> bool:
         new.rename(place.data_dir)
     except OSError as error:
         raise StorageError(
-            f"the database cluster cannot be created in {place.folder}: {error.strerror}",
+            f"the database cluster cannot be created in {place.folder}: {reason(error)}",
             hint=advice(error, _ELSEWHERE),
         ) from error
     return True

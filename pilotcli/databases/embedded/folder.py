@@ -30,7 +30,7 @@ from pathlib import Path
 from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import open_folder, open_over, open_there, require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
-from pilotcli.common.os_advice import advice
+from pilotcli.common.os_advice import advice, advice_for_link, reason
 from pilotcli.config.home import is_own_home, make_home
 from pilotcli.databases.embedded.folder_for_root import link_outside
 from pilotcli.databases.embedded.os_user import Account, can_walk, server_account
@@ -93,8 +93,9 @@ class Place:
             descriptor = open_lock(self.folder / "mutex.lock")
         except OSError as error:
             raise StorageError(
-                f"the embedded server's folder {self.folder} cannot be used: {error.strerror}",
-                hint="If somebody has deleted it, the server ends by itself within a minute.",
+                f"the embedded server's folder {self.folder} cannot be used: {reason(error)}",
+                hint=advice_for_link(error)
+                or "If somebody has deleted it, the server ends by itself within a minute.",
             ) from error
         give_up_at = time.monotonic() + _MUTEX_PATIENCE_S
         try:
@@ -184,7 +185,7 @@ def require_own_links_in(folder: Path) -> None:
 
 def _unusable(folder: Path, error: OSError) -> StorageError:
     return StorageError(
-        f"the folder {folder} cannot be used: {os.strerror(error.errno or 0)}",
+        f"the folder {folder} cannot be used: {reason(error)}",
         hint=advice(error, "Name another folder with `home:` in the config."),
     )
 

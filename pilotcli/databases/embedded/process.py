@@ -13,7 +13,7 @@ from pathlib import Path
 from pilotcli.common.errors import DatabaseError, StorageError
 from pilotcli.common.files import open_log, open_there
 from pilotcli.common.liveness import close_lock, is_held, open_lock
-from pilotcli.common.os_advice import advice, advice_for
+from pilotcli.common.os_advice import advice, advice_for, reason
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.folder import Place
@@ -110,7 +110,7 @@ def start(place: Place, binaries: Binaries, account: Account) -> int:
             close_lock(lock)
     except OSError as error:
         raise StorageError(
-            f"the server cannot be started in {place.folder}: {error.strerror}",
+            f"the server cannot be started in {place.folder}: {reason(error)}",
             hint=advice(error, "Name another folder with `home:` in the config."),
         ) from error
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, PilotError, StorageError
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
+from pilotcli.common.os_advice import advice_for_link
 from pilotcli.config.home import create_private
 from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
 from pilotcli.databases.embedded.cluster import SUPERUSER, configure, ensure_cluster
@@ -129,7 +130,7 @@ class EmbeddedServer:
             except OSError as error:
                 raise StorageError(
                     f"{self.place.pin_file} cannot be made: {error.strerror}",
-                    hint="Delete it if it is not pilot's.",
+                    hint=advice_for_link(error) or "Delete it if it is not pilot's.",
                 ) from error
 
     def ends_with_this(self) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pilotcli.common.errors import CheckpointError
 from pilotcli.common.files import open_over
-from pilotcli.common.os_advice import BY_NUMBER
+from pilotcli.common.os_advice import advice
 from pilotcli.storage.checkpoints.manifest import sync_folder
 
 CURRENT = "current"
@@ -130,7 +130,7 @@ def _no_room(home: Path) -> str:
 
 def _unusable(error: OSError, what: str, home: Path) -> CheckpointError:
     """An error of the file system about `home` as a `CheckpointError` with what to do next."""
-    hint: str | None = BY_NUMBER.get(error.errno or 0)
+    hint = advice(error, "") or None
     if error.errno in _NO_SPACE:
         hint = _no_room(home)
     elif error.errno in _NO_ACCESS:

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.os_advice import advice_for_link
 from pilotcli.storage.journal import write_ahead as tails
 from pilotcli.storage.journal.inserts import insert_begun, insert_firings
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, QUERY_COLUMNS, USUAL_COLUMNS, storable
@@ -81,7 +82,7 @@ def take_tail(connection: sqlite3.Connection, home: Path, run_id: int) -> None:
     except OSError as error:
         raise StorageError(
             f"the end of run {run_id} cannot be read in {path}: {error.strerror}",
-            hint="Delete the file if it is not pilot's.",
+            hint=advice_for_link(error) or "Delete the file if it is not pilot's.",
         ) from error
 
 

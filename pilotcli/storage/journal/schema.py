@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.os_advice import advice
-from pilotcli.config.home import create_private, make_home, require_regular
+from pilotcli.common.os_advice import advice, reason
+from pilotcli.config.home import create_private, make_home, require_database
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, RESULT_FIELDS, USUAL_COLUMNS, column_sql
 
 FILE_NAME = "journal.db"
@@ -196,6 +196,7 @@ def connect_file(path: Path) -> sqlite3.Connection:
     """Open the journal in the file `path` as `connect` does."""
     with journal_errors(path):
         create_private(path)
+        require_database(path)
         return _open(path, path.absolute().as_uri(), _prepare)
 
 
@@ -211,7 +212,7 @@ def connect_readonly(home: Path) -> sqlite3.Connection | None:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        require_regular(path)
+        require_database(path)
         try:
             return _open(path, f"{uri}?mode=ro", _checked_version)
         except sqlite3.OperationalError:
@@ -315,7 +316,8 @@ def journal_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"the journal {path}: {error}", hint=_hint(error, path)) from error
     except OSError as error:
         hint = advice(error, f"Check the disk and the permissions of {path.parent}.")
-        raise StorageError(f"the journal {path}: {error.strerror}", hint=hint) from error
+        file = error.filename if reason(error) != error.strerror else path
+        raise StorageError(f"the journal {file}: {error.strerror}", hint=hint) from error
 
 
 def _hint(error: sqlite3.Error, path: Path) -> str:

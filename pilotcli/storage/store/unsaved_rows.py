@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.os_advice import advice_for_link
 from pilotcli.common.records import JsonText
 from pilotcli.storage.mapped_log import MappedLog, RecordFormat, json_content
 
@@ -107,7 +108,9 @@ class WaitingRows:
                     row.update({key: JsonText(row[key]) for key in texts})
                     rows[number] = WaitingRow(number, table, row)
             except OSError as error:
-                raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+                raise StorageError(
+                    f"{path} cannot be read: {error.strerror}", hint=advice_for_link(error)
+                ) from error
         return [rows[number] for number in sorted(rows)]
 
     def _with_room(self, size_bytes: int) -> MappedLog:
@@ -121,7 +124,7 @@ class WaitingRows:
         except OSError as error:
             raise StorageError(
                 f"what was collected about a query cannot be kept in {path}: {error.strerror}",
-                hint=f"Make room on the disk of {self._home}.",
+                hint=advice_for_link(error) or f"Make room on the disk of {self._home}.",
             ) from error
 
 
