@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from pilotcli.databases.session.connection import (
     database_names,
     server_from_dsn,
 )
+from pilotcli.databases.session.service_file import service_database
 from pilotcli.databases.target import PostgresTarget
 
 DEFAULT_DATABASE = "pilot"
@@ -102,7 +104,9 @@ def connect_store(config: PilotConfig, *, may_create: bool = True) -> Any:
         if config.store_dsn is not None:
             timeout_s = config.connect_timeout
             dsn = server_from_dsn(config.store_dsn, connect_timeout_s=timeout_s, what="store.dsn")
-            if not {"dbname", "service"} & dsn.params.keys() and name != DEFAULT_STORE:
+            service = dsn.params.get("service")
+            named = "dbname" in dsn.params or (service and service_database(service, os.environ))
+            if not named and name != DEFAULT_STORE:
                 dsn = dsn.with_database(name)
             return connect(dsn, settings)
         if not config.embedded:

@@ -10,13 +10,14 @@ from psycopg2.extensions import parse_dsn
 from pilotcli.common.errors import ConfigError, Problem
 from pilotcli.config.model import DEFAULT_STORE, RunConfig, StoreSection
 from pilotcli.config.pilot_config import LIBPQ_TARGETS
+from pilotcli.databases.session.service_file import service_database
 
 
 def refuse_unused(config: RunConfig, environ: Mapping[str, str], *, embedded: bool) -> None:
     """Raise `ConfigError` for settings that contradict a connection string, or that only the
     embedded server has, while `embedded` is false."""
-    problems = [] if embedded else [*_of_embedded(config, environ), *_of_database(config)]
-    problems += _of_store(config.store)
+    problems = [] if embedded else [*_of_embedded(config, environ), *_of_database(config, environ)]
+    problems += _of_store(config.store, environ)
     if problems:
         raise ConfigError(problems)
 
@@ -43,20 +44,23 @@ def _of_embedded(config: RunConfig, environ: Mapping[str, str]) -> list[Problem]
     ]
 
 
-def _of_database(config: RunConfig) -> list[Problem]:
-    named, database = config.database.name, _database(config.database.dsn)
+def _of_database(config: RunConfig, environ: Mapping[str, str]) -> list[Problem]:
+    named = config.database.name
+    source, database = _database("database.dsn", config.database.dsn, environ)
+    if database is None:
+        source, database = _database_of_environment(environ)
     if None in (named, database) or named == database:
         return []
-    text = f"`database.dsn` names the database {database!r}, and `database.name` {named!r}"
+    text = f"{source} names the database {database!r}, and `database.name` {named!r}"
     hint = f"Leave one of them out: --set database.name={database}."
     return [_problem(config, text, hint)]
 
 
-def _of_store(store: StoreSection) -> list[Problem]:
-    database = _database(store.dsn)
+def _of_store(store: StoreSection, environ: Mapping[str, str]) -> list[Problem]:
+    source, database = _database("store.dsn", store.dsn, environ)
     if store.database == DEFAULT_STORE or database in (None, store.database):
         return []
-    text = f"`store.dsn` names the database {database!r}, and `store.database` {store.database!r}"
+    text = f"{source} names the database {database!r}, and `store.database` {store.database!r}"
     return [Problem(text, hint="Leave one of them out.")]
 
 
@@ -64,10 +68,21 @@ def _problem(config: RunConfig, text: str, *hints: str) -> Problem:
     return Problem(text, str(config.path) if config.path else None, hint=" ".join(hints))
 
 
-def _database(dsn: str | None) -> str | None:
-    """The database that a connection string names; None also for a string that libpq refuses, which
-    is reported elsewhere."""
+def _database(key: str, dsn: str | None, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """The database that a connection string or its service names, and who names it; None also for a
+    string that libpq refuses, which is reported elsewhere."""
     try:
-        return parse_dsn(dsn).get("dbname") or None if dsn else None
+        params = parse_dsn(dsn) if dsn else {}
     except psycopg2.Error:
-        return None
+        params = {}
+    service = params.get("service")
+    if service and not params.get("dbname"):
+        return f"the service {service!r} of `{key}`", service_database(service, environ)
+    return f"`{key}`", params.get("dbname") or None
+
+
+def _database_of_environment(environ: Mapping[str, str]) -> tuple[str, str | None]:
+    service = environ.get("PGSERVICE")
+    if service and (database := service_database(service, environ)):
+        return f"the service {service!r} of PGSERVICE", database
+    return "PGDATABASE", environ.get("PGDATABASE") or None

@@ -31,6 +31,74 @@ def test_a_dsn_and_a_name_that_name_two_databases(tmp_path: Path) -> None:
     assert "`store.dsn` names the database 'mine'" in _refused(tmp_path, text)
 
 
+@pytest.fixture
+def service_file(tmp_path: Path) -> str:
+    """A file with the service `svc`, which names a database, and `bare`, which names none."""
+    file = tmp_path / "services"
+    file.write_text(
+        "[svcs]\ndbname=no\n\n# svc\n [svc]\n#dbname=no\nhost=h\ndbname=mine\ndbname=no\n"
+        "[bare]\nhost=h\n"
+    )
+    return str(file)
+
+
+def test_a_service_and_a_name_that_name_two_databases(tmp_path: Path, service_file: str) -> None:
+    of_dsn = "database: {dsn: 'service=svc', name: other}"
+    shown = _refused(tmp_path, of_dsn, PGSERVICEFILE=service_file)
+    said = "the service 'svc' of `database.dsn` names the database 'mine', and `database.name`"
+    assert said in shown
+    of_store = "store: {dsn: 'service=svc', database: other}"
+    shown = _refused(tmp_path, of_store, PGSERVICEFILE=service_file)
+    assert "the service 'svc' of `store.dsn` names the database 'mine'" in shown
+    for name in ("{name: other}", "{dsn: 'host=h', name: other}"):
+        shown = _refused(tmp_path, f"database: {name}", PGSERVICEFILE=service_file, PGSERVICE="svc")
+        assert "the service 'svc' of PGSERVICE names the database 'mine'" in shown
+        shown = _refused(tmp_path, f"database: {name}", PGDATABASE="mine")
+        assert "PGDATABASE names the database 'mine', and `database.name` 'other'" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("database: {dsn: 'service=svc', name: mine}", {"PGDATABASE": "other"}),
+        ("database: {dsn: 'service=svc dbname=x', name: x}", {"PGDATABASE": "other"}),
+        ("database: {dsn: 'service=bare', name: other}", {}),
+        ("database: {dsn: 'service=none', name: other}", {}),
+        ("database: {name: mine}", {"PGSERVICE": "svc", "PGDATABASE": "other"}),
+        ("database: {name: mine}", {"PGDATABASE": "mine"}),
+        ("store: {dsn: 'service=bare', database: other}", {"PGDATABASE": "mine"}),
+    ],
+)
+def test_a_service_that_agrees_is_no_error(
+    tmp_path: Path, service_file: str, text: str, environ: dict[str, str]
+) -> None:
+    path = tmp_path / "pilot.yaml"
+    path.write_text(text)
+    refuse_unused(load_config(path), {"PGSERVICEFILE": service_file, **environ}, embedded=False)
+
+
+@pytest.mark.slow
+def test_the_service_is_read_as_libpq_reads_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = parse_dsn(project.dsn)
+    lines = "".join(f"{key}={value}\n" for key, value in params.items() if key != "dbname")
+    file = project.write("services", "")
+    file.write_text(f"[bare]\n{lines}[full]\n{lines}dbname={params['dbname']}\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    project.config("collect: seen")
+    project.write("w.sql", "SELECT 1;")
+    project.run("w.sql")  # makes the store
+    for name, code in (("other", 2), (params["dbname"], 0)):
+        sets = ("database.dsn=service=full", f"database.name={name}")
+        done = project.command("run", "w.sql", *(f"--set={key}" for key in sets))
+        assert done.returncode == code, done.stderr
+        assert ("names the database" in done.stderr) == (code == 2)
+    sets = ("store.dsn=service=bare", f"store.database={project.store}")
+    done = project.command("run", "w.sql", *(f"--set={key}" for key in sets))
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
 @pytest.mark.parametrize(
     "key", ["setup: a.sql", "settings: {jit: off}", "postgres_bin: /usr/lib/postgresql/15/bin"]
 )
