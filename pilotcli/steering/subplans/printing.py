@@ -8,6 +8,7 @@ sub-queries have other names in a plan. Nothing is run, and nothing is left behi
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from pilotcli.steering.subplans.parsing import quoted
 from pilotcli.steering.subplans.spelling import one_line, split
 
 _HEAD = "pilot_spelling "
-_PREPARED = "pilot_spelling"
+_PREPARED = "pilot_shown"
 _ALIKE = (
     "PERFORM set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO', true), "
     "set_config('IntervalStyle', 'postgres', true), set_config('extra_float_digits', '3', true), "
@@ -97,12 +98,14 @@ def _from(stand_ins: Iterable[StandIn]) -> str:
 def ask(session: PostgresSession, commands: Sequence[str]) -> list[Any]:
     """Returns the answers of the server; a `NotAnalysable` where it refuses a command."""
     texts = ", ".join(literal(command) for command in commands)
+    # Other messages have texts of the workload, as those of auto_explain about these commands.
+    head = f"{_HEAD}{secrets.token_hex(8)} "
     with own_statements(session) as notices:
-        session.execute(_BLOCK.format(commands=texts, head=_HEAD, prepared=_PREPARED, alike=_ALIKE))
+        session.execute(_BLOCK.format(commands=texts, head=head, prepared=_PREPARED, alike=_ALIKE))
     for notice in notices:
-        at = notice.find(_HEAD)
+        at = notice.find(head)
         if at >= 0:
-            answers = json.loads(notice[at + len(_HEAD) :])
+            answers = json.loads(notice[at + len(head) :])
             return [
                 answer["found"]
                 if "found" in answer
