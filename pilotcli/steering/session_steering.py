@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -28,7 +28,7 @@ from pilotcli.steering.planned_query import is_planned
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.sending import send
-from pilotcli.steering.sql import restore_settings
+from pilotcli.steering.sql import Settings, own_statements, set_all, show_settings
 from pilotcli.steering.subplans import NamedCards, NotAnalysable
 
 _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
@@ -36,6 +36,11 @@ _AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 PASSED_OVER = (
     "a message of the workload that looks like a report about a plan, and is none, was passed over"
 )
+RESET = (
+    "the workload has reset the session's settings, those of pilot too: no actual rows, times of "
+    "the server and sub-plan cardinalities of the planner module for this query"
+)
+_SAVEPOINT = "pilot_reports"
 
 
 class SessionSteering:
@@ -67,7 +72,10 @@ class SessionSteering:
         self._buffercache = buffercache
         self._cards_of = cards_of
         session.listen()
-        self._prepare()
+        self._settings = self._report_settings()
+        self._reports = bool(self._settings)
+        if self._reports:
+            session.execute(set_all(self._settings, ""))
 
     def run(
         self, query: Query, pushes: Pushes | None, *, execute: bool = True, pull: bool = True
@@ -103,6 +111,8 @@ class SessionSteering:
         if command_of(query.command).changes_settings:  # a search_path, by which names are found
             self.abilities.forget_schema()
             self._writer.forget()
+            if query.command in ("RESET", "DISCARD"):
+                self._set_again()
         if isinstance(steered.error, SteeringError) or self.session.closed:
             return steered
         if message.steers or message.ignored or self._reports:
@@ -130,10 +140,9 @@ class SessionSteering:
         planned = query._replace(sql=sql, command=leading_keyword(sql))
         return planned if is_planned(planned) else None
 
-    def _prepare(self) -> None:
-        """Have the session report about every query from here on."""
+    def _report_settings(self) -> Settings:
+        """Returns the settings with which the session reports about every query."""
         pulls = self.pulls
-        self._reports = False
         wanted = {
             "plan": pulls.plan,
             "actual": pulls.actual_rows,
@@ -141,25 +150,47 @@ class SessionSteering:
             "blocks": pulls.subquery_cards,
         }
         reported = [word for word, pulled in wanted.items() if pulled]
-        if not reported:
-            return
-        if self.abilities.planner is not None:
-            self._set({REPORT_SETTING: ",".join(reported)})
-            self._reports = True
-        elif (pulls.plan or pulls.execution_time) and self.abilities.auto_explain:
-            self._set(
-                {
-                    "auto_explain.log_min_duration": "0",
-                    "auto_explain.log_level": "info",
-                    "auto_explain.log_format": "json",
-                    "auto_explain.log_analyze": "on" if pulls.actual_rows else "off",
-                    "auto_explain.log_timing": "off",
-                }
+        if reported and self.abilities.planner is not None:
+            return ((REPORT_SETTING, ",".join(reported)),)
+        if (pulls.plan or pulls.execution_time) and self.abilities.auto_explain:
+            return (
+                ("auto_explain.log_min_duration", "0"),
+                ("auto_explain.log_level", "info"),
+                ("auto_explain.log_format", "json"),
+                ("auto_explain.log_analyze", "on" if pulls.actual_rows else "off"),
+                ("auto_explain.log_timing", "off"),
             )
-            self._reports = True
+        return ()
 
-    def _set(self, settings: Mapping[str, str]) -> None:
-        self.session.execute(restore_settings(list(settings), list(settings.values()), ""))
+    def _set_again(self) -> None:
+        """Set what the session reports, which the workload may have reset. Takes no snapshot: SET
+        TRANSACTION may follow."""
+        session = self.session
+        if not self._settings or session.closed or session.transaction_failed:
+            return
+        settings = set_all(self._settings, "")
+        with own_statements(session):
+            try:
+                if session.in_transaction:
+                    settings = f"SAVEPOINT {_SAVEPOINT}; {settings}RELEASE SAVEPOINT {_SAVEPOINT}"
+                session.execute(settings)
+                self._reports = True
+            except QueryError:  # the role has no right to it any more: EXPLAIN says what it can
+                self._reports = False
+                if session.transaction_failed:
+                    session.execute(
+                        f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
+                    )
+
+    def _were_reset(self) -> bool:
+        """Whether the session does not report any more, which it does again from here on."""
+        names = [name for name, _ in self._settings]
+        with own_statements(self.session):
+            shown = self.session.execute(show_settings(names)).rows[0]
+        if list(shown) == [value for _, value in self._settings]:
+            return False
+        self._set_again()
+        return True
 
     def _send(self, query: Query, message: Message, steered: Steered, execute: bool) -> None:
         wants_plan = self.pulls.plan
@@ -239,9 +270,12 @@ class SessionSteering:
         if not is_planned(query):
             self._explain_cards(query, steered)
             return
-        if self._reports and steered.error is None and steered.plan_text is None and pulls.plan:
-            self._prepare()  # the workload has reset the session's settings
+        told = (steered.plan_text, steered.execution_s, steered.cards, *steered.notes)
+        is_silent = self._reports and steered.error is None and all(part is None for part in told)
+        lost = False
         try:
+            # A function, or a statement among several, may have reset them.
+            lost = is_silent and self._were_reset()
             # The plan explains why a query timed out; it does not explain other errors.
             failed = steered.error is not None and not isinstance(steered.error, QueryTimeout)
             if pulls.plan and steered.plan_text is None and not failed:
@@ -259,6 +293,8 @@ class SessionSteering:
                 steered.buffercache = self._buffercache()
             except (CapabilityError, QueryError, DatabaseError) as exc:
                 steered.notes = (*steered.notes, f"no buffer cache: {exc.message}")
+        if lost:
+            steered.notes = (*steered.notes, RESET)
 
     def _explain_cards(self, query: Query, steered: Steered) -> None:
         """Pull the sub-plan cardinalities without the planner module."""

@@ -15,8 +15,8 @@ from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
-from pilotcli.steering.requests import Pulls, Pushes
-from pilotcli.steering.session_steering import SessionSteering
+from pilotcli.steering.requests import Pulls, Pushes, Steered
+from pilotcli.steering.session_steering import RESET, SessionSteering
 from pilotcli.workload import leading_keyword
 
 JOIN = "SELECT count(*) FROM orders o JOIN lines l ON l.order_id = o.id WHERE o.total < 500"
@@ -446,3 +446,71 @@ def _joined(plan: dict[str, Any]) -> list[frozenset[str]]:
 def _below(plan: dict[str, Any]) -> frozenset[str]:
     own = {plan["Alias"]} if "Alias" in plan else set()
     return frozenset(own.union(*map(_below, plan.get("Plans", ()))))
+
+
+ALL = Pulls(execution_time=True, actual_rows=True, physical_plan=True, subquery_cards=True)
+
+
+@pytest.fixture(params=["module", "auto_explain"])
+def reporting(
+    request: pytest.FixtureRequest, shop: PostgresSession, shop_config: PostgreSQLConfig
+) -> SessionSteering:
+    """A session that reports everything about each query."""
+    config = copy.copy(shop_config)
+    config.planner = "auto" if request.param == "module" else "never"
+    abilities = Abilities(shop, config)
+    if not (abilities.planner if request.param == "module" else abilities.auto_explain):
+        pytest.skip(f"no {request.param}")
+    return SessionSteering(shop, abilities, ALL, skip_missing=False)
+
+
+def is_told(steered: Steered) -> bool:
+    """Whether everything was pulled that the session reports."""
+    assert steered.error is None
+    assert steered.plan is not None
+    shown = "Actual Rows" in steered.plan["Plan"]
+    assert shown == (steered.execution_s is not None)
+    return shown and len(steered.cards or {}) == 3 and not steered.notes
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["RESET ALL"],
+        ["DISCARD ALL"],
+        ["RESET pilot_planner.report", "RESET auto_explain.log_min_duration"],
+        ["BEGIN", "RESET ALL", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"],
+        ["BEGIN", "RESET ALL", "ROLLBACK"],
+        ["BEGIN", "SAVEPOINT s", "RESET ALL", "ROLLBACK TO s"],
+    ],
+)
+def test_a_query_right_after_a_reset_is_pulled_as_any_other(
+    statements: list[str], reporting: SessionSteering
+) -> None:
+    assert is_told(reporting.run(query(JOIN), None))
+    for text in statements:
+        assert reporting.run(query(text), None).error is None
+    assert is_told(reporting.run(query(JOIN), None))
+
+
+def test_a_hidden_reset_is_noted_and_ends_with_the_next_query(reporting: SessionSteering) -> None:
+    reporting.run(query("DO $$ BEGIN EXECUTE 'RESET ALL'; END $$"), None)
+    assert reporting.run(query(JOIN), None).notes == (RESET,)
+    assert is_told(reporting.run(query(JOIN), None))
+
+
+def test_a_reset_of_a_role_without_rights_breaks_no_transaction(
+    reporting: SessionSteering, shop: PostgresSession
+) -> None:
+    """Only a superuser may set auto_explain's settings."""
+    shop.execute("CREATE ROLE clerk; GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk")
+    try:
+        for text in ("BEGIN", "SET LOCAL ROLE clerk", "RESET ALL", "SELECT 1"):
+            assert reporting.run(query(text), None).error is None
+        assert reporting.run(query(JOIN), None).rows.rows
+        for text in ("COMMIT", "RESET ROLE"):
+            assert reporting.run(query(text), None).error is None
+        assert is_told(reporting.run(query(JOIN), None))
+    finally:
+        shop.rollback()
+        shop.execute("RESET ROLE; DROP OWNED BY clerk; DROP ROLE clerk")
