@@ -22,7 +22,8 @@ from pilotcli.steering.subplans.printing import (
     types_of,
     with_types,
 )
-from pilotcli.steering.subplans.scope import Cte, Entry
+from pilotcli.steering.subplans.pull_up import outer_entries
+from pilotcli.steering.subplans.scope import Cte, Entry, own_nodes
 from pilotcli.steering.subplans.spelling import (
     Bool,
     Comparison,
@@ -74,6 +75,7 @@ class Printer:
         nodes: list[exp.Expression] = []
         around: list[int] = []
         for qual in quals:
+            _check_scope(qual)
             whole = qual.resolved()
             nodes.append(_without_sub_queries(whole, subs))
             around += [mask_of(whole)] * (len(subs) - len(around))
@@ -299,6 +301,17 @@ class Printer:
             return f"(VALUES {shown}) {name}"
         assert entry.source is not None
         return entry.source(name)
+
+
+def _check_scope(qual: Qual) -> None:
+    """Raise for a condition of a sub-query that has a sub-query with a column from outside of both:
+    whether the planner makes a join of the first one is not seen in the text."""
+    node, scope = qual.node, qual.scope
+    if node is None or scope is None or scope.parent is None:
+        return
+    queries = (part for part in own_nodes(node) if isinstance(part, (exp.Select, exp.SetOperation)))
+    if any(outer_entries(query, scope, scope.parent) for query in queries):
+        raise NotAnalysable("a sub-query in it uses a value of a query around it")
 
 
 def used_by(entry: Entry) -> int:

@@ -262,7 +262,7 @@ def _reduce(node: Node, present: int, nulls: set[str], catalog: Catalog) -> Node
     if kind == "inner":
         parts = [right, left] if node.is_right else [left, right]
         return _reduce(Inner(parts, node.clauses), present, nulls, catalog)
-    if kind in ("left", "anti"):
+    if kind != "full":
         node.clauses = [*node.clauses, *_lateral_clauses(right, right.mask)]
     own = _strict(node.clauses, catalog)
     used = union(clause.mask for clause in node.clauses)

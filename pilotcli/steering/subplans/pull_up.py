@@ -189,15 +189,15 @@ def _exists(
     inner = Scope(scope.catalog, scope)
     added: list[Entry] = []
     tree = read_from(query, inner, added)
-    used = _outer_entries(where.this, inner, scope)
+    used = outer_entries(where.this, inner, scope)
     rest = [entry for entry in added if entry.query is not None or entry.lateral]
     correlated = any(
-        _outer_entries(entry.query, entry.scope, scope) if entry.query is not None else True
+        outer_entries(entry.query, entry.scope, scope) if entry.query is not None else True
         for entry in rest
         if entry.scope is not None
     )
     ons = [join.args["on"] for join in query.args.get("joins") or () if join.args.get("on")]
-    correlated = correlated or any(_outer_entries(on, inner, scope) for on in ons)
+    correlated = correlated or any(outer_entries(on, inner, scope) for on in ons)
     if not used or not used <= available or correlated:
         return None
     if is_volatile(where.this, scope.catalog):
@@ -234,10 +234,10 @@ def _any(
     query = inner_query(query)
     if isinstance(query, exp.Values):
         raise NotAnalysable("IN has a list of VALUES")
-    used = _outer_entries(left, scope, None)
+    used = outer_entries(left, scope, None)
     if not used or not used <= available or is_volatile(left, scope.catalog):
         return None
-    outer = _outer_entries(query, Scope(scope.catalog, scope), scope)
+    outer = outer_entries(query, Scope(scope.catalog, scope), scope)
     # From 17 on a sub-query that names the relations around it is a lateral one.
     if outer and (scope.catalog.server_version < _LATERAL_ANY or not outer <= available):
         return None
@@ -271,17 +271,18 @@ def _any(
     return Join("semi", target, Leaf(entry), [compare(at) for at in range(len(lefts))])
 
 
-def _outer_entries(node: exp.Expression, scope: Scope, until: Scope | None) -> set[Entry]:
+def outer_entries(node: exp.Expression, scope: Scope, until: Scope | None) -> set[Entry]:
     """Returns the relations of `until`, or `scope`, and the scopes around that `node` uses."""
     found: set[Entry] = set()
     outer: list[Scope] = []
+    kinds = (exp.Select, exp.SetOperation)
     around = scope if until is None else until
     while around is not None:
         outer.append(around)
         around = around.parent  # type: ignore[assignment]
 
     def visit(part: exp.Expression, inside: Scope) -> None:
-        for child in part.walk(prune=lambda n: n is not part and isinstance(n, exp.Query)):
+        for child in part.walk(prune=lambda n: n is not part and isinstance(n, kinds)):
             if isinstance(child, exp.Column):
                 if isinstance(child.this, exp.Star):
                     continue

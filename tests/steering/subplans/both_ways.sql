@@ -44,3 +44,6 @@ SELECT * FROM makers m, parts m2, LATERAL (SELECT max(m.id) AS x FROM orders m W
 SELECT * FROM parts p, orders o WHERE p.id = o.part_id AND p.weight > (SELECT avg(p.weight) FROM parts p WHERE p.kind = 2);
 SELECT count(q), sum(length(q::text)) FROM (SELECT p.id FROM parts p JOIN makers m ON m.id = p.maker_id LEFT JOIN makers n ON n.id = p.kind) q;
 SELECT m.id FROM makers m LEFT JOIN (SELECT max(p.id) AS x FROM parts p, orders o WHERE p.id = o.part_id) w ON w.x = m.age, parts k WHERE k.id = m.age;
+SELECT 1 FROM parts p JOIN makers m ON m.id = p.maker_id AND p.weight > ANY (SELECT o.kind FROM orders o WHERE o.part_id = m.id);
+SELECT 1 FROM parts p JOIN makers m ON m.id = p.maker_id WHERE p.weight >= ANY (SELECT o.kind FROM orders o JOIN marks k ON k.part_id = o.part_id WHERE o.buyer_id = m.id AND k.id < p.kind);
+SELECT 1 FROM parts p JOIN makers m ON m.id = p.maker_id WHERE p.weight IN (SELECT o.kind FROM orders o WHERE o.part_id = m.id);

@@ -266,6 +266,23 @@ def test_a_key_means_the_sub_plan_whose_key_it_is(small: GraphCatalog) -> None:
             "orders t WHERE t.part_id = x.id) = m.id",
             "another one of that name from outside",
         ),
+        *(
+            (sql, "a sub-query in it uses a value of a query around it")
+            for sql in (
+                "SELECT * FROM makers m LEFT JOIN LATERAL (SELECT p.id FROM parts p WHERE"
+                " p.maker_id = m.id AND EXISTS (SELECT 1 FROM orders o WHERE o.kind = m.id)) t"
+                " ON true",
+                "SELECT * FROM makers m, LATERAL (SELECT p.id FROM parts p WHERE p.id >"
+                " (SELECT min(o.id) FROM orders o WHERE o.kind = m.id)) t",
+                "SELECT * FROM makers m WHERE EXISTS (SELECT 1 FROM parts p WHERE p.maker_id = m.id"
+                " AND p.kind > (SELECT min(o.id) FROM orders o WHERE o.kind = m.id))",
+                "SELECT * FROM makers m WHERE m.id IN (SELECT p.maker_id FROM parts p WHERE EXISTS"
+                " (SELECT 1 FROM orders o WHERE o.part_id = p.id AND o.kind = m.town))",
+                "SELECT * FROM makers m LEFT JOIN LATERAL (SELECT p.id FROM parts p WHERE"
+                " p.id > (SELECT min(o.id) FROM orders o WHERE o.kind = m.id UNION ALL SELECT 1)) t"
+                " ON true",
+            )
+        ),
         (
             "SELECT 1 FROM makers m LEFT JOIN (SELECT id, coalesce(weight, 0) AS w FROM parts) s "
             "ON s.id = m.id WHERE s.w IS NULL",
