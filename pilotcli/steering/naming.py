@@ -181,8 +181,13 @@ def name_by_explain(session: PostgresSession, graph: QueryGraph) -> NamedCards:
 
     Raises as `estimates_by_explain`.
     """
-    estimates = estimates_by_explain(session, graph)
+    failures: dict[frozenset[str], str] = {}
+    estimates = estimates_by_explain(session, graph, failures=failures)
     keys = {SubPlan("", names): str(graph.key(names)) for names in estimates}
     left_out = [(SubPlan("", names), reason) for names, reason in graph.left_out]
+    left_out += [
+        (SubPlan("", names), f"the server does not plan its query: {failure}")
+        for names, failure in failures.items()
+    ]
     cards = dict(zip(keys.values(), estimates.values(), strict=True))
     return NamedCards(cards, left_out, lambda: keys)

@@ -176,12 +176,15 @@ class Printer:
         compared = comparison_of(text)
         facts = self._operators.get(compared) if compared is not None else None
         node.meta["strict"] = facts is None or facts.strict
+        kinds = {to_sql(kind).lower() for kind in node.find_all(exp.DataType)}
+        is_nameless = not kinds.isdisjoint(("record", "record[]"))
         return ParsedClause(
             bare(text),
             mask,
             order,
             equality=equality,
             restrictions=tuple(self._restrictions(part, mask)),
+            problem="it has a row whose type has no name" if is_nameless else "",
             node=node,
         )
 
@@ -284,6 +287,8 @@ class Printer:
     def _item(self, entry: Entry) -> str:
         name = quoted(entry.name)
         session = self._catalog.session
+        if entry.problem:
+            return ""
         if entry.call is not None:
             ((call,),) = explained(session, [([to_sql(entry.call())], self._stand_ins)])
             columns = ", ".join(quoted(column) for column in entry.columns)

@@ -33,21 +33,28 @@ DECLARE
     plan text;
     found double precision[] := '{{}}';
     failure text;
+    failures text[] := '{{}}';
 BEGIN
     BEGIN
         PERFORM set_config('max_parallel_workers_per_gather', '0', true),
             set_config('join_collapse_limit', '100', true),
             set_config('from_collapse_limit', '100', true);
         FOREACH query IN ARRAY ARRAY[{queries}]::text[] LOOP
-            EXECUTE 'EXPLAIN ' || query INTO plan;
+            BEGIN
+                plan := NULL;
+                failure := NULL;
+                EXECUTE 'EXPLAIN ' || query INTO plan;
+            EXCEPTION
+                WHEN OTHERS THEN failure := SQLERRM;
+            END;
             found := found || substring(plan, 'rows=([0-9]+) width=[0-9]+[)]$')::double precision;
+            failures := failures || failure;
         END LOOP;
         RAISE SQLSTATE '{done}';
     EXCEPTION
         WHEN SQLSTATE '{done}' THEN NULL;
-        WHEN OTHERS THEN failure := SQLERRM || ' in ' || query;
     END;
-    RAISE INFO USING MESSAGE = '{head}' || json_build_object('rows', found, 'failure', failure);
+    RAISE INFO USING MESSAGE = '{head}' || json_build_object('rows', found, 'failures', failures);
 END
 $pilot_block$"""
 
@@ -58,12 +65,14 @@ def estimates_by_explain(
     *,
     subsets: Iterable[frozenset[str]] | None = None,
     limit: int = EXPLAIN_LIMIT,
+    failures: dict[frozenset[str], str] | None = None,
 ) -> dict[frozenset[str], float]:
     """Returns the rows that the planner expects from each sub-plan (all, or those of `subsets`).
 
     Costs one round trip, and one planning for each sub-plan. Leaves no settings and no failed
-    transaction behind. Raises `NotAnalysable` for more than `limit` sub-plans, and otherwise as
-    `Session.execute` does.
+    transaction behind. Sub-plans that the server does not plan are added to `failures`, each with
+    the reason. Raises `NotAnalysable` for more than `limit` sub-plans, `QueryError` for one that is
+    not planned if there is no `failures`, and otherwise as `Session.execute` does.
     """
     subplans = list(graph.subsets(limit) if subsets is None else subsets)
     if len(subplans) > limit:
@@ -76,9 +85,19 @@ def estimates_by_explain(
         head = f"{_HEAD}{secrets.token_hex(8)} "
         session.execute(_BLOCK.format(queries=queries, done=_DONE, head=head))
     report = _read_report(notices, head, len(subplans))
-    if report["failure"] is not None:
-        raise QueryError(f"a sub-plan's query cannot be planned: {report['failure']}")
-    return {names: float(rows) for names, rows in zip(subplans, report["rows"], strict=True)}
+    refused = {
+        names: str(failure)
+        for names, failure in zip(subplans, report["failures"], strict=True)
+        if failure is not None
+    }
+    if refused and failures is None:
+        names, failure = next(iter(refused.items()))
+        query = graph.planned_query(names)
+        raise QueryError(f"a sub-plan's query cannot be planned: {failure} in {query}")
+    if failures is not None:
+        failures |= refused
+    found = zip(subplans, report["rows"], strict=True)
+    return {names: float(rows) for names, rows in found if names not in refused}
 
 
 def _read_report(notices: Iterable[str], head: str, count: int) -> dict[str, Any]:
@@ -88,7 +107,11 @@ def _read_report(notices: Iterable[str], head: str, count: int) -> dict[str, Any
             continue
         try:
             report: dict[str, Any] = json.loads(notice[at + len(head) :])
-            if report["failure"] is not None or len(list(map(float, report["rows"]))) == count:
+            found = list(zip(report["rows"], report["failures"], strict=True))
+            for rows, failure in found:
+                if failure is None:
+                    float(rows)
+            if len(found) == count:
                 return report
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue  # raised by a function of the query, not by the block

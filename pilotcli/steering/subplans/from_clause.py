@@ -326,7 +326,7 @@ class _Reader:
         else:
             shown = quoted(name) + _column_list(columns)
             known = dict(self.scope.catalog.outputs(source(shown), quoted(name)))
-        return Entry(
+        made = Entry(
             name,
             known,
             columns,
@@ -336,6 +336,9 @@ class _Reader:
             call=lambda: resolve(call, scope),
             suffix=suffix,
         )
+        if call.find(exp.Query):
+            made.problem = "it is a function of a sub-query's result"
+        return made
 
 
 def _column_list(columns: tuple[str, ...]) -> str:

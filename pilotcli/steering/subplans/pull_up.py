@@ -395,6 +395,8 @@ def _pull_values(leaf: Leaf, block: Pulled, *, nullable: bool) -> Tree:
     base = Entry("*VALUES*")
     own = [f"column{at + 1}" for at in range(len(rows[0].expressions))]
     resolved = [[resolve(value, scope) for value in row.expressions] for row in rows]
+    if any(value.find(exp.Query) for row in resolved for value in row):
+        raise NotAnalysable("VALUES has a sub-query")
     if any(value.find(exp.Column) for row in resolved for value in row):
         raise NotAnalysable("VALUES has columns of other relations")
     base.rows = tuple(tuple(to_sql(value) for value in row) for row in resolved)

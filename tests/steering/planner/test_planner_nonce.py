@@ -96,7 +96,7 @@ def test_a_forged_estimate_of_a_sub_plan_is_passed_over(steered: Steered) -> Non
     session = steered.session
     session.execute(
         "CREATE FUNCTION pg_temp.odd() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $f$ BEGIN"
-        """ RAISE INFO 'pilot_subplans {"rows":["x"],"failure":null}';"""
+        """ RAISE INFO 'pilot_subplans {"rows":["x"],"failures":[null]}';"""
         " RETURN 1; END $f$"
     )
     abilities = Abilities(session, PostgreSQLConfig())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_joins import random_join
 from work import lines_run
 
-from pilotcli.common.errors import CapabilityError
+from pilotcli.common.errors import CapabilityError, QueryError
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.naming import name_by_explain
 from pilotcli.steering.subplans import (
@@ -266,6 +266,10 @@ def test_a_key_means_the_sub_plan_whose_key_it_is(small: GraphCatalog) -> None:
             "orders t WHERE t.part_id = x.id) = m.id",
             "another one of that name from outside",
         ),
+        (
+            "SELECT * FROM (VALUES ((SELECT max(id) FROM parts)), (2)) v (x)",
+            "VALUES has a sub-query",
+        ),
         *(
             (sql, "a sub-query in it uses a value of a query around it")
             for sql in (
@@ -392,6 +396,18 @@ LEFT_OUT = [
         "it is a lateral sub-query",
     ),
     (
+        "SELECT * FROM makers m JOIN generate_series(1, (SELECT max(p.id) FROM parts p)) g"
+        " ON g = m.id",
+        {"g", "g m"},
+        "it is a function of a sub-query's result",
+    ),
+    (
+        "SELECT * FROM makers m JOIN parts p ON m.id = p.maker_id"
+        " WHERE (m.id, m.town) = ANY (ARRAY[(1, 2)])",
+        {"m", "m p"},
+        "it has a row whose type has no name",
+    ),
+    (
         "SELECT * FROM (SELECT m.id FROM makers m WHERE m.town = 1 LIMIT 3) q, makers m",
         {"m"},
         "several query blocks have relations of these names",
@@ -419,3 +435,27 @@ def test_every_set_without_a_key_is_left_out_with_its_reason(
         " ".join(sorted(subplan.names)) for subplan, reason in found.left_out if reason == why
     }
     assert left_out == sets
+
+
+def test_a_query_that_the_server_does_not_plan_is_left_out(
+    small_session: PostgresSession, small: GraphCatalog
+) -> None:
+    """The planner calls the function to estimate the condition."""
+    small_session.execute(
+        "CREATE FUNCTION fail(int) RETURNS int STABLE LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'not today'; END $$"
+    )
+    try:
+        graph = analyse(
+            "SELECT 1 FROM makers m, parts p WHERE m.id = p.maker_id AND m.town = fail(3)", small
+        )
+        found = name_by_explain(small_session, graph)
+        assert list(found.cards) == ["SELECT COUNT(*) FROM parts p"]
+        assert list(found.keys.values()) == list(found.cards)
+        assert {(*sorted(subplan.names), reason) for subplan, reason in found.left_out} == {
+            (*names, "the server does not plan its query: not today") for names in ("m", "mp")
+        }
+        with pytest.raises(QueryError, match="not today"):
+            estimates_by_explain(small_session, graph)
+    finally:
+        small_session.execute("DROP FUNCTION fail")
