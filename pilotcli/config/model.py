@@ -59,7 +59,8 @@ class DatabaseSection:
     settings: Mapping[str, str] = _key({}, "settings")
     """Settings of the embedded server, applied when it starts (`shared_buffers: 1GB`)."""
     session: Mapping[str, str] = _key({}, "settings")
-    """Settings of each session that replays queries (`work_mem: 64MB`)."""
+    """Settings of each session that replays queries (`work_mem: 64MB`). They hold from the first
+    statement on, and `RESET ALL` of a workload returns to them."""
     setup: tuple[Path, ...] = _key((), "paths")
     """SQL files that fill the embedded database. They run once, all in one transaction."""
     connect_timeout: float = _key(10.0, "duration")

@@ -171,6 +171,10 @@ def _open(server: Server, settings: Mapping[str, str]) -> Connection:
         params["options"] = " ".join([given, *ours]).strip()
     connection: Connection = psycopg2.connect("", **params)
     connection.autocommit = True
+    with connection.cursor() as cursor:
+        # psycopg2 has set it to ISO, whatever `settings`, the role and the database say. RESET ALL
+        # of a workload would take that back: the session has one DateStyle from here on.
+        cursor.execute("RESET DateStyle")
     return connection
 
 

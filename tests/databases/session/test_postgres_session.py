@@ -310,6 +310,30 @@ asking.execute("SELECT pg_sleep(600)")
     pytest.fail("the statement runs on")
 
 
+@pytest.mark.parametrize("source", ["database.session", "the role"])
+def test_a_date_style_holds_from_the_first_statement_on(
+    shared_target: PostgresTarget, session: PostgresSession, source: str
+) -> None:
+    """psycopg2 makes it ISO as it connects, and RESET ALL of a workload takes that back."""
+    asked = "SELECT current_setting('DateStyle'), '05/04/2020'::date::text"
+    if source == "the role":
+        session.execute("ALTER ROLE CURRENT_USER SET DateStyle = 'SQL, DMY'")
+    else:
+        shared_target.config.session_settings = {  # type: ignore[attr-defined]
+            "datestyle": "SQL, DMY"
+        }
+    try:
+        opened = shared_target.session()
+        assert opened.execute(asked).rows == [("SQL, DMY", "05/04/2020")]
+        opened.execute("RESET ALL")
+        assert opened.execute(asked).rows == [("SQL, DMY", "05/04/2020")]
+        assert opened.execute("SELECT '05/04/2020'::date").rows == [("05/04/2020",)]
+        opened.close()
+    finally:
+        shared_target.config.session_settings = {}  # type: ignore[attr-defined]
+        session.execute("ALTER ROLE CURRENT_USER RESET DateStyle")
+
+
 MOMENTS = (
     "SELECT interval '1 year 2 mons 3 days 04:05:06.7', interval '-1 day', time '12:30', "
     "timestamptz '2024-02-29 12:00:00.5+00', date '2024-02-03', array[interval '1 day 2 hours']"
