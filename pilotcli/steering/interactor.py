@@ -230,7 +230,7 @@ class PilotDataInteractor:
         if abilities.planner is not None:
             abilities.schema_has_changed()
             return abilities.namer.read(sql)
-        return name_by_explain(session, analyse(sql, abilities.catalog))
+        return name_by_explain(session, analyse(abilities.namer.query_in(sql), abilities.catalog))
 
     def observed_rows(self, sql: str, plan: Mapping[str, Any]) -> dict[SubPlan, float]:
         """Returns the true rows of the sub-plans of `sql` that an executed plan shows: a dict with
@@ -240,7 +240,9 @@ class PilotDataInteractor:
         """
         if "Relations" in plan:
             return observed_rows(plan)
-        found = observed_cardinalities(plan, analyse(sql, self.catalog))
+        abilities = self._abilities_of(self.db_controller.session())
+        graph = analyse(abilities.namer.query_in(sql), abilities.catalog)
+        found = observed_cardinalities(plan, graph)
         return {SubPlan("", names): rows for names, rows in found.items()}
 
     def _abilities_of(self, session: PostgresSession) -> Abilities:
