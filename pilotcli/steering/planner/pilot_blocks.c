@@ -567,6 +567,27 @@ levels_of(PlannerInfo *root)
 	return levels;
 }
 
+static bool
+parameter_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, parameter_walker, context, 0);
+	return expression_tree_walker(node, parameter_walker, context);
+}
+
+/* ruleutils.c looks for a plan that sets a parameter of the planner's, and there is none. */
+static char *
+deparse(Node *node, List *context, bool shows_casts)
+{
+	if (parameter_walker(node, NULL))
+		ereport(ERROR, (errmsg_internal("it uses a parameter of the planner")));
+	return deparse_expression(node, context, true, shows_casts);
+}
+
 static char *
 sql_of_query(Query *query, List *context)
 {
@@ -575,7 +596,7 @@ sql_of_query(Query *query, List *context)
 	link->subLinkType = EXPR_SUBLINK;
 	link->subselect = (Node *) query;
 	link->location = -1;
-	return deparse_expression((Node *) link, context, true, false);
+	return deparse((Node *) link, context, false);
 }
 
 /* A query `SELECT 1` with these WITH queries, entries and FROM. */
@@ -765,7 +786,7 @@ sql_of(Node *node, const Description *block, bool shows_casts)
 
 	if (checkExprHasSubLink(node))
 		context = context_of(block, VARNOS(block->root, node));
-	return deparse_expression(node, context, true, shows_casts);
+	return deparse(node, context, shows_casts);
 }
 
 typedef struct Sorted
@@ -1571,6 +1592,13 @@ sql_of_relation(int rti, Description *block)
 		if (entry->inh && entry->subquery->setOperations == NULL)
 			set_problem(block, "it is the whole UNION ALL");
 		look_at(entry->subquery, levels, 0, block);
+	}
+	else if (entry->rtekind == RTE_RELATION && entry->tablesample != NULL)
+	{
+		entry->tablesample = (TableSampleClause *) restore((Node *) entry->tablesample, block);
+		entry->lateral = false; /* LATERAL comes from a sub-query that became a part of the block */
+		if (!bms_is_empty(block->root->simple_rel_array[rti]->direct_lateral_relids))
+			set_problem(block, "its sample depends on another relation");
 	}
 	else if (entry->rtekind == RTE_RESULT)
 		set_problem(block, "it is a row without a table");

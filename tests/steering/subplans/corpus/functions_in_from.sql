@@ -41,3 +41,7 @@ SELECT count(*) FROM book b, JSON_TABLE(b.info, '$.sizes[*]' COLUMNS (s int PATH
 SELECT (x.g).id FROM (SELECT id_and_name(4) AS g) x JOIN author a ON a.id = (x.g).id;
 SELECT count(*) FROM (SELECT generate_series(1, 9) AS n) x JOIN author a ON a.id = x.n;
 SELECT count(*) FROM (SELECT id, unnest(topics) AS t FROM book) x JOIN loan l ON l.book_id = x.id WHERE x.t = 't2';
+SELECT count(*) FROM book b TABLESAMPLE system ((SELECT 100)) WHERE b.pages > 100;
+SELECT count(*) FROM author a, LATERAL (SELECT b.id FROM book b TABLESAMPLE bernoulli ((SELECT 100 + count(*) * 0 FROM copy)) REPEATABLE ((SELECT 7)) WHERE b.author_id = a.id) q;
+SELECT count(*) FROM author a, generate_series((SELECT min(c.book_id) FROM copy c), 9) g WHERE g = a.id;
+SELECT count(*) FROM author a, LATERAL (SELECT b.id FROM book b TABLESAMPLE bernoulli (100 + a.id * 0) WHERE b.author_id = a.id) q;
