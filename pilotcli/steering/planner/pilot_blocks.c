@@ -441,7 +441,12 @@ restore_mutator(Node *node, void *context)
 
 				if (param->paramkind == PARAM_EXEC &&
 					list_member_int(block->columns, param->paramid))
-					return node;
+				{
+					Param	   *column = (Param *) copyObjectImpl(param);
+
+					column->paramkind = PARAM_SUBLINK; /* as before planning */
+					return (Node *) column;
+				}
 				if (param->paramkind == PARAM_EXEC)
 					link = sublink_of_parameter(param, block);
 				if (link == NULL)
