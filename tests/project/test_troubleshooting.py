@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Callable
 
 import psycopg2
@@ -134,7 +133,7 @@ def changed_workload(project: Project) -> str:
         assert process.stdout
         while "run 1: " not in process.stdout.readline():
             pass
-        process.send_signal(signal.SIGINT)
+        process.kill()
         process.communicate()
     project.write("w.sql", "SELECT 1;\nSELECT 2;\n")
     return printed(project, "run", "--resume")
