@@ -157,29 +157,16 @@ def printed_items(
     session: PostgresSession, wanted: Sequence[tuple[Sequence[str], str]]
 ) -> list[str]:
     """Returns items of FROM as the server prints them, each given with the items that it uses."""
-    texts = _views(
-        session,
-        [
-            f"SELECT 1 AS x0 FROM {', '.join([*around, item, StandIn('*', ()).text])}"  # noqa: S608
-            for around, item in wanted
-        ],
-    )
-    return [split(split(text, "FROM", 1)[1], ",")[-2] for text in texts]
+    parts = _selects(session, [("1", [*around, item]) for around, item in wanted])
+    return [split(items, ",")[-2] for _, items in parts]
 
 
 def printed_sub_queries(
     session: PostgresSession, wanted: Sequence[tuple[Sequence[str], str]]
 ) -> list[str]:
     """Returns sub-queries as the server prints them, each given with the items that it uses."""
-    texts = _views(
-        session,
-        [
-            f"SELECT {text} AS x0 FROM {', '.join([*around, StandIn('*', ()).text])}"  # noqa: S608
-            for around, text in wanted
-        ],
-    )
-    heads = [split(text, "FROM", 1)[0] for text in texts]
-    return [head.removeprefix("SELECT ").rsplit(" AS ", 1)[0] for head in heads]
+    parts = _selects(session, [(text, around) for around, text in wanted])
+    return [head.removeprefix("SELECT ").rsplit(" AS ", 1)[0] for head, _ in parts]
 
 
 def printed_with(session: PostgresSession, text: str) -> str:
@@ -187,6 +174,18 @@ def printed_with(session: PostgresSession, text: str) -> str:
     (view,) = _views(session, [f"WITH {text} SELECT 1 AS x0"])
     head = split(view, "SELECT")[0]
     return head.removeprefix("WITH ").removeprefix("RECURSIVE ")
+
+
+def _selects(
+    session: PostgresSession, wanted: Sequence[tuple[str, Sequence[str]]]
+) -> list[list[str]]:
+    """Returns queries of an expression and items of FROM as the server prints them, each as the
+    part before FROM and the one after it."""
+    queries = [
+        f"SELECT {text} AS x0 FROM {', '.join([*items, StandIn('*', ()).text])}"  # noqa: S608
+        for text, items in wanted
+    ]
+    return [split(text, "FROM", 1) for text in _views(session, queries)]
 
 
 def _views(session: PostgresSession, queries: Sequence[str]) -> list[str]:
