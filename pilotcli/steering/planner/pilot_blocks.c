@@ -1702,6 +1702,12 @@ describe(StringInfo out, Description *block)
 					 PG_VERSION_NUM >= 160000 ? "true" : "false");
 }
 
+static void
+write_as(const char *setting, const char *value)
+{
+	set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /*
  * Let values and names be written the same in every session, and so that another one reads the same
  * values. Lasts until the sub-transaction ends, whichever way.
@@ -1710,25 +1716,22 @@ static void
 write_alike(void)
 {
 	static const char *const settings[][2] = {
-		{"TimeZone", "UTC"},
 		{"IntervalStyle", "postgres"},
 		{"extra_float_digits", "3"},
 		{"bytea_output", "hex"},
 		{"quote_all_identifiers", "off"},
 		{"standard_conforming_strings", "on"},
 	};
+	long		offset;
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
-	{
-		const char *now = GetConfigOption(settings[i][0], false, false);
-
-		if (strcmp(now, settings[i][1]) != 0)
-			set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-							  GUC_ACTION_SAVE, true, 0, false);
-	}
+		if (strcmp(GetConfigOption(settings[i][0], false, false), settings[i][1]) != 0)
+			write_as(settings[i][0], settings[i][1]);
 	if (DateStyle != USE_ISO_DATES)
-		set_config_option("DateStyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-						  false);
+		write_as("DateStyle", "ISO");
+	/* UTC has other names, under which it is written the same: a server's default is one of them. */
+	if (!pg_get_timezone_offset(session_timezone, &offset) || offset != 0)
+		write_as("TimeZone", "UTC");
 }
 
 /*
