@@ -3,22 +3,10 @@ index advisor, a tuner of knobs, and two that learn cardinalities. The fifth exa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from compat_script import Run, runner
-from server_folder import server_folder
-from steered import postgres_bin
+from compat_script import Run
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", params=["wheel", "installed"])
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Runs a script on a server of its own; what it puts into `found` comes back."""
-    programs = postgres_bin(request.param)
-    with server_folder() as folder:
-        yield runner(folder, programs)
 
 
 def test_an_index_advisor_builds_the_indexes_that_it_has_chosen(run: Run) -> None:

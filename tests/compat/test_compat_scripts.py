@@ -4,23 +4,12 @@ that comes with pilot and of the one that is installed."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from compat_script import Run, runner
+from compat_script import Run
 from project_folder import Project
-from server_folder import server_folder
-from steered import postgres_bin
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", params=["wheel", "installed"])
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Runs a script after SETUP; what it puts into `found` comes back."""
-    programs = postgres_bin(request.param)
-    with server_folder() as folder:
-        yield runner(folder, programs)
 
 
 def test_an_interactor_pulls_and_pushes(run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from project_folder import Project
+from project_folder import COLLECTS, Project
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from pilotcli.common.errors import ConfigError
@@ -133,22 +133,7 @@ def test_what_agrees_is_no_error(tmp_path: Path, text: str) -> None:
 @pytest.mark.slow
 def test_every_command_that_would_use_them_refuses_them(project: Project) -> None:
     project.config("events: ['ev.py:Collects']")
-    project.write(
-        "ev.py",
-        """
-        from pilotcli import PretrainingModelEvent
-
-        class Collects(PretrainingModelEvent):
-            def __init__(self, config):
-                super().__init__(config, None, "t", enable_collection=False, enable_training=False)
-
-            def iterative_data_collection(self, db_controller, data_manager):
-                return [], True
-
-            def custom_model_training(self, pilot_model, db_controller, data_manager):
-                return None
-        """,
-    )
+    project.write("ev.py", COLLECTS)
     project.write("w.sql", "SELECT 1;")
     project.write("setup.sql", "CREATE TABLE t (a int);")
     for command in ("run w.sql", "run w.sql --dry-run", "config check", "pretrain"):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from project_folder import Project
+from project_folder import COLLECTS, Project
 from server_folder import server_folder
 from written_run import query, result
 
@@ -55,21 +55,6 @@ def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     return home
-
-
-COLLECTS = """
-from pilotcli import PretrainingModelEvent
-
-class Collects(PretrainingModelEvent):
-    def __init__(self, config):
-        super().__init__(config, None, "t", enable_collection=False, enable_training=False)
-
-    def iterative_data_collection(self, db_controller, data_manager):
-        return [], True
-
-    def custom_model_training(self, pilot_model, db_controller, data_manager):
-        return None
-"""
 
 
 @pytest.fixture

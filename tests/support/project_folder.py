@@ -19,6 +19,22 @@ from pilotcli.storage.journal import Journal
 PILOT = str(Path(sys.executable).with_name("pilot"))
 
 
+COLLECTS = """
+from pilotcli import PretrainingModelEvent
+
+class Collects(PretrainingModelEvent):
+    def __init__(self, config):
+        super().__init__(config, None, "t", enable_collection=False, enable_training=False)
+
+    def iterative_data_collection(self, db_controller, data_manager):
+        return [], True
+
+    def custom_model_training(self, pilot_model, db_controller, data_manager):
+        return None
+"""
+"""A driver with the least that `pilot pretrain` takes."""
+
+
 @dataclass
 class Project:
     """A folder with a config, event files and workloads, and what its last run signalled."""

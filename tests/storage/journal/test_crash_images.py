@@ -22,27 +22,10 @@ from pilotcli.storage.journal.run_lock import lock_run
 from pilotcli.storage.journal.schema import connect
 from pilotcli.storage.journal.write_ahead import Tail, read_tail
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("by_hand")]
 
 SIZE_BYTES = 1 << 20
 """Of a tail."""
-
-
-@pytest.fixture(autouse=True)
-def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written but by `flush` and `close`."""
-    monkeypatch.setattr("pilotcli.storage.journal.writer.BATCH_AGE_S", 3600.0)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def journal(home: Path) -> Iterator[Journal]:
-    with Journal.open(home) as journal:
-        yield journal
 
 
 @pytest.fixture

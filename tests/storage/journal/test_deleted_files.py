@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,7 @@ from written_run import firing, query, result
 from pilotcli.common.errors import StorageError
 from pilotcli.storage.journal import Journal, RunJournal
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written but by `flush` and `close`."""
-    monkeypatch.setattr("pilotcli.storage.journal.writer.BATCH_AGE_S", 3600.0)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def journal(home: Path) -> Iterator[Journal]:
-    with Journal.open(home) as journal:
-        yield journal
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("by_hand")]
 
 
 def start(journal: Journal) -> RunJournal:
