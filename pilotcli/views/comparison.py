@@ -177,7 +177,10 @@ def _show_queries(queries: Sequence[QueryComparison]) -> None:
                 lambda query: query.verdict + "!" * (query.certain and query.verdict == "slower"),
             ),
             (Column("SPEED-UP", right=True), lambda query: wording.factor(query.speedup)),
-            (Column("INTERVAL", drop=2), lambda query: wording.interval(query.low, query.high)),
+            (
+                Column("INTERVAL", drop=2, optional=True),
+                lambda query: wording.interval(query.low, query.high),
+            ),
             (Column("BASELINE", right=True, drop=1), lambda query: _mean(query.b)),
             (Column("RUN", right=True, drop=1), lambda query: _mean(query.a)),
             (Column("ANSWERS", drop=3), lambda query: query.answers),

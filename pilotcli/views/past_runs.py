@@ -153,7 +153,10 @@ def _show_updates(updates: Sequence[UpdateEffect]) -> None:
             (Column("SAVED", least=10, flexible=True), lambda update: ", ".join(update.versions)),
             (Column("QUERIES", right=True), lambda update: count(update.queries)),
             (Column("SPEED-UP", right=True), lambda update: factor(update.speedup)),
-            (Column("INTERVAL", drop=1), lambda update: interval(update.low, update.high)),
+            (
+                Column("INTERVAL", drop=1, optional=True),
+                lambda update: interval(update.low, update.high),
+            ),
             (Column("VERDICT"), lambda update: update.verdict),
         ],
     )

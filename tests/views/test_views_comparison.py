@@ -152,3 +152,19 @@ def test_times_that_nobody_knows_are_shown_as_unknown(
     lines = capsys.readouterr().out.splitlines()
     (planning,) = (line.split() for line in lines if line.lstrip().startswith("planning"))
     assert planning == ["planning", "250", "ms", MISSING]
+
+
+def test_a_label_is_not_cut_for_intervals_that_are_not_there(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after one round, in a terminal of 80 columns."""
+    monkeypatch.setattr("pilotcli.views.console.wants_live", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    queries = [
+        replace(query, label="core-authors", low=None, high=None, answers="same")
+        for query in comparison.queries
+    ]
+    show_comparison(replace(comparison, queries=queries), limit=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("INTERVAL" in line for line in lines)
+    assert sum("core-authors" in line for line in lines) >= 3
