@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
 
 from pilotcli.common.errors import (
     CapabilityError,
@@ -21,6 +19,7 @@ from pilotcli.common.records import Query, SteeringReport
 from pilotcli.common.redaction import redacted
 from pilotcli.common.sql_commands import command_of, leading_keyword
 from pilotcli.databases.session.session import PostgresSession, plan_of
+from pilotcli.steering.auto_explain import read_auto_explain
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.message import Message, MessageWriter
 from pilotcli.steering.naming import name_by_explain
@@ -30,8 +29,6 @@ from pilotcli.steering.requests import Pulls, Pushes, Steered
 from pilotcli.steering.sending import send
 from pilotcli.steering.sql import Settings, own_statements, set_all, show_settings
 from pilotcli.steering.subplans import NamedCards, NotAnalysable
-
-_AUTO_EXPLAIN = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 
 PASSED_OVER = (
     "a message of the workload that looks like a report about a plan, and is none, was passed over"
@@ -322,45 +319,6 @@ def _outcome(message: Message, report: Report, error: PilotError | None) -> dict
         elif at in reasons or error is None:
             outcome.setdefault(key, reasons.get(at, "the planner did not consider it"))
     return outcome
-
-
-def read_auto_explain(
-    notices: Sequence[str], sql: str = ""
-) -> tuple[tuple[float, str] | None, int]:
-    """Returns seconds and plan (JSON) of the last statement in auto_explain's messages, or None;
-    and how many messages were passed over.
-
-    Those are no messages of auto_explain's about `sql`, or hold no plan: a function of the workload
-    has raised them.
-    """
-    plan_found: tuple[float, str] | None = None
-    passed_over = 0
-    for notice in reversed(notices):
-        found = _AUTO_EXPLAIN.search(notice)
-        if found is None:
-            continue
-        try:
-            read = json.loads(found[2])
-            text, plan = read["Query Text"], read["Plan"]
-            if sql.strip() in text and _is_plan(plan):
-                plan_text = json.dumps({"Plan": plan}, allow_nan=False)
-                plan_found = plan_found or (float(found[1]) / 1000, plan_text)
-            else:
-                passed_over += 1
-        except (ValueError, KeyError, TypeError, RecursionError):
-            passed_over += 1
-    return plan_found, passed_over
-
-
-def _is_plan(plan: Any) -> bool:
-    """Whether `plan` has the form of a plan, down to its leaves."""
-    if not isinstance(plan, dict) or not isinstance(plan.get("Node Type"), str):
-        return False
-    numbers = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width")
-    if not all(isinstance(plan.get(key), (int, float)) for key in numbers):
-        return False
-    below = plan.get("Plans", [])
-    return isinstance(below, list) and all(map(_is_plan, below))
 
 
 def _seconds(milliseconds: float | None) -> float | None:

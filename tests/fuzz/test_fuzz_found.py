@@ -14,8 +14,8 @@ from pilotcli.databases.changes.autoconf import FileAutoConf
 from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features
 from pilotcli.plugins.importing import load_object
+from pilotcli.steering.auto_explain import read_auto_explain
 from pilotcli.steering.planner.messages import HEAD, Report, parse_report
-from pilotcli.steering.session_steering import read_auto_explain
 from pilotcli.workload import open_workload
 
 

@@ -18,8 +18,8 @@ from pilotcli.databases.changes.autoconf import FileAutoConf, _list_of
 from pilotcli.databases.changes.log import Book, ChangeLog, Entry, Owner
 from pilotcli.databases.knobs.values import as_texts
 from pilotcli.drivers.plans import plan_features, plan_nodes, worst_misestimate
+from pilotcli.steering.auto_explain import read_auto_explain
 from pilotcli.steering.planner.messages import HEAD, Report, parse_report
-from pilotcli.steering.session_steering import read_auto_explain
 from pilotcli.steering.subplans.explain import _read_report
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.checkpoints.manifest import read_manifest

@@ -25,8 +25,8 @@ with atheris.instrument_imports(include=["pilotcli", "yaml"]):
     from pilotcli.common.errors import ConfigError, PilotError, WorkloadError
     from pilotcli.config import load_config, shown_config
     from pilotcli.drivers.plans import plan_features, worst_misestimate
+    from pilotcli.steering.auto_explain import read_auto_explain
     from pilotcli.steering.planner.messages import HEAD, parse_report
-    from pilotcli.steering.session_steering import read_auto_explain
     from pilotcli.steering.subplans.explain import _told
     from pilotcli.workload import iter_statements, open_workload
 

@@ -1,0 +1,49 @@
+"""Reads plans and times in the messages of auto_explain."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+_MESSAGE = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
+
+
+def read_auto_explain(
+    notices: Sequence[str], sql: str = ""
+) -> tuple[tuple[float, str] | None, int]:
+    """Returns seconds and plan (JSON) of the last statement in auto_explain's messages, or None;
+    and how many messages were passed over.
+
+    Those are no messages of auto_explain's about `sql`, or hold no plan: a function of the workload
+    has raised them.
+    """
+    plan_found: tuple[float, str] | None = None
+    passed_over = 0
+    for notice in reversed(notices):
+        found = _MESSAGE.search(notice)
+        if found is None:
+            continue
+        try:
+            read = json.loads(found[2])
+            text, plan = read["Query Text"], read["Plan"]
+            if sql.strip() in text and _is_plan(plan):
+                plan_text = json.dumps({"Plan": plan}, allow_nan=False)
+                plan_found = plan_found or (float(found[1]) / 1000, plan_text)
+            else:
+                passed_over += 1
+        except (ValueError, KeyError, TypeError, RecursionError):
+            passed_over += 1
+    return plan_found, passed_over
+
+
+def _is_plan(plan: Any) -> bool:
+    """Whether `plan` has the form of a plan, down to its leaves."""
+    if not isinstance(plan, dict) or not isinstance(plan.get("Node Type"), str):
+        return False
+    numbers = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width")
+    if not all(isinstance(plan.get(key), (int, float)) for key in numbers):
+        return False
+    below = plan.get("Plans", [])
+    return isinstance(below, list) and all(map(_is_plan, below))
