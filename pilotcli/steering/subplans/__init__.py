@@ -3,9 +3,9 @@
 With the planner module: `described` reads what the module says of a query. Without it, `analyse`
 reads the text as the planner does: `parsing` (sqlglot), `from_clause` and `scope` (names),
 `pull_up` (sub-queries), `conditions`, `printing` (the server writes them), `spelling` (their form),
-`joins` and `join_search` (which sets there are), `block` and `graph`. Both ways share `join_tree`,
-`equivalences` and the writers `subplan_sql` and `flat_sql`. `actual_rows` reads executed plans,
-`join_order` writes a pushed order.
+`joins` and `join_search` (which sets there are), `block`, `query_blocks` and `graph`. Both ways
+share `join_tree`, `equivalences` and the writers `subplan_sql` and `flat_sql`. `actual_rows` reads
+executed plans, `join_order` writes a pushed order.
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from pilotcli.databases.session.session import PostgresSession
-from pilotcli.steering.subplans.block import make_blocks
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
 from pilotcli.steering.subplans.parsing import exp, parse, to_sql
 from pilotcli.steering.subplans.predicates import NOT_FUNCTIONS
+from pilotcli.steering.subplans.query_blocks import make_blocks
 from pilotcli.steering.subplans.scope import Scope, function_name, is_relation
 
 GRAPHS_KEPT = 4096
