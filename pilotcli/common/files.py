@@ -45,6 +45,15 @@ def open_there(path: Path, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
+def require_regular(file: Path) -> None:
+    """Raise `OSError` unless `file` is a regular file itself, and no link to one."""
+    mode = file.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, IS_LINK, str(file))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, IS_NO_FILE, str(file))
+
+
 @contextlib.contextmanager
 def naming_link(path: Path) -> Iterator[None]:
     """Say so where `path` is not opened because it is a link; the system speaks of a circle."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import re
 import shlex
@@ -11,12 +9,11 @@ import stat
 from pathlib import Path
 
 from pilotcli.common.errors import StorageError
-from pilotcli.common.files import open_new, user_name
-from pilotcli.common.os_advice import IS_LINK, IS_NO_FILE, advice
+from pilotcli.common.files import open_new, require_regular, user_name
+from pilotcli.common.os_advice import advice
 
 LONGEST_HOME_BYTES = 480
 """SQLite takes paths of 512 bytes; its files in the home have names of at most 32."""
-_SQLITE_ENDS = ("-wal", "-shm", "-journal")
 _MARK = ".gitignore"
 _MARK_TEXT = "# Made by pilot: nothing in here belongs into version control.\n*\n"
 
@@ -108,23 +105,6 @@ def create_private(file: Path) -> None:
         os.close(open_new(file))
     except FileExistsError:
         require_regular(file)
-
-
-def require_regular(file: Path) -> None:
-    """Raise `OSError` unless `file` is a regular file itself, and no link to one."""
-    mode = file.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        raise OSError(errno.ELOOP, IS_LINK, str(file))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, IS_NO_FILE, str(file))
-
-
-def require_database(file: Path) -> None:
-    """Raise `OSError` unless `file` and what SQLite keeps beside it are regular files, as far as
-    they are there: SQLite follows no link either, and does not say so."""
-    for path in (file, *(file.with_name(file.name + end) for end in _SQLITE_ENDS)):
-        with contextlib.suppress(FileNotFoundError):
-            require_regular(path)
 
 
 def shown_path(path: Path) -> str:

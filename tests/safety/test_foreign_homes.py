@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -379,6 +381,59 @@ def test_a_link_beside_a_journal_that_is_read_is_named(home: Path, victim: Path)
     (home / "journal.db-wal").symlink_to(victim)
     with pytest.raises(StorageError, match=r"journal\.db-wal: it is a symbolic link"):
         connect_readonly(home)
+
+
+@pytest.mark.parametrize("swapped", ["file", "folder"])
+@pytest.mark.parametrize("write", ["make_tail", "change"])
+def test_a_link_that_appears_while_a_database_is_opened_is_not_followed(
+    home: Path, tmp_path: Path, write: str, swapped: str
+) -> None:
+    if swapped == "folder" and sqlite3.sqlite_version_info < (3, 39):
+        pytest.skip("this SQLite does not say through which folders it went")
+    make_tail(home)
+    change(home)
+    other = tmp_path / "other"
+    other.mkdir()
+    name = "changes.db" if write == "change" else "journal.db"
+    victim = other / name
+    with contextlib.closing(sqlite3.connect(victim)) as made:
+        made.execute("CREATE TABLE private (a int)")
+    before = victim.read_bytes()
+    pair = "home / victim.name, victim" if swapped == "file" else "home, victim.parent"
+    # Another process would have to be quick: this one swaps at the last moment.
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "home, victim, swapped = Path(sys.argv[1]), Path(sys.argv[2]), []\n"
+        "def swap(event, arguments):\n"
+        "    if event == 'sqlite3.connect' and victim.name in os.fsdecode(arguments[0]):\n"
+        "        if not swapped:\n"
+        "            swapped.append(True)\n"
+        f"            path, target = {pair}\n"
+        "            path.rename(path.with_name('away'))\n"
+        "            path.symlink_to(target)\n"
+        "from test_foreign_homes import change, make_tail\n"
+        "sys.addaudithook(swap)\n"
+        "try:\n"
+        f"    {write}(home)\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+        "print(swapped)\n"
+    )
+    support = Path(__file__).parents[1] / "support"
+    path = f"{support}:{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(home), str(victim)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.stdout.startswith("StorageError"), done.stdout
+    assert "it is a symbolic link" in done.stdout
+    assert done.stdout.endswith("[True]\n")
+    assert victim.read_bytes() == before
+    assert [file.name for file in other.iterdir()] == [name]
 
 
 def test_a_link_in_a_servers_folder_is_named_with_what_to_do(victim: Path) -> None:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pilotcli.common.errors import StorageError
 from pilotcli.common.liveness import Hold, hold, is_held, remove_unheld, this_process
 from pilotcli.common.os_advice import advice_for_link, reason
-from pilotcli.config.home import create_private, make_home, require_database
+from pilotcli.common.sqlite_files import open_database
+from pilotcli.config.home import create_private, make_home
 
 if TYPE_CHECKING:
     import sqlite3
@@ -161,10 +162,7 @@ class ChangeLog:
         try:
             make_home(self._home)
             create_private(self.path)
-            require_database(self.path)
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
+            connection = open_database(self.path, timeout_s=_BUSY_TIMEOUT_S)
             try:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")

@@ -11,8 +11,9 @@ import os
 import sqlite3
 from pathlib import Path
 
+from pilotcli.common.sqlite_files import open_database
 from pilotcli.config.home import create_private, make_home
-from pilotcli.storage.journal.schema import FILE_NAME, journal_errors
+from pilotcli.storage.journal.schema import BUSY_TIMEOUT_S, FILE_NAME, journal_errors
 
 _SIDE_FILES = ("-wal", "-shm")
 
@@ -78,7 +79,7 @@ def save_copy(
         new.unlink(missing_ok=True)
         create_private(new)
         try:
-            with contextlib.closing(sqlite3.connect(new)) as copy:
+            with contextlib.closing(open_database(new, timeout_s=BUSY_TIMEOUT_S)) as copy:
                 connection.backup(copy)
             if not may_replace and path.exists():
                 if _has_run(path, connection, run_id):
@@ -95,7 +96,9 @@ def save_copy(
 
 def _has_run(path: Path, deleted: sqlite3.Connection, run_id: int) -> bool:
     sql = "SELECT started_at FROM runs WHERE run_id = ?"
-    with contextlib.closing(sqlite3.connect(path)) as found:
+    with contextlib.closing(
+        open_database(path, timeout_s=BUSY_TIMEOUT_S, options="mode=ro")
+    ) as found:
         try:
             return (
                 found.execute(sql, (run_id,)).fetchall()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pilotcli.common.errors import StorageError
 from pilotcli.common.os_advice import advice, reason
-from pilotcli.config.home import create_private, make_home, require_database
+from pilotcli.common.sqlite_files import open_database
+from pilotcli.config.home import create_private, make_home
 from pilotcli.storage.journal.rows import OTHER_COLUMNS, RESULT_FIELDS, USUAL_COLUMNS, column_sql
 
 FILE_NAME = "journal.db"
@@ -196,8 +197,7 @@ def connect_file(path: Path) -> sqlite3.Connection:
     """Open the journal in the file `path` as `connect` does."""
     with journal_errors(path):
         create_private(path)
-        require_database(path)
-        return _open(path, path.absolute().as_uri(), _prepare)
+        return _open(path, "", _prepare)
 
 
 def connect_readonly(home: Path) -> sqlite3.Connection | None:
@@ -206,30 +206,26 @@ def connect_readonly(home: Path) -> sqlite3.Connection | None:
     Raises `StorageError` for a damaged file or one written by a newer pilot.
     """
     path = home / FILE_NAME
-    uri = path.absolute().as_uri()
     with journal_errors(path):
         try:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        require_database(path)
         try:
-            return _open(path, f"{uri}?mode=ro", _checked_version)
+            return _open(path, "mode=ro", _checked_version)
         except sqlite3.OperationalError:
             # In WAL mode a reader needs a shared-memory file beside the journal. Where it cannot
             # be made and no writer left a log behind, the file alone has everything.
             log = path.with_name(FILE_NAME + "-wal")
             if log.exists() and log.stat().st_size:
                 raise
-            return _open(path, f"{uri}?mode=ro&immutable=1", _checked_version)
+            return _open(path, "mode=ro&immutable=1", _checked_version)
 
 
 def _open(
-    path: Path, uri: str, prepare: Callable[[sqlite3.Connection, Path], object]
+    path: Path, options: str, prepare: Callable[[sqlite3.Connection, Path], object]
 ) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
+    connection = open_database(path, timeout_s=BUSY_TIMEOUT_S, options=options)
     try:
         prepare(connection, path)
     except BaseException:
