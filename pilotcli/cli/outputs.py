@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from pilotcli.cli.run_options import Outputs
 from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.reports.export import check_export, export_results
 from pilotcli.reports.files import (
-    STDOUT,
     check_distinct,
     check_file,
     is_regular,
@@ -30,10 +29,10 @@ from pilotcli.reports.summary import not_begun_text, summary_text
 _ENDINGS = {"--junit": (".xml",), "--report": (".html", ".htm")}
 
 
-def check_outputs(outputs: Outputs, inputs: Sequence[str] = ()) -> None:
+def check_outputs(outputs: Outputs, inputs: Iterable[Path] = ()) -> None:
     """Raise `UsageError` for what could not be written later, and for a file of `inputs`, which
     the run reads."""
-    own = {os.path.realpath(name) for name in inputs if name != STDOUT}
+    own = {os.path.realpath(path) for path in inputs}
     named = [
         (option, path)
         for option, path in (

@@ -14,11 +14,12 @@ from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
 from pilotcli.checks.dry_run import examine
 from pilotcli.cli.commands import load
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
-from pilotcli.common.errors import PilotError, StorageError, UsageError
+from pilotcli.common.errors import PilotError, StorageError, UsageError, WorkloadError
 from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
 from pilotcli.common.suggestions import nearest
 from pilotcli.config import RunConfig, load_config
 from pilotcli.config.home import shown_path
+from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.run import commands
 from pilotcli.run.driver_output import own_stream, process_output
@@ -31,6 +32,7 @@ from pilotcli.views.console import error
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_dry_run
 from pilotcli.views.view import make_view
+from pilotcli.workload.paths import resolve
 
 QUERIES_SHOWN = 10
 """Queries of a comparison that are listed after a paired run."""
@@ -96,11 +98,29 @@ def _checked(outputs: Outputs, request: RunRequest) -> AbstractContextManager[ob
     """Raise `UsageError` for outputs that could not be written; returns where the run is shown."""
     if outputs == Outputs():  # only they need the reports
         return contextlib.nullcontext()
-    config = request.config
-    read = [*request.workload, *config.workload, *map(str, config.database.setup)]
-    load("outputs:check_outputs")(outputs, [*read, *([str(config.path)] if config.path else [])])
+    load("outputs:check_outputs")(outputs, _files_read(request))
     elsewhere: AbstractContextManager[object] = load("outputs:shown_elsewhere")(outputs)
     return elsewhere
+
+
+def _files_read(request: RunRequest) -> Iterator[Path]:
+    """Yields the files that a run reads by their names: its workload, the config, its classes."""
+    config = request.config
+    for named in (*request.workload, *config.workload):
+        with contextlib.suppress(WorkloadError):  # the run will say so
+            yield from (entry.path for entry in resolve([named]) if entry.path is not None)
+    yield from map(Path, config.database.setup)
+    if config.path is not None:
+        yield config.path
+    specs: Sequence[EventSpec | HandlerSpec | ModelSpec] = [
+        *config.events,
+        *config.handlers,
+        *config.models,
+    ]
+    for spec in specs:
+        module = spec.class_path.rpartition(":")[0]
+        if module.endswith(".py"):
+            yield config.base / Path(module)
 
 
 @contextlib.contextmanager

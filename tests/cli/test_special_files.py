@@ -185,10 +185,19 @@ def test_standard_output_that_is_a_file_keeps_what_it_has(project: Project) -> N
 
 @pytest.mark.slow
 def test_no_output_replaces_what_the_run_reads(project: Project) -> None:
-    project.config()
-    project.write("w.sql", "SELECT 1;")
-    for option, name in (("--summary", "w.sql"), ("--summary", "pilot.yaml")):
-        done = project.command("run", "w.sql", option, name)
-        assert done.returncode == 2
-        assert "which it would replace" in done.stderr
-    assert (project.folder / "w.sql").read_text() == "SELECT 1;"
+    project.write(
+        "own.py", "from pilotcli import QueryFinishEvent\nclass Own(QueryFinishEvent): pass\n"
+    )
+    project.config("events: [{class: own.py:Own, args: {interval_count: 1}}]")
+    (project.folder / "queries").mkdir()
+    project.write("queries/a.sql", "SELECT 1;")
+    project.write("queries/b.csv", "sql\nSELECT 1\n")
+    read = ["queries/a.sql", "queries/b.csv", "pilot.yaml", "own.py"]
+    before = [(project.folder / name).read_bytes() for name in read]
+    for workload in ("queries", "queries/*", "queries/?.*"):
+        for name in read:
+            option = "--output" if name.endswith(".csv") else "--summary"
+            done = project.command("run", workload, option, name)
+            assert done.returncode == 2, (workload, name)
+            assert "which it would replace" in done.stderr
+    assert [(project.folder / name).read_bytes() for name in read] == before
