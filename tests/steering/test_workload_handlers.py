@@ -92,7 +92,7 @@ def test_a_stop_in_an_index_handler_makes_no_index(steered: Project) -> None:
             def acquire_injected_data(self, sql):
                 os.kill(os.getpid(), signal.SIGINT)
                 try:
-                    self.interactor.db_controller.execute("SELECT pg_sleep(600)")
+                    self.interactor.db_controller.execute("SELECT pg_sleep(5)")
                 except QueryCancelled:
                     pass
                 return [Index(["a"], "t", f"made_{number}") for number in range(3)]

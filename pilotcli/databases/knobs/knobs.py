@@ -372,13 +372,10 @@ class Knobs:
         ).format(names)
         with contextlib.closing(self._sessions.open_plain()) as session:
             found = session.execute(text.as_string(session.connection)).rows
-        settings_by_name = {name.lower(): value for name, value in settings.items()}
         for name, value, source, waits in found:
             if waits:
                 raise SteeringError(f"the knob {name} is not in force without a restart")
-            if source == "override" and settings_by_name[name.lower()] in _AUTOMATIC:
-                continue  # the server has computed the value
-            if source != "configuration file":
+            if source not in _IN_FORCE:
                 raise SteeringError(
                     f"the knob {name} is set, but not in force: {_BY.get(source, source)} "
                     f"makes it {value}",
@@ -386,9 +383,10 @@ class Knobs:
                 )
 
 
-_AUTOMATIC = ("-1", "0")
-"""Values by which a knob leaves it to the server (`wal_buffers = -1`).
-The server then shows what it has computed (PostgreSQL manual 19.4)."""
+_IN_FORCE = ("configuration file", "override")
+"""Sources of a setting that comes from a knob. A server overrides only a value that leaves the
+choice to it (`wal_buffers = -1`), however that is written, with what it has computed
+(PostgreSQL manual 19.4)."""
 
 _BY = {
     "command line": "the server's command line",
@@ -396,7 +394,6 @@ _BY = {
     "user": "ALTER ROLE ... SET",
     "database user": "ALTER ROLE ... IN DATABASE ... SET",
     "client": "the connection string or PGOPTIONS",
-    "override": "the server itself",
 }
 """Sources of a setting that go before the configuration files (PostgreSQL manual 53.24)."""
 

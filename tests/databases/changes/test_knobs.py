@@ -401,10 +401,13 @@ def test_lists_of_libraries_are_set_back_as_lists(bench: Bench) -> None:
     pilot.close()
 
 
-def test_a_value_that_leaves_it_to_the_server_is_in_force(alone: Pilot) -> None:
-    knobs: dict[str, object] = {"wal_buffers": -1}
-    if alone.target.server_version.split(".")[0] >= "17":
-        knobs |= {"commit_timestamp_buffers": 0, "subtransaction_buffers": "0"}
+@pytest.mark.parametrize("automatic", [(-1, 0, "0"), ("-1", "0kB", "0MB"), (-1.0, 0.0, " 0 ")])
+def test_a_value_that_leaves_it_to_the_server_is_in_force(
+    alone: Pilot, automatic: tuple[object, ...]
+) -> None:
+    knobs = {"wal_buffers": automatic[0]}
+    if int(alone.target.server_version.split(".")[0]) >= 17:
+        knobs |= {"commit_timestamp_buffers": automatic[1], "subtransaction_buffers": automatic[2]}
     alone.controller.set_knobs(knobs)
     assert alone.controller.execute("SHOW wal_buffers", True) != [("-1",)]
     alone.controller.set_knobs({"autovacuum_work_mem": -1})
