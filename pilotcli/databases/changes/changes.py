@@ -22,7 +22,7 @@ from pilotcli.databases.changes.home_lock import Claim, claim_indexes, claim_set
 from pilotcli.databases.changes.log import Book, Change, ChangeLog, Entry, Owner
 from pilotcli.databases.changes.objects import drop_indexes, make_extension, make_index
 from pilotcli.databases.changes.undo import Undone, undo_changes, undo_settings
-from pilotcli.databases.session.connection import Server, connect
+from pilotcli.databases.session.connection import Server, connect_patiently
 from pilotcli.databases.session.session import PostgresSession
 
 UNDOING = "pilot undo"
@@ -290,13 +290,13 @@ class Changes:
         names = [database] if database else [server.database, "postgres", "template1"]
         for number, name in enumerate(names, 1):
             try:
-                connection = connect(server.with_database(name) if name else server)
+                connection = connect_patiently(server.with_database(name) if name else server)
             except DatabaseError:
                 if number == len(names):
                     raise
                 continue
             session = PostgresSession(connection, server.where)
-            session.execute(f"SET application_name = '{UNDOING}'; SET statement_timeout = 0")
+            session.execute(f"SET application_name = '{UNDOING}'")
             return session
         raise AssertionError("there is at least one name to try")
 

@@ -129,6 +129,30 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
     return connection
 
 
+def connect_patiently(server: Server) -> Connection:
+    """A new connection that no time-out among the server's settings ends. Raises as `connect`."""
+    refusal: DatabaseError | UsageError | None = None
+    # A newer time-out may end a session before it can be set, and a server refuses unknown ones.
+    for newer in ((), ("idle_session_timeout", "transaction_timeout"), ("idle_session_timeout",)):
+        try:
+            connection = connect(server, dict.fromkeys((*_TIME_OUTS, *newer), "0"))
+            major = connection.server_version // 10000
+            later = [name for name, since in _NEWER_TIME_OUTS.items() if since <= major]
+            _set(connection, dict.fromkeys(later, "0"))
+            return connection
+        except (DatabaseError, UsageError) as error:
+            refusal = refusal or error
+            if "timeout expired" in error.message:
+                break  # nobody answers
+    assert refusal is not None
+    raise refusal
+
+
+_TIME_OUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+_NEWER_TIME_OUTS = {"idle_session_timeout": 14, "transaction_timeout": 17}
+"""With the version of the first server that has such a setting."""
+
+
 def _keep_secret(server: Server, *passwords: str | None) -> None:
     """Show `passwords` nowhere, unless they are shown anyway: a role `postgres` with the
     password `postgres`."""

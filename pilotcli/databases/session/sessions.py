@@ -8,15 +8,15 @@ import weakref
 from pilotcli.common.errors import QueryError
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.session import watchdog
-from pilotcli.databases.session.connection import Server, connect, version_text
+from pilotcli.databases.session.connection import (
+    Server,
+    connect,
+    connect_patiently,
+    version_text,
+)
 from pilotcli.databases.session.session import PostgresSession, SchemaChanges
 from pilotcli.databases.session.streaming import StreamingSession
 
-_PATIENT = {
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-}
 _CHECK_INTERVAL = "client_connection_check_interval"
 
 
@@ -67,8 +67,8 @@ class Sessions:
         return PostgresSession(connect(self.server), self.description)
 
     def open_patient(self) -> PostgresSession:
-        """Open a plain session whose statements no setting of the server ends."""
-        return PostgresSession(connect(self.server, _PATIENT), self.description)
+        """Open a plain session that no time-out among the server's settings ends."""
+        return PostgresSession(connect_patiently(self.server), self.description)
 
     def close(self) -> None:
         """Close all sessions that are open; a restart of the server has ended them anyway."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -413,9 +414,39 @@ def test_a_value_that_leaves_it_to_the_server_is_in_force(
     alone.controller.set_knobs({"autovacuum_work_mem": -1})
 
 
-def test_a_knob_that_ends_every_statement_is_taken_back(bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["statement_timeout", "transaction_timeout"])
+def test_a_knob_that_ends_every_statement_is_taken_back(bench: Bench, name: str) -> None:
+    if name == "transaction_timeout" and bench.version < 17:
+        pytest.skip("transaction_timeout came with PostgreSQL 17")
     pilot = bench.open()
     with pytest.raises(SteeringError, match="it has the old values again"):
-        pilot.controller.set_knobs({"statement_timeout": "1ms", "work_mem": "9MB"})
+        pilot.controller.set_knobs({name: "1ms", "work_mem": "9MB"})
     assert bench.auto_conf() == {}
     pilot.close()
+
+
+def test_a_knob_that_ends_idle_sessions_ends_no_claim_and_is_undone(
+    bench: Bench, tmp_path: Path
+) -> None:
+    if bench.version < 14:
+        pytest.skip("idle_session_timeout came with PostgreSQL 14")
+    pilot = bench.open()
+    pilot.controller.set_knobs({"idle_session_timeout": "100ms", "work_mem": "9MB"})
+    stranger = psycopg2.connect(**bench.server.conninfo(bench.database))
+    assert select.select([stranger], [], [], 60)[0]  # the server has ended an idle session
+    stranger.close()
+    other = bench.open(bench.dsn_config(tmp_path / "other"))
+    with pytest.raises(CapabilityError, match="changed by a pilot of another folder"):
+        other.controller.set_knobs({"work_mem": "8MB"})
+    other.close()
+    pilot.controller.recover_config()
+    assert bench.auto_conf() == {}
+    pilot.controller.set_knobs({"idle_session_timeout": "100ms"})
+    pilot.close()
+    assert bench.auto_conf() == {}
+    bench.run_python(
+        "controller.set_knobs({'idle_session_timeout': '100ms'}); os.kill(os.getpid(), 9)",
+        exit_code=-signal.SIGKILL,
+    )
+    bench.open().close()
+    assert bench.auto_conf() == {}
