@@ -19,6 +19,7 @@ from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Source
 
 _ARCHIVE = b"PGDMP"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _ID_AND_QUERY = re.compile(rb"\s*[^\s'\"#;]+#####")
 
 
@@ -104,23 +105,24 @@ class ScriptReader:
             yield from self._script(window, source, script.depth + 1)
 
 
+def is_text(value: str) -> bool:
+    """Returns whether the database can hold `value`: no zero byte, no half of a surrogate pair."""
+    return _NO_TEXT.search(value) is None
+
+
 def single_statement(sql: str, file: str, line: int) -> Statement | None:
     """The one statement in `sql`, a field of a table; None when there is none.
 
     The text is plain SQL: no meta-commands, no variables. Raises `WorkloadError` for more.
     """
-    try:
-        data = sql.encode()
-    except UnicodeEncodeError:
-        data = b"\0"
-    if b"\0" in data:
+    if not is_text(sql):
         raise WorkloadError(
             "the query holds a character that no SQL text can hold",
             file=file,
             line=line,
             hint="Remove zero bytes and half surrogate pairs.",
         )
-    window = Window.over(data, file, line)
+    window = Window.over(sql.encode(), file, line)
     statements: list[Statement] = []
     for found in Splitter(window, StringsMode()):
         assert isinstance(found, list)  # without variables there are no commands

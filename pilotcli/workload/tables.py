@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
-from pilotcli.workload.reader import single_statement
+from pilotcli.workload.reader import is_text, single_statement
 from pilotcli.workload.sources import Read, Source
 
 _LABELS = ("label", "name")
@@ -142,5 +142,12 @@ def _json_query(file: str, line: int, text: bytes) -> Iterator[Found]:
 
 def _query(file: str, line: int, sql: str, label: str) -> Iterator[Found]:
     found = single_statement(sql, file, line)
+    if not is_text(label):
+        raise WorkloadError(
+            "the label holds a character that no text of the database can hold",
+            file=file,
+            line=line,
+            hint="Remove zero bytes and half surrogate pairs.",
+        )
     if found is not None:
         yield file, [found._replace(name=label.strip() or None)], None

@@ -31,6 +31,7 @@ from types import NoneType
 from typing import Any
 
 from pilotcli.common.records import JsonText
+from pilotcli.common.value_texts import as_sent
 from pilotcli.storage.store.json_text import json_text
 
 NULL = "\\N"
@@ -202,9 +203,7 @@ def _timedeltas(values: Sequence[Any]) -> tuple[Kind, Sequence[str]]:
     if hasattr(values[0], "to_pytimedelta"):  # pandas.Timedelta
         values = [value.to_pytimedelta() for value in values]
     # Days are apart: in microseconds the whole value would not fit PostgreSQL's 64 bits.
-    return Kind.INTERVAL, [
-        f"{value.days} days {value.seconds}.{value.microseconds:06d} seconds" for value in values
-    ]
+    return Kind.INTERVAL, list(map(as_sent, values))
 
 
 def _numpy_times(unit: str) -> Encoder:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,18 @@ def test_copy_out_counts_rows(session: PostgresSession, lead: str) -> None:
         ("array[interval '1 year 2 hours']", '{"1 year 02:00:00"}'),
         ("lower(daterange('0044-03-15 BC', null))", "0044-03-15 BC"),
         ("json '9" + 5000 * "9" + "'", "9" + 5000 * "9"),
+        ("interval '-1 day 2 hours'", "-1 days +02:00:00"),
+        ("interval '-2 days 22 hours'", "-2 days +22:00:00"),
+        ("array[interval '-1 day 2 hours']", '{"-1 days +02:00:00"}'),
+        ("'[2:3]={1,2}'::int[]", "[2:3]={1,2}"),
+        ("'[0:1]={a,b}'::text[]", "[0:1]={a,b}"),
+        ("'[0:0]={2024-01-01}'::date[]", "[0:0]={2024-01-01}"),
+        ("'[0:0]={1}'::json[]", "[0:0]={1}"),
+        ("json '{\"a\": 1, \"a\": 2}'", '{"a": 1, "a": 2}'),
+        ("json '\"\\ud800\"'", '"\\ud800"'),
+        ("array[json '\"\\ud800\"']", '{"\\"\\\\ud800\\""}'),
+        ("(repeat('[', 900) || repeat(']', 900))::jsonb", 900 * "[" + 900 * "]"),
+        ("(repeat('[', 5000) || repeat(']', 5000))::json", 5000 * "[" + 5000 * "]"),
     ],
 )
 def test_what_python_cannot_hold_comes_as_text(
@@ -236,6 +249,15 @@ def test_what_python_cannot_hold_comes_as_text(
 ) -> None:
     session.execute("SET timezone = 'UTC'")
     assert session.execute(f"SELECT {sql}, 1").rows == [(text, 1)]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+def test_numbers_in_json_keep_their_digits(session: PostgresSession, kind: str) -> None:
+    text = '[0.1, 1.50, 1e-400, 0.12345678901234567890123, 3.3333333333333333, 12345678901234567890]'
+    (value,) = session.execute(f"SELECT '{text}'::{kind}").rows[0]
+    assert [type(item) for item in value] == [float, float, Decimal, Decimal, Decimal, int]
+    assert value[2:4] == [Decimal("1e-400"), Decimal("0.12345678901234567890123")]
+    assert session.execute(f"SELECT array['{text}'::{kind}]").rows == [([value],)]
 
 
 def test_a_range_with_a_bound_that_python_cannot_hold(session: PostgresSession) -> None:
