@@ -76,7 +76,9 @@ class Workload:
         files = [entry.path for entry in entries if entry.path is not None]
         self.description = _description(paths, files)
         self._single = len(entries) == 1 and entries[0].named
-        self._stems = _stems([entry.path for entry in entries])
+        # The store takes no label that is not UTF-8, and a file's name may be any bytes.
+        stems = _stems([entry.path for entry in entries])
+        self._stems = [stem.encode("utf-8", "backslashreplace").decode() for stem in stems]
 
     @property
     def size_bytes(self) -> int | None:

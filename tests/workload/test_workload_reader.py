@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,15 @@ def test_copy_data_stays_in_a_file(tmp_path: Path, kind: str) -> None:
             ] == ["1\tü\n2\t;\n".encode(), b""]
             assert all(copy.temporary == (kind != "plain") for copy in data)
     assert data[0].path.exists() == (kind == "plain")
+
+
+def test_a_file_name_that_is_no_utf8_is_a_label_that_is(tmp_path: Path) -> None:
+    for name in (b"a.sql", b"caf\xe9.sql", b"\xe8/a.sql"):
+        path = tmp_path / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("SELECT 1")
+    labels = {query.label for query in open_workload([tmp_path / "**/*.sql"])}
+    assert labels == {"a", "caf\\udce9", "\\udce8/a"}
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
