@@ -258,7 +258,7 @@ def test_numbers_in_json_keep_their_digits(session: PostgresSession, kind: str) 
     )
     (value,) = session.execute(f"SELECT '{text}'::{kind}").rows[0]
     assert [type(item) for item in value] == [float, float, Decimal, Decimal, Decimal, int]
-    assert value[2:4] == [Decimal("1e-400"), Decimal("0.123456789012345678901")]
+    assert value[2:4] == [Decimal("1e-400"), Decimal("0.12345678901234567890123")]
     assert session.execute(f"SELECT array['{text}'::{kind}]").rows == [([value],)]
 
 
