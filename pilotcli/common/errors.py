@@ -194,3 +194,24 @@ class Interrupted(PilotError):
     """The user stopped the run; everything before that is saved."""
 
     exit_code = 130
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an exception; of one whose `__str__` fails, what Python writes in its place."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a driver's class
+        return "<exception str() failed>"
+
+
+def described(error: BaseException) -> str:
+    """Class and text of an exception."""
+    text = text_of(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def failure_of(error: BaseException) -> str:
+    """How a call of a driver's code failed: what it raised, or that it called `sys.exit`."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    return described(error)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pilotcli.common.errors import DriverError, PilotError, UsageError
+from pilotcli.common.errors import DriverError, PilotError, UsageError, text_of
 from pilotcli.common.records import ModelVersion
 from pilotcli.events.model import PilotModel
 from pilotcli.storage.checkpoints.pickling import unpicklable_part
@@ -223,7 +223,7 @@ def _save(pilot_model: PilotModel) -> Any:
             raise
         raise DriverError(
             f"the model {pilot_model.model_name!r} cannot be saved: pickle does not take {part} "
-            f"({exc})",
+            f"({text_of(exc)})",
             hint="Leave it out: in the `__getstate__` of its class, or before you return it.",
         ) from exc
 

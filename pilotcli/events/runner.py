@@ -17,7 +17,13 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from pilotcli.common.calls import CallTimeout, DriverCalls
-from pilotcli.common.errors import Interrupted, PilotError, StorageError, UsageError
+from pilotcli.common.errors import (
+    Interrupted,
+    PilotError,
+    StorageError,
+    UsageError,
+    failure_of,
+)
 from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion, PretrainingProgress
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved
@@ -272,7 +278,7 @@ class EventRunner:
                 outcome = self._report(registered, update, after_query)
         except Interrupted:
             raise
-        except (Exception, SystemExit, KeyboardInterrupt) as exc:
+        except BaseException as exc:  # a driver can raise any class
             if self._stop_requested():
                 raise Interrupted(f"stopped while {registered.name} was running") from exc
             # A plain StorageError is the journal's, about the model or the progress.
@@ -336,12 +342,9 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def _describe(exc: BaseException) -> tuple[str, str]:
     """Returns one line for the user, and the traceback that starts at the driver's own frame."""
-    text = sentences(str(exc).strip(), exc.hint if isinstance(exc, PilotError) else None)
-    line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
-    if isinstance(exc, SystemExit):
-        line = f"it called sys.exit({exc.code!r})"
     if isinstance(exc, CallTimeout):
-        return redacted(text), redacted(exc.where)
+        return redacted(str(exc)), redacted(exc.where)
+    line = sentences(failure_of(exc), exc.hint if isinstance(exc, PilotError) else None)
     frame = exc.__traceback__
     while frame is not None and frame.tb_frame.f_globals.get("__name__") in _OWN_MODULES:
         frame = frame.tb_next

@@ -94,7 +94,9 @@ class Plugins:
         except PilotError as exc:
             text = str(problem_at(spec.mark, f"{what}: {self._masked(exc.message, spec)}"))
             raise PluginError(text, hint=exc.hint) from exc
-        except (Exception, SystemExit) as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             why = self._masked(describe_error(exc, [self.base]), spec)
             message = f"{what} cannot be built, {cls.__name__}() raised {why}"
             text = str(problem_at(spec.mark, message))

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pilotcli.common.errors import PluginError
+from pilotcli.common.errors import PluginError, described
 from pilotcli.common.suggestions import did_you_mean
 
 _STAMP = "__pilot_stamp__"
@@ -74,7 +74,7 @@ def _named_module(name: str, folders: Sequence[Path]) -> ModuleType:
     try:
         _prefer_own(name.partition(".")[0], folders)
         return importlib.import_module(name)
-    except PluginError:
+    except (PluginError, KeyboardInterrupt):
         raise
     except ModuleNotFoundError as exc:
         if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
@@ -84,7 +84,7 @@ def _named_module(name: str, folders: Sequence[Path]) -> ModuleType:
                 "and in the current one. A file is named as path/to/file.py:Class.",
             ) from None
         raise _import_failure(name, exc, folders) from exc
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:
         raise _import_failure(name, exc, folders) from exc
 
 
@@ -149,7 +149,9 @@ def _file_module(path: Path, base: Path) -> ModuleType:
     _append_to_path([path.parent])
     try:
         return _execute(name, spec, stamp)
-    except (Exception, SystemExit) as exc:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:
         raise _import_failure(str(path), exc, [path.parent]) from exc
 
 
@@ -195,8 +197,7 @@ def _import_failure(what: str, exc: BaseException, folders: Sequence[Path]) -> P
 def describe_error(exc: BaseException, folders: Sequence[Path] = ()) -> str:
     """Returns an exception in one line, with the innermost place within `folders`, or else the
     innermost place outside of pilot and of Python's import system."""
-    text = " ".join(str(exc).split())
-    line = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    line = " ".join(described(exc).split())
     if isinstance(exc, SyntaxError) and exc.filename is not None:
         return f"{type(exc).__name__}: {exc.msg} ({exc.filename}:{exc.lineno})"
     ours = str(Path(__file__).parent.parent)

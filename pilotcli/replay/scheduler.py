@@ -20,6 +20,7 @@ from pilotcli.common.errors import (
     QueryTimeout,
     StorageError,
     UsageError,
+    described,
 )
 from pilotcli.common.records import (
     STOPPED,
@@ -271,8 +272,7 @@ class PilotScheduler(Closing):
         """
         if self._log is not None:
             return
-        what = redacted(f"{type(error).__name__}: {error}")
-        log.error("the event %s failed: %s", registered.name, what)
+        log.error("the event %s failed: %s", registered.name, redacted(described(error)))
         if not isinstance(error, Exception):
             raise error
         if self._event_error is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pilotcli.common.errors import DriverError, PilotError
+from pilotcli.common.errors import DriverError, PilotError, failure_of
 from pilotcli.common.records import ModelVersion
 from pilotcli.common.signals import Bus, ModelLoaded, Notice
 from pilotcli.config.model import ModelSpec
@@ -68,9 +68,9 @@ def loading(model: PilotModel, load: Callable[[], Any]) -> Any:
         return load()
     except PilotError:
         raise
-    except Exception as exc:
+    except BaseException as exc:
         raise DriverError(
-            f"the model {model.model_name!r} could not be loaded: {type(exc).__name__}: {exc}",
+            f"the model {model.model_name!r} could not be loaded: {failure_of(exc)}",
             hint="Set `load: false` for this model, or repair its load_model/restore.",
         ) from exc
 

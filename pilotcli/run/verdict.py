@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pilotcli.common.errors import DriverError, Interrupted, PilotError
+from pilotcli.common.errors import DriverError, Interrupted, PilotError, text_of
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import RunStatus
 from pilotcli.common.redaction import redacted
@@ -78,7 +78,7 @@ def _reasons(end: RunEnd, event_failures: Sequence[EventTriggered]) -> list[Reas
         if isinstance(exc, Interrupted):
             continue
         code, hint = (exc.exit_code, exc.hint) if isinstance(exc, PilotError) else (1, None)
-        reasons.append((code, redacted(sentences(str(exc), hint))))
+        reasons.append((code, redacted(sentences(text_of(exc), hint))))
     if event_failures:
         names = ", ".join(sorted({failure.event for failure in event_failures}))
         reasons.append((DriverError.exit_code, f"events failed: {names}"))

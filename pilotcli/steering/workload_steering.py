@@ -22,6 +22,7 @@ from pilotcli.common.errors import (
     SteeringError,
     StorageError,
     UsageError,
+    failure_of,
 )
 from pilotcli.common.records import STOPPED, Index, Query, SteeringReport
 from pilotcli.common.sql_commands import command_of
@@ -261,14 +262,8 @@ class Steering:
         except PilotError as exc:
             error = DriverError(f"{name}: {exc.message}", hint=exc.hint)
             raise error.standing_for(exc) from exc
-        except SystemExit as exc:
-            error = DriverError(f"{name}: it called sys.exit({exc.code!r})")
-            raise error.standing_for(exc) from exc
-        except KeyboardInterrupt as exc:  # raised by the handler: Ctrl-C is handled elsewhere
-            raise DriverError(f"{name}: it raised KeyboardInterrupt").standing_for(exc) from exc
-        except Exception as exc:
-            error = DriverError(f"{name}: {type(exc).__name__}: {exc}")
-            raise error.standing_for(exc) from exc
+        except BaseException as exc:  # any class, also KeyboardInterrupt: Ctrl-C is not raised here
+            raise DriverError(f"{name}: {failure_of(exc)}").standing_for(exc) from exc
 
     def _run_native(
         self, steerer: SessionSteering, query: Query, steered: Steered, pull: bool

@@ -11,7 +11,7 @@ import threading
 import traceback
 from typing import IO, Any
 
-from pilotcli.common.errors import ConfigError, PilotError, StorageError
+from pilotcli.common.errors import ConfigError, PilotError, StorageError, described
 from pilotcli.common.redaction import redacted
 from pilotcli.views.text import Line, clean, indented, line_text
 
@@ -128,7 +128,7 @@ def error(exc: PilotError) -> None:
 
 def defect(exc: Exception) -> None:
     """Write to standard error that pilot itself is broken."""
-    err(clean(redacted(f"pilot: a defect of pilot itself: {type(exc).__name__}: {exc}")))
+    err(clean(redacted(f"pilot: a defect of pilot itself: {described(exc)}")))
     err("  Run it again with --debug for the traceback, and please report it.")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pilotcli.common.errors import text_of
+
 DEEPEST = 20
 LONGEST_KEY_CHARS = 60
 
@@ -40,7 +42,7 @@ def _raises(value: Any, error: BaseException) -> bool:
         with Path(os.devnull).open("wb") as nowhere:
             pickle.dump(value, nowhere)
     except Exception as exc:  # noqa: BLE001 - whatever a __reduce__ of the user's own raises
-        return type(exc) is type(error) and str(exc) == str(error)
+        return type(exc) is type(error) and text_of(exc) == text_of(error)
     return False
 
 
