@@ -6,6 +6,7 @@ Built from Python it takes PilotScope's arguments; `pilot run` builds it from th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,7 +29,12 @@ def choose_embedded(database: DatabaseSection, environ: Mapping[str, str]) -> bo
     """
     if database.embedded is not None:
         return database.embedded
-    return database.dsn is None and not any(environ.get(name) for name in LIBPQ_TARGETS)
+    return database.dsn is None and not _names_target(environ)
+
+
+def _names_target(environ: Mapping[str, str]) -> bool:
+    """Whether a variable of libpq in `environ` names a server or a database."""
+    return any(environ.get(name) for name in LIBPQ_TARGETS)
 
 
 class PilotConfig:
@@ -75,7 +81,8 @@ _SECRET = frozenset({"db_user_pwd", "dsn", "store_dsn"})
 
 
 class PostgreSQLConfig(PilotConfig):
-    """A PostgreSQL: the embedded one when neither `db_host` nor `dsn` is given.
+    """A PostgreSQL: the embedded one when neither `db_host` nor `dsn` is given, and the environment
+    has none of `LIBPQ_TARGETS`. `embedded` decides where it is given.
 
     `dsn` is a libpq connection string or URL and wins over the single arguments; arguments that
     are None are left to libpq (environment, service file, ~/.pgpass).
@@ -100,7 +107,9 @@ class PostgreSQLConfig(PilotConfig):
         self.db_user = db_user
         self.db_user_pwd = db_user_pwd
         self.dsn = dsn
-        self.embedded = embedded if embedded is not None else (dsn is None and db_host is None)
+        if embedded is None:
+            embedded = dsn is None and db_host is None and not _names_target(os.environ)
+        self.embedded = embedded
         self.store_dsn: str | None = None
         self.postgres_bin: Path | None = None
         self.server_settings: Mapping[str, str] = {}

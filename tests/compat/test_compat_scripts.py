@@ -172,6 +172,34 @@ def test_a_scheduler_with_a_card_handler_and_every_kind_of_event(run: Run) -> No
     assert found["cards"] == 3
 
 
+def test_a_config_without_a_host_follows_libpqs_environment(run: Run) -> None:
+    found = run(
+        """
+        import os
+        from pathlib import Path
+
+        def ask(controller, sql):
+            return controller.execute(sql, fetch=True)[0][0]
+
+        def make():
+            config = PostgreSQLConfig(home="of_nobody")
+            config.db = "from_the_environment"
+            return DBControllerFactory.get_db_controller(config)
+
+        started = "SELECT pg_postmaster_start_time()"
+        os.environ["PGHOST"] = ask(controller, "SHOW unix_socket_directories")
+        os.environ["PGPORT"] = ask(controller, "SHOW port")
+        os.environ["PGUSER"] = ask(controller, "SELECT current_user::text")
+        other = make()
+        found["same"] = ask(other, started) == ask(controller, started)
+        found["database"] = ask(other, "SELECT current_database()")
+        found["home"] = Path("of_nobody").exists()
+        """
+    )
+    assert found["same"] is True and found["home"] is False
+    assert found["database"] == "from_the_environment"
+
+
 def test_knobs_from_an_event_and_a_time_out(run: Run) -> None:
     found = run(
         """

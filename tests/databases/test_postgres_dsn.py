@@ -89,6 +89,20 @@ def test_the_environment(
     session.close()
 
 
+def test_a_config_made_in_python_reads_the_environment(
+    tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PostgreSQLConfig().embedded
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", str(tcp_server.port))
+    monkeypatch.setenv("PGUSER", "reader")
+    monkeypatch.setenv("PGPASSWORD", TcpServer.password)
+    assert PostgreSQLConfig(embedded=True).embedded
+    config = PostgreSQLConfig(db="forum")
+    assert not config.embedded
+    assert ask(open_target(config), "SELECT current_database()") == "forum"
+
+
 def test_a_service(tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     services = tmp_path / "services"
     services.write_text(
