@@ -23,9 +23,12 @@ from pilotcli.config import (
     load_config,
 )
 from pilotcli.config.home import make_home
+from pilotcli.config.model import CollectSection
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.unused_settings import refuse_unused
+from pilotcli.events.base import PretrainingModelEvent
 from pilotcli.plugins import check_plugins
+from pilotcli.replay.collected_row import example_row
 from pilotcli.steering.capabilities import Abilities, Capability, abilities_of, probe
 from pilotcli.steering.planner import Missing
 from pilotcli.storage.journal import Journal
@@ -73,12 +76,13 @@ def examine_all(
     what = f"events: {len(config.events)}, models: {len(config.models)}"
     yield Check("config", "ok", f"{where}; {what}")
     yield _check("libraries", _check_libraries)
+    tables: list[str] = []  # those of events, as far as these say so
     if config.events or config.models or config.handlers:
-        yield _check("classes", lambda: _check_classes(config, loading))
+        yield _check("classes", lambda: _check_classes(config, loading, tables))
     if config.workload:
         yield _check("workload", lambda: _check_workload(config))
     yield _home(config)
-    yield from _database(config, build)
+    yield from _database(config, build, tables)
 
 
 def _check(what: str, find: Callable[[], str]) -> Check:
@@ -89,7 +93,11 @@ def _check(what: str, find: Callable[[], str]) -> Check:
         return _problem(what, exc)
 
 
-def _check_classes(config: RunConfig, loading: Callable[[], AbstractContextManager[None]]) -> str:
+def _check_classes(
+    config: RunConfig,
+    loading: Callable[[], AbstractContextManager[None]],
+    tables: list[str],
+) -> str:
     embedded = choose_embedded(config.database, os.environ)
     with loading():
         plugins = check_plugins(config)
@@ -97,7 +105,10 @@ def _check_classes(config: RunConfig, loading: Callable[[], AbstractContextManag
         config_class = PostgreSQLConfig if scheduler is None else scheduler.config_class
         pilot_config = config_class.from_run_config(config, embedded=embedded)
         models = plugins.build_models()
-        plugins.build_events(pilot_config, models)
+        events = [built.event for built in plugins.build_events(pilot_config, models)]
+        tables += [
+            one.data_saving_table for one in events if isinstance(one, PretrainingModelEvent)
+        ]
         plugins.build_handlers(pilot_config, models)
     return "every class is there and takes its arguments"
 
@@ -134,15 +145,15 @@ def _home(config: RunConfig) -> Check:
     return Check("folder", "ok", text)
 
 
-def _check_store(config: RunConfig, pilot_config: PostgreSQLConfig) -> str:
-    table = config.collect.table if config.collect is not None else None
+def _check_store(config: RunConfig, pilot_config: PostgreSQLConfig, tables: list[str]) -> str:
+    collect = config.collect if config.collect is not None else CollectSection()
     with DataManager(pilot_config) as manager:
-        manager.try_writing(table)
+        manager.try_writing(example_row(collect), collect.table, tables)
     name = "store.dsn" if config.store.dsn else config.store.database
     return f"{name} can be written"
 
 
-def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
+def _database(config: RunConfig, build: bool, tables: list[str]) -> Iterator[Check | Capability]:
     embedded = choose_embedded(config.database, os.environ)
     if embedded and os.geteuid() == 0:
         yield Check("user", "ok", "root; the embedded server runs as an unprivileged user")
@@ -159,7 +170,7 @@ def _database(config: RunConfig, build: bool) -> Iterator[Check | Capability]:
         kind = "embedded" if embedded else "by DSN"
         text = f"{target.description} ({kind}), ready in {elapsed_s:.2f} s"
         yield Check("database", "ok", text)
-        yield _check("store", lambda: _check_store(config, pilot_config))
+        yield _check("store", lambda: _check_store(config, pilot_config, tables))
         with abilities_of(target, may_build=build) as able:
             if build:
                 yield _build(able)

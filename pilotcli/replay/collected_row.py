@@ -56,3 +56,16 @@ def collected_row(
     if collect.buffercache:
         row["buffercache"] = steered.buffercache
     return row
+
+
+def example_row(collect: CollectSection) -> dict[str, Any]:
+    """Returns a row with every column that a run stores, to try whether a store takes it."""
+    steered = Steered(
+        plan_text='{"Plan": {"Total Cost": 0.5}}',
+        planning_s=0.5,
+        execution_s=0.5,
+        cards={"SELECT 1": 0.5},
+        buffercache={"table": 1},
+    )
+    rows = Rows(rows=[(1,)], row_count=1)
+    return collected_row(collect, Query(1, "probe", "SELECT 1"), "ok", 0.5, rows, steered)

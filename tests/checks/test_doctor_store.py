@@ -6,7 +6,7 @@ import json
 
 import psycopg2
 import pytest
-from project_folder import Project
+from project_folder import COLLECTS, Project
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +71,37 @@ def test_a_store_that_cannot_be_written_is_a_problem(
     assert check["state"] == "problem", check
     assert words in check["found"]
     assert done.returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "collect"),
+    [
+        ("execution_time", "execution_time: true"),
+        ("estimated_cost", "estimated_cost: true"),
+        ("row_count", "records: true, max_rows: 1"),
+        ("buffercache", "buffercache: true"),
+    ],
+)
+def test_a_column_that_cannot_take_what_a_run_stores_is_a_problem(
+    project: Project, column: str, collect: str
+) -> None:
+    project.config(f"collect: {{table: seen, {collect}}}")
+    project.write("w.sql", "SELECT 1;")
+    project.run("w.sql")
+    assert _checks(project)["store"]["state"] == "ok"
+    _sql(project, project.store, f"ALTER TABLE seen ALTER {column} TYPE boolean USING true")
+    check = _checks(project)["store"]
+    assert check["state"] == "problem", check
+    assert f"'{column}' of the table 'seen' is boolean" in check["found"]
+
+
+def test_a_table_of_an_event_that_is_not_the_stores_is_a_problem(stored: Project) -> None:
+    _sql(stored, stored.store, "CREATE TABLE t (a int)")
+    stored.write("ev.py", COLLECTS)
+    stored.config("events: ['ev.py:Collects']")
+    check = _checks(stored)["store"]
+    assert check["state"] == "problem", check
+    assert "the table 't' in the store was not made by pilot" in check["found"]
 
 
 def test_a_role_that_may_not_make_tables_is_a_problem(stored: Project) -> None:

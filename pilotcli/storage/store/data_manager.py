@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +52,17 @@ class DataManager(Closing):
         """Connect now; raises `StoreError` when the store cannot be reached."""
         self._store.transaction(lambda cursor: None)
 
-    def try_writing(self, table: str | None = None) -> None:
-        """Make a table, write to it, and leave marks and visits; write to `table`, too, if it is
-        there. All of it is taken back. Raises `StoreError` when something is refused."""
+    def try_writing(
+        self, row: Mapping[str, Any], table: str | None = None, others: Collection[str] = ()
+    ) -> None:
+        """Make a table, write `row` to it, and leave marks and visits; write the row to `table`,
+        too, if it is there, and look whether the tables `others` are the store's. All of it is
+        taken back. Raises `StoreError` when something is refused."""
         probe = f"pilot_probe_{secrets.token_hex(8)}"
-        row = {"label": "probe", "sql": "SELECT 1", "status": "ok"}
 
         def work(cursor: Cursor) -> None:
+            for name in others:
+                tables.columns_of(cursor, name)
             wanted = [probe]
             if table is not None and tables.columns_of(cursor, table) is not None:
                 wanted.append(table)
