@@ -1,8 +1,10 @@
-"""Sub-plan keys in the form of PilotScope's server."""
+"""Sub-plan keys in the form of PilotScope's server, and rows as its drivers give them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from pilotcli.steering.subplans import NamedCards
 
@@ -22,3 +24,18 @@ def cards_of(named: NamedCards) -> dict[str, float]:
         text = _NEGATIVE.sub(r"\1", key)
         cards.setdefault(f"/* ({aliases}) */ {text};", named.cards[key])
     return cards
+
+
+def rows_given(cards: Any) -> Any:
+    """Returns `{sub-plan query: rows}` with numbers instead of texts of numbers; anything else as
+    it is, to be judged further on. PilotScope's models give both."""
+    if not isinstance(cards, Mapping):
+        return cards
+    return {key: _number(rows) for key, rows in cards.items()}
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

@@ -235,6 +235,32 @@ def test_knobs_from_an_event_and_a_time_out(run: Run) -> None:
     assert found["header"] == [["a", "b"], [1, 2]]
 
 
+def test_what_a_script_leaves_behind(run: Run) -> None:
+    there = """
+        found["indexes"] = sorted(index.index_name for index in controller.get_all_indexes())
+        found["knob"] = controller.execute("SHOW max_connections", fetch=True)[0][0]
+        """
+    during = run(
+        """
+        from pilotscope.Common.Index import Index
+
+        controller.execute("CREATE TABLE kept (a int, b int, c int)")
+        controller.execute("CREATE INDEX there_before ON kept (c)")
+        controller.execute("CREATE INDEX by_sql ON kept (b)")
+        controller.create_index(Index(["a"], "kept", "by_method"))
+        controller.drop_index(Index(["c"], "kept", "there_before"))
+        controller.write_knob_to_file({"max_connections": 77})
+        controller.restart()
+        """
+        + there
+    )
+    after = run(there)
+    run("controller.execute('DROP TABLE kept')")
+    assert during == {"indexes": ["by_method", "by_sql"], "knob": "77"}
+    assert after["indexes"] == ["by_sql", "there_before"]
+    assert after["knob"] != "77"
+
+
 def test_an_event_chooses_an_index_among_simulated_ones(run: Run) -> None:
     found = run(
         """

@@ -262,6 +262,21 @@ def test_negative_numbers_in_keys_are_written_as_numbers(interactor: PilotDataIn
     assert data.report is not None and not data.report.ignored
 
 
+def test_an_interactor_takes_rows_as_texts(interactor: PilotDataInteractor) -> None:
+    interactor.pull_subquery_card()
+    data = interactor.execute(JOIN)
+    assert data is not None and data.subquery_2_card
+    interactor.push_card(dict.fromkeys(data.subquery_2_card, "321.0"))
+    interactor.pull_physical_plan()
+    data = interactor.execute(JOIN)
+    assert data is not None and data.physical_plan is not None
+    assert '"Plan Rows": 321' in json.dumps(data.physical_plan)
+    for bad in ("many", "-1", "nan"):
+        with pytest.raises(RuntimeError, match="a cardinality is a number of rows"):
+            interactor.push_card({"SELECT count(*) FROM t": bad})
+    interactor.reset()
+
+
 def test_cardinalities_are_pushed_or_pulled(
     interactor: PilotDataInteractor, controller: PostgreSQLController
 ) -> None:

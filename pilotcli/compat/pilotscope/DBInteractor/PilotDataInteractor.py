@@ -14,7 +14,7 @@ from pilotcli.compat.pilotscope.DBController.PostgreSQLController import Postgre
 from pilotcli.compat.pilotscope.Exception.Exception import PilotScopeMutualExclusionException
 from pilotcli.compat.pilotscope.PilotConfig import PilotConfig, provided
 from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
-from pilotcli.compat.subplan_keys import cards_of
+from pilotcli.compat.subplan_keys import cards_of, rows_given
 from pilotcli.steering.interactor import PilotDataInteractor as _Own
 from pilotcli.steering.methods import JoinOrder, ScanJoinMethodEnum
 
@@ -87,10 +87,12 @@ class PilotDataInteractor(_Own):
             raise PilotScopeMutualExclusionException(anchors)
 
     def push_card(
-        self, subquery_2_value: Mapping[str, float], enable_parameterized_subquery: bool = False
+        self,
+        subquery_2_value: Mapping[str, float | str],
+        enable_parameterized_subquery: bool = False,
     ) -> None:
-        """See `pilotcli.PilotDataInteractor.push_card`."""
-        super().push_card(subquery_2_value, enable_parameterized_subquery)
+        """See `pilotcli.PilotDataInteractor.push_card`; rows may be texts of numbers, too."""
+        super().push_card(rows_given(subquery_2_value), enable_parameterized_subquery)
         self._pushes_cards = True
 
     def _forget(self) -> None:

@@ -15,6 +15,7 @@ from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BaseAnchorHandler import BaseAnchorHandler
 from pilotcli.compat.pilotscope.PilotEnum import PushHandlerTriggerLevelEnum
 from pilotcli.compat.refused import RefusedClass
+from pilotcli.compat.subplan_keys import rows_given
 from pilotcli.steering import handlers as own
 from pilotcli.steering.methods import Method
 from pilotcli.steering.requests import Pushes
@@ -76,9 +77,7 @@ class CardPushHandler(BasePushHandler, own.CardPushHandler):
 
     def put(self, data: Mapping[str, Any] | None, pushes: Pushes) -> None:
         """See `Pushes.add_cards`."""
-        if isinstance(data, Mapping):
-            data = {key: _rows(rows) for key, rows in data.items()}
-        super().put(data, pushes)
+        super().put(rows_given(data), pushes)
 
 
 class HintPushHandler(BasePushHandler, own.HintPushHandler):
@@ -146,14 +145,6 @@ class IndexPushHandler(BasePushHandler, own.IndexPushHandler):
         super().__init__(config)
         self.indexes = indexes
         self.drop_other = drop_other
-
-
-def _rows(value: Any) -> Any:
-    """The number that a text stands for; anything else as it is, to be judged further on."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 class CostPushHandler(RefusedClass):
