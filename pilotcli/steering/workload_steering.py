@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from types import NoneType
@@ -178,10 +179,14 @@ class Steering:
                     self._require_no_stop()
                     data = self._call_handler(handler, first_sql)
                     self._require_no_stop()
-                    if isinstance(handler, KnobPushHandler):
-                        done.extend(_set_knobs(controller, data))
-                    else:
-                        done.extend(self._create_indexes(controller, data, handler.drop_other))
+                    with _drivers_errors(name):
+                        knobs = _copied(data) if isinstance(handler, KnobPushHandler) else None
+                        indexes = _listed(data) if isinstance(handler, IndexPushHandler) else None
+                    if knobs:
+                        controller.set_knobs(knobs)
+                        done.extend(f"{knob} = {value}" for knob, value in knobs.items())
+                    if indexes is not None and isinstance(handler, IndexPushHandler):
+                        done.extend(self._create_indexes(controller, indexes, handler.drop_other))
             except (Interrupted, StorageError):
                 raise
             except CapabilityError as exc:
@@ -200,10 +205,8 @@ class Steering:
         return done
 
     def _create_indexes(
-        self, controller: PostgreSQLController, indexes: Sequence[Index] | None, drop_other: bool
+        self, controller: PostgreSQLController, indexes: Sequence[Index], drop_other: bool
     ) -> list[str]:
-        if indexes is None:
-            return []
         if drop_other:
             controller.drop_all_indexes()
         done = []
@@ -245,25 +248,25 @@ class Steering:
     def _call_handlers(self, sql: str) -> Pushes:
         pushes = Pushes()
         for handler in self._handlers:
+            name = type(handler).__name__
             data = self._call_handler(handler, sql)
             try:
-                handler.put(data, pushes)
+                with _drivers_errors(name):
+                    handler.put(data, pushes)
             except SteeringError as exc:
-                name = type(handler).__name__
                 raise SteeringError(f"{name}: {exc.message}", hint=exc.hint) from exc
         return pushes
 
     def _call_handler(self, handler: BasePushHandler, sql: str) -> Any:
         name = type(handler).__name__
-        try:
-            return self.calls.call(name, lambda: handler.acquire_injected_data(sql))
-        except Interrupted:
-            raise
-        except PilotError as exc:
-            error = DriverError(f"{name}: {exc.message}", hint=exc.hint)
-            raise error.standing_for(exc) from exc
-        except BaseException as exc:  # any class, also KeyboardInterrupt: Ctrl-C is not raised here
-            raise DriverError(f"{name}: {failure_of(exc)}").standing_for(exc) from exc
+        with _drivers_errors(name):
+            try:
+                return self.calls.call(name, lambda: handler.acquire_injected_data(sql))
+            except Interrupted:
+                raise
+            except PilotError as exc:
+                error = DriverError(f"{name}: {exc.message}", hint=exc.hint)
+                raise error.standing_for(exc) from exc
 
     def _run_native(
         self, steerer: SessionSteering, query: Query, steered: Steered, pull: bool
@@ -280,8 +283,31 @@ def _is_steered(query: Query) -> bool:
     return command_of(query.command).steered or planned_query(query.sql) is not None
 
 
-def _set_knobs(controller: PostgreSQLController, knobs: Any) -> list[str]:
-    if not knobs:
-        return []
-    controller.set_knobs(knobs)
-    return [f"{name} = {value}" for name, value in knobs.items()]
+@contextlib.contextmanager
+def _drivers_errors(name: str) -> Iterator[None]:
+    """Raises `DriverError` in the place of what a driver's own code raises: a handler, or the
+    object that it returned, as it is read."""
+    try:
+        yield
+    except PilotError:
+        raise
+    except BaseException as exc:  # any class, also KeyboardInterrupt: Ctrl-C is not raised here
+        raise DriverError(f"{name}: {failure_of(exc)}").standing_for(exc) from exc
+
+
+def _copied(knobs: Any) -> dict[str, object]:
+    """Returns the knobs that a handler returned, {} for None and for what is empty."""
+    if isinstance(knobs, Mapping):
+        return dict(knobs)
+    if knobs is None or (isinstance(knobs, Sequence) and not knobs):
+        return {}
+    raise SteeringError(f"knobs are a dict of names and values, not {type(knobs).__name__}")
+
+
+def _listed(indexes: Any) -> list[Index] | None:
+    """Returns the indexes that a handler returned, None for None."""
+    if indexes is None:
+        return None
+    if isinstance(indexes, str) or not isinstance(indexes, Iterable):
+        raise SteeringError(f"indexes are a list of Index(columns, table), not {indexes!r}")
+    return list(indexes)

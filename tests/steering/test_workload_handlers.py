@@ -11,7 +11,8 @@ from pilotcli.common.signals import Notice
 pytestmark = pytest.mark.slow
 
 DRIVERS = """
-from pilotcli import Index, IndexPushHandler, KnobPushHandler
+import numpy
+from pilotcli import HintPushHandler, Index, IndexPushHandler, KnobPushHandler
 
 class OnView(IndexPushHandler):
     def acquire_injected_data(self, sql):
@@ -28,7 +29,30 @@ class Hasty(KnobPushHandler):
 class Wrong(KnobPushHandler):
     def acquire_injected_data(self, sql):
         return {"work_mem": "many"}
+
+class Single(IndexPushHandler):
+    def acquire_injected_data(self, sql):
+        return Index(["a"], "t", "single")
+
+class Lazy(IndexPushHandler):
+    def acquire_injected_data(self, sql):
+        yield Index(["a"], "t", "made_first")
+        raise ValueError("no further index")
+
+class Table(KnobPushHandler):
+    def acquire_injected_data(self, sql):
+        return numpy.array([1, 2])
+
+class Settings(dict):
+    def items(self):
+        raise ValueError("no settings")
+
+class Hints(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        return Settings(work_mem="9MB")
 """
+
+REFUSED = ["OnView", "Taken", "Hasty", "Wrong", "Single", "Lazy", "Table"]
 
 
 @pytest.fixture
@@ -59,7 +83,7 @@ def _settings(project: Project) -> list[tuple[object, ...]]:
         connection.close()
 
 
-@pytest.mark.parametrize("name", ["OnView", "Taken", "Hasty", "Wrong"])
+@pytest.mark.parametrize("name", REFUSED)
 def test_a_refused_change_names_its_handler(steered: Project, name: str) -> None:
     steered.config(f"handlers: ['drivers.py:{name}']")
     finished = steered.run("w.sql")
@@ -70,7 +94,7 @@ def test_a_refused_change_names_its_handler(steered: Project, name: str) -> None
     assert _settings(steered) == []
 
 
-@pytest.mark.parametrize("name", ["OnView", "Taken", "Hasty", "Wrong"])
+@pytest.mark.parametrize("name", REFUSED)
 def test_native_skips_a_handler_whose_change_is_refused(steered: Project, name: str) -> None:
     steered.config(f"steering: {{on_error: native}}\nhandlers: ['drivers.py:{name}']")
     finished = steered.run("w.sql")
@@ -78,6 +102,14 @@ def test_native_skips_a_handler_whose_change_is_refused(steered: Project, name: 
     notices = [notice.text for notice in steered.heard(Notice)]  # type: ignore[attr-defined]
     assert any(f"nothing by {name}: " in text for text in notices), notices
     assert _settings(steered) == []
+
+
+def test_a_query_runs_natively_where_reading_what_a_handler_returned_fails(
+    steered: Project,
+) -> None:
+    steered.config("steering: {on_error: native}\nhandlers: ['drivers.py:Hints']")
+    finished = steered.run("w.sql")
+    assert (finished.exit_code, finished.ok, finished.native) == (0, 1, 1)
 
 
 def test_a_stop_in_an_index_handler_makes_no_index(steered: Project) -> None:
