@@ -9,7 +9,7 @@ functions in SQL, are looked into; other functions are judged by the volatility 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from pilotcli.analysis.fixed import ALL, COUNT, NOTHING, Fixed
@@ -24,9 +24,11 @@ from pilotcli.analysis.query_parts import (
     aggregates,
     is_moment,
     meant_by,
+    name_of,
     order_of,
     output_of,
     places_of,
+    reads,
     same_value,
     select_of,
     shows_all,
@@ -41,6 +43,7 @@ from pilotcli.steering.subplans.parsing import exp, parse
 _WORDS = re.compile(r"[^\W\d][\w$]*")
 _PREPARED = re.compile(r"\s*PREPARE\s+(\S+?)\s*(?:\([^)]*\))?\s+AS\s+(.*)", re.I | re.S)
 _EXECUTED = re.compile(r"\s*EXECUTE\s+([^\s(;]+)", re.I)
+_SIGNS = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
 _Scope = Mapping[str, Fixed]
 
 
@@ -49,8 +52,8 @@ class Determinacy:
 
     def __init__(self, objects: DatabaseObjects | None = None) -> None:
         self.objects = objects or DatabaseObjects()
-        own = {*self.objects.views, *self.objects.functions}
-        self._suspects = SUSPECTS | {name.lower() for name in own}
+        own = " ".join([*self.objects.views, *self.objects.functions])
+        self._suspects = SUSPECTS | {word.lower() for word in _WORDS.findall(own)}
         self._views: dict[str, Fixed] = {}
         self._functions: dict[str, bool] = {}
         self._prepared: dict[str, str] = {}
@@ -68,13 +71,25 @@ class Determinacy:
             return NOTHING
         if word in ("FETCH", "MOVE"):
             return COUNT
+        words = {each.lower() for each in _WORDS.findall(sql)}
+        if not self._called_without_name(sql, words):
+            return NOTHING
         # Most queries have no such word, and need no parser.
-        if self._suspects.isdisjoint(each.lower() for each in _WORDS.findall(sql)):
+        if self._suspects.isdisjoint(words):
             return ALL
         try:
             return self._statement(parse(sql))
         except (NotAnalysable, RecursionError):
             return NOTHING
+
+    def _called_without_name(self, sql: str, words: Set[str]) -> bool:
+        """Returns whether the functions behind operators and casts of the user's, as far as `sql`
+        has their signs and types, give one value for the same arguments."""
+        operators, casts = self.objects.operators, self.objects.casts
+        signs = operators.keys() & _SIGNS.findall(sql) if operators else ()
+        called = [name for sign in signs for name in operators[sign]]
+        called += [name for word in casts.keys() & words for name in casts[word]]
+        return all(map(self._own_function, called))
 
     def _statement(self, tree: exp.Expr) -> Fixed:
         if isinstance(tree, exp.Query | exp.Values):
@@ -99,12 +114,16 @@ class Determinacy:
 
     def _with(self, tree: exp.Expr, scope: _Scope) -> _Scope:
         clause = tree.args.get("with_")
-        for cte in clause.expressions if clause is not None else ():
+        if clause is None:
+            return scope
+        for cte in clause.expressions:
             # A recursive reference to itself adds nothing that is open.
             inner = {**scope, cte.alias: ALL}
             body = cte.this
             queries = isinstance(body, exp.Query | exp.Values)
             fixed = self._query(body, inner) if queries else self._changed(body, inner)
+            if clause.args.get("recursive") and not fixed.rows and reads(body, cte.alias):
+                fixed = NOTHING  # each step begins with the rows of the last
             scope = {**scope, cte.alias: fixed}
         return scope
 
@@ -180,7 +199,10 @@ class Determinacy:
         order = self._order(tree, scope)
         total = self._total(order, tree)
         whole = len(order) == len(order_of(tree))
-        if total or (options is not None and options.args.get("with_ties") and whole):
+        ties = options is not None and bool(options.args.get("with_ties"))
+        if ties and not whole:
+            return NOTHING
+        if total or (ties and not offset):
             return base
         keys = [output_of(key, tree) for key in order]
         keys = [None if place in base.open else place for place in keys]
@@ -277,7 +299,11 @@ class Determinacy:
             if not self._function(node, scope):
                 return False
         elif isinstance(node, exp.Column):
+            if node.table and node.name in self.objects.row_functions:
+                return self._own_function(node.name)
             return node.name not in ("ctid", "xmin", "xmax", "cmin", "cmax")
+        elif isinstance(node, exp.Dot) and node.name in self.objects.row_functions:
+            return self._own_function(node.name) and self._expression(node.this, scope)
         elif type(node).__name__ in CLOCKS or is_moment(node):
             return False
         return all(self._expression(part, scope) for part in node.iter_expressions())
@@ -288,8 +314,7 @@ class Determinacy:
         return node.args.get("sample") is None
 
     def _function(self, node: exp.Anonymous, scope: _Scope) -> bool:
-        name = str(node.name if isinstance(node.this, exp.Expr) else node.this).lower()
-        arguments = node.expressions
+        name, arguments = name_of(node), node.expressions
         if name == "array" and len(arguments) == 1 and isinstance(arguments[0], exp.Query):
             return self._array(arguments[0], scope)
         if name in self.objects.functions:
@@ -347,7 +372,7 @@ class Determinacy:
             windows = tree.args.get("windows") or ()
             defined = next((each for each in windows if each.name == named.name), node)
         function = node.this.this if isinstance(node.this, exp.Filter) else node.this
-        name = str(function.this).lower() if isinstance(function, exp.Anonymous) else ""
+        name = name_of(function) if isinstance(function, exp.Anonymous) else ""
         own = name in self.objects.functions
         ordered = own or name in ORDERED_WINDOWS or name in ORDERED_AGGREGATES
         spec = node.args.get("spec") or defined.args.get("spec")

@@ -28,6 +28,17 @@ def select_of(node: exp.Expr) -> exp.Select | None:
     return node.find_ancestor(exp.Select)
 
 
+def name_of(function: exp.Anonymous) -> str:
+    """Returns the name of a function in the catalog's spelling, without its schema."""
+    name = function.this
+    return str(name.name) if isinstance(name, exp.Expr) else str(name).lower()
+
+
+def reads(tree: exp.Expr, name: str) -> bool:
+    """Returns whether a part of a statement has a relation of that name in FROM."""
+    return any(table.name == name and not table.db for table in tree.find_all(exp.Table))
+
+
 def order_of(tree: exp.Expr) -> list[exp.Expr]:
     order = tree.args.get("order")
     return [] if order is None else [unwrapped(key) for key in order.expressions]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -19,6 +20,9 @@ _REAL_DIGITS = 3
 """Those of a `real`: the server sums reals up as reals, whose 24 bits lose about half a digit for
 each tenfold of rows."""
 _REAL_TOLERANCE = 1e-3
+_LONG_NUMBER = re.compile(r"(?<![\d.])\d+\.\d+(?:e[-+]?\d+)?(?![\d.])")
+_LONG_DIGITS = 15
+"""A number in a text that has so many digits is one that a float may have been printed as."""
 _REAL, _REAL_ARRAY = 700, 1021
 """Their types' numbers in pg_type, which every server has."""
 
@@ -114,12 +118,28 @@ def _value_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"d{value.normalize()}"  # 1.10 is 1.1
     if isinstance(value, (list, tuple)):
-        return f"[{_text(value)}]"
+        return f"[{_text(map(_item, value))}]"
     if isinstance(value, dict):
-        return "{" + _text(part for item in sorted(value.items(), key=repr) for part in item) + "}"
+        items = sorted(value.items(), key=repr)
+        return "{" + _text(part for key, item in items for part in (key, _item(item))) + "}"
+    if isinstance(value, str) and len(value) > _LONG_DIGITS and "." in value:
+        return f"str{_LONG_NUMBER.sub(_rounded, value)!r}"
     if isinstance(value, memoryview):
         return f"b{bytes(value)!r}"
     return f"{type(value).__name__}{value!r}"
+
+
+def _item(value: Any) -> Any:
+    """Returns an item of a list or dict; JSON has 3 and 3.0000000000000004 of one sum of floats."""
+    if isinstance(value, float) and math.isfinite(value):
+        text = f"{value:.{_DIGITS}g}"
+        return int(text) if text.lstrip("-").isdecimal() else value
+    return value
+
+
+def _rounded(found: re.Match[str]) -> str:
+    digits = sum(map(str.isdigit, found[0].partition("e")[0].lstrip("0.")))
+    return found[0] if digits < _LONG_DIGITS else f"{float(found[0]):.{_DIGITS}g}"
 
 
 def _sorting(row: Row) -> tuple[str, tuple[str, ...], tuple[tuple[bool, float], ...]]:
@@ -139,7 +159,11 @@ def _values_close(a: Any, b: Any) -> bool:
         tolerance = _REAL_TOLERANCE if type(a) is type(b) is _Real else _TOLERANCE
         return both_nan or math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(_values_close, a, b))
+        return len(a) == len(b) and all(map(_items_close, a, b))
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_values_close(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(_items_close(a[key], b[key]) for key in a)
     return _value_text(a) == _value_text(b)
+
+
+def _items_close(a: Any, b: Any) -> bool:
+    return _values_close(a, b) or _value_text(_item(a)) == _value_text(_item(b))

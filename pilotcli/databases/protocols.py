@@ -8,7 +8,7 @@ nothing an event does reaches the session that replays the workload.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -115,12 +115,18 @@ class UndoesChanges(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseObjects:
-    """By name, without their schema: the text of views; kind, volatility, language and body of
-    functions, as `pg_proc` has them; and the sets of columns that name each row."""
+    """By name, without their schema: the text of views, and of tables with row security, what
+    decides about their rows; kind, volatility, language and body of functions, as `pg_proc` has
+    them; the sets of columns that name each row; and what calls functions without their name: the
+    functions that read like a column (`row.function`), those of operators, and those of casts by
+    words for the type that they give."""
 
     views: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, Sequence[tuple[str, str, str, str]]] = field(default_factory=dict)
     unique: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
+    row_functions: Set[str] = frozenset()
+    operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    casts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @runtime_checkable

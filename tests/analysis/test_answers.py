@@ -66,6 +66,16 @@ def test_one_row_more_is_another_answer(rows: list[tuple[Any, ...]], more: tuple
         ([({"a": 1, "b": 2},)], [({"b": 2, "a": 1},)], True),
         ([(memoryview(b"ab"),)], [(memoryview(b"ab"),)], True),
         ([(b"ab",)], [(b"ac",)], False),
+        ([({"sum": 14607},)], [({"sum": 14607.000000000002},)], True),
+        ([([3, {"a": [2.0000000000000004]}],)], [([3.0000000000000004, {"a": [2]}],)], True),
+        ([({"sum": 14607},)], [({"sum": 14608.000000000002},)], False),
+        ([({"id": 123456789012},)], [({"id": 123456789013},)], False),
+        ([("(14607,1)",)], [("(14607.000000000002,1)",)], True),
+        ([("x0.30000000000000004",)], [("x0.3",)], True),
+        ([("1.0000000000000002e+300;",)], [("1e+300;",)], True),
+        ([("0.123456789012345",)], [("0.123456788012345",)], False),
+        ([("12.12345678",)], [("12.12345679",)], False),
+        ([("2024-01-01 12:00:00.123456",)], [("2024-01-01 12:00:00.123457",)], False),
         ([(1.0000000004, "x"), (1.0, "y")], [(1.0, "x"), (1.0000000004, "y")], True),
     ],
 )
@@ -112,7 +122,11 @@ OBJECTS = DatabaseObjects(
         "plus_one": [("f", "v", "sql", "SELECT $1 + 1")],
         "unknown": [("f", "v", "plpgsql", "BEGIN RETURN 1; END")],
         "stated": [("f", "i", "plpgsql", "BEGIN RETURN 1; END")],
+        "Vol Q": [("f", "v", "plpgsql", "BEGIN RETURN 1; END")],
     },
+    row_functions={"unknown"},
+    operators={"+?": ["unknown"], "||~": ["stated"]},
+    casts={"mine": ["unknown"], "yours": ["stated"]},
     unique={"t": [frozenset({"id"})]},
 )
 
@@ -131,6 +145,9 @@ OBJECTS = DatabaseObjects(
         "SELECT a, b FROM t ORDER BY b, 1 LIMIT 5",
         "SELECT g, count(*) AS n FROM t GROUP BY g ORDER BY n DESC, g LIMIT 3",
         "SELECT a FROM t ORDER BY b FETCH FIRST 3 ROWS WITH TIES",
+        "SELECT a ||~ b, a::yours, unknown, a + 1 FROM t",
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r"
+        " WHERE EXISTS (SELECT 1 FROM t LIMIT 1)",
         "SELECT * FROM t LIMIT ALL",
         "SELECT count(*) FROM first_three",
         "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u LIMIT 1)",
@@ -162,6 +179,10 @@ def test_what_a_query_determines(sql: str) -> None:
         "SELECT sum(a) FROM first_three",
         "SELECT own_sum(a) FROM t",
         "SELECT any_a(), unknown() FROM t",
+        'SELECT "Vol Q"() FROM t',
+        "SELECT t.unknown FROM t",
+        "SELECT (t).unknown FROM t",
+        "SELECT a FROM t ORDER BY b OFFSET 2 FETCH FIRST 3 ROWS WITH TIES",
         "SELECT a FROM (SELECT a FROM t LIMIT 3) AS s",
         "SELECT a FROM t UNION ALL (SELECT a FROM u LIMIT 3)",
     ],
@@ -182,6 +203,12 @@ def test_where_a_query_determines_the_number_of_rows(sql: str) -> None:
         "SELECT a FROM t WHERE a IN (SELECT a FROM u LIMIT 3)",
         "SELECT a FROM t FOR UPDATE SKIP LOCKED",
         "SELECT DISTINCT a, random() FROM t",
+        "SELECT 1 +? 2",
+        "SELECT a::mine FROM t",
+        "SELECT CAST(a AS mine) FROM t",
+        "SELECT a FROM t ORDER BY random() FETCH FIRST 3 ROWS WITH TIES",
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT (SELECT a FROM t WHERE a > r.n LIMIT 1)"
+        " FROM r WHERE n < 5) SELECT n FROM r",
     ],
 )
 def test_where_a_query_determines_nothing(sql: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from paired import run_pair
 from project_folder import Project
 
-from pilotcli.analysis.fixed import NOTHING
+from pilotcli.analysis.fixed import ALL, NOTHING
 from pilotcli.common.records import Query
 from pilotcli.databases.protocols import Target
 from pilotcli.replay.answers import AnswerDigests
@@ -23,6 +23,20 @@ CREATE TABLE wrong.t AS SELECT * FROM plain.t WHERE id % 3 = 0;
 CREATE FUNCTION public.take(state text, value int) RETURNS text LANGUAGE sql
     AS $$ SELECT left(state || value, 20) $$;
 CREATE AGGREGATE public.taken(int) (sfunc = take, stype = text, initcond = '');
+CREATE FUNCTION public.dice(int, int) RETURNS int LANGUAGE plpgsql
+    AS $$ BEGIN RETURN 1e9 * random(); END $$;
+CREATE FUNCTION public.dice(plain.t) RETURNS int LANGUAGE plpgsql
+    AS $$ BEGIN RETURN 1e9 * random(); END $$;
+CREATE OPERATOR public.+? (leftarg = int, rightarg = int, function = public.dice);
+CREATE TYPE public.drawn AS (a int);
+CREATE FUNCTION public.draw(int) RETURNS public.drawn LANGUAGE plpgsql
+    AS $$ BEGIN RETURN row(1e9 * random())::public.drawn; END $$;
+CREATE CAST (int AS public.drawn) WITH FUNCTION public.draw(int);
+"""
+DROPPED = """
+DROP SCHEMA IF EXISTS plain, turned, wrong CASCADE;
+DROP FUNCTION IF EXISTS public.take, public.dice(int, int) CASCADE;
+DROP TYPE IF EXISTS public.drawn CASCADE
 """
 VIEWS = "CREATE VIEW {0}.few AS SELECT id, grp FROM {0}.t LIMIT 10;"
 HANDLER = """
@@ -41,8 +55,7 @@ class Elsewhere(HintPushHandler):
 def answers(project: Project, schema: str, queries: list[str]) -> tuple[int, list[str]]:
     connection = psycopg2.connect(project.dsn)
     with connection, connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS plain, turned, wrong CASCADE")
-        cursor.execute("DROP FUNCTION IF EXISTS public.take CASCADE")
+        cursor.execute(DROPPED)
         cursor.execute(SCHEMAS + "".join(map(VIEWS.format, ("plain", "turned", "wrong"))))
     connection.close()
     project.write("own.py", HANDLER)
@@ -78,6 +91,32 @@ def test_rows_in_another_order_are_no_failure(project: Project) -> None:
     code, found = answers(project, "turned", queries)
     assert (code, found[:4], found[5]) == (0, ["undetermined"] * 4, "undetermined")
     assert found[4] in ("same", "undetermined")
+
+
+def test_functions_that_a_query_calls_without_their_names_are_found(project: Project) -> None:
+    queries = [
+        "SELECT id +? 1 FROM t",
+        "SELECT id::drawn FROM t",
+        "SELECT t.dice FROM plain.t",
+        "SELECT id, grp FROM t ORDER BY grp OFFSET 3 FETCH FIRST 3 ROWS WITH TIES",
+        "SELECT sum(val::float8 / 10)::text FROM t",
+    ]
+    found = ["undetermined"] * 4 + ["same"]
+    assert answers(project, "turned", queries) == (0, found)
+
+
+def test_row_security_decides_what_a_query_determines(target: Target) -> None:
+    answers, session = AnswerDigests(target), target.session()
+    session.execute("CREATE TABLE drawn_rows (id int); CREATE TABLE own_rows (id int)")
+    for table, condition in (("drawn_rows", "random() < 0.5"), ("own_rows", "'limit' <> 'now()'")):
+        session.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        session.execute(f"CREATE POLICY p ON {table} USING ({condition})")
+    try:
+        queries = [Query(1, "q", f"SELECT * FROM {name}_rows") for name in ("drawn", "own")]
+        assert list(map(answers.fixed, queries)) == [NOTHING, ALL]
+    finally:
+        session.execute("DROP TABLE drawn_rows, own_rows")
+        session.close()
 
 
 def test_a_transaction_that_holds_a_views_table_holds_up_no_answer(target: Target) -> None:
