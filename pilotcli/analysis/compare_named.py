@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.suggestions import nearest
 from pilotcli.storage.journal import Journal
+from pilotcli.storage.journal.schema import FILE_NAME
 
 
 def compare_runs(home: Path, run: str, baseline: str | None) -> Comparison:
@@ -58,5 +61,23 @@ def open_journal(home: Path) -> Journal:
     """Returns the journal in `home`. Raises `StorageError` where there is none."""
     journal = Journal.open_existing(home)
     if journal is None:
-        raise StorageError(f"there are no runs in {home} yet", hint="Begin one: pilot run WORKLOAD")
+        meant = _similar_home(home)
+        hint = f"Did you mean {meant}?" if meant else "Begin one: pilot run WORKLOAD"
+        raise StorageError(f"there are no runs in {home} yet", hint=hint)
     return journal
+
+
+def _similar_home(home: Path) -> Path | None:
+    """A folder with runs: `home` with similar names for what does not exist, or a home in it."""
+    found = Path()
+    with contextlib.suppress(OSError):
+        for part in home.parts:
+            if (found / part).exists():
+                found /= part
+            else:
+                folders = [entry.name for entry in found.iterdir() if entry.is_dir()]
+                found /= nearest(part, folders) or part
+        for meant in (found, found / ".pilot"):
+            if (meant / FILE_NAME).exists():
+                return meant
+    return None

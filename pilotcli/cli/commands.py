@@ -13,7 +13,9 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pilotcli.common.errors import PilotError
 from pilotcli.common.suggestions import nearest
+from pilotcli.views.text import clean
 
 GROUPS = {
     "events": "Show the events of the config, and when they fire.",
@@ -70,10 +72,49 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The group or the loaded command that `args` begin with."""
-        name, command, rest = super().resolve_command(ctx, args)
+        try:
+            name, command, rest = super().resolve_command(ctx, args)
+        except Exception as exc:
+            if self.name == "pilot" and not isinstance(exc, PilotError):
+                _name_commands(exc, args[0])
+            raise
         if name is not None and not isinstance(command, TyperGroup):
             command = load_command(f"{self.name} {name}".removeprefix("pilot "))
         return name, command, rest
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments as typer does."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as exc:
+            _name_option(exc)
+            raise
+
+
+def _name_commands(exc: Any, word: str) -> None:
+    """Have typer's error for an unknown command name the commands in groups that are called so."""
+    places: dict[str, list[str]] = {}
+    for path in COMMANDS:
+        places.setdefault(path.split()[-1], []).append(path)
+    unknown = f"No such command {word!r}."
+    if word == "help":
+        exc.message = f"{unknown} Write pilot --help, or pilot COMMAND --help."
+    elif word in places or "Did you mean" not in exc.message:
+        paths = places.get(nearest(word, places) or "")
+        exc.message = (
+            f"{unknown} Did you mean {' or '.join(map(repr, paths))}?" if paths else unknown
+        )
+
+
+def _name_option(exc: Any) -> None:
+    """Have typer's error for an unknown option name the one that is most like it."""
+    options = getattr(exc, "possibilities", None)
+    if options:
+        match = nearest(exc.option_name, options)
+        exc.message += f". Did you mean {match or options[0]}?"
+        exc.possibilities = None
+    if hasattr(exc, "message"):
+        exc.message = clean(exc.message)
 
 
 class Command(TyperCommand):
@@ -91,11 +132,7 @@ class Command(TyperCommand):
                 exc.message += f" Did you mean {match!r}?"
             raise
         except Exception as exc:
-            options = getattr(exc, "possibilities", None)
-            if options:  # no such option
-                match = nearest(exc.option_name, options)  # type: ignore[attr-defined]
-                exc.message += f". Did you mean {match or options[0]}?"  # type: ignore[attr-defined]
-                exc.possibilities = None  # type: ignore[attr-defined]
+            _name_option(exc)
             raise
 
 

@@ -23,8 +23,8 @@ from pilotcli.analysis.comparison import (
     whole_s,
 )
 from pilotcli.analysis.wording import alarms, counts_text, names_text, rounds_text
-from pilotcli.common.directions import undirected
 from pilotcli.common.quantities import MISSING, duration
+from pilotcli.common.unsafe import undirected
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import UsageError
+from pilotcli.common.unsafe import escaped_json
 from pilotcli.reports.tables import SCHEMA_VERSION, Row, Table
 
 BATCH_ROWS = 10_000
@@ -50,10 +51,9 @@ def _json(value: Any) -> str:
 
 def _jsonl(path: Path, table: Table, rows: Iterable[Row]) -> None:
     names = [column.name for column in table.columns]
-    # Half of a surrogate pair is written as JSON spells it, which is also how Python does.
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(_json(dict(zip(names, row, strict=True))) + "\n")
+            file.write(escaped_json(_json(dict(zip(names, row, strict=True)))) + "\n")
 
 
 def without_formulas(row: Row) -> Row:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from xml.sax.xmlreader import AttributesImpl
 
 from pilotcli.analysis.comparison import Comparison
-from pilotcli.common.directions import undirected
 from pilotcli.common.errors import PilotError
 from pilotcli.common.records import QueryResult
+from pilotcli.common.unsafe import undirected
 from pilotcli.reports.files import whole_file
 from pilotcli.storage.journal import EventTotals, JournalReader, RunRecord
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from xml.sax.saxutils import XMLGenerator
 
 FAILURES_SHOWN = 20
-# What XML 1.0 does not allow (https://www.w3.org/TR/xml/#charsets).
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# What XML 1.0 does not allow or discourages (https://www.w3.org/TR/xml/#charsets).
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from pilotcli.common.quantities import MISSING
 from pilotcli.common.records import QueryResult
+from pilotcli.common.unsafe import escaped_json
 from pilotcli.views import console
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column, table
-from pilotcli.views.text import clean, escaped_json, line_text
+from pilotcli.views.text import clean, line_text
 
 T = TypeVar("T")
 

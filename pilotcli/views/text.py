@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len
 
 from pilotcli.common import quantities
+from pilotcli.common.unsafe import UNSAFE
 
 Line = list[tuple[str, str]]
 """A line of output: pieces of text, each with a style (`""`, `bold`, `dim`, `red`, ...)."""
@@ -21,13 +21,6 @@ _SEQUENCES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]"
 )
-# What moves the cursor, turns the writing direction, has no width of its own, or cannot be
-# encoded: control characters, format characters, variation selectors, lone surrogates.
-_UNSAFE = re.compile(
-    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e"
-    r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
-)
-_ESCAPED_IN_JSON = re.compile(rf"{_UNSAFE.pattern}|[\x85\u2028\u2029]")
 _SPACES = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 
 
@@ -37,12 +30,7 @@ def clean(value: object) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
-    return _UNSAFE.sub("", text)
-
-
-def escaped_json(text: str) -> str:
-    """JSON `text` with an escape for each character in it that could steer a terminal."""
-    return _ESCAPED_IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return UNSAFE.sub("", text)
 
 
 def indented(line: str) -> str:

@@ -721,6 +721,13 @@ def test_runs_that_cannot_be_compared_say_why(project: Project, tmp_path: Path) 
         (("1", "9"), "there is no run 9"),
         (("x", "1"), "'x' is not a run"),
         (("1", "elsewhere:1"), "there are no runs in elsewhere yet"),
+        (("1", "elsewhere/.pilot:1"), "Begin one: pilot run WORKLOAD"),
+        (("1", "./.pilo:2"), "Did you mean .pilot?"),
+        (("1", f"{project.folder}:2"), f"Did you mean {project.folder}/.pilot?"),
+        (
+            ("1", f"../{project.folder.name}x/.pilot:2"),
+            f"Did you mean ../{project.folder.name}/.pi",
+        ),
     ):
         outcome = project.command("runs", "compare", *words)
         assert outcome.returncode == 2, words

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
-from project_folder import Project
+from project_folder import PILOT, Project
 
 from pilotcli.config import load_config
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
@@ -96,6 +101,20 @@ def evil(project: Project) -> Project:
     return project
 
 
+def on_terminal(folder: Path, *words: str) -> str:
+    """What a command writes to a terminal."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([PILOT, *words], cwd=folder, stdout=end, stderr=subprocess.DEVNULL)
+    os.close(end)
+    pieces = []
+    with contextlib.suppress(OSError):  # the end of a terminal's output
+        while piece := os.read(terminal, 65536):
+            pieces.append(piece)
+    os.close(terminal)
+    assert process.wait(timeout=60) == 0
+    return b"".join(pieces).decode()
+
+
 def unsafe(text: str) -> list[str]:
     """The signs in a text that a terminal could act upon."""
     return sorted(set(re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e]", text)))
@@ -165,6 +184,11 @@ def test_errors(evil: Project) -> None:
         ("models", "list"),
         ("runs", "show", EVIL),
         (EVIL,),
+        (f"--{EVIL}",),
+        ("runs", f"--{EVIL}"),
+        ("run", f"--wor{EVIL}kers"),
+        ("run", "--workers", EVIL),
+        ("runs", "list", "--format", EVIL),
     ):
         done = evil.command(*words)
         assert done.returncode != 0, words
@@ -211,3 +235,24 @@ def test_pages_and_summaries_keep_the_direction_of_writing(evil: Project) -> Non
         assert re.findall("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]", text) == [], name
     shown = evil.command("runs", "compare", "1", "1", "--format", "markdown").stdout
     assert unsafe(shown) == []
+
+
+def test_files_of_text_hold_nothing_for_a_terminal(evil: Project) -> None:
+    written = ("-o", "r.jsonl", "--summary", "s.md", "--junit", "j.xml")
+    assert evil.command("run", "w.sql", *written).returncode == 3
+    for name in written[1::2]:
+        found = unsafe((evil.folder / name).read_text("utf-8"))
+        assert set(found) <= {"\u200b"}, name  # harmless in a text
+    first = json.loads((evil.folder / "r.jsonl").read_text("utf-8").splitlines()[0])
+    assert first["label"].endswith("txt\u200b") and "\u202e" in first["label"]
+    exported = evil.command("runs", "export", "1", "-o", "-", "--format", "jsonl")
+    assert unsafe(exported.stdout) == []
+
+
+def test_csv_is_as_it_is_for_programs_only(evil: Project) -> None:
+    evil.command("run", "w.sql", "--against", "native", "--rounds", "1")
+    words = ("runs", "compare", "1", "--format", "csv")
+    assert "\u202e" in evil.command(*words).stdout
+    shown = on_terminal(evil.folder, *words)
+    assert "label" in shown
+    assert unsafe(shown.replace("\r\n", "\n")) == []

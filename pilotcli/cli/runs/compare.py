@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -11,12 +12,12 @@ from pilotcli.analysis.compare_named import compare_runs
 from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
 from pilotcli.analysis.plan_pair import plan_pair
 from pilotcli.cli.options import ConfigOption, FailIfOption, FormatOption, SetOption
+from pilotcli.common.unsafe import escaped_json
 from pilotcli.config import load_config
 from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
 from pilotcli.views.comparison import show_comparison, show_reasons
 from pilotcli.views.console import out
 from pilotcli.views.plan_pair import show_plan_pair
-from pilotcli.views.text import escaped_json
 
 RunArgument = Annotated[
     str,
@@ -73,8 +74,10 @@ def compare(
             elif format == "markdown":
                 out(as_markdown(comparison, limit).rstrip("\n"))
             else:
-                text = as_csv(comparison) if format == "csv" else escaped_json(as_json(comparison))
-                out(text.rstrip("\n"), exact=True)
+                csv_text = format == "csv"
+                text = as_csv(comparison) if csv_text else escaped_json(as_json(comparison))
+                # A program gets the texts in CSV as they are; a terminal would act upon them.
+                out(text.rstrip("\n"), exact=not (csv_text and sys.stdout.isatty()))
     finally:
         show_reasons(reasons)
     if reasons:

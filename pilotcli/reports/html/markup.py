@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pilotcli.common.directions import undirected
+from pilotcli.common.unsafe import undirected
 
 LABEL_SHOWN = 120
 
