@@ -16,6 +16,7 @@ from typing import Literal
 
 import pilotcli
 from pilotcli.common.errors import PilotError, UsageError
+from pilotcli.common.quantities import plural
 from pilotcli.config import (
     PostgreSQLConfig,
     RunConfig,
@@ -64,7 +65,7 @@ def examine_all(
     planner module for the database's server, if it is not the embedded one. Drivers are imported
     inside of `loading()`, which may take care of what they print.
     """
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    machine = f"{platform.system()} {platform.machine()}, {plural(os.cpu_count() or 1, 'core')}"
     versions = f"pilot {pilotcli.__version__}, Python {platform.python_version()}"
     yield Check("machine", "ok", f"{versions}, {machine}")
     try:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.quantities import plural
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.reader import is_text, single_statement
@@ -103,7 +104,7 @@ def _csv_query(
 ) -> Iterator[Found]:
     if len(row) <= at:
         raise WorkloadError(
-            f"the row ends after {len(row)} columns, before sql",
+            f"the row ends after {plural(len(row), 'column')}, before sql",
             file=file,
             line=line,
             hint="A query with a comma in it needs double quotes around it.",

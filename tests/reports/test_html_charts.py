@@ -94,3 +94,24 @@ def test_the_labels_of_points_are_not_over_each_other() -> None:
             range(len(places)), key=moved.__getitem__
         )
         assert max(moved, default=0) <= 1.0
+
+
+@pytest.mark.parametrize("times", [[0.0015], [0.002, 0.002], [0.0]])
+def test_a_single_time_is_a_line(times: list[float]) -> None:
+    drawing = charts.distributions(times, [])
+    (line,) = re.findall(
+        r'<path d="([^"]*)" clip-path="[^"]*" style="fill: none; [^"]*--a', drawing.svg
+    )
+    heights = {point.split()[1] for point in re.findall(r"[ML] ([\d.]+ [\d.]+)", line)}
+    assert len(heights) >= 2
+
+
+@pytest.mark.parametrize("rows", [1.0, 3.4, 55.0, 1e6, 1.23e9])
+def test_an_axis_of_rows_has_no_text_twice(rows: float) -> None:
+    drawing = run_charts.estimates([(rows, rows)] * 3, [])
+    texts = re.findall(r">([\d.,e+]+)</text>", drawing.svg)
+    across, up = texts[: len(texts) // 2], texts[len(texts) // 2 :]
+    assert across == up
+    assert len(set(across)) == len(across) >= 1
+    numbers = [float(text.replace(",", "")) for text in across]
+    assert all(rows / 2 <= number <= rows * 2 for number in numbers)

@@ -139,7 +139,7 @@ def _run_tiles(run: RunPart) -> str:
     failed = statistics.total - statistics.counts.get("ok", 0)
     return _as_tiles(
         [
-            (count(statistics.total), "executions"),
+            (count(statistics.total), "execution" if statistics.total == 1 else "executions"),
             (count(failed), "failed or timed out"),
             (duration(statistics.p50_s), "p50"),
             (duration(statistics.p95_s), "p95"),

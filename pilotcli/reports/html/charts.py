@@ -130,8 +130,9 @@ def distributions(a: Sequence[float], b: Sequence[float]) -> svg.Drawing:
             found = sorted(values)
             step = max(1, len(found) // svg.POINTS_SHOWN)
             places = [*range(0, len(found) - 1, step), len(found) - 1]
-            times = [max(found[place], svg.LEAST_S) for place in places]
-            shares = [100 * (place + 1) / len(found) for place in places]
+            # Each line begins at 0, so that a single time is one, too.
+            times = [max(found[place], svg.LEAST_S) for place in (0, *places)]
+            shares = [0.0, *(100 * (place + 1) / len(found) for place in places)]
             style = "dashed" if colour == "b" else "solid"
             axes.step(
                 times, shares, where="post", color=svg.COLOURS[colour], lw=1.6, ls=style, label=name

@@ -8,7 +8,7 @@ from importlib.resources import files
 from statistics import median
 
 from pilotcli.analysis.plans import q_error
-from pilotcli.common.quantities import count
+from pilotcli.common.quantities import count, plural
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.html import charts, run_charts, tables
 from pilotcli.reports.html.answer import answer, belief, heading
@@ -167,6 +167,6 @@ def _facts(report: HtmlReport) -> str:
         lines.append(
             f"<p>{name}: run {record.run_id}, {began:%Y-%m-%d %H:%M:%S %Z}, "
             f"{text(record.database)}, config {text(record.config_path or 'none')}, "
-            f"{count(part.statistics.total)} executions.</p>"
+            f"{plural(part.statistics.total, 'execution')}.</p>"
         )
     return f"<footer>{''.join(lines)}<p>Made by pilot.</p></footer>"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilotcli.common.quantities import count, plural
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import ModelVersion, QueryResult
 from pilotcli.reports.html import svg
 from pilotcli.storage.journal import FiringRecord
@@ -165,7 +165,7 @@ def estimates(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]
             axes, [max(1.0, rows) for points, *_ in drawings for pair in points for rows in pair]
         )
         for axis in (axes.xaxis, axes.yaxis):
-            svg.log_ticks(axis, lambda rows: count(round(rows)))
+            svg.log_ticks(axis, lambda rows: f"{rows:,.10g}")
         axes.set_xlabel("actual rows")
         axes.set_ylabel("expected rows")
         svg.legend(axes, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
