@@ -523,7 +523,7 @@ assign_nonce(const char *value, void *extra)
 {
 	(void) extra;
 	if (value != NULL && *value != '\0')
-		strlcpy(nonce, value, sizeof(nonce));
+		snprintf(nonce, sizeof(nonce), "%s", value);
 }
 
 static const char *
