@@ -31,13 +31,27 @@ from pilotcli.events.base import PretrainingModelEvent
 from pilotcli.plugins import check_plugins
 from pilotcli.replay.collected_row import example_row
 from pilotcli.steering.capabilities import Abilities, Capability, abilities_of, probe
-from pilotcli.steering.planner import Missing
+from pilotcli.steering.planner import Missing, copy_out, how_to_place, version_of
+from pilotcli.steering.planner import build as compile_module
 from pilotcli.storage.journal import Journal
 from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import open_workload
 
 LIBRARIES = ("numpy", "pandas", "scipy", "sqlglot")
 LITTLE_SPACE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """How the planner module is built, as `examine_all` describes it."""
+
+    pg_config: Path | None = None
+    out: Path | None = None
+
+    @property
+    def apart(self) -> bool:
+        """Whether the database's server is not asked."""
+        return self.pg_config is not None and self.out is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +70,20 @@ def examine_all(
     overrides: Sequence[str],
     *,
     build: bool = False,
+    pg_config: Path | None = None,
+    out: Path | None = None,
     loading: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[Check | Capability]:
     """Every check in turn, then what the database can do for a driver; what rests on a check that
     failed is left out.
 
     The embedded server is started for it, as a run would, and stopped again. `build` builds the
-    planner module for the database's server, if it is not the embedded one. Drivers are imported
-    inside of `loading()`, which may take care of what they print.
+    planner module, with `pg_config` (None: one for the database's server is looked for), and writes
+    it to `out` too, for another machine. With both, it is built for the version of `pg_config`, and
+    the database is not asked. Drivers are imported inside of `loading()`, which may take care of
+    what they print.
     """
+    wanted = _Build(pg_config, out) if build or pg_config or out else None
     machine = f"{platform.system()} {platform.machine()}, {plural(os.cpu_count() or 1, 'core')}"
     versions = f"pilot {pilotcli.__version__}, Python {platform.python_version()}"
     yield Check("machine", "ok", f"{versions}, {machine}")
@@ -83,7 +102,10 @@ def examine_all(
     if config.workload:
         yield _check("workload", lambda: _check_workload(config))
     yield _home(config)
-    yield from _database(config, build, tables)
+    if wanted is not None and wanted.apart:
+        yield _build_apart(wanted, config)
+        wanted = None
+    yield from _database(config, wanted, tables)
 
 
 def _check(what: str, find: Callable[[], str]) -> Check:
@@ -154,7 +176,9 @@ def _check_store(config: RunConfig, pilot_config: PostgreSQLConfig, tables: list
     return f"{name} can be written"
 
 
-def _database(config: RunConfig, build: bool, tables: list[str]) -> Iterator[Check | Capability]:
+def _database(
+    config: RunConfig, build: _Build | None, tables: list[str]
+) -> Iterator[Check | Capability]:
     embedded = choose_embedded(config.database, os.environ)
     if embedded and os.geteuid() == 0:
         yield Check("user", "ok", "root; the embedded server runs as an unprivileged user")
@@ -172,24 +196,48 @@ def _database(config: RunConfig, build: bool, tables: list[str]) -> Iterator[Che
         text = f"{target.description} ({kind}), ready in {elapsed_s:.2f} s"
         yield Check("database", "ok", text)
         yield _check("store", lambda: _check_store(config, pilot_config, tables))
-        with abilities_of(target, may_build=build) as able:
-            if build:
-                yield _build(able)
+        pg_config = build.pg_config if build is not None else None
+        with abilities_of(target, may_build=build is not None, pg_config=pg_config) as able:
+            if build is not None:
+                yield _build(able, build)
             yield from probe(able, target)
     finally:
         target.close()
 
 
-def _build(able: Abilities) -> Check:
-    """Build the planner module, and say what came of it."""
+def _build_apart(build: _Build, config: RunConfig) -> Check:
+    """Build the planner module for a server that pilot does not reach from here."""
+    assert build.pg_config is not None and build.out is not None
     try:
-        built = able.build_planner()
+        built = compile_module(build.pg_config, config.home / "planner", again=True)
+        copy_out(built, build.out)
     except PilotError as exc:
         return _problem("module", exc)
+    version = str(version_of(build.pg_config))
+    found = f"{build.out}, for PostgreSQL {version}, built with {build.pg_config}"
+    return Check("module", "ok", found, how_to_place(build.out, version))
+
+
+def _build(able: Abilities, build: _Build) -> Check:
+    """Build the planner module for the database's server, and say what came of it."""
+    try:
+        built = able.build_planner()
+        if build.out is not None:
+            copy_out(built.file, build.out)
+    except PilotError as exc:
+        if able.planner is None or build.out is not None:
+            return _problem("module", exc)
+        # The server has the module already: nothing is missing.
+        return Check("module", "ok", f"the server has the module; {exc.message}")
     found = able.planner_or_why
+    file = build.out or built.file
+    how = "was built before" if built.pg_config is None else f"built with {built.pg_config}"
+    if built.headers != built.server:
+        how += f" (headers of {built.headers}; the server is {built.server})"
     if isinstance(found, Missing):
-        return Check("module", "warning", f"{built}, not loaded: {found.reason}", found.remedy)
-    return Check("module", "ok", str(built))
+        text = f"{file}, not loaded: {found.reason}\n{how}"
+        return Check("module", "warning", text, found.remedy)
+    return Check("module", "ok", f"{file}, {how}")
 
 
 def _problem(what: str, exc: PilotError) -> Check:

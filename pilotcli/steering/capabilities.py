@@ -24,7 +24,7 @@ from pilotcli.databases.session.connection import version_text
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.naming import Namer
-from pilotcli.steering.planner import Missing, Planner, find_pg_config, load, provide
+from pilotcli.steering.planner import Built, Missing, Planner, find_pg_config, load, provide
 from pilotcli.steering.subplans import GraphCatalog
 
 
@@ -47,15 +47,22 @@ class Abilities:
     """What one session can do; each ability is probed when it is first read.
 
     The session must not be in a transaction at that time. A missing planner module is built for the
-    embedded server, and with `may_build` for other servers too.
+    embedded server, and with `may_build` for other servers too; `pg_config` is what it is compiled
+    with then (None: that of an installation of the same major version).
     """
 
     def __init__(
-        self, session: PostgresSession, config: PilotConfig, *, may_build: bool = False
+        self,
+        session: PostgresSession,
+        config: PilotConfig,
+        *,
+        may_build: bool = False,
+        pg_config: Path | None = None,
     ) -> None:
         self.session = session
         self._config = config
         self._may_build = may_build
+        self._given_pg_config = pg_config
         self._schema_changes = session.schema_changes.count
 
     @property
@@ -80,11 +87,14 @@ class Abilities:
             may_build=self._embedded or self._may_build,
         )
 
-    def build_planner(self) -> Path:
+    def build_planner(self) -> Built:
         """Returns the planner module's file for the session's server, and builds it if it is
-        missing. Raises as `planner.provide`."""
+        missing, or with a given pg_config in any case. Raises as `planner.provide`."""
         return provide(
-            self.session, cache=self._config.home / "planner", pg_config=self._pg_config()
+            self.session,
+            cache=self._config.home / "planner",
+            pg_config=self._pg_config(),
+            again=self._given_pg_config is not None,
         )
 
     @property
@@ -92,6 +102,8 @@ class Abilities:
         return bool(getattr(self._config, "embedded", False))
 
     def _pg_config(self) -> Path | None:
+        if self._given_pg_config is not None:
+            return self._given_pg_config
         if not self._embedded:
             # PilotScope's drivers name the folder of the server's programs.
             folder = getattr(self._config, "pg_bin_path", None)
@@ -184,14 +196,16 @@ class Abilities:
 
 
 @contextlib.contextmanager
-def abilities_of(target: Target, *, may_build: bool = False) -> Iterator[Abilities]:
-    """Yields the abilities of a new session of `target`.
+def abilities_of(
+    target: Target, *, may_build: bool = False, pg_config: Path | None = None
+) -> Iterator[Abilities]:
+    """Yields the abilities of a new session of `target`; see `Abilities` for the options.
 
     Raises `CapabilityError` for a database that pilot does not steer.
     """
     postgres = _postgres(target)
     with contextlib.closing(postgres.session()) as session:
-        yield Abilities(session, postgres.config, may_build=may_build)
+        yield Abilities(session, postgres.config, may_build=may_build, pg_config=pg_config)
 
 
 def _postgres(target: Target) -> PostgresTarget:
@@ -208,9 +222,12 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     session, planner = able.session, able.planner_or_why
     missing = planner if isinstance(planner, Missing) else None
     remedy = missing.remedy if missing else ""
+    module = "planner module"
+    if isinstance(planner, Planner) and planner.built_for is not None:
+        module += f", built with the headers of {planner.built_for}"
     yield _hints(session)
     if missing is None:
-        yield Capability("plan and time", "full", "from the query's one execution: planner module")
+        yield Capability("plan and time", "full", f"from the query's one execution: {module}")
     elif able.auto_explain:
         yield Capability("plan and time", "full", "from the query's one execution: auto_explain")
     else:
@@ -218,8 +235,8 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
             "plan and time", "coarse", "a second EXPLAIN; time from the client", remedy
         )
     if missing is None:
-        yield Capability("sub-plan cardinalities", "full", "from one planning: planner module")
-        yield Capability("pushed cardinalities", "full", "relations and joins: planner module")
+        yield Capability("sub-plan cardinalities", "full", f"from one planning: {module}")
+        yield Capability("pushed cardinalities", "full", f"relations and joins: {module}")
     else:
         yield Capability(
             "sub-plan cardinalities", "coarse", "one EXPLAIN for each sub-plan query", remedy

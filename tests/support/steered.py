@@ -48,6 +48,16 @@ def pg_config_of(kind: str) -> Path:
     return find_binaries().folder / "pg_config"
 
 
+def pg_config_script(file: Path, version: str, otherwise: str) -> Path:
+    """A pg_config that names `version`, and runs the command `otherwise` for all else."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(
+        f'#!/bin/sh\ncase "$1" in --version) echo "{version}";; *) {otherwise};; esac\n'
+    )
+    file.chmod(0o755)
+    return file
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All nodes of a plan, the upper ones first."""
     yield plan

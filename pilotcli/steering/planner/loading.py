@@ -5,19 +5,30 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shlex
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError, QueryError, StorageError
-from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.databases.embedded.folder_for_root import outside_folder
 from pilotcli.databases.embedded.os_user import Account, can_use, can_walk
+from pilotcli.databases.session.connection import version_text
 from pilotcli.databases.session.session import PostgresSession, plan_of
-from pilotcli.steering.planner.building import build, find_built, find_pg_config, object_name
+from pilotcli.steering.planner.advice import Need, how_to_install, how_to_replace, where_to_build
+from pilotcli.steering.planner.building import (
+    build,
+    built_for,
+    find_built,
+    find_pg_config,
+    headers_advice,
+    places_of_pg_config,
+    refuse_unknown,
+    version_of,
+    works_with,
+)
 from pilotcli.steering.planner.messages import parse_report
+from pilotcli.steering.planner.server_place import CONTAINER, ServerPlace, find_server_place
 from pilotcli.steering.planner.settings import NONCE, NONCE_SETTING, rows_setting
 from pilotcli.steering.sql import literal, own_statements
 
@@ -27,7 +38,8 @@ INSTALLED = "$libdir/plugins/pilot_planner"
 _UNDEFINED_FILE = "58P01"
 _INSUFFICIENT_PRIVILEGE = "42501"
 _NOT_THERE = (_UNDEFINED_FILE, _INSUFFICIENT_PRIVILEGE)
-_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+_UNFIT = ("incompatible library", "undefined symbol", "GLIBC_")
+"""What the server or its C library says of a file that is whole but made for another system."""
 _SET_NONCE = f"SET {NONCE_SETTING} = '{NONCE}'"
 _PROBE_ROWS = 4242.0
 _PROBE = "EXPLAIN (FORMAT JSON) SELECT 1 FROM generate_series(1, 2) AS pilot_probe"
@@ -37,10 +49,12 @@ _PROBE = "EXPLAIN (FORMAT JSON) SELECT 1 FROM generate_series(1, 2) AS pilot_pro
 class Planner:
     """The module, loaded into a session and tested there.
 
-    `library`: the argument of LOAD; None if the server loads the module by itself.
+    - `library`: the argument of LOAD; None if the server loads the module by itself;
+    - `built_for`: the version whose headers it was compiled with, if the server has another one.
     """
 
     library: str | None
+    built_for: str | None = None
 
     @property
     def statement(self) -> str:
@@ -56,108 +70,163 @@ class Missing:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The compiled file for a server.
+
+    - `server`, `headers`: the versions of the server and of the headers it was compiled with;
+    - `pg_config`: what it was compiled with now; None if it was there already.
+    """
+
+    file: Path
+    server: str
+    pg_config: Path | None = None
+
+    @property
+    def headers(self) -> str:
+        return built_for(self.file)
+
+
 def load(
     session: PostgresSession, *, cache: Path, pg_config: Path | None, may_build: bool
 ) -> Planner | Missing:
     """Load the module into `session`, which must not be in a transaction.
 
-    Tries, in this order, a module that is loaded already, one that an administrator has installed,
-    a compiled file from `cache` or the package, and with `may_build` one compiled with `pg_config`
-    (None: that of an installation of the same major version). Each is tested. Raises as
-    `Session.execute` does for a lost connection.
+    Tries, in this order, a module that is loaded already; for a superuser, a compiled file from
+    `cache` or the package, or with `may_build` one compiled with `pg_config` (None: that of an
+    installation of the same major version); and one that an administrator has installed. Each is
+    tested. Raises as `Session.execute` does for a lost connection.
     """
+    version = version_text(session.connection)
+    superuser = session.connection.get_parameter_status("is_superuser") == "on"
     if _is_loaded(session):
-        return Planner(None) if _works(session) else _broken("the module that the server loads")
+        if _works(session):
+            return Planner(None)
+        need = Need(version, superuser, find_built(version, cache))
+        remedy = how_to_replace(session, need, find_server_place(session))
+        return _broken("the module that the server loads", remedy)
+    missing = None
+    if superuser:
+        try:
+            refuse_unknown(version)
+            library = _own_file(session, version, cache, pg_config, may_build)
+            if library is not None:
+                found = _load_file(session, library, version)
+                if isinstance(found, Planner) or _is_loaded(session):
+                    return found
+                missing = found
+        except (CapabilityError, StorageError) as error:
+            missing = Missing(error.message, error.hint or "Run `pilot doctor` for details.")
     refusal = _try(session, INSTALLED)
     if refusal is None:
         return Planner(INSTALLED)
-    if _is_loaded(session):
-        return _broken(INSTALLED)
-    version = _version(session)
-    if session.connection.get_parameter_status("is_superuser") != "on":
-        role = session.connection.get_parameter_status("session_authorization")
-        return Missing(
-            f"the role {role!r} is not a superuser, so the server loads only what an administrator "
-            f"has installed, and that fails: {refusal.message}",
-            _install_advice(version, find_built(version, cache)),
+    if missing is None or _is_loaded(session):
+        missing = _not_installed(
+            session, refusal, Need(version, superuser, find_built(version, cache))
         )
-    if (elsewhere := _elsewhere(session)) is not None:
-        return Missing(elsewhere, _install_advice(version))
-    try:
-        library = find_built(version, cache)
-        if library is None and not may_build:
-            return Missing(
-                f"the planner module is not built for PostgreSQL {version}",
-                "Run `pilot doctor --build`.",
-            )
-        if library is None:
-            library = _build(version, cache, pg_config)
-        return _load_file(session, library)
-    except (CapabilityError, StorageError) as error:
-        return Missing(error.message, error.hint or "Run `pilot doctor` for details.")
+    return missing
 
 
-def provide(session: PostgresSession, *, cache: Path, pg_config: Path | None) -> Path:
+def _not_installed(session: PostgresSession, refusal: QueryError, need: Need) -> Missing:
+    """Why the session has nothing to load, after the server refused what may be installed."""
+    place = find_server_place(session)
+    remedy = how_to_install(need, place)
+    if _is_loaded(session):
+        return _broken(INSTALLED, remedy)
+    if not need.superuser:
+        role = session.connection.get_parameter_status("session_authorization")
+        reason = (
+            f"the role {role!r} is not a superuser, so the server loads only what an administrator "
+            f"has installed, and that fails: {refusal.message}"
+        )
+        return Missing(reason, remedy)
+    if place.elsewhere is not None and not place.contained:
+        reason = f"{place.elsewhere}, where the planner module is not installed"
+        return Missing(reason, remedy)
+    return Missing(f"the planner module is not built for PostgreSQL {need.version}", remedy)
+
+
+def provide(
+    session: PostgresSession, *, cache: Path, pg_config: Path | None, again: bool = False
+) -> Built:
     """Returns the compiled file for the session's server, whether or not the session may load it;
-    builds it if it is missing.
+    builds it if it is missing, and with `again` in any case.
 
     Raises `CapabilityError` if it cannot be built here, `StorageError` if `cache` cannot be
     written.
     """
-    version = _version(session)
-    if (elsewhere := _elsewhere(session)) is not None:
-        raise CapabilityError(f"not built: {elsewhere}", hint=_install_advice(version))
-    return find_built(version, cache) or _build(version, cache, pg_config)
+    version = version_text(session.connection)
+    refuse_unknown(version)
+    place = find_server_place(session)
+    if place.foreign is not None:
+        raise CapabilityError(f"not built: {place.foreign}", hint=where_to_build(version))
+    built = find_built(version, cache)
+    if built is not None and built_for(built) == version and not again:
+        return Built(built, version)
+    try:
+        return _build(version, cache, pg_config, place, again=again)
+    except CapabilityError:
+        if built is None or again:
+            raise
+        return Built(built, version)
 
 
-def _version(session: PostgresSession) -> str:
-    return str(session.connection.get_parameter_status("server_version")).split()[0]
+def _own_file(
+    session: PostgresSession, version: str, cache: Path, pg_config: Path | None, may_build: bool
+) -> Path | None:
+    built = find_built(version, cache)
+    if not may_build or (built is not None and built_for(built) == version):
+        return built
+    return provide(session, cache=cache, pg_config=pg_config).file
 
 
-def _elsewhere(session: PostgresSession) -> str | None:
-    """Returns a message if the server runs on another machine."""
-    host = session.connection.info.host or ""
-    if host.startswith("/") or host in _LOCAL:
-        return None
-    return f"the server runs on another machine ({host}), where the planner module is not installed"
-
-
-def _install_advice(version: str, built: Path | None = None) -> str:
-    major = major_of(version)
-    where = f"<home>/planner/{object_name(version)}" if built is None else shlex.quote(str(built))
-    first = "run `pilot doctor --build` and as root " if built is None else "run as root "
-    return (
-        f"On the server's machine, {first}`install -D -m 755 {where} "
-        '"$(pg_config --pkglibdir)/plugins/pilot_planner.so"`, '
-        f"with the pg_config of PostgreSQL {major}."
-    )
-
-
-def _build(version: str, cache: Path, pg_config: Path | None) -> Path:
-    found = pg_config or find_pg_config(version)
+def _build(
+    version: str, cache: Path, pg_config: Path | None, place: ServerPlace, *, again: bool
+) -> Built:
+    first = () if place.programs is None else (place.programs,)
+    found = pg_config or find_pg_config(version, *first)
     if found is None:
-        major = major_of(version)
+        places = ", ".join(map(str, places_of_pg_config(version, first)))
         raise CapabilityError(
-            f"the planner module needs the headers of PostgreSQL {major} to be built, and no "
-            "pg_config of that version was found",
-            hint=f"Install them (Debian: apt-get install postgresql-server-dev-{major}).",
+            f"the planner module needs the headers of PostgreSQL {version} to be built, and no "
+            f"pg_config of that major version was found (looked for {places})",
+            hint=headers_advice(version),
         )
-    return build(found, cache)
+    theirs = version_of(found)
+    if theirs is not None and not works_with(theirs, version):
+        raise CapabilityError(
+            f"{found} is of PostgreSQL {theirs}, and the server is {version}: a module that is "
+            "built with it does not fit",
+            hint=headers_advice(version),
+        )
+    return Built(build(found, cache, again=again), version, found)
 
 
-def _load_file(session: PostgresSession, library: Path) -> Planner | Missing:
+def _load_file(session: PostgresSession, library: Path, version: str) -> Planner | Missing:
     """Load one of pilot's files, from a place where the server's user can read it."""
     account = _server_account(session)
     if account is not None and not _readable(library, account):
         library = _copy_outside(library, account)
-    refusal = _try(session, str(library.resolve()))
+    library = library.resolve()
+    refusal = _try(session, str(library))
     if refusal is None:
-        return Planner(str(library.resolve()))
+        headers = built_for(library)
+        return Planner(str(library), None if headers == version else headers)
+    place = find_server_place(session)
+    reason = f"the server does not load {library}: {refusal.message}"
     remedy = "Build it again: delete the file and run `pilot doctor --build`."
     if refusal.sqlstate in _NOT_THERE:
-        advice = _install_advice(_version(session))
-        remedy = f"Make it readable for the server's user, on the server's machine. {advice}"
-    return Missing(f"the server does not load {library}: {refusal.message}", remedy)
+        # It is there for pilot, so the server looks into another file system.
+        if refusal.sqlstate == _UNDEFINED_FILE and place.elsewhere is None:
+            place = replace(place, elsewhere=CONTAINER, contained=True)
+        if place.elsewhere is not None:
+            reason += f" ({place.elsewhere})"
+        remedy = how_to_install(Need(version, True, library), place)
+        if place.elsewhere is None:
+            remedy = f"Make it readable for the server's user, on the server's machine. {remedy}"
+    elif place.foreign is not None or any(word in refusal.message for word in _UNFIT):
+        remedy = where_to_build(version)
+    return Missing(reason, remedy)
 
 
 def _server_account(session: PostgresSession) -> Account | None:
@@ -205,10 +274,11 @@ def _try(session: PostgresSession, library: str) -> QueryError | None:
     return QueryError(f"{library} is loaded, but pushed rows do not appear in the plan")
 
 
-def _broken(what: str) -> Missing:
+def _broken(what: str, remedy: str) -> Missing:
     return Missing(
-        f"{what} takes pilot_planner's settings, but pushed rows do not appear in the plan",
-        "Have an administrator install the module of this version of pilot.",
+        f"{what} takes pilot_planner's settings, but pushed rows do not appear in the plan: it is "
+        "of another version of pilot",
+        remedy,
     )
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from steered import KINDS, WHEEL, pg_config_of
+from steered import KINDS, WHEEL, pg_config_of, pg_config_script
 
 from pilotcli.common.errors import CapabilityError, StorageError
 from pilotcli.databases.embedded.binaries import major_of
@@ -112,13 +112,7 @@ def test_without_a_compiler(
 
 def fake_pg_config(folder: Path, version: str = "PostgreSQL 17.2") -> Path:
     """A pg_config of a server whose headers are not there."""
-    file = folder / "bin" / "pg_config"
-    file.parent.mkdir()
-    file.write_text(
-        f'#!/bin/sh\ncase "$1" in --version) echo "{version}";; *) echo /nowhere/at/all;; esac\n'
-    )
-    file.chmod(0o755)
-    return file
+    return pg_config_script(folder / "bin" / "pg_config", version, "echo /nowhere/at/all")
 
 
 @pytest.mark.usefixtures("needs_compiler")
@@ -198,3 +192,62 @@ def object_version(pg_config: Path) -> str:
 
 def test_the_name_tells_version_and_machine() -> None:
     assert object_name("18.6").startswith(f"pilot_planner-18.6-{os.uname().machine}-")
+
+
+def test_releases_of_a_major_version_take_each_other_s_file(tmp_path: Path) -> None:
+    def built(version: str) -> Path:
+        file = tmp_path / object_name(version)
+        file.touch()
+        return file
+
+    other, pre = built("18.4"), built("18rc1")
+    assert find_built("18.6", tmp_path) == other
+    nearer = built("18.5")
+    assert find_built("18.6", tmp_path) == nearer
+    assert find_built("18rc1", tmp_path) == pre
+    assert find_built("18beta2", tmp_path) is None, "structures change before the first release"
+    assert find_built("17.6", tmp_path) is None
+    same = built("18.6")
+    assert find_built("18.6", tmp_path) == same
+
+
+def test_the_pg_config_with_headers_and_of_the_same_release_is_preferred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "_PLACES", (f"{tmp_path}/{{}}/a", f"{tmp_path}/{{}}/b"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    headers = tmp_path / "include"
+    headers.mkdir()
+    (headers / "postgres.h").touch()
+    for version in ("16.2", "15.7"):
+        major = version.split(".")[0]
+        for folder, theirs in (("a", version), ("b", f"{major}.9")):
+            place = tmp_path / major / folder / "pg_config"
+            pg_config_script(place, f"PostgreSQL {theirs}", f"echo {headers}")
+    without = pg_config_script(tmp_path / "14" / "a" / "pg_config", "PostgreSQL 14.1", "echo /x")
+    with_headers = pg_config_script(
+        tmp_path / "14" / "b" / "pg_config", "PostgreSQL 14.9", f"echo {headers}"
+    )
+    assert find_pg_config("16.9") == tmp_path / "16" / "b" / "pg_config"
+    assert find_pg_config("16.3") == tmp_path / "16" / "a" / "pg_config"
+    assert find_pg_config("14.1") == with_headers
+    with_headers.unlink()
+    assert find_pg_config("14.1") == without
+    first = tmp_path / "15" / "b"
+    assert find_pg_config("15.7", first) == first / "pg_config", "a folder that is given"
+
+
+@pytest.mark.parametrize("version", ["20devel", "12.22"])
+def test_a_pg_config_of_an_unknown_major_version_is_refused(version: str, tmp_path: Path) -> None:
+    with pytest.raises(CapabilityError, match=f"knows PostgreSQL 13 to 19, not {version}"):
+        build(fake_pg_config(tmp_path, f"PostgreSQL {version}"), tmp_path / "cache")
+    source = SOURCES[-1].read_text()
+    assert f"PG_VERSION_NUM >= {building.NEWEST_MAJOR + 1}0000" in source
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_it_is_built_again_where_that_is_asked_for(pg_config: Path, tmp_path: Path) -> None:
+    built = build(pg_config, tmp_path)
+    built.write_text("spoilt")
+    assert build(pg_config, tmp_path).read_text() == "spoilt"
+    assert build(pg_config, tmp_path, again=True).read_bytes()[:4] == b"\x7fELF"

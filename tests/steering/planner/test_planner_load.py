@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from steered import Steered, home_of, pg_config_of
+from steered import Steered, home_of, pg_config_of, pg_config_script
 
+from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, building, find_built, load, loading
+from pilotcli.steering.planner.server_place import ServerPlace
 
 
 @pytest.fixture
@@ -32,6 +34,31 @@ def ordinary(session: PostgresSession, role: str) -> PostgresSession:
 
 def version_of(session: PostgresSession) -> str:
     return str(session.connection.get_parameter_status("server_version")).split()[0]
+
+
+NOWHERE = ServerPlace(None, False, None, None, None)
+
+
+def idle_module(session: PostgresSession, kind: str, folder: Path) -> Path:
+    """A module in `folder`, by the name of pilot's, that has its settings and does nothing."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    source = folder / "idle.c"
+    source.write_text(
+        '#include "postgres.h"\n#include "fmgr.h"\n#include "utils/guc.h"\n'
+        "PG_MODULE_MAGIC;\nextern PGDLLEXPORT void _PG_init(void);\nstatic char *a, *b;\n"
+        'void _PG_init(void) { DefineCustomStringVariable("pilot_planner.rows", "", "", &a, "",'
+        ' PGC_USERSET, 0, 0, 0, 0); DefineCustomStringVariable("pilot_planner.report", "", "",'
+        ' &b, "", PGC_USERSET, 0, 0, 0, 0); }\n'
+    )
+    headers = subprocess.run(
+        [pg_config_of(kind), "--includedir-server"], capture_output=True, text=True, check=True
+    )
+    target = folder / building.object_name(version_of(session))
+    command = ["cc", "-shared", "-fPIC", f"-I{headers.stdout.strip()}", source, "-o", target]
+    subprocess.run(command, check=True)
+    target.chmod(0o755)
+    return target
 
 
 def test_from_the_cache_and_again(session: PostgresSession, cache: Path) -> None:
@@ -66,6 +93,93 @@ def test_it_is_built_where_it_may_be(
     planner = load(session, cache=fresh, pg_config=pg_config_of(kind), may_build=True)
     assert isinstance(planner, Planner)
     assert len(list(fresh.iterdir())) == 1
+
+
+def test_headers_of_another_minor_version(
+    session: PostgresSession, kind: str, homes: Path, tmp_path: Path
+) -> None:
+    """What is built with them is loaded, then and later, and says so."""
+    version = version_of(session)
+    if not version.replace(".", "").isdigit():
+        pytest.skip(f"PostgreSQL {version} is a pre-release")
+    other = f"{version.split('.')[0]}.99"
+    really = pg_config_of(kind)
+    script = pg_config_script(tmp_path / "pg_config", f"PostgreSQL {other}", f'{really} "$@"')
+    cache = home_of(kind, homes) / "other_minor"
+    planner = load(session, cache=cache, pg_config=script, may_build=True)
+    assert isinstance(planner, Planner)
+    assert planner.built_for == other
+    _, report = Steered(session).run("SELECT count(*) FROM posts p", {"p": 3})
+    assert report.applied == (0,)
+
+
+def test_headers_of_another_minor_version_later(
+    planner_target: PostgresTarget, kind: str, homes: Path, cache: Path
+) -> None:
+    session = planner_target.session()
+    version = version_of(session)
+    if not version.replace(".", "").isdigit():
+        pytest.skip(f"PostgreSQL {version} is a pre-release")
+    other = home_of(kind, homes) / "only_other_minor"
+    other.mkdir(mode=0o755)
+    built = find_built(version, cache)
+    assert built is not None
+    newer = f"{version.split('.')[0]}.99"
+    copy = shutil.copy(built, other / building.object_name(newer))
+    planner = load(session, cache=other, pg_config=None, may_build=False)
+    assert planner == Planner(str(copy), newer)
+    session.close()
+
+
+def test_headers_of_another_pre_release_are_refused(
+    session: PostgresSession, kind: str, tmp_path: Path
+) -> None:
+    """Their structures may differ, and the server would crash."""
+    other = f"{version_of(session).split('.')[0].split('rc')[0]}beta1"
+    really = pg_config_of(kind)
+    script = pg_config_script(tmp_path / "pg_config", f"PostgreSQL {other}", f'{really} "$@"')
+    missing = load(session, cache=tmp_path / "cache", pg_config=script, may_build=True)
+    assert isinstance(missing, Missing)
+    assert f"{script} is of PostgreSQL {other}, and the server is" in missing.reason
+    assert not (tmp_path / "cache").exists()
+
+
+def test_where_a_pg_config_was_looked_for(
+    session: PostgresSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "find_spec", lambda name: None)
+    monkeypatch.setattr(building, "_PLACES", (f"{tmp_path}/{{}}/bin",))
+    monkeypatch.setattr(loading, "find_server_place", lambda session: NOWHERE)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = load(session, cache=tmp_path / "cache", pg_config=None, may_build=True)
+    assert isinstance(missing, Missing)
+    major = major_of(version_of(session))
+    assert f"(looked for {tmp_path}/{major}/bin/pg_config)" in missing.reason
+    assert f"postgresql-server-dev-{major}" in missing.remedy
+
+
+def test_a_module_of_an_earlier_pilot_among_the_plugins(
+    planner_target: PostgresTarget,
+    session: PostgresSession,
+    role: str,
+    cache: Path,
+    homes: Path,
+    kind: str,
+    installed: Path,
+) -> None:
+    """A superuser loads the file of this version first; other roles are told to replace it."""
+    folder = home_of(kind, homes) / f"idle_{role}"
+    folder.mkdir(mode=0o755)
+    shutil.copy(idle_module(session, kind, folder), installed)
+    other = planner_target.session()
+    other.execute(f"SET SESSION AUTHORIZATION {role}")
+    missing = load(other, cache=cache, pg_config=None, may_build=False)
+    assert isinstance(missing, Missing)
+    assert "it is of another version of pilot" in missing.reason
+    assert f"`install -D -m 755 {find_built(version_of(session), cache)} " in missing.remedy
+    other.close()
+    planner = load(session, cache=cache, pg_config=None, may_build=False)
+    assert planner == Planner(str(find_built(version_of(session), cache)))
 
 
 def test_without_a_compiler(
@@ -179,28 +293,12 @@ def test_an_installed_one_that_does_not_load(
 
 
 def test_one_that_pushes_nothing_is_found_out(
-    session: PostgresSession, homes: Path, kind: str, tmp_path: Path
+    session: PostgresSession, homes: Path, kind: str
 ) -> None:
     """A setting that can be set does not prove that something acts on it."""
-    if shutil.which("cc") is None:
-        pytest.skip("there is no C compiler")
-    source = tmp_path / "idle.c"
-    source.write_text(
-        '#include "postgres.h"\n#include "fmgr.h"\n#include "utils/guc.h"\n'
-        "PG_MODULE_MAGIC;\nextern PGDLLEXPORT void _PG_init(void);\nstatic char *a, *b;\n"
-        'void _PG_init(void) { DefineCustomStringVariable("pilot_planner.rows", "", "", &a, "",'
-        ' PGC_USERSET, 0, 0, 0, 0); DefineCustomStringVariable("pilot_planner.report", "", "",'
-        ' &b, "", PGC_USERSET, 0, 0, 0, 0); }\n'
-    )
     cache = home_of(kind, homes) / "idle"
     cache.mkdir(mode=0o755)
-    headers = subprocess.run(
-        [pg_config_of(kind), "--includedir-server"], capture_output=True, text=True, check=True
-    )
-    target = cache / building.object_name(version_of(session))
-    command = ["cc", "-shared", "-fPIC", f"-I{headers.stdout.strip()}", source, "-o", target]
-    subprocess.run(command, check=True)
-    target.chmod(0o755)
+    idle_module(session, kind, cache)
     missing = load(session, cache=cache, pg_config=None, may_build=False)
     assert isinstance(missing, Missing)
     assert "do not appear in the plan" in missing.reason
