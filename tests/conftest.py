@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import hypothesis
 import pytest
 from fault_table import ROUNDS, TESTS, FaultTable, is_fault
 from fuzzing import TIMES
+from given_server import GIVEN, take_given_server
 from project_folder import Project
 from server_folder import server_folder
 
@@ -38,6 +40,15 @@ _faults = FaultTable()
 
 
 SLOW_FOLDERS = ("faults", "fuzz", "load")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run all tests on the server that the environment gives, if it gives one."""
+    if GIVEN:
+        folder = tempfile.TemporaryDirectory(prefix="pilot-given-", dir="/tmp")
+        config.add_cleanup(folder.cleanup)
+        Path(folder.name).chmod(0o755)
+        take_given_server(Path(folder.name))
 
 
 @pytest.hookimpl(tryfirst=True)

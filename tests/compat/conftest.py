@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from compat_script import Run, runner
 from server_folder import server_folder
-from steered import postgres_bin
+from steered import KINDS, postgres_bin
 
 
-@pytest.fixture(scope="module", params=["wheel", "installed"])
+@pytest.fixture(scope="module", params=KINDS)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a script after SETUP; what it puts into `found` comes back."""
     programs = postgres_bin(request.param)

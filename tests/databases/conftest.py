@@ -11,28 +11,28 @@ from pathlib import Path
 
 import pytest
 from server_folder import server_folder
+from steered import KINDS, postgres_bin
 from tcp_server import TcpServer
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases.embedded.admin import reset_servers
+from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 
-INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 _names = itertools.count(1)
-
-
-def _installed_bin() -> Path:
-    if not INSTALLED:
-        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
-    return INSTALLED[-1].parent
 
 
 @pytest.fixture(scope="session")
 def other_bin() -> Path:
-    """The programs of an installed PostgreSQL."""
-    return _installed_bin()
+    """The programs of an installed PostgreSQL, of another major version than pilot's own."""
+    folder = postgres_bin("installed")
+    assert folder is not None
+    version = find_binaries(folder).major
+    if version == find_binaries().major:
+        pytest.skip(f"PostgreSQL {version} is the only one here")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +67,13 @@ def kill_servers(home: Path) -> None:
             os.kill(pid, signal.SIGINT)
 
 
-@pytest.fixture(scope="session", params=["wheel", "installed"])
+@pytest.fixture(scope="session", params=KINDS)
 def shared_target(
     request: pytest.FixtureRequest, make_home: Callable[[], Path]
 ) -> Iterator[PostgresTarget]:
     """One running server of each installation, for all tests that only need a database."""
     config = PostgreSQLConfig(home=make_home())
-    config.postgres_bin = None if request.param == "wheel" else _installed_bin()
+    config.postgres_bin = postgres_bin(request.param)
     target = open_target(config)
     assert isinstance(target, PostgresTarget)
     yield target

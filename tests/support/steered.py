@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from given_server import GIVEN, GIVEN_SERVER, WHEEL
 
 from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner import Report, parse_report, rows_setting
 from pilotcli.steering.subplans import DescribedQuery, SubPlan
 
-WHEEL = "wheel"
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-KINDS = [WHEEL, "installed", *filter(None, os.environ.get("PILOT_TEST_SERVERS", "").split(":"))]
+KINDS = (
+    [WHEEL if GIVEN == WHEEL else GIVEN_SERVER]
+    if GIVEN
+    else [WHEEL, "installed", *filter(None, os.environ.get("PILOT_TEST_SERVERS", "").split(":"))]
+)
 """The installations on which tests of servers run; those of the variable are named by folder."""
 
 Rows = Mapping[str, float]
@@ -25,8 +29,8 @@ Rows = Mapping[str, float]
 
 
 def postgres_bin(kind: str) -> Path | None:
-    """The folder of programs of an installation (itself a kind); None stands for the wheel's."""
-    if kind == WHEEL:
+    """The folder of programs of an installation (itself a kind); None stands for pilot's own."""
+    if kind in (WHEEL, GIVEN_SERVER):
         return None
     if kind != "installed":
         return Path(kind)

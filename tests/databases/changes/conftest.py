@@ -8,21 +8,18 @@ from pathlib import Path
 
 import pytest
 from changes_support import Bench
+from steered import KINDS
+from steered import postgres_bin as programs_of
 
 from pilotcli.databases.embedded.server import EmbeddedServer
 
-INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session", params=["wheel", "installed"])
+@pytest.fixture(scope="session", params=KINDS)
 def postgres_bin(request: pytest.FixtureRequest) -> Path | None:
     """The programs of an installed PostgreSQL, or None for those that come with pilot."""
-    if request.param == "wheel":
-        return None
-    if not INSTALLED:
-        pytest.skip("no PostgreSQL is installed besides the one that comes with pilot")
-    return INSTALLED[-1].parent
+    return programs_of(request.param)
 
 
 @pytest.fixture(scope="session")
