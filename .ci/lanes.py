@@ -1,0 +1,149 @@
+"""Runs the tests of servers on one PostgreSQL, and the quick tests on one Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from results import SUITES, Case, Row, counted
+from roots import CACHE, Root, RootError, made, python_root, server_root
+
+PROJECT = Path(__file__).resolve().parents[1]
+BOOKWORM = Path("/usr/lib/postgresql/15/bin")
+WHEEL = "18"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A major version, and where its server comes from: a root, or else what is installed."""
+
+    name: str
+    source: str
+    root: Root | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name in the table."""
+        return f"{self.name.partition('-')[0]} ({self.source})"
+
+
+SERVERS = (
+    Server("13", "bullseye", server_root(13, "bullseye", extensions=["hypopg"])),
+    Server("15", "bookworm"),
+    Server("17", "trixie", server_root(17, "trixie", extensions=["hypopg", "pg-hint-plan"])),
+    Server(WHEEL, "the wheel"),
+    Server("18-forky", "forky", server_root(18, "forky", extensions=["hypopg", "pg-hint-plan"])),
+    Server(
+        "19", "experimental", server_root(19, "experimental", "sid", extensions=["pg-hint-plan"])
+    ),
+)
+OLDEST_PYTHON, NEWEST_PYTHON = "3.10", "3.14"
+PYTHON_ROOTS = {NEWEST_PYTHON: python_root(NEWEST_PYTHON, "forky")}
+
+
+def run_on_server(server: Server, python: Path, work: Path, report: Sequence[Case]) -> Row:
+    """Run the suites on a server.
+
+    What the tests of `report` have had is counted and not run again: they ran on the wheel's server
+    and, those that take an installed one, on bookworm's.
+    """
+    row = Row(server.title)
+    ignored: list[str] = []
+    if report and server.name == WHEEL:
+        row.cases = [case for case in report if case.suite and not case.on_installed]
+        return row
+    if report and server.name == "15":
+        row.cases = [case for case in report if case.suite and case.on_installed]
+        ignored = [f"--ignore={file}" for file in sorted({case.file for case in row.cases})]
+    try:
+        given = "wheel" if server.name == WHEEL else str(programs_of(server))
+    except RootError as error:
+        row.missing = str(error)
+        return row
+    environment = {**os.environ, "PILOT_TEST_SERVER": given}
+    _pytest(row, python, environment, work, [*SUITES.values(), *ignored])
+    return row
+
+
+def programs_of(server: Server) -> Path:
+    """The folder of a server's programs, which is not the wheel's; makes its root if need be.
+
+    Raises `RootError` if it is not to be had.
+    """
+    if server.root is not None:
+        return made(server.root)
+    if not BOOKWORM.is_dir():
+        raise RootError(f"{BOOKWORM} is not there (Debian's package postgresql-{server.name})")
+    return BOOKWORM
+
+
+def run_on_python(version: str, python: Path, work: Path) -> Row:
+    """Run the quick tests on a Python, in a virtual environment that is kept beside the roots."""
+    row = Row(f"Python {version}, the quick tests")
+    try:
+        interpreter = _interpreter(version)
+        folder = CACHE / f"venv-{version}"
+        if not (folder / "bin" / "python").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _output([interpreter, "-m", "venv", "--without-pip", folder])
+        pip = [str(python), "-m", "pip", "-q", "--python", str(folder / "bin" / "python")]
+        _output([*pip, "install", "-c", ".ci/constraints.txt", "-e", ".[test]"])
+    except (RootError, OSError, subprocess.CalledProcessError) as error:
+        said = (error.stderr or "") if isinstance(error, subprocess.CalledProcessError) else ""
+        row.missing = said.strip().splitlines()[-1] if said.strip() else str(error)
+        return row
+    _pytest(row, folder / "bin" / "python", dict(os.environ), work, ["-m", "not slow"])
+    return row
+
+
+def _interpreter(version: str) -> Path:
+    for place in (f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
+        if Path(place).exists():
+            return Path(place)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    for found in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")):
+        return found
+    if version in PYTHON_ROOTS:
+        return made(PYTHON_ROOTS[version]) / f"python{version}"
+    raise RootError(f"there is no python{version} here, and no suite of Debian has one")
+
+
+def _pytest(
+    row: Row, python: Path, environment: dict[str, str], work: Path, words: Sequence[str]
+) -> None:
+    """Run pytest on two cores, show what it prints, and add its tests to the row."""
+    report = work / f"{len(list(work.iterdir()))}.xml"
+    environment.pop("PYTEST_ADDOPTS", None)
+    command = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "-p",
+        "no:cacheprovider",
+    ]
+    command += [f"--junitxml={report}", *words]
+    done = subprocess.run(
+        [str(word) for word in command], cwd=PROJECT, env=environment, check=False
+    )
+    if not report.exists():
+        row.broken = f"pytest ended with {done.returncode} and without a report"
+        return
+    row.cases += counted(report)
+    if done.returncode not in (0, 1):
+        row.broken = f"pytest ended with {done.returncode}"
+
+
+def _output(command: Sequence[str | Path]) -> str:
+    done = subprocess.run(
+        [str(word) for word in command], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
