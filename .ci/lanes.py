@@ -9,17 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results import SUITES, Case, Row, counted
+from results import FOLDERS, Case, Row, counted
 from roots import CACHE, Root, RootError, made, python_root, server_root
 
 PROJECT = Path(__file__).resolve().parents[1]
-BOOKWORM = Path("/usr/lib/postgresql/15/bin")
+INSTALLED = Path("/usr/lib/postgresql")
+"""Where Debian installs PostgreSQL; tests that take an installed one take the newest there."""
+
 WHEEL = "18"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A major version, and where its server comes from: a root, or else what is installed."""
+    """A major version and the root that has it; without a root it is the wheel's."""
 
     name: str
     source: str
@@ -33,7 +35,7 @@ class Server:
 
 SERVERS = (
     Server("13", "bullseye", server_root(13, "bullseye", extensions=["hypopg"])),
-    Server("15", "bookworm"),
+    Server("15", "bookworm", server_root(15, "bookworm", extensions=["hypopg"])),
     Server("17", "trixie", server_root(17, "trixie", extensions=["hypopg", "pg-hint-plan"])),
     Server(WHEEL, "the wheel"),
     Server("18-forky", "forky", server_root(18, "forky", extensions=["hypopg", "pg-hint-plan"])),
@@ -49,14 +51,14 @@ def run_on_server(server: Server, python: Path, work: Path, report: Sequence[Cas
     """Run the suites on a server.
 
     What the tests of `report` have had is counted and not run again: they ran on the wheel's server
-    and, those that take an installed one, on bookworm's.
+    and, those that take an installed one, on the newest of the machine's own.
     """
     row = Row(server.title)
     ignored: list[str] = []
     if report and server.name == WHEEL:
         row.cases = [case for case in report if case.suite and not case.on_installed]
         return row
-    if report and server.name == "15":
+    if report and server.name == _newest_installed():
         row.cases = [case for case in report if case.suite and case.on_installed]
         ignored = [f"--ignore={file}" for file in sorted({case.file for case in row.cases})]
     try:
@@ -65,20 +67,26 @@ def run_on_server(server: Server, python: Path, work: Path, report: Sequence[Cas
         row.missing = str(error)
         return row
     environment = {**os.environ, "PILOT_TEST_SERVER": given}
-    _pytest(row, python, environment, work, [*SUITES.values(), *ignored])
+    _pytest(row, python, environment, work, [*FOLDERS, *ignored])
     return row
 
 
 def programs_of(server: Server) -> Path:
-    """The folder of a server's programs, which is not the wheel's; makes its root if need be.
+    """The folder of a server's programs, which is not the wheel's.
 
-    Raises `RootError` if it is not to be had.
+    What the machine has installed itself is taken as it is, and otherwise the root, which is made
+    if need be. Raises `RootError` if it cannot be made.
     """
-    if server.root is not None:
-        return made(server.root)
-    if not BOOKWORM.is_dir():
-        raise RootError(f"{BOOKWORM} is not there (Debian's package postgresql-{server.name})")
-    return BOOKWORM
+    assert server.root is not None
+    if server.name == _newest_installed():
+        return INSTALLED / server.name / "bin"
+    return made(server.root)
+
+
+def _newest_installed() -> str:
+    return max(
+        (file.parents[1].name for file in INSTALLED.glob("*/bin/initdb")), key=int, default=""
+    )
 
 
 def run_on_python(version: str, python: Path, work: Path) -> Row:

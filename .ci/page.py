@@ -52,9 +52,9 @@ def role_table(found: dict[str, list[dict[str, str]]]) -> list[str]:
     for what in names:
         alike: dict[tuple[str, str], list[str]] = {}
         for server, items in found.items():
-            for item in items:
-                if item["what"] == what:
-                    alike.setdefault((item["state"], _shown(item["how"])), []).append(server)
+            item = next((item for item in items if item["what"] == what), None)
+            state, how = ("-", "") if item is None else (item["state"], _shown(item["how"]))
+            alike.setdefault((state, how), []).append(server)
         for (state, how), servers in alike.items():
             on = "all" if len(servers) == len(found) else ", ".join(servers)
             lines.append([what, on, state, how])
