@@ -12,11 +12,18 @@ from pathlib import Path
 
 import pytest
 from forum_demo import ROOT
+from given_server import GIVEN
 from steered import WHEEL, pg_config_of
 
 from pilotcli.steering.planner.building import object_name
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        GIVEN not in (None, WHEEL),
+        reason="a wheel is built with the headers of the PostgreSQL that comes with pilot",
+    ),
+]
 
 NO_NETWORK = ("No matching distribution found for", "Failed to establish a new connection")
 
