@@ -8,11 +8,30 @@ from dataclasses import dataclass, field
 from pilotcli.common.errors import SteeringError
 from pilotcli.common.records import Query
 from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.hint_plan import REPORT_SETTINGS as HINT_REPORTS
+from pilotcli.steering.hint_plan import (
+    Hint,
+    comment_of,
+    is_numbered,
+    quote_name,
+    read_hints,
+    split_comments,
+    split_names,
+    take_own_hints,
+)
 from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_settings, hint_text
+from pilotcli.steering.plan_advice import ADVICE_SETTING, Item, read_advice, single_items
+from pilotcli.steering.plan_advice import REPORT_SETTINGS as ADVICE_REPORTS
 from pilotcli.steering.planner import ROWS_SETTING, rows_setting
 from pilotcli.steering.requests import Pushes
 from pilotcli.steering.sql import literal, set_all
-from pilotcli.steering.subplans import QueryGraph, analyse, relation_names, rewrite_join_order
+from pilotcli.steering.subplans import (
+    NotAnalysable,
+    QueryGraph,
+    analyse,
+    relation_names,
+    rewrite_join_order,
+)
 
 _MESSAGES_KEPT = 1024
 _WITH_NUMBERS = frozenset({ScanJoinMethodEnum.PARALLEL, ScanJoinMethodEnum.ROW})
@@ -24,17 +43,24 @@ class Message:
     """A query as it is sent, and the state of its pushes.
 
     - `sql`: the query, with its joins in the pushed order;
-    - `settings`: settings for this query; `comment`: the comment in front of it;
+    - `settings`: settings for this query; `reports`: settings by which extensions take and report
+      about what is pushed; `comment`: the comments in front of the query;
     - `rows`: the planner module's setting; `cards`: the sub-plan query of each of its entries;
+    - `hints`: pg_hint_plan's hints, and `advice`: pg_plan_advice's items, as they are in the
+      message, each with the push that it stands for;
     - `numbers`: the pushed rows, by sub-plan query;
-    - `applied`: the pushes that are in the message; `ignored`: the others, each with a reason.
+    - `applied`: the pushes that are in the message and that nobody reports about; `ignored`: those
+      that are not in it, each with a reason.
     """
 
     sql: str
     settings: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
     comment: str = ""
     rows: str = ""
     cards: tuple[str, ...] = ()
+    hints: list[tuple[str, Hint]] = field(default_factory=list)
+    advice: list[tuple[str, Item]] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     applied: list[str] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
@@ -42,11 +68,11 @@ class Message:
     @property
     def steers(self) -> bool:
         """Whether the message is more than the query."""
-        return bool(self.settings or self.comment or self.rows)
+        return bool(self.settings or self.reports or self.comment or self.rows)
 
     def prefix(self, scope: str = "LOCAL ") -> str:
         """Returns the settings as statements."""
-        settings = set_all(tuple(self.settings.items()), scope)
+        settings = set_all(tuple({**self.reports, **self.settings}.items()), scope)
         if not self.rows:
             return settings
         return f"{settings}SET {scope}{ROWS_SETTING} = {literal(self.rows)}; "
@@ -63,7 +89,8 @@ class Message:
 
     def names(self) -> list[str]:
         """Returns the names of the settings."""
-        return [*self.settings, ROWS_SETTING] if self.rows else list(self.settings)
+        names = [*{**self.reports, **self.settings}]
+        return [*names, ROWS_SETTING] if self.rows else names
 
 
 class MessageWriter:
@@ -88,9 +115,16 @@ class MessageWriter:
         """
         if self._abilities.schema_has_changed():
             self.forget()
-        key = (query.sql, pushes.comment, *pushes.hints.items(), *pushes.cards.items())
+        key: tuple[object, ...] = (
+            query.sql,
+            pushes.comment,
+            *pushes.hints.items(),
+            *pushes.cards.items(),
+        )
         if pushes.methods or pushes.order:
-            return self._write(query, pushes)
+            if not self._abilities.plan_advice:
+                return self._write(query, pushes)
+            key = (*key, *pushes.methods, repr(pushes.order))
         message = self._messages.get(key)
         if message is None:
             message = self._write(query, pushes)
@@ -104,67 +138,129 @@ class MessageWriter:
         return analyse(sql, self._abilities.catalog)
 
     def _write(self, query: Query, pushes: Pushes) -> Message:
-        message = Message(query.sql, settings=dict(pushes.hints), comment=pushes.comment)
+        message = Message(query.sql, settings=dict(pushes.hints))
         message.applied.extend(f"{name} = {value}" for name, value in pushes.hints.items())
         message.numbers.update(pushes.cards)
-        hints = ""
-        if pushes.comment.startswith("/*+"):
-            if self._abilities.hint_plan:
-                message.applied.append(pushes.comment)
-            else:
-                self._miss(message, "hint comments", pushes.comment)
-                message.comment = ""
-        if pushes.methods or pushes.order:
-            hints = self._add_methods(query, pushes, message)
-        if pushes.cards:
-            hints += self._add_cards(query, pushes.cards, message)
-        if hints:
-            if "*/" in hints or "/*" in hints:  # in a relation's name
-                raise SteeringError(f"the hints contain the end of a comment: {hints!r}")
-            # pg_hint_plan reads the first comment of hints only.
-            given = message.comment[3:-2] if message.comment else ""
-            message.comment = f"/*+{given} {hints}*/"
+        self._add_comment(pushes.comment, message)
+        self._take_advice(message)
+        takes_advice = self._takes_advice(pushes)
+        if not takes_advice:
+            self._add_methods(query, pushes, message)
+        self._add_cards(query, pushes.cards, message)
+        if takes_advice:  # the server is asked with the cardinalities
+            self._add_methods(query, pushes, message)
+        self._finish(message)
         return message
 
-    def _add_methods(self, query: Query, pushes: Pushes, message: Message) -> str:
-        """Add methods and join order as settings; returns the hints if pg_hint_plan takes them."""
-        text = hint_text(pushes.methods, pushes.order)
+    def _takes_advice(self, pushes: Pushes) -> bool:
+        return bool(pushes.methods or pushes.order) and self._abilities.plan_advice
+
+    def _add_comment(self, comment: str, message: Message) -> None:
+        """Add a pushed comment: its hints to those of the message, and the rest as it is."""
+        message.comment, hints = split_comments(comment)
+        if hints and not self._abilities.hint_plan:
+            self._miss(message, "hint comments", comment)
+            return
+        message.hints.extend((hint.text, hint) for hint in hints)
+
+    def _take_advice(self, message: Message) -> None:
+        """Take the advice that is pushed as a setting."""
+        for name in [name for name in message.settings if name.lower() == ADVICE_SETTING]:
+            items = read_advice(message.settings[name]) if self._abilities.plan_advice else []
+            if items:
+                message.applied.remove(f"{name} = {message.settings.pop(name)}")
+                message.advice.extend((item.text, item) for item in single_items(items))
+
+    def _add_methods(self, query: Query, pushes: Pushes, message: Message) -> None:
+        """Add methods and join order: as advice, as hints, or as settings and a query whose joins
+        are written in the order."""
+        methods: Sequence[Method] = pushes.methods
+        order = pushes.order
+        if self._takes_advice(pushes):
+            try:
+                advised = self._abilities.adviser.advise(
+                    query.sql, message.prefix(), methods, order
+                )
+            except NotAnalysable:
+                pass  # several statements, or one without a plan
+            else:
+                message.advice.extend(advised.items)
+                message.ignored.extend(advised.ignored)
+                methods, order = advised.others, None
+        if not methods and not order:
+            return
         if self._abilities.hint_plan:
-            message.applied.append(text)
-            return text
-        settings, unmet = coarse_settings(_methods_for(query, pushes.methods, message))
+            for hint in read_hints(hint_text(methods, order)):
+                message.hints.append((hint.text, hint))
+            return
+        settings, unmet = coarse_settings(_methods_for(query, methods, message))
         message.override(settings, "a pushed method")
         message.applied.extend(
             f"{name} = {value} (for the whole query)" for name, value in settings.items()
         )
-        for hint in unmet:
-            self._miss(message, "scan and join methods", hint)
-        if pushes.order:
-            message.sql = rewrite_join_order(message.sql, pushes.order, self._abilities.catalog)
+        for hint_without_setting in unmet:
+            self._miss(message, "scan and join methods", hint_without_setting)
+        if order:
+            message.sql = rewrite_join_order(message.sql, order, self._abilities.catalog)
             one_by_one = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
             message.override(one_by_one, "the pushed join order")
-            message.applied.append(hint_text((), pushes.order))
-        return ""
+            message.applied.append(hint_text((), order))
 
-    def _add_cards(self, query: Query, cards: Mapping[str, float], message: Message) -> str:
-        """Add cardinalities as the planner module's setting, or return them as hints."""
+    def _add_cards(self, query: Query, cards: Mapping[str, float], message: Message) -> None:
+        """Add cardinalities as the planner module's setting, or as hints."""
+        if not cards:
+            return
         if self._abilities.planner is not None:
             self._add_rows(cards, message)
-            return ""
+            return
         graph = self.graph(query.sql)
         entries = [(_names_of(graph, key), rows) for key, rows in cards.items()]
         if not self._abilities.hint_plan:
             for key in cards:
                 self._miss(message, "pushed cardinalities", key)
-            return ""
-        hints = []
+            return
         for (names, rows), key in zip(entries, cards, strict=True):
-            if len(names) > 1:
-                hints.append(f"Rows({' '.join(sorted(names))} #{max(1, round(rows))})")
-                message.applied.append(key)
+            problem = _hint_problem(graph, names)
+            if problem:
+                message.ignored.append((key, problem))
+                continue
+            words = " ".join(quote_name(name.replace("##", "#")) for name in sorted(names))
+            (hint,) = read_hints(f"Rows({words} #{max(1, round(rows))})")
+            message.hints.append((key, hint))
+
+    def _finish(self, message: Message) -> None:
+        """Write advice and hints into the message, with those of the query itself."""
+        if message.advice:
+            advice = " ".join(dict.fromkeys(item.text for _, item in message.advice))
+            message.reports.update({**ADVICE_REPORTS, ADVICE_SETTING: advice})
+        hints = [hint for _, hint in message.hints]
+        if (hints or message.steers) and "/*+" in message.sql:
+            hints += self._own_hints(message)
+        if message.hints:
+            message.reports.update(HINT_REPORTS)
+        message.comment += comment_of(hints)
+
+    def _own_hints(self, message: Message) -> list[Hint]:
+        """Take the hints out of the query's text, since a message can have one comment of hints.
+
+        Returns those that the server obeys without pilot and that no push replaces. Without
+        pg_hint_plan in the session, the text stays as it is.
+        """
+        able = self._abilities
+        if not message.hints and not able.native_hints:
+            return []
+        message.sql, own = take_own_hints(message.sql, able.session.connection.server_version)
+        pushed = {hint.subject: hint.text for _, hint in message.hints}
+        kept = []
+        for hint in own if able.native_hints else []:
+            if hint.subject in pushed:
+                why = (
+                    f"it is in the query's text, and the pushed {pushed[hint.subject]} replaces it"
+                )
+                message.ignored.append((hint.text, why))
             else:
-                message.ignored.append((key, "pg_hint_plan sets the rows of joins only"))
-        return " ".join(hints)
+                kept.append(hint)
+        return kept
 
     def _add_rows(self, cards: Mapping[str, float], message: Message) -> None:
         """Add cardinalities as the planner module's setting, for each sub-plan with the key.
@@ -197,13 +293,28 @@ def _methods_for(query: Query, methods: Sequence[Method], message: Message) -> l
         return list(methods)
     kept = []
     for method, names in methods:
-        unknown = [name for name in names.split() if name.strip('"') not in known]
+        unknown = [name for name in split_names(names) if name not in known]
         if unknown and method not in _WITH_NUMBERS:
             why = f"the query has no relation {', '.join(unknown)}"
             message.ignored.append((f"{method.value}({names})", why))
         else:
             kept.append((method, names))
     return kept
+
+
+def _hint_problem(graph: QueryGraph, names: frozenset[str]) -> str:
+    """Returns why pg_hint_plan cannot give a sub-plan its rows; "" if it can."""
+    if len(names) == 1:
+        return "pg_hint_plan sets the rows of joins only"
+    block = graph.block_of(names)
+    known = block.names if block is not None else ()
+    bases = {numbered.rpartition("#")[0] for numbered in known if is_numbered(numbered)}
+    same = sorted(name for name in names if is_numbered(name) or name in bases)
+    if same:
+        return f"pg_hint_plan does not tell relations with one name apart: {', '.join(same)}"
+    if any(other.has(names) and other is not block for other in graph.blocks):
+        return "several query blocks have relations of these names"
+    return ""
 
 
 def _names_of(graph: QueryGraph, key: str) -> frozenset[str]:

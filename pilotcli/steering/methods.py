@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pilotcli.common.errors import SteeringError
+from pilotcli.steering.hint_plan import quote_name
 
 
 class ScanJoinMethodEnum(enum.Enum):
@@ -132,13 +133,11 @@ def hint_text(methods: Iterable[Method], order: JoinOrder | None) -> str:
 
 def _leading(order: JoinOrder) -> str:
     if isinstance(order, str):
-        return order
-    if len(order) == 2 or any(not isinstance(part, str) for part in order):
-        return "(" + " ".join(map(_leading, order)) + ")"
-    text = order[0]
-    for name in order[1:]:
-        text = f"({text} {name})"
-    return str(text)
+        return quote_name(order)
+    text, *others = map(_leading, order)
+    for other in others:
+        text = f"({text} {other})"
+    return text
 
 
 def coarse_settings(methods: Sequence[Method]) -> tuple[dict[str, str], list[str]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from operator import attrgetter
+from typing import Any
 
 from pilotcli.common.errors import (
     CapabilityError,
@@ -18,11 +21,15 @@ from pilotcli.common.errors import (
 from pilotcli.common.records import Query, SteeringReport
 from pilotcli.common.redaction import redacted
 from pilotcli.common.sql_commands import command_of, leading_keyword
+from pilotcli.databases.session.libpq import whole_messages
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.auto_explain import read_auto_explain
 from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.hint_plan import in_order, read_report
 from pilotcli.steering.message import Message, MessageWriter
 from pilotcli.steering.naming import name_by_explain
+from pilotcli.steering.not_applied import why_unused
+from pilotcli.steering.plan_advice import read_feedback
 from pilotcli.steering.planned_query import is_planned
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
@@ -38,6 +45,7 @@ RESET = (
     "the server and sub-plan cardinalities of the planner module for this query"
 )
 _SAVEPOINT = "pilot_reports"
+_LONG = 1_000_000
 
 
 class SessionSteering:
@@ -104,12 +112,14 @@ class SessionSteering:
                 return steered
             finally:
                 steered.steering_s = time.perf_counter() - began
+        self.abilities.settle()
         self._send(query, message, steered, execute)
         if command_of(query.command).changes_settings:  # a search_path, by which names are found
             self.abilities.forget_schema()
             self._writer.forget()
             if query.command in ("RESET", "DISCARD"):
                 self._set_again()
+                self.abilities.settle(again=True)
         if isinstance(steered.error, SteeringError) or self.session.closed:
             return steered
         if message.steers or message.ignored or self._reports:
@@ -192,11 +202,15 @@ class SessionSteering:
     def _send(self, query: Query, message: Message, steered: Steered, execute: bool) -> None:
         wants_plan = self.pulls.plan
         explain = "" if execute else "EXPLAIN (FORMAT JSON) " if wants_plan else "EXPLAIN "
-        if self._reports:
+        told = bool(message.hints or message.advice)
+        if self._reports or told:
             self.session.take_notices()  # those about pilot's own questions
+        is_whole = told and len(message.sql) < _LONG
+        messages = whole_messages(self.session.connection) if is_whole else nullcontext()
         began = time.perf_counter()
         try:
-            rows = send(self.session, query, message, explain, steered)
+            with messages:
+                rows = send(self.session, query, message, explain, steered)
         except SteeringError as exc:
             steered.error = exc
             return
@@ -235,10 +249,56 @@ class SessionSteering:
                 steered.notes = (*steered.notes, PASSED_OVER)
             if found is not None and is_planned(query):
                 steered.execution_s, steered.plan_text = found
+        for what, why in self._outcomes(message, notices, steered):
+            if why is None:
+                applied.append(redacted(what))
+            else:
+                ignored.append((redacted(what), redacted(why)))
         if message.steers or ignored:
             numbers = message.numbers
             cards = tuple([(key, numbers[key]) for key in applied if key in numbers])
             steered.report = SteeringReport(tuple(applied), tuple(ignored), cards=cards)
+
+    def _outcomes(
+        self, message: Message, notices: Sequence[str], steered: Steered
+    ) -> Iterator[tuple[str, str | None]]:
+        """Yields each push that is a hint or advice, with why it was not applied; None if it
+        was."""
+        sent = in_order(hint for _, hint in message.hints)
+        report = read_report(notices) if sent else None
+        for what, hint in message.hints:
+            if report is None or (steered.error is not None and not report.states):
+                continue
+            why = report.reason(hint, sent)
+            if why == "":
+                plan = self._plan_of(message, steered)
+                why = why_unused(message.sql, None if plan is None else plan["Plan"], hint)
+            yield what, why
+        feedback = read_feedback(notices) if message.advice else None
+        for what, item in message.advice:
+            shown = what if what == item.text else f"{what} as {item.text}"
+            why = feedback.reason(item) if feedback is not None else None
+            yield (shown, None) if why is None else (what, why)
+
+    def _plan_of(self, message: Message, steered: Steered) -> dict[str, Any] | None:
+        """Returns the plan of a message, to see which relations it has; None if the server does
+        not give it now."""
+        if steered.plan is not None or self.session.closed or self.session.transaction_failed:
+            return steered.plan
+        again = Steered()
+        with own_statements(self.session):
+            try:
+                query = self.abilities.namer.query_in(message.sql)
+                rows = send(
+                    self.session,
+                    Query(0, "", query, command=leading_keyword(query)),
+                    replace(message, sql=query),
+                    "EXPLAIN (FORMAT JSON) ",
+                    again,
+                )
+                return plan_of(rows)
+            except (QueryError, SteeringError, CapabilityError):
+                return None
 
     def _name_cards(self, sql: str, report: Report, steered: Steered) -> None:
         try:

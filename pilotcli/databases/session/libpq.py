@@ -11,6 +11,7 @@ import ctypes
 import functools
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "PQfreeCancel": (None, (_POINTER,)),
     "PQcancel": (_INT, (_POINTER, _TEXT, _INT)),
     "PQsetErrorVerbosity": (_INT, (_POINTER, _INT)),
+    "PQsetErrorContextVisibility": (_INT, (_POINTER, _INT)),
     "PQsendQuery": (_INT, (_POINTER, _TEXT)),
     "PQsetSingleRowMode": (_INT, (_POINTER,)),
     "PQgetResult": (_POINTER, (_POINTER,)),
@@ -46,7 +48,8 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 """Each function's result and arguments."""
 
 _ERROR_BYTES = 256
-_ERRORS_TERSE = 0  # PGVerbosity (libpq-fe.h)
+_ERRORS_TERSE, _ERRORS_DEFAULT = 0, 1  # PGVerbosity (libpq-fe.h)
+_CONTEXT_ERRORS, _CONTEXT_ALWAYS = 1, 2  # PGContextVisibility
 
 
 @functools.cache
@@ -76,6 +79,24 @@ def shorten_errors(connection: Any) -> None:
     libpq = library()
     if libpq is not None:
         libpq.PQsetErrorVerbosity(connection.pgconn_ptr, _ERRORS_TERSE)
+
+
+@contextlib.contextmanager
+def whole_messages(connection: Any) -> Iterator[None]:
+    """Have libpq write messages with their DETAIL, and with the CONTEXT of those that come from
+    inside a function. For short statements: see `shorten_errors`."""
+    libpq = library()
+    if libpq is None:
+        yield
+        return
+    libpq.PQsetErrorVerbosity(connection.pgconn_ptr, _ERRORS_DEFAULT)
+    libpq.PQsetErrorContextVisibility(connection.pgconn_ptr, _CONTEXT_ALWAYS)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            libpq.PQsetErrorVerbosity(connection.pgconn_ptr, _ERRORS_TERSE)
+            libpq.PQsetErrorContextVisibility(connection.pgconn_ptr, _CONTEXT_ERRORS)
 
 
 class Line:

@@ -1,0 +1,54 @@
+"""Why a push was not applied: in the planner module's words, whoever says that it was not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pilotcli.steering.hint_plan import Hint
+from pilotcli.steering.subplans import relation_names
+
+REMOVED = "the planner removed "
+NO_ROWS = "the planner has proven that it returns no rows"
+_NUMBER = re.compile(r"_[0-9]+\Z")
+_INDEX_SCANS = ("indexscan", "indexonlyscan", "bitmapscan")
+
+
+def why_not_planned(sql: str, name: str) -> str:
+    """Returns why a plan of `sql` has no relation `name`."""
+    known = relation_names(sql)
+    if known is not None and name in known:
+        return f"{REMOVED}{name}, which the result does not depend on"
+    return f"the query has no relation {name}"
+
+
+def why_unused(sql: str, plan: Mapping[str, Any] | None, hint: Hint) -> str:
+    """Returns why pg_hint_plan did not use a hint that it has read.
+
+    `plan` is the plan of `sql`, None if it is not known.
+    """
+    known = relation_names(sql)
+    nodes = list(_nodes(plan)) if plan is not None else []
+    planned = {_NUMBER.sub("", str(node.get("Alias", ""))) for node in nodes} | {
+        str(node.get("Alias", "")) for node in nodes
+    }
+    is_empty = any(node.get("One-Time Filter") == "false" for node in nodes)
+    for name in hint.relations:
+        if known is not None and name not in known and name not in planned:
+            return f"the query has no relation {name}"
+    for name in hint.relations:
+        if nodes and name not in planned:
+            return NO_ROWS if is_empty else why_not_planned(sql, name)
+    if len(hint.relations) > 1:
+        return "the planner considered no such join"
+    if hint.keyword in _INDEX_SCANS and len(hint.words or ()) > 1:
+        return f"{hint.relations[0]} has no such index"
+    return "the planner did not consider it"
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    children: Sequence[Mapping[str, Any]] = [plan]
+    while children:
+        yield from children
+        children = [child for node in children for child in node.get("Plans", ())]
