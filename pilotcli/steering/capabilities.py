@@ -31,6 +31,7 @@ from pilotcli.steering.plan_advice import ADVICE_SETTING
 from pilotcli.steering.planner import Built, Missing, Planner, find_pg_config, load, provide
 from pilotcli.steering.sql import own_statements, set_all
 from pilotcli.steering.subplans import GraphCatalog
+from pilotcli.workload import leading_keyword
 
 _PROBED_ROWS = 4242
 _PROBED_SCAN = "EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_catalog.pg_class AS c"
@@ -74,6 +75,7 @@ class Abilities:
         self._given_pg_config = pg_config
         self._schema_changes = session.schema_changes.count
         self._quiet_hints = self._settles_later = False
+        self._not_loaded: dict[str, str] = {}
 
     @property
     def planner(self) -> Planner | None:
@@ -153,8 +155,7 @@ class Abilities:
         """
         if self.native_hints:
             return True
-        with self._undone(), contextlib.suppress(QueryError):
-            self.session.execute("LOAD 'pg_hint_plan'")
+        self._load("pg_hint_plan")
         if not self._obeys_hints(f"SET LOCAL {ENABLE_SETTING} = on; "):
             return False
         self._quiet_hints = True
@@ -181,13 +182,7 @@ class Abilities:
             return False
         shown = "pg_plan_advice.always_explain_supplied_advice"
         probe = set_all(((ADVICE_SETTING, "SEQ_SCAN(c)"), (shown, "on"))) + _PROBED_SCAN
-        for library in ("pg_plan_advice", "$libdir/plugins/pg_plan_advice"):
-            try:
-                with self._undone():
-                    session.execute(f"LOAD '{library}'")
-                break
-            except QueryError:  # it may be loaded already, by a setting of the server
-                continue
+        self._load("pg_plan_advice")
         try:
             with self._undone():
                 plan = plan_of(session.execute(probe))
@@ -199,6 +194,16 @@ class Abilities:
     def adviser(self) -> Adviser:
         """Writes advice; needs pg_plan_advice."""
         return Adviser(self.session, self.namer)
+
+    def forget_hints(self, sql: str) -> None:
+        """Find out again whether the session obeys hints: the workload has changed a setting, or
+        has loaded pg_hint_plan itself by the statement `sql`."""
+        if self._quiet_hints and "pg_hint_plan" in sql and leading_keyword(sql) == "LOAD":
+            self._quiet_hints = False
+            with self._undone(), contextlib.suppress(QueryError):
+                self.session.execute(f"RESET {ENABLE_SETTING}")
+        if not self._quiet_hints:
+            self.__dict__.pop("native_hints", None)
 
     def settle(self, *, again: bool = False) -> None:
         """Keep a pg_hint_plan that pilot has loaded switched off outside of steered messages.
@@ -214,6 +219,24 @@ class Abilities:
         with own_statements(session):
             session.execute(f"SET {ENABLE_SETTING} = off")
         self._settles_later = session.in_transaction  # a rollback takes it back
+
+    def _load(self, library: str) -> None:
+        """Load an extension's library, if the role may and it is not loaded already."""
+        for name in (library, f"$libdir/plugins/{library}"):
+            try:
+                with self._undone():
+                    self.session.execute(f"LOAD '{name}'")
+                return
+            except QueryError as error:
+                self._not_loaded[library] = error.sqlstate or ""
+
+    def remedy_for(self, library: str) -> str:
+        """Returns what would make an extension work in sessions of this role."""
+        if self._not_loaded.get(library) == "42501":
+            return (
+                f"Have an administrator install {library} and add it to session_preload_libraries."
+            )
+        return f"Install {library} on the server."
 
     @contextlib.contextmanager
     def _undone(self) -> Iterator[None]:
@@ -271,11 +294,15 @@ class Abilities:
             "pushed cardinalities": planner,
             "hint comments": (
                 "pg_hint_plan does not work in this session",
-                "Install pg_hint_plan on the server, or push hints as settings.",
+                f"{self.remedy_for('pg_hint_plan')} Or push hints as settings.",
+            ),
+            "plan advice": (
+                "pg_plan_advice does not work in this session",
+                "It comes with PostgreSQL 19; an administrator has to load it.",
             ),
             "scan and join methods": (
                 "the planner has no setting for it, and pg_hint_plan is missing",
-                "Install pg_hint_plan on the server.",
+                self.remedy_for("pg_hint_plan"),
             ),
         }
         reason, remedy = reasons[ability]
@@ -332,18 +359,7 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
             yield Capability("pushed cardinalities", "coarse", "joins only: pg_hint_plan", remedy)
         else:
             yield Capability("pushed cardinalities", "missing", missing.reason, remedy)
-    if able.hint_plan:
-        yield Capability("scan and join methods", "full", "pg_hint_plan")
-        yield Capability("join order", "full", "pg_hint_plan")
-        yield Capability("hint comments", "full", "pg_hint_plan")
-    else:
-        need = "Install pg_hint_plan on the server."
-        yield Capability(
-            "scan and join methods", "coarse", "settings, for the whole query", f"Finer: {need}"
-        )
-        yield Capability("join order", "full", "the query rewritten to explicit joins")
-        yield Capability("hint comments", "missing", "pg_hint_plan is missing", need)
-
+    yield from _methods(able)
     postgres = _postgres(target)
     knobs = postgres.knobs
     yield _unless("knobs", "ALTER SYSTEM, undone at the end", knobs.why_fixed())
@@ -359,6 +375,33 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
             "Without locks: install HypoPG on the server.",
         )
     yield _buffercache(postgres)
+
+
+def _methods(able: Abilities) -> Iterator[Capability]:
+    """Yields how methods, join orders and hint comments reach the planner: by advice, then by
+    hints, then by settings and a rewritten query."""
+    hints = able.hint_plan
+    remedy = "" if hints else able.remedy_for("pg_hint_plan")
+    if able.plan_advice:
+        rest = "; No..., Memoize and Parallel by " + ("pg_hint_plan" if hints else "settings")
+        yield Capability("scan and join methods", "full", f"pg_plan_advice{rest}")
+        yield Capability("join order", "full", "pg_plan_advice")
+    elif hints:
+        yield Capability("scan and join methods", "full", "pg_hint_plan")
+        yield Capability("join order", "full", "pg_hint_plan")
+    else:
+        finer = remedy
+        if able.session.connection.server_version >= 190000:
+            finer = able.remedy_for("pg_plan_advice")
+        yield Capability(
+            "scan and join methods", "coarse", "settings, for the whole query", f"Finer: {finer}"
+        )
+        yield Capability("join order", "full", "the query rewritten to explicit joins")
+    if hints:
+        loaded = "loaded by the server" if able.native_hints else "loaded by pilot where it is used"
+        yield Capability("hint comments", "full", f"pg_hint_plan, {loaded}")
+    else:
+        yield Capability("hint comments", "missing", "pg_hint_plan is missing", remedy)
 
 
 def _unless(what: str, how: str, why_not: PilotError | None) -> Capability:

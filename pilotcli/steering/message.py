@@ -166,9 +166,13 @@ class MessageWriter:
     def _take_advice(self, message: Message) -> None:
         """Take the advice that is pushed as a setting."""
         for name in [name for name in message.settings if name.lower() == ADVICE_SETTING]:
-            items = read_advice(message.settings[name]) if self._abilities.plan_advice else []
-            if items:
+            value = message.settings[name]
+            items = read_advice(value)
+            if not self._abilities.plan_advice:
+                self._miss(message, "plan advice", f"{name} = {value}")
+            if items or not self._abilities.plan_advice:
                 message.applied.remove(f"{name} = {message.settings.pop(name)}")
+            if self._abilities.plan_advice:
                 message.advice.extend((item.text, item) for item in single_items(items))
 
     def _add_methods(self, query: Query, pushes: Pushes, message: Message) -> None:

@@ -77,6 +77,7 @@ class SessionSteering:
         self._buffercache = buffercache
         self._cards_of = cards_of
         session.listen()
+        abilities.settle(again=True)  # the session may have been reset
         self._settings = self._report_settings()
         self._reports = bool(self._settings)
         if self._reports:
@@ -114,6 +115,8 @@ class SessionSteering:
                 steered.steering_s = time.perf_counter() - began
         self.abilities.settle()
         self._send(query, message, steered, execute)
+        if command_of(query.command).changes_settings or query.command == "LOAD":
+            self.abilities.forget_hints(query.sql)
         if command_of(query.command).changes_settings:  # a search_path, by which names are found
             self.abilities.forget_schema()
             self._writer.forget()
