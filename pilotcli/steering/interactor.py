@@ -17,6 +17,7 @@ from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.hint_plan import quote_name
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.naming import name_by_explain
 from pilotcli.steering.requests import Pulls, Pushes, Steered
@@ -119,7 +120,8 @@ class PilotDataInteractor:
     ) -> None:
         """Scan methods: `(ScanJoinMethodEnum.SEQ, "p")`, a list of such pairs, or a method and
         names as separate arguments: `ScanJoinMethodEnum.INDEX, "p", "posts_by_owner"`."""
-        self._pushes.add_methods((methods, " ".join(names)) if names else methods)
+        text = " ".join(map(quote_name, names))
+        self._pushes.add_methods((methods, text) if names else methods)
 
     def push_join_method(
         self, methods: ScanJoinMethodEnum | Method | Sequence[Method], *names: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pilotcli.common.errors import SteeringError
 from pilotcli.common.records import Query
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.hint_plan import REPORT_SETTINGS as HINT_REPORTS
@@ -20,6 +19,7 @@ from pilotcli.steering.hint_plan import (
     take_own_hints,
 )
 from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_settings, hint_text
+from pilotcli.steering.not_applied import why_no_subplan
 from pilotcli.steering.plan_advice import ADVICE_SETTING, Item, read_advice, single_items
 from pilotcli.steering.plan_advice import REPORT_SETTINGS as ADVICE_REPORTS
 from pilotcli.steering.planner import ROWS_SETTING, rows_setting
@@ -218,14 +218,20 @@ class MessageWriter:
             self._add_rows(cards, message)
             return
         graph = self.graph(query.sql)
-        entries = [(_names_of(graph, key), rows) for key, rows in cards.items()]
+        found = {key: graph.names_of(key) for key in cards}
+        reasons = {
+            key: why_no_subplan(query.sql, key, graph.planned, graph.left_out)
+            for key, names in found.items()
+            if names is None
+        }
         if not self._abilities.hint_plan:
             for key in cards:
                 self._miss(message, "pushed cardinalities", key)
             return
-        for (names, rows), key in zip(entries, cards, strict=True):
-            problem = _hint_problem(graph, names)
-            if problem:
+        for key, rows in cards.items():
+            names = found[key]
+            problem = reasons[key] if names is None else _hint_problem(graph, names)
+            if names is None or problem:
                 message.ignored.append((key, problem))
                 continue
             words = " ".join(quote_name(name.replace("##", "#")) for name in sorted(names))
@@ -275,7 +281,8 @@ class MessageWriter:
         for key, rows in cards.items():
             found = self._abilities.namer.find(message.sql, key)
             if not found:
-                raise _not_a_subplan(key)
+                planned = self._abilities.namer.relations(message.sql)
+                message.ignored.append((key, why_no_subplan(message.sql, key, planned)))
             for subplan in found:
                 entries.append((sorted(subplan.names), rows))
                 blocks.append(subplan.block)
@@ -319,17 +326,3 @@ def _hint_problem(graph: QueryGraph, names: frozenset[str]) -> str:
     if any(other.has(names) and other is not block for other in graph.blocks):
         return "several query blocks have relations of these names"
     return ""
-
-
-def _names_of(graph: QueryGraph, key: str) -> frozenset[str]:
-    names = graph.names_of(key)
-    if names is None:
-        raise _not_a_subplan(key)
-    return names
-
-
-def _not_a_subplan(key: str) -> SteeringError:
-    return SteeringError(
-        f"this is not a sub-plan query of the query: {key}",
-        hint="`pull_subquery_card` gives the sub-plan queries that a query has.",
-    )

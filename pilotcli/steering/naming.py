@@ -106,6 +106,14 @@ class Namer:
         canonical = self._canonical[key]
         return query.find(canonical) if canonical is not None else ()
 
+    def relations(self, sql: str) -> frozenset[str]:
+        """Returns the names of the relations of `sql` that the planner plans."""
+        if sql not in self._queries:
+            self.read(sql)
+        return frozenset(
+            name for block in self._queries[sql].blocks.values() for name in block.names
+        )
+
     def _spelled(self, key: str) -> str | None:
         """Returns the canonical spelling of a sub-plan's query; None for another query."""
         try:

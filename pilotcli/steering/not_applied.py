@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pilotcli.common.errors import SteeringError
 from pilotcli.steering.hint_plan import Hint
 from pilotcli.steering.subplans import relation_names
 
@@ -21,6 +22,31 @@ def why_not_planned(sql: str, name: str) -> str:
     if known is not None and name in known:
         return f"{REMOVED}{name}, which the result does not depend on"
     return f"the query has no relation {name}"
+
+
+def why_no_subplan(
+    sql: str,
+    key: str,
+    planned: Collection[str],
+    left_out: Iterable[tuple[frozenset[str], str]] = (),
+) -> str:
+    """Returns why the query `key` is no sub-plan of `sql`, which has it in its text.
+
+    `planned` are the relations that the planner plans; `left_out` sets of them without a key, each
+    with the reason. Raises `SteeringError` for a query that is no part of `sql`.
+    """
+    names = relation_names(key) or frozenset()
+    known = relation_names(sql) or frozenset()
+    if names and names <= known:
+        for name in sorted(names.difference(planned)):
+            return why_not_planned(sql, name)
+        for subset, reason in left_out:
+            if subset == names:
+                return reason
+    raise SteeringError(
+        f"this is not a sub-plan query of the query: {key}",
+        hint="`pull_subquery_card` gives the sub-plan queries that a query has.",
+    )
 
 
 def why_unused(sql: str, plan: Mapping[str, Any] | None, hint: Hint) -> str:

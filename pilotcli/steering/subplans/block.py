@@ -58,7 +58,7 @@ class Block:
         ]
 
     @property
-    def _live(self) -> int:
+    def live(self) -> int:
         """The relations that are not removed."""
         return (1 << len(self.names)) - 1 & ~self.removed
 
@@ -74,7 +74,7 @@ class Block:
         ]
         edges = edges_of(self.domain) + lateral
         found = []
-        for mask in connected_sets(self._live, edges, self.specials, limit):
+        for mask in connected_sets(self.live, edges, self.specials, limit):
             missing = self._missing(mask)
             if missing:
                 outside = ", ".join(sorted(self.names[at] for at in bits(missing)))

@@ -43,6 +43,11 @@ class QueryGraph:
         """The names of all relations, outer blocks first; each name once."""
         return tuple(dict.fromkeys(name for block in self.blocks for name in block.names))
 
+    @property
+    def planned(self) -> frozenset[str]:
+        """The names of the relations that the planner does not remove."""
+        return frozenset(block.names[at] for block in self.blocks for at in bits(block.live))
+
     def subsets(self, limit: int = LIMIT) -> tuple[frozenset[str], ...]:
         """Returns the sub-plans that the planner considers, single relations first.
 
