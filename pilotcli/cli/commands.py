@@ -45,6 +45,7 @@ COMMANDS = {
     ),
     "runs diff": ("runs.compare:diff", "Show how one query's plans in two runs differ."),
     "runs report": ("runs.export:report", "Write a run, or a comparison of two, as one HTML page."),
+    "runs advice": ("runs.advice:advice", "Write what a driver learned as plan advice."),
     "runs export": ("runs.export:export", "Write a run as tables for other tools."),
     "db start": ("db:start", "Start the embedded server, keep it running, print its URL."),
     "db stop": ("db:stop", "Stop the embedded server."),

@@ -68,27 +68,32 @@ class Adviser:
         `prefix` has settings for the planning, which also gets `advice`. Raises `NotAnalysable` for
         a statement that the server does not explain.
         """
+        return self.shape(self.plan(sql, prefix + set_all(((ADVICE_SETTING, advice),))))
+
+    def shape(self, plan: Mapping[str, Any]) -> PlanShape:
+        """Returns a plan that `plan` has returned as advice."""
+        return PlanShape(read_advice(str(plan.get("Generated Plan Advice", ""))))
+
+    def plan(self, sql: str, prefix: str, options: str = "") -> Mapping[str, Any]:
+        """Returns the output of EXPLAIN for the query in `sql`, as an object. Raises as
+        `explain`."""
         session = self._session
-        query = self._namer.query_in(sql)
-        settings = set_all(((ADVICE_SETTING, advice),))
-        text = f"{prefix}{settings}EXPLAIN (PLAN_ADVICE, FORMAT JSON) {query}"
+        text = f"{prefix}EXPLAIN ({options}PLAN_ADVICE, FORMAT JSON) {self._namer.query_in(sql)}"
         with own_statements(session):
             try:
-                if session.in_transaction:
-                    session.execute(f"SAVEPOINT {_SAVEPOINT}")
-                    try:
-                        plan = plan_of(session.execute(text))
-                    finally:
-                        session.execute(
-                            f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
-                        )
-                else:
-                    plan = plan_of(session.execute(text))
+                if not session.in_transaction:
+                    return plan_of(session.execute(text))
+                session.execute(f"SAVEPOINT {_SAVEPOINT}")
+                try:
+                    return plan_of(session.execute(text))
+                finally:
+                    session.execute(
+                        f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
+                    )
             except QueryError as error:
                 raise NotAnalysable(
                     f"the server does not explain it: {error.message}", hint=error.hint
                 ) from None
-        return PlanShape(read_advice(str(plan.get("Generated Plan Advice", ""))))
 
     def advise(
         self, sql: str, prefix: str, methods: Sequence[Method], order: JoinOrder | None

@@ -297,8 +297,12 @@ class Abilities:
                 f"{self.remedy_for('pg_hint_plan')} Or push hints as settings.",
             ),
             "plan advice": (
-                "pg_plan_advice does not work in this session",
-                "It comes with PostgreSQL 19; an administrator has to load it.",
+                ("pg_plan_advice does not work in this session", self.remedy_for("pg_plan_advice"))
+                if self.session.connection.server_version >= 190000
+                else (
+                    f"PostgreSQL {version_text(self.session.connection)} has no pg_plan_advice",
+                    "Use PostgreSQL 19 or newer.",
+                )
             ),
             "scan and join methods": (
                 "the planner has no setting for it, and pg_hint_plan is missing",

@@ -31,6 +31,7 @@ _OTHER_TAGS = frozenset(
         *("PARTITIONWISE", "SEMIJOIN_UNIQUE", "SEMIJOIN_NON_UNIQUE"),
     }
 )
+TAGS = METHOD_TAGS | _SCAN_TAGS | _OTHER_TAGS
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _TOKEN = re.compile(r'[(){}]|(?:"(?:[^"]|"")*"|[^\s(){}"])+')
 _PART = r'(?:"(?:[^"]|"")+"|[^"#/@.\s]+)'
@@ -71,7 +72,7 @@ def _text(target: Any) -> str:
 
 def quote(name: str) -> str:
     """Returns a name in the spelling that all texts here have: in quotes where it needs them."""
-    if _PLAIN_NAME.match(name) and name.upper() not in METHOD_TAGS | _SCAN_TAGS | _OTHER_TAGS:
+    if _PLAIN_NAME.match(name) and name.upper() not in TAGS:
         return name
     return '"' + name.replace('"', '""') + '"'
 
