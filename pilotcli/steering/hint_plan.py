@@ -45,6 +45,7 @@ _BEFORE_OLD_HINTS = re.compile(r"[0-9A-Za-z\s_,()]*")
 _SECTIONS = re.compile(r"^(used|not used|duplication|error) hint:$", re.MULTILINE)
 _HEAD = "pg_hint_plan:\nused hint:"
 _SYNTAX = re.compile(r'pg_hint_plan: hint syntax error at or near "(.*)"\n\S+:\s+(.*)\Z', re.DOTALL)
+_INDEXES = re.compile(r"available indexes for (\w+)\((.*)\):([^\n]*)")
 _CONTEXT = "\nCONTEXT:  "
 _NUMBERED = re.compile(r"(?:[^#]|##)*#[0-9]+\Z")
 
@@ -235,16 +236,23 @@ def is_numbered(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HintReport:
-    """What the extension said about a message's hints: the state of each by its `meaning`, and its
-    complaints, each with the text at which it was made."""
+    """What the extension said about a message's hints.
+
+    - `states`: the state of each hint, by its `meaning`;
+    - `complaints`: its complaints, each with the text at which it was made;
+    - `without_index`: keyword and relation of the scans whose index is not there.
+    """
 
     states: dict[tuple[Any, ...], str]
     complaints: Sequence[tuple[str, str]]
+    without_index: frozenset[tuple[str, str]]
 
     def reason(self, hint: Hint, sent: Sequence[Hint]) -> str | None:
         """Returns why a hint among the `sent` ones was not used; None if it was, and "" if the
         extension does not say why."""
         state = self.states.get(hint.meaning)
+        if hint.meaning[:2] in self.without_index and state != "duplication":
+            return f"{hint.relations[0]} has no such index"
         if state == "used":
             return None
         if state == "duplication":
@@ -254,8 +262,11 @@ class HintReport:
         ends = begins + len(hint.text) + 2
         for near, complaint in self.complaints:
             at = len(text) - len(near.rstrip())
-            is_about = "ambiguous" in complaint or state != "not used"
-            if begins <= at + 1 <= ends and is_about and not complaint.startswith("Conflict "):
+            other = complaint.partition(" ")[0].lower()  # `Rows hint requires ...`
+            is_about = other not in _KNOWN - {hint.keyword} and other != "conflict"
+            if state == "not used" and "ambiguous" not in complaint:
+                is_about = False
+            if begins <= at + 1 <= ends and is_about:
                 return f"pg_hint_plan: {complaint}"
         if state is not None:
             return "" if state == "not used" else "pg_hint_plan found an error in it"
@@ -272,6 +283,8 @@ def read_report(notices: Iterable[str]) -> HintReport:
     plannings has used counts as used."""
     states: dict[tuple[Any, ...], str] = {}
     complaints = []
+    without_index: set[tuple[str, str]] = set()
+    with_index: set[tuple[str, str]] = set()
     for notice in notices:
         at = notice.find(_HEAD, 0, 64)
         if at >= 0:
@@ -282,4 +295,7 @@ def read_report(notices: Iterable[str]) -> HintReport:
                         states[hint.meaning] = state
         elif (syntax := _SYNTAX.search(notice)) is not None:
             complaints.append((syntax[1], syntax[2].strip().rstrip(".")))
-    return HintReport(states, complaints)
+        elif (indexes := _INDEXES.search(notice)) is not None:
+            place = (indexes[1].lower(), _unquoted(indexes[2]))
+            (with_index if indexes[3].strip() else without_index).add(place)
+    return HintReport(states, complaints, frozenset(without_index - with_index))

@@ -248,7 +248,8 @@ class MessageWriter:
             hints += self._own_hints(message)
         if message.hints:
             message.reports.update(HINT_REPORTS)
-        message.comment += comment_of(hints)
+        # Before PostgreSQL 17 the extension reads them in front of everything else only.
+        message.comment = comment_of(hints) + message.comment
 
     def _own_hints(self, message: Message) -> list[Hint]:
         """Take the hints out of the query's text, since a message can have one comment of hints.
@@ -264,9 +265,7 @@ class MessageWriter:
         kept = []
         for hint in own if able.native_hints else []:
             if hint.subject in pushed:
-                why = (
-                    f"it is in the query's text, and the pushed {pushed[hint.subject]} replaces it"
-                )
+                why = f"the pushed {pushed[hint.subject]} replaces this hint of the query's text"
                 message.ignored.append((hint.text, why))
             else:
                 kept.append(hint)

@@ -13,7 +13,6 @@ from pilotcli.steering.subplans import relation_names
 REMOVED = "the planner removed "
 NO_ROWS = "the planner has proven that it returns no rows"
 _NUMBER = re.compile(r"_[0-9]+\Z")
-_INDEX_SCANS = ("indexscan", "indexonlyscan", "bitmapscan")
 
 
 def why_not_planned(sql: str, name: str) -> str:
@@ -68,8 +67,6 @@ def why_unused(sql: str, plan: Mapping[str, Any] | None, hint: Hint) -> str:
             return NO_ROWS if is_empty else why_not_planned(sql, name)
     if len(hint.relations) > 1:
         return "the planner considered no such join"
-    if hint.keyword in _INDEX_SCANS and len(hint.words or ()) > 1:
-        return f"{hint.relations[0]} has no such index"
     return "the planner did not consider it"
 
 
