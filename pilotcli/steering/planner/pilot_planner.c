@@ -22,10 +22,14 @@
  *		actual	the plan with the actual rows and loops of each node
  *		timing	the plan with the times of each node too
  *		time	planning and execution time
+ *		indexes	the what-if indexes that the planner saw
+ *
+ * pilot_planner.indexes, pilot_planner.hidden_indexes
+ *		What-if indexes; pilot_indexes.c describes them.
  *
  * Reports are messages of level INFO, which always reach the client: the text
  * "pilot_planner 2 ", pilot_planner.nonce and a JSON object. So a message that a function of the
- * workload raises is no report. One comes after planning if pilot_planner.rows has entries or "blocks" is in
+ * workload raises is no report. One comes after planning if pilot_planner.rows has entries or "blocks" or "indexes" is in
  * pilot_planner.report, one at the end of the execution if anything else is in it. Keys:
  *
  *		applied			numbers of the entries of pilot_planner.rows (from 0) that took effect
@@ -38,6 +42,8 @@
  *						sets
  *		naming_ms		time to describe the blocks, which is not in planning_ms
  *		planning_ms		time in the planner; absent if the plan was made earlier
+ *		indexes			[[number, pages, height, rows, "name"], ...]: what-if indexes by their number in
+ *						pilot_planner.indexes, from 0; of a partitioned table, one of each partition
  *		execution_ms	time in the executor (start, run and finish)
  *		plan			{"Plan": {...}, "Relations": {"p_1": ["2", "p"]}, "Lookups": ["p_1"]}: by alias
  *						in the plan, the block and the name of the relation (a partition has its
@@ -90,6 +96,7 @@
 #include "utils/memutils.h"
 
 #include "pilot_blocks.h"
+#include "pilot_indexes.h"
 
 PG_MODULE_MAGIC;
 
@@ -105,6 +112,7 @@ extern PGDLLEXPORT void _PG_init(void);
 #define REPORT_TIMING 0x08
 #define REPORT_TIME 0x10
 #define REPORT_BLOCKS 0x20
+#define REPORT_INDEXES 0x40
 #define REPORT_AT_END (REPORT_PLAN | REPORT_TIME)
 
 /* ---- Settings ---- */
@@ -474,6 +482,7 @@ check_report(char **value, void **extra, GucSource source)
 		{"timing", REPORT_PLAN | REPORT_ACTUAL | REPORT_TIMING},
 		{"time", REPORT_TIME},
 		{"blocks", REPORT_BLOCKS},
+		{"indexes", REPORT_INDEXES},
 	};
 	const char *at = *value == NULL ? "" : skip_space(*value);
 	int			report = 0;
@@ -494,7 +503,7 @@ check_report(char **value, void **extra, GucSource source)
 		at = skip_space(at + length);
 		if (!known || (*at != ',' && *at != '\0'))
 		{
-			GUC_check_errdetail("It is a list of blocks, plan, actual, timing, time.");
+			GUC_check_errdetail("It is a list of blocks, plan, actual, timing, time, indexes.");
 			return false;
 		}
 		if (*at == ',')
@@ -1755,7 +1764,8 @@ begin_planning(Query *parse)
 static void
 end_planning(PlannedStmt *result, double planning_ms)
 {
-	bool		answers = planning->pushed != NULL || (planning->report & REPORT_BLOCKS);
+	bool		answers = planning->pushed != NULL ||
+		(planning->report & (REPORT_BLOCKS | REPORT_INDEXES));
 
 	last_planned.message = GetCurrentStatementStartTimestamp();
 	last_planned.location = result->stmt_location;
@@ -1772,6 +1782,11 @@ end_planning(PlannedStmt *result, double planning_ms)
 			add_outcome(&out);
 		if (planning->report & REPORT_BLOCKS)
 			add_blocks(&out);
+		if (planning->report & REPORT_INDEXES)
+		{
+			add_key(&out, "indexes");
+			pilot_add_indexes(&out);
+		}
 		if (planning->report & REPORT_TIME)
 		{
 			add_key(&out, "planning_ms");
@@ -1804,8 +1819,10 @@ static pg_noinline PlannedStmt *
 plan_nested(PLANNER_PARAMETERS)
 {
 	Planning   *outer = planning;
+	bool		saw = pilot_indexes_are_seen;
 	PlannedStmt *volatile result = NULL;
 
+	pilot_indexes_are_seen = is_outermost() && pilot_explains(query_string, cursor_options);
 	plan_depth++;
 	planning = NULL;
 	PG_TRY();
@@ -1816,6 +1833,7 @@ plan_nested(PLANNER_PARAMETERS)
 	{
 		plan_depth--;
 		planning = outer;
+		pilot_indexes_are_seen = saw;
 	}
 	PG_END_TRY();
 	return result;
@@ -1826,6 +1844,7 @@ plan_steered(Planning *state, PLANNER_PARAMETERS)
 {
 	PlannedStmt *volatile result = NULL;
 
+	pilot_indexes_are_seen = pilot_explains(query_string, cursor_options);
 	plan_depth++;
 	planning = state;
 	PG_TRY();
@@ -1848,6 +1867,7 @@ plan_steered(Planning *state, PLANNER_PARAMETERS)
 	{
 		plan_depth--;
 		planning = NULL;
+		pilot_indexes_are_seen = false;
 	}
 	PG_END_TRY();
 	MemoryContextDelete(state->context);
@@ -2165,13 +2185,40 @@ utility_by_previous(UTILITY_PARAMETERS)
 		standard_ProcessUtility(UTILITY_ARGUMENTS);
 }
 
+/* EXPLAIN of the client, with what-if indexes. */
+static pg_noinline void
+explain_with_indexes(UTILITY_PARAMETERS)
+{
+	if (!pilot_begin_explain((ExplainStmt *) statement->utilityStmt, text))
+	{
+		utility_by_previous(UTILITY_ARGUMENTS);
+		return;
+	}
+	PG_TRY();
+	{
+		utility_by_previous(UTILITY_ARGUMENTS);
+	}
+	PG_FINALLY();
+	{
+		pilot_end_explain();
+	}
+	PG_END_TRY();
+}
+
 static void
 utility_hook(UTILITY_PARAMETERS)
 {
+	bool		saw = pilot_indexes_are_seen;
+
 	switch (nodeTag(statement->utilityStmt))
 	{
-		case T_VariableSetStmt:
 		case T_ExplainStmt:
+			if (pilot_indexes_are_set && is_outermost())
+				explain_with_indexes(UTILITY_ARGUMENTS);
+			else
+				utility_by_previous(UTILITY_ARGUMENTS);
+			return;
+		case T_VariableSetStmt:
 		case T_ExecuteStmt:
 		case T_CreateTableAsStmt:
 		case T_RefreshMatViewStmt:
@@ -2184,6 +2231,7 @@ utility_hook(UTILITY_PARAMETERS)
 			break;
 	}
 	run_depth++;
+	pilot_indexes_are_seen = false;
 	PG_TRY();
 	{
 		utility_by_previous(UTILITY_ARGUMENTS);
@@ -2191,6 +2239,7 @@ utility_hook(UTILITY_PARAMETERS)
 	PG_FINALLY();
 	{
 		run_depth--;
+		pilot_indexes_are_seen = saw;
 	}
 	PG_END_TRY();
 }
@@ -2207,7 +2256,7 @@ _PG_init(void)
 							   check_rows, assign_rows, NULL);
 	DefineCustomStringVariable("pilot_planner.report",
 							   "What is sent back about each statement.",
-							   "A list of blocks, plan, actual, timing, time.",
+							   "A list of blocks, plan, actual, timing, time, indexes.",
 							   &report_setting, "", PGC_USERSET, 0,
 							   check_report, assign_report, NULL);
 	DefineCustomStringVariable("pilot_planner.nonce",
@@ -2215,6 +2264,7 @@ _PG_init(void)
 							   "Hexadecimal digits, which are not shown.",
 							   &nonce_setting, "", PGC_USERSET, GUC_NO_SHOW_ALL,
 							   check_nonce, assign_nonce, show_nonce);
+	pilot_init_indexes();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("pilot_planner");
 #else
