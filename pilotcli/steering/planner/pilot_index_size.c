@@ -164,7 +164,8 @@ find_widths(Column *column, Oid type, int32 typmod, HeapTuple statistics)
 			AttStatsSlot slot;
 
 			if (!get_attstatsslot(&slot, statistics, kinds[i], InvalidOid,
-								  ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
+								  ATTSTATSSLOT_VALUES |
+								  (kinds[i] == STATISTIC_KIND_MCV ? ATTSTATSSLOT_NUMBERS : 0)))
 				continue;
 			for (int k = 0; k < slot.nvalues && left > 0; k++)
 			{
@@ -310,13 +311,42 @@ join_groups(Groups *groups)
 			add_group(groups, shares[i] / values[i], values[i]);
 }
 
+/* Of which Poisson distribution without zero `mean` is the mean. */
+static double
+rate_of(double mean)
+{
+	double		rate = Min(2 * (mean - 1), mean);
+
+	for (int i = 0; i < 20; i++)
+		rate = mean * -expm1(-rate);
+	return rate;
+}
+
+/* From the values that occur to those that might: where each occurs once or twice, few of them. */
+static void
+add_missing_values(Groups *groups, double rows)
+{
+	for (int i = 0; i < groups->n && groups->occur; i++)
+	{
+		ValueGroup *group = &groups->group[i];
+		double		mean = group->share * rows;
+		double		rate = mean > MOST_EXACT ? mean : Max(rate_of(Max(mean, 1)), 1e-6);
+
+		group->values *= mean / rate;
+		group->share *= rate / mean;
+	}
+	groups->occur = false;
+}
+
 /* Multiply groups by those of another, independent column, and its nulls. */
 static void
-multiply_groups(Groups *groups, const Groups *others, double null_share)
+multiply_groups(Groups *groups, const Groups *others, double null_share, double rows)
 {
 	Groups		with = *others;
 	Groups	   *product = palloc0(sizeof(Groups));
 
+	add_missing_values(&with, rows);
+	add_missing_values(groups, rows);
 	add_group(&with, null_share, 1);
 	join_groups(&with);
 	join_groups(groups);
@@ -329,7 +359,6 @@ multiply_groups(Groups *groups, const Groups *others, double null_share)
 			join_groups(product);
 	}
 	join_groups(product);
-	product->occur = false;
 	*groups = *product;
 	pfree(product);
 }
@@ -464,7 +493,7 @@ find_expression(Column *column, PlannerInfo *root, const RelOptInfo *rel, Oid re
 					rows);
 		if (column->groups.n > 0)
 		{
-			multiply_groups(&column->groups, &one->groups, one->null_share);
+			multiply_groups(&column->groups, &one->groups, one->null_share, rows);
 			column->null_share = Max(column->null_share, one->null_share);
 		}
 		else
@@ -496,9 +525,11 @@ find_expression(Column *column, PlannerInfo *root, const RelOptInfo *rel, Oid re
  * more of the rows that are left.
  */
 static void
-apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, List *predicate)
+apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, List *predicate,
+				double rows)
 {
 	double		kept = 1;
+	int			other_conditions = 0;
 	ListCell   *cell;
 
 	foreach(cell, predicate)
@@ -518,6 +549,8 @@ apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, List *p
 		}
 		else if (list_length(variables) == 1 && equal(linitial(variables), key))
 			kept *= clause_selectivity(root, condition, relid, JOIN_INNER, NULL);
+		else
+			other_conditions++;
 	}
 	if (kept > 0 && kept < 1 && column->null_share < 1)
 	{
@@ -532,6 +565,9 @@ apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, List *p
 		}
 		column->null_share = 0;
 	}
+	/* Conditions on other columns leave some values out. */
+	if (other_conditions > 0)
+		add_missing_values(&column->groups, rows);
 }
 
 /* The number of different values of several columns together, if there are statistics; else 0. */
@@ -547,6 +583,9 @@ count_together(const RelOptInfo *rel, const WhatIfIndex *index)
 	{
 		const StatisticExtInfo *info = lfirst_node(StatisticExtInfo, cell);
 		MVNDistinct *statistics;
+#if PG_VERSION_NUM < 150000
+		MVNDistinct *(*load) (Oid);
+#endif
 
 		if (info->kind != STATS_EXT_NDISTINCT)
 			continue;
@@ -555,8 +594,9 @@ count_together(const RelOptInfo *rel, const WhatIfIndex *index)
 			continue;
 		statistics = statext_ndistinct_load(info->statOid, false);
 #else
-		/* The cast changes nothing, but some packages of 14 come with headers of 15. */
-		statistics = ((MVNDistinct * (*) (Oid)) statext_ndistinct_load) (info->statOid);
+		/* Some packages of 14 come with headers of 15, which declare another parameter. */
+		load = (void *) statext_ndistinct_load;
+		statistics = load(info->statOid);
 #endif
 		for (uint32 i = 0; i < statistics->nitems; i++)
 		{
@@ -623,17 +663,6 @@ add_equal_rows(Sizes *sizes, int size, int rows, double count)
 
 		add_tuples(sizes, list, list - size, count);
 	}
-}
-
-/* Of which Poisson distribution without zero `mean` is the mean. */
-static double
-rate_of(double mean)
-{
-	double		rate = Min(2 * (mean - 1), mean);
-
-	for (int i = 0; i < 20; i++)
-		rate = mean * -expm1(-rate);
-	return rate;
 }
 
 /* Add the rows of values that occur `mean` times on average. */
@@ -791,12 +820,13 @@ find_columns(PlannerInfo *root, const RelOptInfo *rel, Relation table, const Wha
 
 			find_column(&columns[i], rel, index->relid, index->columns[i], index->types[i],
 						attribute->atttypmod, rows);
-			apply_predicate(&columns[i], root, rel->relid, key, predicate);
+			apply_predicate(&columns[i], root, rel->relid, key, predicate, rows);
 		}
 		else
 		{
 			find_expression(&columns[i], root, rel, index->relid, lfirst(next), index->types[i],
 							rows);
+			apply_predicate(&columns[i], root, rel->relid, lfirst(next), predicate, rows);
 			next = lnext(expressions, next);
 		}
 	}
@@ -880,7 +910,7 @@ pilot_estimate_size(PlannerInfo *root, RelOptInfo *rel, Relation table, WhatIfIn
 				add_group(groups, columns[0].null_share, 1);
 		}
 		else
-			multiply_groups(groups, &columns[i].groups, columns[i].null_share);
+			multiply_groups(groups, &columns[i].groups, columns[i].null_share, all_rows);
 		key_size = average_size(&ends);
 		/* A pivot tuple has the columns up to the first one in which its neighbours differ. */
 		if (i < index->n_keys - 1)
@@ -914,7 +944,7 @@ pilot_estimate_size(PlannerInfo *root, RelOptInfo *rel, Relation table, WhatIfIn
 		add_to_tuples(&filled, &columns[0], 0);
 		for (int i = 0; i < groups->n; i++)
 			add_rows(sizes, average_size(&filled), groups->group[i].share * rows,
-					 groups->group[i].values, true, true);
+					 groups->group[i].values, groups->occur, true);
 		if (columns[0].null_share * rows >= 1)
 			add_rows(sizes, MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData)),
 					 columns[0].null_share * rows, 1, true, true);
@@ -929,7 +959,7 @@ pilot_estimate_size(PlannerInfo *root, RelOptInfo *rel, Relation table, WhatIfIn
 		pivot += key_size * Max(differ - known, 0);
 		known = Max(known, differ);
 		pivot += (key_size + MAXALIGN(sizeof(ItemPointerData))) * Max(1 - known, 0);
-		size = ceil(pivot / 8 - 0.001) * 8 + sizeof(ItemIdData);
+		size = pivot + sizeof(ItemIdData);
 		/* The first tuple of a page above the leaves has no key. */
 		per_page = floor((PAGE_SPACE - BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100 -
 						  (double) (sizeof(IndexTupleData) + sizeof(ItemIdData))) / size) + 1;
