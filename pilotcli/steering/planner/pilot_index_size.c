@@ -862,27 +862,135 @@ count_rows(const RelOptInfo *rel, Relation table)
 	return rel->pages > 0 ? rel->tuples * Min(blocks / rel->pages, 1.0) : 0;
 }
 
+/* Whether a key is an expression of columns that are keys, too: it adds no combinations. */
+static bool
+is_determined(const WhatIfIndex *index, int key, List *expressions)
+{
+	int			nth = 0;
+	ListCell   *cell;
+
+	if (index->columns[key] != 0)
+		return false;
+	for (int i = 0; i < key; i++)
+		nth += index->columns[i] == 0;
+	foreach(cell, pull_var_clause(list_nth(expressions, nth), 0))
+	{
+		const Var  *variable = lfirst_node(Var, cell);
+		bool		found = false;
+
+		for (int i = 0; i < index->n_keys; i++)
+			found = found || index->columns[i] == variable->varattno;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* What the keys of an index come to. */
+typedef struct Keys
+{
+	Groups		groups;			/* of the rows that are equal in all keys */
+	double		size;			/* of a tuple of the keys alone */
+	double		pivot;			/* its part of a pivot tuple's size, without the last key */
+	double		differ;			/* the share of neighbours that differ before the last key */
+} Keys;
+
+static Keys *
+combine_keys(const Column *columns, const WhatIfIndex *index, List *expressions, double rows,
+			 double all_rows)
+{
+	Keys	   *keys = palloc0(sizeof(Keys));
+	Ends		ends = {.share = {{1.0}}};
+
+	for (int i = 0; i < index->n_keys; i++)
+	{
+		add_to_tuples(&ends, &columns[i], columns[i].null_share);
+		keys->size = average_size(&ends);
+		if (is_determined(index, i, expressions))
+			continue;
+		if (keys->groups.n > 0)
+			multiply_groups(&keys->groups, &columns[i].groups, columns[i].null_share, all_rows);
+		else
+		{
+			keys->groups = columns[i].groups;
+			if (index->n_keys > 1)
+				add_group(&keys->groups, columns[i].null_share, 1);
+		}
+		/* A pivot tuple has the keys up to the first one in which its neighbours differ. */
+		if (i < index->n_keys - 1)
+		{
+			double		differ = count_values(&keys->groups, rows) / rows;
+
+			keys->pivot += keys->size * Max(differ - keys->differ, 0);
+			keys->differ = Max(differ, keys->differ);
+		}
+	}
+	if (keys->groups.n == 0 && columns[0].null_share < 1)
+		add_group(&keys->groups, 1, 1);
+	return keys;
+}
+
+/* Fill the leaves; returns their number. */
+static double
+fill_leaves(const Column *columns, const WhatIfIndex *index, const Keys *keys, double rows,
+			double *tuples)
+{
+	const int	null_size = MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData));
+	bool		is_list = joins_equal(index);
+	bool		has_own_nulls = is_list && index->n_keys == 1;
+	Sizes	   *sizes = palloc0(sizeof(Sizes));
+	Ends		ends = {.share = {{1.0}}};
+	double		size;
+	double		leaves;
+
+	for (int i = 0; i < index->n_columns; i++)
+		add_to_tuples(&ends, &columns[i], has_own_nulls ? 0 : columns[i].null_share);
+	size = average_size(&ends);
+	if (!is_list)
+		add_rows(sizes, size, 1, rows, true, false);
+	else
+		for (int i = 0; i < keys->groups.n; i++)
+			add_rows(sizes, size, keys->groups.group[i].share * rows,
+					 keys->groups.group[i].values, keys->groups.occur, true);
+	if (has_own_nulls && columns[0].null_share * rows >= 1)
+		add_rows(sizes, null_size, columns[0].null_share * rows, 1, true, true);
+	leaves = count_leaves(sizes, index->fill_factor, tuples);
+	pfree(sizes);
+	return leaves;
+}
+
+/* The pages above the leaves; `*height` is the number of their levels. */
+static double
+count_above(const Keys *keys, double rows, double leaves, double tuples, int *height)
+{
+	double		differ = Min(count_values(&keys->groups, rows) / Max(tuples, 1), 1.0);
+	double		size = keys->pivot + keys->size * Max(differ - keys->differ, 0);
+	double		per_page;
+	double		pages = 0;
+
+	/* Neighbours that are equal in all keys are told apart by the place of their row. */
+	size += (keys->size + MAXALIGN(sizeof(ItemPointerData))) * (1 - Max(differ, keys->differ));
+	size += sizeof(ItemIdData);
+	/* The first tuple of a page has no keys. */
+	per_page = floor((PAGE_SPACE - BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100 -
+					  (double) (sizeof(IndexTupleData) + sizeof(ItemIdData))) / size) + 1;
+	for (*height = 0; leaves > 1; pages += leaves)
+	{
+		leaves = ceil(leaves / Max(per_page, 2));
+		(*height)++;
+	}
+	return pages;
+}
+
 /* Estimate pages, height and rows of an index. */
 void
 pilot_estimate_size(PlannerInfo *root, RelOptInfo *rel, Relation table, WhatIfIndex *index,
 					List *expressions, List *predicate)
 {
-	double		rows = count_rows(rel, table);
-	double		all_rows = rows;
-	bool		joins = joins_equal(index);
-	Sizes	   *sizes = palloc0(sizeof(Sizes));
+	double		all_rows = count_rows(rel, table);
+	double		rows = all_rows;
 	RelOptInfo *before = root->simple_rel_array[rel->relid];
 	Column	   *columns;
-	Groups	   *groups;
-	Ends		ends = {.share = {{1.0}}};
-	double		pivot = 0;
-	double		known = 0;
-	double		leaves;
-	double		tuples;
-	double		total;
-	double		level;
-	double		together = 0;
-	double		key_size = 0;
 
 	/* The planner's functions look the relation up there, where it may not be yet. */
 	root->simple_rel_array[rel->relid] = rel;
@@ -892,86 +1000,27 @@ pilot_estimate_size(PlannerInfo *root, RelOptInfo *rel, Relation table, WhatIfIn
 	root->simple_rel_array[rel->relid] = before;
 	index->is_sized = true;
 	index->rows = rint(rows);
-	index->pages = 1;
+	index->pages = 1;			/* the meta page */
 	index->height = 0;
-	if (index->rows < 1)
-		return;
-
-	groups = palloc0(sizeof(Groups));
-	for (int i = 0; i < index->n_columns; i++)
+	if (index->rows >= 1)
 	{
-		add_to_tuples(&ends, &columns[i], columns[i].null_share);
-		if (i >= index->n_keys)
-			continue;
-		if (i == 0)
+		Keys	   *keys = combine_keys(columns, index, expressions, rows, all_rows);
+		double		together = index->n_keys > 1 ? count_together(rel, index) : 0;
+		double		tuples;
+		double		leaves;
+		double		pages;
+
+		if (together > 0)
 		{
-			*groups = columns[0].groups;
-			if (index->n_keys > 1)
-				add_group(groups, columns[0].null_share, 1);
+			together = Max(Min(together * rows / all_rows, rows), 1);
+			keys->groups.n = 0;
+			keys->groups.occur = true;
+			add_group(&keys->groups, 1 / together, together);
 		}
-		else
-			multiply_groups(groups, &columns[i].groups, columns[i].null_share, all_rows);
-		key_size = average_size(&ends);
-		/* A pivot tuple has the columns up to the first one in which its neighbours differ. */
-		if (i < index->n_keys - 1)
-		{
-			double		differ = count_values(groups, rows) / rows;
-
-			pivot += key_size * Max(differ - known, 0);
-			known = Max(differ, known);
-		}
+		leaves = fill_leaves(columns, index, keys, rows, &tuples);
+		pages = 1 + leaves + count_above(keys, rows, leaves, tuples, &index->height);
+		index->pages = (BlockNumber) Min(pages, (double) MaxBlockNumber);
+		pfree(keys);
 	}
-	if (index->n_keys > 1)
-		together = count_together(rel, index);
-	if (together > 0)
-	{
-		together = Min(together * rows / Max(all_rows, 1), rows);
-		groups->n = 0;
-		groups->occur = true;
-		add_group(groups, 1 / Max(together, 1), Max(together, 1));
-	}
-
-	if (!joins)
-		add_rows(sizes, average_size(&ends), 1, rows, true, false);
-	else if (index->n_keys > 1)
-		for (int i = 0; i < groups->n; i++)
-			add_rows(sizes, average_size(&ends), groups->group[i].share * rows,
-					 groups->group[i].values, groups->occur, true);
-	else
-	{
-		Ends		filled = {.share = {{1.0}}};
-
-		add_to_tuples(&filled, &columns[0], 0);
-		for (int i = 0; i < groups->n; i++)
-			add_rows(sizes, average_size(&filled), groups->group[i].share * rows,
-					 groups->group[i].values, groups->occur, true);
-		if (columns[0].null_share * rows >= 1)
-			add_rows(sizes, MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData)),
-					 columns[0].null_share * rows, 1, true, true);
-	}
-	leaves = count_leaves(sizes, index->fill_factor, &tuples);
-
-	{
-		double		differ = Min(count_values(groups, rows) / Max(tuples, 1), 1.0);
-		double		size;
-		double		per_page;
-
-		pivot += key_size * Max(differ - known, 0);
-		known = Max(known, differ);
-		pivot += (key_size + MAXALIGN(sizeof(ItemPointerData))) * Max(1 - known, 0);
-		size = pivot + sizeof(ItemIdData);
-		/* The first tuple of a page above the leaves has no key. */
-		per_page = floor((PAGE_SPACE - BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100 -
-						  (double) (sizeof(IndexTupleData) + sizeof(ItemIdData))) / size) + 1;
-		total = 1 + leaves;		/* with the meta page */
-		for (level = leaves; level > 1 && index->height < 20; total += level)
-		{
-			level = ceil(level / Max(per_page, 2));
-			index->height++;
-		}
-	}
-	index->pages = (BlockNumber) Min(total, (double) MaxBlockNumber);
-	pfree(groups);
-	pfree(sizes);
 	pfree(columns);
 }
