@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         SteeringReport,
     )
     from pilotcli.config import PilotConfig, PostgreSQLConfig
-    from pilotcli.databases.controller import DBControllerFactory, PostgreSQLController
     from pilotcli.events.base import (
         Event,
         ModelUpdate,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     )
     from pilotcli.events.model import CheckpointedModel, PilotModel
     from pilotcli.replay.scheduler import PilotScheduler, SchedulerFactory
+    from pilotcli.steering.controller import DBControllerFactory, PostgreSQLController
     from pilotcli.steering.handlers import (
         BasePushHandler,
         CardPushHandler,
@@ -134,13 +134,13 @@ _NAMES = {
         "SteeringReport"
     ),
     "pilotcli.config": "PilotConfig PostgreSQLConfig",
-    "pilotcli.databases.controller": "DBControllerFactory PostgreSQLController",
     "pilotcli.events.base": (
         "Event ModelUpdate PeriodicModelUpdateEvent PretrainingModelEvent QueryFinishEvent "
         "WorkloadBeforeEvent"
     ),
     "pilotcli.events.model": "CheckpointedModel PilotModel",
     "pilotcli.replay.scheduler": "PilotScheduler SchedulerFactory",
+    "pilotcli.steering.controller": "DBControllerFactory PostgreSQLController",
     "pilotcli.steering.handlers": (
         "BasePushHandler CardPushHandler CommentPushHandler HintPushHandler IndexPushHandler "
         "JoinOrderPushHandler KnobPushHandler QueryPushHandler ScanJoinMethodPushHandler "

@@ -178,11 +178,27 @@ class QueryResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index on `columns` of `table`, in this order, under the name `index_name`."""
+    """An index on `columns` of `table`, in this order, under the name `index_name`.
+
+    - `keys`: where more than the columns' names is needed, what stands in `CREATE INDEX` for each
+      of `columns`, as SQL: `score DESC`, `lower(name)`, `name COLLATE "C" text_pattern_ops`;
+    - `include`: columns that are stored and not searched (`INCLUDE`);
+    - `where`: the condition on the rows of a partial index, as SQL;
+    - `unique`, `nulls_not_distinct`: whether values are kept unique, and nulls with them;
+    - `method`: `btree`, or another access method of the server, as SQL;
+    - `options`: what stands in `WITH (...)`, as SQL: `fillfactor=70`.
+    """
 
     columns: Sequence[str]
     table: str
     index_name: str | None = None
+    keys: Sequence[str] = field(default=(), kw_only=True)
+    include: Sequence[str] = field(default=(), kw_only=True)
+    where: str | None = field(default=None, kw_only=True)
+    unique: bool = field(default=False, kw_only=True)
+    nulls_not_distinct: bool = field(default=False, kw_only=True)
+    method: str = field(default="btree", kw_only=True)
+    options: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

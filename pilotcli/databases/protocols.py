@@ -137,6 +137,25 @@ class HasObjects(Protocol):
         """Read them now. Raises as `Session.execute` does."""
 
 
+class PlansWithIndexes(Protocol):
+    """A way to show the planner indexes that are not there, in one session. Nothing is built."""
+
+    name: str
+    """What does it, for a message."""
+
+    def show(self, session: Any, statements: Sequence[str], hidden: Sequence[int]) -> None:
+        """An `EXPLAIN` in `session` sees the indexes of these `CREATE INDEX` statements from now
+        on, and none of the real ones with the numbers (oid) in `hidden`.
+
+        Costs nothing where it is so already. Raises `QueryError` for a statement that the server
+        would refuse.
+        """
+
+    def size_bytes(self, session: Any, statement: str, table: str) -> int:
+        """How large the index would be, on `table` (quoted) and its partitions. Raises as
+        `show`."""
+
+
 class BaseDBController(ABC):
     """What a driver does with the database. Methods keep PilotScope's names and arguments.
 

@@ -36,7 +36,6 @@ from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, Notice, QueryFinished, QueryStarted
 from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
-from pilotcli.databases.controller import get_db_controller
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
 from pilotcli.databases.session.watchdog import cancel_statements
@@ -45,6 +44,7 @@ from pilotcli.events.runner import CountMode, EventRunner, PastFirings
 from pilotcli.events.schedule import Registered
 from pilotcli.replay.collected_row import collected_row, pulls_for
 from pilotcli.replay.observers import RunLog, RunObserver
+from pilotcli.steering.controller import get_db_controller
 from pilotcli.steering.requests import Steered
 from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager

@@ -29,6 +29,7 @@ from pilotcli.steering.hint_plan import ENABLE_SETTING
 from pilotcli.steering.naming import Namer
 from pilotcli.steering.plan_advice import ADVICE_SETTING
 from pilotcli.steering.planner import Built, Missing, Planner, find_pg_config, load, provide
+from pilotcli.steering.planner.what_if import sees_indexes
 from pilotcli.steering.sql import own_statements, set_all
 from pilotcli.steering.subplans import GraphCatalog
 from pilotcli.workload import leading_keyword
@@ -369,14 +370,16 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     yield _unless("knobs", "ALTER SYSTEM, undone at the end", knobs.why_fixed())
     yield _unless("restart", "while nobody else is connected", knobs.why_no_restart())
     yield _indexes(session)
-    if hypopg_works(session):
+    if missing is None and sees_indexes(session):
+        yield Capability("what-if indexes", "full", "by the planner module")
+    elif hypopg_works(session):
         yield Capability("what-if indexes", "full", "HypoPG")
     else:
         yield Capability(
             "what-if indexes",
             "coarse",
             "real ones, in a transaction that locks their tables and is rolled back",
-            "Without locks: install HypoPG on the server.",
+            f"Without locks: {remedy or 'install HypoPG on the server.'}",
         )
     yield _buffercache(postgres)
 

@@ -17,6 +17,7 @@ from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
+from pilotcli.steering.controller import get_db_controller
 from pilotcli.steering.hint_plan import quote_name
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.naming import name_by_explain
@@ -71,9 +72,7 @@ class PilotDataInteractor:
         self.config = config
         self._owns_controller = db_controller is None
         if db_controller is None:
-            db_controller = PostgreSQLController(
-                config, target=target, enable_simulate_index=enable_simulate_index
-            )
+            db_controller = get_db_controller(config, enable_simulate_index, target=target)
         if not isinstance(db_controller, PostgreSQLController):
             raise UsageError(f"an interactor needs a PostgreSQL, not {type(db_controller)}")
         self.db_controller = db_controller

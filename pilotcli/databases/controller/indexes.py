@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from psycopg2 import sql as compose
@@ -12,15 +13,16 @@ from pilotcli.common.errors import SteeringError
 from pilotcli.common.records import Index
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.pilot_config import PilotConfig
+from pilotcli.databases.controller.index_sql import (
+    create_statement,
+    find_index,
+    read_definition,
+    require_parts,
+)
 from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.controller.tables import TableMethods
-from pilotcli.databases.controller.what_if import (
-    WhatIf,
-    create_statement,
-    indexes_size_bytes,
-    same_index,
-)
-from pilotcli.databases.protocols import Target
+from pilotcli.databases.controller.what_if import WhatIf, indexes_size_bytes
+from pilotcli.databases.protocols import PlansWithIndexes, Target
 from pilotcli.databases.session.session import PostgresSession
 
 # Usable indexes that a user has made: not those of constraints, extensions or pilot itself. An
@@ -31,9 +33,17 @@ SELECT i.oid::int8, i.relname::text,
   ARRAY(SELECT CASE WHEN x.indkey[k - 1] = 0 THEN pg_get_indexdef(i.oid, k, true) ELSE
           (SELECT attname FROM pg_attribute WHERE attrelid = t.oid AND attnum = x.indkey[k - 1])
         END FROM generate_series(1, x.indnkeyatts) AS k ORDER BY k)::text[],
+  ARRAY(SELECT (SELECT quote_ident(attname) FROM pg_attribute
+                WHERE attrelid = t.oid AND attnum = x.indkey[k - 1])
+        FROM generate_series(1, x.indnkeyatts) AS k ORDER BY k)::text[],
+  substr(pg_get_indexdef(i.oid), 1 + length(concat(
+    'CREATE ', CASE WHEN x.indisunique THEN 'UNIQUE ' END, 'INDEX ', quote_ident(i.relname), ' ON ',
+    CASE WHEN i.relkind = 'I' THEN 'ONLY ' END, quote_ident(n.nspname), '.', quote_ident(t.relname),
+    ' USING ', quote_ident(m.amname), ' ('))),
+  m.amname::text, x.indisunique,
   coalesce((SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(i.oid)), pg_table_size(i.oid)),
   x.indisunique OR x.indisreplident
-FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_am AS m ON m.oid = i.relam
 JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pilot')
   AND n.nspname !~ '^pg_(toast|temp)'
@@ -59,7 +69,8 @@ class IndexMethods(TableMethods):
     """Indexes: making, dropping and measuring them.
 
     Changes are undone when the target is closed. With `enable_simulate_index` every method is about
-    what-if indexes, which only the planner sees; the real indexes stay as they are.
+    what-if indexes, which only the planner sees; the real indexes stay as they are, and one that is
+    dropped is only hidden from the planner.
     """
 
     def __init__(
@@ -71,17 +82,20 @@ class IndexMethods(TableMethods):
     ) -> None:
         super().__init__(config, target=target)
         self.enable_simulate_index = enable_simulate_index
-        self._what_if = WhatIf(lambda: self.target().changes) if enable_simulate_index else None
+        self._what_if: WhatIf | None = None
+        if enable_simulate_index:
+            self._what_if = WhatIf(lambda: self.target().changes, self._planner_indexes)
 
     def create_index(self, index: Index) -> None:
-        """Make an index (B-tree); without a name the server gives it one.
+        """Make an index; without a name the server gives it one.
 
-        Raises `SteeringError` for a table or a column that is not there, `QueryError` when the
-        server refuses, as for a name that is taken.
+        Raises `SteeringError` for a table or a column that is not there and for a what-if index
+        that the planner cannot be shown, `QueryError` when the server refuses, as for a name that
+        is taken.
         """
         self._require_columns(index)
         if self._what_if is not None:
-            self._what_if.add(index)
+            self._what_if.add(self.session(), index)
             return
         session = self.session()
         statement = create_statement(index).as_string(session.connection)
@@ -89,13 +103,20 @@ class IndexMethods(TableMethods):
         self.target().changes.make_index(session, name, statement)
 
     def drop_index(self, index: Index) -> None:
-        """Drop the index with this name, or, without a name, on just these columns.
+        """Drop the index with this name, or, without a name, on just these columns; with further
+        fields, the one that has these, too.
 
-        Raises `SteeringError` when there is none, or only one of a constraint.
+        With `enable_simulate_index` a real index is hidden from the planner, until an index like
+        it is made again or all are dropped. Raises `SteeringError` when there is none, or only one
+        of a constraint, `CapabilityError` where a real index cannot be hidden.
         """
         if self._what_if is not None:
-            if not self._what_if.remove(index):
+            if self._what_if.remove(index):
+                return
+            real = self._find(index)
+            if real is None:
                 raise SteeringError(f"there is no what-if index {_shown(index)}")
+            self._what_if.hide(self.session(), real.oid, real.described)
             return
         found = self._find(index)
         if found is None:
@@ -120,7 +141,8 @@ class IndexMethods(TableMethods):
     def get_all_indexes(self) -> list[Index]:
         """All indexes of the database except those of constraints.
 
-        A column that is an expression is given as its text.
+        Each with all that makes it what it is, except its tablespace: `create_index` makes the same
+        one again. A column that is an expression is given as its text, and as SQL in `keys`.
         """
         if self._what_if is not None:
             return list(self._what_if.indexes)
@@ -142,9 +164,9 @@ class IndexMethods(TableMethods):
         Raises `SteeringError` when there is no such index.
         """
         if self._what_if is not None:
-            found = [known for known in self._what_if.indexes if same_index(known, index)]
-            if found:
-                return self._what_if.size_bytes(self.session(), found[0])
+            at = find_index(self._what_if.indexes, index)
+            if at is not None:
+                return self._what_if.size_bytes(self.session(), self._what_if.indexes[at])
         elif existing := self._find(index):
             return existing.size_bytes
         raise SteeringError(f"there is no index {_shown(index)}")
@@ -172,23 +194,25 @@ class IndexMethods(TableMethods):
         with self._what_if.at_work(session):
             yield session
 
+    def _planner_indexes(self, session: PostgresSession) -> PlansWithIndexes | None:
+        """What shows what-if indexes without HypoPG; nothing on this floor."""
+        return None
+
     def _prepare(self, session: PostgresSession) -> None:
         if self._what_if is not None:
             self._what_if.prepare(session)
 
     def _find(self, index: Index) -> _Existing | None:
         existing = self._existing(index.table)
-        return next((known for known in existing if same_index(known.described, index)), None)
+        at = find_index([known.described for known in existing], index)
+        return None if at is None else existing[at]
 
     def _existing(self, table_name: str | None) -> list[_Existing]:
         table: compose.Composable = compose.SQL("NULL")
         if table_name is not None:
             self._require_table(table_name)
             table = literal_name(table_name)
-        return [
-            _Existing(oid, Index(columns, table_name or shown, name), int(size_bytes), means_more)
-            for oid, name, shown, columns, size_bytes, means_more in self._run(_EXISTING, table)
-        ]
+        return [_existing_index(row, table_name) for row in self._run(_EXISTING, table)]
 
     def _require_table(self, table_name: str) -> None:
         if not self.exist_table(table_name):
@@ -203,14 +227,22 @@ class IndexMethods(TableMethods):
             raise SteeringError(f"an index is an Index(columns, table), not {index!r}")
         if isinstance(index.columns, str) or not index.columns:
             raise SteeringError(f"the columns of an index are a list, not {index.columns!r}")
+        require_parts(index)
         self._require_table(index.table)
         known = self.get_table_columns(index.table)
-        for column in index.columns:
+        for column in (*(index.columns if not index.keys else ()), *index.include):
             if column not in known:
                 raise SteeringError(
                     f"the table {index.table!r} has no column {column!r} to be indexed",
                     hint=did_you_mean(str(column), known, listed="It has"),
                 )
+
+
+def _existing_index(row: tuple[Any, ...], table_name: str | None) -> _Existing:
+    oid, name, shown, columns, quoted, definition, method, unique, size_bytes, means_more = row
+    described = read_definition(columns, quoted, table_name or shown, name, definition)
+    described = replace(described, method=method, unique=unique)
+    return _Existing(oid, described, int(size_bytes), means_more)
 
 
 def _shown(index: Index) -> str:

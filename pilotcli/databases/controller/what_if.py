@@ -1,8 +1,9 @@
-"""What-if indexes: the planner sees indexes that are not there.
+"""What-if indexes: the planner sees indexes that are not there, and none of the hidden ones.
 
-With HypoPG they are hypothetical: pilot names them to each session, and none is built. Without
-HypoPG they are real for a moment: pilot makes them in a transaction around an `EXPLAIN`, and rolls
-it back. Writers of the table wait meanwhile, and each `EXPLAIN` builds the indexes again.
+pilot's planner module shows them where the floor above offers it, else HypoPG. Neither builds
+anything. Without both, indexes are real for a moment: pilot makes them in a transaction around an
+`EXPLAIN`, and rolls it back. Writers of the table wait meanwhile, and each `EXPLAIN` builds the
+indexes again.
 """
 
 from __future__ import annotations
@@ -10,117 +11,181 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from psycopg2 import sql as compose
 
-from pilotcli.common.errors import QueryError
+from pilotcli.common.errors import CapabilityError, QueryError, SteeringError
 from pilotcli.common.records import Index
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.objects import run
+from pilotcli.databases.controller.index_sql import create_statement, find_index
 from pilotcli.databases.controller.names import identifier, literal_name
+from pilotcli.databases.protocols import PlansWithIndexes
 from pilotcli.databases.session.session import PostgresSession, plan_of
 
 _SAVEPOINT = "pilot_what_if"
 
-
-def create_statement(index: Index) -> compose.Composable:
-    """The statement that makes `index`."""
-    name: compose.Composable = compose.SQL("")
-    if index.index_name is not None:
-        name = compose.Identifier(index.index_name)
-    return compose.SQL("CREATE INDEX {} ON {} ({})").format(
-        name,
-        identifier(index.table),
-        compose.SQL(", ").join(map(compose.Identifier, index.columns)),
-    )
-
-
-def same_index(index: Index, wanted: Index) -> bool:
-    """Whether `index` is what `wanted` names: by its name, or without a name by its columns."""
-    if index.table != wanted.table:
-        return False
-    if wanted.index_name is not None:
-        return index.index_name == wanted.index_name
-    return tuple(index.columns) == tuple(wanted.columns)
+Offer = Callable[[PostgresSession], PlansWithIndexes | None]
+"""Returns the planner module's way for a new session of the target; None where it is missing."""
 
 
 class WhatIf:
     """The what-if indexes of one controller, the same in all of its sessions."""
 
-    def __init__(self, changes: Callable[[], Changes]) -> None:
+    def __init__(self, changes: Callable[[], Changes], offer: Offer) -> None:
         self._changes = changes
+        self._offer = offer
         self._guard = threading.RLock()
         self.indexes: tuple[Index, ...] = ()
         """All of them, in the order in which they were made."""
-        self._with_hypopg: bool | None = None
-        self._known: WeakKeyDictionary[PostgresSession, tuple[Index, ...]] = WeakKeyDictionary()
+        self.hidden: tuple[tuple[int, Index], ...] = ()
+        """Number (oid) and description of the real indexes that are hidden."""
+        self._way: PlansWithIndexes | None = None
+        self._has_looked = False
 
-    def add(self, index: Index) -> None:
-        """Add one, whose table and columns are there."""
+    def add(self, session: PostgresSession, index: Index) -> None:
+        """Add one, whose table and columns are there, or show a hidden one again.
+
+        Raises `SteeringError` for one that cannot be shown or that the server would refuse.
+        """
         with self._guard:
+            at = find_index([hidden for _, hidden in self.hidden], index)
+            if at is not None:
+                self.hidden = self.hidden[:at] + self.hidden[at + 1 :]
+                return
+            way = None if session.transaction_failed else self._find_way(session)
+            if way is not None:
+                _size_bytes(way, session, index)  # looks at it as a query does
             self.indexes = (*self.indexes, index)
 
     def remove(self, index: Index) -> bool:
         """Remove the first one that `index` names; False when there is none."""
         with self._guard:
-            for at, known in enumerate(self.indexes):
-                if same_index(known, index):
-                    self.indexes = self.indexes[:at] + self.indexes[at + 1 :]
-                    return True
-        return False
+            at = find_index(self.indexes, index)
+            if at is not None:
+                self.indexes = self.indexes[:at] + self.indexes[at + 1 :]
+            return at is not None
+
+    def hide(self, session: PostgresSession, oid: int, index: Index) -> None:
+        """Hide a real index. Raises `CapabilityError` where nothing can."""
+        with self._guard:
+            way = self._find_way(session)
+            if way is None or (isinstance(way, _HypoPG) and not way.hides):
+                why = "that takes the planner module or HypoPG"
+                if way is not None:
+                    why = f"{way.name} is too old: it hides indexes from 1.4 on"
+                raise CapabilityError(
+                    f"the existing index {index.index_name!r} cannot be hidden from what-if plans: "
+                    f"{why}",
+                    hint="Run `pilot doctor` to see how to get the planner module.",
+                )
+            if all(known != oid for known, _ in self.hidden):
+                self.hidden = (*self.hidden, (oid, index))
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove all, and hide none."""
         with self._guard:
             self.indexes = ()
-
-    def uses_hypopg(self, session: PostgresSession) -> bool:
-        """Whether HypoPG works here, as a plan shows. The extension is created where the server has
-        it and the role may, and dropped at the end."""
-        with self._guard:
-            if self._with_hypopg is None:
-                if session.in_transaction:
-                    return False
-                self._with_hypopg = hypopg_works(session)
-                if self._with_hypopg:
-                    self._changes().make_extension(session, "hypopg")
-            return self._with_hypopg
+            self.hidden = ()
 
     def prepare(self, session: PostgresSession) -> None:
-        """Give a session the current indexes, where HypoPG works."""
-        wanted = self.indexes
-        unchanged = self._known.get(session, ()) == wanted
-        if unchanged or session.transaction_failed or not self.uses_hypopg(session):
+        """Give a session the current indexes, where they need not be built."""
+        if session.transaction_failed or (not self._has_looked and not self._is_used):
             return
-        session.execute("SELECT hypopg_reset()")
-        for index in wanted:
-            _make_hypothetical(session, index)
-        self._known[session] = wanted
+        way = self._find_way(session)
+        if way is not None:
+            way.show(session, _statements(session, self.indexes), [oid for oid, _ in self.hidden])
 
     @contextlib.contextmanager
     def at_work(self, session: PostgresSession) -> Iterator[None]:
         """While this lasts, an `EXPLAIN` in `session` sees the indexes."""
-        if not self.indexes or self.uses_hypopg(session):
+        if not self.indexes or self._find_way(session) is not None:
             self.prepare(session)
             yield
             return
-        with _rolled_back(session):
+        with rolled_back(session):
             _create_all(session, self.indexes)
             yield
 
     def size_bytes(self, session: PostgresSession, index: Index) -> int:
-        """How large the index would be: HypoPG's estimate, or measured without HypoPG."""
-        if self.uses_hypopg(session):
-            number = _make_hypothetical(session, index)
-            ((size,),) = session.execute(f"SELECT hypopg_relation_size({number})").rows
-            session.execute(f"SELECT hypopg_drop_index({number})")
-            return int(size)
-        with _rolled_back(session):
+        """How large the index would be: an estimate, or measured where it must be built."""
+        way = self._find_way(session)
+        if way is not None:
+            return _size_bytes(way, session, index)
+        with rolled_back(session):
             before = indexes_size_bytes(session, index.table)
             _create_all(session, [index])
             return indexes_size_bytes(session, index.table) - before
+
+    @property
+    def _is_used(self) -> bool:
+        return bool(self.indexes or self.hidden)
+
+    def _find_way(self, session: PostgresSession) -> PlansWithIndexes | None:
+        """The way that does not build, as a plan shows; found out outside of a transaction.
+
+        HypoPG is created where the server has it and the role may, and dropped at the end.
+        """
+        with self._guard:
+            if not self._has_looked and not session.in_transaction:
+                self._way = self._offer(session)
+                if self._way is None and hypopg_works(session):
+                    self._changes().make_extension(session, "hypopg")
+                    self._way = _HypoPG(session)
+                self._has_looked = True
+            return self._way
+
+
+class _HypoPG:
+    """HypoPG's indexes; implements `PlansWithIndexes`. It keeps them for each session."""
+
+    def __init__(self, session: PostgresSession) -> None:
+        ((version, self.hides),) = session.execute(
+            "SELECT extversion, to_regprocedure('hypopg_hide_index(oid)') IS NOT NULL"
+            " FROM pg_extension WHERE extname = 'hypopg'"
+        ).rows
+        self.name = f"HypoPG {version}"
+        self._known: WeakKeyDictionary[PostgresSession, object] = WeakKeyDictionary()
+
+    def show(
+        self, session: PostgresSession, statements: Sequence[str], hidden: Sequence[int]
+    ) -> None:
+        wanted = (tuple(statements), tuple(hidden))
+        if self._known.get(session, ((), ())) == wanted:
+            return
+        self._known.pop(session, None)
+        session.execute("SELECT hypopg_reset()")
+        for statement in statements:
+            _make_hypothetical(session, statement)
+        if self.hides:
+            session.execute("SELECT hypopg_unhide_all_indexes()")
+            for oid in hidden:
+                session.execute(f"SELECT hypopg_hide_index({int(oid)})")
+        self._known[session] = wanted
+
+    def size_bytes(self, session: PostgresSession, statement: str, table: str) -> int:
+        number = _make_hypothetical(session, statement)
+        ((size,),) = session.execute(f"SELECT hypopg_relation_size({number})").rows
+        session.execute(f"SELECT hypopg_drop_index({number})")
+        return int(size)
+
+
+def _size_bytes(way: PlansWithIndexes, session: PostgresSession, index: Index) -> int:
+    statement, table = _statements(session, [index])[0], identifier(index.table)
+    try:
+        return way.size_bytes(session, statement, table.as_string(session.connection))
+    except QueryError as error:
+        raise SteeringError(
+            f"{way.name} takes no what-if index like this: {error.message}",
+            hint=f"The statement was: {statement}",
+        ) from error
+
+
+def _statements(session: PostgresSession, indexes: Sequence[Index]) -> list[str]:
+    return [create_statement(index).as_string(session.connection) for index in indexes]
 
 
 def indexes_size_bytes(session: PostgresSession, table_name: str) -> int:
@@ -147,18 +212,21 @@ def _create_all(session: PostgresSession, indexes: Sequence[Index]) -> None:
     for index in indexes:
         free = index.index_name not in taken
         taken.add(index.index_name)
-        named = index if free else Index(index.columns, index.table)
+        named = index if free else replace(index, index_name=None)
         run(session, "{}", create_statement(named))
 
 
-def _make_hypothetical(session: PostgresSession, index: Index) -> int:
-    statement = compose.Literal(create_statement(index).as_string(session.connection))
-    ((number,),) = run(session, "SELECT indexrelid::int8 FROM hypopg_create_index({})", statement)
+def _make_hypothetical(session: PostgresSession, statement: str) -> int:
+    ((number,),) = run(
+        session,
+        "SELECT indexrelid::int8 FROM hypopg_create_index({})",
+        compose.Literal(statement),
+    )
     return int(number)
 
 
 @contextlib.contextmanager
-def _rolled_back(session: PostgresSession) -> Iterator[None]:
+def rolled_back(session: PostgresSession) -> Iterator[None]:
     """Undo what the body does, and nothing else of an open transaction."""
     inside = session.in_transaction
     session.execute(f"SAVEPOINT {_SAVEPOINT}" if inside else "BEGIN")
@@ -193,9 +261,10 @@ def hypopg_works(session: PostgresSession) -> bool:
         return False
     finally:
         session.rollback()
-    return f"<{number}>" in _index_names(plan["Plan"])
+    return f"<{number}>" in index_names(plan["Plan"])
 
 
-def _index_names(node: dict[str, Any]) -> str:
-    below = "".join(map(_index_names, node.get("Plans", ())))
+def index_names(node: dict[str, Any]) -> str:
+    """The names of the indexes in a plan, joined."""
+    below = "".join(map(index_names, node.get("Plans", ())))
     return str(node.get("Index Name", "")) + below

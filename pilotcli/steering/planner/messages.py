@@ -32,7 +32,9 @@ class Report:
     - `planning_ms`, `execution_ms`: as the server measured them; `planning_ms` is None for a
       plan that was made earlier;
     - `plan_text`: the plan that ran, as JSON, an object with the key `Plan`, as in
-      `EXPLAIN (FORMAT JSON)`.
+      `EXPLAIN (FORMAT JSON)`;
+    - `indexes`: the what-if indexes that the planner saw, each with its number and its size in
+      bytes; of a partitioned table, one of each partition.
     """
 
     applied: tuple[int, ...] = ()
@@ -43,6 +45,7 @@ class Report:
     planning_ms: float | None = None
     execution_ms: float | None = None
     plan_text: str | None = None
+    indexes: tuple[tuple[int, int], ...] = ()
     passed_over: int = 0
     """Messages that look like reports and are none: a function of the workload has raised them."""
 
@@ -95,6 +98,7 @@ def parse_report(notices: Iterable[str]) -> Report:
         found.get("planning_ms"),
         found.get("execution_ms"),
         found.get("plan"),
+        found.get("indexes", ()),
         passed_over,
     )
 
@@ -122,6 +126,10 @@ def _parse_message(notice: str, at: int) -> dict[str, Any]:
         ),
     }
     message = {key: value for key, value in message.items() if key in read}
+    if "indexes" in read:
+        message["indexes"] = tuple(
+            [(operator.index(number), operator.index(size)) for number, size, *_ in read["indexes"]]
+        )
     if blocks is not None:
         message["blocks"] = blocks
         message["sets"] = {

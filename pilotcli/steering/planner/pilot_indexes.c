@@ -18,7 +18,8 @@
  * The statements are parsed by the server's parser, and their tables, columns and operator classes
  * are looked up when the setting is set, and again whenever a statement is explained. Functions in
  * expressions are evaluated only while planning, with the rights of the client. So the settings
- * are taken from the session alone, not from a database's or role's configuration.
+ * are taken from the session alone, not from a database's or role's configuration. The client is
+ * told when they change (ParameterStatus), also by RESET ALL and ROLLBACK.
  */
 #include "postgres.h"
 
@@ -730,7 +731,7 @@ pilot_explains(const char *query_string, int cursor_options)
 		!(cursor_options & CURSOR_OPT_SCROLL);
 }
 
-/* Append the what-if indexes that the planner saw: [[number, pages, height, rows, name], ...]. */
+/* Append the what-if indexes that the planner saw: [[number, bytes, height, rows, name], ...]. */
 void
 pilot_add_indexes(StringInfo out)
 {
@@ -745,8 +746,8 @@ pilot_add_indexes(StringInfo out)
 
 			if (index->is_partitioned)
 				continue;
-			appendStringInfo(out, "%s[%d,%u,%d,%.0f,", comma, index->number, index->pages,
-							 index->height, index->rows);
+			appendStringInfo(out, "%s[%d," UINT64_FORMAT ",%d,%.0f,", comma, index->number,
+							 (uint64) index->pages * BLCKSZ, index->height, index->rows);
 			escape_json(out, index->name);
 			appendStringInfoChar(out, ']');
 			comma = ",";
@@ -1072,12 +1073,12 @@ pilot_init_indexes(void)
 	DefineCustomStringVariable(INDEXES,
 							   "Indexes that the planner sees in EXPLAIN without ANALYZE.",
 							   "Statements CREATE INDEX, separated by semicolons.",
-							   &indexes_setting, "", PGC_USERSET, 0,
+							   &indexes_setting, "", PGC_USERSET, GUC_REPORT,
 							   check_indexes, assign_indexes, NULL);
 	DefineCustomStringVariable("pilot_planner.hidden_indexes",
 							   "Indexes that the planner does not see in EXPLAIN without ANALYZE.",
 							   "A list of names or oids.",
-							   &hidden_setting, "", PGC_USERSET, 0,
+							   &hidden_setting, "", PGC_USERSET, GUC_REPORT,
 							   check_hidden, assign_hidden, NULL);
 	prev_index_name = explain_get_index_name_hook;
 	explain_get_index_name_hook = index_name_hook;

@@ -42,7 +42,7 @@
  *						sets
  *		naming_ms		time to describe the blocks, which is not in planning_ms
  *		planning_ms		time in the planner; absent if the plan was made earlier
- *		indexes			[[number, pages, height, rows, "name"], ...]: what-if indexes by their number in
+ *		indexes			[[number, bytes, height, rows, "name"], ...]: what-if indexes by their number in
  *						pilot_planner.indexes, from 0; of a partitioned table, one of each partition
  *		execution_ms	time in the executor (start, run and finish)
  *		plan			{"Plan": {...}, "Relations": {"p_1": ["2", "p"]}, "Lookups": ["p_1"]}: by alias

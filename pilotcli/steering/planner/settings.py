@@ -13,6 +13,8 @@ from pilotcli.common.errors import DriverError
 ROWS_SETTING = "pilot_planner.rows"
 REPORT_SETTING = "pilot_planner.report"
 NONCE_SETTING = "pilot_planner.nonce"
+INDEXES_SETTING = "pilot_planner.indexes"
+HIDDEN_SETTING = "pilot_planner.hidden_indexes"
 NONCE = secrets.token_hex(8)
 """What this process's reports begin with, so that nothing else passes for one."""
 

@@ -26,12 +26,14 @@ class Index(_Own):
         table: str,
         index_name: str | None = None,
         index_method: str | None = None,
+        **kinds: Any,
     ) -> None:
-        """`index_method` changes nothing, as in PilotScope: indexes are B-trees."""
+        """`index_method` changes nothing, as in PilotScope: indexes are B-trees. `kinds` are the
+        further fields of `pilotcli.Index`."""
         named = tuple(columns)
         if not named:
             raise ValueError(f"an index on {table!r} needs a column at least")
-        super().__init__(named, table, index_name)
+        super().__init__(named, table, index_name, **kinds)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,10 +20,10 @@ from pilotcli.compat.pilotscope.Common.Index import Index
 from pilotcli.compat.pilotscope.Exception.Exception import PilotScopeExecCommandException
 from pilotcli.compat.refused import Refused
 from pilotcli.compat.rows import named_rows
-from pilotcli.databases.controller import PostgreSQLController as _Own
+from pilotcli.databases.controller.index_sql import same_index
 from pilotcli.databases.controller.names import literal_name
-from pilotcli.databases.controller.what_if import same_index
 from pilotcli.databases.session.session import plan_of
+from pilotcli.steering.controller import PostgreSQLController as _Own
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
@@ -334,4 +335,11 @@ class SimulateIndexVisitor:
 def _as_theirs(index: Any) -> Index:
     if isinstance(index, Index):
         return index
-    return Index(list(index.columns), index.table, index.index_name)
+    named = ("columns", "table", "index_name")
+    kinds = {field.name: getattr(index, field.name) for field in fields(_OwnIndex)}
+    return Index(
+        list(index.columns),
+        index.table,
+        index.index_name,
+        **{name: value for name, value in kinds.items() if name not in named},
+    )
