@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from pilotcli.common.quantities import plural
+from pilotcli.common.unsafe import escaped_json
 from pilotcli.reports.advice import RunAdvice
 from pilotcli.views.console import out
 from pilotcli.views.tables import as_json
-from pilotcli.views.text import clean, escaped_json
+from pilotcli.views.text import clean
 
 
 def advice_json(advice: RunAdvice) -> str:
