@@ -10,6 +10,7 @@ from typing import Any
 
 from pilotcli.common.errors import PilotError, SteeringError
 from pilotcli.common.records import SteeringReport
+from pilotcli.databases.knobs.values import setting_text
 from pilotcli.databases.protocols import Rows
 from pilotcli.steering.methods import JoinOrder, Method, methods_of, order_of
 
@@ -39,9 +40,9 @@ class Pushes:
     def add_hints(self, given: Any) -> None:
         """Take `{setting: value}`; booleans become on and off."""
         for name, value in _mapping(given, "hints", "{setting: value}").items():
-            if not isinstance(value, (str, int, float, bool)):
+            text = setting_text(value)
+            if text is None:
                 raise SteeringError(f"the hint {name} must be one value, not {value!r}")
-            text = ("on" if value else "off") if isinstance(value, bool) else str(value)
             if not name or "\0" in name or "\0" in text:
                 raise SteeringError(f"a hint is a setting and its value, not {name!r}: {text!r}")
             if name not in self.hints:  # the server ignores the case of names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,6 +22,20 @@ def test_hints_are_settings_and_their_values() -> None:
         "enable_nestloop": "off",
         "work_mem": "1GB",
         "random_page_cost": "1.1",
+    }
+
+
+def test_values_of_hints_may_be_numpys() -> None:
+    import numpy
+
+    pushes = Pushes()
+    pushes.add_hints({"enable_nestloop": numpy.bool_(False), "work_mem": numpy.int64(4096)})
+    pushes.add_hints({"random_page_cost": numpy.float32(1.5), "seq_page_cost": Decimal("2.5")})
+    assert pushes.hints == {
+        "enable_nestloop": "off",
+        "work_mem": "4096",
+        "random_page_cost": "1.5",
+        "seq_page_cost": "2.5",
     }
 
 

@@ -9,6 +9,7 @@ from psycopg2 import sql as compose
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.controller.indexes import IndexMethods
 from pilotcli.databases.controller.server import ServerMethods
+from pilotcli.databases.knobs.values import setting_text
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import plan_of
 
@@ -57,7 +58,7 @@ class PostgreSQLController(ServerMethods, IndexMethods):
 
     def set_hint(self, key: str, value: object) -> None:
         """Set the server setting `key` for the calling thread's session, until `reset`."""
-        text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        text = setting_text(value) or str(value)
         self._run("SELECT set_config({}, {}, false)", compose.Literal(key), compose.Literal(text))
 
 

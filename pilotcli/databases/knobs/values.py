@@ -42,17 +42,25 @@ def as_texts(knobs: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
-def _text(name: str, value: object) -> str:
+def setting_text(value: object) -> str | None:
+    """Returns a text, a number or a truth value as a setting's text; None for anything else.
+
+    Numbers and truth values may be numpy's, which are what models give.
+    """
     if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):  # the latter numpy's
         return "on" if value else "off"
-    # Also numpy's numbers, which are what models give.
-    with contextlib.suppress(ValueError, OverflowError):  # of numbers that no knob can have
+    with contextlib.suppress(ValueError, OverflowError):  # of numbers that no setting can have
         if isinstance(value, SupportsIndex):
             return str(operator.index(value))
         if isinstance(value, SupportsFloat) and math.isfinite(float(value)):
             return repr(float(value))
-    if isinstance(value, str) and "\0" not in value and "\n" not in value:
-        return value
+    return value if isinstance(value, str) else None
+
+
+def _text(name: str, value: object) -> str:
+    text = setting_text(value)
+    if text is not None and "\0" not in text and "\n" not in text:
+        return text
     raise SteeringError(
         f"the knob {name} takes a text, a number or a truth value, not {_shown(value)}"
     )
