@@ -130,12 +130,13 @@ def connect(server: Server, settings: Mapping[str, str] | None = None) -> Connec
 
 
 def connect_patiently(server: Server) -> Connection:
-    """A new connection that no time-out among the server's settings ends. Raises as `connect`."""
+    """A new connection whose work no setting of the server ends or refuses. Raises as
+    `connect`."""
     refusal: DatabaseError | UsageError | None = None
     # A newer time-out may end a session before it can be set, and a server refuses unknown ones.
     for newer in ((), ("idle_session_timeout", "transaction_timeout"), ("idle_session_timeout",)):
         try:
-            connection = connect(server, dict.fromkeys((*_TIME_OUTS, *newer), "0"))
+            connection = connect(server, _UNHINDERED | dict.fromkeys(newer, "0"))
             major = connection.server_version // 10000
             later = [name for name, since in _NEWER_TIME_OUTS.items() if since <= major]
             _set(connection, dict.fromkeys(later, "0"))
@@ -148,7 +149,12 @@ def connect_patiently(server: Server) -> Connection:
     raise refusal
 
 
-_TIME_OUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+_UNHINDERED = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+}
 _NEWER_TIME_OUTS = {"idle_session_timeout": 14, "transaction_timeout": 17}
 """With the version of the first server that has such a setting."""
 

@@ -67,7 +67,7 @@ class Sessions:
         return PostgresSession(connect(self.server), self.description)
 
     def open_patient(self) -> PostgresSession:
-        """Open a plain session that no time-out among the server's settings ends."""
+        """Open a plain session whose work no setting of the server ends."""
         return PostgresSession(connect_patiently(self.server), self.description)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 from changes_support import Bench, Pilot
 
+from pilotcli import Index
 from pilotcli.common.errors import CapabilityError, DatabaseError, SteeringError
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases.changes.autoconf import FileAutoConf, ServerAutoConf
@@ -450,3 +451,15 @@ def test_a_knob_that_ends_idle_sessions_ends_no_claim_and_is_undone(
     )
     bench.open().close()
     assert bench.auto_conf() == {}
+
+
+def test_a_knob_that_makes_transactions_read_only_keeps_no_index(bench: Bench) -> None:
+    bench.sql("CREATE TABLE written (a int)")
+    pilot = bench.open()
+    pilot.controller.create_index(Index(["a"], "written", "of_written"))
+    pilot.controller.set_knobs({"default_transaction_read_only": "on"})
+    assert "of_written" in bench.names()
+    pilot.close()
+    assert "of_written" not in bench.names()
+    assert bench.auto_conf() == {}
+    bench.sql("DROP TABLE written")
