@@ -117,3 +117,20 @@ def test_two_runs_save_one_journal(home: Path, journal: Journal) -> None:
     with Journal.open(home) as now:
         assert [now.counts(number) for number in (1, 2)] == [{"ok": 3}] * 2
     assert list(home.glob("journal-saved*")) == []
+
+
+def test_a_home_that_became_a_file_is_an_error_with_a_reason(home: Path, journal: Journal) -> None:
+    run = start(journal)
+    run.add_result(query(1), result(1))
+    run.flush()
+    moved = home.rename(home.with_name("moved"))
+    home.write_text("not a folder")
+    run.add_result(query(2), result(2))
+    with pytest.raises(StorageError, match="cannot be used: File exists"):
+        run.flush()
+    with pytest.raises(StorageError, match="cannot be used: File exists"):
+        run.close()
+    home.unlink()
+    moved.rename(home)
+    with Journal.open(home) as now:
+        assert now.counts(1) == {"ok": 2}

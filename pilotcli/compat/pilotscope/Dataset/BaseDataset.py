@@ -82,6 +82,11 @@ class BaseDataset:
                 return str(found.parent)
         return "" if self.data_dir is None else str(self.data_dir)
 
+    @now_path.setter
+    def now_path(self, folder: str | Path) -> None:
+        """Look for the files in `folder` first; a subclass with files of its own sets it."""
+        self._given.insert(0, Path(folder))
+
     def read_schema(self) -> list[str]:
         """The statements that create and fill the tables. Raises `UsageError` if their file is
         missing."""
@@ -191,15 +196,22 @@ class BaseDataset:
         """The first file of that name, in the folders in which it may be."""
         inside = self.sub_dir or ""
         places = ("", inside, f"Dataset/{inside}", f"pilotscope/Dataset/{inside}")
-        folders = [folder / place for folder in self._given for place in places]
+        # Where a subclass has a `now_path` of its class, as PilotScope's have, there is no setter.
+        own = vars(self).get("now_path")
+        given = [*([Path(own)] if own else []), *self._given]
+        folders = [folder / place for folder in given for place in places]
         installed = installed_folder()
         if installed is not None:
             folders.append(installed / "Dataset" / inside)
         return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
     def _statements(self, name: str | None) -> list[str]:
-        """The statements of a file, in the dialect of `use_db_type`."""
-        with open_workload([str(self._file(name))]) as workload:
+        """The statements of a file of the data set, in the dialect of `use_db_type`."""
+        return self._get_sql(self._file(name))
+
+    def _get_sql(self, file_path: str | Path) -> list[str]:
+        """The same of any file: PilotScope's own data sets read their further files with this."""
+        with open_workload([str(file_path)]) as workload:
             statements = [query.sql for query in workload]
         if self.use_db_type is not DatabaseEnum.SPARK:
             return statements
