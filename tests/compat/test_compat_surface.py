@@ -409,6 +409,37 @@ def test_a_data_set_reads_the_files_that_pilotscope_reads(
         spark.load_to_db(PostgreSQLConfig())
 
 
+@pytest.mark.parametrize("of_the_class", [False, True])
+def test_a_data_set_of_ones_own_is_written_as_pilotscopes_are(
+    of_the_class: bool, tmp_path: Path
+) -> None:
+    class Own(BaseDataset):
+        sub_dir = "Own"
+        train_sql_file = "train.txt"
+        test_sql_file = "test.txt"
+        file_db_type = DatabaseEnum.POSTGRESQL
+        data_location_dict = {DatabaseEnum.POSTGRESQL: None, DatabaseEnum.SPARK: None}  # noqa: RUF012
+
+        def __init__(
+            self, use_db_type: DatabaseEnum, created_db_name: str = "own", data_dir: Any = None
+        ) -> None:
+            super().__init__(use_db_type, created_db_name, data_dir)
+            self.download_urls = self.data_location_dict[use_db_type]  # type: ignore[assignment]
+            self.now_path = str(tmp_path)
+
+        def further(self) -> list[str]:
+            return self._get_sql(Path(self.now_path, "further.txt"))
+
+    if of_the_class:
+        Own.now_path = "elsewhere"  # type: ignore[method-assign, assignment]
+    for name in ("train", "test", "further"):
+        (tmp_path / f"{name}.txt").write_text(f"SELECT '{name}';\n")
+    own = Own(DatabaseEnum.POSTGRESQL)
+    assert own.read_train_sql() + own.read_test_sql() == ["SELECT 'train'", "SELECT 'test'"]
+    assert own.further() == ["SELECT 'further'"]
+    assert own.now_path == str(tmp_path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file .*/stats_train\.txt") as missing:
         StatsDataset(DatabaseEnum.POSTGRESQL, data_dir=tmp_path).read_train_sql()

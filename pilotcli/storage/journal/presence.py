@@ -32,7 +32,7 @@ class Presence:
         """Watch those of the files that are there and not watched yet."""
         for path in paths:
             if path not in self._files:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     self._files[path] = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def note_journal(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class Presence:
         """Whether a watched file is there and was not replaced."""
         try:
             return os.path.samestat(path.lstat(), os.fstat(self._files[path]))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def lost(self) -> Path | None:
