@@ -7,6 +7,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from pilotcli.steering.sql import Settings
+
+
+def settings_for(*, actual_rows: bool) -> Settings:
+    """Returns the settings with which auto_explain reports each statement to the client."""
+    return (
+        ("auto_explain.log_min_duration", "0"),
+        ("auto_explain.sample_rate", "1"),
+        ("auto_explain.log_level", "info"),
+        ("auto_explain.log_format", "json"),
+        ("auto_explain.log_analyze", "on" if actual_rows else "off"),
+        ("auto_explain.log_timing", "off"),
+    )
+
+
 _MESSAGE = re.compile(r"([0-9.]+) ms .*?\n(\{.*\})\s*\Z", re.DOTALL)
 
 

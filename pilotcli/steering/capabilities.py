@@ -21,10 +21,18 @@ from pilotcli.databases.controller import PostgreSQLController
 from pilotcli.databases.controller.what_if import hypopg_works
 from pilotcli.databases.embedded.binaries import find_binaries
 from pilotcli.databases.protocols import Target
+from pilotcli.databases.remedies import (
+    how_to_create,
+    how_to_load,
+    how_to_set,
+    package_of,
+    role_of,
+)
 from pilotcli.databases.session.connection import version_text
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.advising import Adviser
+from pilotcli.steering.auto_explain import settings_for
 from pilotcli.steering.hint_plan import ENABLE_SETTING
 from pilotcli.steering.naming import Namer
 from pilotcli.steering.plan_advice import ADVICE_SETTING
@@ -76,7 +84,6 @@ class Abilities:
         self._given_pg_config = pg_config
         self._schema_changes = session.schema_changes.count
         self._quiet_hints = self._settles_later = False
-        self._not_loaded: dict[str, str] = {}
 
     @property
     def planner(self) -> Planner | None:
@@ -134,10 +141,7 @@ class Abilities:
                 break
         session.listen()
         try:
-            session.execute(
-                "SET LOCAL auto_explain.log_min_duration = 0;"
-                " SET LOCAL auto_explain.log_level = 'info'; SELECT 1"
-            )
+            session.execute(f"{set_all(settings_for(actual_rows=False))}SELECT 1")
         except QueryError:
             return False
         return any(" ms " in notice for notice in session.take_notices())
@@ -224,20 +228,10 @@ class Abilities:
     def _load(self, library: str) -> None:
         """Load an extension's library, if the role may and it is not loaded already."""
         for name in (library, f"$libdir/plugins/{library}"):
-            try:
+            with contextlib.suppress(QueryError):
                 with self._undone():
                     self.session.execute(f"LOAD '{name}'")
                 return
-            except QueryError as error:
-                self._not_loaded[library] = error.sqlstate or ""
-
-    def remedy_for(self, library: str) -> str:
-        """Returns what would make an extension work in sessions of this role."""
-        if self._not_loaded.get(library) == "42501":
-            return (
-                f"Have an administrator install {library} and add it to session_preload_libraries."
-            )
-        return f"Install {library} on the server."
 
     @contextlib.contextmanager
     def _undone(self) -> Iterator[None]:
@@ -258,6 +252,12 @@ class Abilities:
     @cached_property
     def _catalog(self) -> GraphCatalog:
         return GraphCatalog(self.session)
+
+    def remedy_for(self, library: str) -> str:
+        """Returns what would make a library of the server work in sessions of this role."""
+        name = "contrib" if library == "pg_plan_advice" else library.replace("_", "-")
+        package = package_of(self.session, name)
+        return how_to_load(self.session, library, f"{library} (package {package})")
 
     @property
     def catalog(self) -> GraphCatalog:
@@ -350,9 +350,11 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     elif able.auto_explain:
         yield Capability("plan and time", "full", "from the query's one execution: auto_explain")
     else:
-        yield Capability(
-            "plan and time", "coarse", "a second EXPLAIN; time from the client", remedy
-        )
+        names = [name for name, _ in settings_for(actual_rows=False)]
+        other = how_to_set(session, "auto_explain", names)
+        other = f"\nOr, for this alone: {other}" if other else ""
+        how = "a second EXPLAIN; time from the client"
+        yield Capability("plan and time", "coarse", how, remedy + other)
     if missing is None:
         yield Capability("sub-plan cardinalities", "full", f"from one planning: {module}")
         yield Capability("pushed cardinalities", "full", f"relations and joins: {module}")
@@ -375,11 +377,12 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     elif hypopg_works(session):
         yield Capability("what-if indexes", "full", "HypoPG")
     else:
+        hypopg = f"HypoPG (package {package_of(session, 'hypopg')})"
         yield Capability(
             "what-if indexes",
             "coarse",
             "real ones, in a transaction that locks their tables and is rolled back",
-            f"Without locks: {remedy or 'install HypoPG on the server.'}",
+            f"Without locks: {how_to_create(session, 'hypopg', hypopg)}",
         )
     yield _buffercache(postgres)
 
@@ -420,20 +423,28 @@ def _unless(what: str, how: str, why_not: PilotError | None) -> Capability:
 def _indexes(session: PostgresSession) -> Capability:
     lacking = (
         "SELECT count(*) FILTER (WHERE NOT pg_has_role(relowner, 'USAGE')),"
+        " string_agg(DISTINCT quote_ident(pg_get_userbyid(relowner)), ', ')"
+        " FILTER (WHERE NOT pg_has_role(relowner, 'USAGE') AND NOT rolsuper),"
         " string_agg(DISTINCT quote_ident(nspname), ', ')"
         " FILTER (WHERE NOT has_schema_privilege(n.oid, 'CREATE'))"
-        " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        " JOIN pg_roles r ON r.oid = relowner WHERE relkind IN ('r', 'p')"
         " AND nspname NOT IN ('pg_catalog', 'information_schema')"
     )
-    ((others, schemas),) = session.execute(lacking).rows
+    ((others, owners, schemas),) = session.execute(lacking).rows
     how = "CREATE INDEX, undone at the end"
+    role = role_of(session)
     if others:
         others_text = plural(others, "table belongs", "tables belong")
         how += f"; {others_text} to other roles"
-        return Capability("indexes", "coarse", how, "Use a role that owns the tables.")
+        remedy = "Use a role that owns the tables."
+        if owners is not None:
+            remedy += f" Or have an administrator run `GRANT {owners} TO {role.name}`."
+        return Capability("indexes", "coarse", how, remedy)
     if schemas:
         how += f"; the role has no right to create in {schemas}"
-        remedy = f"Have an administrator run GRANT CREATE ON SCHEMA {schemas} TO the role."
+        statement = f"GRANT CREATE ON SCHEMA {schemas} TO {role.name}"
+        remedy = f"Have an administrator run `{statement}` in the database {role.database}."
         return Capability("indexes", "coarse", how, remedy)
     return Capability("indexes", "full", how)
 
@@ -450,13 +461,14 @@ def _buffercache(target: PostgresTarget) -> Capability:
 
 
 def _hints(session: PostgresSession) -> Capability:
+    # Constants, because the planner may read a large table with several workers.
     text = (
-        "EXPLAIN (FORMAT JSON) SELECT 1 FROM pg_class AS c"
-        " JOIN pg_attribute AS a ON a.attrelid = c.oid"
+        "EXPLAIN (FORMAT JSON) SELECT 1 FROM (VALUES (1), (2)) AS a (n)"
+        " JOIN (VALUES (1), (2)) AS b (n) ON a.n = b.n"
     )
+    settings = (("enable_nestloop", "on"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
     try:
-        off = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
-        kind = plan_of(session.execute(off + text))["Plan"]["Node Type"]
+        kind = plan_of(session.execute(set_all(settings) + text))["Plan"]["Node Type"]
     except (QueryError, DatabaseError) as exc:
         return Capability("hints", "missing", exc.message)
     if kind != "Nested Loop":

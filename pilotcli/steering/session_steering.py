@@ -23,7 +23,7 @@ from pilotcli.common.redaction import redacted
 from pilotcli.common.sql_commands import command_of, leading_keyword
 from pilotcli.databases.session.libpq import whole_messages
 from pilotcli.databases.session.session import PostgresSession, plan_of
-from pilotcli.steering.auto_explain import read_auto_explain
+from pilotcli.steering.auto_explain import read_auto_explain, settings_for
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.hint_plan import in_order, read_report
 from pilotcli.steering.message import Message, MessageWriter
@@ -163,13 +163,7 @@ class SessionSteering:
         if reported and self.abilities.planner is not None:
             return ((REPORT_SETTING, ",".join(reported)),)
         if (pulls.plan or pulls.execution_time) and self.abilities.auto_explain:
-            return (
-                ("auto_explain.log_min_duration", "0"),
-                ("auto_explain.log_level", "info"),
-                ("auto_explain.log_format", "json"),
-                ("auto_explain.log_analyze", "on" if pulls.actual_rows else "off"),
-                ("auto_explain.log_timing", "off"),
-            )
+            return settings_for(actual_rows=pulls.actual_rows)
         return ()
 
     def _set_again(self) -> None:

@@ -11,6 +11,8 @@ from pilotcli.views.console import out
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import clean
 
+AS_ABOVE = "What to do is above."
+
 
 def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]:
     """Each check as it is made, then what the database can do; all checks come back."""
@@ -22,15 +24,19 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
         return checks
     checks = []
     titled = False
+    remedies: set[str] = set()
     for item in found:
+        remedy = AS_ABOVE if item.remedy in remedies else item.remedy
+        if item.remedy:
+            remedies.add(item.remedy)
         if isinstance(item, Check):
             checks.append(item)
-            _show(f"{item.state:<8} {item.what:<9} ", item.found, item.remedy)
+            _show(f"{item.state:<8} {item.what:<9} ", item.found, remedy)
             continue
         if not titled:
             out("\nWhat a driver can do with this database:")
             titled = True
-        _show(f"{item.state:<8} {item.what:<23}", item.how, item.remedy)
+        _show(f"{item.state:<8} {item.what:<23}", item.how, remedy)
     out()
     counts = ((sum(item.state == kind for item in checks), kind) for kind in ("problem", "warning"))
     out(", ".join(plural(count, kind) for count, kind in counts if count) or "All is well.")

@@ -19,6 +19,7 @@ from pilotcli.common.errors import CapabilityError, QueryError, StorageError
 from pilotcli.common.files import open_there, replace_text
 from pilotcli.common.os_advice import advice_for_link
 from pilotcli.databases.embedded.cluster import quoted_setting
+from pilotcli.databases.remedies import role_of
 from pilotcli.databases.session.session import PostgresSession
 
 _FILE = "postgresql.auto.conf"
@@ -64,7 +65,7 @@ class ServerAutoConf:
                 ).rows
             )
         except QueryError as error:
-            raise not_allowed(error.message) from None
+            raise not_allowed(self._session, error.message) from None
 
     def write(self, name: str, value: str | None) -> None:
         """See `AutoConf.write`. Raises `QueryError` when the server refuses the value,
@@ -82,20 +83,34 @@ class ServerAutoConf:
             self._session.execute(statement.as_string(self._session.connection))
         except QueryError as error:
             if error.sqlstate in _NOT_ALLOWED:
-                raise not_allowed(error.message) from None
+                raise not_allowed(self._session, error.message) from None
             raise
 
 
 _NOT_ALLOWED = ("42501", "0A000")  # insufficient_privilege; allow_alter_system = off
 
 
-def not_allowed(why: str) -> CapabilityError:
+def not_allowed(session: PostgresSession, why: str) -> CapabilityError:
     """The error for a role that may not change settings of the server."""
-    return CapabilityError(
-        f"knobs cannot be changed on this server: {why}",
-        hint="It takes a superuser, or a role that is granted ALTER SYSTEM on the settings and "
-        "SELECT on pg_file_settings, and EXECUTE on pg_show_all_file_settings() and "
-        "pg_reload_conf().",
+    return CapabilityError(f"knobs cannot be changed on this server: {why}", hint=_advice(session))
+
+
+def _advice(session: PostgresSession) -> str:
+    if session.connection.server_version < 150000:
+        return "Use a superuser: before PostgreSQL 15, no other role may run ALTER SYSTEM."
+    if session.transaction_failed:
+        return "See docs/steering.md for the rights that it takes."
+    allowed = "SELECT coalesce(current_setting('allow_alter_system', true), 'on')"
+    if session.execute(allowed).rows != [("on",)]:
+        return (
+            "Have an administrator set `allow_alter_system = on` in postgresql.conf, and reload it."
+        )
+    role = role_of(session)
+    return (
+        f"Have a superuser run in the database {role.database} `GRANT ALTER SYSTEM ON PARAMETER"
+        f" work_mem TO {role.name}; GRANT SELECT ON pg_file_settings TO {role.name}; GRANT EXECUTE"
+        f" ON FUNCTION pg_show_all_file_settings(), pg_reload_conf() TO {role.name}`, with each"
+        " setting that a driver changes in the place of work_mem."
     )
 
 

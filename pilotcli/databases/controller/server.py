@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from pilotcli.common.errors import CapabilityError, PilotError, QueryError
 from pilotcli.databases.controller.sessions import SessionsOfThreads
+from pilotcli.databases.remedies import how_to_create
+from pilotcli.databases.session.session import PostgresSession
 
 _CACHED = """
 SELECT c.oid::regclass::text, count(*)
@@ -80,17 +82,19 @@ class ServerMethods(SessionsOfThreads):
             return dict(session.execute(_CACHED).rows)
         except QueryError as error:
             if error.sqlstate != _NO_SUCH_TABLE:
-                raise _no_cache(error) from error
+                raise _no_cache(session, error) from error
         try:
             self.target().changes.make_extension(session, "pg_buffercache")
             return dict(session.execute(_CACHED).rows)
         except QueryError as error:
-            raise _no_cache(error) from error
+            raise _no_cache(session, error) from error
 
 
-def _no_cache(error: PilotError) -> CapabilityError:
+def _no_cache(session: PostgresSession, error: PilotError) -> CapabilityError:
+    hint = "See docs/steering.md for the rights that it takes."
+    if not session.transaction_failed:
+        contrib = "PostgreSQL's contrib modules"
+        hint = how_to_create(session, "pg_buffercache", contrib, grant="pg_monitor") or hint
     return CapabilityError(
-        f"this server does not show what its cache holds: {error.message}",
-        hint="Have an administrator run CREATE EXTENSION pg_buffercache, and grant pg_monitor to "
-        "the role.",
+        f"this server does not show what its cache holds: {error.message}", hint=hint
     )

@@ -184,14 +184,17 @@ class Knobs:
             ((version,),) = session.execute("SHOW server_version_num").rows
             may = "current_setting('is_superuser') = 'on'"
             if int(version) >= 150000:
-                may += " OR has_parameter_privilege('work_mem', 'ALTER SYSTEM')"
+                may += (
+                    " OR EXISTS (SELECT FROM pg_settings"
+                    " WHERE has_parameter_privilege(name, 'ALTER SYSTEM'))"
+                )
             allowed = "coalesce(current_setting('allow_alter_system', true), 'on') = 'on'"
             ((able, reloads),) = session.execute(
                 f"SELECT ({may}) AND {allowed}, {_MAY_RELOAD}"
             ).rows
-        if not able:
-            return not_allowed("this role may not run ALTER SYSTEM")
-        return None if reloads else not_allowed(_NO_RELOAD)
+            if not able:
+                return not_allowed(session, "this role may not run ALTER SYSTEM")
+            return None if reloads else not_allowed(session, _NO_RELOAD)
 
     def why_no_restart(self) -> PilotError | None:
         """Why the server cannot be restarted now, for knobs that need it; None if it can."""
@@ -252,7 +255,7 @@ class Knobs:
         self._learn(session)
         require_known(settings, self._contexts)
         if session.execute(f"SELECT {_MAY_RELOAD}").rows != [(True,)]:
-            raise not_allowed(_NO_RELOAD)
+            raise not_allowed(session, _NO_RELOAD)
         return any(self._contexts.get(name) == "postmaster" for name in settings)
 
     def _write_live(self, session: PostgresSession, settings: Mapping[str, str]) -> list[Change]:

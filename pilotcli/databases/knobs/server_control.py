@@ -15,6 +15,8 @@ from pilotcli.databases.embedded.cluster import run_as
 from pilotcli.databases.embedded.os_user import Account, server_account
 from pilotcli.databases.embedded.process import log_size, log_tail, running_pid
 from pilotcli.databases.embedded.server import Mend
+from pilotcli.databases.remedies import role_of
+from pilotcli.databases.session.server_place import find_server_place
 from pilotcli.databases.session.session import PostgresSession
 
 _PATIENCE_S = 120
@@ -108,19 +110,23 @@ class LocalServer:
 def find_local_server(session: PostgresSession, home: Path) -> LocalServer:
     """Control over the server that `session` is connected to, if it is one of this machine that
     the user of this process owns. Raises `CapabilityError` that says why not, and what to do."""
-    parameters = session.connection.get_dsn_parameters()
-    host = parameters.get("host", "")
+    place = find_server_place(session)
+    if place.elsewhere is not None:
+        raise _cannot(place.elsewhere)
     try:
         ((shown,),) = session.execute("SHOW data_directory").rows
     except QueryError:
-        raise _cannot("the role may not see where its data is") from None
-    if host and not host.startswith(("/", "@")) and host not in ("localhost", "127.0.0.1", "::1"):
-        raise _cannot(f"it runs on {host}")
+        role = role_of(session)
+        raise _cannot(
+            "the role may not see where its data is",
+            f"Have a superuser run `GRANT pg_read_all_settings TO {role.name}`. ",
+        ) from None
     data_dir = Path(shown)
     try:
         (data_dir / "postmaster.pid").stat()
         pid = running_pid(data_dir)
-        if pid is None:
+        # A server in a container may have its data where another one has them on this machine.
+        if pid is None or place.process not in (None, pid):
             raise _cannot("its process is not one of this machine")
         owner = server_account(data_dir)
         if os.geteuid() not in (0, data_dir.stat().st_uid):
@@ -148,10 +154,10 @@ def _log_of(pid: int, home: Path) -> Path:
     return home / "restarted-server.log"
 
 
-def _cannot(why: str) -> CapabilityError:
+def _cannot(why: str, first: str = "") -> CapabilityError:
     return CapabilityError(
         f"pilot cannot restart this server: {why}",
-        hint="Knobs that take effect at a restart need one that pilot may restart: the embedded "
-        "server, or one of this machine that runs as the user of pilot. Elsewhere have an "
+        hint=f"{first}Knobs that take effect at a restart need one that pilot may restart: the "
+        "embedded server, or one of this machine that runs as the user of pilot. Elsewhere have an "
         "administrator set them before the run (ALTER SYSTEM SET ..., then a restart).",
     )

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.embedded.binaries import major_of
+from pilotcli.databases.session.server_place import ServerPlace
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.planner.building import find_pg_config
-from pilotcli.steering.planner.server_place import ServerPlace
 
 _AGAIN = "`pilot doctor --build`, with the -c and --set of this command"
 _PLUGIN = "plugins/pilot_planner.so"

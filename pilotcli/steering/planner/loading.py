@@ -14,6 +14,7 @@ from pilotcli.common.errors import CapabilityError, QueryError, StorageError
 from pilotcli.databases.embedded.folder_for_root import outside_folder
 from pilotcli.databases.embedded.os_user import Account, can_use, can_walk
 from pilotcli.databases.session.connection import version_text
+from pilotcli.databases.session.server_place import CONTAINER, ServerPlace, find_server_place
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.planner.advice import Need, how_to_install, how_to_replace, where_to_build
 from pilotcli.steering.planner.building import (
@@ -28,7 +29,6 @@ from pilotcli.steering.planner.building import (
     works_with,
 )
 from pilotcli.steering.planner.messages import parse_report
-from pilotcli.steering.planner.server_place import CONTAINER, ServerPlace, find_server_place
 from pilotcli.steering.planner.settings import NONCE, NONCE_SETTING, rows_setting
 from pilotcli.steering.sql import literal, own_statements
 

@@ -12,10 +12,10 @@ import pytest
 from steered import Steered, home_of, pg_config_of, pg_config_script
 
 from pilotcli.databases.embedded.binaries import major_of
+from pilotcli.databases.session.server_place import ServerPlace
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.planner import Missing, Planner, building, find_built, load, loading
-from pilotcli.steering.planner.server_place import ServerPlace
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def version_of(session: PostgresSession) -> str:
     return str(session.connection.get_parameter_status("server_version")).split()[0]
 
 
-NOWHERE = ServerPlace(None, False, None, None, None)
+NOWHERE = ServerPlace(None, False, None, None, None, None)
 
 
 def idle_module(session: PostgresSession, kind: str, folder: Path) -> Path:

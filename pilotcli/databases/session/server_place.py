@@ -33,6 +33,7 @@ class ServerPlace:
 
     - `elsewhere`: why it does not see pilot's files; None if it does, or if that is not known;
     - `contained`: whether `elsewhere` means a container or the like rather than another machine;
+    - `process`: its main process on this machine; None if it is not seen;
     - `programs`: the folder of its programs on this machine; None if it is not seen;
     - `libraries`: its own name for the folder of its libraries; None if the role may not ask;
     - `foreign`: why a file that is compiled on this machine does not fit; None if it may.
@@ -40,6 +41,7 @@ class ServerPlace:
 
     elsewhere: str | None
     contained: bool
+    process: int | None
     programs: Path | None
     libraries: str | None
     foreign: str | None
@@ -61,9 +63,10 @@ def find_server_place(session: PostgresSession) -> ServerPlace:
         elsewhere = f"the server runs on another machine ({host})"
     elif is_local and (seen is False or not _shares_files(pid)):
         elsewhere = CONTAINER
-    programs = _programs(pid) if seen and elsewhere is None else None
+    process = _parent(pid) if seen and elsewhere is None else None
+    programs = _programs(process) if process is not None else None
     contained = elsewhere == CONTAINER
-    return ServerPlace(elsewhere, contained, programs, libraries, _foreign(str(built)))
+    return ServerPlace(elsewhere, contained, process, programs, libraries, _foreign(str(built)))
 
 
 def _is_client(session: PostgresSession, pid: int, *, direct: bool) -> bool | None:
@@ -95,15 +98,21 @@ def _shares_files(pid: int) -> bool:
         return True
 
 
-def _programs(pid: int) -> Path | None:
-    """Returns the folder of the programs of the server that process `pid` belongs to."""
-    with suppress(OSError, ValueError):
+def _parent(pid: int) -> int | None:
+    with suppress(OSError):
         status = (_PROCESSES / str(pid) / "status").read_text()
-        (parent,) = re.findall(r"^PPid:\s*(\d+)", status, re.MULTILINE)
-        words = (_PROCESSES / parent / "cmdline").read_bytes().split(b"\0")
+        found = re.search(r"^PPid:\s*(\d+)", status, re.MULTILINE)
+        return int(found[1]) if found else None
+    return None
+
+
+def _programs(process: int) -> Path | None:
+    """Returns the folder of the program that a server's main process runs."""
+    with suppress(OSError):
+        words = (_PROCESSES / str(process) / "cmdline").read_bytes().split(b"\0")
         program = Path(os.fsdecode(words[0]))
         if not program.is_absolute() or not os.access(program, os.X_OK):
-            program = (_PROCESSES / str(parent) / "exe").resolve(strict=True)
+            program = (_PROCESSES / str(process) / "exe").resolve(strict=True)
         return program.parent
     return None
 
