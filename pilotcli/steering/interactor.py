@@ -119,7 +119,8 @@ class PilotDataInteractor:
     ) -> None:
         """Scan methods: `(ScanJoinMethodEnum.SEQ, "p")`, a list of such pairs, or a method and
         names as separate arguments: `ScanJoinMethodEnum.INDEX, "p", "posts_by_owner"`."""
-        text = " ".join(map(quote_name, names))
+        # One text may have several names; of several texts each is one name.
+        text = " ".join(map(quote_name, names) if len(names) > 1 else names)
         self._pushes.add_methods((methods, text) if names else methods)
 
     def push_join_method(
