@@ -341,6 +341,7 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     session, planner = able.session, able.planner_or_why
     missing = planner if isinstance(planner, Missing) else None
     remedy = missing.remedy if missing else ""
+    has_hypopg = hypopg_works(session)  # before auto_explain is loaded, as what-if sessions do
     module = "planner module"
     if isinstance(planner, Planner) and planner.built_for is not None:
         module += f", built with the headers of {planner.built_for}"
@@ -374,7 +375,7 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     yield _indexes(session)
     if missing is None and sees_indexes(session):
         yield Capability("what-if indexes", "full", "by the planner module")
-    elif hypopg_works(session):
+    elif has_hypopg:
         yield Capability("what-if indexes", "full", "HypoPG")
     else:
         hypopg = f"HypoPG (package {package_of(session, 'hypopg')})"

@@ -27,6 +27,8 @@ from pilotcli.databases.protocols import PlansWithIndexes
 from pilotcli.databases.session.session import PostgresSession, plan_of
 
 _SAVEPOINT = "pilot_what_if"
+_EXPLAINED = "auto_explain.log_min_duration"
+"""The setting that steering sets to 0 to get plans from auto_explain."""
 
 Offer = Callable[[PostgresSession], PlansWithIndexes | None]
 """Returns the planner module's way for a new session of the target; None where it is missing."""
@@ -92,8 +94,12 @@ class WhatIf:
             self.hidden = ()
 
     def prepare(self, session: PostgresSession) -> None:
-        """Give a session the current indexes, where they need not be built."""
-        if session.transaction_failed or (not self._has_looked and not self._is_used):
+        """Give a session the current indexes, where they need not be built.
+
+        A new session loads HypoPG even without indexes: auto_explain can name them in its messages
+        only if it is loaded later.
+        """
+        if session.transaction_failed:
             return
         way = self._find_way(session)
         if way is not None:
@@ -119,10 +125,6 @@ class WhatIf:
             before = indexes_size_bytes(session, index.table)
             _create_all(session, [index])
             return indexes_size_bytes(session, index.table) - before
-
-    @property
-    def _is_used(self) -> bool:
-        return bool(self.indexes or self.hidden)
 
     def _find_way(self, session: PostgresSession) -> PlansWithIndexes | None:
         """The way that does not build, as a plan shows; found out outside of a transaction.
@@ -154,7 +156,7 @@ class _HypoPG:
         self, session: PostgresSession, statements: Sequence[str], hidden: Sequence[int]
     ) -> None:
         wanted = (tuple(statements), tuple(hidden))
-        if self._known.get(session, ((), ())) == wanted:
+        if self._known.get(session) == wanted:
             return
         self._known.pop(session, None)
         session.execute("SELECT hypopg_reset()")
@@ -241,6 +243,9 @@ def rolled_back(session: PostgresSession) -> Iterator[None]:
 def hypopg_works(session: PostgresSession) -> bool:
     """Whether a plan shows an index of HypoPG's; leaves nothing behind.
 
+    It does not where auto_explain was loaded first, by the server: each message about such a plan
+    would be an error.
+
     The extension need not have been created, if the role may do that. The session must not be
     inside a transaction block.
     """
@@ -253,6 +258,11 @@ def hypopg_works(session: PostgresSession) -> bool:
             "SELECT indexrelid::int8 FROM"
             " hypopg_create_index('CREATE INDEX ON pg_temp.pilot_probe (a)')"
         ).rows
+        if session.execute(
+            f"SELECT 1 FROM pg_settings WHERE name = '{_EXPLAINED}'"  # noqa: S608 - a constant
+            " AND current_setting('is_superuser')::bool"
+        ).rows:
+            session.execute(f"SET LOCAL {_EXPLAINED} = 0")
         plan = plan_of(
             session.execute("EXPLAIN (FORMAT JSON) SELECT a FROM pg_temp.pilot_probe WHERE a = 1")
         )

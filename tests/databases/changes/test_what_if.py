@@ -161,6 +161,30 @@ def test_bad_what_if_indexes(simulated: Pilot) -> None:
     assert controller.get_estimated_cost(QUERY) > 0
 
 
+@pytest.mark.parametrize("loaded", ["later", "by the server"])
+def test_plans_that_auto_explain_reports(bench: Bench, loaded: str) -> None:
+    if not has_hypopg(bench):
+        pytest.skip("this server has no HypoPG (Debian's package postgresql-15-hypopg)")
+    for statement in SCHEMA.strip().split(";\n"):
+        bench.sql(statement)
+    if loaded == "by the server":
+        bench.sql("ALTER ROLE postgres SET session_preload_libraries = 'auto_explain'")
+    controller = PostgreSQLController(bench.dsn_config(), enable_simulate_index=True)
+    session = controller.session()
+    if loaded == "later":
+        session.execute("LOAD 'auto_explain'")
+    plain = controller.get_estimated_cost(QUERY)
+    controller.create_index(Index(["owner"], "posts"))
+    assert controller.get_estimated_cost(QUERY) < plain
+    session.execute("SET auto_explain.log_min_duration = 0")
+    assert controller.get_estimated_cost(QUERY) < plain
+    assert controller._what_if is not None
+    way = controller._what_if._find_way(session)
+    assert (way is not None) is (loaded == "later")
+    controller.close()
+    bench.sql("ALTER ROLE postgres RESET session_preload_libraries")
+
+
 def test_the_cache(bench: Bench) -> None:
     bench.sql("CREATE TABLE cached AS SELECT generate_series(1, 5000) AS a")
     bench.sql("CREATE TABLE never_read (a int)")
