@@ -235,6 +235,46 @@ def test_knobs_from_an_event_and_a_time_out(run: Run) -> None:
     assert found["header"] == [["a", "b"], [1, 2]]
 
 
+def test_a_script_hears_once_of_pushes_that_are_ignored(run: Run) -> None:
+    found = run(
+        """
+        import logging
+        from pilotscope.Anchor.BaseAnchor.BasePushHandler import (
+            ScanJoinMethodPushHandler,
+        )
+        from pilotscope.DBInteractor.PilotDataInteractor import PilotDataInteractor
+        from pilotscope.Factory.SchedulerFactory import SchedulerFactory
+        from pilotscope.PilotEnum import ScanJoinMethodEnum
+
+        class Heard(logging.Handler):
+            def emit(self, record):
+                found.setdefault(current, []).append(record.getMessage())
+
+        class Other(ScanJoinMethodPushHandler):
+            def acquire_injected_data(self, sql):
+                return [(ScanJoinMethodEnum.SEQ, ["zz"])]
+
+        from pilotcli.compat import ignored
+        logging.getLogger("pilotcli.compat.ignored").addHandler(Heard())
+        interactor = PilotDataInteractor(config)
+        scheduler = SchedulerFactory.create_scheduler(config)
+        scheduler.register_custom_handlers([Other(config)])
+        for current in ("interactor", "scheduler"):
+            ignored._reported.clear()
+            for _ in range(2):
+                if current == "scheduler":
+                    scheduler.execute(JOIN)
+                    continue
+                interactor.push_scan_method(ScanJoinMethodEnum.SEQ, "zz")
+                interactor.pull_physical_plan()
+                interactor.execute(JOIN)
+        """
+    )
+    for heard in (found["interactor"], found["scheduler"]):
+        assert isinstance(heard, list) and len(heard) == 1
+        assert heard[0].startswith("a push is ignored, since ") and "zz" in heard[0]
+
+
 def test_what_a_script_leaves_behind(run: Run) -> None:
     there = """
         found["indexes"] = sorted(index.index_name for index in controller.get_all_indexes())

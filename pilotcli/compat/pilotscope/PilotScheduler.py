@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pilotcli.common.errors import DriverError, PilotError, QueryTimeout
 from pilotcli.common.redaction import redacted
 from pilotcli.compat.errors import as_theirs, original_of, raises_theirs
+from pilotcli.compat.ignored import warn_ignored
 from pilotcli.compat.pilotscope.DataManager.DataManager import DataManager
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
 from pilotcli.compat.pilotscope.PilotConfig import PostgreSQLConfig
@@ -139,6 +140,8 @@ class PilotScheduler(_Own):
     ) -> tuple[QueryResult, Rows, PilotError | None, dict[str, Any] | None]:
         """See `pilotcli.PilotScheduler.run_in`."""
         result, rows, error, pulled = super().run_in(session, query, round, worker, refused)
+        if self._log is None:  # a script: a run shows it itself
+            warn_ignored(result.steering)
         if pulled is not None and "pull_subquery_2_cards" in self._asked:
             pulled["subquery_to_card"] = pulled.pop("subquery_2_card", None)
         return result, rows, error, pulled

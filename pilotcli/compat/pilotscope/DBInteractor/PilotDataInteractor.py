@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from pilotcli.common.errors import CapabilityError, PilotError, QueryTimeout
 from pilotcli.compat.errors import raise_theirs, raises_theirs
+from pilotcli.compat.ignored import warn_ignored
 from pilotcli.compat.pilotscope.Anchor.AnchorEnum import AnchorEnum
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import CostPushHandler
 from pilotcli.compat.pilotscope.DBController.PostgreSQLController import PostgreSQLController
@@ -17,6 +18,7 @@ from pilotcli.compat.pilotscope.PilotTransData import PilotTransData
 from pilotcli.compat.subplan_keys import cards_of, rows_given
 from pilotcli.steering.interactor import PilotDataInteractor as _Own
 from pilotcli.steering.methods import JoinOrder, ScanJoinMethodEnum
+from pilotcli.steering.requests import Steered
 
 __all__ = ["PilotDataInteractor"]
 
@@ -94,6 +96,10 @@ class PilotDataInteractor(_Own):
         """See `pilotcli.PilotDataInteractor.push_card`; rows may be texts of numbers, too."""
         super().push_card(rows_given(subquery_2_value), enable_parameterized_subquery)
         self._pushes_cards = True
+
+    def _data(self, sql: str, steered: Steered) -> Any:
+        warn_ignored(steered.report)
+        return super()._data(sql, steered)
 
     def _forget(self) -> None:
         super()._forget()
