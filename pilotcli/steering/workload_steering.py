@@ -180,13 +180,7 @@ class Steering:
                     data = self._call_handler(handler, first_sql)
                     self._require_no_stop()
                     with _drivers_errors(name):
-                        knobs = _copied(data) if isinstance(handler, KnobPushHandler) else None
-                        indexes = _listed(data) if isinstance(handler, IndexPushHandler) else None
-                    if knobs:
-                        controller.set_knobs(knobs)
-                        done.extend(f"{knob} = {value}" for knob, value in knobs.items())
-                    if indexes is not None and isinstance(handler, IndexPushHandler):
-                        done.extend(self._create_indexes(controller, indexes, handler.drop_other))
+                        done.extend(self._apply(controller, handler, data))
             except (Interrupted, StorageError):
                 raise
             except CapabilityError as exc:
@@ -203,6 +197,22 @@ class Steering:
                     raise kind(message, hint=exc.hint) from exc
                 done.append(f"nothing by {message}")
         return done
+
+    def _apply(
+        self,
+        controller: PostgreSQLController,
+        handler: KnobPushHandler | IndexPushHandler,
+        data: Any,
+    ) -> list[str]:
+        if isinstance(handler, KnobPushHandler):
+            knobs = _copied(data)
+            if knobs:
+                controller.set_knobs(knobs)
+            return [f"{knob} = {value}" for knob, value in knobs.items()]
+        indexes = _listed(data)
+        if indexes is None:
+            return []
+        return self._create_indexes(controller, indexes, handler.drop_other)
 
     def _create_indexes(
         self, controller: PostgreSQLController, indexes: Sequence[Index], drop_other: bool

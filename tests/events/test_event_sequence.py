@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -341,16 +342,26 @@ def test_only_successful_queries_count_when_asked(
     assert calls == ["failed query", "finish"]
 
 
-def test_sys_exit_in_an_event_is_a_failure(scheduler: PilotScheduler, calls: Calls) -> None:
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (SystemExit(7), "it called sys.exit(7)"),
+        (asyncio.CancelledError("too slow"), "CancelledError: too slow"),
+        (GeneratorExit(), "GeneratorExit"),
+    ],
+)
+def test_an_event_that_raises_no_exception_of_the_usual_kind_has_failed(
+    scheduler: PilotScheduler, calls: Calls, raised: BaseException, error: str
+) -> None:
     class Exits(QueryFinishEvent):
         def process(self, db_controller: Any, data_manager: Any) -> None:
-            raise SystemExit(7)
+            raise raised
 
     scheduler.register_events(Exits(scheduler.config))
     scheduler.init()
-    with pytest.raises(SystemExit):
+    with pytest.raises(type(raised)):
         scheduler.execute("SELECT 1")
-    assert [one.error for one in scheduler.event_runner.failures] == ["it called sys.exit(7)"]
+    assert [one.error for one in scheduler.event_runner.failures] == [error]
 
 
 @pytest.mark.parametrize("returned", [None, [], ([1, 2], True), 3, ({"a": 1}, True)])

@@ -277,6 +277,7 @@ def test_an_interval_that_a_constructor_makes_up_is_told_with_the_event(user: An
         ("raise ValueError", "ValueError"),
         ("{}['depth']", "KeyError: 'depth'"),
         ("raise SystemExit(2)", "SystemExit: 2"),
+        ("raise GeneratorExit", "GeneratorExit"),
         ("import json; json.loads('{')", "JSONDecodeError: Expecting property name"),
         ("super().__init__()", "TypeError: "),
     ],

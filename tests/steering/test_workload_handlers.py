@@ -11,6 +11,8 @@ from pilotcli.common.signals import Notice
 pytestmark = pytest.mark.slow
 
 DRIVERS = """
+import asyncio
+
 import numpy
 from pilotcli import HintPushHandler, Index, IndexPushHandler, KnobPushHandler
 
@@ -50,9 +52,31 @@ class Settings(dict):
 class Hints(HintPushHandler):
     def acquire_injected_data(self, sql):
         return Settings(work_mem="9MB")
+
+class ZeroByte(IndexPushHandler):
+    def acquire_injected_data(self, sql):
+        return [Index(["a"], "t", "made\\0up")]
+
+class HalfPair(IndexPushHandler):
+    def acquire_injected_data(self, sql):
+        return [Index(["a"], "t", "made_first"), Index(["a"], "t", "\\ud800")]
+
+class Unreadable:
+    def __str__(self):
+        raise ValueError("no text")
+    __repr__ = __str__
+
+class NoText(KnobPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"work_mem": Unreadable()}
+
+class Cancelled(KnobPushHandler):
+    def acquire_injected_data(self, sql):
+        raise asyncio.CancelledError
 """
 
 REFUSED = ["OnView", "Taken", "Hasty", "Wrong", "Single", "Lazy", "Table"]
+REFUSED += ["ZeroByte", "HalfPair", "NoText", "Cancelled"]
 
 
 @pytest.fixture

@@ -227,6 +227,8 @@ class IndexMethods(TableMethods):
             raise SteeringError(f"an index is an Index(columns, table), not {index!r}")
         if isinstance(index.columns, str) or not index.columns:
             raise SteeringError(f"the columns of an index are a list, not {index.columns!r}")
+        if index.index_name is not None and "\0" in str(index.index_name):
+            raise SteeringError(f"an index cannot have the name {index.index_name!r}")
         require_parts(index)
         self._require_table(index.table)
         known = self.get_table_columns(index.table)
