@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pilotcli.checks.named import check_named
 from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.records import EventKind, FiringReason
 from pilotcli.config import PostgreSQLConfig, RunConfig, choose_embedded
@@ -67,6 +68,7 @@ def examine(request: RunRequest) -> Examination:
         raise UsageError("there is no workload to look at", hint="Name a file, a glob or a folder.")
     config = replace(config, events=select_events(config.events, request.events))
     events, handlers = _build(config)
+    check_named(config, workload=False)
     with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
         queries = sum(1 for _ in workload)
         return Examination(workload.description, queries, config, events, handlers)

@@ -68,6 +68,45 @@ def test_an_almost_right_word_gets_a_hint(folder: Path, words: str, message: str
     assert "Value error" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("config", "messages"),
+    [
+        ("workload: workloads/forun.sql", ["workload: ", "Did you mean", "workloads/forum.sql?"]),
+        ("workload: workload/forum.sql", ["workload: ", "workloads/forum.sql?"]),
+        (
+            "workload: workloads/forum.sql\ndatabase: {setup: [drivers.py, schema.sql]}",
+            ["database.setup: ", "schema.sql does not exist"],
+        ),
+        (
+            "workload: workloads/forum.sql\ndatabase: {dsn: 'postgresql://u:pw@h/d?sslmod=x'}",
+            ["database.dsn", "Did you mean 'sslmode'?"],
+        ),
+        (
+            "workload: workloads/forum.sql\nstore: {dsn: 'hst=localhost dbname=d'}",
+            ["store.dsn", "Did you mean 'host'?"],
+        ),
+        (
+            "workload: [no.sql, workloads/*.nothing]\nhandlers: [drivers.py:Fin]",
+            ["no.sql", "*.nothing", "Did you mean 'Fine'?", "3 problems"],
+        ),
+        ("workload: no.sql\nhandlers: [drivers.py:Breaks]", ["no.sql", "no model file", "2 prob"]),
+    ],
+)
+def test_what_a_config_names_is_looked_for(folder: Path, config: str, messages: list[str]) -> None:
+    (folder / "pilot.yaml").write_text(config)
+    done = run(folder, "config", "check")
+    assert done.returncode == 2
+    for message in messages:
+        assert message in done.stderr
+    assert "sslmod=" not in done.stderr and "pw" not in done.stderr
+
+
+def test_a_dry_run_looks_for_the_setup_and_reads_the_connection_string(folder: Path) -> None:
+    for database in ("setup: no.sql", "dsn: 'hst=x'"):
+        (folder / "pilot.yaml").write_text(f"database: {{{database}}}")
+        assert run(folder, "run", "workloads/forum.sql", "--dry-run").returncode == 2
+
+
 def test_handlers_are_built_before_a_run_needs_them(folder: Path) -> None:
     (folder / "pilot.yaml").write_text(
         "workload: workloads/forum.sql\nhandlers: [drivers.py:Fine, drivers.py:Breaks]\n"

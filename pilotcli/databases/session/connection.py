@@ -23,6 +23,7 @@ from psycopg2.extensions import parse_dsn
 
 from pilotcli.common.errors import DatabaseError, UsageError
 from pilotcli.common.redaction import keep_secret
+from pilotcli.common.suggestions import nearest
 from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
 from pilotcli.databases.session.libpq import shorten_errors
 from pilotcli.databases.session.values import casters
@@ -63,6 +64,15 @@ class Server:
         return self.params.get("dbname") or os.environ.get("PGDATABASE", "")
 
 
+_UNKNOWN_OPTION = re.compile('invalid (?:URI query parameter:|connection option) "(.*)"')
+_OPTIONS = (
+    *("application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname"),
+    *("host", "hostaddr", "keepalives", "options", "passfile", "password", "port", "service"),
+    *("sslcert", "sslkey", "sslmode", "sslrootcert", "target_session_attrs", "user"),
+)
+"""The options of libpq that connection strings usually have (PostgreSQL manual, 34.1.2)."""
+
+
 def server_from_dsn(
     dsn: str | None, *, connect_timeout_s: float = 10.0, what: str = "database.dsn"
 ) -> Server:
@@ -78,7 +88,14 @@ def server_from_dsn(
         misread = not all(
             part.isdigit() for part in params.get("port", "").split(",") if part
         ) or any("@" in params.get(key, "")[1:] for key in ("host", "dbname"))
-    except psycopg2.Error:
+    except psycopg2.Error as error:
+        unknown = _UNKNOWN_OPTION.search(str(error))
+        # The suggestion only: the unknown word may be a part of the password.
+        if unknown is not None and (meant := nearest(unknown[1], _OPTIONS)) is not None:
+            raise UsageError(
+                f"`{what}` has an option that PostgreSQL's client does not know",
+                hint=f"Did you mean {meant!r}?",
+            ) from None
         misread = True
         params = {}
     if misread:
