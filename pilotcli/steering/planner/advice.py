@@ -107,8 +107,9 @@ def _into_container(built: Path, need: Need, place: ServerPlace) -> str:
     if folder.startswith('"$('):
         run = f"docker exec -u root CONTAINER sh -c {shlex.quote(install)}"
     mounted = f", or mount {built.parent} there at the same path" if need.superuser else ""
+    why = f"{place.elsewhere[:1].upper()}{place.elsewhere[1:]}. " if place.elsewhere else ""
     return (
-        f"Copy {built} into the server's file system, as {folder} there (in Docker: "
+        f"{why}Copy {built} into the server's file system, as {folder} there (in Docker: "
         f"`{copy}` and `{run}`){mounted}."
     )
 
