@@ -165,7 +165,7 @@ def provide(
         return Built(built, version)
     try:
         return _build(version, cache, pg_config, place, again=again)
-    except CapabilityError:
+    except (CapabilityError, StorageError):
         if built is None or again:
             raise
         return Built(built, version)

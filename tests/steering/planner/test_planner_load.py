@@ -204,6 +204,31 @@ def test_from_the_package(
     assert planner == Planner(str(cache / building.object_name(version_of(session))))
 
 
+def test_from_the_package_of_another_minor_version(
+    session: PostgresSession,
+    cache: Path,
+    homes: Path,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The embedded server is newer than the wheel of pilot, and there is no compiler."""
+    version = version_of(session)
+    if not version.replace(".", "").isdigit():
+        pytest.skip(f"PostgreSQL {version} is a pre-release")
+    other = home_of(kind, homes) / "prebuilt"
+    other.mkdir(mode=0o755)
+    built = find_built(version, cache)
+    assert built is not None
+    older = f"{version.split('.')[0]}.0"
+    copy = shutil.copy(built, other / building.object_name(older))
+    monkeypatch.setattr(building, "PREBUILT", other)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    planner = load(session, cache=homes / "nothing", pg_config=pg_config_of(kind), may_build=True)
+    assert planner == Planner(str(copy), older)
+
+
 def test_an_object_that_is_none(session: PostgresSession, homes: Path, kind: str) -> None:
     cache = home_of(kind, homes) / "spoilt"
     cache.mkdir(mode=0o755)
