@@ -247,7 +247,7 @@ def _copy_outside(library: Path, account: Account) -> Path:
     if os.geteuid() != 0:
         return library
     copy = outside_folder(account, "planner") / library.name
-    if not copy.is_file():
+    if not copy.is_file() or copy.stat().st_mtime < library.stat().st_mtime:
         new = copy.with_name(f".{copy.name}.{secrets.token_hex(4)}")
         try:
             shutil.copyfile(library, new)
