@@ -47,6 +47,14 @@ def package_of(session: PostgresSession, name: str) -> str:
     return f"postgresql-{session.connection.server_version // 10000}-{name}"
 
 
+def with_version(session: PostgresSession, extension: str, title: str = "") -> str:
+    """Returns the title of an extension (by default its name), and its version if it is known."""
+    known = "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions"
+    found = session.execute(f"{known} WHERE name = '{extension}'").rows
+    version = found[0][0] if found else None
+    return f"{title or extension} {version}" if version else title or extension
+
+
 def how_to_create(session: PostgresSession, extension: str, package: str, grant: str = "") -> str:
     """Returns how the session's role gets an extension. `package` has it; `grant` is a role that
     may use its functions, where not everybody may."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ from pilotcli.databases.remedies import (
     how_to_set,
     package_of,
     role_of,
+    with_version,
 )
 from pilotcli.databases.session.connection import version_text
 from pilotcli.databases.session.session import PostgresSession, plan_of
@@ -255,9 +257,10 @@ class Abilities:
 
     def remedy_for(self, library: str) -> str:
         """Returns what would make a library of the server work in sessions of this role."""
-        name = "contrib" if library == "pg_plan_advice" else library.replace("_", "-")
-        package = package_of(self.session, name)
-        return how_to_load(self.session, library, f"{library} (package {package})")
+        source = "PostgreSQL's contrib modules"
+        if library == "pg_hint_plan":
+            source = f"{library} (package {package_of(self.session, 'pg-hint-plan')})"
+        return how_to_load(self.session, library, source)
 
     @property
     def catalog(self) -> GraphCatalog:
@@ -376,14 +379,18 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     if missing is None and sees_indexes(session):
         yield Capability("what-if indexes", "full", "by the planner module")
     elif has_hypopg:
-        yield Capability("what-if indexes", "full", "HypoPG")
+        how = with_version(session, "hypopg", "HypoPG")
+        if re.match(r"HypoPG (0|1\.[0-3])\b", how):
+            how += "; it hides no existing index, as 1.4 does"
+        yield Capability("what-if indexes", "full", how)
     else:
         hypopg = f"HypoPG (package {package_of(session, 'hypopg')})"
+        other = f"Without locks: {how_to_create(session, 'hypopg', hypopg)}"
         yield Capability(
             "what-if indexes",
             "coarse",
             "real ones, in a transaction that locks their tables and is rolled back",
-            f"Without locks: {how_to_create(session, 'hypopg', hypopg)}",
+            f"{remedy}\n{other}" if remedy else other,
         )
     yield _buffercache(postgres)
 
@@ -410,7 +417,8 @@ def _methods(able: Abilities) -> Iterator[Capability]:
         yield Capability("join order", "full", "the query rewritten to explicit joins")
     if hints:
         loaded = "loaded by the server" if able.native_hints else "loaded by pilot where it is used"
-        yield Capability("hint comments", "full", f"pg_hint_plan, {loaded}")
+        name = with_version(able.session, "pg_hint_plan")
+        yield Capability("hint comments", "full", f"{name}, {loaded}")
     else:
         yield Capability("hint comments", "missing", "pg_hint_plan is missing", remedy)
 
@@ -458,7 +466,9 @@ def _buffercache(target: PostgresTarget) -> Capability:
         return Capability("buffer cache", "missing", exc.message, exc.hint or "")
     finally:
         controller.close()
-    return Capability("buffer cache", "full", "pg_buffercache")
+    with contextlib.closing(target.session()) as session:
+        how = with_version(session, "pg_buffercache")
+    return Capability("buffer cache", "full", how)
 
 
 def _hints(session: PostgresSession) -> Capability:

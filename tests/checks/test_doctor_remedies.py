@@ -72,8 +72,8 @@ class Place:
         self, *more: str, user: str = "", build: bool = False
     ) -> tuple[dict[str, Check], dict[str, Capability]]:
         """What the doctor says to the role."""
-        settings = [f"database.dsn={self.dsn(user)}", f"home={self.home}", *more]
-        settings.append(f"store.dsn={self.dsn('postgres')}")
+        settings = [f"database.dsn={self.dsn(user)}", f"home={self.home}"]
+        settings += [f"store.dsn={self.dsn('postgres')}", *more]
         pg_config = pg_config_of(self.kind) if build else None
         found = list(examine_all(None, settings, build=build, pg_config=pg_config))
         return (
@@ -259,6 +259,16 @@ def test_where_the_data_is(place: Place) -> None:
 
 def test_indexes(place: Place) -> None:
     assert place.reach("indexes").state == "full"
+
+
+def test_the_store(place: Place) -> None:
+    """The store's own role may make tables, after the remedy at the latest."""
+    place.sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    own = f"store.dsn={place.dsn()}"
+    check = place.look(own)[0]["store"]
+    assert check.state == "problem"
+    place.follow(check.remedy)
+    assert place.look(own)[0]["store"].state == "ok"
 
 
 def test_the_buffer_cache(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,5 +128,7 @@ def test_hypopg_where_it_is(shop_config: PostgreSQLConfig) -> None:
         there = "SELECT count(*) = 1 FROM pg_available_extensions WHERE name = 'hypopg'"
         ((installed,),) = session.execute(there).rows
         session.close()
-    what_if = told(shop_config)["what-if indexes"]
-    assert (what_if.how == "HypoPG") == installed
+    config = copy.copy(shop_config)
+    config.planner = "never"
+    what_if = told(config)["what-if indexes"]
+    assert what_if.how.startswith("HypoPG ") == installed

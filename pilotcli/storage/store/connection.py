@@ -151,6 +151,18 @@ def _read_json(text: Any, cursor: Any) -> Any:
     return None if text is None else json_value(text)
 
 
+def _user_of(error: psycopg2.Error) -> str:
+    """The role of the store's connection, as SQL writes it."""
+    from psycopg2 import Error
+    from psycopg2.extensions import quote_ident
+
+    cursor = getattr(error, "cursor", None)
+    with suppress(Error):
+        if cursor is not None and "role" not in (cursor.connection.info.options or ""):
+            return str(quote_ident(cursor.connection.info.user, cursor.connection))
+    return "the store's role"
+
+
 def store_error(error: psycopg2.Error, store: str, table: str | None = None) -> StoreError:
     """The server's error as a `StoreError` with what to do next.
 
@@ -161,7 +173,11 @@ def store_error(error: psycopg2.Error, store: str, table: str | None = None) -> 
     state = error.pgcode or ""
     message = getattr(error.diag, "message_primary", None) or str(error).strip() or "no connection"
     where = f"the store {store!r}" + (f", table {table!r}" if table is not None else "")
-    may_create = "The store's user must be allowed to create tables (GRANT CREATE ON SCHEMA)."
+    may_create = (
+        "Have an administrator run in the store's database `GRANT CREATE ON SCHEMA public TO "
+        f"{_user_of(error)}`. Tables of pilot that another role has made there must belong to this "
+        "role, too."
+    )
     hints = {
         "3F000": may_create,
         "42501": may_create,

@@ -106,10 +106,10 @@ def test_what_if_indexes(bench: Bench, app: PostgreSQLConfig) -> None:
         pytest.skip("this server has no HypoPG (Debian's package postgresql-15-hypopg)")
     assert state(app, "what-if indexes") == "coarse"
     grant(bench, "What-if indexes")
-    assert state(app, "what-if indexes") == "HypoPG"
+    assert state(app, "what-if indexes").startswith("HypoPG ")
 
 
 def test_the_buffer_cache(bench: Bench, app: PostgreSQLConfig) -> None:
     assert state(app, "buffer cache") == "missing"
     grant(bench, "The buffer cache")
-    assert state(app, "buffer cache") == "pg_buffercache"
+    assert state(app, "buffer cache").startswith("pg_buffercache ")
