@@ -222,12 +222,15 @@ def _without_clashes(
     kept = []
     for one in found:
         first = best.get(one.query_id) if one.query_id is not None else None
-        if one.advice is None or first is None or first is one:
+        if first is None or first is one:
             kept.append(one)
+        elif one.advice is None:
+            too = f"{one.reason}; but {first.label} has its identifier, and its advice"
+            kept.append(_with(one, reason=too))
         elif first.advice == one.advice:
             kept.append(_with(one, reason=f"the same as for {first.label}"))
         else:
-            why = f"it has the identifier of {first.label}, which takes more time"
+            why = f"{first.label} has its identifier, and takes more time"
             kept.append(_with(one, reason=why))
     return kept
 
