@@ -120,7 +120,7 @@ def test_a_driver_is_followed_where_pilot_is_not(
         )
         followed = [joins(shop, sql) for sql in wanted]
         assert all(one != other for one, other in zip(usual, followed, strict=True))
-        assert "Merge Join" in followed[0] and "Merge Join" in followed[1]
+        assert all("Merge Join" in str(plan) for plan in followed[:2])
         assert joins(shop, THREE.format(4)) == followed[0]
     finally:
         shop.execute(f"SELECT pg_drop_advice_stash('pilot_run_{run_id}')")
