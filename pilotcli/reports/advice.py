@@ -14,7 +14,6 @@ from pilotcli.common.errors import PilotError, QueryError
 from pilotcli.common.records import Query, QueryResult, SteeringReport
 from pilotcli.config import PilotConfig
 from pilotcli.databases.opening import open_target
-from pilotcli.databases.session.connection import version_text
 from pilotcli.steering.advising import Adviser
 from pilotcli.steering.capabilities import Abilities, abilities_of
 from pilotcli.steering.hint_plan import Hint, read_hints
@@ -91,7 +90,7 @@ def advice_of_run(journal: Journal, run_id: int | None, config: PilotConfig) -> 
     queries = _steered(journal, record.run_id)
     target = open_target(config)
     with contextlib.closing(target), abilities_of(target) as able:
-        version = version_text(able.session.connection)
+        version = able.server_version
         if not able.plan_advice:
             raise able.missing("plan advice")
         with contextlib.suppress(QueryError):  # the role may not; pg_stash_advice does it, too

@@ -88,6 +88,11 @@ class Abilities:
         self._quiet_hints = self._settles_later = False
 
     @property
+    def server_version(self) -> str:
+        """The server's version as it names it: `19rc1`."""
+        return version_text(self.session.connection)
+
+    @property
     def planner(self) -> Planner | None:
         """The planner module, loaded into the session and tested; None without it."""
         planner = self.planner_or_why
@@ -304,7 +309,7 @@ class Abilities:
                 ("pg_plan_advice does not work in this session", self.remedy_for("pg_plan_advice"))
                 if self.session.connection.server_version >= 190000
                 else (
-                    f"PostgreSQL {version_text(self.session.connection)} has no pg_plan_advice",
+                    f"PostgreSQL {self.server_version} has no pg_plan_advice",
                     "Use PostgreSQL 19 or newer.",
                 )
             ),
