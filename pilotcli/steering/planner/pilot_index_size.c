@@ -22,6 +22,7 @@
 #include "access/htup_details.h"
 #include "access/itup.h"
 #include "access/nbtree.h"
+#include "access/sysattr.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_statistic_ext.h"
@@ -520,13 +521,31 @@ find_expression(Column *column, PlannerInfo *root, const RelOptInfo *rel, Oid re
 	}
 }
 
+/* Whether a condition leaves one value of a key. */
+static bool
+is_one_value(Node *condition, Node *key, Oid family)
+{
+	List	   *sides;
+
+	if (IsA(condition, BoolExpr) && ((BoolExpr *) condition)->boolop == NOT_EXPR)
+		condition = linitial(((BoolExpr *) condition)->args);
+	if (equal(condition, key))
+		return true;			/* a column of truth values */
+	if (!IsA(condition, OpExpr) || !OidIsValid(family) ||
+		get_op_opfamily_strategy(((OpExpr *) condition)->opno, family) != BTEqualStrategyNumber)
+		return false;
+	sides = ((OpExpr *) condition)->args;
+	return (equal(linitial(sides), key) && IsA(lsecond(sides), Const)) ||
+		(equal(lsecond(sides), key) && IsA(linitial(sides), Const));
+}
+
 /*
  * Apply the predicate's conditions on a column alone to its values: with fewer of them, each is in
  * more of the rows that are left.
  */
 static void
-apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, List *predicate,
-				double rows)
+apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, Oid family,
+				List *predicate, double rows)
 {
 	double		kept = 1;
 	int			other_conditions = 0;
@@ -546,6 +565,12 @@ apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, List *p
 			if (is_null)
 				column->groups.n = 0;
 			column->null_share = is_null ? 1 : 0;
+		}
+		else if (is_one_value(condition, key, family))
+		{
+			column->groups.n = 0;
+			add_group(&column->groups, 1, 1);
+			column->null_share = 0;
 		}
 		else if (list_length(variables) == 1 && equal(linitial(variables), key))
 			kept *= clause_selectivity(root, condition, relid, JOIN_INNER, NULL);
@@ -665,23 +690,26 @@ add_equal_rows(Sizes *sizes, int size, int rows, double count)
 	}
 }
 
-/* Add the rows of values that occur `mean` times on average. */
+/* Add the rows of values that occur `mean` times on average, as often as each other. */
 static void
-add_spread_rows(Sizes *sizes, int size, double mean, double values, bool occur)
+add_even_rows(Sizes *sizes, int size, double mean, double values)
 {
-	double		rate = mean;
-	double		chance;
+	double		less = floor(Min(mean, INT_MAX / 2));
+	double		more_part = Min(mean - less, 1.0);
 
-	if (occur && mean < 1)
-		mean = 1;
-	if (mean > MOST_EXACT || (occur && fabs(mean - rint(mean)) < 0.001 * mean))
-	{
-		add_equal_rows(sizes, size, (int) Min(rint(mean), INT_MAX), values);
-		return;
-	}
-	if (occur)
-		rate = rate_of(mean);
-	chance = exp(-rate);
+	if (more_part < 1)
+		add_equal_rows(sizes, size, (int) less, values * (1 - more_part));
+	if (more_part > 0)
+		add_equal_rows(sizes, size, (int) less + 1, values * more_part);
+}
+
+/* The same, where chance says how often each of them occurs. */
+static void
+add_random_rows(Sizes *sizes, int size, double mean, double values, bool occur)
+{
+	double		rate = occur ? rate_of(mean) : mean;
+	double		chance = exp(-rate);
+
 	if (occur)
 		values /= -expm1(-rate);
 	for (int rows = 1; rows < mean + 8 * sqrt(mean) + 10; rows++)
@@ -689,6 +717,27 @@ add_spread_rows(Sizes *sizes, int size, double mean, double values, bool occur)
 		chance *= rate / rows;
 		add_equal_rows(sizes, size, rows, values * chance);
 	}
+}
+
+/*
+ * Add the rows of values that occur `mean` times on average. The statistics do not say how evenly
+ * the values of one column occur: half of them are taken to be even, which is right to 7 % for both
+ * kinds. Combinations of columns are random.
+ */
+static void
+add_spread_rows(Sizes *sizes, int size, double mean, double values, bool occur)
+{
+	if (occur)
+		mean = Max(mean, 1);
+	if (mean > MOST_EXACT || (occur && fabs(mean - rint(mean)) < 0.001 * mean))
+		add_even_rows(sizes, size, rint(mean), values);
+	else if (occur)
+	{
+		add_even_rows(sizes, size, mean, values / 2);
+		add_random_rows(sizes, size, mean, values / 2, true);
+	}
+	else
+		add_random_rows(sizes, size, mean, values, false);
 }
 
 /* Add tuples of an average size as those of the two possible sizes around it. */
@@ -786,7 +835,8 @@ count_leaves(const Sizes *sizes, int fill_factor, double *tuples)
 			kinds++;
 		}
 	*tuples = total;
-	if (bytes <= PAGE_SPACE - kept_free)
+	/* The last tuple finds room if those before it leave the rest free. */
+	if (bytes - bytes / total <= PAGE_SPACE - kept_free)
 		return 1;
 	if (kinds == 1 || bytes / total > WIDE_TUPLE)
 		kept = fill_by_trying(sizes, total, kept_free);
@@ -820,13 +870,15 @@ find_columns(PlannerInfo *root, const RelOptInfo *rel, Relation table, const Wha
 
 			find_column(&columns[i], rel, index->relid, index->columns[i], index->types[i],
 						attribute->atttypmod, rows);
-			apply_predicate(&columns[i], root, rel->relid, key, predicate, rows);
+			apply_predicate(&columns[i], root, rel->relid, key,
+							i < index->n_keys ? index->families[i] : InvalidOid, predicate, rows);
 		}
 		else
 		{
 			find_expression(&columns[i], root, rel, index->relid, lfirst(next), index->types[i],
 							rows);
-			apply_predicate(&columns[i], root, rel->relid, lfirst(next), predicate, rows);
+			apply_predicate(&columns[i], root, rel->relid, lfirst(next), index->families[i],
+							predicate, rows);
 			next = lnext(expressions, next);
 		}
 	}
@@ -862,28 +914,38 @@ count_rows(const RelOptInfo *rel, Relation table)
 	return rel->pages > 0 ? rel->tuples * Min(blocks / rel->pages, 1.0) : 0;
 }
 
-/* Whether a key is an expression of columns that are keys, too: it adds no combinations. */
+/*
+ * Whether a key is an expression of columns that are keys, too, or in an expression of them alone
+ * before it: it adds no combinations.
+ */
 static bool
-is_determined(const WhatIfIndex *index, int key, List *expressions)
+is_determined(const WhatIfIndex *index, int key, List *expressions, int relid)
 {
+	Bitmapset  *known = NULL;
+	Bitmapset  *own = NULL;
 	int			nth = 0;
-	ListCell   *cell;
 
 	if (index->columns[key] != 0)
 		return false;
-	for (int i = 0; i < key; i++)
-		nth += index->columns[i] == 0;
-	foreach(cell, pull_var_clause(list_nth(expressions, nth), 0))
+	for (int i = 0; i < index->n_keys; i++)
 	{
-		const Var  *variable = lfirst_node(Var, cell);
-		bool		found = false;
+		Bitmapset  *used = NULL;
 
-		for (int i = 0; i < index->n_keys; i++)
-			found = found || index->columns[i] == variable->varattno;
-		if (!found)
-			return false;
+		if (index->columns[i] != 0)
+			known = bms_add_member(known, index->columns[i] -
+								   FirstLowInvalidHeapAttributeNumber);
+		else if (i <= key)
+		{
+			Node	   *expression = list_nth(expressions, nth++);
+
+			pull_varattnos(expression, relid, &used);
+			if (i == key)
+				own = used;
+			else if (bms_membership(used) == BMS_SINGLETON)
+				known = bms_join(known, used);
+		}
 	}
-	return true;
+	return bms_is_subset(own, known);
 }
 
 /* What the keys of an index come to. */
@@ -896,8 +958,8 @@ typedef struct Keys
 } Keys;
 
 static Keys *
-combine_keys(const Column *columns, const WhatIfIndex *index, List *expressions, double rows,
-			 double all_rows)
+combine_keys(const Column *columns, const WhatIfIndex *index, List *expressions, int relid,
+			 double rows)
 {
 	Keys	   *keys = palloc0(sizeof(Keys));
 	Ends		ends = {.share = {{1.0}}};
@@ -906,10 +968,10 @@ combine_keys(const Column *columns, const WhatIfIndex *index, List *expressions,
 	{
 		add_to_tuples(&ends, &columns[i], columns[i].null_share);
 		keys->size = average_size(&ends);
-		if (is_determined(index, i, expressions))
+		if (is_determined(index, i, expressions, relid))
 			continue;
 		if (keys->groups.n > 0)
-			multiply_groups(&keys->groups, &columns[i].groups, columns[i].null_share, all_rows);
+			multiply_groups(&keys->groups, &columns[i].groups, columns[i].null_share, rows);
 		else
 		{
 			keys->groups = columns[i].groups;
@@ -1004,7 +1066,7 @@ pilot_estimate_size(PlannerInfo *root, RelOptInfo *rel, Relation table, WhatIfIn
 	index->height = 0;
 	if (index->rows >= 1)
 	{
-		Keys	   *keys = combine_keys(columns, index, expressions, rows, all_rows);
+		Keys	   *keys = combine_keys(columns, index, expressions, rel->relid, rows);
 		double		together = index->n_keys > 1 ? count_together(rel, index) : 0;
 		double		tuples;
 		double		leaves;

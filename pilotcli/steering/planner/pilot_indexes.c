@@ -31,6 +31,7 @@
 #include "access/parallel.h"
 #include "access/relation.h"
 #include "access/reloptions.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
@@ -53,6 +54,7 @@
 #include "optimizer/plancat.h"
 #endif
 #include "optimizer/prep.h"
+#include "parser/parse_target.h"
 #include "parser/parse_utilcmd.h"
 #include "parser/parser.h"
 #include "rewrite/rewriteManip.h"
@@ -215,6 +217,14 @@ require_immutable(Node *expression, const char *what)
 				 errmsg("functions in index %s must be marked IMMUTABLE", what)));
 }
 
+static void
+refuse_column(const char *kind)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("index creation on %s is not supported", kind)));
+}
+
 /* Find the column that `element` names. */
 static void
 look_up_column(WhatIfIndex *index, int i, Relation table, const IndexElem *element,
@@ -228,15 +238,11 @@ look_up_column(WhatIfIndex *index, int i, Relation table, const IndexElem *eleme
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" does not exist", element->name)));
 	if (number < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index creation on system columns is not supported")));
+		refuse_column("system columns");
 	attribute = TupleDescAttr(RelationGetDescr(table), number - 1);
 #if PG_VERSION_NUM >= 180000
 	if (attribute->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("indexes on virtual generated columns are not supported")));
+		refuse_column("virtual generated columns");
 #endif
 	index->columns[i] = number;
 	*type = attribute->atttypid;
@@ -320,6 +326,30 @@ require_indexable(Relation table)
 				 errmsg("\"%s\" is a system catalog", RelationGetRelationName(table))));
 }
 
+/* Expressions and conditions may use ordinary columns only, as in CREATE INDEX. */
+static void
+require_columns(Node *expressions, Relation table)
+{
+	Bitmapset  *numbers = NULL;
+	int			i = -1;
+
+	pull_varattnos(expressions, 1, &numbers);
+	while ((i = bms_next_member(numbers, i)) >= 0)
+	{
+		AttrNumber	number = i + FirstLowInvalidHeapAttributeNumber;
+
+		if (number < 0)
+			refuse_column("system columns");
+#if PG_VERSION_NUM >= 180000
+		if (number > 0 && TupleDescAttr(RelationGetDescr(table), number - 1)->attgenerated ==
+			ATTRIBUTE_GENERATED_VIRTUAL)
+			refuse_column("virtual generated columns");
+#else
+		(void) table;
+#endif
+	}
+}
+
 /*
  * The index of a statement on `table`, which is the table that it names or a partition of it.
  * Functions are evaluated only with `may_evaluate`. The caller holds a lock on the table.
@@ -389,6 +419,8 @@ make_index(const IndexStmt *raw, Relation table, const char *text, bool may_eval
 	read_options(index, statement);
 	if (index->unique && index->is_partitioned)
 		require_partition_key(index, table);
+	require_columns((Node *) index->expressions, table);
+	require_columns(statement->whereClause, table);
 	if (may_evaluate && statement->whereClause != NULL)
 	{
 		require_immutable(statement->whereClause, "predicate");
@@ -786,7 +818,7 @@ name_index(const IndexStmt *statement, Relation table, Oid named)
 		const IndexElem *element = lfirst_node(IndexElem, cell);
 
 		appendStringInfo(&columns, "%s%s", columns.len > 0 ? "_" : "",
-						 element->name != NULL ? element->name : "expr");
+						 element->name != NULL ? element->name : FigureIndexColname(element->expr));
 	}
 	foreach(cell, statement->indexIncludingParams)
 		appendStringInfo(&columns, "_%s", lfirst_node(IndexElem, cell)->name);
