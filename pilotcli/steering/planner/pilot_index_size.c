@@ -721,8 +721,7 @@ add_random_rows(Sizes *sizes, int size, double mean, double values, bool occur)
 
 /*
  * Add the rows of values that occur `mean` times on average. The statistics do not say how evenly
- * the values of one column occur: half of them are taken to be even, which is right to 7 % for both
- * kinds. Combinations of columns are random.
+ * they occur: half of them are taken to be even, so that the size is right to 9 % for both kinds.
  */
 static void
 add_spread_rows(Sizes *sizes, int size, double mean, double values, bool occur)
@@ -731,13 +730,11 @@ add_spread_rows(Sizes *sizes, int size, double mean, double values, bool occur)
 		mean = Max(mean, 1);
 	if (mean > MOST_EXACT || (occur && fabs(mean - rint(mean)) < 0.001 * mean))
 		add_even_rows(sizes, size, rint(mean), values);
-	else if (occur)
-	{
-		add_even_rows(sizes, size, mean, values / 2);
-		add_random_rows(sizes, size, mean, values / 2, true);
-	}
 	else
-		add_random_rows(sizes, size, mean, values, false);
+	{
+		add_even_rows(sizes, size, Max(mean, 1), values / 2 * Min(mean, 1));
+		add_random_rows(sizes, size, mean, values / 2, occur);
+	}
 }
 
 /* Add tuples of an average size as those of the two possible sizes around it. */

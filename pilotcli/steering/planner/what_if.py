@@ -54,23 +54,22 @@ class PlannerIndexes:
         known = (status(INDEXES_SETTING) or "", status(HIDDEN_SETTING) or "")
         if known == wanted or (wanted == ("", "") and session not in self._loaded):
             return
-        text = f"SET {INDEXES_SETTING} = {literal(wanted[0])}; "
-        text += f"SET {HIDDEN_SETTING} = {literal(wanted[1])}"
-        self._run(session, text)
+        with own_statements(session):
+            session.execute(
+                f"{self._loading(session)}SET {INDEXES_SETTING} = {literal(wanted[0])};"
+                f" SET {HIDDEN_SETTING} = {literal(wanted[1])}"
+            )
+        self._loaded.add(session)
 
     def size_bytes(self, session: PostgresSession, statement: str, table: str) -> int:
         """See `PlansWithIndexes.size_bytes`."""
         with own_statements(session) as notices, rolled_back(session):
-            self._run(
-                session,
-                f"SET LOCAL {INDEXES_SETTING} = {literal(statement)};"
-                f" SET LOCAL {REPORT_SETTING} = 'indexes'; EXPLAIN SELECT FROM {table}",
+            session.execute(
+                f"{self._loading(session)}SET LOCAL {INDEXES_SETTING} = {literal(statement)};"
+                f" SET LOCAL {REPORT_SETTING} = 'indexes'; EXPLAIN SELECT FROM {table}"
             )
-            return sum(size_bytes for _, size_bytes in parse_report(notices).indexes)
-
-    def _run(self, session: PostgresSession, text: str) -> None:
-        if session not in self._loaded:
-            text = f"{self._planner.statement}; {text}"
-        with own_statements(session):
-            session.execute(text)
         self._loaded.add(session)
+        return sum(size_bytes for _, size_bytes in parse_report(notices).indexes)
+
+    def _loading(self, session: PostgresSession) -> str:
+        return "" if session in self._loaded else f"{self._planner.statement}; "

@@ -1,4 +1,5 @@
-"""What-if indexes, by HypoPG and by rolled-back transactions; extensions come and go."""
+"""What-if indexes, by the planner module, by HypoPG and by rolled-back transactions; extensions
+come and go."""
 
 from __future__ import annotations
 
@@ -8,13 +9,16 @@ from collections.abc import Iterator
 import pytest
 from changes_support import Bench, Pilot
 
-from pilotcli.common.errors import QueryError, SteeringError
+from pilotcli.common.errors import CapabilityError, QueryError, SteeringError
 from pilotcli.common.records import Index
 from pilotcli.databases.changes.log import ChangeLog
 from pilotcli.databases.controller import (
     DBControllerFactory,
     PostgreSQLController,
 )
+from pilotcli.databases.embedded.binaries import find_binaries
+from pilotcli.steering.controller import PostgreSQLController as SteeredController
+from pilotcli.steering.planner import build
 
 SCHEMA = """
 CREATE TABLE posts (id int PRIMARY KEY, owner int, score int);
@@ -32,13 +36,33 @@ def has_hypopg(bench: Bench) -> bool:
     return found == [(1,)]
 
 
-@pytest.fixture(params=["hypopg", "rollback"])
-def simulated(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Pilot]:
-    """A controller of what-if indexes; without HypoPG for a role that may not create it."""
+def build_planner(bench: Bench) -> None:
+    folder = bench.postgres_bin or find_binaries().folder
+    try:
+        build(folder / "pg_config", bench.home / "planner")
+    except CapabilityError as error:
+        if "does not compile" in error.message:
+            raise
+        pytest.skip(f"the planner module cannot be built here: {error.message}")
+
+
+@pytest.fixture(params=["module", "hypopg", "rollback"])
+def way(request: pytest.FixtureRequest) -> str:
+    """What shows the indexes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def simulated(bench: Bench, way: str) -> Iterator[Pilot]:
+    """A controller of what-if indexes; the last way is that of a role that may do neither other."""
     for statement in SCHEMA.strip().split(";\n"):
         bench.sql(statement)
     user = "postgres"
-    if request.param == "hypopg":
+    controller: type[PostgreSQLController] = PostgreSQLController
+    if way == "module":
+        build_planner(bench)
+        controller = SteeredController
+    elif way == "hypopg":
         if not has_hypopg(bench):
             pytest.skip("this server has no HypoPG (Debian's package postgresql-15-hypopg)")
     else:
@@ -46,7 +70,7 @@ def simulated(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Pilot]:
         bench.sql(f"CREATE ROLE {user} LOGIN; ALTER TABLE posts OWNER TO {user}")
         bench.sql(f"ALTER TABLE users OWNER TO {user}; GRANT CREATE ON SCHEMA public TO {user}")
     pilot = bench.open(bench.dsn_config(user=user))
-    pilot.controller = PostgreSQLController(
+    pilot.controller = controller(
         pilot.target.config, target=pilot.target, enable_simulate_index=True
     )
     yield pilot
@@ -88,7 +112,7 @@ def test_the_plan_is_that_of_real_indexes(bench: Bench, simulated: Pilot) -> Non
     assert controller.get_estimated_cost(QUERY) == plain
 
 
-def test_sizes_and_lists(bench: Bench, simulated: Pilot) -> None:
+def test_sizes_and_lists(bench: Bench, simulated: Pilot, way: str) -> None:
     controller = simulated.controller
     wanted = Index(["owner", "score"], "posts")
     controller.create_index(wanted)
@@ -101,7 +125,7 @@ def test_sizes_and_lists(bench: Bench, simulated: Pilot) -> None:
     bench.sql("DROP INDEX measured")
     assert isinstance(real, int)
     # HypoPG does not count equal entries as one (deduplication), the server does.
-    assert real * 0.9 < size < real * 4
+    assert real * 0.9 < size < real * (4 if way == "hypopg" else 1.1)
     assert controller.get_table_indexes_byte("posts") == size
     assert controller.get_all_indexes_byte() > size
 
@@ -183,6 +207,99 @@ def test_plans_that_auto_explain_reports(bench: Bench, loaded: str) -> None:
     assert (way is not None) is (loaded == "later")
     controller.close()
     bench.sql("ALTER ROLE postgres RESET session_preload_libraries")
+
+
+KINDS = [
+    Index(["owner"], "posts", keys=["owner DESC NULLS LAST"]),
+    Index(["owner", "id"], "posts", "both", unique=True),
+    Index(["owner"], "posts", include=["score", "id"]),
+    Index(["owner"], "posts", where="score > 3 AND score < 9"),
+    Index(["owner"], "posts", options="fillfactor=70"),
+    Index(["lower(name)"], "users", keys=["lower(name)"]),
+    Index(["(id % 10)", "name"], "users", keys=["((id % 10))", 'name COLLATE "C" DESC']),
+    Index(["name"], "users", keys=["name text_pattern_ops"], where="name ~~ 'u1%'::text"),
+]
+
+
+@pytest.mark.parametrize("index", KINDS, ids=str)
+def test_kinds_of_what_if_indexes(simulated: Pilot, index: Index, way: str) -> None:
+    controller = simulated.controller
+    if way == "hypopg" and index.keys and "COLLATE" in index.keys[-1]:
+        pytest.skip("HypoPG takes no COLLATE of a column")
+    controller.create_index(index)
+    assert controller.get_all_indexes() == [index]
+    assert controller.get_index_byte(index) >= 8192
+    query = f"SELECT count(*) FROM {index.table} WHERE {index.where or 'true'}"
+    assert controller.get_estimated_cost(query) > 0
+    controller.drop_index(index)
+    assert controller.get_all_indexes() == []
+
+
+def test_the_kind_decides_the_plan(simulated: Pilot) -> None:
+    controller = simulated.controller
+    controller.create_index(Index(["owner"], "posts", where="score = 3", include=["id"]))
+    partial = "SELECT id FROM posts WHERE owner = 7 AND score = 3"
+    other = "SELECT id FROM posts WHERE owner = 7 AND score = 4"
+    assert "Index" in str(controller.explain_physical_plan(partial))
+    assert "Index" not in str(controller.explain_physical_plan(other))
+
+
+def test_an_existing_index_is_hidden_or_refused(bench: Bench, simulated: Pilot, way: str) -> None:
+    controller = simulated.controller
+    bench.sql("CREATE INDEX by_owner ON posts (owner)")
+    query = "SELECT * FROM posts WHERE owner = 7"
+    quick = controller.get_estimated_cost(query)
+    try:
+        if way == "rollback":
+            with pytest.raises(CapabilityError, match="planner module or HypoPG"):
+                controller.drop_index(Index(["owner"], "posts"))
+            return
+        hides = bench.sql(
+            "SELECT count(*) FROM pg_available_extension_versions WHERE name = 'hypopg'"
+            " AND version >= '1.4'"
+        ) != [(0,)]
+        if way == "hypopg" and not hides:
+            with pytest.raises(CapabilityError, match="too old"):
+                controller.drop_index(Index(["owner"], "posts"))
+            return
+        controller.drop_index(Index(["owner"], "posts"))
+        assert controller.get_estimated_cost(query) > 2 * quick
+        assert bench.names() == ["by_owner", "posts_pkey"]
+        controller.create_index(Index(["owner"], "posts"))
+        assert controller.get_all_indexes() == []  # it is the existing one again
+        assert controller.get_estimated_cost(query) == quick
+        controller.drop_index(Index(["x"], "posts", "by_owner"))
+        assert controller.get_estimated_cost(query) > 2 * quick
+        controller.drop_all_indexes()
+        assert controller.get_estimated_cost(query) == quick
+    finally:
+        bench.sql("DROP INDEX by_owner")
+
+
+def test_a_kind_that_cannot_be_shown(simulated: Pilot, way: str) -> None:
+    if way == "rollback":
+        pytest.skip("real indexes are of all kinds")
+    name = "the planner module" if way == "module" else "HypoPG"
+    with pytest.raises(SteeringError, match=name):
+        simulated.controller.create_index(Index(["owner"], "posts", method="gist"))
+    assert simulated.controller.get_all_indexes() == []
+
+
+def test_what_a_driver_resets_is_shown_again(simulated: Pilot) -> None:
+    controller = simulated.controller
+    plain = controller.get_estimated_cost(QUERY)
+    controller.create_index(Index(["owner"], "posts"))
+    quick = controller.get_estimated_cost(QUERY)
+    assert quick < plain
+    controller.reset()
+    assert controller.get_estimated_cost(QUERY) == quick
+    controller.execute("RESET ALL")
+    assert controller.get_estimated_cost(QUERY) == quick
+    controller.execute("BEGIN")
+    controller.create_index(Index(["id"], "users"))
+    controller.get_estimated_cost(QUERY)
+    controller.execute("ROLLBACK")
+    assert controller.get_estimated_cost(QUERY) < quick
 
 
 def test_the_cache(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from steered import KINDS, Steered, shape
+from steered import KINDS, Steered, nodes, shape
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession
@@ -122,6 +122,10 @@ def plan(session: PostgresSession, sql: str) -> dict[str, Any]:
     return dict((json.loads(value) if isinstance(value, str) else value)[0]["Plan"])
 
 
+def scanned_rows(plan: dict[str, Any]) -> list[float]:
+    return [node["Plan Rows"] for node in nodes(plan) if "Relation Name" in node]
+
+
 def height(session: PostgresSession, index: str) -> int | None:
     """The height of a real index; None where the server has no pageinspect."""
     try:
@@ -176,7 +180,7 @@ def test_generated_indexes(steered: Steered, kind: str) -> None:
             found = plan(session, query)
             tie = abs(found["Total Cost"] - real["Total Cost"]) < 0.02 * real["Total Cost"]
             # For a value beyond the histogram the planner looks up the end of a real index.
-            beyond = found["Plan Rows"] != real["Plan Rows"] or " < '" in query or " > '" in query
+            beyond = scanned_rows(found) != scanned_rows(real)
             if shape(found) != shape(real) and not tie and not beyond:
                 costs = (found["Total Cost"], real["Total Cost"])
                 wrong_plans.append((case.statement, query, costs, shape(found), shape(real)))
