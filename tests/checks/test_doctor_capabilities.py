@@ -9,7 +9,8 @@ import pytest
 from project_folder import Project
 
 from pilotcli.checks.doctor import Check
-from pilotcli.views.doctor import show_checks
+from pilotcli.steering.capabilities import Capability
+from pilotcli.views.doctor import AS_ABOVE, show_checks
 
 
 def able(project: Project, *words: str, **environment: str) -> dict[str, dict[str, str]]:
@@ -59,3 +60,19 @@ def test_all_is_well_only_where_nothing_else_is_told(
 ) -> None:
     show_checks([Check("module", state, "found") for state in states], "table")
     assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_what_to_do_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [
+        Check("module", "warning", "not loaded", "Run this."),
+        Capability("plan and time", "coarse", "a second EXPLAIN", "Run this."),
+        Capability("hint comments", "missing", "no pg_hint_plan", "Run that."),
+        Capability("hints", "full", "SET LOCAL"),
+        Capability("join order", "full", "rewritten"),
+    ]
+    show_checks(found, "table")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [lines.count(text) for text in ("Run this.", "Run that.", AS_ABOVE)] == [1, 1, 1]
+    show_checks(found, "json")
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["capabilities"][0]["remedy"] == "Run this."

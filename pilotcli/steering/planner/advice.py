@@ -39,15 +39,21 @@ def how_to_install(need: Need, place: ServerPlace) -> str:
     """Returns how the session's role gets the module."""
     if need.built is None:
         return _how_to_build(need, place)
+    return _how_to_put(
+        need.built, _word(f"{_libraries(need.version, place)}/{_PLUGIN}"), need, place
+    )
+
+
+def _how_to_put(built: Path, target: str, need: Need, place: ServerPlace) -> str:
+    """Returns how the file `built` gets to `target`, a word for a shell of the server's system."""
     if place.contained:
-        return _into_container(need.built, need, place)
-    folder = _word(f"{_libraries(need.version, place)}/{_PLUGIN}")
+        return _into_container(built, target, need, place)
     if place.elsewhere is None:
-        command = f"install -D -m 755 {shlex.quote(str(need.built))} {folder}"
+        command = f"install -D -m 755 {shlex.quote(str(built))} {target}"
         return f"On the server's machine, run as root `{command}`{_which(need, place)}."
-    command = f"install -D -m 755 {shlex.quote(need.built.name)} {folder}"
+    command = f"install -D -m 755 {shlex.quote(built.name)} {target}"
     return (
-        f"Copy {need.built} to the server's machine, and run there as root "
+        f"Copy {built} to the server's machine, and run there as root "
         f"`{command}`{_which(need, place)}."
     )
 
@@ -65,12 +71,14 @@ def how_to_replace(session: PostgresSession, need: Need, place: ServerPlace) -> 
     """Returns how a module of another version, which the server loads by itself, is replaced."""
     if need.built is None:
         return _how_to_build(need, place)
-    where, shared = _preloaded(session, need.version, place)
+    target, shared = _preloaded(session, need.version, place)
+    if target is None:
+        return (
+            f"Have an administrator put {need.built} in the place of the file that"
+            " `session_preload_libraries` or `shared_preload_libraries` names on the server."
+        )
     after = " Then restart the server." if shared else ""
-    return (
-        "Have an administrator install the module of this version of pilot: put "
-        f"{need.built} on the server in the place of {where}.{after}"
-    )
+    return _how_to_put(need.built, target, need, place) + after
 
 
 def where_to_build(version: str) -> str:
@@ -98,18 +106,17 @@ def _how_to_build(need: Need, place: ServerPlace) -> str:
     )
 
 
-def _into_container(built: Path, need: Need, place: ServerPlace) -> str:
-    folder = _word(f"{_libraries(need.version, place)}/{_PLUGIN}")
+def _into_container(built: Path, target: str, need: Need, place: ServerPlace) -> str:
     passed = "/tmp/pilot_planner.so"  # noqa: S108 - in the container
     copy = f"docker cp {shlex.quote(str(built))} CONTAINER:{passed}"
-    install = f"install -D -m 755 {passed} {folder}"
+    install = f"install -D -m 755 {passed} {target}"
     run = f"docker exec -u root CONTAINER {install}"
-    if folder.startswith('"$('):
+    if target.startswith('"$('):
         run = f"docker exec -u root CONTAINER sh -c {shlex.quote(install)}"
     mounted = f", or mount {built.parent} there at the same path" if need.superuser else ""
     why = f"{place.elsewhere[:1].upper()}{place.elsewhere[1:]}. " if place.elsewhere else ""
     return (
-        f"{why}Copy {built} into the server's file system, as {folder} there (in Docker: "
+        f"{why}Copy {built} into the server's file system, as {target} there (in Docker: "
         f"`{copy}` and `{run}`){mounted}."
     )
 
@@ -140,8 +147,11 @@ def _which(need: Need, place: ServerPlace) -> str:
     return f", with the pg_config of PostgreSQL {major_of(need.version)}"
 
 
-def _preloaded(session: PostgresSession, version: str, place: ServerPlace) -> tuple[str, bool]:
-    """Returns the file of the module that the server loads, and whether it does so at its start."""
+def _preloaded(
+    session: PostgresSession, version: str, place: ServerPlace
+) -> tuple[str | None, bool]:
+    """Returns the file of the module that the server loads, as a word for the shell, and whether it
+    does so at its start; None where the role may not see which one."""
     kept = (
         "SELECT split_part(entry, '=', 1), entry"
         " FROM pg_db_role_setting, unnest(setconfig) AS entry"
@@ -154,11 +164,11 @@ def _preloaded(session: PostgresSession, version: str, place: ServerPlace) -> tu
         for library in (part.strip(' "') for part in value.partition("=")[2].split(",")):
             if setting in _PRELOADING and "pilot_planner" in library:
                 return _file_of(library, version, place), setting.startswith("shared")
-    return "the file that `session_preload_libraries` or `shared_preload_libraries` names", False
+    return None, False
 
 
 def _file_of(library: str, version: str, place: ServerPlace) -> str:
     name = library if library.endswith(".so") else f"{library}.so"
     if name.startswith("/"):
-        return name
+        return shlex.quote(name)
     return _word(f"{_libraries(version, place)}/{name.removeprefix('$libdir/')}")

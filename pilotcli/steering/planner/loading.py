@@ -105,10 +105,13 @@ def load(
         need = Need(version, superuser, find_built(version, cache))
         remedy = how_to_replace(session, need, find_server_place(session))
         return _broken("the module that the server loads", remedy)
+    try:
+        refuse_unknown(version)
+    except CapabilityError as error:
+        return Missing(error.message, error.hint or "")
     missing = None
     if superuser:
         try:
-            refuse_unknown(version)
             library = _own_file(session, version, cache, pg_config, may_build)
             if library is not None:
                 found = _load_file(session, library, version)
@@ -223,7 +226,9 @@ def _load_file(session: PostgresSession, library: Path, version: str) -> Planner
             reason += f" ({place.elsewhere})"
         remedy = how_to_install(Need(version, True, library), place)
         if place.elsewhere is None:
-            remedy = f"Make it readable for the server's user, on the server's machine. {remedy}"
+            remedy += (
+                " Or name a folder with `home:` in the config that the server's user can enter."
+            )
     elif place.foreign is not None or any(word in refusal.message for word in _UNFIT):
         remedy = where_to_build(version)
     return Missing(reason, remedy)

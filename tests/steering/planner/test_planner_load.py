@@ -144,6 +144,21 @@ def test_headers_of_another_pre_release_are_refused(
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_server_that_the_source_does_not_know(
+    planner_target: PostgresTarget, role: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No role is sent to build what cannot be built."""
+    monkeypatch.setattr(building, "NEWEST_MAJOR", 12)
+    for user in ("postgres", role):
+        session = planner_target.session()
+        session.execute(f"SET SESSION AUTHORIZATION {user}")
+        missing = load(session, cache=cache, pg_config=None, may_build=False)
+        assert isinstance(missing, Missing)
+        assert "the planner module knows PostgreSQL 13 to 12, not " in missing.reason
+        assert "--build" not in missing.remedy
+        session.close()
+
+
 def test_where_a_pg_config_was_looked_for(
     session: PostgresSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +275,27 @@ def test_an_object_that_the_server_cannot_reach(
     planner = load(session, cache=tmp_path, pg_config=None, may_build=False)
     used = outside if os.geteuid() == 0 else tmp_path
     assert planner == Planner(str(used / built.name))
+
+
+def test_an_object_that_an_ordinary_user_keeps_private(
+    session: PostgresSession,
+    cache: Path,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only root copies it to where the server's user can read it."""
+    if os.geteuid() != 0:
+        pytest.skip("the server runs as the user of the tests, who may read everything here")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    tmp_path.chmod(0o700)
+    built = find_built(version_of(session), cache)
+    assert built is not None
+    copy = shutil.copy(built, tmp_path)
+    missing = load(session, cache=tmp_path, pg_config=None, may_build=False)
+    assert isinstance(missing, Missing)
+    assert f"run as root `install -D -m 755 {copy} " in missing.remedy
+    assert "`home:`" in missing.remedy
 
 
 def test_an_ordinary_role_needs_an_administrator(
