@@ -47,6 +47,8 @@ class WhatIf:
         """Number (oid) and description of the real indexes that are hidden."""
         self._way: PlansWithIndexes | None = None
         self._has_looked = False
+        self._written: tuple[tuple[Index, ...], list[str]] = ((), [])
+        """The statements of the indexes."""
 
     def add(self, session: PostgresSession, index: Index) -> None:
         """Add one, whose table and columns are there, or show a hidden one again.
@@ -103,14 +105,16 @@ class WhatIf:
             return
         way = self._find_way(session)
         if way is not None:
-            way.show(session, _statements(session, self.indexes), [oid for oid, _ in self.hidden])
+            indexes, hidden = self.indexes, self.hidden
+            if self._written[0] is not indexes:
+                self._written = (indexes, _statements(session, indexes))
+            way.show(session, self._written[1], [oid for oid, _ in hidden])
 
     @contextlib.contextmanager
     def at_work(self, session: PostgresSession) -> Iterator[None]:
         """While this lasts, an `EXPLAIN` in `session` sees the indexes."""
         if not self.indexes or self._find_way(session) is not None:
-            self.prepare(session)
-            yield
+            yield  # the session is prepared
             return
         with rolled_back(session):
             _create_all(session, self.indexes)

@@ -61,6 +61,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -84,6 +85,15 @@ static char *hidden_setting = NULL;
 static List *parsed = NIL;
 static MemoryContext parsed_context = NULL;
 
+/*
+ * The what-if indexes of the tables that were planned, kept from one EXPLAIN to the next until the
+ * setting, a table, its statistics or what its expressions mean may have changed.
+ */
+static List *made = NIL;
+static MemoryContext made_context = NULL;
+static bool made_is_stale = true;
+static char *made_search_path = NULL;
+
 /* The EXPLAIN of the client that runs now. */
 typedef struct Explained
 {
@@ -92,8 +102,7 @@ typedef struct Explained
 	List	   *statements;
 	Oid		   *tables;			/* by statement; InvalidOid for none */
 	List	   *hidden;			/* oids */
-	List	   *indexes;		/* of WhatIfIndex, as far as tables were planned */
-	Oid			next_oid;
+	List	   *indexes;		/* of WhatIfIndex, of the tables that were planned */
 	const char *prepared_name;	/* of EXPLAIN EXECUTE */
 	CachedPlanSource *prepared;
 	CachedPlanSource before;	/* a copy, for the costs of its plans */
@@ -525,8 +534,9 @@ static void
 assign_indexes(const char *value, void *extra)
 {
 	(void) extra;
-	/* The statements of the value before are freed when the new ones are parsed. */
+	/* What the value before has left is freed when the new statements are needed. */
 	parsed = NIL;
+	made_is_stale = true;
 	note_settings(value, hidden_setting);
 }
 
@@ -672,6 +682,54 @@ executed(const ExplainStmt *statement)
 	return utility != NULL && IsA(utility, ExecuteStmt) ? (const ExecuteStmt *) utility : NULL;
 }
 
+static void
+relation_changed(Datum argument, Oid relid)
+{
+	(void) argument;
+	(void) relid;
+	made_is_stale = true;
+}
+
+static void
+#if PG_VERSION_NUM >= 190000
+catalog_changed(Datum argument, SysCacheIdentifier cache, uint32 hash)
+#else
+catalog_changed(Datum argument, int cache, uint32 hash)
+#endif
+{
+	(void) argument;
+	(void) cache;
+	(void) hash;
+	made_is_stale = true;
+}
+
+/* Forget the indexes that were made if they may be others now. */
+static void
+forget_stale(void)
+{
+	const int	caches[] = {STATRELATTINH, PROCOID, CLAOID, TYPEOID, STATEXTOID};
+	static bool is_registered = false;
+
+	if (!is_registered)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		for (Size i = 0; i < lengthof(caches); i++)
+			CacheRegisterSyscacheCallback(caches[i], catalog_changed, (Datum) 0);
+		is_registered = true;
+	}
+	if (!made_is_stale && strcmp(made_search_path, namespace_search_path) == 0)
+		return;
+	made = NIL;
+	made_is_stale = true;
+	if (made_context == NULL)
+		made_context = AllocSetContextCreate(CacheMemoryContext, "pilot_planner what-if indexes",
+											 ALLOCSET_DEFAULT_SIZES);
+	else
+		MemoryContextReset(made_context);
+	made_search_path = MemoryContextStrdup(made_context, namespace_search_path);
+	made_is_stale = false;
+}
+
 /* Drop the generic plan of the prepared statement that is explained. */
 static void
 drop_plan(CachedPlanSource *source)
@@ -695,13 +753,13 @@ pilot_begin_explain(const ExplainStmt *statement, const char *text)
 
 	if (explained != NULL || runs_statement(statement))
 		return false;
+	forget_stale();
 	context = AllocSetContextCreate(CurrentMemoryContext, "pilot_planner what-if indexes",
-									ALLOCSET_DEFAULT_SIZES);
+									ALLOCSET_SMALL_SIZES);
 	before = MemoryContextSwitchTo(context);
 	new = palloc0(sizeof(Explained));
 	new->context = context;
 	new->text = text;
-	new->next_oid = PG_UINT32_MAX;
 	new->statements = parsed_statements();
 	new->tables = palloc0(sizeof(Oid) * (list_length(new->statements) + 1));
 	foreach(cell, new->statements)
@@ -796,9 +854,11 @@ pilot_add_indexes(StringInfo out)
 static Oid
 unused_oid(void)
 {
-	while (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(explained->next_oid)))
-		explained->next_oid--;
-	return explained->next_oid--;
+	Oid			oid = made == NIL ? PG_UINT32_MAX : ((WhatIfIndex *) llast(made))->oid - 1;
+
+	while (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(oid)))
+		oid--;
+	return oid;
 }
 
 /* The index's own name; without one the name that the server would give it, in angle brackets. */
@@ -830,7 +890,7 @@ name_index(const IndexStmt *statement, Relation table, Oid named)
 			snprintf(label, sizeof(label), "idx%d", nth);
 		name = psprintf("<%s>",
 						makeObjectName(RelationGetRelationName(table), columns.data, label));
-		foreach(cell, explained->indexes)
+		foreach(cell, made)
 			if (strcmp(((WhatIfIndex *) lfirst(cell))->name, name) == 0)
 				break;
 		if (cell == NULL)
@@ -960,31 +1020,51 @@ has_same_index(const RelOptInfo *rel, const IndexOptInfo *wanted)
 	return false;
 }
 
-/* The what-if index of a statement on a relation, made once for each EXPLAIN. */
+/* Make the what-if index of a statement on a relation. */
 static WhatIfIndex *
-index_of(int number, Relation table)
+make_numbered(int number, Relation table)
 {
 	const IndexStmt *statement = list_nth_node(IndexStmt, explained->statements, number);
-	MemoryContext before;
+	MemoryContext before = MemoryContextSwitchTo(made_context);
 	WhatIfIndex *index;
-	ListCell   *cell;
 	Place		place;
 
-	foreach(cell, explained->indexes)
-	{
-		index = lfirst(cell);
-		if (index->number == number && index->relid == RelationGetRelid(table))
-			return index;
-	}
-	before = MemoryContextSwitchTo(explained->context);
 	enter_place(&place, indexes_setting, number + 1);
 	require_indexable(table);
 	index = make_index(statement, table, indexes_setting, true);
 	index->number = number;
 	index->oid = unused_oid();
 	index->name = name_index(statement, table, explained->tables[number]);
-	explained->indexes = lappend(explained->indexes, index);
+	made = lappend(made, index);
 	leave_place(&place);
+	MemoryContextSwitchTo(before);
+	return index;
+}
+
+/* The what-if index of a statement on a relation, as large as the relation is now. */
+static WhatIfIndex *
+index_of(int number, Relation table, const RelOptInfo *rel)
+{
+	WhatIfIndex *index = NULL;
+	MemoryContext before;
+	ListCell   *cell;
+
+	foreach(cell, made)
+	{
+		index = lfirst(cell);
+		if (index->number == number && index->relid == RelationGetRelid(table))
+			break;
+	}
+	if (cell == NULL)
+		index = make_numbered(number, table);
+	if (index->table_pages != rel->pages || index->table_rows != rel->tuples)
+	{
+		index->is_sized = false;
+		index->table_pages = rel->pages;
+		index->table_rows = rel->tuples;
+	}
+	before = MemoryContextSwitchTo(explained->context);
+	explained->indexes = list_append_unique_ptr(explained->indexes, index);
 	MemoryContextSwitchTo(before);
 	return index;
 }
@@ -1053,7 +1133,7 @@ change_indexes(PlannerInfo *root, Oid relid, bool is_parent, RelOptInfo *rel)
 		if (!concerns(i, relid, above, kind))
 			continue;
 		table = table_open(relid, NoLock);	/* the planner has locked it */
-		index = index_of(i, table);
+		index = index_of(i, table, rel);
 		info = describe_index(root, rel, table, index);
 		/* The newest index comes first, as in get_relation_info. */
 		if (explained->tables[i] == relid || !has_same_index(rel, info))

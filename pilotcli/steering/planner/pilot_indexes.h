@@ -30,7 +30,9 @@ typedef struct WhatIfIndex
 	bool		unique;
 	bool		nulls_not_distinct;
 	bool		is_partitioned; /* of a partitioned table: proves uniqueness, has no pages */
-	bool		is_sized;
+	bool		is_sized;		/* for a table of this size: */
+	BlockNumber table_pages;
+	double		table_rows;
 	int			fill_factor;
 	bool		deduplicates;
 	BlockNumber pages;			/* from here on: estimates, once is_sized */
