@@ -122,13 +122,17 @@ def test_what_cannot_be_built_is_a_problem(
     assert "compiler" in check.found + check.remedy
 
 
-def test_hypopg_where_it_is(shop_config: PostgreSQLConfig) -> None:
+def test_what_if_indexes(shop_config: PostgreSQLConfig) -> None:
     with contextlib.closing(open_target(shop_config)) as target:
         session = target.session()
         there = "SELECT count(*) = 1 FROM pg_available_extensions WHERE name = 'hypopg'"
         ((installed,),) = session.execute(there).rows
         session.close()
+    found = told(shop_config)
+    if "planner module" in found["pushed cardinalities"].how:
+        assert found["what-if indexes"].how == "by the planner module"
     config = copy.copy(shop_config)
     config.planner = "never"
     what_if = told(config)["what-if indexes"]
     assert what_if.how.startswith("HypoPG ") == installed
+    assert what_if.state == ("full" if installed else "coarse")
