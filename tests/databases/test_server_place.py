@@ -63,6 +63,23 @@ def test_a_server_whose_process_is_not_seen(
     assert not other.contained
 
 
+@pytest.mark.parametrize(
+    "title", ["kworker/0:1", "postgres: other somewhere 127.0.0.1(1) idle", "python3"]
+)
+def test_another_process_of_the_same_number(
+    server: TcpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str
+) -> None:
+    target = open_target(PostgreSQLConfig(dsn=server.dsn(), home=tmp_path / "home"))
+    assert isinstance(target, PostgresTarget)
+    with contextlib.closing(target), contextlib.closing(target.session()) as session:
+        for pid, text in ((1, "init"), (session.connection.info.backend_pid, title)):
+            folder = tmp_path / "proc" / str(pid)
+            folder.mkdir(parents=True)
+            (folder / "cmdline").write_text(text)
+        monkeypatch.setattr(server_place, "_PROCESSES", tmp_path / "proc")
+        assert find_server_place(session).elsewhere == CONTAINER
+
+
 def test_a_machine_that_hides_the_processes_of_others(
     server: TcpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
