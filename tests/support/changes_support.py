@@ -13,6 +13,7 @@ import psycopg2
 
 from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases.controller import PostgreSQLController, get_db_controller
+from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
@@ -73,7 +74,7 @@ class Bench:
     @property
     def version(self) -> int:
         """The server's major version."""
-        return int(self.server.version.split(".")[0])
+        return major_of(self.server.version)
 
     def names(self) -> list[str]:
         """The indexes of the database, by name."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pilotcli.common.errors import DatabaseError, UsageError
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
 from pilotcli.databases.embedded.admin import server_statuses
-from pilotcli.databases.embedded.binaries import find_binaries
+from pilotcli.databases.embedded.binaries import find_binaries, major_of
 from pilotcli.databases.embedded.cluster import SUPERUSER
 from pilotcli.databases.embedded.folder import PORT
 from pilotcli.databases.opening import DEFAULT_DATABASE, acquire_server, open_target
@@ -46,7 +46,7 @@ def server_url(config: PilotConfig) -> str:
     config = require_embedded(config)
     major = find_binaries(config.postgres_bin).major
     for status in server_statuses(config.home):
-        if status.version.split(".")[0] != str(major):
+        if major_of(status.version) != major:
             continue
         if status.socket_dir is not None:
             return _url(status.socket_dir, config.db or DEFAULT_DATABASE)

@@ -103,7 +103,7 @@ def test_indexes(bench: Bench, app: PostgreSQLConfig) -> None:
 
 def test_what_if_indexes(bench: Bench, app: PostgreSQLConfig) -> None:
     if not bench.sql("SELECT 1 FROM pg_available_extensions WHERE name = 'hypopg'"):
-        pytest.skip("this server has no HypoPG (Debian's package postgresql-15-hypopg)")
+        pytest.skip("this server has no HypoPG (Debian's package postgresql-NN-hypopg)")
     assert state(app, "what-if indexes") == "coarse"
     grant(bench, "What-if indexes")
     assert state(app, "what-if indexes").startswith("HypoPG ")

@@ -18,6 +18,7 @@ from pilotcli.config.pilot_config import PostgreSQLConfig
 from pilotcli.databases.changes.autoconf import FileAutoConf, ServerAutoConf
 from pilotcli.databases.changes.log import ChangeLog
 from pilotcli.databases.controller import PostgreSQLController, get_db_controller
+from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
@@ -408,7 +409,7 @@ def test_a_value_that_leaves_it_to_the_server_is_in_force(
     alone: Pilot, automatic: tuple[object, ...]
 ) -> None:
     knobs = {"wal_buffers": automatic[0]}
-    if int(alone.target.server_version.split(".")[0]) >= 17:
+    if major_of(alone.target.server_version) >= 17:
         knobs |= {"commit_timestamp_buffers": automatic[1], "subtransaction_buffers": automatic[2]}
     alone.controller.set_knobs(knobs)
     assert alone.controller.execute("SHOW wal_buffers", True) != [("-1",)]

@@ -64,7 +64,7 @@ def simulated(bench: Bench, way: str) -> Iterator[Pilot]:
         controller = SteeredController
     elif way == "hypopg":
         if not has_hypopg(bench):
-            pytest.skip("this server has no HypoPG (Debian's package postgresql-15-hypopg)")
+            pytest.skip("this server has no HypoPG (Debian's package postgresql-NN-hypopg)")
     else:
         user = f"plain_{bench.database}"
         bench.sql(f"CREATE ROLE {user} LOGIN; ALTER TABLE posts OWNER TO {user}")

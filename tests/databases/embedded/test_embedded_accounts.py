@@ -14,11 +14,12 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from given_server import GIVEN, WHEEL
 
 from pilotcli.common.errors import UsageError
 from pilotcli.databases.embedded import folder_for_root as outside_module
 from pilotcli.databases.embedded.admin import reset_servers, server_statuses
-from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
+from pilotcli.databases.embedded.binaries import Binaries, find_binaries, major_of, readable_for
 from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.server import EmbeddedServer
 
@@ -53,7 +54,9 @@ def _python_for_others() -> str:
 def run_as_ordinary(script: str, *arguments: object, cwd: Path, group: int | None = None) -> str:
     user = _ordinary_user()
     packages = Path(psycopg2.__file__).parents[1]
-    for folder in (ROOT, packages):
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(":") if GIVEN else ())
+    places = [str(place) for place in (*given, ROOT, packages)]
+    for folder in map(Path, places):
         if not all(one.stat().st_mode & stat.S_IXOTH for one in (folder, *folder.parents)):
             pytest.skip(f"{folder} cannot be read by other users")
     done = subprocess.run(
@@ -62,7 +65,11 @@ def run_as_ordinary(script: str, *arguments: object, cwd: Path, group: int | Non
         group=user.pw_gid if group is None else group,
         extra_groups=[],
         cwd=cwd,
-        env={"PYTHONPATH": f"{ROOT}:{packages}", "HOME": str(cwd), "PATH": os.environ["PATH"]},
+        env={
+            "PYTHONPATH": ":".join(places),
+            "HOME": str(cwd),
+            "PATH": os.environ["PATH"],
+        },
         text=True,
         capture_output=True,
         timeout=120,
@@ -194,7 +201,7 @@ def test_a_project_that_the_servers_user_cannot_reach() -> None:
             connection.close()
             place = server.data_dir.parent
             assert not place.is_relative_to(project)
-            assert (home / "pg" / server.version.split(".")[0]).resolve() == place
+            assert (home / "pg" / str(major_of(server.version))).resolve() == place
         with EmbeddedServer.acquire(home) as again:
             assert again.data_dir.parent == place
         assert _modes(project) == before
@@ -209,6 +216,7 @@ def test_a_project_that_the_servers_user_cannot_reach() -> None:
 
 
 @as_root
+@pytest.mark.skipif(GIVEN not in (None, WHEEL), reason="only the wheel's programs are copied")
 def test_a_copy_of_programs_that_the_servers_user_cannot_read(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

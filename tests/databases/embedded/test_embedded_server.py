@@ -18,6 +18,7 @@ import pytest
 from pilotcli.common.errors import DatabaseError, StorageError, UsageError
 from pilotcli.common.liveness import is_held
 from pilotcli.databases.embedded.admin import reset_servers, server_statuses, stop_servers
+from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid
 from pilotcli.databases.embedded.server import EmbeddedServer
@@ -95,7 +96,7 @@ def test_a_first_start(home: Path) -> None:
         assert ask(server, "SELECT current_user::text") == [("postgres",)]
         said = str(ask(server, "SHOW server_version")[0][0])
         assert said.split()[0] == server.version
-        assert server.data_dir == home / "pg" / server.version.split(".")[0] / "data"
+        assert server.data_dir == home / "pg" / str(major_of(server.version)) / "data"
         assert ask(server, "SHOW listen_addresses") == [("",)]
         assert ask(server, "SHOW server_encoding") == [("UTF8",)]
         assert ask(server, "SELECT upper('é')") == [("É",)]
@@ -456,11 +457,11 @@ def test_another_installation_has_a_cluster_of_its_own(home: Path, other_bin: Pa
         EmbeddedServer.acquire(home) as own,
         EmbeddedServer.acquire(home, postgres_bin=other_bin) as other,
     ):
-        majors = [server.version.split(".")[0] for server in (own, other)]
+        majors = [major_of(server.version) for server in (own, other)]
         assert len({own.data_dir, other.data_dir}) == 2
         assert len(server_statuses(home)) == 2
         for server, major in zip((own, other), majors, strict=True):
-            assert str(ask(server, "SHOW server_version")[0][0]).split(".")[0] == major
+            assert major_of(str(ask(server, "SHOW server_version")[0][0])) == major
 
 
 def test_a_cluster_of_another_major_version(home: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from pilotcli.common.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
 from pilotcli.common.records import CopyData
 from pilotcli.common.value_texts import as_sent
+from pilotcli.databases.embedded.binaries import major_of
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 
@@ -314,7 +315,7 @@ print(asking.connection.info.backend_pid, flush=True)
 asking.execute("SELECT pg_sleep(600)")
 """
     parameters = session.connection.get_dsn_parameters()
-    if int(target.server_version.split(".")[0]) < 14:
+    if major_of(target.server_version) < 14:
         pytest.skip("the server cannot do it")
     dsn = " ".join(f"{key}={parameters[key]}" for key in ("host", "port", "user", "dbname"))
     command = [sys.executable, "-c", program, str(target.config.home), dsn]

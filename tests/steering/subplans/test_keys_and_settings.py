@@ -95,6 +95,8 @@ def test_a_key_is_the_same_in_every_session(
 
 @pytest.mark.usefixtures("with_planner")
 def test_the_module_writes_a_backslash_the_same_in_every_session(logs: PostgresSession) -> None:
+    if logs.connection.server_version >= 190000:
+        pytest.skip("standard_conforming_strings cannot be off from PostgreSQL 19 on")
     sql = "SELECT * FROM logs l, marks m WHERE l.id = m.id AND m.mark <> E'a\\\\b'"
     expected = keys_of_module(logs, sql)
     assert any("'a\\b'" in key for key in expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,11 +51,21 @@ def keys_of_text(catalog: GraphCatalog, sql: str) -> set[str]:
     return {key for names in graph.subsets() if (key := graph.key(names)) is not None}
 
 
+def without_tests_for_null(keys: set[str]) -> set[str]:
+    """The keys without the conditions that columns are not null."""
+    test = r"\w+\.\w+ IS NOT NULL"
+    return {
+        re.sub(f" WHERE {test}|{test} AND ", "", re.sub(f" AND {test}", "", key)) for key in keys
+    }
+
+
 def share(session: PostgresSession, catalog: GraphCatalog, queries: Iterable[str]) -> float:
     """The share of the module's keys that the text gives; fails for a key of the text alone."""
     named = total = 0
     for sql in queries:
         expected, found = keys_of_module(session, sql), keys_of_text(catalog, sql)
+        if session.connection.server_version >= 190000:  # it reads the query without them
+            expected, found = map(without_tests_for_null, (expected, found))
         assert found <= expected, (sql, sorted(found - expected), sorted(expected - found))
         named += len(found)
         total += len(expected)

@@ -419,8 +419,10 @@ LEFT_OUT = [
 def test_every_set_without_a_key_is_left_out_with_its_reason(
     sql: str, sets: set[str], why: str, small_session: PostgresSession, small: GraphCatalog
 ) -> None:
+    version = small_session.connection.server_version
+    if "NOT IN" in sql and version >= 190000:
+        pytest.skip("NOT IN may be an anti join from PostgreSQL 19 on: the text alone is refused")
     if "itself" in why:
-        version = small_session.connection.server_version
         if version < 180000:
             pytest.skip("joins with itself stay joins before PostgreSQL 18")
         small_session.execute("SET enable_self_join_elimination = on")
