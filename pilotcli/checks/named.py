@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pilotcli.common.errors import ConfigError, PilotError, Problem, WorkloadError
 from pilotcli.config import RunConfig
-from pilotcli.databases.session.connection import server_from_dsn
+from pilotcli.databases.opening import check_connection_string
 from pilotcli.workload.paths import missing_path, resolve
 
 
@@ -36,6 +36,6 @@ def _errors(config: RunConfig, workload: bool) -> Iterator[tuple[str, PilotError
             yield "database.setup: ", missing_path(script)
     for key, dsn in (("database.dsn", config.database.dsn), ("store.dsn", config.store.dsn)):
         try:
-            server_from_dsn(dsn, what=key)
+            check_connection_string(dsn, what=key)
         except PilotError as error:
             yield "", error

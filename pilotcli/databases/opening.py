@@ -132,6 +132,11 @@ def connect_store(config: PilotConfig, *, may_create: bool = True) -> Any:
     return connection
 
 
+def check_connection_string(dsn: str | None, *, what: str) -> None:
+    """Raise `UsageError` for a connection string that libpq cannot read; `what` is its name."""
+    server_from_dsn(dsn, what=what)
+
+
 def acquire_server(config: PilotConfig, on_step: Step | None = None) -> EmbeddedServer:
     """The embedded server of `config`, running."""
     config = _postgres(config)
