@@ -53,7 +53,7 @@ def keys_of_text(catalog: GraphCatalog, sql: str) -> set[str]:
 
 def without_tests_for_null(keys: set[str]) -> set[str]:
     """The keys without the conditions that columns are not null."""
-    test = r"\w+\.\w+ IS NOT NULL"
+    test = r'[\w"#]+\.\w+ IS NOT NULL'
     for pattern in (f" AND {test}", f"{test} AND ", f" WHERE {test}"):
         keys = {re.sub(pattern, "", key) for key in keys}
     return keys
