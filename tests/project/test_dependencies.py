@@ -66,6 +66,7 @@ def test_what_pilot_imports_is_declared() -> None:
 
 def test_what_tests_import_is_declared() -> None:
     own = {"pilotcli", "pilotscope", *(path.stem for path in (ROOT / "tests").rglob("*"))}
+    own |= {path.stem for path in (ROOT / ".ci").glob("*.py")}
     found = undeclared("tests", [*NEEDED, *EXTRAS["test"]], own)
     assert found == {
         "atheris in tests/fuzz/with_atheris.py",

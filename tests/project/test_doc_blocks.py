@@ -21,6 +21,9 @@ from pilotcli.cli.main import _with_run
 from pilotcli.compat.subplan_keys import cards_of
 from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.config.schema import config_schema
+from pilotcli.databases.controller.index_sql import create_statement
+from pilotcli.databases.session.server_place import CONTAINER, ServerPlace
+from pilotcli.steering.planner.advice import Need, how_to_install
 from pilotcli.steering.subplans.described import NamedCards, SubPlan
 from pilotcli.workload import open_workload
 
@@ -35,6 +38,7 @@ ELSEWHERE = {
     ("README.md", "Your own event in five minutes"): "test_readme.py runs it",
     ("ci.md", "GitHub Actions"): "test_ci_page.py runs it",
     ("steering.md", "Rights on a server of your own"): "test_granted_rights.py grants them",
+    ("steering.md", "Libraries for other roles"): "test_granted_rights.py runs them",
 }
 SHOWN = {
     ("comparing.md", ""): "figures of a run of the demo",
@@ -185,6 +189,33 @@ def test_true_rows_in_plans(python: Any, pilot_config: PostgreSQLConfig) -> None
     assert known["rows"] and len(known["true_rows"]) <= len(known["plans"].keys)
 
 
+def test_the_kinds_of_indexes_of_the_example(pilot_config: PostgreSQLConfig) -> None:
+    lines = block_of("steering.md", "Knobs and indexes").splitlines()
+    known: dict[str, Any] = {}
+    exec(lines[0], known)
+    with pilotcli.PilotDataInteractor(pilot_config) as interactor:
+        connection = interactor.db_controller.session().connection
+        statements = [
+            create_statement(eval(line, known)).as_string(connection) for line in lines[2:]
+        ]
+    assert [statement.replace('"', "") for statement in statements] == [
+        "CREATE INDEX by_owner ON posts (owner, score)",
+        "CREATE INDEX  ON posts (score DESC NULLS LAST) INCLUDE (id)",
+        "CREATE UNIQUE INDEX  ON users (lower(name)) WHERE (active)",
+        "CREATE INDEX  ON posts USING gin (tags) WITH (fastupdate=off)",
+    ]
+
+
+def test_what_is_copied_into_a_container() -> None:
+    copied, installed = block_of("steering.md", "The planner module", "text").splitlines()
+    built = Path(copied.split()[2])
+    libraries = "/usr/lib/postgresql/17/lib"
+    place_ = ServerPlace(CONTAINER, True, None, None, libraries, None)
+    advice = how_to_install(Need("17.5", False, built), place_)
+    assert f"`{copied.replace('shop:', 'CONTAINER:')}`" in advice
+    assert f"`{installed.replace(' shop ', ' CONTAINER ')}`" in advice
+
+
 def test_the_keys_of_the_example(pilot_config: PostgreSQLConfig) -> None:
     text = block_of("steering.md", "Sub-plan queries", "sql")
     keys = block_of("steering.md", "Sub-plan queries", "text").splitlines()
@@ -217,6 +248,7 @@ def test_the_label_of_the_example(tmp_path: Path) -> None:
 HERE = {
     *(("events.md", heading) for heading in ("", "The four classes", "Models", "From Python")),
     *(("steering.md", heading) for heading in ("", "True rows in plans", "Sub-plan queries")),
+    *(("steering.md", heading) for heading in ("Knobs and indexes", "The planner module")),
     ("steering.md", "By hand: `PilotDataInteractor`"),
     ("pilotscope.md", "What to know"),
     ("workloads.md", "Labels"),

@@ -23,6 +23,10 @@ PARTS = {
     for comment, sql in re.findall(r"-- (.*)\n((?:[^-\n].*\n)+)", block.text)
 }
 
+PRELOADED, GRANTED = (
+    block.text for block in blocks("text") if block.heading == "Libraries for other roles"
+)
+
 
 @pytest.fixture
 def app(bench: Bench) -> Iterator[PostgreSQLConfig]:
@@ -113,3 +117,17 @@ def test_the_buffer_cache(bench: Bench, app: PostgreSQLConfig) -> None:
     assert state(app, "buffer cache") == "missing"
     grant(bench, "The buffer cache")
     assert state(app, "buffer cache").startswith("pg_buffercache ")
+
+
+def test_libraries_for_other_roles(bench: Bench, app: PostgreSQLConfig) -> None:
+    if bench.version < 15:
+        pytest.skip("GRANT ... ON PARAMETER came with PostgreSQL 15")
+    app.planner = "never"
+    assert state(app, "plan and time") == "coarse"
+    has_hints = bench.sql("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_hint_plan'")
+    bench.sql(PRELOADED if has_hints else PRELOADED.replace("'pg_hint_plan', ", ""))
+    assert state(app, "plan and time") == "coarse"
+    bench.sql(GRANTED)
+    assert state(app, "plan and time").endswith("auto_explain")
+    if has_hints:
+        assert state(app, "hint comments").startswith("pg_hint_plan")
