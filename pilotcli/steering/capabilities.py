@@ -368,9 +368,10 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
         yield Capability("sub-plan cardinalities", "full", f"from one planning: {module}")
         yield Capability("pushed cardinalities", "full", f"relations and joins: {module}")
     else:
-        yield Capability(
-            "sub-plan cardinalities", "coarse", "one EXPLAIN for each sub-plan query", remedy
-        )
+        how = "one EXPLAIN for each sub-plan query"
+        if able.hint_plan:
+            how += f"; {missing.reason}"  # which is not said below
+        yield Capability("sub-plan cardinalities", "coarse", how, remedy)
         if able.hint_plan:
             yield Capability("pushed cardinalities", "coarse", "joins only: pg_hint_plan", remedy)
         else:

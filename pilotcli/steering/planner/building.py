@@ -226,7 +226,7 @@ def _compiler(pg_config: Path) -> list[str]:
             return command
     raise CapabilityError(
         "there is no C compiler to build the planner module with",
-        hint="Install one (Debian: apt-get install gcc libc6-dev).",
+        hint="Install a C compiler (Debian: apt-get install gcc libc6-dev).",
     )
 
 
