@@ -83,6 +83,8 @@ def test_headers_of_another_minor_version_do_not_loop(project: Project) -> None:
     """What was built with them is loaded later, and by a build without them replaced."""
     pg_config = pg_config_of(WHEEL)
     version = version_of(pg_config)
+    if not version.replace(".", "").isdigit():
+        pytest.skip(f"PostgreSQL {version} is a pre-release")
     other = f"{version.split('.')[0]}.99"
     script = pg_config_script(
         project.folder / "bin" / "pg_config", f"PostgreSQL {other}", f'exec {pg_config} "$@"'

@@ -30,6 +30,7 @@ class TcpServer:
             self.port = probe.getsockname()[1]
         server = self._server
         with psycopg2.connect(**server.conninfo("postgres")) as admin, admin.cursor() as cursor:
+            cursor.execute("SET password_encryption = 'scram-sha-256'")  # md5 before PostgreSQL 14
             cursor.execute("CREATE ROLE reader LOGIN PASSWORD %s", (self.password,))
             cursor.execute("CREATE ROLE maker LOGIN CREATEDB PASSWORD %s", (self.password,))
             cursor.execute("CREATE ROLE nobodys LOGIN PASSWORD NULL")
