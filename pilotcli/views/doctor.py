@@ -26,9 +26,9 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
     titled = False
     remedies: set[str] = set()
     for item in found:
-        remedy = AS_ABOVE if item.remedy in remedies else item.remedy
-        if item.remedy:
-            remedies.add(item.remedy)
+        lines = item.remedy.splitlines()
+        remedy = AS_ABOVE if lines and remedies.issuperset(lines) else item.remedy
+        remedies.update(lines)
         if isinstance(item, Check):
             checks.append(item)
             _show(f"{item.state:<8} {item.what:<9} ", item.found, remedy)

@@ -67,7 +67,7 @@ def test_all_is_well_only_where_nothing_else_is_told(
 
 def test_what_to_do_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     found = [
-        Check("module", "warning", "not loaded", "Run this."),
+        Check("module", "warning", "not loaded", "Run this.\nOr run those."),
         Capability("plan and time", "coarse", "a second EXPLAIN", "Run this."),
         Capability("hint comments", "missing", "no pg_hint_plan", "Run that."),
         Capability("hints", "full", "SET LOCAL"),
