@@ -407,19 +407,19 @@ def _methods(able: Abilities) -> Iterator[Capability]:
     hints = able.hint_plan
     remedy = "" if hints else able.remedy_for("pg_hint_plan")
     if able.plan_advice:
-        rest = "; No..., Memoize and Parallel by " + ("pg_hint_plan" if hints else "settings")
-        yield Capability("scan and join methods", "full", f"pg_plan_advice{rest}")
-        yield Capability("join order", "full", "pg_plan_advice")
+        others = "pg_hint_plan" if hints else "settings"
+        how = f"pg_plan_advice, for each relation; No..., Memoize and Parallel: {others}"
+        yield Capability("scan and join methods", "full", how)
+        yield Capability("join order", "full", "pg_plan_advice, without a change of the query")
     elif hints:
-        yield Capability("scan and join methods", "full", "pg_hint_plan")
-        yield Capability("join order", "full", "pg_hint_plan")
+        yield Capability("scan and join methods", "full", "pg_hint_plan, for each relation")
+        yield Capability("join order", "full", "pg_hint_plan, without a change of the query")
     else:
         finer = remedy
         if able.session.connection.server_version >= 190000:
             finer = able.remedy_for("pg_plan_advice")
-        yield Capability(
-            "scan and join methods", "coarse", "settings, for the whole query", f"Finer: {finer}"
-        )
+        how = "settings, for the whole query: no pg_plan_advice, no pg_hint_plan"
+        yield Capability("scan and join methods", "coarse", how, f"Finer: {finer}")
         yield Capability("join order", "full", "the query rewritten to explicit joins")
     if hints:
         loaded = "loaded by the server" if able.native_hints else "loaded by pilot where it is used"

@@ -104,7 +104,7 @@ class SessionSteering:
                 return steered
             query = planned
         message = Message(query.sql)
-        if pushes:
+        if pushes and not self.session.transaction_failed:  # otherwise the query fails, too
             began = time.perf_counter()
             try:
                 message = self._writer.write(query, pushes)
