@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from pilotcli.common.errors import (
     CapabilityError,
     DatabaseError,
-    PilotError,
     QueryError,
     QueryTimeout,
     SteeringError,
@@ -25,11 +25,9 @@ from pilotcli.databases.session.libpq import whole_messages
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.auto_explain import read_auto_explain, settings_for
 from pilotcli.steering.capabilities import Abilities
-from pilotcli.steering.hint_plan import in_order, read_report
 from pilotcli.steering.message import Message, MessageWriter
 from pilotcli.steering.naming import name_by_explain
-from pilotcli.steering.not_applied import why_unused
-from pilotcli.steering.plan_advice import read_feedback
+from pilotcli.steering.outcomes import hint_outcomes, row_outcomes
 from pilotcli.steering.planned_query import is_planned
 from pilotcli.steering.planner import REPORT_SETTING, Report, parse_report
 from pilotcli.steering.requests import Pulls, Pushes, Steered
@@ -237,7 +235,7 @@ class SessionSteering:
                 steered.plan_text = report.plan_text
             if self.pulls.subquery_cards and report.blocks_text is not None:
                 self._name_cards(message.sql, report, steered)
-            outcome = _outcome(message, report, steered.error)
+            outcome = row_outcomes(message, report, steered.error)
             applied.extend(key for key, reason in outcome.items() if reason is None)
             ignored.extend((key, reason) for key, reason in outcome.items() if reason is not None)
         elif self._reports:
@@ -246,7 +244,8 @@ class SessionSteering:
                 steered.notes = (*steered.notes, PASSED_OVER)
             if found is not None and is_planned(query):
                 steered.execution_s, steered.plan_text = found
-        for what, why in self._outcomes(message, notices, steered):
+        plan = partial(self._plan_of, message, steered)
+        for what, why in hint_outcomes(message, notices, steered.error, plan):
             if why is None:
                 applied.append(redacted(what))
             else:
@@ -255,27 +254,6 @@ class SessionSteering:
             numbers = message.numbers
             cards = tuple([(key, numbers[key]) for key in applied if key in numbers])
             steered.report = SteeringReport(tuple(applied), tuple(ignored), cards=cards)
-
-    def _outcomes(
-        self, message: Message, notices: Sequence[str], steered: Steered
-    ) -> Iterator[tuple[str, str | None]]:
-        """Yields each push that is a hint or advice, with why it was not applied; None if it
-        was."""
-        sent = in_order(hint for _, hint in message.hints)
-        report = read_report(notices) if sent else None
-        for what, hint in message.hints:
-            if report is None or (steered.error is not None and not report.states):
-                continue
-            why = report.reason(hint, sent)
-            if why == "":
-                plan = self._plan_of(message, steered)
-                why = why_unused(message.sql, None if plan is None else plan["Plan"], hint)
-            yield what, why
-        feedback = read_feedback(notices) if message.advice else None
-        for what, item in message.advice:
-            shown = what if what == item.text else f"{what} as {item.text}"
-            why = feedback.reason(item) if feedback is not None else None
-            yield (shown, None) if why is None else (what, why)
 
     def _plan_of(self, message: Message, steered: Steered) -> dict[str, Any] | None:
         """Returns the plan of a message, to see which relations it has; None if the server does
@@ -294,7 +272,7 @@ class SessionSteering:
                     again,
                 )
                 return plan_of(rows)
-            except (QueryError, SteeringError, CapabilityError):
+            except (QueryError, DatabaseError, SteeringError, CapabilityError):
                 return None
 
     def _name_cards(self, sql: str, report: Report, steered: Steered) -> None:
@@ -363,19 +341,6 @@ class SessionSteering:
             self._take_cards(name_by_explain(self.session, graph), steered)
         except (QueryError, DatabaseError, CapabilityError) as exc:
             steered.notes = (*steered.notes, exc.message)
-
-
-def _outcome(message: Message, report: Report, error: PilotError | None) -> dict[str, str | None]:
-    """Returns, by pushed sub-plan query, why it was not applied; None if it was, to one of its
-    sub-plans at least."""
-    applied, reasons = frozenset(report.applied), dict(report.ignored)
-    outcome: dict[str, str | None] = {}
-    for at, key in enumerate(message.cards):
-        if at in applied:
-            outcome[key] = None
-        elif at in reasons or error is None:
-            outcome.setdefault(key, reasons.get(at, "the planner did not consider it"))
-    return outcome
 
 
 def _seconds(milliseconds: float | None) -> float | None:
