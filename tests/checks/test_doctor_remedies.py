@@ -224,6 +224,16 @@ def test_libraries_that_are_preloaded_already_stay(place: Place) -> None:
     assert "pg_hint_plan" in str(kept)
 
 
+def test_a_preloaded_library_that_is_missing(place: Place) -> None:
+    place.sql(f"ALTER ROLE {place.role} SET session_preload_libraries = '/nowhere/module.so'")
+    check = place.look()[0]["database"]
+    assert check.state == "problem"
+    assert '"/nowhere/module.so"' in check.found
+    assert "`session_preload_libraries` of the role" in check.remedy
+    place.sql(f"ALTER ROLE {place.role} RESET session_preload_libraries")
+    assert place.look()[0]["database"].state == "ok"
+
+
 def test_knobs(place: Place) -> None:
     first = place.look()[1]["knobs"]
     assert first.state == "missing"

@@ -296,6 +296,12 @@ _REFUSALS = (
         "{at} knows no role of that name: {reason}",
         "Name the role in `database.dsn` or PGUSER.",
     ),
+    (
+        'could not (access file|load library) "',
+        "{at} refuses the connection: {reason}",
+        "Install this library on the server, or have a superuser take it out of "
+        "`session_preload_libraries` of the role, of the database or of the server.",
+    ),
 )
 """What the server says, what pilot says about it, and the hint."""
 
