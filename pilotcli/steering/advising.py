@@ -118,13 +118,14 @@ class Adviser:
             elif kind in _SCANS:
                 target = _found(draft, find, text, names[:1])
                 if target:
-                    draft.items.append((text, Item(_SCANS[kind], (target[0],))))
+                    parts = tuple(shape.scanned(target[0]))
+                    draft.items.append((text, Item(_SCANS[kind], parts)))
             elif kind in _INDEX_SCANS:
                 with_index.append((kind, text, names))
             else:
                 others.append(method)
         for given in with_index:  # in the joins that are chosen by now
-            _add_index_scan(draft, find, ask, given)
+            _add_index_scan(draft, find, ask, shape, given)
         return Advised(draft.items, others, draft.ignored)
 
 
@@ -204,21 +205,28 @@ def _add_join(draft: _Draft, find: _Find, ask: _Ask, given: _Given) -> None:
     draft.items.append((text, item_for(tag, sides[1])))
 
 
-def _add_index_scan(draft: _Draft, find: _Find, ask: _Ask, given: _Given) -> None:
+def _add_index_scan(draft: _Draft, find: _Find, ask: _Ask, shape: PlanShape, given: _Given) -> None:
     kind, text, names = given
     target = _found(draft, find, text, names[:1])
     if not target:
         return
     tag, indexes = _INDEX_SCANS[kind], [quote(name) for name in names[1:]]
-    if len(indexes) != 1:
-        others = ("seqscan", "bitmapscan", "tidscan")
-        settings = {f"enable_{other}": "off" for other in others}
-        settings["enable_indexonlyscan"] = "off" if kind == "IndexScan" else "on"
-        scan = ask({**settings, "enable_indexscan": "on"}).scans.get(target[0])
-        chosen = scan.targets[1] if scan is not None and scan.tag == tag else None
-        if chosen is None and not indexes:
-            draft.ignored.append((text, f"the planner has no such scan for {names[0]}"))
-            return
-        if chosen is not None and (not indexes or chosen.split(".")[-1] in indexes):
-            indexes = [chosen]
-    draft.items.append((text, Item(tag, (target[0], indexes[0]))))
+    parts = shape.scanned(target[0])
+    if len(indexes) == 1 and parts == target:
+        draft.items.append((text, Item(tag, (target[0], indexes[0]))))
+        return
+    others = ("seqscan", "bitmapscan", "tidscan")
+    settings = {f"enable_{other}": "off" for other in others}
+    settings["enable_indexonlyscan"] = "off" if kind == "IndexScan" else "on"
+    scans = ask({**settings, "enable_indexscan": "on"}).scans
+    chosen: list[str] = []
+    for part in parts:  # the index of a partition has a name of its own
+        scan = scans.get(part)
+        if scan is not None and scan.tag == tag:
+            chosen += scan.targets
+    if parts == target and chosen and indexes and chosen[1].split(".")[-1] not in indexes:
+        chosen[1] = indexes[0]
+    if len(chosen) < 2 * len(parts):
+        draft.ignored.append((text, f"the planner has no such scan for {names[0]}"))
+    else:
+        draft.items.append((text, Item(tag, tuple(chosen))))

@@ -133,6 +133,14 @@ def alias_of(target: str) -> str:
     return _unquoted(found["alias"]) if found else target
 
 
+def table_of(target: str) -> str:
+    """Returns the table of a target that is a partition of it; others as they are."""
+    found = _TARGET.match(target)
+    if found is None or not found["part"]:
+        return target
+    return target.replace(found["part"], "", 1)
+
+
 def block_of(target: str) -> str:
     """Returns the name of the sub-query that a target is in; "" for the outermost query."""
     found = _TARGET.match(target)
@@ -157,13 +165,22 @@ class PlanShape:
     items: Sequence[Item]
 
     @cached_property
-    def targets(self) -> frozenset[str]:
-        """All relations of the plan; without the partitions of a table."""
+    def _all_targets(self) -> frozenset[str]:
         found: set[str] = set()
         for item in self.items:
             step = 2 if item.tag in INDEX_TAGS else 1
             found |= leaves(item.targets[::step])
-        return frozenset(target for target in found if "/" not in re.sub('"[^"]*"', "", target))
+        return frozenset(found)
+
+    @cached_property
+    def targets(self) -> frozenset[str]:
+        """All relations of the plan; without the partitions of a table."""
+        return frozenset(table_of(target) for target in self._all_targets)
+
+    def scanned(self, target: str) -> list[str]:
+        """Returns what is scanned for a relation: its partitions, or itself."""
+        parts = (part for part in self._all_targets if part != target and table_of(part) == target)
+        return sorted(parts) or [target]
 
     def named(self, name: str) -> list[str]:
         """Returns the relations that a driver's `name` may mean: those with this alias in the

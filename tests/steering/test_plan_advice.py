@@ -159,6 +159,25 @@ def test_two_relations_of_one_name(steerer: SessionSteering) -> None:
     assert re.fullmatch(r"SeqScan\(orders\) as SEQ_SCAN\(orders@\w+\)", inside.applied[0])
 
 
+def test_a_table_with_partitions(steerer: SessionSteering) -> None:
+    session = steerer.session
+    session.execute(
+        "CREATE TEMP TABLE m (id int, o int) PARTITION BY RANGE (id);"
+        "CREATE TEMP TABLE m_1 PARTITION OF m FOR VALUES FROM (0) TO (1000);"
+        "CREATE TEMP TABLE m_2 PARTITION OF m FOR VALUES FROM (1000) TO (5000);"
+        "CREATE INDEX ON m (o); INSERT INTO m SELECT n, n % 100 FROM generate_series(0, 4000) n;"
+        "ANALYZE m"
+    )
+    sql = "SELECT count(*) FROM m JOIN orders o ON o.id = m.o WHERE o.day = 3"
+    for method, kind in ((Method.SEQ, "Seq Scan"), (Method.INDEX, "Index Scan")):
+        pushes = pushed((method, "m"), (Method.NESTLOOP, "m o"), order=["o", "m"])
+        steered = steerer.run(query(sql), pushes)
+        assert report_of(steered).ignored == ()
+        assert steered.plan is not None
+        kinds = {node.get("Alias"): node["Node Type"] for node in nodes(steered.plan["Plan"])}
+        assert kinds["m_1"] == kinds["m_2"] == kind
+
+
 def test_names_that_need_quotes(steerer: SessionSteering) -> None:
     sql = 'SELECT count(*) FROM orders "O (x)" JOIN lines "hash_join" ON "O (x)".id = order_id'
     pushes = pushed((Method.MERGEJOIN, '"O (x)" hash_join'), order=["hash_join", "O (x)"])
