@@ -251,7 +251,8 @@ def probe(able: Abilities, target: Target) -> Iterator[Capability]:
     if missing is None:
         yield Capability("plan and time", "full", f"from the query's one execution: {module}")
     elif able.auto_explain:
-        yield Capability("plan and time", "full", "from the query's execution, no planning time: auto_explain")
+        how = "from the query's one execution, without planning time: auto_explain"
+        yield Capability("plan and time", "full", how)
     else:
         names = [name for name, _ in settings_for(actual_rows=False)]
         other = how_to_set(session, "auto_explain", names)
