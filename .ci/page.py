@@ -62,7 +62,8 @@ def role_table(found: dict[str, list[dict[str, str]]]) -> list[str]:
 
 
 def _shown(text: str) -> str:
-    """Words of a server as a cell of a table."""
+    """What a server says as a cell of a table, without the versions of its extensions."""
+    text = re.sub(r"\b(pg_\w+|HypoPG) \d[\d.]*\d", r"\1", text)
     return re.sub(r"\s+", " ", text).replace("|", r"\|")
 
 

@@ -26,6 +26,9 @@ CREATE TABLE orders (id int PRIMARY KEY, shop int REFERENCES shops);
 CREATE ROLE app LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO app
 """
 
+EXTENSIONS = ("pg_hint_plan", "pg_plan_advice")
+LIBRARIES = "SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR'"
+
 Found = list[dict[str, str]]
 
 
@@ -61,7 +64,11 @@ def _roles(target: PostgresTarget, folder: Path) -> dict[str, Found]:
         )
         found["ordinary"] = _of(outside)
         (module,) = (config.home / "planner").glob("*.so")
-        session.execute(f"ALTER ROLE app SET session_preload_libraries = '{module}'")
+        ((folder_of_libraries,),) = session.execute(LIBRARIES).rows
+        there = (Path(folder_of_libraries, f"{name}.so") for name in EXTENSIONS)
+        libraries = [str(module), *(file.stem for file in there if file.exists())]
+        names = ", ".join(f"'{name}'" for name in libraries)
+        session.execute(f"ALTER ROLE app SET session_preload_libraries = {names}")
         found["preloaded"] = _of(outside)
     return found
 

@@ -111,7 +111,7 @@ def test_a_role_that_may_not_make_tables_is_a_problem(stored: Project) -> None:
         stored.store,
         f"CREATE ROLE {role} LOGIN",
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-        f"GRANT pg_read_all_data TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
     )
     dsn = f"{stored.dsn.replace('user=', 'options=-crole=' + role + ' user=')}"
     words = dsn.split()

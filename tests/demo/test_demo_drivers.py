@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -323,7 +324,11 @@ def test_analyze_tables_analyzes_what_is_stale_and_nothing_else(
     try:
         controller.execute('CREATE TABLE "Odd name" AS SELECT g FROM generate_series(1, 50) g')
         assert 'public."Odd name"' in event.process(controller, data_manager)
-        assert event.process(controller, data_manager) == []
+        ((number,),) = controller.execute("SHOW server_version_num", fetch=True)
+        give_up_at = time.monotonic() + 60
+        while event.process(controller, data_manager):
+            assert int(number) < 150000, "only then do statistics of a table come later"
+            assert time.monotonic() < give_up_at
     finally:
         controller.execute('DROP TABLE "Odd name"')
         controller.close()

@@ -94,7 +94,10 @@ def test_a_time_out_and_a_lost_connection_are_what_they_are(target: Target) -> N
     with pytest.raises(QueryTimeout):
         session.execute("SELECT pg_sleep(100)")
     ((pid,),) = session.execute("SELECT pg_backend_pid()").rows
-    other.execute(f"SELECT pg_terminate_backend({pid}, 10000)")
+    other.execute(f"SELECT pg_terminate_backend({pid})")
+    gone = f"SELECT FROM pg_stat_activity WHERE pid = {pid}"
+    while other.execute(gone).rows:
+        pass
     with pytest.raises(DatabaseError, match="was lost"):
         session.execute("SELECT 1")
     assert session.closed
