@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePullHandler import BasePullHandler
 from pilotcli.compat.pilotscope.Anchor.BaseAnchor.BasePushHandler import BasePushHandler
+from pilotcli.steering.hint_plan import quote_name
 
 __all__ = [
     "all_https",
@@ -159,7 +160,8 @@ def _hints_of(node: Mapping[str, Any], hints: list[str]) -> Any:
         index = node.get("Index Name")
         for child in node.get("Plans", ()) if kind == "Bitmap Heap Scan" else ():
             index = index or child.get("Index Name")
-        hints.append(f"{_SCANS[kind]}({node['Alias']}{f' {index}' if index else ''})")
+        names = [node["Alias"], *([index] if index else [])]
+        hints.append(f"{_SCANS[kind]}({' '.join(map(quote_name, names))})")
         return node["Alias"]
     parts = [
         part
@@ -169,7 +171,7 @@ def _hints_of(node: Mapping[str, Any], hints: list[str]) -> Any:
     ]
     if kind in _JOINS and len(parts) == 2:
         pair = (parts[0], parts[1])
-        hints.append(f"{_JOINS[kind]}({'  '.join(_flat(pair))})")
+        hints.append(f"{_JOINS[kind]}({'  '.join(map(quote_name, _flat(pair)))})")
         return pair
     return parts[0] if parts else None
 
@@ -179,4 +181,6 @@ def _flat(order: Any) -> list[str]:
 
 
 def _nested(order: Any) -> str:
-    return order if isinstance(order, str) else f"({_nested(order[0])}  {_nested(order[1])})"
+    if isinstance(order, str):
+        return quote_name(order)
+    return f"({_nested(order[0])}  {_nested(order[1])})"

@@ -24,6 +24,8 @@ from pilotcli.databases.controller.index_sql import same_index
 from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.session.session import plan_of
 from pilotcli.steering.controller import PostgreSQLController as _Own
+from pilotcli.steering.hint_plan import ENABLE_SETTING
+from pilotcli.steering.sql import set_all
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
@@ -271,7 +273,7 @@ class PostgreSQLController(_Own):
     def explain_physical_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
         """The planner's plan of `sql`, which is not run: `Plan` and `Planning Time` (ms)."""
         with self.simulating() as session:
-            return plan_of(session.execute(self.get_explain_sql(sql, False, comment)))
+            return plan_of(session.execute(_hinted(self.get_explain_sql(sql, False, comment))))
 
     def explain_logical_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
         """The same: PostgreSQL shows no other plan."""
@@ -279,7 +281,7 @@ class PostgreSQLController(_Own):
 
     def explain_execution_plan(self, sql: str, comment: str = "") -> dict[str, Any]:
         """Run `sql` under `EXPLAIN ANALYZE`: `Plan` and `Execution Time` (ms)."""
-        return plan_of(self.session().execute(self.get_explain_sql(sql, True, comment)))
+        return plan_of(self.session().execute(_hinted(self.get_explain_sql(sql, True, comment))))
 
     def get_estimated_cost(self, sql: str, comment: str = "") -> float:
         """The planner's total cost of `sql`, in its own units."""
@@ -343,3 +345,12 @@ def _as_theirs(index: Any) -> Index:
         index.index_name,
         **{name: value for name, value in kinds.items() if name not in named},
     )
+
+
+def _hinted(explain: str) -> str:
+    """Returns a statement with a setting by which pg_hint_plan takes the hints in front of it, also
+    where pilot has loaded it for pushed hints alone."""
+    mark, end, rest = explain.partition("*/")
+    if not (mark.startswith("/*+") and end):
+        return explain
+    return f"{mark}{end} {set_all(((ENABLE_SETTING, 'on'),))}{rest}"
