@@ -25,7 +25,7 @@ TABLES = {
         repeat('x', (random() * 40)::int) || (random() * 1e5)::int AS text, random() AS f,
         (random() * 100)::numeric(6, 2) AS num, g % 3 = 0 AS flag,
         timestamp '2020-01-01' + (random() * 1000)::int * interval '1 hour' AS at,
-        date '2020-01-01' + g / 100 AS day, (random() * 7)::smallint AS small,
+        date '2020-01-01' + (random() * 400)::int AS day, (random() * 7)::smallint AS small,
         chr(65 + (random() * 25)::int)::char(3) AS code, md5(random()::text)::uuid AS uid,
         (ARRAY['new', 'paid', 'sent', 'done'])[1 + (random() ^ 2 * 3.99)::int] AS status,
         g / 2 AS pair, chr(97 + (random() * 20)::int)::name AS tag
@@ -42,7 +42,7 @@ EXPRESSIONS = {
 }
 CONDITIONS = {
     "big": [
-        *("flag", "rnd < 50", "status = 'paid'", "nul IS NOT NULL", "id > 35000"),
+        *("flag", "rnd < 50", "status = 'paid'", "nul IS NOT NULL", "f > 0.9"),
         *("nul IS NULL", "skew = 0", "rnd < 100 AND status <> 'new'"),
     ],
     "few": ["ten < 3", "half IS NOT NULL"],
