@@ -27,6 +27,7 @@
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
+#include "commands/vacuum.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -61,6 +62,7 @@ typedef struct Groups
 {
 	int			n;
 	bool		occur;			/* each value occurs; else it may, as a combination of columns */
+	double		even;			/* the share of values that occur evenly, not as by chance */
 	ValueGroup		group[MOST_GROUPS];
 } Groups;
 
@@ -360,6 +362,10 @@ multiply_groups(Groups *groups, const Groups *others, double null_share, double 
 			join_groups(product);
 	}
 	join_groups(product);
+	/* Combinations are rarely even. */
+	product->even = Min(groups->even, others->even);
+	if (product->even < 1)
+		product->even = Min(product->even, 0.25);
 	*groups = *product;
 	pfree(product);
 }
@@ -376,6 +382,19 @@ count_values(const Groups *groups, double rows)
 	return Min(values, rows);
 }
 
+/*
+ * How evenly values occur, if the most common one has the share `most`: for sure where it is as
+ * common as the others to one row, and not at all where the statistics have seen all rows, or it is
+ * far more common. Otherwise both is as likely.
+ */
+static double
+evenness(double most, double average, double rows)
+{
+	if ((most - average) * rows <= 1.01)
+		return 1;
+	return rows <= 300.0 * default_statistics_target || most > 2 * average ? 0 : 0.5;
+}
+
 /* Find how often each value of a column occurs, from its statistics. */
 static void
 find_groups(Column *column, HeapTuple statistics, double rows)
@@ -386,6 +405,7 @@ find_groups(Column *column, HeapTuple statistics, double rows)
 	AttStatsSlot slot;
 
 	column->null_share = form->stanullfrac;
+	column->groups.even = 0.5;
 	if (distinct < 0)
 		distinct *= -rows;
 	else if (distinct == 0)
@@ -393,6 +413,8 @@ find_groups(Column *column, HeapTuple statistics, double rows)
 	distinct = Min(distinct, rows * left);
 	if (get_attstatsslot(&slot, statistics, STATISTIC_KIND_MCV, InvalidOid, ATTSTATSSLOT_NUMBERS))
 	{
+		if (slot.nnumbers > 0 && distinct > 0)
+			column->groups.even = evenness(slot.numbers[0], left / distinct, rows);
 		for (int i = 0; i < slot.nnumbers; i++)
 		{
 			add_group(&column->groups, slot.numbers[i], 1);
@@ -439,6 +461,7 @@ assume_groups(Column *column, Oid type, bool is_unique, double rows)
 	if (is_unique)
 		distinct = rows;
 	distinct = Max(Min(distinct, rows), 1);
+	column->groups.even = 0.5;
 	add_group(&column->groups, 1 / distinct, distinct);
 }
 
@@ -720,26 +743,31 @@ add_random_rows(Sizes *sizes, int size, double mean, double values, bool occur)
 }
 
 /*
- * Add the rows of values that occur `mean` times on average. The statistics do not say how evenly
- * they occur: half of them are taken to be even, so that the size is right to 9 % for both kinds.
+ * Add the rows of a group of values. Where nothing says how evenly they occur, half of them are
+ * taken to be even, so that the size is right to 9 % in both cases.
  */
 static void
-add_spread_rows(Sizes *sizes, int size, double mean, double values, bool occur)
+add_spread_rows(Sizes *sizes, int size, double mean, double values, const Groups *groups)
 {
-	if (occur)
+	double		even = groups->even;
+
+	if (groups->occur)
 		mean = Max(mean, 1);
-	if (mean > MOST_EXACT || (occur && fabs(mean - rint(mean)) < 0.001 * mean))
+	if (mean > MOST_EXACT || (groups->occur && fabs(mean - rint(mean)) < 0.001 * mean))
 		add_even_rows(sizes, size, rint(mean), values);
 	else
 	{
-		add_even_rows(sizes, size, Max(mean, 1), values / 2 * Min(mean, 1));
-		add_random_rows(sizes, size, mean, values / 2, occur);
+		add_even_rows(sizes, size, Max(mean, 1), values * even * Min(mean, 1));
+		add_random_rows(sizes, size, mean, values * (1 - even), groups->occur);
 	}
 }
 
-/* Add tuples of an average size as those of the two possible sizes around it. */
+/*
+ * Add tuples of an average size as those of the two possible sizes around it; without `groups` no
+ * tuples are joined.
+ */
 static void
-add_rows(Sizes *sizes, double average, double mean, double values, bool occur, bool deduplicates)
+add_rows(Sizes *sizes, double average, double mean, double values, const Groups *groups)
 {
 	int			low = (int) (average / 8 + 0.001) * 8;
 	double		high_part = (average - low) / 8;
@@ -750,8 +778,8 @@ add_rows(Sizes *sizes, double average, double mean, double values, bool occur, b
 
 		if (part < 0.001)
 			continue;
-		if (deduplicates)
-			add_spread_rows(sizes, low + 8 * i, mean, values * part, occur);
+		if (groups != NULL)
+			add_spread_rows(sizes, low + 8 * i, mean, values * part, groups);
 		else
 			add_tuples(sizes, low + 8 * i, 0, mean * values * part);
 	}
@@ -1006,13 +1034,13 @@ fill_leaves(const Column *columns, const WhatIfIndex *index, const Keys *keys, d
 		add_to_tuples(&ends, &columns[i], has_own_nulls ? 0 : columns[i].null_share);
 	size = average_size(&ends);
 	if (!is_list)
-		add_rows(sizes, size, 1, rows, true, false);
+		add_rows(sizes, size, 1, rows, NULL);
 	else
 		for (int i = 0; i < keys->groups.n; i++)
 			add_rows(sizes, size, keys->groups.group[i].share * rows,
-					 keys->groups.group[i].values, keys->groups.occur, true);
+					 keys->groups.group[i].values, &keys->groups);
 	if (has_own_nulls && columns[0].null_share * rows >= 1)
-		add_rows(sizes, null_size, columns[0].null_share * rows, 1, true, true);
+		add_even_rows(sizes, null_size, rint(columns[0].null_share * rows), 1);
 	leaves = count_leaves(sizes, index->fill_factor, tuples);
 	pfree(sizes);
 	return leaves;

@@ -180,7 +180,9 @@ def test_generated_indexes(steered: Steered, kind: str) -> None:
             found = plan(session, query)
             tie = abs(found["Total Cost"] - real["Total Cost"]) < 0.02 * real["Total Cost"]
             # For a value beyond the histogram the planner looks up the end of a real index.
-            beyond = scanned_rows(found) != scanned_rows(real)
+            rows = scanned_rows(real)
+            none = max(rows, default=0) <= 1 and (" < '" in query or " > '" in query)
+            beyond = none or scanned_rows(found) != rows
             if shape(found) != shape(real) and not tie and not beyond:
                 costs = (found["Total Cost"], real["Total Cost"])
                 wrong_plans.append((case.statement, query, costs, shape(found), shape(real)))
