@@ -295,6 +295,8 @@ def test_a_key_means_the_sub_plan_whose_key_it_is(small: GraphCatalog) -> None:
     ],
 )
 def test_a_query_that_cannot_be_analysed_says_why(sql: str, why: str, small: GraphCatalog) -> None:
+    if "m.id IN (SELECT p" in sql and small.server_version < 17:
+        pytest.skip("IN with columns from outside is a semi join only from PostgreSQL 17 on")
     with pytest.raises(NotAnalysable, match=why) as caught:
         analyse(sql, small)
     assert isinstance(caught.value, CapabilityError)
