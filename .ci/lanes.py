@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results import FOLDERS, Case, Row, counted
+from results import FOLDERS, SUITES, Case, Row, counted
 from roots import CACHE, Root, RootError, made, python_root, server_root
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -21,11 +21,15 @@ WHEEL = "18"
 
 @dataclass(frozen=True)
 class Server:
-    """A major version and the root that has it; without a root it is the wheel's."""
+    """A major version and the root that has it; without a root it is the wheel's.
+
+    `suites` are those that run on it.
+    """
 
     name: str
     source: str
     root: Root | None = None
+    suites: tuple[str, ...] = tuple(SUITES)
 
     @property
     def title(self) -> str:
@@ -38,36 +42,59 @@ SERVERS = (
     Server("15", "bookworm", server_root(15, "bookworm", extensions=["hypopg"])),
     Server("17", "trixie", server_root(17, "trixie", extensions=["hypopg", "pg-hint-plan"])),
     Server(WHEEL, "the wheel"),
-    Server("18-forky", "forky", server_root(18, "forky", extensions=["hypopg", "pg-hint-plan"])),
+    # The same server as the wheel's, with extensions.
+    Server(
+        "18-forky",
+        "forky",
+        server_root(18, "forky", extensions=["hypopg", "pg-hint-plan"]),
+        ("steering", "doctor"),
+    ),
     Server(
         "19", "experimental", server_root(19, "experimental", "sid", extensions=["pg-hint-plan"])
     ),
 )
+ONCE = (
+    "tests/checks/test_doctor_store.py",
+    "tests/databases/changes/test_crashes.py",
+    "tests/databases/changes/test_runs_that_end.py",
+    "tests/databases/embedded/test_embedded_accounts.py",
+    "tests/databases/test_unused_settings.py",
+    "tests/demo/test_demo_plans.py",
+)
+"""Tests of pilot's own files and processes; one server is enough for them, the wheel's."""
+
 OLDEST_PYTHON, NEWEST_PYTHON = "3.10", "3.14"
 PYTHON_ROOTS = {NEWEST_PYTHON: python_root(NEWEST_PYTHON, "forky")}
 
 
-def run_on_server(server: Server, python: Path, work: Path, report: Sequence[Case]) -> Row:
+def run_on_server(
+    server: Server, python: Path, work: Path, report: Sequence[Case], *, everything: bool
+) -> Row:
     """Run the suites on a server.
 
     What the tests of `report` have had is counted and not run again: they ran on the wheel's server
-    and, those that take an installed one, on the newest of the machine's own.
+    and, those that take an installed one, on the newest of the machine's own. Without `everything`,
+    the tests of ONCE run on the wheel's server only.
     """
     row = Row(server.title)
-    ignored: list[str] = []
+    ignored = {SUITES[name] for name in SUITES if name not in server.suites}
+    if server.name != WHEEL and not everything:
+        ignored.update(ONCE)
     if report and server.name == WHEEL:
         row.cases = [case for case in report if case.suite and not case.on_installed]
         return row
     if report and server.name == _newest_installed():
         row.cases = [case for case in report if case.suite and case.on_installed]
-        ignored = [f"--ignore={file}" for file in sorted({case.file for case in row.cases})]
+        ignored.update(case.file for case in row.cases)
     try:
         given = "wheel" if server.name == WHEEL else str(programs_of(server))
     except RootError as error:
         row.missing = str(error)
         return row
     environment = {**os.environ, "PILOT_TEST_SERVER": given}
-    _pytest(row, python, environment, work, [*FOLDERS, *ignored])
+    folders = [at for at in FOLDERS if at not in ignored]
+    options = [f"--ignore={place}" for place in sorted(ignored)]
+    _pytest(row, python, environment, work, [*folders, *options])
     return row
 
 
