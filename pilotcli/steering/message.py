@@ -11,6 +11,7 @@ from pilotcli.steering.hint_plan import REPORT_SETTINGS as HINT_REPORTS
 from pilotcli.steering.hint_plan import (
     Hint,
     comment_of,
+    in_order,
     is_numbered,
     quote_name,
     read_hints,
@@ -47,7 +48,8 @@ class Message:
       about what is pushed; `comment`: the comments in front of the query;
     - `rows`: the planner module's setting; `cards`: the sub-plan query of each of its entries;
     - `hints`: pg_hint_plan's hints, and `advice`: pg_plan_advice's items, as they are in the
-      message, each with the push that it stands for;
+      message, each with the push that it stands for; `sent_hints`: all hints in the comment, in
+      their order, with those of the query itself;
     - `numbers`: the pushed rows, by sub-plan query;
     - `applied`: the pushes that are in the message and that nobody reports about; `ignored`: those
       that are not in it, each with a reason.
@@ -60,6 +62,7 @@ class Message:
     rows: str = ""
     cards: tuple[str, ...] = ()
     hints: list[tuple[str, Hint]] = field(default_factory=list)
+    sent_hints: Sequence[Hint] = ()
     advice: list[tuple[str, Item]] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     applied: list[str] = field(default_factory=list)
@@ -248,6 +251,7 @@ class MessageWriter:
             hints += self._own_hints(message)
         if message.hints:
             message.reports.update(HINT_REPORTS)
+        message.sent_hints = in_order(hints)
         # Before PostgreSQL 17 the extension reads them in front of everything else only.
         message.comment = comment_of(hints) + message.comment
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pilotcli.common.errors import PilotError
-from pilotcli.steering.hint_plan import in_order, read_report
+from pilotcli.steering.hint_plan import read_report
 from pilotcli.steering.message import Message
 from pilotcli.steering.not_applied import why_unused
 from pilotcli.steering.plan_advice import read_feedback
@@ -23,12 +23,11 @@ def hint_outcomes(
 
     `error` is that of the query; `plan` returns its plan, as an object with the key `Plan`.
     """
-    sent = in_order(hint for _, hint in message.hints)
-    report = read_report(notices) if sent else None
+    report = read_report(notices) if message.hints else None
     for what, hint in message.hints:
         if report is None or (error is not None and not report.states):
             continue
-        why = report.reason(hint, sent)
+        why = report.reason(hint, message.sent_hints)
         if why == "":
             found = plan()
             why = why_unused(message.sql, None if found is None else found["Plan"], hint)

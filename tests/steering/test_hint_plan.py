@@ -273,6 +273,16 @@ def test_own_hints_are_merged_with_what_is_pushed(
     assert "the pushed HashJoin(l o) replaces this hint" in why
 
 
+def test_a_wrong_hint_beside_own_hints(
+    preloaded: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    steered = steering(preloaded, shop_config).run(query(OWN), pushed("/*+ SeqScann(o) */"))
+    assert dict(report_of(steered).ignored) == {
+        "SeqScann(o)": 'pg_hint_plan: Unrecognized hint keyword "SeqScann"'
+    }
+    assert "Nested Loop" in kinds(steered)
+
+
 def test_own_hints_stay_with_a_pushed_setting(
     preloaded: PostgresSession, shop_config: PostgreSQLConfig
 ) -> None:

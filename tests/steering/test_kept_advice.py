@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from pilotcli.databases.session.session import PostgresSession
 from pilotcli.reports.advice import pushes_of
 from pilotcli.steering.capabilities import Abilities
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
 DRIVER = """
 from pilotcli import CardPushHandler, JoinOrderPushHandler, ScanJoinMethodEnum
 from pilotcli import ScanJoinMethodPushHandler
@@ -101,6 +103,9 @@ def test_a_driver_is_followed_where_pilot_is_not(
     found: Any = json.loads(shown.stdout)
     assert (str(found["run_id"]), found["warning"]) == (run_id, found["warning"])
     first, second, third, fourth, fifth = found["queries"]
+    section = DOCUMENT.read_text().partition("## `pilot runs advice`")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"`([a-z_.]+)`(?=[^|\n]*\|.*\|\n)", section)) - {"null"}
+    assert documented == {*found, *(f"queries.{key}" for key in first)}
     assert first["advice"].startswith("JOIN_ORDER(l o s) MERGE_JOIN_PLAIN(s)")
     assert (first["reason"], first["differs"]) == (None, None)
     assert "MERGE_JOIN_PLAIN" in second["advice"]
