@@ -56,6 +56,7 @@ typedef struct ValueGroup
 {
 	double		share;			/* of the rows, of each value */
 	double		values;			/* how many values */
+	bool		has_null;		/* one of the columns is null, which takes room in a tuple */
 } ValueGroup;
 
 typedef struct Groups
@@ -254,23 +255,33 @@ add_to_tuples(Ends *ends, const Column *column, double null_share)
 	}
 }
 
-/* The average size of the tuples. */
+/* The average size of the tuples without nulls, or of those with nulls; 0 if there are none. */
+static double
+average_of(const Ends *ends, bool has_null)
+{
+	int			head = has_null ? MAXALIGN(sizeof(IndexTupleData) +
+										   sizeof(IndexAttributeBitMapData)) :
+		MAXALIGN(sizeof(IndexTupleData));
+	double		size = 0;
+	double		share = 0;
+
+	for (int rest = 0; rest < 8; rest++)
+	{
+		share += ends->share[has_null][rest];
+		size += ends->share[has_null][rest] * (head + (8 - rest) % 8) + ends->sum[has_null][rest];
+	}
+	return share > 0 ? size / share : 0;
+}
+
+/* The average size of all tuples. */
 static double
 average_size(const Ends *ends)
 {
-	double		size = 0;
+	double		null_share = 0;
 
-	for (int i = 0; i < 16; i++)
-	{
-		bool		has_null = i / 8;
-		int			rest = i % 8;
-		int			head = has_null ? MAXALIGN(sizeof(IndexTupleData) +
-											   sizeof(IndexAttributeBitMapData)) :
-			MAXALIGN(sizeof(IndexTupleData));
-
-		size += ends->share[has_null][rest] * (head + (8 - rest) % 8) + ends->sum[has_null][rest];
-	}
-	return size;
+	for (int rest = 0; rest < 8; rest++)
+		null_share += ends->share[true][rest];
+	return average_of(ends, false) * (1 - null_share) + average_of(ends, true) * null_share;
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -279,12 +290,13 @@ average_size(const Ends *ends)
  */
 
 static void
-add_group(Groups *groups, double share, double values)
+add_group(Groups *groups, double share, double values, bool has_null)
 {
 	if (share > 0 && values > 0 && groups->n < MOST_GROUPS)
 	{
 		groups->group[groups->n].share = share;
-		groups->group[groups->n++].values = values;
+		groups->group[groups->n].values = values;
+		groups->group[groups->n++].has_null = has_null;
 	}
 }
 
@@ -296,22 +308,25 @@ join_groups(Groups *groups)
 	{
 		PLACES = 128			/* two for each power of two */
 	};
-	double		values[PLACES] = {0};
-	double		shares[PLACES] = {0};
+	double		values[2][PLACES] = {{0}};
+	double		shares[2][PLACES] = {{0}};
 
 	for (int i = 0; i < groups->n; i++)
 	{
+		const ValueGroup *group = &groups->group[i];
 		int			exponent;
-		double		part = frexp(groups->group[i].share, &exponent);
+		double		part = frexp(group->share, &exponent);
 		int			place = Max(Min(-2 * exponent + (part < 0.7071), PLACES - 1), 0);
 
-		values[place] += groups->group[i].values;
-		shares[place] += groups->group[i].values * groups->group[i].share;
+		values[group->has_null][place] += group->values;
+		shares[group->has_null][place] += group->values * group->share;
 	}
 	groups->n = 0;
-	for (int i = 0; i < PLACES; i++)
-		if (values[i] > 0)
-			add_group(groups, shares[i] / values[i], values[i]);
+	for (int has_null = 0; has_null < 2; has_null++)
+		for (int i = 0; i < PLACES; i++)
+			if (values[has_null][i] > 0)
+				add_group(groups, shares[has_null][i] / values[has_null][i],
+						  values[has_null][i], has_null);
 }
 
 /* Of which Poisson distribution without zero `mean` is the mean. */
@@ -350,14 +365,15 @@ multiply_groups(Groups *groups, const Groups *others, double null_share, double 
 
 	add_missing_values(&with, rows);
 	add_missing_values(groups, rows);
-	add_group(&with, null_share, 1);
+	add_group(&with, null_share, 1, true);
 	join_groups(&with);
 	join_groups(groups);
 	for (int i = 0; i < groups->n; i++)
 	{
 		for (int k = 0; k < with.n; k++)
 			add_group(product, groups->group[i].share * with.group[k].share,
-					  groups->group[i].values * with.group[k].values);
+					  groups->group[i].values * with.group[k].values,
+					  groups->group[i].has_null || with.group[k].has_null);
 		if (product->n > MOST_GROUPS / 2)
 			join_groups(product);
 	}
@@ -417,7 +433,7 @@ find_groups(Column *column, HeapTuple statistics, double rows)
 			column->groups.even = evenness(slot.numbers[0], left / distinct, rows);
 		for (int i = 0; i < slot.nnumbers; i++)
 		{
-			add_group(&column->groups, slot.numbers[i], 1);
+			add_group(&column->groups, slot.numbers[i], 1, false);
 			left -= slot.numbers[i];
 			distinct -= 1;
 		}
@@ -426,9 +442,9 @@ find_groups(Column *column, HeapTuple statistics, double rows)
 	}
 	/* A rest of the shares without values is inexactness of the statistics. */
 	if (distinct >= 1 && left > 0)
-		add_group(&column->groups, left / distinct, distinct);
+		add_group(&column->groups, left / distinct, distinct, false);
 	else if (left > 0 && (left > 0.01 || column->groups.n == 0))
-		add_group(&column->groups, left, 1);
+		add_group(&column->groups, left, 1, false);
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -462,7 +478,7 @@ assume_groups(Column *column, Oid type, bool is_unique, double rows)
 		distinct = rows;
 	distinct = Max(Min(distinct, rows), 1);
 	column->groups.even = 0.5;
-	add_group(&column->groups, 1 / distinct, distinct);
+	add_group(&column->groups, 1 / distinct, distinct, false);
 }
 
 static void
@@ -592,7 +608,7 @@ apply_predicate(Column *column, PlannerInfo *root, int relid, Node *key, Oid fam
 		else if (is_one_value(condition, key, family))
 		{
 			column->groups.n = 0;
-			add_group(&column->groups, 1, 1);
+			add_group(&column->groups, 1, 1, false);
 			column->null_share = 0;
 		}
 		else if (list_length(variables) == 1 && equal(linitial(variables), key))
@@ -977,6 +993,7 @@ is_determined(const WhatIfIndex *index, int key, List *expressions, int relid)
 typedef struct Keys
 {
 	Groups		groups;			/* of the rows that are equal in all keys */
+	bool		is_together;	/* from statistics of the columns together */
 	double		size;			/* of a tuple of the keys alone */
 	double		pivot;			/* its part of a pivot tuple's size, without the last key */
 	double		differ;			/* the share of neighbours that differ before the last key */
@@ -1000,8 +1017,7 @@ combine_keys(const Column *columns, const WhatIfIndex *index, List *expressions,
 		else
 		{
 			keys->groups = columns[i].groups;
-			if (index->n_keys > 1)
-				add_group(&keys->groups, columns[i].null_share, 1);
+			add_group(&keys->groups, columns[i].null_share, 1, true);
 		}
 		/* A pivot tuple has the keys up to the first one in which its neighbours differ. */
 		if (i < index->n_keys - 1)
@@ -1012,8 +1028,8 @@ combine_keys(const Column *columns, const WhatIfIndex *index, List *expressions,
 			keys->differ = Max(differ, keys->differ);
 		}
 	}
-	if (keys->groups.n == 0 && columns[0].null_share < 1)
-		add_group(&keys->groups, 1, 1);
+	if (keys->groups.n == 0)
+		add_group(&keys->groups, 1, 1, false);
 	return keys;
 }
 
@@ -1022,25 +1038,28 @@ static double
 fill_leaves(const Column *columns, const WhatIfIndex *index, const Keys *keys, double rows,
 			double *tuples)
 {
-	const int	null_size = MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData));
 	bool		is_list = joins_equal(index);
-	bool		has_own_nulls = is_list && index->n_keys == 1;
 	Sizes	   *sizes = palloc0(sizeof(Sizes));
 	Ends		ends = {.share = {{1.0}}};
-	double		size;
+	double		average;
 	double		leaves;
 
 	for (int i = 0; i < index->n_columns; i++)
-		add_to_tuples(&ends, &columns[i], has_own_nulls ? 0 : columns[i].null_share);
-	size = average_size(&ends);
+		add_to_tuples(&ends, &columns[i], columns[i].null_share);
+	average = average_size(&ends);
 	if (!is_list)
-		add_rows(sizes, size, 1, rows, NULL);
+		add_rows(sizes, average, 1, rows, NULL);
 	else
 		for (int i = 0; i < keys->groups.n; i++)
-			add_rows(sizes, size, keys->groups.group[i].share * rows,
-					 keys->groups.group[i].values, &keys->groups);
-	if (has_own_nulls && columns[0].null_share * rows >= 1)
-		add_even_rows(sizes, null_size, rint(columns[0].null_share * rows), 1);
+		{
+			const ValueGroup *group = &keys->groups.group[i];
+			double		size = average_of(&ends, group->has_null);
+
+			/* Statistics of columns together do not know nulls. */
+			if (size == 0 || keys->is_together)
+				size = average;
+			add_rows(sizes, size, group->share * rows, group->values, &keys->groups);
+		}
 	leaves = count_leaves(sizes, index->fill_factor, tuples);
 	pfree(sizes);
 	return leaves;
@@ -1102,7 +1121,8 @@ pilot_estimate_size(PlannerInfo *root, RelOptInfo *rel, Relation table, WhatIfIn
 			together = Max(Min(together * rows / all_rows, rows), 1);
 			keys->groups.n = 0;
 			keys->groups.occur = true;
-			add_group(&keys->groups, 1 / together, together);
+			keys->is_together = true;
+			add_group(&keys->groups, 1 / together, together, false);
 		}
 		leaves = fill_leaves(columns, index, keys, rows, &tuples);
 		pages = 1 + leaves + count_above(keys, rows, leaves, tuples, &index->height);
