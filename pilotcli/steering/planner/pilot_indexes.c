@@ -77,6 +77,7 @@
 
 bool		pilot_indexes_are_set = false;
 bool		pilot_indexes_are_seen = false;
+bool		pilot_is_explaining = false;
 
 static char *indexes_setting = NULL;
 static char *hidden_setting = NULL;
@@ -524,10 +525,14 @@ check_indexes(char **value, void **extra, GucSource source)
 	return is_right;
 }
 
+static void install_hooks(void);
+
 static void
 note_settings(const char *indexes, const char *hidden)
 {
 	pilot_indexes_are_set = !is_blank(indexes) || !is_blank(hidden);
+	if (pilot_indexes_are_set)
+		install_hooks();
 }
 
 static void
@@ -782,6 +787,7 @@ pilot_begin_explain(const ExplainStmt *statement, const char *text)
 	}
 	MemoryContextSwitchTo(before);
 	explained = new;
+	pilot_is_explaining = true;
 	return true;
 }
 
@@ -792,6 +798,7 @@ pilot_end_explain(void)
 	Explained  *ended = explained;
 
 	explained = NULL;
+	pilot_is_explaining = false;
 	if (ended->prepared != NULL)
 	{
 		PreparedStatement *prepared = FetchPreparedStatement(ended->prepared_name, false);
@@ -817,7 +824,7 @@ bool
 pilot_explains(const char *query_string, int cursor_options)
 {
 	/* By the place of its text: functions that run meanwhile have texts of their own. */
-	return explained != NULL && query_string == explained->text &&
+	return pilot_is_explaining && query_string == explained->text &&
 		!(cursor_options & CURSOR_OPT_SCROLL);
 }
 
@@ -1179,6 +1186,26 @@ index_name_hook(Oid oid)
 	return prev_index_name != NULL ? prev_index_name(oid) : NULL;
 }
 
+/* Install the hooks when they are first needed, so that other sessions do not call them. */
+static void
+install_hooks(void)
+{
+	static bool are_installed = false;
+
+	if (are_installed)
+		return;
+	are_installed = true;
+	prev_index_name = explain_get_index_name_hook;
+	explain_get_index_name_hook = index_name_hook;
+#if PG_VERSION_NUM >= 190000
+	prev_simple_rel = build_simple_rel_hook;
+	build_simple_rel_hook = simple_rel_hook;
+#else
+	prev_relation_info = get_relation_info_hook;
+	get_relation_info_hook = relation_info_hook;
+#endif
+}
+
 void
 pilot_init_indexes(void)
 {
@@ -1192,13 +1219,4 @@ pilot_init_indexes(void)
 							   "A list of names or oids.",
 							   &hidden_setting, "", PGC_USERSET, GUC_REPORT,
 							   check_hidden, assign_hidden, NULL);
-	prev_index_name = explain_get_index_name_hook;
-	explain_get_index_name_hook = index_name_hook;
-#if PG_VERSION_NUM >= 190000
-	prev_simple_rel = build_simple_rel_hook;
-	build_simple_rel_hook = simple_rel_hook;
-#else
-	prev_relation_info = get_relation_info_hook;
-	get_relation_info_hook = relation_info_hook;
-#endif
 }

@@ -48,6 +48,9 @@ extern bool pilot_indexes_are_set;
 /* Whether the query that is being planned sees what-if indexes. */
 extern bool pilot_indexes_are_seen;
 
+/* Whether an EXPLAIN of the client runs that may see them. */
+extern bool pilot_is_explaining;
+
 extern void pilot_init_indexes(void);
 extern bool pilot_begin_explain(const ExplainStmt *statement, const char *text);
 extern void pilot_end_explain(void);

@@ -1822,7 +1822,8 @@ plan_nested(PLANNER_PARAMETERS)
 	bool		saw = pilot_indexes_are_seen;
 	PlannedStmt *volatile result = NULL;
 
-	pilot_indexes_are_seen = is_outermost() && pilot_explains(query_string, cursor_options);
+	pilot_indexes_are_seen = pilot_is_explaining && is_outermost() &&
+		pilot_explains(query_string, cursor_options);
 	plan_depth++;
 	planning = NULL;
 	PG_TRY();
