@@ -222,10 +222,8 @@ KINDS = [
 
 
 @pytest.mark.parametrize("index", KINDS, ids=str)
-def test_kinds_of_what_if_indexes(simulated: Pilot, index: Index, way: str) -> None:
+def test_kinds_of_what_if_indexes(simulated: Pilot, index: Index) -> None:
     controller = simulated.controller
-    if way == "hypopg" and index.keys and "COLLATE" in index.keys[-1]:
-        pytest.skip("HypoPG takes no COLLATE of a column")
     controller.create_index(index)
     assert controller.get_all_indexes() == [index]
     assert controller.get_index_byte(index) >= 8192
