@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when roots are to be made again although their packages are the same."""
 
 CACHE = Path(os.environ.get("PILOT_CI_ROOTS", "/var/cache/pilot-ci"))
@@ -193,8 +193,9 @@ def mirror() -> str:
 
 
 def _use_own_libraries(root: Root) -> None:
-    loaders = [*root.folder.rglob("ld-linux*.so.*"), *root.folder.rglob("ld-2.*.so")]
-    loader = next((file for file in loaders if file.is_file() and not file.is_symlink()), None)
+    loaders = (file for file in root.folder.rglob("ld-linux*.so.*") if file.is_file())
+    own = (file for file in loaders if file.resolve().is_relative_to(root.folder.resolve()))
+    loader = next(own, None)
     if loader is None:
         raise OSError(f"{root.name}: the packages hold no loader of programs")
     folders = {file.parent for file in root.folder.glob("**/*-linux-gnu*/*.so*")}

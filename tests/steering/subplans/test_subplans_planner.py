@@ -61,6 +61,8 @@ def test_the_forums_sub_plans_are_the_planners(
 def test_a_join_has_the_planners_sub_plans(
     sql: str, small_session: PostgresSession, small: GraphCatalog
 ) -> None:
+    if "SELECT o.kind" in sql and small.server_version < 17:
+        pytest.skip("IN with columns from outside is a semi join only from PostgreSQL 17 on")
     assert estimates_by_explain(small_session, analyse(sql, small)) == reported(small_session, sql)
 
 
