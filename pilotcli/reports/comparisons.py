@@ -86,8 +86,13 @@ def as_csv(comparison: Comparison) -> str:
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: _without_nul(cell) for key, cell in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _without_nul(cell: object) -> object:
+    """A cell that every reader of CSV takes; Python 3.10 does not even write a NUL."""
+    return cell.replace("\0", "\ufffd") if isinstance(cell, str) else cell
 
 
 def as_markdown(
