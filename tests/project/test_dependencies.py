@@ -49,6 +49,8 @@ def imported(node: ast.AST) -> Iterator[str]:
 
 def undeclared(folder: str, declared: list[Requirement], own: set[str]) -> set[str]:
     names = {canonicalize_name(one.name) for one in declared}
+    # Python 3.10 does not know which distribution each package is from.
+    names |= {name.removesuffix("-py") for name in names}
     distributions = packages_distributions()
     found = set()
     for path in (ROOT / folder).rglob("*.py"):
