@@ -9,25 +9,25 @@ from typing import Any, NamedTuple
 
 from psycopg2 import sql as compose
 
-from pilotcli.common.errors import SteeringError
+from pilotcli.common.errors import QueryError, SteeringError
 from pilotcli.common.records import Index
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.controller.index_sql import (
     create_statement,
     find_index,
+    is_alike,
+    is_plain,
     read_definition,
     require_parts,
 )
-from pilotcli.databases.controller.names import literal_name
+from pilotcli.databases.controller.names import identifier, literal_name
 from pilotcli.databases.controller.tables import TableMethods
-from pilotcli.databases.controller.what_if import WhatIf, indexes_size_bytes
+from pilotcli.databases.controller.what_if import WhatIf, indexes_size_bytes, rolled_back
 from pilotcli.databases.protocols import PlansWithIndexes, Target
 from pilotcli.databases.session.session import PostgresSession
 
-# Usable indexes that a user has made: not those of constraints, extensions or pilot itself. An
-# index of a partition belongs to the index of the whole table.
-_EXISTING = """
+_DESCRIBED = """
 SELECT i.oid::int8, i.relname::text,
   CASE WHEN pg_table_is_visible(t.oid) THEN t.relname ELSE n.nspname || '.' || t.relname END::text,
   ARRAY(SELECT CASE WHEN x.indkey[k - 1] = 0 THEN pg_get_indexdef(i.oid, k, true) ELSE
@@ -38,13 +38,19 @@ SELECT i.oid::int8, i.relname::text,
         FROM generate_series(1, x.indnkeyatts) AS k ORDER BY k)::text[],
   substr(pg_get_indexdef(i.oid), 1 + length(concat(
     'CREATE ', CASE WHEN x.indisunique THEN 'UNIQUE ' END, 'INDEX ', quote_ident(i.relname), ' ON ',
-    CASE WHEN i.relkind = 'I' THEN 'ONLY ' END, quote_ident(n.nspname), '.', quote_ident(t.relname),
-    ' USING ', quote_ident(m.amname), ' ('))),
+    CASE WHEN i.relkind = 'I' THEN 'ONLY ' END,
+    CASE WHEN n.oid = pg_my_temp_schema() AND strpos(pg_get_indexdef(i.oid), ' ON pg_temp.') > 0
+      THEN 'pg_temp' ELSE quote_ident(n.nspname) END, '.', quote_ident(t.relname), ' USING ',
+    quote_ident(m.amname), ' ('))),
   m.amname::text, x.indisunique,
   coalesce((SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(i.oid)), pg_table_size(i.oid)),
   x.indisunique OR x.indisreplident
 FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_am AS m ON m.oid = i.relam
 JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_namespace AS n ON n.oid = t.relnamespace
+"""
+# Usable indexes that a user has made: not those of constraints, extensions or pilot itself. An
+# index of a partition belongs to the index of the whole table.
+_USABLE = """
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pilot')
   AND n.nspname !~ '^pg_(toast|temp)'
   AND (x.indisvalid OR i.relkind = 'I')
@@ -55,6 +61,8 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pilot')
   AND ({0} IS NULL OR t.oid = {0}::regclass)
 ORDER BY 3, 2
 """
+_LIKE = "pg_temp.pilot_like"
+_OF_TABLE = "WHERE t.oid = {}::regclass"
 
 
 class _Existing(NamedTuple):
@@ -204,15 +212,34 @@ class IndexMethods(TableMethods):
 
     def _find(self, index: Index) -> _Existing | None:
         existing = self._existing(index.table)
-        at = find_index([known.described for known in existing], index)
+        known = [one.described for one in existing]
+        at = find_index(known, index)
+        if at is None and existing and index.index_name is None and not is_plain(index):
+            spelled = self._spelled(index)
+            alike = (at for at, one in enumerate(known) if spelled and is_alike(one, spelled))
+            at = next(alike, None)
         return None if at is None else existing[at]
+
+    def _spelled(self, index: Index) -> Index | None:
+        """Returns an index as the server writes it, None where the server refuses it."""
+        session = self.session()
+        statement = create_statement(replace(index, table=_LIKE))
+        try:
+            require_parts(index)
+            with rolled_back(session):
+                self._run("CREATE TEMP TABLE pilot_like (LIKE {})", identifier(index.table))
+                session.execute(statement.as_string(session.connection))
+                (row,) = self._run(_DESCRIBED + _OF_TABLE, literal_name(_LIKE))
+        except (QueryError, SteeringError):
+            return None
+        return replace(_existing_index(row, index.table).described, index_name=None)
 
     def _existing(self, table_name: str | None) -> list[_Existing]:
         table: compose.Composable = compose.SQL("NULL")
         if table_name is not None:
             self._require_table(table_name)
             table = literal_name(table_name)
-        return [_existing_index(row, table_name) for row in self._run(_EXISTING, table)]
+        return [_existing_index(row, table_name) for row in self._run(_DESCRIBED + _USABLE, table)]
 
     def _require_table(self, table_name: str) -> None:
         if not self.exist_table(table_name):

@@ -99,6 +99,32 @@ def test_a_description_finds_its_index(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "index",
     [
+        Index(["a"], "t", keys=["a desc"]),
+        Index(["a"], "t", keys=["A nulls last"]),
+        Index(["a+1", "b"], "t", keys=["(a+1)", "b"]),
+        Index(["b"], "t", keys=['b collate "C" desc nulls last']),
+        Index(["a"], "t", options="fillfactor=50"),
+        Index(["a"], "t", where="a=3 and b is not null"),
+        Index(["upper"], "t", keys=["UPPER(b)"], include=["a"], unique=True),
+        Index(["c"], "t", method="gin", options="fastupdate=off"),
+    ],
+)
+def test_an_index_is_found_in_the_spelling_it_was_made_with(bench: Bench, index: Index) -> None:
+    bench.sql("CREATE TABLE t (a int, b text, c int[]); CREATE INDEX other ON t (a NULLS FIRST)")
+    pilot = bench.open()
+    controller = pilot.controller
+    with pytest.raises(SteeringError, match="no index"):
+        controller.drop_index(index)
+    controller.create_index(index)
+    assert controller.get_index_byte(index) > 0
+    controller.drop_index(index)
+    assert bench.names() == ["other"]
+    pilot.close()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
         Index(["a"], "t", where="a > 1; DROP TABLE t"),
         Index(["a"], "t", where="a > 1) -- "),
         Index(["a"], "t", where="a > 1 /* "),
