@@ -53,7 +53,7 @@ _SCANS = ("SeqScan", "TidScan", "IndexScan", "IndexOnlyScan", "BitmapScan")
 _JOINS = ("NestLoop", "HashJoin", "MergeJoin")
 _MEMOIZE = ("Memoize",)
 """Methods with a setting of their own: `SeqScan` has `enable_seqscan`."""
-_HINT_PART = re.compile(r"[^*/]*\Z")
+_COMMENT_MARK = re.compile(r"/\*|\*/")
 
 
 def methods_of(given: Any) -> list[Method]:
@@ -83,7 +83,7 @@ def _method(pair: Any) -> Method:
             hint=f"There are: {', '.join(known.value for known in ScanJoinMethodEnum)}.",
         ) from None
     text = str(names)
-    if not _HINT_PART.match(text) or not text.strip():
+    if _COMMENT_MARK.search(text) or not text.strip():
         raise SteeringError(f"{known.value} needs the names of relations, not {text!r}")
     return known, text.strip()
 

@@ -17,7 +17,7 @@ from pilotcli.steering.hint_plan import (
     split_names,
     take_own_hints,
 )
-from pilotcli.steering.methods import hint_text
+from pilotcli.steering.methods import ScanJoinMethodEnum, hint_text, methods_of
 from pilotcli.steering.plan_advice import (
     Item,
     PlanShape,
@@ -224,3 +224,12 @@ def test_what_the_server_says_of_advice() -> None:
     assert reason("SEQ_SCAN(zz)") == "the query has no such relation (pg_plan_advice: not matched)"
     assert "cannot do it" in str(reason("INDEX_SCAN(c nope)"))
     assert read_feedback([WARNING + "CONTEXT:  SQL function f\n"]).said == {}
+
+
+def test_a_name_may_have_one_sign_of_a_comment() -> None:
+    for text in ('"a/b" c', '"a*b" c', '"*" "/"'):
+        methods = methods_of((ScanJoinMethodEnum.HASHJOIN, text))
+        assert hint_text(methods, None) == f"HashJoin({text})"
+    for text in ('"a*/b" c', '"a/*b" c'):
+        with pytest.raises(SteeringError, match="needs the names of relations"):
+            methods_of((ScanJoinMethodEnum.HASHJOIN, text))
