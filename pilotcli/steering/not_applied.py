@@ -8,7 +8,7 @@ from typing import Any
 
 from pilotcli.common.errors import SteeringError
 from pilotcli.steering.hint_plan import Hint
-from pilotcli.steering.subplans import relation_names
+from pilotcli.steering.subplans import query_names, relation_names
 
 REMOVED = "the planner removed "
 NO_ROWS = "the planner has proven that it returns no rows"
@@ -18,6 +18,9 @@ _NUMBER = re.compile(r"_[0-9]+\Z")
 def why_not_planned(sql: str, name: str) -> str:
     """Returns why a plan of `sql` has no relation `name`."""
     known = relation_names(sql)
+    if name in query_names(sql):
+        # The planner has merged or removed it, or planned it without a node of its own.
+        return f"the plan has no relation {name}, which is a query inside the query"
     if known is not None and name in known:
         return f"{REMOVED}{name}, which the result does not depend on"
     return f"the query has no relation {name}"

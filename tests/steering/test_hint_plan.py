@@ -199,6 +199,21 @@ def test_cardinalities_of_joins(steerer: SessionSteering) -> None:
     assert any(node["Plan Rows"] == 4321 + len(whole) for node in nodes(steered.plan["Plan"]))
 
 
+def test_a_query_inside_the_query_that_the_plan_does_not_have(steerer: SessionSteering) -> None:
+    inside = "(SELECT * FROM orders WHERE shop = 3) q"
+    sqls = [
+        f"SELECT * FROM {inside} JOIN lines l ON l.order_id = q.id JOIN shops s ON s.id = q.shop",
+        "WITH q AS (SELECT * FROM orders) SELECT * FROM q JOIN lines l ON l.order_id = q.id"
+        " JOIN shops s ON s.id = q.shop",
+    ]
+    for sql in sqls:
+        pushes = pushed("", (ScanJoinMethodEnum.HASHJOIN, "q l"), order=["l", "s", "q"])
+        why = "the plan has no relation q, which is a query inside the query"
+        report = report_of(steerer.run(query(sql), pushes))
+        assert set(report.ignored) == {("HashJoin(q l)", why), ("Leading(((l s) q))", why)}
+        assert report.applied == ()
+
+
 def test_a_cardinality_of_a_relation_that_the_planner_removed(steerer: SessionSteering) -> None:
     sql = (
         "SELECT o.id FROM orders o LEFT JOIN shops s ON s.id = o.shop"

@@ -121,6 +121,21 @@ def test_index_scans(steerer: SessionSteering) -> None:
     assert "inapplicable" in ignored["IndexScan(l nope)"]
 
 
+def test_a_query_inside_the_query_that_the_plan_does_not_have(steerer: SessionSteering) -> None:
+    inside = "(SELECT * FROM orders WHERE shop = 3) q"
+    sqls = [
+        f"SELECT * FROM {inside} JOIN lines l ON l.order_id = q.id JOIN shops s ON s.id = q.shop",
+        "WITH q AS (SELECT * FROM orders) SELECT * FROM q JOIN lines l ON l.order_id = q.id"
+        " JOIN shops s ON s.id = q.shop",
+    ]
+    for sql in sqls:
+        pushes = pushed((Method.HASHJOIN, "q l"), order=["l", "s", "q"])
+        why = "the plan has no relation q, which is a query inside the query"
+        report = report_of(steerer.run(query(sql), pushes))
+        assert set(report.ignored) == {("HashJoin(q l)", why), ("Leading(((l s) q))", why)}
+        assert report.applied == ()
+
+
 def test_what_does_not_fit_is_ignored_with_the_reason(steerer: SessionSteering) -> None:
     sql = (
         "SELECT o.id FROM orders o LEFT JOIN shops s ON s.id = o.shop"

@@ -11,7 +11,7 @@ executed plans, `join_order` writes a pushed order.
 from __future__ import annotations
 
 from pilotcli.steering.subplans.actual_rows import observed_cardinalities, observed_rows
-from pilotcli.steering.subplans.analysis import GraphCatalog, analyse, relation_names
+from pilotcli.steering.subplans.analysis import GraphCatalog, analyse, query_names, relation_names
 from pilotcli.steering.subplans.described import DescribedQuery, NamedCards, SubPlan
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.explain import estimates_by_explain
@@ -29,6 +29,7 @@ __all__ = [
     "estimates_by_explain",
     "observed_cardinalities",
     "observed_rows",
+    "query_names",
     "relation_names",
     "rewrite_join_order",
 ]

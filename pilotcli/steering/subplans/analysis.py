@@ -96,6 +96,19 @@ def relation_names(sql: str) -> frozenset[str] | None:
     return frozenset(node.alias_or_name for node in found)
 
 
+def query_names(sql: str) -> frozenset[str]:
+    """Returns the names of the sub-queries in FROM and of the WITH queries in a statement; none if
+    its text cannot be read."""
+    try:
+        tree = parse(sql)
+    except (NotAnalysable, RecursionError):
+        return frozenset()
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    tables = tree.find_all(exp.Table)
+    used = {table.alias_or_name for table in tables if table.name in ctes and not table.db}
+    return frozenset({*ctes, *used, *(query.alias for query in tree.find_all(exp.Subquery))})
+
+
 def query_of(tree: exp.Expression) -> exp.Expression:
     """Returns the query in a statement: that of an INSERT, otherwise the statement itself."""
     if isinstance(tree, exp.Insert):
