@@ -12,7 +12,7 @@ from typing import Any
 
 from pilotcli.common.errors import QueryError
 from pilotcli.databases.session.session import PostgresSession, plan_of
-from pilotcli.steering.hint_plan import split_names
+from pilotcli.steering.hint_plan import read_hints, split_names
 from pilotcli.steering.methods import JoinOrder, Method, hint_text
 from pilotcli.steering.naming import Namer
 from pilotcli.steering.not_applied import REMOVED, why_not_planned
@@ -110,8 +110,8 @@ class Adviser:
         if order:
             _add_order(draft, find, order)
         with_index = []
-        for method in methods:
-            kind, text = method[0].value, f"{method[0].value}({method[1]})"
+        for method in _last_ones(draft, methods):
+            kind, text = method[0].value, hint_text([method], None)
             names = split_names(method[1])
             if kind in _JOINS:
                 _add_join(draft, find, ask, (kind, text, names))
@@ -133,6 +133,19 @@ _Find = Callable[[str], tuple[str, str]]
 _Ask = Callable[[Mapping[str, str]], PlanShape]
 _Given = tuple[str, str, Sequence[str]]
 """A method, its text, and its names."""
+
+
+def _last_ones(draft: _Draft, methods: Sequence[Method]) -> list[Method]:
+    """Returns the methods that no later one replaces, as in pg_hint_plan; a note of the others."""
+    hints = [read_hints(hint_text([method], None))[0] for method in methods]
+    last = {hint.subject: hint.meaning for hint in hints if hint.words}
+    found = []
+    for method, hint in zip(methods, hints, strict=True):
+        if hint.words and last[hint.subject] != hint.meaning:
+            draft.ignored.append((hint.text, "another method after it is for the same relations"))
+        else:
+            found.append(method)
+    return found
 
 
 def _finder(sql: str, shape: PlanShape) -> _Find:

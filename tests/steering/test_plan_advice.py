@@ -121,6 +121,24 @@ def test_index_scans(steerer: SessionSteering) -> None:
     assert "inapplicable" in ignored["IndexScan(l nope)"]
 
 
+def test_of_two_methods_for_the_same_relations_the_later_one_counts(
+    steerer: SessionSteering,
+) -> None:
+    why = "another method after it is for the same relations"
+    for earlier, later in [
+        ((Method.HASHJOIN, "s o"), (Method.MERGEJOIN, "o s")),
+        ((Method.SEQ, "o"), (Method.INDEX, "o orders_pkey")),
+        ((Method.INDEX, "l nope"), (Method.INDEX, "l lines_by_order")),
+        ((Method.NOHASHJOIN, "o s"), (Method.HASHJOIN, "o s")),
+    ]:
+        report = report_of(steerer.run(query(THREE), pushed(earlier, later)))
+        assert report.ignored == ((f"{earlier[0].value}({earlier[1]})", why),)
+        (applied,) = report.applied
+        assert applied.startswith(f"{later[0].value}({later[1]}) as ")
+    twice = pushed((Method.HASHJOIN, "s o"), (Method.HASHJOIN, "o s"))
+    assert len(report_of(steerer.run(query(THREE), twice)).applied) == 2
+
+
 def test_a_query_inside_the_query_that_the_plan_does_not_have(steerer: SessionSteering) -> None:
     inside = "(SELECT * FROM orders WHERE shop = 3) q"
     sqls = [
