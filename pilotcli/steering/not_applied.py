@@ -8,6 +8,7 @@ from typing import Any
 
 from pilotcli.common.errors import SteeringError
 from pilotcli.steering.hint_plan import Hint
+from pilotcli.steering.planned_query import planned_query
 from pilotcli.steering.subplans import query_names, relation_names
 
 REMOVED = "the planner removed "
@@ -17,6 +18,7 @@ _NUMBER = re.compile(r"_[0-9]+\Z")
 
 def why_not_planned(sql: str, name: str) -> str:
     """Returns why a plan of `sql` has no relation `name`."""
+    sql = planned_query(sql) or sql
     known = relation_names(sql)
     if name in query_names(sql):
         # The planner has merged or removed it, or planned it without a node of its own.
@@ -56,7 +58,7 @@ def why_unused(sql: str, plan: Mapping[str, Any] | None, hint: Hint) -> str:
 
     `plan` is the plan of `sql`, None if it is not known.
     """
-    known = relation_names(sql)
+    known = relation_names(planned_query(sql) or sql)
     nodes = list(_nodes(plan)) if plan is not None else []
     planned = {_NUMBER.sub("", str(node.get("Alias", ""))) for node in nodes} | {
         str(node.get("Alias", "")) for node in nodes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pilotcli.steering.not_applied import REMOVED, why_not_planned
 from pilotcli.steering.planned_query import fills_view, planned_query, refreshed_view
 
 QUERIES = {
@@ -71,3 +72,11 @@ def test_statements_that_fill_a_view() -> None:
     assert fills_view("REFRESH MATERIALIZED VIEW v")
     assert not fills_view("CREATE TABLE t AS SELECT 1")
     assert not fills_view("DROP MATERIALIZED VIEW v")
+
+
+def test_why_a_plan_has_no_relation_is_asked_of_the_query_inside() -> None:
+    query = "SELECT * FROM a LEFT JOIN (SELECT 1 AS x) q ON q.x = a.x"
+    for sql in (query, f"CREATE TABLE made AS {query}", f"EXPLAIN {query}", f"COPY ({query}) TO s"):
+        assert why_not_planned(sql, "a") == f"{REMOVED}a, which the result does not depend on"
+        assert "a query inside the query" in why_not_planned(sql, "q")
+        assert why_not_planned(sql, "b") == "the query has no relation b"
