@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilotcli.steering.sql import Settings
+from pilotcli.workload import leading_keyword
 
 
 def settings_for(*, actual_rows: bool) -> Settings:
@@ -36,6 +37,7 @@ def read_auto_explain(
     """
     plan_found: tuple[float, str] | None = None
     passed_over = 0
+    executes = leading_keyword(sql) == "EXECUTE"  # the text is that of its PREPARE
     for notice in reversed(notices):
         found = _MESSAGE.search(notice)
         if found is None:
@@ -43,7 +45,8 @@ def read_auto_explain(
         try:
             read = json.loads(found[2])
             text, plan = read["Query Text"], read["Plan"]
-            if sql.strip() in text and _is_plan(plan):
+            is_about = sql.strip() in text or (executes and "PREPARE" in text.upper())
+            if is_about and _is_plan(plan):
                 plan_text = json.dumps({"Plan": plan}, allow_nan=False)
                 plan_found = plan_found or (float(found[1]) / 1000, plan_text)
             else:

@@ -90,6 +90,10 @@ def test_forged_notices_are_passed_over() -> None:
     real = f'duration: 1.5 ms  plan:\n{{"Query Text": "SET a; x", "Plan": {plan}}}}}'
     assert read_auto_explain([real], "x ")[0] is not None
     assert read_auto_explain([real], "y")[0] is None
+    assert read_auto_explain([real], "EXECUTE y(1)") == (None, 1)
+    prepared = real.replace("SET a; x", "prepare y(int) as x")  # what EXECUTE is reported with
+    assert read_auto_explain([prepared], "execute y(1)")[0] is not None
+    assert read_auto_explain([prepared], "SELECT y(1)") == (None, 1)
     assert read_auto_explain(['1.2.3 ms  plan:\n{"Plan": {}}'])[0] is None
 
 
