@@ -21,9 +21,9 @@ from pilotcli.databases.controller.index_sql import (
     read_definition,
     require_parts,
 )
-from pilotcli.databases.controller.names import identifier, literal_name
+from pilotcli.databases.controller.names import literal_name
 from pilotcli.databases.controller.tables import TableMethods
-from pilotcli.databases.controller.what_if import WhatIf, indexes_size_bytes, rolled_back
+from pilotcli.databases.controller.what_if import LIKE, WhatIf, indexes_size_bytes, made_like
 from pilotcli.databases.protocols import PlansWithIndexes, Target
 from pilotcli.databases.session.session import PostgresSession
 
@@ -61,7 +61,6 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pilot')
   AND ({0} IS NULL OR t.oid = {0}::regclass)
 ORDER BY 3, 2
 """
-_LIKE = "pg_temp.pilot_like"
 _OF_TABLE = "WHERE t.oid = {}::regclass"
 
 
@@ -222,14 +221,10 @@ class IndexMethods(TableMethods):
 
     def _spelled(self, index: Index) -> Index | None:
         """Returns an index as the server writes it, None where the server refuses it."""
-        session = self.session()
-        statement = create_statement(replace(index, table=_LIKE))
         try:
             require_parts(index)
-            with rolled_back(session):
-                self._run("CREATE TEMP TABLE pilot_like (LIKE {})", identifier(index.table))
-                session.execute(statement.as_string(session.connection))
-                (row,) = self._run(_DESCRIBED + _OF_TABLE, literal_name(_LIKE))
+            with made_like(self.session(), index):
+                (row,) = self._run(_DESCRIBED + _OF_TABLE, literal_name(LIKE))
         except (QueryError, SteeringError):
             return None
         return replace(_existing_index(row, index.table).described, index_name=None)

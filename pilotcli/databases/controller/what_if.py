@@ -28,6 +28,9 @@ from pilotcli.databases.session.session import PostgresSession, plan_of
 
 _SAVEPOINT = "pilot_what_if"
 _EXPLAINED = "auto_explain.log_min_duration"
+LIKE = "pg_temp.pilot_like"
+_NO_TEMP_TABLES = ("42501", "25006")
+"""The role may not make them, or the transaction is read-only."""
 """The setting that steering sets to 0 to get plans from auto_explain."""
 
 Offer = Callable[[PostgresSession], PlansWithIndexes | None]
@@ -63,6 +66,8 @@ class WhatIf:
             way = None if session.transaction_failed else self._find_way(session)
             if way is not None:
                 _size_bytes(way, session, index)  # looks at it as a query does
+            elif not session.transaction_failed:
+                _refuse_wrong(session, index)
             self.indexes = (*self.indexes, index)
 
     def remove(self, index: Index) -> bool:
@@ -220,6 +225,26 @@ def _create_all(session: PostgresSession, indexes: Sequence[Index]) -> None:
         taken.add(index.index_name)
         named = index if free else replace(index, index_name=None)
         run(session, "{}", create_statement(named))
+
+
+@contextlib.contextmanager
+def made_like(session: PostgresSession, index: Index) -> Iterator[None]:
+    """Meanwhile `index` is made on `LIKE`, an empty table like its own."""
+    with rolled_back(session):
+        run(session, f"CREATE TEMP TABLE {LIKE} (LIKE {{}})", identifier(index.table))
+        run(session, "{}", create_statement(replace(index, table=LIKE, index_name=None)))
+        yield
+
+
+def _refuse_wrong(session: PostgresSession, index: Index) -> None:
+    try:
+        with made_like(session, index):
+            return
+    except QueryError as error:
+        if error.sqlstate not in _NO_TEMP_TABLES:
+            raise SteeringError(
+                f"the server takes no index like this: {error.message}", hint=error.hint
+            ) from None
 
 
 def _make_hypothetical(session: PostgresSession, statement: str) -> int:

@@ -182,6 +182,15 @@ def test_bad_what_if_indexes(simulated: Pilot) -> None:
         controller.drop_index(Index(["id"], "posts"))
     with pytest.raises(SteeringError, match="there is no index"):
         controller.get_index_byte(Index(["id"], "posts"))
+    for wrong in (
+        Index(["owner"], "posts", where="nope > 1"),
+        Index(["owner"], "posts", options="nope = 1"),
+        Index(["owner"], "posts", keys=["owner text_pattern_ops"]),
+        Index(["owner"], "posts", where="random() < 0.5"),
+    ):
+        with pytest.raises(SteeringError, match="takes no"):
+            controller.create_index(wrong)
+    assert controller.get_all_indexes() == []
     assert controller.get_estimated_cost(QUERY) > 0
 
 
