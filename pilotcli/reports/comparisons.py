@@ -24,7 +24,7 @@ from pilotcli.analysis.comparison import (
 )
 from pilotcli.analysis.wording import alarms, counts_text, names_text, rounds_text
 from pilotcli.common.quantities import MISSING, duration
-from pilotcli.common.unsafe import undirected
+from pilotcli.common.unsafe import csv_cell, undirected
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
 
@@ -86,13 +86,8 @@ def as_csv(comparison: Comparison) -> str:
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _without_nul(cell) for key, cell in row.items()} for row in rows)
+        writer.writerows({key: csv_cell(cell) for key, cell in row.items()} for row in rows)
     return text.getvalue()
-
-
-def _without_nul(cell: object) -> object:
-    """A cell that every reader of CSV takes; Python 3.10 does not even write a NUL."""
-    return cell.replace("\0", "\ufffd") if isinstance(cell, str) else cell
 
 
 def as_markdown(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import UsageError
-from pilotcli.common.unsafe import escaped_json
+from pilotcli.common.unsafe import csv_cell, escaped_json
 from pilotcli.reports.tables import SCHEMA_VERSION, Row, Table
 
 BATCH_ROWS = 10_000
@@ -73,7 +73,7 @@ def _csv(path: Path, table: Table, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([column.name for column in table.columns])
-        writer.writerows(_flat(table, rows))
+        writer.writerows(map(csv_cell, row) for row in _flat(table, rows))
 
 
 def _parquet(path: Path, table: Table, rows: Iterable[Row]) -> None:

@@ -333,3 +333,11 @@ def test_texts_that_a_spreadsheet_calculates_can_get_a_quote(project: Project) -
     assert labels[("--no-formulas",)] == ["'=HYPERLINK(1)", "'@SUM(1)", "'+1"]
     done = project.command("runs", "export", "-o", "r.jsonl", "--no-formulas")
     assert done.returncode == 2
+
+
+def test_a_nul_in_a_text_is_none_in_csv(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    write_run(home, [result(1, status="error", error="it said \0 and ended")])
+    with Journal.open(home) as journal:
+        (row,) = exported(journal, tmp_path, "results", "csv")
+    assert row["error"] == "it said \ufffd and ended"
