@@ -49,6 +49,8 @@ class Advised:
 class _Draft:
     items: list[tuple[str, Item]] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
+    joins: list[tuple[str, str, frozenset[str]]] = field(default_factory=list)
+    """The text, the method and the relations of each join method among `items`."""
 
     @property
     def advice(self) -> str:
@@ -126,6 +128,8 @@ class Adviser:
                 others.append(method)
         for given in with_index:  # in the joins that are chosen by now
             _add_index_scan(draft, find, ask, shape, given)
+        if len(shape.targets) > 2:
+            _drop_unfollowed(draft, ask)
         return Advised(draft.items, others, draft.ignored)
 
 
@@ -216,6 +220,23 @@ def _add_join(draft: _Draft, find: _Find, ask: _Ask, given: _Given) -> None:
         draft.ignored.append((text, f"the planner has no {_WORDS[kind]} for it"))
         return
     draft.items.append((text, item_for(tag, sides[1])))
+    draft.joins.append((text, kind, targets))
+
+
+def _drop_unfollowed(draft: _Draft, ask: _Ask) -> None:
+    """Drop methods that the plan follows in another join than the one of their relations."""
+    while draft.joins:
+        shape = ask({})
+        for join in draft.joins:
+            text, kind, targets = join
+            sides = shape.meeting(targets)
+            if sides is None or not shape.methods.get(sides[1], "").startswith(_JOINS[kind]):
+                draft.ignored.append((text, "the planner then joins these relations otherwise"))
+                draft.items = [item for item in draft.items if item[0] != text]
+                draft.joins.remove(join)
+                break
+        else:
+            return
 
 
 def _add_index_scan(draft: _Draft, find: _Find, ask: _Ask, shape: PlanShape, given: _Given) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from pathlib import Path
@@ -137,6 +138,28 @@ def test_of_two_methods_for_the_same_relations_the_later_one_counts(
         assert applied.startswith(f"{later[0].value}({later[1]}) as ")
     twice = pushed((Method.HASHJOIN, "s o"), (Method.HASHJOIN, "o s"))
     assert len(report_of(steerer.run(query(THREE), twice)).applied) == 2
+
+
+def relations(node: dict[str, Any]) -> set[str]:
+    return {str(below["Alias"]) for below in nodes(node) if "Alias" in below}
+
+
+def test_an_applied_join_method_is_that_of_the_join_of_its_relations(
+    steerer: SessionSteering,
+) -> None:
+    ignored = 0
+    for limits, price in itertools.product(("", " AND s.city = 'city 3'"), (1, 50, 90, 99)):
+        sql = f"{THREE.partition(' AND s.city')[0]}{limits} AND l.price > {price}"
+        for pair, (kind, method) in itertools.product(("s o", "o l", "s l"), JOINS.items()):
+            steered = steerer.run(query(sql), pushed((method, pair)))
+            report = report_of(steered)
+            ignored += len(report.ignored)
+            assert steered.plan is not None
+            joins = [node for node in nodes(steered.plan["Plan"]) if node["Node Type"] in JOINS]
+            joins = [node for node in joins if set(pair.split()) <= relations(node)]
+            lowest = min(joins, key=lambda node: len(relations(node)))
+            assert (lowest["Node Type"] == kind) or not report.applied, (sql, pair, report)
+    assert ignored < 36  # of 72
 
 
 def test_a_query_inside_the_query_that_the_plan_does_not_have(steerer: SessionSteering) -> None:
