@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pilotcli.common.errors import PilotError, QueryError
+from pilotcli.common.errors import CapabilityError, PilotError, QueryError
 from pilotcli.common.records import Query, QueryResult, SteeringReport
 from pilotcli.config import PilotConfig
 from pilotcli.databases.opening import open_target
@@ -92,7 +92,14 @@ def advice_of_run(journal: Journal, run_id: int | None, config: PilotConfig) -> 
     with contextlib.closing(target), abilities_of(target) as able:
         version = able.server_version
         if not able.plan_advice:
-            raise able.missing("plan advice")
+            missing = able.missing("plan advice")
+            if record.database == target.description:
+                raise missing
+            raise CapabilityError(
+                missing.message,
+                hint=f"Run {record.run_id} was on another database, {record.database}: "
+                "name its config with --config, or its server with --set database.dsn=...",
+            )
         with contextlib.suppress(QueryError):  # the role may not; pg_stash_advice does it, too
             able.session.execute("SET compute_query_id = on")
         found = list(_each(able, queries))
@@ -248,6 +255,9 @@ def as_stash(advice: RunAdvice) -> str:
         "CREATE EXTENSION IF NOT EXISTS pg_stash_advice;",
         f"SELECT pg_create_advice_stash({stash}) WHERE NOT EXISTS"  # noqa: S608
         f" (SELECT FROM pg_get_advice_stashes() WHERE stash_name = {stash});",
+        "-- Of another run with this number, nothing stays.",
+        "SELECT pg_set_stashed_advice(stash_name, query_id, NULL)"  # noqa: S608
+        f" FROM pg_get_advice_stash_contents({stash});",
     ]
     for query in with_advice:
         label = " ".join(query.label.split())

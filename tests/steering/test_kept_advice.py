@@ -95,6 +95,8 @@ def test_a_driver_is_followed_where_pilot_is_not(
         assert done.returncode == 2
         assert "has no pg_plan_advice" in done.stderr
         assert "Use PostgreSQL 19 or newer" in done.stderr
+        other = pilot(folder, "runs", "advice", run_id, "--set", "database.name=postgres")
+        assert f"Run {run_id} was on another database" in other.stderr
         pytest.skip("pg_plan_advice is not on this server")
     assert done.returncode == 0, done.stderr
     assert "belongs to this version" in done.stderr
@@ -120,6 +122,14 @@ def test_a_driver_is_followed_where_pilot_is_not(
     usual = [joins(shop, sql) for sql in wanted]
     shop.execute((folder / "advice.sql").read_text())
     try:
+        stash = f"'pilot_run_{run_id}'"
+        shop.execute(f"SELECT pg_set_stashed_advice({stash}, 42, 'SEQ_SCAN(old)')")
+        shop.execute((folder / "advice.sql").read_text())
+        kept = shop.execute(f"SELECT query_id FROM pg_get_advice_stash_contents({stash})").rows
+        assert len(kept) == len(
+            {one["query_id"] for one in (first, second, third) if one["advice"]}
+        )
+        assert (42,) not in kept
         shop.execute(
             f"LOAD 'pg_stash_advice'; SET pg_stash_advice.stash_name = 'pilot_run_{run_id}'"
         )
