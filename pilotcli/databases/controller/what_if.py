@@ -113,17 +113,41 @@ class WhatIf:
             indexes, hidden = self.indexes, self.hidden
             if self._written[0] is not indexes:
                 self._written = (indexes, _statements(session, indexes))
-            way.show(session, self._written[1], [oid for oid, _ in hidden])
+            try:
+                way.show(session, self._written[1], [oid for oid, _ in hidden])
+            except QueryError as error:
+                self._blame_index(session, error)
+                raise
 
     @contextlib.contextmanager
     def at_work(self, session: PostgresSession) -> Iterator[None]:
         """While this lasts, an `EXPLAIN` in `session` sees the indexes."""
         if not self.indexes or self._find_way(session) is not None:
-            yield  # the session is prepared
+            try:
+                yield  # the session is prepared
+            except QueryError as error:
+                self._blame_index(session, error)
+                raise
             return
         with rolled_back(session):
             _create_all(session, self.indexes)
             yield
+
+    def _blame_index(self, session: PostgresSession, error: QueryError) -> None:
+        """Raise `SteeringError` if an index is the reason for `error`: its table has changed."""
+        way = self._way
+        if way is None or session.transaction_failed or session.closed:
+            return
+        for index in self.indexes:
+            try:
+                _size_bytes(way, session, index)
+            except SteeringError as refused:
+                if error.message in refused.message:
+                    raise SteeringError(
+                        f"the what-if index {index.index_name or list(index.columns)} does not fit "
+                        f"the table {index.table!r} any more: {error.message}",
+                        hint="Drop it with drop_index.",
+                    ) from error
 
     def size_bytes(self, session: PostgresSession, index: Index) -> int:
         """How large the index would be: an estimate, or measured where it must be built."""
