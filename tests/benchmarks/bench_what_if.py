@@ -3,10 +3,10 @@
 Run: python tests/benchmarks/bench_what_if.py [rounds]
 
 Measured through a driver's controller: with the planner module, and with HypoPG where the server
-has it. The ways take turns
-in small batches; client and server share one core. Shown is the median of the batches, per EXPLAIN
-in microseconds, client and server together; `built` is a plain EXPLAIN on copies of the tables that
-have the indexes. On a server of your own: PILOT_BENCH_BIN=/usr/lib/postgresql/15/bin.
+has it. The ways take turns in small batches; client and server share one core. Shown is the median
+of the batches, per EXPLAIN in microseconds, client and server together; `built` is a plain EXPLAIN
+on copies of the tables that have the indexes. On a server of your own:
+PILOT_BENCH_BIN=/usr/lib/postgresql/15/bin.
 """
 
 from __future__ import annotations
