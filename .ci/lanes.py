@@ -54,16 +54,20 @@ SERVERS = (
     ),
 )
 ONCE = (
+    "tests/checks/test_doctor_build.py",
     "tests/checks/test_doctor_store.py",
     "tests/databases/changes/test_crashes.py",
     "tests/databases/changes/test_runs_that_end.py",
     "tests/databases/embedded/test_embedded_accounts.py",
+    "tests/databases/embedded/test_embedded_server.py",
     "tests/databases/test_unused_settings.py",
     "tests/demo/test_demo_plans.py",
 )
 """Tests of pilot's own files and processes; one server is enough for them, the wheel's."""
 
 OLDEST_PYTHON, NEWEST_PYTHON = "3.10", "3.14"
+NOT_PYTHONS = ("databases", "demo", "project", "steering")
+"""Folders of tests whose code asks a server, or reads the project: any Python does that alike."""
 PYTHON_ROOTS = {NEWEST_PYTHON: python_root(NEWEST_PYTHON, "forky")}
 
 
@@ -131,7 +135,8 @@ def run_on_python(version: str, python: Path, work: Path) -> Row:
         said = (error.stderr or "") if isinstance(error, subprocess.CalledProcessError) else ""
         row.missing = said.strip().splitlines()[-1] if said.strip() else str(error)
         return row
-    _pytest(row, folder / "bin" / "python", dict(os.environ), work, ["-m", "not slow"])
+    words = ["-m", "not slow", *(f"--ignore=tests/{name}" for name in NOT_PYTHONS)]
+    _pytest(row, folder / "bin" / "python", dict(os.environ), work, words)
     return row
 
 
