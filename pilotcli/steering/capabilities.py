@@ -78,6 +78,7 @@ class Abilities(HintAbilities):
         self._may_build = may_build
         self._given_pg_config = pg_config
         self._schema_changes = session.schema_changes.count
+        self._missing: dict[str, tuple[str, str]] = {}
 
     @property
     def server_version(self) -> str:
@@ -191,29 +192,28 @@ class Abilities(HintAbilities):
 
     def missing(self, ability: str) -> CapabilityError:
         """Returns the error for something that this session cannot do."""
-        why = self.planner_or_why
-        planner = (why.reason, why.remedy) if isinstance(why, Missing) else ("", "")
-        reasons = {
-            "pushed cardinalities": planner,
-            "hint comments": (
-                "pg_hint_plan does not work in this session",
-                f"{self.remedy_for('pg_hint_plan')} Or push hints as settings.",
-            ),
-            "plan advice": (
-                ("pg_plan_advice does not work in this session", self.remedy_for("pg_plan_advice"))
-                if self.session.connection.server_version >= 190000
-                else (
-                    f"PostgreSQL {self.server_version} has no pg_plan_advice",
-                    "Use PostgreSQL 19 or newer.",
-                )
-            ),
-            "scan and join methods": (
-                "the planner has no setting for it, and pg_hint_plan is missing",
-                self.remedy_for("pg_hint_plan"),
-            ),
-        }
-        reason, remedy = reasons[ability]
+        if ability not in self._missing:  # the remedy asks the server, and queries come here
+            self._missing[ability] = self._why_missing(ability)
+        reason, remedy = self._missing[ability]
         return CapabilityError(f"this server does not take {ability}: {reason}", hint=remedy)
+
+    def _why_missing(self, ability: str) -> tuple[str, str]:
+        """Returns why the session cannot do something, and what would help."""
+        if ability == "pushed cardinalities":
+            why = self.planner_or_why
+            return (why.reason, why.remedy) if isinstance(why, Missing) else ("", "")
+        if ability == "hint comments":
+            remedy = f"{self.remedy_for('pg_hint_plan')} Or push hints as settings."
+            return "pg_hint_plan does not work in this session", remedy
+        if ability == "scan and join methods":
+            reason = "the planner has no setting for it, and pg_hint_plan is missing"
+            return reason, self.remedy_for("pg_hint_plan")
+        assert ability == "plan advice"
+        if self.session.connection.server_version < 190000:
+            reason = f"PostgreSQL {self.server_version} has no pg_plan_advice"
+            return reason, "Use PostgreSQL 19 or newer."
+        reason = "pg_plan_advice does not work in this session"
+        return reason, self.remedy_for("pg_plan_advice")
 
 
 @contextlib.contextmanager
