@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
 
 from pilotcli.checks.doctor import Check
 from pilotcli.common.quantities import plural
 from pilotcli.steering.capabilities import Capability
-from pilotcli.views.console import out
+from pilotcli.views.console import columns, out
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import clean
 
 AS_ABOVE = "What to do is above."
+_NARROWEST = 20
 
 
 def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]:
@@ -44,7 +46,14 @@ def show_checks(found: Iterable[Check | Capability], format: str) -> list[Check]
 
 
 def _show(head: str, found: str, remedy: str) -> None:
-    first, *more = found.splitlines() or [""]
-    out(f"{head}{clean(first)}".rstrip())
-    for line in [*more, *remedy.splitlines()]:
-        out(f"{'':<{len(head)}}{clean(line)}")
+    width = max(columns() - len(head), _NARROWEST)
+    lines = [
+        part
+        for line in found.splitlines()
+        for part in wrap(clean(line), width, break_long_words=False, break_on_hyphens=False)
+    ]
+    # A remedy is not wrapped: its commands are to be copied.
+    first, *more = [*(lines or [""]), *map(clean, remedy.splitlines())]
+    out(f"{head}{first}".rstrip())
+    for line in more:
+        out(f"{'':<{len(head)}}{line}")
