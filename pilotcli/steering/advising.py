@@ -26,7 +26,7 @@ from pilotcli.steering.plan_advice import (
     read_advice,
 )
 from pilotcli.steering.sql import own_statements, set_all
-from pilotcli.steering.subplans import NotAnalysable
+from pilotcli.steering.subplans import GraphCatalog, NotAnalysable
 
 _SAVEPOINT = "pilot_advice"
 _SCANS = {"SeqScan": "SEQ_SCAN", "TidScan": "TID_SCAN", "BitmapScan": "BITMAP_HEAP_SCAN"}
@@ -60,9 +60,10 @@ class _Draft:
 class Adviser:
     """Writes advice for the queries of one session, which has pg_plan_advice."""
 
-    def __init__(self, session: PostgresSession, namer: Namer) -> None:
+    def __init__(self, session: PostgresSession, namer: Namer, catalog: GraphCatalog) -> None:
         self._session = session
         self._namer = namer
+        self._catalog = catalog
 
     def explain(self, sql: str, prefix: str, advice: str = "") -> PlanShape:
         """Returns the plan of `sql` as advice.
@@ -108,7 +109,7 @@ class Adviser:
             own = set_all(tuple(settings.items()))
             return self.explain(sql, prefix + own, draft.advice)
 
-        find = _finder(sql, shape)
+        find = _finder(sql, shape, self._catalog)
         if order:
             _add_order(draft, find, order)
         with_index = []
@@ -152,7 +153,7 @@ def _last_ones(draft: _Draft, methods: Sequence[Method]) -> list[Method]:
     return found
 
 
-def _finder(sql: str, shape: PlanShape) -> _Find:
+def _finder(sql: str, shape: PlanShape, catalog: GraphCatalog) -> _Find:
     """Returns a function from a driver's name to the relation, or to why there is none."""
 
     def find(name: str) -> tuple[str, str]:
@@ -161,7 +162,7 @@ def _finder(sql: str, shape: PlanShape) -> _Find:
             return found[0], ""
         if found:
             return "", f"several relations are called {name}: {', '.join(found)}"
-        return "", why_not_planned(sql, name)
+        return "", why_not_planned(sql, name, catalog)
 
     return find
 

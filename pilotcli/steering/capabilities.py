@@ -149,7 +149,7 @@ class Abilities(HintAbilities):
     @cached_property
     def adviser(self) -> Adviser:
         """Writes advice; needs pg_plan_advice."""
-        return Adviser(self.session, self.namer)
+        return Adviser(self.session, self.namer, self.catalog)
 
     @cached_property
     def _catalog(self) -> GraphCatalog:

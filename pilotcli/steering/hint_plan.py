@@ -47,6 +47,7 @@ _HEAD = "pg_hint_plan:\nused hint:"
 _SYNTAX = re.compile(r'pg_hint_plan: hint syntax error at or near "(.*)"\n\S+:\s+(.*)\Z', re.DOTALL)
 _INDEXES = re.compile(r"available indexes for (\w+)\((.*)\):([^\n]*)")
 _CONTEXT = "\nCONTEXT:  "
+_REFUSED = re.compile(r"INFO:  (?!pg_hint_plan)(.*)")
 _NUMBERED = re.compile(r"(?:[^#]|##)*#[0-9]+\Z")
 
 
@@ -91,8 +92,18 @@ class Hint:
             return ("rows", *sorted(words[:-1]))
         if self.keyword == "leading":
             return ("leading",)
-        kind = self.keyword if self.keyword in ("set", "parallel") else "scan"
+        if self.keyword == "set":
+            return ("set", *(str(word).lower() for word in words[:1]))
+        kind = "parallel" if self.keyword == "parallel" else "scan"
         return (kind, *words[:1])
+
+    @property
+    def setting(self) -> tuple[str, str] | None:
+        """The name, in lower case, and the value that a `Set` hint sets; None for other hints."""
+        words = self.words or ()
+        if self.keyword != "set" or len(words) != 2 or not all(isinstance(w, str) for w in words):
+            return None
+        return words[0].lower(), words[1]
 
     @property
     def relations(self) -> tuple[str, ...]:
@@ -240,12 +251,14 @@ class HintReport:
 
     - `states`: the state of each hint, by its `meaning`;
     - `complaints`: its complaints, each with the text at which it was made;
-    - `without_index`: keyword and relation of the scans whose index is not there.
+    - `without_index`: keyword and relation of the scans whose index is not there;
+    - `refusals`: the server's messages about the settings of `Set` hints.
     """
 
     states: dict[tuple[Any, ...], str]
     complaints: Sequence[tuple[str, str]]
     without_index: frozenset[tuple[str, str]]
+    refusals: Sequence[str] = ()
 
     def reason(self, hint: Hint, sent: Sequence[Hint]) -> str | None:
         """Returns why a hint among the `sent` ones was not used; None if it was, and "" if the
@@ -256,7 +269,8 @@ class HintReport:
         if state == "used":
             return None
         if state == "duplication":
-            return "another hint after it is for the same relations"
+            same = "setting" if hint.setting is not None else "relations"
+            return f"another hint after it is for the same {same}"
         text = " ".join(one.text for one in sent)
         begins = len(" ".join(one.text for one in sent[: sent.index(hint)]))
         ends = begins + len(hint.text) + 2
@@ -268,6 +282,10 @@ class HintReport:
                 is_about = False
             if begins <= at + 1 <= ends and is_about:
                 return f"pg_hint_plan: {complaint}"
+        if hint.setting is not None:
+            for refusal in self.refusals:
+                if f'"{hint.setting[0]}"' in refusal.lower():
+                    return refusal
         if state is not None:
             return "" if state == "not used" else "pg_hint_plan found an error in it"
         if self.states or self.complaints:
@@ -285,6 +303,7 @@ def read_report(notices: Iterable[str]) -> HintReport:
     complaints = []
     without_index: set[tuple[str, str]] = set()
     with_index: set[tuple[str, str]] = set()
+    refusals = []
     for notice in notices:
         at = notice.find(_HEAD, 0, 64)
         if at >= 0:
@@ -298,4 +317,6 @@ def read_report(notices: Iterable[str]) -> HintReport:
         elif (indexes := _INDEXES.search(notice)) is not None:
             place = (indexes[1].lower(), _unquoted(indexes[2]))
             (with_index if indexes[3].strip() else without_index).add(place)
-    return HintReport(states, complaints, frozenset(without_index - with_index))
+        elif (refused := _REFUSED.match(notice)) is not None:
+            refusals.append(refused[1])
+    return HintReport(states, complaints, frozenset(without_index - with_index), refusals)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pilotcli.common.errors import SteeringError
 from pilotcli.common.records import Query
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.hint_plan import REPORT_SETTINGS as HINT_REPORTS
@@ -19,7 +20,14 @@ from pilotcli.steering.hint_plan import (
     split_names,
     take_own_hints,
 )
-from pilotcli.steering.methods import Method, ScanJoinMethodEnum, coarse_settings, hint_text
+from pilotcli.steering.methods import (
+    JoinOrder,
+    Method,
+    ScanJoinMethodEnum,
+    coarse_settings,
+    hint_text,
+    relations_of,
+)
 from pilotcli.steering.not_applied import why_no_subplan
 from pilotcli.steering.plan_advice import ADVICE_SETTING, Item, read_advice, single_items
 from pilotcli.steering.plan_advice import REPORT_SETTINGS as ADVICE_REPORTS
@@ -30,11 +38,14 @@ from pilotcli.steering.subplans import (
     NotAnalysable,
     QueryGraph,
     analyse,
+    query_names,
     relation_names,
     rewrite_join_order,
 )
 
 _MESSAGES_KEPT = 1024
+_ONE_BY_ONE = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
+"""With these settings the planner joins explicit joins in the order of the text."""
 _WITH_NUMBERS = frozenset({ScanJoinMethodEnum.PARALLEL, ScanJoinMethodEnum.ROW})
 """Methods whose text holds more than names of relations."""
 
@@ -90,6 +101,16 @@ class Message:
                 self.ignored.append((f"{name} = {hint}", f"{by} sets it to {value}"))
         self.settings.update(settings)
 
+    def give_way(self, hints: Iterable[Hint]) -> None:
+        """Drop settings that hints set otherwise: for the planner, the hints count."""
+        by_name = {hint.setting[0]: hint for hint in hints if hint.setting is not None}
+        for name, value in list(self.settings.items()):
+            hint = by_name.get(name.lower())
+            if hint is not None and hint.setting != (name.lower(), value):
+                del self.settings[name]
+                self.applied.remove(f"{name} = {value}")
+                self.ignored.append((f"{name} = {value}", f"the hint {hint.text} replaces it"))
+
     def names(self) -> list[str]:
         """Returns the names of the settings."""
         names = [*{**self.reports, **self.settings}]
@@ -125,8 +146,6 @@ class MessageWriter:
             *pushes.cards.items(),
         )
         if pushes.methods or pushes.order:
-            if not self._abilities.plan_advice:
-                return self._write(query, pushes)
             key = (*key, *pushes.methods, repr(pushes.order))
         message = self._messages.get(key)
         if message is None:
@@ -146,17 +165,16 @@ class MessageWriter:
         message.numbers.update(pushes.cards)
         self._add_comment(pushes.comment, message)
         self._take_advice(message)
-        takes_advice = self._takes_advice(pushes)
+        methods: Sequence[Method] = pushes.methods
+        order = self._order_merged(pushes.order, message)
+        takes_advice = bool(methods or order) and self._abilities.plan_advice
         if not takes_advice:
-            self._add_methods(query, pushes, message)
+            self._add_methods(query, methods, order, message)
         self._add_cards(query, pushes.cards, message)
         if takes_advice:  # the server is asked with the cardinalities
-            self._add_methods(query, pushes, message)
+            self._advise(query, methods, order, message)
         self._finish(message)
         return message
-
-    def _takes_advice(self, pushes: Pushes) -> bool:
-        return bool(pushes.methods or pushes.order) and self._abilities.plan_advice
 
     def _add_comment(self, comment: str, message: Message) -> None:
         """Add a pushed comment: its hints to those of the message, and the rest as it is."""
@@ -178,22 +196,60 @@ class MessageWriter:
             if self._abilities.plan_advice:
                 message.advice.extend((item.text, item) for item in single_items(items))
 
-    def _add_methods(self, query: Query, pushes: Pushes, message: Message) -> None:
-        """Add methods and join order: as advice, as hints, or as settings and a query whose joins
-        are written in the order."""
-        methods: Sequence[Method] = pushes.methods
-        order = pushes.order
-        if self._takes_advice(pushes):
-            try:
-                advised = self._abilities.adviser.advise(
-                    query.sql, message.prefix(), methods, order
-                )
-            except NotAnalysable:
-                pass  # several statements, or one without a plan
-            else:
-                message.advice.extend(advised.items)
-                message.ignored.extend(advised.ignored)
-                methods, order = advised.others, None
+    def _order_merged(self, order: JoinOrder | None, message: Message) -> JoinOrder | None:
+        """Write a join order with views or sub-queries into the query, and return None.
+
+        The planner may merge them into the query, and then the extensions do not know them. Returns
+        other orders, and those that cannot be written.
+        """
+        able = self._abilities
+        if not order or not (able.plan_advice or able.hint_plan):
+            return order
+        if any(hint.setting and hint.setting[0] in _ONE_BY_ONE for _, hint in message.hints):
+            return order
+        if relations_of(order).isdisjoint(query_names(message.sql, able.catalog)):
+            return order
+        try:
+            self._write_order(order, message)
+        except SteeringError:
+            return order
+        return None
+
+    def _write_order(self, order: JoinOrder, message: Message) -> None:
+        """Write the query's joins in an order. Raises as `rewrite_join_order`."""
+        message.sql = rewrite_join_order(message.sql, order, self._abilities.catalog)
+        message.override(_ONE_BY_ONE, "the pushed join order")
+        message.applied.append(hint_text((), order))
+
+    def _advise(
+        self,
+        query: Query,
+        methods: Sequence[Method],
+        order: JoinOrder | None,
+        message: Message,
+    ) -> None:
+        """Add methods and join order as advice."""
+        sql = message.sql
+        if self._abilities.native_hints:  # they would decide the choice
+            sql, _ = take_own_hints(sql, self._server_version)
+        try:
+            advised = self._abilities.adviser.advise(sql, message.prefix(), methods, order)
+        except NotAnalysable:  # several statements, or one without a plan
+            self._add_methods(query, methods, order, message)
+            return
+        message.advice.extend(advised.items)
+        message.ignored.extend(advised.ignored)
+        self._add_methods(query, advised.others, None, message)
+
+    def _add_methods(
+        self,
+        query: Query,
+        methods: Sequence[Method],
+        order: JoinOrder | None,
+        message: Message,
+    ) -> None:
+        """Add methods and join order as hints, or as settings and a query whose joins are written
+        in the order."""
         if not methods and not order:
             return
         if self._abilities.hint_plan:
@@ -208,10 +264,11 @@ class MessageWriter:
         for hint_without_setting in unmet:
             self._miss(message, "scan and join methods", hint_without_setting)
         if order:
-            message.sql = rewrite_join_order(message.sql, order, self._abilities.catalog)
-            one_by_one = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
-            message.override(one_by_one, "the pushed join order")
-            message.applied.append(hint_text((), order))
+            unknown = _unknown(relations_of(order), relation_names(query.sql))
+            if unknown:
+                message.ignored.append((hint_text((), order), unknown))
+            else:
+                self._write_order(order, message)
 
     def _add_cards(self, query: Query, cards: Mapping[str, float], message: Message) -> None:
         """Add cardinalities as the planner module's setting, or as hints."""
@@ -223,7 +280,9 @@ class MessageWriter:
         graph = self.graph(query.sql)
         found = {key: graph.names_of(key) for key in cards}
         reasons = {
-            key: why_no_subplan(query.sql, key, graph.planned, graph.left_out)
+            key: why_no_subplan(
+                query.sql, key, self._abilities.catalog, graph.planned, graph.left_out
+            )
             for key, names in found.items()
             if names is None
         }
@@ -247,6 +306,7 @@ class MessageWriter:
             advice = " ".join(dict.fromkeys(item.text for _, item in message.advice))
             message.reports.update({**ADVICE_REPORTS, ADVICE_SETTING: advice})
         hints = [hint for _, hint in message.hints]
+        message.give_way(hints)
         if (hints or message.steers) and "/*+" in message.sql:
             hints += self._own_hints(message)
         if message.hints:
@@ -264,8 +324,12 @@ class MessageWriter:
         able = self._abilities
         if not message.hints and not able.native_hints:
             return []
-        message.sql, own = take_own_hints(message.sql, able.session.connection.server_version)
+        message.sql, own = take_own_hints(message.sql, self._server_version)
         pushed = {hint.subject: hint.text for _, hint in message.hints}
+        for what in (*(what for what, _ in message.advice), *message.applied):
+            pushed.update((hint.subject, what) for hint in read_hints(what) if hint.is_known)
+        for name, value in message.settings.items():
+            pushed["set", name.lower()] = f"{name} = {value}"
         kept = []
         for hint in own if able.native_hints else []:
             if hint.subject in pushed:
@@ -285,13 +349,19 @@ class MessageWriter:
             found = self._abilities.namer.find(message.sql, key)
             if not found:
                 planned = self._abilities.namer.relations(message.sql)
-                message.ignored.append((key, why_no_subplan(message.sql, key, planned)))
+                catalog = self._abilities.catalog
+                message.ignored.append((key, why_no_subplan(message.sql, key, catalog, planned)))
             for subplan in found:
                 entries.append((sorted(subplan.names), rows))
                 blocks.append(subplan.block)
                 keys.append(key)
         message.rows = rows_setting(entries, blocks)
         message.cards = tuple(keys)
+
+    @property
+    def _server_version(self) -> int:
+        version: int = self._abilities.session.connection.server_version
+        return version
 
     def _miss(self, message: Message, ability: str, what: str) -> None:
         error = self._abilities.missing(ability)
@@ -303,17 +373,21 @@ class MessageWriter:
 def _methods_for(query: Query, methods: Sequence[Method], message: Message) -> list[Method]:
     """Returns the methods for relations of the query, and notes the others as ignored."""
     known = relation_names(query.sql) if methods else None
-    if known is None:
-        return list(methods)
     kept = []
     for method, names in methods:
-        unknown = [name for name in split_names(names) if name not in known]
-        if unknown and method not in _WITH_NUMBERS:
-            why = f"the query has no relation {', '.join(unknown)}"
+        why = "" if method in _WITH_NUMBERS else _unknown(split_names(names), known)
+        if why:
             message.ignored.append((f"{method.value}({names})", why))
         else:
             kept.append((method, names))
     return kept
+
+
+def _unknown(names: Iterable[str], known: frozenset[str] | None) -> str:
+    """Returns that a query with the `known` relations lacks some of `names`; "" if it does not, or
+    may not."""
+    unknown = sorted(set(names) - known) if known is not None else ()
+    return f"the query has no relation {', '.join(unknown)}" if unknown else ""
 
 
 def _hint_problem(graph: QueryGraph, names: frozenset[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pilotcli.common.errors import SteeringError
@@ -95,7 +95,23 @@ def order_of(given: Any) -> JoinOrder:
         given = _read_order(given)
     if not _is_order(given):
         raise SteeringError(f"a join order is a list of at least two relations, not {given!r}")
+    names = list(_names(given))
+    if len(set(names)) < len(names):
+        raise SteeringError(f"the join order names a relation twice: {given!r}")
     return list(given)
+
+
+def relations_of(order: JoinOrder) -> frozenset[str]:
+    """Returns the names in a join order."""
+    return frozenset(_names(order))
+
+
+def _names(order: Any) -> Iterator[str]:
+    for part in order:
+        if isinstance(part, str):
+            yield part
+        else:
+            yield from _names(part)
 
 
 def _is_order(given: Any) -> bool:

@@ -9,20 +9,20 @@ from typing import Any
 from pilotcli.common.errors import SteeringError
 from pilotcli.steering.hint_plan import Hint
 from pilotcli.steering.planned_query import planned_query
-from pilotcli.steering.subplans import query_names, relation_names
+from pilotcli.steering.subplans import GraphCatalog, query_names, relation_names
 
 REMOVED = "the planner removed "
 NO_ROWS = "the planner has proven that it returns no rows"
 _NUMBER = re.compile(r"_[0-9]+\Z")
 
 
-def why_not_planned(sql: str, name: str) -> str:
-    """Returns why a plan of `sql` has no relation `name`."""
+def why_not_planned(sql: str, name: str, catalog: GraphCatalog) -> str:
+    """Returns why a plan of `sql` has no relation `name`; `catalog` knows the views."""
     sql = planned_query(sql) or sql
     known = relation_names(sql)
-    if name in query_names(sql):
+    if name in query_names(sql, catalog):
         # The planner has merged or removed it, or planned it without a node of its own.
-        return f"the plan has no relation {name}, which is a query inside the query"
+        return f"the plan has no relation {name}, which is a view or a query inside the query"
     if known is not None and name in known:
         return f"{REMOVED}{name}, which the result does not depend on"
     return f"the query has no relation {name}"
@@ -31,6 +31,7 @@ def why_not_planned(sql: str, name: str) -> str:
 def why_no_subplan(
     sql: str,
     key: str,
+    catalog: GraphCatalog,
     planned: Collection[str],
     left_out: Iterable[tuple[frozenset[str], str]] = (),
 ) -> str:
@@ -43,7 +44,7 @@ def why_no_subplan(
     known = relation_names(sql) or frozenset()
     if names and names <= known:
         for name in sorted(names.difference(planned)):
-            return why_not_planned(sql, name)
+            return why_not_planned(sql, name, catalog)
         for subset, reason in left_out:
             if subset == names:
                 return reason
@@ -53,7 +54,7 @@ def why_no_subplan(
     )
 
 
-def why_unused(sql: str, plan: Mapping[str, Any] | None, hint: Hint) -> str:
+def why_unused(sql: str, plan: Mapping[str, Any] | None, hint: Hint, catalog: GraphCatalog) -> str:
     """Returns why pg_hint_plan did not use a hint that it has read.
 
     `plan` is the plan of `sql`, None if it is not known.
@@ -69,7 +70,7 @@ def why_unused(sql: str, plan: Mapping[str, Any] | None, hint: Hint) -> str:
             return f"the query has no relation {name}"
     for name in hint.relations:
         if nodes and name not in planned:
-            return NO_ROWS if is_empty else why_not_planned(sql, name)
+            return NO_ROWS if is_empty else why_not_planned(sql, name, catalog)
     if len(hint.relations) > 1:
         return "the planner considered no such join"
     return "the planner did not consider it"

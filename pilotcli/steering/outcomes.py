@@ -11,6 +11,7 @@ from pilotcli.steering.message import Message
 from pilotcli.steering.not_applied import why_unused
 from pilotcli.steering.plan_advice import read_feedback
 from pilotcli.steering.planner import Report
+from pilotcli.steering.subplans import GraphCatalog
 
 
 def hint_outcomes(
@@ -18,6 +19,7 @@ def hint_outcomes(
     notices: Sequence[str],
     error: PilotError | None,
     plan: Callable[[], Mapping[str, Any] | None],
+    catalog: GraphCatalog,
 ) -> Iterator[tuple[str, str | None]]:
     """Yields each push that is a hint or advice, with why it was not applied; None if it was.
 
@@ -30,7 +32,8 @@ def hint_outcomes(
         why = report.reason(hint, message.sent_hints)
         if why == "":
             found = plan()
-            why = why_unused(message.sql, None if found is None else found["Plan"], hint)
+            nodes = None if found is None else found["Plan"]
+            why = why_unused(message.sql, nodes, hint, catalog)
         yield what, why
     feedback = read_feedback(notices) if message.advice else None
     for what, item in message.advice:

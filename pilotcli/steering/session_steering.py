@@ -245,7 +245,8 @@ class SessionSteering:
             if found is not None and is_planned(query):
                 steered.execution_s, steered.plan_text = found
         plan = partial(self._plan_of, message, steered)
-        for what, why in hint_outcomes(message, notices, steered.error, plan):
+        catalog = self.abilities.catalog
+        for what, why in hint_outcomes(message, notices, steered.error, plan, catalog):
             if why is None:
                 applied.append(redacted(what))
             else:

@@ -80,6 +80,13 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for child in plan.get("Plans", ()) for node in nodes(child))]
 
 
+def joined(steered: Steered) -> set[frozenset[str]]:
+    """The relations, by alias, or by table for what was merged, of each join."""
+    assert steered.plan is not None
+    joins = [node for node in nodes(steered.plan["Plan"]) if len(node.get("Plans", ())) == 2]
+    return {frozenset(part["Alias"] for part in nodes(join) if "Alias" in part) for join in joins}
+
+
 def kinds(steered: Steered) -> set[str]:
     assert steered.plan is not None
     return {node["Node Type"] for node in nodes(steered.plan["Plan"])}
@@ -163,6 +170,20 @@ def test_methods_and_orders_are_applied_or_ignored(steerer: SessionSteering) -> 
     }
 
 
+def test_hints_that_set_something(steerer: SessionSteering) -> None:
+    comment = "/*+ Set(enable_hashjon off) Set(work_mem 6MB) Set(work_mem 5MB) Set(geqo maybe) */"
+    pushes = pushed(comment)
+    pushes.add_hints({"Work_Mem": "8MB", "geqo_effort": "3"})
+    report = report_of(steerer.run(query(THREE), pushes))
+    assert set(report.applied) == {"Set(work_mem 5MB)", "geqo_effort = 3"}
+    assert dict(report.ignored) == {
+        "Work_Mem = 8MB": "the hint Set(work_mem 5MB) replaces it",
+        "Set(work_mem 6MB)": "another hint after it is for the same setting",
+        "Set(enable_hashjon off)": 'unrecognized configuration parameter "enable_hashjon"',
+        "Set(geqo maybe)": 'parameter "geqo" requires a Boolean value',
+    }
+
+
 def test_names_that_need_quotes(steerer: SessionSteering) -> None:
     sql = 'SELECT count(*) FROM orders "O (x)" JOIN lines "l ""q" ON "O (x)".id = order_id'
     pushes = pushed(order=['l "q', "O (x)"])
@@ -207,11 +228,26 @@ def test_a_query_inside_the_query_that_the_plan_does_not_have(steerer: SessionSt
         " JOIN shops s ON s.id = q.shop",
     ]
     for sql in sqls:
-        pushes = pushed("", (ScanJoinMethodEnum.HASHJOIN, "q l"), order=["l", "s", "q"])
-        why = "the plan has no relation q, which is a query inside the query"
-        report = report_of(steerer.run(query(sql), pushes))
-        assert set(report.ignored) == {("HashJoin(q l)", why), ("Leading(((l s) q))", why)}
-        assert report.applied == ()
+        method, why = (ScanJoinMethodEnum.HASHJOIN, "q l"), "which is a view or a query inside"
+        steered = steerer.run(query(sql), pushed("", method, order=["l", "q", "s"]))
+        assert report_of(steered).applied == ("Leading(((l q) s))",)
+        assert frozenset({"l", "orders"}) in joined(steered)
+        ((what, told),) = report_of(steered).ignored
+        assert what == "HashJoin(q l)" and why in told
+        volatile = query(f"{sql} WHERE random() >= 0")  # is not written in another order
+        report = report_of(steerer.run(volatile, pushed("", order=["l", "q", "s"])))
+        assert report.applied == () and why in report.ignored[0][1]
+
+
+def test_an_order_with_a_view_that_the_planner_merges(steerer: SessionSteering) -> None:
+    steerer.run(query("BEGIN"), None)
+    steerer.run(query("CREATE VIEW late AS SELECT id, shop FROM orders WHERE day > 100"), None)
+    sql = THREE.replace("orders o", "late o")
+    for order, first in ((["l", "o", "s"], {"l", "orders"}), (["s", "o", "l"], {"s", "orders"})):
+        steered = steerer.run(query(sql), pushed("", order=order))
+        assert report_of(steered).ignored == ()
+        assert frozenset(first) in joined(steered)
+    steerer.run(query("ROLLBACK"), None)
 
 
 def test_a_cardinality_of_a_relation_that_the_planner_removed(steerer: SessionSteering) -> None:
@@ -306,6 +342,44 @@ def test_own_hints_stay_with_a_pushed_setting(
     steered = steering(preloaded, shop_config).run(query(OWN), pushes)
     assert report_of(steered).applied == ("work_mem = 8MB",)
     assert "Nested Loop" in kinds(steered)
+
+
+def test_a_pushed_setting_replaces_that_of_an_own_hint(
+    preloaded: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    sql = "/*+ Set(WORK_MEM '5MB') */ SELECT current_setting('work_mem') FROM shops s LIMIT 1"
+    pushes = Pushes()
+    pushes.add_hints({"work_mem": "8MB"})
+    report = report_of(steering(preloaded, shop_config).run(query(sql), pushes))
+    assert report.applied == ("work_mem = 8MB",)
+    ((what, why),) = report.ignored
+    assert what == "Set(WORK_MEM '5MB')"
+    assert "the pushed work_mem = 8MB replaces this hint" in why
+
+
+def test_own_hints_give_way_to_plan_advice(
+    preloaded: PostgresSession, shop_config: PostgreSQLConfig
+) -> None:
+    abilities = Abilities(preloaded, shop_config)
+    if not abilities.plan_advice:
+        pytest.skip("pg_plan_advice is not on this server")
+    steerer = SessionSteering(preloaded, abilities, Pulls(physical_plan=True), skip_missing=False)
+    own = "Leading((s (o l))) SeqScan(l) HashJoin(o l) MergeJoin(s o l)"
+    methods = [(ScanJoinMethodEnum.INDEX, "l"), (ScanJoinMethodEnum.NESTLOOP, "l o")]
+    steered = steerer.run(query(f"/*+ {own} */ {THREE}"), pushed("", *methods, order="o l s"))
+    report = report_of(steered)
+    assert {what.split(" as ")[0] for what in report.applied} == {
+        "IndexScan(l)",
+        "NestLoop(l o)",
+        "Leading(((o l) s))",
+    }
+    assert {what for what, _ in report.ignored} == {
+        "Leading((s (o l)))",
+        "SeqScan(l)",
+        "HashJoin(o l)",
+    }
+    assert "Merge Join" in kinds(steered)
+    assert frozenset({"o", "l"}) in joined(steered)
 
 
 def test_a_query_with_two_comments_of_hints_does_not_fail(steerer: SessionSteering) -> None:

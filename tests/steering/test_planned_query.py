@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.not_applied import REMOVED, why_not_planned
 from pilotcli.steering.planned_query import fills_view, planned_query, refreshed_view
+from pilotcli.steering.subplans import GraphCatalog
 
 QUERIES = {
     "EXPLAIN SELECT 1": "SELECT 1",
@@ -74,9 +76,16 @@ def test_statements_that_fill_a_view() -> None:
     assert not fills_view("DROP MATERIALIZED VIEW v")
 
 
-def test_why_a_plan_has_no_relation_is_asked_of_the_query_inside() -> None:
+def test_why_a_plan_has_no_relation_is_asked_of_the_query_inside(shop: PostgresSession) -> None:
+    catalog = GraphCatalog(shop)
     query = "SELECT * FROM a LEFT JOIN (SELECT 1 AS x) q ON q.x = a.x"
     for sql in (query, f"CREATE TABLE made AS {query}", f"EXPLAIN {query}", f"COPY ({query}) TO s"):
-        assert why_not_planned(sql, "a") == f"{REMOVED}a, which the result does not depend on"
-        assert "a query inside the query" in why_not_planned(sql, "q")
-        assert why_not_planned(sql, "b") == "the query has no relation b"
+        assert (
+            why_not_planned(sql, "a", catalog) == f"{REMOVED}a, which the result does not depend on"
+        )
+        assert "a query inside the query" in why_not_planned(sql, "q", catalog)
+        assert why_not_planned(sql, "b", catalog) == "the query has no relation b"
+    sql = "SELECT FROM pg_views v, pg_catalog.pg_tables, pg_class c"
+    for name in ("v", "pg_tables"):
+        assert "a view" in why_not_planned(sql, name, catalog)
+    assert why_not_planned(sql, "c", catalog).startswith(REMOVED)

@@ -394,6 +394,11 @@ def test_a_join_order_without_pg_hint_plan(
         assert steered.rows.rows == expected
         assert steered.plan is not None
         assert frozenset(first) in _joined(steered.plan["Plan"])
+    pushes.add_order(["l", "y", "x", "o"])
+    steered = steerer.run(query(THREE), pushes)
+    assert steered.error is None and steered.rows.rows == expected
+    assert steered.report is not None and steered.report.applied == ()
+    assert steered.report.ignored == (("Leading((((l y) x) o))", "the query has no relation x, y"),)
 
 
 def test_a_cardinality_finds_its_sub_query_at_another_place(

@@ -121,7 +121,22 @@ def test_orders(given: Any, order: Any) -> None:
     assert order_of(given) == order
 
 
-@pytest.mark.parametrize("given", ["", "p", "(p u", "p u)", [], ["p"], [["p"], "u"], 7, ["p", 1]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "p",
+        "(p u",
+        "p u)",
+        [],
+        ["p"],
+        [["p"], "u"],
+        7,
+        ["p", 1],
+        "p u p",
+        [["a", "b"], ["c", "a"]],
+    ],
+)
 def test_orders_of_another_form_are_refused(given: Any) -> None:
     with pytest.raises(SteeringError):
         order_of(given)

@@ -8,7 +8,7 @@ from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.subplans.catalog import Catalog
 from pilotcli.steering.subplans.errors import NotAnalysable
 from pilotcli.steering.subplans.graph import QueryGraph
-from pilotcli.steering.subplans.parsing import exp, parse, to_sql
+from pilotcli.steering.subplans.parsing import exp, parse, table_name
 from pilotcli.steering.subplans.predicates import NOT_FUNCTIONS
 from pilotcli.steering.subplans.query_blocks import make_blocks
 from pilotcli.steering.subplans.scope import Scope, function_name, is_relation
@@ -96,17 +96,24 @@ def relation_names(sql: str) -> frozenset[str] | None:
     return frozenset(node.alias_or_name for node in found)
 
 
-def query_names(sql: str) -> frozenset[str]:
-    """Returns the names of the sub-queries in FROM and of the WITH queries in a statement; none if
-    its text cannot be read."""
+def query_names(sql: str, catalog: Catalog) -> frozenset[str]:
+    """Returns the names of the sub-queries in FROM, of the WITH queries and of the views in a
+    statement; none if its text, or the catalog, cannot be read."""
     try:
         tree = parse(sql)
+        read_names(tree, catalog)
+        ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+        found = {*ctes, *(query.alias for query in tree.find_all(exp.Subquery))}
+        for node in tree.find_all(exp.Table):
+            if not isinstance(node.this, exp.Identifier):
+                continue  # a function
+            is_cte = node.name in ctes and not node.db
+            table = None if is_cte else catalog.table(table_name(node))
+            if is_cte or (table is not None and table.view is not None):
+                found.add(node.alias_or_name)
     except (NotAnalysable, RecursionError):
         return frozenset()
-    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    tables = tree.find_all(exp.Table)
-    used = {table.alias_or_name for table in tables if table.name in ctes and not table.db}
-    return frozenset({*ctes, *used, *(query.alias for query in tree.find_all(exp.Subquery))})
+    return frozenset(found)
 
 
 def query_of(tree: exp.Expression) -> exp.Expression:
@@ -129,7 +136,7 @@ def read_names(tree: exp.Expression, catalog: Catalog) -> None:
     for node in tree.walk():
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
             if node.args.get("db") or node.name not in ctes:
-                tables.add(to_sql(exp.Table(this=node.this, db=node.args.get("db"))))
+                tables.add(table_name(node))
         else:
             name = function_name(node)
             if name is not None and name not in NOT_FUNCTIONS:

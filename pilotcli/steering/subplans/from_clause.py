@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from pilotcli.steering.subplans.errors import NotAnalysable
-from pilotcli.steering.subplans.parsing import exp, identifier, parse, quoted, to_sql
+from pilotcli.steering.subplans.parsing import exp, identifier, parse, quoted, table_name, to_sql
 from pilotcli.steering.subplans.predicates import conjuncts
 from pilotcli.steering.subplans.scope import (
     Cte,
@@ -155,7 +155,7 @@ def _check_target(node: exp.Expression, scope: Scope) -> None:
     """Raise for a changed table that PostgreSQL 13 plans once for each partition or child."""
     if scope.catalog.server_version >= _ONE_PLAN:
         return
-    table = scope.catalog.table(to_sql(exp.Table(this=node.this, db=node.args.get("db"))))
+    table = scope.catalog.table(table_name(node))
     if table is not None and table.has_children and not node.args.get("only"):
         raise NotAnalysable(f"the planner plans each part of {table.name} by itself")
 
@@ -238,7 +238,7 @@ class _Reader:
             made = self.sub_query(cte.query, alias, columns or cte.columns, cte.scope)
             made.cte = cte
             return made
-        name = to_sql(exp.Table(this=node.this, db=db))
+        name = table_name(node)
         table = self.scope.catalog.table(name)
         if table is None:
             raise NotAnalysable(f"there is no relation {name}")
@@ -531,7 +531,7 @@ def table_reference(node: exp.Expression, scope: Scope) -> exp.Expression:
         if cte.recursive or cte.references > 1 or cte.materialized or not cte.is_clear:
             raise NotAnalysable(f"a sub-query reads the WITH query {cte.name}")
         return _sub_query(resolve(cte.query, cte.scope), alias, cte.columns)
-    table = scope.catalog.table(to_sql(exp.Table(this=node.this, db=node.args.get("db"))))
+    table = scope.catalog.table(table_name(node))
     if table is None:
         raise NotAnalysable(f"there is no relation {node.sql()}")
     if table.view is not None:

@@ -122,6 +122,11 @@ def to_sql(tree: exp.Expression) -> str:
     return str(generator.generate(tree, copy=False))
 
 
+def table_name(table: exp.Expression) -> str:
+    """Returns the name of a table as SQL, with the schema that the statement gives."""
+    return to_sql(exp.Table(this=table.this, db=table.args.get("db")))
+
+
 def quoted(name: str) -> str:
     """Returns `name` as SQL, in quotes if it needs them."""
     return name if _is_plain(name) else '"' + name.replace('"', '""') + '"'
