@@ -17,7 +17,7 @@ from pilotcli.databases.opening import open_target
 from pilotcli.steering.advising import Adviser
 from pilotcli.steering.capabilities import Abilities, abilities_of
 from pilotcli.steering.hint_plan import Hint, read_hints
-from pilotcli.steering.message import MessageWriter
+from pilotcli.steering.message_writer import MessageWriter
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.plan_advice import (
     ADVICE_SETTING,

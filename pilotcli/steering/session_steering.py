@@ -25,7 +25,8 @@ from pilotcli.databases.session.libpq import whole_messages
 from pilotcli.databases.session.session import PostgresSession, plan_of
 from pilotcli.steering.auto_explain import read_auto_explain, settings_for
 from pilotcli.steering.capabilities import Abilities
-from pilotcli.steering.message import Message, MessageWriter
+from pilotcli.steering.message import Message
+from pilotcli.steering.message_writer import MessageWriter
 from pilotcli.steering.naming import name_by_explain
 from pilotcli.steering.outcomes import hint_outcomes, row_outcomes
 from pilotcli.steering.planned_query import is_planned

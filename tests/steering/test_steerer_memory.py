@@ -14,7 +14,8 @@ from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
 from pilotcli.steering.capabilities import Abilities
-from pilotcli.steering.message import Message, MessageWriter
+from pilotcli.steering.message import Message
+from pilotcli.steering.message_writer import MessageWriter
 from pilotcli.steering.requests import Pulls, Pushes
 from pilotcli.steering.session_steering import SessionSteering
 
@@ -36,7 +37,7 @@ def test_nothing_is_asked_in_a_failed_transaction(steerer: SessionSteering) -> N
 def test_messages_are_kept_for_a_while_only(
     shop: PostgresSession, shop_config: PostgreSQLConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pilotcli.steering.message._MESSAGES_KEPT", 3)
+    monkeypatch.setattr("pilotcli.steering.message_writer._MESSAGES_KEPT", 3)
     writer = MessageWriter(Abilities(shop, shop_config), skip_missing=False)
 
     def written(number: int) -> Message:
