@@ -160,6 +160,11 @@ class Abilities(HintAbilities):
         source = "PostgreSQL's contrib modules"
         if library == "pg_hint_plan":
             source = f"{library} (package {package_of(self.session, 'pg-hint-plan')})"
+            if self._embedded and getattr(self._config, "postgres_bin", None) is None:
+                return (
+                    f"Install a PostgreSQL that has {source}, and set `database.postgres_bin` to "
+                    "the folder of its programs: the one that comes with pilot takes no extensions."
+                )
         return how_to_load(self.session, library, source)
 
     @property

@@ -49,6 +49,11 @@ def test_the_embedded_server(shop_config: PostgreSQLConfig) -> None:
         assert found[what].state == "full", found[what]
     for what in ("knobs", "restart", "indexes", "buffer cache"):
         assert found[what].state == "full", found[what]
+    hints = found["hint comments"]
+    if hints.state == "missing":
+        is_own = shop_config.postgres_bin is None
+        assert ("comes with pilot takes no extensions" in hints.remedy) == is_own
+        assert f"Install {'a PostgreSQL that has ' if is_own else ''}pg_hint_plan" in hints.remedy
 
 
 def test_an_ordinary_role(outside: PostgreSQLConfig) -> None:
