@@ -956,8 +956,8 @@ count_rows(const RelOptInfo *rel, Relation table)
 }
 
 /*
- * Whether a key is an expression of columns that are keys, too, or in an expression of them alone
- * before it: it adds no combinations.
+ * Whether a key is a column that is a key before it, or an expression of columns that are keys, too,
+ * or in an expression of them alone before it: it adds no combinations.
  */
 static bool
 is_determined(const WhatIfIndex *index, int key, List *expressions, int relid)
@@ -967,7 +967,12 @@ is_determined(const WhatIfIndex *index, int key, List *expressions, int relid)
 	int			nth = 0;
 
 	if (index->columns[key] != 0)
+	{
+		for (int i = 0; i < key; i++)
+			if (index->columns[i] == index->columns[key])
+				return true;
 		return false;
+	}
 	for (int i = 0; i < index->n_keys; i++)
 	{
 		Bitmapset  *used = NULL;

@@ -73,6 +73,8 @@ class Maker:
         columns = self.columns[table]
         chosen = source.sample(columns, min(len(columns), source.choice([1, 1, 1, 2, 2, 3])))
         keys = [self.key(table, column) for column in chosen]
+        if source.random() < 0.05:
+            keys.append(source.choice(chosen))  # a column twice
         rest = [column for column in columns if column not in chosen]
         include = ""
         if rest and source.random() < 0.2:
