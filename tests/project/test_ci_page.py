@@ -30,9 +30,10 @@ class Slow(HintPushHandler):
     def acquire_injected_data(self, sql):
         return {"enable_mergejoin": "off", "enable_hashjoin": "off"}
 """
+# A join of about 1 ms, and what no plan changes, next to which the settings of a push are nothing.
 QUERIES = "".join(
-    f"SELECT count(*), {n} FROM generate_series(1, 1000) a(n) JOIN generate_series(1, 1000) b(n)"
-    " ON a.n = b.n;\n"
+    f"SELECT count(*), {n}, (SELECT count(*) FROM generate_series(1, 50000))"
+    " FROM generate_series(1, 1000) a(n) JOIN generate_series(1, 1000) b(n) ON a.n = b.n;\n"
     for n in range(8)
 )
 
