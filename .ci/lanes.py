@@ -58,10 +58,15 @@ ONCE = (
     "tests/checks/test_doctor_store.py",
     "tests/databases/changes/test_crashes.py",
     "tests/databases/changes/test_runs_that_end.py",
+    "tests/databases/commands/test_cli_db.py",
     "tests/databases/embedded/test_embedded_accounts.py",
     "tests/databases/embedded/test_embedded_server.py",
+    "tests/databases/embedded/test_socket_folder.py",
+    "tests/databases/session/test_streaming.py",
     "tests/databases/test_unused_settings.py",
+    "tests/demo/test_demo_forum.py",
     "tests/demo/test_demo_plans.py",
+    "tests/steering/planner/test_planner_build.py",
 )
 """Tests of pilot's own files and processes; one server is enough for them, the wheel's."""
 

@@ -44,6 +44,7 @@ SLOW_FOLDERS = ("faults", "fuzz", "load")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run all tests on the server that the environment gives, if it gives one."""
+    os.environ.pop("PYTEST_ADDOPTS", None)  # a pytest that a test starts writes no report over ours
     if GIVEN:
         folder = tempfile.TemporaryDirectory(prefix="pilot-given-", dir="/tmp")
         config.add_cleanup(folder.cleanup)

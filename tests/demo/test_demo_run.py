@@ -25,8 +25,8 @@ def test_the_error_falls_from_checkpoint_to_checkpoint(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pilotcli", "run", str(ROOT / "workloads" / "forum.sql")]
     command += ["-c", str(ROOT / "configs" / "forum.yaml"), "--limit", "45", "--format", "jsonl"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     signals = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, ([one for one in signals if one.get("error")], done.stderr)
     errors = [one["metrics"]["q_error"] for one in signals if one["signal"] == "model_saved"]
     assert len(errors) == 4
     assert errors[-1] < 0.75 * errors[0]

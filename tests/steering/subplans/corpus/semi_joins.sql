@@ -59,5 +59,5 @@ SELECT count(*) FROM author b WHERE b.id IN (SELECT b.author_id FROM book b WHER
 SELECT count(*) FROM loan l WHERE l.book_id IN (SELECT r.book_id FROM review r WHERE r.rating > 1) AND EXISTS (SELECT 1 FROM book b WHERE b.id = l.book_id AND b.year > 1990);
 SELECT count(*) FROM book b JOIN member m ON m.id = b.pages WHERE EXISTS (SELECT 1 FROM loan l WHERE l.book_id = b.id AND l.member_id = m.friend_id);
 SELECT count(*) FROM book b, member m WHERE EXISTS (SELECT 1 FROM loan l JOIN review r ON r.book_id = l.book_id WHERE l.book_id = b.id AND r.rating = m.town);
-SELECT count(*) FROM book b, member m WHERE b.id IN (SELECT l.book_id FROM loan l WHERE l.member_id = m.id) AND m.id < 40;
-SELECT count(*) FROM book b, member m WHERE b.id IN (SELECT c.book_id FROM copy c, loan l WHERE l.member_id = m.id AND c.book_id = l.book_id) AND m.town = 3;
+SELECT count(*) FROM book b, member m WHERE b.id IN (SELECT l.book_id FROM loan l WHERE l.member_id = m.id) AND m.id < 5;
+SELECT count(*) FROM book b, member m WHERE b.id IN (SELECT c.book_id FROM copy c, loan l WHERE l.member_id = m.id AND c.book_id = l.book_id) AND m.town = 3 AND m.id < 60;
