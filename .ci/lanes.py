@@ -168,7 +168,10 @@ def _interpreter(version: str) -> Path:
 def _pytest(
     row: Row, python: Path, environment: dict[str, str], work: Path, words: Sequence[str]
 ) -> None:
-    """Run pytest on two cores, show what it prints, and add its tests to the row."""
+    """Run pytest, show what it prints, and add its tests to the row.
+
+    Tests wait for servers and time limits about a third of their time, so three share two cores.
+    """
     report = work / f"{len(list(work.iterdir()))}.xml"
     environment.pop("PYTEST_ADDOPTS", None)
     command = [
@@ -177,7 +180,7 @@ def _pytest(
         "pytest",
         "-q",
         "-n",
-        "2",
+        "3",
         "--dist",
         "loadfile",
         "-p",

@@ -21,7 +21,7 @@ RUN_LINE = (
 )
 TEST_LINE = (
     "python3 -m venv .venv && .venv/bin/pip install -c .ci/constraints.txt -e '.[test]' && "
-    ".venv/bin/pytest -n 2 --dist loadfile"
+    ".venv/bin/pytest -n 3 --dist loadfile"
 )
 
 
