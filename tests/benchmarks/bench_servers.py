@@ -6,7 +6,8 @@ The servers are those of `.ci/matrix`, which makes them; without a version it is
 each, `configs/forum-cards.yaml` runs from nothing with the planner module and, where the server has
 pg_hint_plan, once more without the module. Then the ways of a comparison take turns in small
 batches, client and server on one core: EXPLAIN of a join on a what-if index against plain EXPLAIN,
-and a point select in a session with the module loaded and idle against one without.
+and a point select in sessions with the module loaded and idle against sessions without: several of
+each, since two sessions of one kind differ by 1 %.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -45,6 +47,7 @@ JOIN = (
     "t.post_id = p.id WHERE p.score = 5"
 )
 HINT_PLAN = "pg_hint_plan"
+SESSIONS = 6
 
 
 @dataclass
@@ -107,10 +110,15 @@ def ratios(programs: Path | None, rounds: int) -> list[str]:
         target = open_target(config)
         assert isinstance(target, PostgresTarget)
         with contextlib.closing(target):
-            plain, loaded = target.session(), target.session()
             pg_config = None if programs is None else programs / "pg_config"
-            found = load(loaded, cache=home / "planner", pg_config=pg_config, may_build=True)
-            assert isinstance(found, Planner), found
+            sessions = []
+            for number in range(2 * SESSIONS):
+                sessions.append(target.session())
+                if number % 2:
+                    found = load(
+                        sessions[-1], cache=home / "planner", pg_config=pg_config, may_build=True
+                    )
+                    assert isinstance(found, Planner), found
             what_if = DBControllerFactory.get_db_controller(config, True)
             what_if.create_index(Index(["score", "owner_id"], "posts"))
             nothing = DBControllerFactory.get_db_controller(config, True)
@@ -121,14 +129,20 @@ def ratios(programs: Path | None, rounds: int) -> list[str]:
                 what_if=lambda: what_if.explain_physical_plan(JOIN),
             )
             point = take_turns(
-                rounds, 200, plain=lambda: plain.execute(POINT), idle=lambda: loaded.execute(POINT)
+                rounds,
+                200,
+                **{str(at): partial(one.execute, POINT) for at, one in enumerate(sessions)},
             )
-            for one in (what_if, nothing, plain, loaded):
+            for one in (what_if, nothing, *sessions):
                 one.close()
+    plain, idle = (
+        statistics.mean(spent for at, spent in point.items() if int(at) % 2 == kind)
+        for kind in (0, 1)
+    )
     return [
         f"{explain['plain']:.0f} us",
         f"{explain['what_if'] / explain['plain']:.2f}",
-        f"{100 * (point['idle'] / point['plain'] - 1):+.1f} %",
+        f"{100 * (idle / plain - 1):+.1f} %",
     ]
 
 

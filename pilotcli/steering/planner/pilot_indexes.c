@@ -533,6 +533,7 @@ note_settings(const char *indexes, const char *hidden)
 	pilot_indexes_are_set = !is_blank(indexes) || !is_blank(hidden);
 	if (pilot_indexes_are_set)
 		install_hooks();
+	pilot_note_settings();
 }
 
 static void

@@ -40,6 +40,10 @@ typedef struct WhatIfIndex
 	double		rows;
 } WhatIfIndex;
 
+/* ---- pilot_planner.c ---- */
+
+extern void pilot_note_settings(void);
+
 /* ---- pilot_indexes.c ---- */
 
 /* Whether one of the settings is not empty. */
