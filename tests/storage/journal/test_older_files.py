@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_a_journal_and_the_tail_of_a_killed_run(home: Path) -> None:
-    with sqlite3.connect(home / "journal.db") as connection:
+    with closing(sqlite3.connect(home / "journal.db")) as connection, connection:
         host = "UPDATE runs SET host = ?"
         connection.execute(host, (platform.node(),))
     with Journal.open(home) as journal:
