@@ -196,11 +196,14 @@ class MessageWriter:
         for hint_without_setting in unmet:
             self._miss(message, "scan and join methods", hint_without_setting)
         if order:
-            unknown = _unknown(relations_of(order), relation_names(query.sql))
-            if unknown:
-                message.ignored.append((hint_text((), order), unknown))
-            else:
-                self._write_order(order, message)
+            why = _unknown(relations_of(order), relation_names(query.sql))
+            if not why:
+                try:
+                    self._write_order(order, message)
+                except SteeringError as error:
+                    why = f"{error.message}. {error.hint or ''}".strip()
+            if why:
+                message.ignored.append((hint_text((), order), why))
 
     def _add_cards(self, query: Query, cards: Mapping[str, float], message: Message) -> None:
         """Add cardinalities as the planner module's setting, or as hints."""

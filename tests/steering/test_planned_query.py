@@ -89,3 +89,6 @@ def test_why_a_plan_has_no_relation_is_asked_of_the_query_inside(shop: PostgresS
     for name in ("v", "pg_tables"):
         assert "a view" in why_not_planned(sql, name, catalog)
     assert why_not_planned(sql, "c", catalog).startswith(REMOVED)
+    sql = "SELECT FROM pg_class c, LATERAL (SELECT c.oid) q, LATERAL generate_series(1, 2) g"
+    assert "a view" in why_not_planned(sql, "q", catalog)
+    assert why_not_planned(sql, "g", catalog).startswith(REMOVED)

@@ -399,6 +399,12 @@ def test_a_join_order_without_pg_hint_plan(
     assert steered.error is None and steered.rows.rows == expected
     assert steered.report is not None and steered.report.applied == ()
     assert steered.report.ignored == (("Leading((((l y) x) o))", "the query has no relation x, y"),)
+    pushes.add_order(["l", "o"])
+    steered = steerer.run(query("SELECT 1 FROM orders o JOIN lines l USING (id)"), pushes)
+    assert steered.error is None and steered.report is not None
+    ((what, why),) = steered.report.ignored
+    assert what == "Leading((l o))"
+    assert why.endswith("it has a join with USING. Write the join with ON.")
 
 
 def test_a_cardinality_finds_its_sub_query_at_another_place(

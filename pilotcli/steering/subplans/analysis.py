@@ -104,6 +104,8 @@ def query_names(sql: str, catalog: Catalog) -> frozenset[str]:
         read_names(tree, catalog)
         ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
         found = {*ctes, *(query.alias for query in tree.find_all(exp.Subquery))}
+        laterals = tree.find_all(exp.Lateral)
+        found |= {item.alias for item in laterals if isinstance(item.this, exp.Subquery)}
         for node in tree.find_all(exp.Table):
             if not isinstance(node.this, exp.Identifier):
                 continue  # a function
