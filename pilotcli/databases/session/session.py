@@ -40,6 +40,10 @@ _SCHEMA_TAGS = (
 )
 _NO_ANSWER = "the server did not answer, so the connection was cut"
 _QUERY_CANCELED = "57014"
+_BEFORE_IT_BEGAN_S = 0.1
+"""A statement that is cancelled sooner after it was sent may not have begun."""
+_SHOWN_TIME = re.compile(r"(\d+)(ms|s|min|h|d)?")
+_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class SchemaChanges:
@@ -73,6 +77,7 @@ class PostgresSession:
         self._cancel_asked = False
         self._sql = ""
         self._too_large: int | None = None
+        self._repeats = False
         self._cut: str | None = None
         """Why pilot itself has cut the connection: `time-out` or `cancel`."""
         self.thread = 0
@@ -117,7 +122,10 @@ class PostgresSession:
         except psycopg2.Error as error:
             if error.pgcode is None and not self.connection.closed and _is_empty(sql):
                 return Rows()
-            failure = self._failure(error, time.monotonic() - began)
+            elapsed_s = time.monotonic() - began
+            if error.pgcode == _QUERY_CANCELED and self._meant_the_one_before(elapsed_s):
+                return self._repeat(sql, copy)
+            failure = self._failure(error, elapsed_s)
             failure.statement = sql
             raise failure.standing_for(error) from None
         except (UnicodeError, OverflowError) as error:
@@ -126,6 +134,37 @@ class PostgresSession:
             raise QueryError(f"a value of the result cannot be read: {error}") from None
         finally:
             self.began = 0.0
+
+    def _meant_the_one_before(self, elapsed_s: float) -> bool:
+        """Whether the server has cancelled a statement by the time-out of the one before it.
+
+        PostgreSQL does that where a statement ends in the moment in which its time-out does: the
+        next one is cancelled before it begins.
+        """
+        if (
+            self._repeats
+            or self._cancel_asked
+            or self._too_large is not None
+            or elapsed_s > _BEFORE_IT_BEGAN_S
+            or self.closed
+            or self.in_transaction
+        ):
+            return False
+        if self._timeout_s is not None:
+            return elapsed_s < self._timeout_s
+        try:  # a driver may have set one
+            self._cursor.execute("SHOW statement_timeout")
+            found = _SHOWN_TIME.fullmatch(str(self._cursor.fetchall()[0][0]))
+        except psycopg2.Error:
+            return False
+        return found is not None and elapsed_s * 1000 < int(found[1]) * _MS[found[2] or "ms"]
+
+    def _repeat(self, sql: str, copy: CopyData | None) -> Rows:
+        self._repeats = True
+        try:
+            return self.execute(sql, copy)
+        finally:
+            self._repeats = False
 
     def overdue_at(self) -> float | None:
         """See `watchdog.Watched`. A message of several statements has a time-out for each."""
