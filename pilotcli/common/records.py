@@ -55,6 +55,22 @@ class CopyData:
     """Whether the file is a spool of pilot's own, removed when the workload is closed."""
 
 
+class QueryFacts(NamedTuple):
+    """What a workload's file says of a query besides its text.
+
+    - `expect`: the answer that it must have: a number of rows, or a digest of them;
+    - `session`: the session that sent it; queries of one session share a connection;
+    - `at_s`: when it was sent, in seconds after the beginning.
+    """
+
+    expect: str | None = None
+    session: str | None = None
+    at_s: float | None = None
+
+
+NO_FACTS = QueryFacts()
+
+
 class Query(NamedTuple):
     """One statement of a workload. A named tuple, as `QueryResult` is.
 
@@ -70,6 +86,7 @@ class Query(NamedTuple):
     line: int | None = None
     command: str = ""
     copy: CopyData | None = None
+    facts: QueryFacts = NO_FACTS
 
 
 EPOCH_S = "s since 1970-01-01 UTC"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import plural
+from pilotcli.common.records import NO_FACTS, QueryFacts
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.reader import is_text, single_statement
 from pilotcli.workload.sources import Read, Source
 
 _LABELS = ("label", "name")
+_FACTS = ("expect", "session", "at_s")
 
 
 class _Stream(io.RawIOBase):
@@ -72,10 +75,13 @@ def read_csv(source: Source) -> Iterator[Found]:
         try:
             columns = [name.strip().lower() for name in next(rows, [])]
             at, label_at = _columns(source.name, columns)
+            facts_at = {name: columns.index(name) for name in _FACTS if name in columns}
             line = rows.line_num + 1
             for row in rows:
                 if row:
-                    yield from _csv_query(source.name, row, line, at, label_at)
+                    given = {name: row[n] for name, n in facts_at.items() if row[n : n + 1] > [""]}
+                    facts = _facts(source.name, line, given) if given else NO_FACTS
+                    yield from _csv_query(source.name, row, line, at, label_at, facts)
                 line = rows.line_num + 1
         except (csv.Error, UnicodeDecodeError) as problem:
             raise WorkloadError(
@@ -100,7 +106,7 @@ def _columns(file: str, columns: Sequence[str]) -> tuple[int, int | None]:
 
 
 def _csv_query(
-    file: str, row: Sequence[str], line: int, at: int, label_at: int | None
+    file: str, row: Sequence[str], line: int, at: int, label_at: int | None, facts: QueryFacts
 ) -> Iterator[Found]:
     if len(row) <= at:
         raise WorkloadError(
@@ -110,7 +116,7 @@ def _csv_query(
             hint="A query with a comma in it needs double quotes around it.",
         )
     label = row[label_at] if label_at is not None and label_at < len(row) else ""
-    yield from _query(file, line, row[at], label)
+    yield from _query(file, line, row[at], label, facts)
 
 
 def read_jsonl(source: Source) -> Iterator[Found]:
@@ -138,10 +144,30 @@ def _json_query(file: str, line: int, text: bytes) -> Iterator[Found]:
         )
         raise WorkloadError(message, file=file, line=line, hint=hint)
     label = next((row[name] for name in _LABELS if row.get(name) is not None), "")
-    yield from _query(file, line, row["sql"], str(label))
+    given = {name: str(row[name]) for name in _FACTS if row.get(name) is not None}
+    facts = _facts(file, line, given) if given else NO_FACTS
+    yield from _query(file, line, row["sql"], str(label), facts)
 
 
-def _query(file: str, line: int, sql: str, label: str) -> Iterator[Found]:
+def _facts(file: str, line: int, given: Mapping[str, str]) -> QueryFacts:
+    """Returns the facts in the fields of a row."""
+    at_s = None
+    if "at_s" in given:
+        try:
+            at_s = float(given["at_s"])
+        except ValueError:
+            at_s = math.nan
+        if not 0 <= at_s < math.inf:
+            raise WorkloadError(
+                f"at_s is a number of seconds from 0 on, not {given['at_s']!r}",
+                file=file,
+                line=line,
+                hint="It says how long after the beginning the query was sent.",
+            )
+    return QueryFacts(given.get("expect"), given.get("session"), at_s)
+
+
+def _query(file: str, line: int, sql: str, label: str, facts: QueryFacts) -> Iterator[Found]:
     found = single_statement(sql, file, line)
     if not is_text(label):
         raise WorkloadError(
@@ -151,4 +177,4 @@ def _query(file: str, line: int, sql: str, label: str) -> Iterator[Found]:
             hint="Remove zero bytes and half surrogate pairs.",
         )
     if found is not None:
-        yield file, [found._replace(name=label.strip() or None)], None
+        yield file, [found._replace(name=label.strip() or None, facts=facts)], None

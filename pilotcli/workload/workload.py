@@ -100,11 +100,11 @@ class Workload:
                 prefix = f"{stem}/"
                 found, alone = _is_alone(found)
             for file, statements, copy in found:
-                for sql, line, command, name, _ in statements:
+                for sql, line, command, name, _, facts in statements:
                     seq += 1
                     label = name or (stem if alone else f"{prefix}{seq - before}")
                     # What Query(...) does, without the call in between, at half of the cost.
-                    yield new(Query, (seq, label, sql, file, line, command, copy))
+                    yield new(Query, (seq, label, sql, file, line, command, copy, facts))
                     if seq == limit:
                         return
             if seq == before and entry.named:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.records import QueryFacts
 from pilotcli.workload import leading_keyword, open_workload
 from pilotcli.workload.paths import natural_key
 
@@ -186,6 +187,16 @@ def test_csv_and_jsonl(tmp_path: Path, ending: str) -> None:
     assert (second.label, second.sql, second.line) == ("q2", "SELECT 2", 3)
 
 
+def test_facts_beside_a_query(tmp_path: Path) -> None:
+    rows = "expect,sql,at_s,session\n7,SELECT 1,0.5,a\n,SELECT 2,,\n"
+    lines = '{"sql": "SELECT 1", "expect": 7, "at_s": 0.5, "session": "a"}\n{"sql": "SELECT 2"}\n'
+    for name, text in (("w.csv", rows), ("w.jsonl", lines)):
+        (tmp_path / name).write_text(text)
+        first, second = open_workload([tmp_path / name])
+        assert first.facts == QueryFacts(expect="7", session="a", at_s=0.5)
+        assert second.facts == QueryFacts()
+
+
 def test_a_csv_field_may_be_long(tmp_path: Path) -> None:
     long = "SELECT '" + "x" * 1_000_000 + "'"
     (tmp_path / "w.csv").write_text(f'sql\n"{long}"\n')
@@ -276,6 +287,8 @@ def test_limit_and_count(tmp_path: Path) -> None:
         ("w.jsonl", b'{"sql": "SELECT \'\\ud800\'"}\n', 1, "character"),
         ("w.jsonl", b'{"sql": "SELECT \'\\u0000\'"}\n', 1, "character"),
         ("w.jsonl", b'{"sql": "SELECT 1", "label": "\\ud800"}\n', 1, "label"),
+        ("w.jsonl", b'{"sql": "SELECT 1", "at_s": -1}\n', 1, "at_s is a number of seconds"),
+        ("w.csv", b"sql,at_s\nSELECT 1,\nSELECT 2,noon\n", 3, "not 'noon'"),
         ("w.jsonl", b'{"sql": "SELECT 1", "name": "a\\u0000"}\n', 1, "label"),
         # Before Python 3.11, the reader of CSV itself refuses it.
         ("w.csv", b"sql,label\nSELECT 1,a\0b\n", 2, "label" if NEW_CSV else "NUL"),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from pilotcli.common.records import NO_FACTS, QueryFacts
 from pilotcli.common.sql_commands import leading_keyword
 from pilotcli.workload.psql import lex
 from pilotcli.workload.psql.copy import CopySlice, is_copy_from_stdin, read_copy_data
@@ -27,13 +28,15 @@ _PARTS = re.compile("[^;]+")
 
 class Statement(NamedTuple):
     """One statement: its text without the semicolon, the line of its first word, that word in
-    capitals, the name that a comment gives it, and the data of a `COPY ... FROM STDIN`."""
+    capitals, the name that a comment gives it, the data of a `COPY ... FROM STDIN`, and what else
+    its file says of it."""
 
     sql: str
     line: int
     command: str
     name: str | None = None
     copy: CopySlice | None = None
+    facts: QueryFacts = NO_FACTS
 
 
 class Splitter(Scanner):
@@ -100,7 +103,7 @@ class Splitter(Scanner):
                 break  # `scan` says what is wrong
             if start - pos > 8:
                 name = self._label(pos, start) or name
-            made.append(new(Statement, (text, line, command, name, None)))
+            made.append(new(Statement, (text, line, command, name, None, NO_FACTS)))
             name = None
             pos = end + 1
         if made:
