@@ -11,7 +11,10 @@ from pathlib import Path
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.suggestions import nearest
 
-_SUFFIXES = (".sql", ".csv", ".jsonl")
+_SUFFIXES = (".sql", ".csv", ".tsv", ".jsonl", ".ndjson")
+_OTHER_SUFFIXES = (".txt", ".json")
+_PICKLES = (".pkl", ".pickle")
+_PACKED = (".gz", ".xz", ".bz2", ".zst", ".zip")
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -26,8 +29,9 @@ class Entry:
 def resolve(paths: Sequence[str | Path]) -> tuple[Entry, ...]:
     """The files that `paths` stand for, in order; `-` is standard input.
 
-    A folder stands for the `.sql`, `.csv` and `.jsonl` files in it (each also with `.gz`), or,
-    when it has none, for its `.txt` files. Raises `WorkloadError` where nothing is found.
+    A folder stands for its files with SQL or tables (`_SUFFIXES`, in any case, each also
+    compressed), or, when it has none, for its `.txt` and `.json` files. Raises `WorkloadError`
+    where nothing is found.
     """
     if not paths:
         raise WorkloadError("no workload is named", hint="Name a file: pilot run workload.sql")
@@ -50,6 +54,12 @@ def resolve(paths: Sequence[str | Path]) -> tuple[Entry, ...]:
         else:
             raise missing_path(path)
     return tuple(entries)
+
+
+def bare_name(name: str) -> str:
+    """The name of a file without the suffix that says how the file is compressed."""
+    suffix = next((suffix for suffix in _PACKED if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
 
 
 def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
@@ -104,14 +114,24 @@ def _folder(folder: Path) -> list[Path]:
         raise WorkloadError(
             f"the folder {folder} cannot be read: {problem.strerror}", hint="Check its permissions."
         ) from None
-    found = [file for file in files if file.name.removesuffix(".gz").endswith(_SUFFIXES)]
-    found = found or [file for file in files if file.name.removesuffix(".gz").endswith(".txt")]
+    if any(file.name == "toc.dat" for file in files):
+        raise WorkloadError(
+            f"the folder {folder} is an archive of pg_dump, not SQL text",
+            hint=f"Turn it into SQL: pg_restore -f workload.sql {folder}",
+        )
+    # Pickles are refused when they are read, with what to do.
+    suffixes = (_SUFFIXES, _OTHER_SUFFIXES, _PICKLES)
+    found = next(filter(None, (_with_suffix(files, these) for these in suffixes)), [])
     if not found:
         raise WorkloadError(
             f"the folder {folder} holds no .sql, .csv or .jsonl file",
             hint=f"Name another folder, or a pattern such as '{folder}/**/*.sql'.",
         )
     return sorted(found, key=lambda file: natural_key(file.name))
+
+
+def _with_suffix(files: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
+    return [file for file in files if bare_name(file.name).lower().endswith(suffixes)]
 
 
 def _glob(pattern: str) -> list[Path]:

@@ -18,7 +18,6 @@ from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Source
 
-_ARCHIVE = b"PGDMP"
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _ID_AND_QUERY = re.compile(rb"\s*[^\s'\"#;]+#####")
 
@@ -172,12 +171,4 @@ def _lines(window: Window) -> Iterator[Found]:
 def _window(read: Callable[[int], bytes], name: str, chunk_bytes: int) -> Window:
     window = Window(read, name, chunk_bytes)
     window.drop_mark(b"\xef\xbb\xbf")
-    while len(window.buf) < len(_ARCHIVE) and window.more():
-        pass
-    if window.buf.startswith(_ARCHIVE):
-        raise WorkloadError(
-            "this is an archive of pg_dump, not SQL text",
-            file=name,
-            hint="Turn it into SQL with pg_restore -f workload.sql ARCHIVE",
-        )
     return window

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import importlib
+import io
+import lzma
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.quantities import plural
 from pilotcli.common.records import CopyData
+from pilotcli.workload import kinds
+from pilotcli.workload.paths import bare_name
 from pilotcli.workload.psql.copy import CopySlice
 
 Read = Callable[[int], bytes]
@@ -48,12 +56,13 @@ class Spool:
 class Source:
     """One file of a workload, read from its beginning as often as needed.
 
-    `name` is what messages call it, `folder` what `\\ir` is relative to, `size_bytes` the size on
-    disk, None when unknown.
+    `name` is what messages call it, `inner_name` the name of what is in it, whose suffix tells the
+    format, `folder` what `\\ir` is relative to, `size_bytes` the size on disk, None when unknown.
     """
 
     def __init__(self, name: str, folder: Path, size_bytes: int | None) -> None:
         self.name = name
+        self.inner_name = bare_name(name)
         self.folder = folder
         self.size_bytes = size_bytes
         self._spool: Spool | None = None
@@ -94,40 +103,34 @@ class PlainSource(Source):
                 except OSError as problem:
                     raise _unreadable(self.name, problem) from None
 
-            yield read
+            yield _checked(read, self.name)
 
     def copy_data(self, copy: CopySlice) -> CopyData:
         """See `Source`: a slice of the file itself."""
         return CopyData(self.path, copy.offset, copy.size_bytes)
 
 
-class GzipSource(Source):
-    """A compressed file; inline COPY data is spooled when it is first read."""
+class CompressedSource(Source):
+    """A compressed file; inline COPY data is spooled when it is first read.
 
-    def __init__(self, path: Path) -> None:
+    `kind` is one of `kinds.compression`.
+    """
+
+    def __init__(self, path: Path, kind: str) -> None:
         super().__init__(str(path), path.parent, path.stat().st_size)
         self.path = path
+        self._kind = kind
         self._known: dict[CopySlice, CopyData] = {}
         self._pending: int | None = None
+        if kind == "zip":
+            with path.open("rb") as file, _zip_member(file, self.name) as member:
+                self.inner_name = member.name or self.inner_name
 
     @contextmanager
     def open(self) -> Iterator[Read]:
         self._pending = None  # of a reading that broke off inside COPY data
-        with gzip.open(self.path, "rb") as file:
-
-            def read(size: int) -> bytes:
-                try:
-                    return file.read(min(size, _BLOCK_BYTES))
-                except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
-                    raise WorkloadError(
-                        f"the compressed file is damaged or cut off ({problem})",
-                        file=self.name,
-                        hint="Check it with gzip -t, and fetch or make it again.",
-                    ) from None
-                except OSError as problem:
-                    raise _unreadable(self.name, problem) from None
-
-            yield read
+        with self.path.open("rb") as packed, _unpacked(packed, self._kind, self.name) as file:
+            yield _checked(_reading(file, self._kind, self.name), self.name)
 
     def tee(self) -> Callable[[bytes], object]:
         return self._append
@@ -163,31 +166,163 @@ class StreamSource(Source):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__("<stdin>", Path(), None)
-        self._stream = stream
+        self._fetch: Read = getattr(stream, "read1", stream.read)  # what there is, at once
 
     @contextmanager
     def open(self) -> Iterator[Read]:
         if self._spool is None:
             self._spool = Spool()
         spool, position = self._spool, 0
-        fetch = getattr(self._stream, "read1", self._stream.read)  # what there is, at once
 
         def read(size: int) -> bytes:
             nonlocal position
             if position < spool.size_bytes:
                 data = spool.read(position, size)
             else:
-                data = fetch(size) or b""
+                data = self._fetch(size) or b"" if spool.size_bytes else self._begin(size)
                 spool.append(data)
             position += len(data)
             return data
 
         yield read
 
+    def _begin(self, size: int) -> bytes:
+        """Read the first bytes; from here on a compressed stream is unpacked."""
+        fetch, head = self._fetch, b""
+        while len(head) < kinds.LONGEST_SIGNATURE and kinds.may_be_compressed(head):
+            more = fetch(max(size, kinds.LONGEST_SIGNATURE)) or b""
+            if not more:
+                break
+            head += more
+        kind = kinds.compression(head)
+        if kind == "zip":
+            raise WorkloadError(
+                "a zip file cannot be read from standard input",
+                file=self.name,
+                hint="Name the file itself, or unpack it: funzip FILE | pilot run -",
+            )
+        if kind is not None:
+            packed = io.BufferedReader(_Rest(head, fetch))
+            file = _unpacked(packed, kind, self.name)
+            self._fetch = _reading(file, kind, self.name)
+            head = self._fetch(_BLOCK_BYTES)
+        kinds.refuse_other_kinds(head[: kinds.HEAD_BYTES], self.name)
+        return head
+
     def copy_data(self, copy: CopySlice) -> CopyData:
         """See `Source`: a slice of the spool."""
         assert self._spool is not None
         return CopyData(self._spool.path, copy.offset, copy.size_bytes, temporary=True)
+
+
+class _Rest(io.RawIOBase):
+    """A stream from its beginning, of which `head` has been read."""
+
+    def __init__(self, head: bytes, fetch: Read) -> None:
+        self._head = head
+        self._fetch = fetch
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._head[: len(buffer)] or self._fetch(len(buffer)) or b""
+        self._head = self._head[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+_TESTS = {"gzip": "gzip", "xz": "xz", "bzip2": "bzip2", "zip": "unzip", "zstd": "zstd"}
+"""The program that tests a compressed file with the option -t."""
+
+
+def _unpacked(packed: BinaryIO | io.BufferedReader, kind: str, name: str) -> Any:
+    """A file that reads what is in `packed`."""
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=packed)
+    if kind == "bzip2":
+        return bz2.BZ2File(packed)
+    if kind == "xz":
+        return lzma.LZMAFile(packed)
+    if kind == "zip":
+        return _zip_member(packed, name)
+    try:
+        return importlib.import_module("compression.zstd").ZstdFile(packed)
+    except ImportError:
+        raise WorkloadError(
+            "the file is compressed by zstd, which Python reads from version 3.14 on",
+            file=name,
+            hint="Unpack it: zstd -d FILE, or zstd -dc FILE | pilot run -",
+        ) from None
+
+
+def _zip_member(packed: BinaryIO | io.BufferedReader, name: str) -> Any:
+    """The one file in a zip archive. Raises `WorkloadError` for more files and for none."""
+    try:
+        archive = zipfile.ZipFile(packed)
+        files = [found for found in archive.infolist() if not found.is_dir()]
+        if any(found.filename == "[Content_Types].xml" for found in files):
+            raise WorkloadError(
+                "this is an Office document, not SQL text",
+                file=name,
+                hint="Save it as CSV or plain text.",
+            )
+        files = [found for found in files if not found.filename.startswith("__MACOSX/")]
+        if len(files) != 1:
+            raise WorkloadError(
+                f"the zip archive holds {plural(len(files), 'file')}; pilot reads those with one",
+                file=name,
+                hint="Unpack it, and name the folder: unzip FILE -d queries",
+            )
+        return archive.open(files[0])
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as problem:
+        raise _damaged(name, "zip", problem) from None
+
+
+def _reading(file: Any, kind: str, name: str) -> Read:
+    """A function that reads from the unpacked `file`."""
+
+    def read(size: int) -> bytes:
+        try:
+            data: bytes = file.read(min(size, _BLOCK_BYTES))
+            return data
+        except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as problem:
+            raise _damaged(name, kind, problem) from None
+        except OSError as problem:
+            if problem.errno is None:
+                raise _damaged(name, kind, problem) from None
+            raise _unreadable(name, problem) from None
+        except Exception as problem:
+            if type(problem).__name__ != "ZstdError":
+                raise
+            raise _damaged(name, kind, problem) from None
+
+    return read
+
+
+def _checked(read: Read, name: str) -> Read:
+    """The same as `read`; raises `WorkloadError` if the first bytes show that it is no text."""
+    head = b""
+    while len(head) < kinds.HEAD_BYTES and (more := read(kinds.HEAD_BYTES - len(head))):
+        head += more
+    kinds.refuse_other_kinds(head, name)
+
+    def rest(size: int) -> bytes:
+        nonlocal head
+        if head:
+            data, head = head[:size], head[size:]
+            return data
+        return read(size)
+
+    return rest
+
+
+def _damaged(name: str, kind: str, problem: Exception) -> WorkloadError:
+    return WorkloadError(
+        f"the compressed file is damaged or cut off ({problem})",
+        file=name,
+        hint=f"Check it with {_TESTS[kind]} -t, and fetch or make it again.",
+    )
 
 
 def _unreadable(name: str, problem: OSError) -> WorkloadError:

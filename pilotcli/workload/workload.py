@@ -13,13 +13,14 @@ from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
-from pilotcli.workload.paths import Entry, missing_path, resolve
+from pilotcli.workload import kinds
+from pilotcli.workload.paths import Entry, bare_name, missing_path, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.reader import ScriptReader
-from pilotcli.workload.sources import GzipSource, PlainSource, Source, StreamSource
+from pilotcli.workload.sources import CompressedSource, PlainSource, Source, StreamSource
 from pilotcli.workload.tables import read_csv, read_jsonl
 
-_GZIP_RATIO = 10
+_PACKED_RATIO = 10
 """How much SQL text grows when it is unpacked, taken high, to know what is quick to count."""
 
 
@@ -167,7 +168,9 @@ class Workload:
         for _, source in self._entries:
             if source.size_bytes is None:
                 return False
-            size += source.size_bytes * (_GZIP_RATIO if isinstance(source, GzipSource) else 1)
+            size += source.size_bytes * (
+                _PACKED_RATIO if isinstance(source, CompressedSource) else 1
+            )
         return size <= max_bytes
 
     def _entry_source(self, entry: Entry, stdin: BinaryIO | None) -> Source:
@@ -201,9 +204,9 @@ def _open(path: Path) -> Source:
             raise missing_path(path)
         if path.is_fifo():
             return StreamSource(path.open("rb"))
-        with path.open("rb"):
-            pass
-        return GzipSource(path) if path.suffix == ".gz" else PlainSource(path)
+        with path.open("rb") as file:
+            kind = kinds.compression(file.read(kinds.HEAD_BYTES))
+        return PlainSource(path) if kind is None else CompressedSource(path, kind)
     except (OSError, ValueError) as problem:
         reason = (
             os.strerror(problem.errno)
@@ -218,7 +221,7 @@ def _open(path: Path) -> Source:
 
 
 def _read(source: Source, reader: ScriptReader) -> Iterator[Found]:
-    name = source.name.removesuffix(".gz")
+    name = source.inner_name.lower()
     if name.endswith(".csv"):
         return read_csv(source)
     if name.endswith(".jsonl"):
@@ -260,7 +263,7 @@ def _stems(paths: Sequence[Path | None]) -> list[str]:
 def _stem(path: Path | None) -> str:
     if path is None:
         return "stdin"
-    name = path.name.removesuffix(".gz")
+    name = bare_name(path.name)
     return name.rpartition(".")[0] or name
 
 
