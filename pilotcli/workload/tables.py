@@ -1,11 +1,11 @@
-"""Queries in the rows of a table: `.csv` and `.jsonl`."""
+"""Queries in the rows of a table: CSV with any usual delimiter, JSON lines, and arrays of JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pilotcli.common.errors import WorkloadError
@@ -14,10 +14,48 @@ from pilotcli.common.records import NO_FACTS, QueryFacts
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.reader import is_text, single_statement
+from pilotcli.workload.refusals import Refusals
 from pilotcli.workload.sources import Read, Source
 
+QUERIES = ("sql", "query")
+"""Columns and keys that hold the query; the first one that is there counts."""
 _LABELS = ("label", "name")
 _FACTS = ("expect", "session", "at_s")
+_DELIMITERS = ",\t;|"
+_HEADER = re.compile(r"[\w \"]+(?:[,;|\t][\w \"]*)*\r?\Z")
+_JSON = re.compile(r"\{\s*[\"}]|\[\s*[\[{\"\]]")
+_HEAD_BYTES = 4096
+
+
+def table_kind(source: Source) -> str | None:
+    """Returns `csv` or `json` if `source` is a table by its suffix or its beginning, else None."""
+    suffix = source.inner_name.lower().rpartition(".")[2]
+    if suffix in ("json", "jsonl", "ndjson"):
+        return "json"
+    with source.open() as read:
+        head = b""
+        while b"\n" not in head and len(head) < _HEAD_BYTES and (more := read(_HEAD_BYTES)):
+            head += more
+    text = head.decode("utf-8-sig", "replace").lstrip()
+    if _JSON.match(text):
+        return "json"
+    if suffix in ("csv", "tsv"):
+        return "csv"
+    # No statement begins with the word sql or query, or with a comma between two words.
+    header = text.partition("\n")[0]
+    named = any(_has_query(header, delimiter) for delimiter in _DELIMITERS)
+    return "csv" if named and _HEADER.match(header) else None
+
+
+def _has_query(header: str, delimiter: str) -> bool:
+    names = {name.strip(' "\r\n').lower() for name in header.split(delimiter)}
+    return not names.isdisjoint(QUERIES)
+
+
+def _delimiter(header: str) -> str:
+    """The delimiter with which `header` has a column of queries; else the most frequent one."""
+    found = (delimiter for delimiter in _DELIMITERS if _has_query(header, delimiter))
+    return next(found, max(_DELIMITERS, key=header.count))
 
 
 class _Stream(io.RawIOBase):
@@ -58,98 +96,103 @@ class _Stream(io.RawIOBase):
             )
 
 
-def _stream(read: Read, name: str) -> io.BufferedReader:
+def open_stream(read: Read, name: str) -> io.BufferedReader:
     return io.BufferedReader(_Stream(read, name), 1 << 18)
 
 
 def read_csv(source: Source) -> Iterator[Found]:
-    """Reads one query per row; the header names a column `sql` and, if wanted, `label` or `name`.
+    """Reads one query per row; the header names a column `sql` or `query` and, if wanted, `label`
+    or `name`. The header shows the delimiter: a comma, a tab, a semicolon or `|`.
 
-    Raises `WorkloadError` for a missing column, a row without it, and text that is not CSV.
+    Raises `WorkloadError` for a missing column, rows without it, and text that is not CSV.
     """
+    refusals = Refusals()
+    with source.open() as read, refusals.ending():
+        yield from _read_rows(read, source.name, refusals)
+
+
+def _read_rows(read: Read, name: str, refusals: Refusals) -> Iterator[Found]:
     csv.field_size_limit(Window.MAX_BYTES)
     line = 1
-    with source.open() as read:
-        file = io.TextIOWrapper(_stream(read, source.name), encoding="utf-8-sig", newline="")
-        rows = csv.reader(file, strict=True)
-        try:
-            columns = [name.strip().lower() for name in next(rows, [])]
-            at, label_at = _columns(source.name, columns)
-            facts_at = {name: columns.index(name) for name in _FACTS if name in columns}
-            line = rows.line_num + 1
-            for row in rows:
-                if row:
-                    given = {name: row[n] for name, n in facts_at.items() if row[n : n + 1] > [""]}
-                    facts = _facts(source.name, line, given) if given else NO_FACTS
-                    yield from _csv_query(source.name, row, line, at, label_at, facts)
-                line = rows.line_num + 1
-        except (csv.Error, UnicodeDecodeError) as problem:
-            raise WorkloadError(
-                f"this is no CSV in UTF-8: {problem}",
-                file=source.name,
-                line=line,
-                hint="Quote fields with double quotes, and double the quotes inside of them.",
-            ) from None
+    file = io.TextIOWrapper(open_stream(read, name), encoding="utf-8-sig", newline="")
+    try:
+        header = next(file, "")
+        delimiter = _delimiter(header)
+        columns = next(csv.reader([header], delimiter=delimiter, strict=True), [])
+        columns = [column.strip().lower() for column in columns]
+        at, label_at = _columns(name, columns)
+        facts_at = {fact: columns.index(fact) for fact in _FACTS if fact in columns}
+        rows = csv.reader(file, delimiter=delimiter, strict=True)
+        line = 2
+        for row in rows:
+            if row:
+                try:
+                    given = {fact: row[n] for fact, n in facts_at.items() if row[n : n + 1] > [""]}
+                    facts = facts_of(name, line, given) if given else NO_FACTS
+                    found = _csv_query(name, row, line, at, label_at, facts)
+                    if found is not None and not refusals:
+                        yield found
+                except WorkloadError as problem:
+                    refusals.add(problem)
+            line = rows.line_num + 2
+    except (csv.Error, UnicodeDecodeError) as problem:
+        raise WorkloadError(
+            f"this is no CSV in UTF-8: {problem}",
+            file=name,
+            line=line,
+            hint="Quote fields with double quotes, and double the quotes inside of them.",
+        ) from None
 
 
 def _columns(file: str, columns: Sequence[str]) -> tuple[int, int | None]:
-    if "sql" not in columns:
+    at = next((columns.index(name) for name in QUERIES if name in columns), None)
+    if at is None:
         found = ", ".join(columns) or "none"
         raise WorkloadError(
-            f"there is no column sql; the columns are: {found}",
+            f"there is no column sql or query; the columns are: {found}",
             file=file,
             line=1,
             hint="The first line names the columns; call the one with the queries sql.",
         )
-    label_at = next((columns.index(name) for name in _LABELS if name in columns), None)
-    return columns.index("sql"), label_at
+    return at, next((columns.index(name) for name in _LABELS if name in columns), None)
 
 
 def _csv_query(
     file: str, row: Sequence[str], line: int, at: int, label_at: int | None, facts: QueryFacts
-) -> Iterator[Found]:
+) -> Found | None:
     if len(row) <= at:
         raise WorkloadError(
-            f"the row ends after {plural(len(row), 'column')}, before sql",
+            f"the row ends after {plural(len(row), 'column')}, before the query",
             file=file,
             line=line,
-            hint="A query with a comma in it needs double quotes around it.",
+            hint="A query with a delimiter in it needs double quotes around it.",
         )
     label = row[label_at] if label_at is not None and label_at < len(row) else ""
-    yield from _query(file, line, row[at], label, facts)
+    return row_query(file, line, row[at], label, facts)
 
 
-def read_jsonl(source: Source) -> Iterator[Found]:
-    """Reads one query per line: an object with the key `sql` and, if wanted, `label` or `name`.
-
-    Raises `WorkloadError` for a line that is something else.
-    """
-    with source.open() as read:
-        for number, text in enumerate(_stream(read, source.name), 1):
-            if text.strip(b" \t\r\n\xef\xbb\xbf"):
-                yield from _json_query(source.name, number, text)
-
-
-def _json_query(file: str, line: int, text: bytes) -> Iterator[Found]:
-    hint = 'Each line is an object of its own: {"sql": "SELECT 1", "label": "q1"}'
-    try:
-        row = json.loads(text.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as problem:
-        message = f"the line is no JSON: {problem}"
-        raise WorkloadError(message, file=file, line=line, hint=hint) from None
-    if not isinstance(row, dict) or not isinstance(row.get("sql"), str):
+def object_query(file: str, line: int, row: object, hint: str) -> Found | None:
+    """The query in an object of JSON, or the text that is one itself."""
+    if isinstance(row, str):
+        return row_query(file, line, row, "", NO_FACTS)
+    sql = None
+    if isinstance(row, dict):
+        sql = next((row[name] for name in QUERIES if row.get(name) is not None), None)
+    if not isinstance(row, dict) or not isinstance(sql, str):
         found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        message = (
-            f"the line is no object with a text under the key sql; found: {found or 'nothing'}"
+        raise WorkloadError(
+            f"there is no object with a text under the key sql; found: {found or 'nothing'}",
+            file=file,
+            line=line,
+            hint=hint,
         )
-        raise WorkloadError(message, file=file, line=line, hint=hint)
     label = next((row[name] for name in _LABELS if row.get(name) is not None), "")
     given = {name: str(row[name]) for name in _FACTS if row.get(name) is not None}
-    facts = _facts(file, line, given) if given else NO_FACTS
-    yield from _query(file, line, row["sql"], str(label), facts)
+    facts = facts_of(file, line, given) if given else NO_FACTS
+    return row_query(file, line, sql, str(label), facts)
 
 
-def _facts(file: str, line: int, given: Mapping[str, str]) -> QueryFacts:
+def facts_of(file: str, line: int, given: Mapping[str, str]) -> QueryFacts:
     """Returns the facts in the fields of a row."""
     at_s = None
     if "at_s" in given:
@@ -167,7 +210,8 @@ def _facts(file: str, line: int, given: Mapping[str, str]) -> QueryFacts:
     return QueryFacts(given.get("expect"), given.get("session"), at_s)
 
 
-def _query(file: str, line: int, sql: str, label: str, facts: QueryFacts) -> Iterator[Found]:
+def row_query(file: str, line: int, sql: str, label: str, facts: QueryFacts) -> Found | None:
+    """The query in a field, as a statement; None for an empty field."""
     found = single_statement(sql, file, line)
     if not is_text(label):
         raise WorkloadError(
@@ -176,5 +220,6 @@ def _query(file: str, line: int, sql: str, label: str, facts: QueryFacts) -> Ite
             line=line,
             hint="Remove zero bytes and half surrogate pairs.",
         )
-    if found is not None:
-        yield file, [found._replace(name=label.strip() or None, facts=facts)], None
+    if found is None:
+        return None
+    return file, [found._replace(name=label.strip() or None, facts=facts)], None

@@ -14,11 +14,12 @@ from typing import BinaryIO
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
 from pilotcli.workload import kinds
+from pilotcli.workload.json_tables import read_json
 from pilotcli.workload.paths import Entry, bare_name, missing_path, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.reader import ScriptReader
 from pilotcli.workload.sources import CompressedSource, PlainSource, Source, StreamSource
-from pilotcli.workload.tables import read_csv, read_jsonl
+from pilotcli.workload.tables import read_csv, table_kind
 
 _PACKED_RATIO = 10
 """How much SQL text grows when it is unpacked, taken high, to know what is quick to count."""
@@ -221,11 +222,9 @@ def _open(path: Path) -> Source:
 
 
 def _read(source: Source, reader: ScriptReader) -> Iterator[Found]:
-    name = source.inner_name.lower()
-    if name.endswith(".csv"):
-        return read_csv(source)
-    if name.endswith(".jsonl"):
-        return read_jsonl(source)
+    kind = table_kind(source)
+    if kind is not None:
+        return read_json(source) if kind == "json" else read_csv(source)
     return reader.read(source)
 
 

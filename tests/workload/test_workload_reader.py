@@ -187,6 +187,79 @@ def test_csv_and_jsonl(tmp_path: Path, ending: str) -> None:
     assert (second.label, second.sql, second.line) == ("q2", "SELECT 2", 3)
 
 
+@pytest.mark.parametrize("name", ["w.sql", "w.txt", "w", "-"])
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        ("csv", "label,sql\na,SELECT 1\n,SELECT 2\n"),
+        ("csv", "label;query\na;SELECT 1\n;SELECT 2\n"),
+        ("tsv", "Name\tQuery\na\tSELECT 1\n\tSELECT 2\n"),
+        ("csv", '\ufeff"id"|"sql"|"label"\r\n1|SELECT 1|a\r\n2|"SELECT 2"|\r\n'),
+        ("ndjson", '{"query": "SELECT 1", "label": "a"}\n{"query": "SELECT 2"}\n'),
+        ("json", '[{"sql": "SELECT 1", "label": "a"}, "SELECT 2"]'),
+        ("json", '\n[\n  {"sql": "SELECT 1",\n "name": "a"},\n {"query": "SELECT 2"}\n]\n'),
+        ("json", '{\n "sql": "SELECT 1",\n "name": "a"\n}\n{\n "sql": "SELECT 2"\n}\n'),
+    ],
+)
+def test_tables_are_told_by_their_suffix_or_their_beginning(
+    tmp_path: Path, name: str, suffix: str, text: str
+) -> None:
+    if name != "-":
+        name = str(tmp_path / name)
+        Path(name).write_bytes(text.encode())
+    with_suffix = tmp_path / f"W.{suffix.upper()}"
+    with_suffix.write_bytes(text.encode())
+    for path in (name, with_suffix):
+        with open_workload([path], stdin=io.BytesIO(text.encode())) as workload:
+            found = [(query.label, query.sql) for query in workload]
+            assert found == [("a", "SELECT 1"), ("q2", "SELECT 2")]
+
+
+def test_a_comment_or_a_single_word_is_no_table(tmp_path: Path) -> None:
+    for text in ("SELECT sql, label\nFROM t", "-- sql\nSELECT 1", "TABLE query", "SELECT sql\n;"):
+        (tmp_path / "w.sql").write_text(text)
+        assert [query.command for query in open_workload([tmp_path / "w.sql"])] in (
+            ["SELECT"],
+            ["TABLE"],
+        )
+
+
+def test_lines_of_an_array_of_json(tmp_path: Path) -> None:
+    rows = [{"sql": f"SELECT {n}, '{'x' * 100}'"} for n in range(3000)]
+    (tmp_path / "w.json").write_text(json.dumps(rows, indent=1))
+    queries = list(open_workload([tmp_path / "w.json"]))
+    assert [query.sql for query in queries] == [row["sql"] for row in rows]
+    assert [query.line for query in queries] == [2 + 3 * n for n in range(3000)]
+
+
+def test_json_that_holds_the_queries_deeper_is_refused_with_a_command(tmp_path: Path) -> None:
+    write(tmp_path, a__json='{"queries": ["SELECT 1"]}', b__json='{\n"q1": "SELECT 1"\n}')
+    assert """jq -c '.["queries"][]'""" in str(failure(tmp_path / "a.json").hint)
+    assert "to_entries" in str(failure(tmp_path / "b.json").hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("w.csv", "id,sql\n1\n2,SELECT 1\n3,SELECT 2; SELECT 3\n4\n", (2, 4, 5)),
+        ("w.jsonl", '{"sql": "SELECT 1"}\n{"a": 1}\nx\n{"sql": "SELECT 1"}\n[1]\n', (2, 3, 5)),
+        ("w.json", '[\n{"a": 1},\n{"sql": "SELECT 1"},\n{"b": 1},\n[]\n]\n', (2, 4, 5)),
+    ],
+)
+def test_all_refused_rows_of_a_table_are_reported_at_once(
+    tmp_path: Path, name: str, text: str, lines: tuple[int, ...]
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    problem = failure(file)
+    places = [line for line in problem.message.split("\n") if line.startswith(f"{file}:")]
+    assert [int(place.split(":")[1]) for place in places] == list(lines)
+    assert problem.line == lines[0]
+    assert "3 places" in str(problem.hint)
+    file.write_text(text.split("\n")[0] + "\nx" * 1000)
+    assert "stopped reading" in failure(file).message or name == "w.json"
+
+
 def test_facts_beside_a_query(tmp_path: Path) -> None:
     rows = "expect,sql,at_s,session\n7,SELECT 1,0.5,a\n,SELECT 2,,\n"
     lines = '{"sql": "SELECT 1", "expect": 7, "at_s": 0.5, "session": "a"}\n{"sql": "SELECT 2"}\n'
@@ -272,15 +345,19 @@ def test_limit_and_count(tmp_path: Path) -> None:
         ("w.sql", b"\\encoding LATIN1\n", 1, "LATIN1"),
         ("w.sql", b"\\restrict k\nSELECT 1;\n\\set a 1\n", 3, "\\restrict"),
         ("w.sql", b"SELECT 1\\; COPY t FROM STDIN;\n", 1, "joined"),
-        ("w.csv", b"id,query\n1,SELECT 1\n", 1, "id, query"),
-        ("w.csv", b"id,sql\n1\n", 2, "before sql"),
+        ("w.csv", b"id,text\n1,SELECT 1\n", 1, "id, text"),
+        ("w.csv", b"id,sql\n1\n", 2, "before the query"),
         ("w.csv", b'id,sql\n1,"SELECT 1\n', 2, "CSV"),
         ("w.csv", b"id,sql\n1,\xff\n", 1, "UTF-8"),
         ("w.csv", b"sql\nSELECT 1; SELECT 2\n", 2, "2 statements"),
         ("w.csv", b"sql\nCOPY t FROM STDIN\n", 2, "no data"),
         ("w.jsonl", b'{"sql": "SELECT 1"}\n{"sql": \n', 2, "JSON"),
-        ("w.jsonl", b'{"query": "SELECT 1"}\n', 1, "query"),
-        ("w.jsonl", b"[1]\n", 1, "list"),
+        ("w.jsonl", b'{"text": "SELECT 1"}\n', 1, "found: text"),
+        ("w.jsonl", b"[1]\n", 1, "found: int"),
+        ("w.jsonl", b'["SELECT 1", "SELECT 2"\n', 2, "never closed"),
+        ("w.jsonl", b'["SELECT 1" "SELECT 2"]\n', 1, "comma"),
+        ("w.jsonl", b'[\n"SELECT 1",\n]\n', 3, "no JSON"),
+        ("w.jsonl", b'["SELECT 1"]\n["SELECT 1"]\n', 2, "more text"),
         ("w.jsonl", b"[" * 100_000, 1, "JSON"),
         ("w.jsonl", b'{"sql": "SELECT \'\\ud800\'"}\n', 1, "character"),
         ("w.jsonl", b'{"sql": "SELECT \'\\u0000\'"}\n', 1, "character"),
@@ -344,14 +421,18 @@ def test_the_public_names() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", ["sql", "txt", "csv", "jsonl", "sql.gz", "csv.gz"])
+@pytest.mark.parametrize(
+    "suffix", ["sql", "txt", "csv", "tsv", "jsonl", "json", "sql.gz", "csv.gz"]
+)
 @settings(max_examples=60)
 @given(data=st.data())
 def test_no_file_raises_anything_but_a_workload_error(
     tmp_path: Path, suffix: str, data: st.DataObject
 ) -> None:
     begin = data.draw(
-        st.sampled_from([b"", b"sql,label\n", b"1#####", b'{"sql": "', b"\xef\xbb\xbf"])
+        st.sampled_from(
+            [b"", b"sql,label\n", b"1#####", b'{"sql": "', b'[{"sql":\n', b"\xef\xbb\xbf"]
+        )
     )
     rest = data.draw(st.one_of(st.binary(max_size=60), st.text(max_size=40).map(_encoded)))
     whole = begin + rest
