@@ -1,25 +1,21 @@
-"""Reads statements from sources: SQL scripts with their includes, and PilotScope's line format."""
+"""Reads statements from sources: SQL scripts with their includes, or a query on each line."""
 
 from __future__ import annotations
 
 import functools
 import io
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import CopyData
+from pilotcli.workload.lines import line_format, read_lines
 from pilotcli.workload.psql.script import Found, Script, ScriptState, look_up
 from pilotcli.workload.psql.splitter import CHUNK_BYTES, Splitter, Statement
-from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Source
-
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_ID_AND_QUERY = re.compile(rb"\s*[^\s'\"#;]+#####")
 
 
 def iter_statements(
@@ -70,15 +66,16 @@ class ScriptReader:
         self._chunk_bytes = chunk_bytes
 
     def read(self, source: Source) -> Iterator[Found]:
-        """The statements of `source`, in PilotScope's format or as a script."""
+        """The statements of `source`, as a script or in a format with a query on each line."""
         with source.open() as read:
             window = _window(read, source.name, self._chunk_bytes)
             while not window.buf[window.pos :].strip():
                 window.skip_to(window.buf.rfind(b"\n", window.pos) + 1 or window.pos)
                 if not window.more():
                     break
-            if _ID_AND_QUERY.match(window.buf, window.pos):
-                yield from _lines(window)
+            format = line_format(window)
+            if format is not None:
+                yield from read_lines(window, format)
             else:
                 yield from self._script(window, source, 0)
 
@@ -102,70 +99,6 @@ class ScriptReader:
         with source.open() as read:
             window = _window(read, source.name, self._chunk_bytes)
             yield from self._script(window, source, script.depth + 1)
-
-
-def is_text(value: str) -> bool:
-    """Returns whether the database can hold `value`: no zero byte, no half of a surrogate pair."""
-    return _NO_TEXT.search(value) is None
-
-
-def single_statement(sql: str, file: str, line: int) -> Statement | None:
-    """The one statement in `sql`, a field of a table; None when there is none.
-
-    The text is plain SQL: no meta-commands, no variables. Raises `WorkloadError` for more.
-    """
-    if not is_text(sql):
-        raise WorkloadError(
-            "the query holds a character that no SQL text can hold",
-            file=file,
-            line=line,
-            hint="Remove zero bytes and half surrogate pairs.",
-        )
-    window = Window.over(sql.encode(), file, line)
-    statements: list[Statement] = []
-    for found in Splitter(window, StringsMode()):
-        assert isinstance(found, list)  # without variables there are no commands
-        statements += found
-    if len(statements) > 1:
-        raise WorkloadError(
-            f"the query is {len(statements)} statements",
-            file=file,
-            line=line,
-            hint="Put one statement into a row, or all of them into a .sql file.",
-        )
-    return statements[0] if statements else None
-
-
-def _lines(window: Window) -> Iterator[Found]:
-    """PilotScope's format: an id, `#####` and a query on each line."""
-    while True:
-        end = window.rest_of_line()
-        if window.pos >= len(window.buf):
-            return
-        line, text = window.line_at(window.pos), window.buf[window.pos : end]
-        window.skip_to(min(end + 1, len(window.buf)))
-        if not text.strip():
-            continue
-        if not _ID_AND_QUERY.match(text):
-            raise WorkloadError(
-                "the line has no ##### between an id and the query",
-                file=window.file,
-                line=line,
-                hint="The file begins in PilotScope's format, so each line is `id#####query`.",
-            )
-        label, _, sql = text.partition(b"#####")
-        try:
-            found = single_statement(sql.decode(), window.file, line)
-        except UnicodeDecodeError:
-            raise WorkloadError(
-                "the line is not UTF-8",
-                file=window.file,
-                line=line,
-                hint="A workload is UTF-8 text; convert it, with iconv for example.",
-            ) from None
-        if found is not None:
-            name = label.strip().decode("utf-8", "replace")
-            yield window.file, [found._replace(name=name)], None
 
 
 def _window(read: Callable[[int], bytes], name: str, chunk_bytes: int) -> Window:

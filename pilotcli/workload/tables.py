@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import NO_FACTS, QueryFacts
+from pilotcli.workload.lines import is_text, single_statement
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
-from pilotcli.workload.reader import is_text, single_statement
 from pilotcli.workload.refusals import Refusals
 from pilotcli.workload.sources import Read, Source
 

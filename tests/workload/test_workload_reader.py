@@ -285,6 +285,52 @@ def test_pilotscopes_format(tmp_path: Path) -> None:
     assert failure(tmp_path / "w.txt").line == 2
 
 
+def test_the_lines_of_stats_ceb(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text("79851||SELECT COUNT(*) FROM a;\r\n\n0||SELECT 'x||1';\r\n")
+    first, second = open_workload([tmp_path / "w.sql"])
+    assert (first.label, first.sql, first.facts.expect) == ("q1", "SELECT COUNT(*) FROM a", "79851")
+    assert (second.sql, second.facts.expect, second.line) == ("SELECT 'x||1'", "0", 3)
+    (tmp_path / "w.sql").write_text("1||SELECT 1;\nSELECT 2;\n2||SELECT 2; SELECT 3;\n")
+    problem = failure(tmp_path / "w.sql")
+    assert problem.line == 2
+    assert "`count||query`" in problem.message
+    assert ":3: the query is 2 statements" in problem.message
+
+
+def test_sub_plan_queries_are_named_after_their_query(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text(
+        "SELECT COUNT(*) FROM a;||0\nSELECT 'b||c';||0||40325\nSELECT 1;||1||7\n"
+    )
+    found = [(query.label, query.sql, query.facts.expect) for query in open_workload([tmp_path])]
+    assert found == [
+        ("0/1", "SELECT COUNT(*) FROM a", None),
+        ("0/2", "SELECT 'b||c'", "40325"),
+        ("1/1", "SELECT 1", "7"),
+    ]
+
+
+def test_sql_with_bars_is_no_format_of_lines(tmp_path: Path) -> None:
+    for text in ("SELECT a ||0\nFROM t", "SELECT 'x'||1", "SELECT 1; -- ||0", "(SELECT 1)||0"):
+        (tmp_path / "w.sql").write_text(text)
+        assert len(list(open_workload([tmp_path / "w.sql"]))) == 1
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 1 << 18])
+def test_a_comment_line_says_what_to_expect(
+    tmp_path: Path, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "pilotcli.workload.reader.ScriptReader.__init__.__defaults__", (chunk_bytes,)
+    )
+    (tmp_path / "w.sql").write_text(
+        "-- expect: 1\n-- name: a\nSELECT 1;\nSELECT 2;\n--expect : 3 \n(SELECT $a$\n3$a$);\n"
+        "SELECT 4; -- expect: 9\nSELECT 5;\n-- expect: 6\nSELECT :{?x}\\g\nSELECT 7;\n"
+    )
+    found = [(query.label, query.facts.expect) for query in open_workload([tmp_path / "w.sql"])]
+    expected: list[str | None] = ["1", None, "3", None, None, "6", None]
+    assert found == [("a" if n == 1 else f"q{n}", fact) for n, fact in enumerate(expected, 1)]
+
+
 def test_pilotscopes_own_files() -> None:
     if not SHARED.is_dir():
         pytest.skip("PilotScope's data sets are not beside the project")

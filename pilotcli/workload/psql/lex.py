@@ -101,7 +101,8 @@ VARIABLE = re.compile(
 VARIABLE_BEGIN = re.compile(rb":(?:['\"]|\{\??)?[A-Za-z0-9_\x80-\xff]*")
 
 # Lower case only: pg_dump heads every object with a comment `-- Name: ...; Type: ...`.
-LABEL = re.compile(rb"^[ \t]*--[ \t]*name[ \t]*:[ \t]*([^\n\r]*[^\n\r \t])", re.MULTILINE)
+NOTE = re.compile(rb"^[ \t]*--[ \t]*(name|expect)[ \t]*:[ \t]*([^\n\r]*[^\n\r \t])", re.MULTILINE)
+"""A comment line that says something about the statement below it."""
 
 _GAP = rb"(?:[%b]|--[^\n\r]*(?:[\n\r]|\Z)|/\*(?:[^*]|\*(?!/))*\*/)" % SPACE
 _PART = rb'(?:"(?:[^"]|"")*"|[uU]&"(?:[^"]|"")*"|%b(?![A-Za-z0-9_$\x80-\xff]))' % _NAME

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.records import NO_FACTS, QueryFacts
 from pilotcli.workload.psql import lex
 from pilotcli.workload.psql.quoting import quote_literal, quote_name
 from pilotcli.workload.psql.strings import StringsMode
@@ -49,6 +50,7 @@ class Scanner:
         self._newline = False
         self._line: int | None = None
         self._name: str | None = None
+        self._facts = NO_FACTS
         self._joined = False
         self._depth = 0
         self._identifiers: list[bytes] = []
@@ -227,7 +229,7 @@ class Scanner:
                 break
         if found and self._line is None and self.active and not self._values:
             line_begin = window.buf.rfind(b"\n", 0, window.pos) + 1
-            self._name = self._label(line_begin, end) or self._name
+            self._name, self._facts = self._notes(line_begin, end, self._name, self._facts)
         self._emit(end - window.pos)
 
     def _slash(self) -> None:
@@ -398,16 +400,23 @@ class Scanner:
         self._text = bytearray()
         self._newline = self._joined = False
         self._line = self._name = None
+        self._facts = NO_FACTS
 
-    def _label(self, start: int, end: int) -> str | None:
-        """What the last comment line `-- name: ...` between `start` and `end` says."""
-        window, name = self.window, None
-        for found in lex.LABEL.finditer(window.buf, start, end):
-            if (
-                found.start() or window.base == window.begin
-            ):  # else its line began before the window
-                name = found[1].decode("utf-8", "replace")
-        return name
+    def _notes(
+        self, start: int, end: int, name: str | None, facts: QueryFacts
+    ) -> tuple[str | None, QueryFacts]:
+        """What the last comment lines `-- name: ...` and `-- expect: ...` between `start` and
+        `end` say; `name` and `facts` where they say nothing."""
+        window = self.window
+        for found in lex.NOTE.finditer(window.buf, start, end):
+            # Before the window's begin, the line of a comment may have begun with something else.
+            if found.start() or window.base == window.begin:
+                value = found[2].decode("utf-8", "replace")
+                if found[1] == b"name":
+                    name = value
+                else:
+                    facts = QueryFacts(expect=value)
+        return name, facts
 
     def _unterminated(self, what: str, closing: str, line: int) -> WorkloadError:
         return self.fail(

@@ -82,7 +82,7 @@ class Splitter(Scanner):
         match, count, new = lex.STATEMENT.match, buf.count, tuple.__new__
         commands: dict[bytes, str] = {}
         made: list[Statement] = []
-        name = self._name
+        name, facts = self._name, self._facts
         line, counted = window.line_at(pos), pos
         while (found := match(buf, pos, pos + LONGEST_AT_ONCE)) and (end := found.end()) <= last:
             start, word_end = found.span(1)
@@ -102,13 +102,13 @@ class Splitter(Scanner):
             except UnicodeDecodeError:
                 break  # `scan` says what is wrong
             if start - pos > 8:
-                name = self._label(pos, start) or name
-            made.append(new(Statement, (text, line, command, name, None, NO_FACTS)))
-            name = None
+                name, facts = self._notes(pos, start, name, facts)
+            made.append(new(Statement, (text, line, command, name, None, facts)))
+            name, facts = None, NO_FACTS
             pos = end + 1
         if made:
             self._previous = (made[-1].sql, made[-1].line)
-        self._name = name
+        self._name, self._facts = name, facts
         window.skip_to(pos)
         return made
 
@@ -118,6 +118,7 @@ class Splitter(Scanner):
         `forced`, at the end of a script and for `\\g`, forgets open parentheses and blocks.
         """
         sql, line, name, joined = self._text, self._line, self._name, self._joined
+        facts = self._facts
         if line is None and (sql or not forced):
             self._previous = (sql, self._line_here())
         if forced:
@@ -129,7 +130,8 @@ class Splitter(Scanner):
         text = self._decode(sql, line)
         self._previous = (text, line)
         del sql  # a long statement is in memory once from here on
-        return self._build(text, line, name, joined)
+        found = self._build(text, line, name, joined)
+        return found._replace(facts=facts) if found is not None and facts != NO_FACTS else found
 
     def take_again(self) -> Statement | None:
         """The statement that `\\g` sends: the one collected so far, or else the one before it."""
