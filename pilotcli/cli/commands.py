@@ -21,6 +21,7 @@ GROUPS = {
     "events": "Show the events of the config, and when they fire.",
     "models": "Manage model checkpoints.",
     "runs": "Show and compare past runs.",
+    "workloads": "Make workloads from production logs.",
     "db": "Manage the embedded PostgreSQL.",
     "config": "Check and show the config.",
 }
@@ -47,6 +48,10 @@ COMMANDS = {
     "runs report": ("runs.export:report", "Write a run, or a comparison of two, as one HTML page."),
     "runs advice": ("runs.advice:advice", "Write what a driver learned as plan advice."),
     "runs export": ("runs.export:export", "Write a run as tables for other tools."),
+    "workloads from-log": (
+        "workloads.from_log:from_log",
+        "Write the statements of a PostgreSQL log as a workload.",
+    ),
     "db start": ("db:start", "Start the embedded server, keep it running, print its URL."),
     "db stop": ("db:stop", "Stop the embedded server."),
     "db status": ("db:status", "Show if the embedded server runs, its data folder and users."),

@@ -1,0 +1,93 @@
+"""`pilot workloads from-log`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pilotcli.common.errors import WorkloadError
+from pilotcli.common.quantities import clock_time, plural
+from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
+from pilotcli.views.console import err, out
+from pilotcli.views.text import clean
+from pilotcli.workload.logs.convert import Choice, LogConverter, write_jsonl
+from pilotcli.workload.logs.files import find_logs
+
+_REASONS = {
+    "failed": "that failed: --with-failed keeps them",
+    "without values": "with $1 and no values: the server logs values with log_parameter_max_length "
+    "= -1",
+    "COPY FROM STDIN": "of COPY ... FROM STDIN, whose data no log has",
+    "not in UTF-8": "not in UTF-8",
+    "no whole statement": "with an open quote, or with COPY data",
+}
+"""Why statements were left out, in the order in which it is shown."""
+
+
+def from_log(
+    file: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Logs, or folders with logs.", show_default=False),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .jsonl file to write, or - for standard output.",
+        ),
+    ],
+    with_failed: Annotated[
+        bool, typer.Option("--with-failed", help="Keep statements that failed.")
+    ] = False,
+) -> None:
+    """Write the statements of a PostgreSQL log as a workload.
+
+    It reads csvlog (log_destination = 'csvlog'). The server must log statements: by log_statement,
+    or by log_min_duration_statement. docs/workloads.md says more.
+
+    \b
+    Examples:
+      pilot workloads from-log /var/lib/postgresql/log/monday.csv -o workload.jsonl
+      pilot workloads from-log logs/ -o workload.jsonl && pilot run workload.jsonl
+    """
+    check_file(output, "--output", ".jsonl", ".ndjson")
+    sources = find_logs(file)
+    converter = LogConverter(Choice(with_failed=with_failed))
+    with whole_file(output) as temporary:
+        with temporary.open("wb") as lines:
+            write_jsonl(converter.read(sources), lines)
+        if not converter.count:
+            raise _nothing(converter)
+    say = err if writes_to_stdout([output]) else out
+    span = clock_time(converter.last_s - (converter.first_s or 0.0))
+    say(f"wrote {clean(output)}: {plural(converter.count, 'statement')} of {span}")
+    _notes(converter)
+
+
+def _nothing(converter: LogConverter) -> WorkloadError:
+    left_out = sum(converter.left_out.values())
+    if left_out:
+        _notes(converter)
+        return WorkloadError("no statement is left", hint="The lines above say why.")
+    return WorkloadError(
+        "the log holds no statement",
+        hint="Let the server log statements: log_statement = 'all', or log_min_duration_statement "
+        "= 0; and in English: lc_messages = 'C'.",
+    )
+
+
+def _notes(converter: LogConverter) -> None:
+    """Say what was left out, and what a replay has to know."""
+    for reason, text in _REASONS.items():
+        if number := converter.left_out[reason]:
+            err(f"left out: {plural(number, 'statement')} {text}")
+    if len(converter.databases) > 1:
+        names = ", ".join(
+            f"{name or '(none)'} ({number:,})"
+            for name, number in converter.databases.most_common(5)
+        )
+        err(f"note: the statements are from several databases: {names}")

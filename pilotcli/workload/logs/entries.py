@@ -1,0 +1,98 @@
+"""What the readers of the log formats have in common: an entry, and its time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+from pilotcli.workload.sources import Read
+
+STATEMENT_MESSAGES = ("duration: ", "statement: ", "execute ")
+"""How the messages begin that hold statements, or durations of statements."""
+ERRORS = frozenset({"ERROR", "FATAL", "PANIC"})
+_BLOCK_BYTES = 1 << 18
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::|$)")
+_OFFSET = re.compile(r"([+-])(\d\d)(?::?(\d\d))?$")
+_HOURS = {
+    "WEST": 1, "BST": 1, "IST": 5.5, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9,
+    "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13, "AST": -4, "ADT": -3, "EST": -5,
+    "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+}  # fmt: skip
+"""Names of time zones, in hours before UTC. Only differences between entries count, so it matters
+for the two names of a zone with summer time; an unknown name counts as UTC."""
+
+
+class Entry(NamedTuple):
+    """One entry of a log that may say something of a statement.
+
+    - `time`: when it was written, in seconds since 1970;
+    - `number`: its place among the entries of its session;
+    - `query`: the statement that caused an error;
+    - `line`: where it begins in its file.
+    """
+
+    time: float
+    user: str
+    database: str
+    session: str
+    number: str
+    application: str
+    severity: str
+    message: str
+    detail: str
+    context: str
+    query: str
+    line: int
+
+
+class Clock:
+    """Reads the times of a log, which mostly lie in the minute of the one before."""
+
+    def __init__(self) -> None:
+        self._minute = ""
+        self._zone = ""
+        self._epoch = 0.0
+
+    def read(self, text: str) -> float | None:
+        """Returns `2026-11-29 02:51:11.331 UTC` in seconds since 1970; None for another text."""
+        rest = text[17:].partition(" ")
+        if text[:16] != self._minute or rest[2] != self._zone:
+            found = _TIME.match(text)
+            if found is None:
+                return None
+            try:
+                zone = timezone(timedelta(hours=_hours(rest[2])))
+                when = datetime(*map(int, found.groups()), tzinfo=zone)  # type: ignore[misc,arg-type]
+            except ValueError:
+                return None
+            self._minute, self._zone, self._epoch = text[:16], rest[2], when.timestamp()
+        try:
+            return self._epoch + float(rest[0] or 0)
+        except ValueError:
+            return None
+
+
+def _hours(zone: str) -> float:
+    offset = _OFFSET.match(zone)
+    if offset is None:
+        return _HOURS.get(zone, 0)
+    hours = int(offset[2]) + int(offset[3] or 0) / 60
+    return hours if offset[1] == "+" else -hours
+
+
+def text_lines(read: Read) -> Iterator[str]:
+    """Yields the lines of a file, with their ends. Bytes that are not UTF-8 become surrogates."""
+    rest = b""
+    while data := read(_BLOCK_BYTES):
+        end = data.rfind(b"\n") + 1
+        if end == 0:
+            rest += data
+            continue
+        text = (rest + data[:end]).decode("utf-8", "surrogateescape")
+        yield from io.StringIO(text, newline="\n")  # str.splitlines splits at more than \n
+        rest = data[end:]
+    if rest:
+        yield rest.decode("utf-8", "surrogateescape")

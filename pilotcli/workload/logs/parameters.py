@@ -1,0 +1,63 @@
+"""Parameters of a statement, filled in from the DETAIL of its entry."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from pilotcli.workload.logs.sql_tokens import TOKEN
+
+_HEAD = re.compile(r"(?:Query )?[Pp]arameters: ")
+_VALUE = re.compile(r"\$(\d+) = (NULL|'[^']*(?:''[^']*)*')(?:, |$)")
+_LONGEST_KEPT = 20_000
+
+
+def values_in(detail: str) -> dict[int, str]:
+    """Returns the literals in `Parameters: $1 = 'x', $2 = NULL` by their numbers.
+
+    A literal has no type of its own, so the server gives it the type that it gives a parameter.
+    """
+    head = _HEAD.match(detail)
+    values: dict[int, str] = {}
+    position = head.end() if head else len(detail)
+    while found := _VALUE.match(detail, position):
+        literal = found[2]
+        if "\\" in literal:  # the same under each standard_conforming_strings
+            literal = " E" + literal.replace("\\", "\\\\")
+        values[int(found[1])] = literal
+        position = found.end()
+    return values
+
+
+def has_parameters(sql: str) -> bool:
+    """Returns whether a parameter (`$1`) stands in `sql`."""
+    return "$" in sql and len(_template(sql)) > 1
+
+
+def fill(sql: str, detail: str) -> str | None:
+    """Returns `sql` with its parameters' values from `detail`; None where one is missing."""
+    if "$" not in sql:
+        return sql
+    template = _kept_template(sql) if len(sql) < _LONGEST_KEPT else _template(sql)
+    if len(template) == 1:
+        return sql
+    values = values_in(detail)
+    try:
+        return "".join([part if type(part) is str else values[part] for part in template])  # type: ignore[index]
+    except KeyError:
+        return None
+
+
+def _template(sql: str) -> tuple[str | int, ...]:
+    """The texts between the parameters, and the numbers of these."""
+    parts: list[str | int] = []
+    begin = 0
+    for found in TOKEN.finditer(sql):
+        number = found["parameter"]
+        if number:
+            parts += [sql[begin : found.start()], int(number)]
+            begin = found.end()
+    return (*parts, sql[begin:])
+
+
+_kept_template = functools.lru_cache(maxsize=2_000)(_template)

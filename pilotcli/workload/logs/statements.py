@@ -1,0 +1,204 @@
+"""Statements from the entries of a log, in the order in which they began."""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from pilotcli.common.sql_commands import block_step, command_of, leading_keyword
+from pilotcli.workload.logs.entries import ERRORS, Entry
+from pilotcli.workload.logs.parameters import fill
+
+MOST_HELD = 20_000
+"""Statements that wait for one that began before them. A statement that ran while so many others
+began comes after them."""
+MOST_HELD_CHARS = 1 << 23
+_MOST_SESSIONS = 20_000
+
+_MESSAGE = re.compile(
+    r"(?:duration: (\d+(?:\.\d+)?) ms(?:  |\s*$))?"
+    r"(?:(statement): |(execute) (fetch from )?[^:\n]*: |(parse|bind) |(plan):\n)?"
+)
+
+_WORD = re.compile(r"([A-Za-z]+)[\s;(]")
+"""The first word, where no comment is before it."""
+
+
+class LoggedStatement:
+    """One statement of a log.
+
+    - `started`: when it began, in seconds since 1970;
+    - `duration_s`: how long it ran, None where the log does not say;
+    - `failed`: the log has its error;
+    - `label`: its session and the number of its entry there.
+    """
+
+    __slots__ = (
+        "application", "command", "database", "duration_s", "failed", "file", "label", "line",
+        "session", "sql", "started", "user", "weight",
+    )  # fmt: skip
+
+    def __init__(self, entry: Entry, file: str, sql: str, command: str) -> None:
+        self.sql = sql
+        self.command = command
+        self.session = entry.session
+        self.database = entry.database
+        self.user = entry.user
+        self.application = entry.application
+        self.label = f"{entry.session}/{entry.number}"
+        self.started = entry.time
+        self.duration_s: float | None = None
+        self.failed = False
+        self.weight: int | None = None
+        self.file = file
+        self.line = entry.line
+
+    def copy(self, sql: str, command: str) -> LoggedStatement:
+        """Returns the same with another text."""
+        made = copy.copy(self)
+        made.sql, made.command = sql, command
+        return made
+
+
+class _Session:
+    """What is known of a session: its last statement, and its transaction block."""
+
+    __slots__ = ("aborted", "in_block", "last", "runs", "started")
+
+    def __init__(self) -> None:
+        self.last: LoggedStatement | None = None
+        self.runs = False  # the end of `last` may still be logged
+        self.started = 0.0
+        self.in_block = False
+        self.aborted = False
+
+
+class StatementReader:
+    """Puts the entries of a log together.
+
+    `left_out` counts what has no statement that can be sent: `failed`, `without values`. A COMMIT
+    of a block in which a statement failed becomes the ROLLBACK that it was.
+    """
+
+    def __init__(self, *, with_failed: bool = False) -> None:
+        self.left_out: Counter[str] = Counter()
+        self._with_failed = with_failed
+        self._sessions: dict[str, _Session] = {}
+        self._held: list[tuple[float, int, LoggedStatement]] = []
+        self._held_chars = 0
+        self._count = 0
+
+    def read(self, entries: Iterable[Entry], file: str) -> Iterator[LoggedStatement]:
+        """Yields statements as soon as enough later ones are known; `rest` has the last ones."""
+        held, take = self._held, self._take
+        for entry in entries:
+            take(entry, file)
+            while len(held) > MOST_HELD or self._held_chars > MOST_HELD_CHARS:
+                statement = self._next()
+                if statement is not None:
+                    yield statement
+
+    def rest(self) -> Iterator[LoggedStatement]:
+        """Yields the statements that are left at the end of the last file."""
+        while self._held:
+            statement = self._next()
+            if statement is not None:
+                yield statement
+
+    def _next(self) -> LoggedStatement | None:
+        statement = heapq.heappop(self._held)[2]
+        self._held_chars -= len(statement.sql)
+        if statement.failed and not self._with_failed:
+            self.left_out["failed"] += 1
+            return None
+        return statement
+
+    def _take(self, entry: Entry, file: str) -> None:
+        session = self._sessions.get(entry.session)
+        if session is None:
+            session = self._new_session(entry.session)
+        if entry.severity in ERRORS:
+            self._fail(session, entry, file)
+            return
+        message = entry.message
+        found = _MESSAGE.match(message)
+        assert found is not None  # each part may be missing
+        spent, statement, execute, fetch, _, plan = found.groups()
+        if statement is None and execute is None:
+            if plan is None and spent is not None and found.end() == len(message):
+                self._end(session, spent)
+            return
+        sql: str | None = message[found.end() :]
+        if fetch is not None:
+            self.left_out["a further fetch"] += 1
+            return
+        if execute is not None:
+            sql = fill(message[found.end() :], entry.detail)
+            if sql is None:
+                self.left_out["without values"] += 1
+                session.runs = False
+                return
+        assert sql is not None
+        self._add(session, entry, file, sql, spent)
+
+    def _add(
+        self, session: _Session, entry: Entry, file: str, sql: str, spent: str | None
+    ) -> LoggedStatement:
+        word = _WORD.match(sql)
+        command = word[1].upper() if word else leading_keyword(sql)
+        if command_of(command).effect == "block":
+            step = block_step(command, sql)
+            if step.ends:
+                if session.aborted and step.keeps:
+                    sql, command = "ROLLBACK", "ROLLBACK"
+                session.in_block = session.aborted = False
+            elif session.aborted and command == "ROLLBACK":
+                session.aborted = False  # to a savepoint
+            if step.begins:
+                session.in_block = True
+        made = LoggedStatement(entry, file, sql, command)
+        if spent is not None:
+            made.duration_s = float(spent) / 1000
+            made.started -= made.duration_s
+        # Times are whole milliseconds, so what began later may seem to have begun before.
+        made.started = session.started = max(made.started, session.started)
+        session.last = made
+        session.runs = spent is None
+        self._count += 1
+        self._held_chars += len(sql)
+        heapq.heappush(self._held, (made.started, self._count, made))
+        return made
+
+    def _end(self, session: _Session, spent: str) -> None:
+        """Note the duration of the statement that an entry before has."""
+        if session.runs and session.last is not None:
+            session.last.duration_s = float(spent) / 1000
+        session.runs = False
+
+    def _fail(self, session: _Session, entry: Entry, file: str) -> None:
+        failed = session.last if session.runs else None
+        if failed is None and entry.query:
+            sql = fill(entry.query, "")
+            if sql is None:
+                self.left_out["failed"] += 1
+            else:
+                failed = self._add(session, entry, file, sql, None)
+        if failed is not None:
+            if block_step(failed.command, failed.sql).ends:
+                failed.sql = failed.command = "ROLLBACK"  # a COMMIT that failed ends its block, too
+            else:
+                failed.failed = True
+        session.runs = False
+        session.aborted = session.in_block
+
+    def _new_session(self, name: str) -> _Session:
+        sessions = self._sessions
+        if len(sessions) >= _MOST_SESSIONS:
+            for old in list(sessions)[: _MOST_SESSIONS // 2]:
+                if not sessions[old].in_block:
+                    del sessions[old]
+        made = sessions[name] = _Session()
+        return made

@@ -1,0 +1,282 @@
+"""What a csvlog says of statements: texts, parameters, sessions, times, failures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilotcli.common.errors import WorkloadError
+from pilotcli.workload import open_workload
+from pilotcli.workload.logs import statements
+from pilotcli.workload.logs.convert import Choice, LogConverter, write_jsonl
+from pilotcli.workload.logs.files import find_logs
+
+
+def entry(
+    second: float,
+    message: str,
+    detail: str = "",
+    *,
+    session: str = "65a1f.1",
+    severity: str = "LOG",
+    query: str = "",
+    database: str = "shop",
+    number: int = 1,
+) -> list[object]:
+    """A row of a csvlog, with the columns of PostgreSQL 18."""
+    time = f"2026-03-04 05:06:{second:06.3f} UTC"
+    before = [time, "ann", database, 4242, "[local]", session, number, "SELECT", time, "3/2", 0]
+    return [
+        *before, severity, "00000", message, detail, "", "", "", "", query, "", "", "web",
+        "client backend", "", 0,
+    ]  # fmt: skip
+
+
+def csvlog(*rows: list[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def converted(folder: Path, *texts: str, **choice: Any) -> list[dict[str, Any]]:
+    """The lines that logs with these texts become."""
+    for number, text in enumerate(texts):
+        (folder / f"log{number}.csv").write_text(text, encoding="utf-8")
+    made = io.BytesIO()
+    write_jsonl(LogConverter(Choice(**choice)).read(find_logs([folder])), made)
+    return [json.loads(line) for line in made.getvalue().splitlines()]
+
+
+def sql(folder: Path, *rows: list[object], **choice: Any) -> list[str]:
+    return [row["sql"] for row in converted(folder, csvlog(*rows), **choice)]
+
+
+def test_a_statement_has_all_that_the_log_says(tmp_path: Path) -> None:
+    rows = converted(
+        tmp_path,
+        csvlog(
+            entry(7.5, "connection received: host=[local]"),
+            entry(8.0, "duration: 250.500 ms  statement: SELECT 1;"),
+            entry(9.0, "duration: 1000.000 ms  execute P_1: SELECT 2", session="65a1f.2"),
+        ),
+    )
+    assert rows[1] == {
+        "sql": "SELECT 2",
+        "label": "65a1f.2/1",
+        "session": "65a1f.2",
+        "at_s": pytest.approx(0.2505),
+        "database": "shop",
+        "user": "ann",
+        "application": "web",
+        "started_at": "2026-03-04T05:06:08.000000Z",
+        "duration_s": 1.0,
+    }
+    assert rows[0]["at_s"] == 0
+    assert rows[0]["started_at"] == "2026-03-04T05:06:07.749500Z"
+
+
+def test_a_statement_that_was_logged_later_but_began_earlier_comes_first(tmp_path: Path) -> None:
+    assert sql(
+        tmp_path,
+        entry(1, "duration: 1.000 ms  statement: SELECT 'short'", session="a.1"),
+        entry(3, "duration: 2500.000 ms  statement: SELECT 'long'", session="a.2"),
+    ) == ["SELECT 'long'", "SELECT 'short'"]
+
+
+def test_a_session_keeps_its_order_although_times_are_rounded(tmp_path: Path) -> None:
+    assert sql(
+        tmp_path,
+        entry(1.000, "duration: 0.001 ms  statement: SELECT 'first'"),
+        entry(1.000, "duration: 0.900 ms  statement: SELECT 'second'"),
+    ) == ["SELECT 'first'", "SELECT 'second'"]
+
+
+@pytest.mark.parametrize("most", [0, 3, 20_000])
+def test_statements_are_put_in_order_as_far_as_they_wait(
+    tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "MOST_HELD", most)
+    rows = [
+        entry(
+            n, f"duration: {1500 if n % 2 else 1}.000 ms  statement: SELECT {n}", session=f"a.{n}"
+        )
+        for n in range(2, 12)
+    ]
+    found = sql(tmp_path, *rows)
+    assert len(found) == 10
+    assert (found == [f"SELECT {n}" for n in (3, 2, 5, 4, 7, 6, 9, 8, 11, 10)]) == (most > 0)
+
+
+def test_the_duration_of_a_statement_that_was_logged_at_its_begin(tmp_path: Path) -> None:
+    rows = converted(
+        tmp_path,
+        csvlog(
+            entry(1, "statement: SELECT 1", session="a.1"),
+            entry(2, "statement: SELECT 2", session="a.2"),
+            entry(3, "duration: 1000.000 ms", session="a.2"),
+            entry(4, "duration: 3000.000 ms", session="a.1"),
+            entry(5, "duration: 7.000 ms", session="a.1"),  # of a parse that was not logged
+            entry(6, "statement: SELECT 3", session="a.1"),
+        ),
+    )
+    assert [row.get("duration_s") for row in rows] == [3.0, 1.0, None]
+    assert [row["at_s"] for row in rows] == [0, 1, 5]
+
+
+def test_parse_and_bind_are_no_statements(tmp_path: Path) -> None:
+    assert sql(
+        tmp_path,
+        entry(1, "duration: 0.1 ms  parse <unnamed>: SELECT $1"),
+        entry(2, "duration: 0.1 ms  bind <unnamed>: SELECT $1", "Parameters: $1 = 'a'"),
+        entry(3, "duration: 0.1 ms  execute <unnamed>: SELECT $1", "Parameters: $1 = 'a'"),
+        entry(
+            4, "duration: 0.1 ms  execute fetch from <unnamed>/c: SELECT $1", "Parameters: $1 = 'a'"
+        ),
+        entry(5, "execute S_1/C_2: SELECT $1", "parameters: $1 = 'b'"),  # before PostgreSQL 16
+    ) == ["SELECT 'a'", "SELECT 'b'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "detail", "expected"),
+    [
+        ("i = $1", "$1 = '1'", "i = '1'"),
+        ("$2, $1, $2", "$1 = 'it''s, $2 = ''x''', $2 = NULL", "NULL, 'it''s, $2 = ''x''', NULL"),
+        ("$1", "$1 = 'a\\b\nc'", " E'a\\\\b\nc'"),
+        ("'$1', \"$1\", $$ $1 $$, $a$ $1 $a$ -- $1\n, $1", "$1 = 'v'",
+         "'$1', \"$1\", $$ $1 $$, $a$ $1 $a$ -- $1\n, 'v'"),
+        ("E'\\'$1', $1 /* $1 */", "$1 = 'v'", "E'\\'$1', 'v' /* $1 */"),
+        ("a$1, $1", "$1 = 'v'", "a$1, 'v'"),
+        ("$1 = ANY($10)", "$1 = 'x', $2 = 'y', $10 = '{1,2}'", "'x' = ANY('{1,2}')"),
+    ],
+)  # fmt: skip
+def test_parameters_are_filled_in(tmp_path: Path, text: str, detail: str, expected: str) -> None:
+    row = entry(1, f"execute <unnamed>: SELECT {text}", f"Parameters: {detail}")
+    assert sql(tmp_path, row) == [f"SELECT {expected}"]
+
+
+def test_a_statement_whose_values_were_not_logged_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        csvlog(
+            entry(1, "execute <unnamed>: SELECT $1"),
+            entry(2, "statement: PREPARE p AS SELECT $1"),
+        )
+    )
+    converter = LogConverter()
+    assert [one.sql for one in converter.read(find_logs([tmp_path]))] == ["PREPARE p AS SELECT $1"]
+    assert converter.left_out == {"without values": 1}
+
+
+def test_entries_of_several_lines_and_cut_files(tmp_path: Path) -> None:
+    text = csvlog(
+        entry(1, "statement: SELECT 'lost'"),
+        entry(2, "statement: SELECT 1,\n\n  '\"a\"'\n-- x"),
+        entry(3, "statement: SELECT 'lost'"),
+    )
+    begin, end = text.index("lost"), text.rindex("lost")
+    (row,) = converted(tmp_path, text[begin:end])
+    assert row["sql"] == "SELECT 1,\n\n  '\"a\"'\n-- x"
+
+
+def test_several_statements_in_one_message_are_sent_one_by_one(tmp_path: Path) -> None:
+    row = entry(1, "duration: 5.000 ms  statement: SELECT ';'; SELECT ':x' ; ;")
+    rows = converted(tmp_path, csvlog(row))
+    assert [(row["sql"], row["label"]) for row in rows] == [
+        ("SELECT ';'", "65a1f.1/1.1"),
+        ("SELECT ':x'", "65a1f.1/1.2"),
+    ]
+    assert "duration_s" not in rows[0]
+
+
+def failure(second: float, query: str, **more: Any) -> list[object]:
+    return entry(second, "it failed", severity="ERROR", query=query, **more)
+
+
+@pytest.mark.parametrize("logged", ["at its begin", "only as an error"])
+def test_a_block_with_a_failed_statement_is_rolled_back(tmp_path: Path, logged: str) -> None:
+    rows = [
+        entry(1, "statement: BEGIN"),
+        entry(2, "statement: INSERT INTO t VALUES (1)"),
+        entry(2, "duration: 1.000 ms"),
+        *([entry(3, "statement: SELECT 1/0")] if logged == "at its begin" else []),
+        failure(3, "SELECT 1/0"),
+        entry(4, "statement: COMMIT"),
+        entry(5, "statement: BEGIN"),
+        entry(5, "duration: 1.000 ms"),
+        failure(6, "SELECT nope"),
+        entry(7, "statement: ROLLBACK TO SAVEPOINT a"),
+        entry(8, "statement: COMMIT"),
+        entry(8, "duration: 1.000 ms"),
+        failure(9, "SELECT outside"),
+        entry(9, "statement: COMMIT"),
+    ]
+    kept = ["BEGIN", "INSERT INTO t VALUES (1)", "ROLLBACK", "BEGIN"]
+    kept += ["ROLLBACK TO SAVEPOINT a", "COMMIT", "COMMIT"]
+    assert sql(tmp_path, *rows) == kept
+    failed = ["SELECT 1/0", "SELECT nope", "SELECT outside"]
+    every = converted(tmp_path, csvlog(*rows), with_failed=True)
+    assert [row["sql"] for row in every if row.get("failed")] == failed
+
+
+def test_a_commit_that_failed_is_a_rollback(tmp_path: Path) -> None:
+    rows = [entry(1, "statement: BEGIN"), entry(2, "statement: COMMIT"), failure(2, "COMMIT")]
+    assert sql(tmp_path, *rows) == ["BEGIN", "ROLLBACK"]
+
+
+def test_what_cannot_be_sent_is_left_out_and_counted(tmp_path: Path) -> None:
+    text = csvlog(
+        entry(1, "statement: COPY t FROM STDIN"),
+        entry(2, "statement: ;"),
+        entry(3, "statement: SELECT 'open"),
+        failure(3, "SELECT 'open"),
+        entry(4, "statement: SELECT 'ünicode'"),
+        entry(5, "statement: SELECT 'X'"),
+    )
+    (tmp_path / "a.csv").write_bytes(text.encode().replace(b"X", b"\xe4"))
+    converter = LogConverter(Choice(with_failed=True))
+    assert [one.sql for one in converter.read(find_logs([tmp_path]))] == ["SELECT 'ünicode'"]
+    assert converter.left_out == {
+        "COPY FROM STDIN": 1, "empty": 1, "no whole statement": 1, "not in UTF-8": 1,
+    }  # fmt: skip
+
+
+def test_the_workload_is_read_with_its_sessions_and_times(tmp_path: Path) -> None:
+    path = tmp_path / "w.jsonl"
+    (tmp_path / "a.csv").write_text(
+        csvlog(
+            entry(1, "statement: SELECT 1"),
+            entry(3, "execute a: SELECT $1", "Parameters: $1 = '\\'", session="b.2", number=7),
+        )
+    )
+    with path.open("wb") as file:
+        write_jsonl(LogConverter().read(find_logs([tmp_path / "a.csv"])), file)
+    with open_workload([path]) as workload:
+        first, second = workload
+    assert (first.facts.session, first.facts.at_s) == ("65a1f.1", 0)
+    assert second.label == "b.2/7"
+    assert second.sql == "SELECT  E'\\\\'"
+    assert (second.facts.session, second.facts.at_s) == ("b.2", 2)
+
+
+@pytest.mark.parametrize("text", ["sql\nSELECT 1\n", "SELECT 1;\n", "2026-03-04,x\n"])
+def test_a_file_that_is_no_log_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(WorkloadError, match=r"a\.csv: this is no log of PostgreSQL"):
+        find_logs([path])
+    with pytest.raises(WorkloadError, match="there is no log in"):
+        find_logs([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("zone", "seconds"), [("UTC", 3600), ("CET", 0), ("-01", 7200), ("+05:30", -16200)]
+)
+def test_times_in_zones_are_comparable(tmp_path: Path, zone: str, seconds: float) -> None:
+    first = csvlog(entry(0, "statement: SELECT 1")).replace("UTC", "CET")
+    second = csvlog(entry(0, "statement: SELECT 2")).replace("UTC", zone)
+    rows = converted(tmp_path, first, second)
+    assert rows[-1]["at_s"] == abs(seconds)
