@@ -46,8 +46,8 @@ def from_log(
 ) -> None:
     """Write the statements of a PostgreSQL log as a workload.
 
-    It reads csvlog (log_destination = 'csvlog'). The server must log statements: by log_statement,
-    or by log_min_duration_statement. docs/workloads.md says more.
+    It reads csvlog and jsonlog (log_destination). The server must log statements: by
+    log_statement, or by log_min_duration_statement. docs/workloads.md says more.
 
     \b
     Examples:

@@ -83,16 +83,20 @@ def _hours(zone: str) -> float:
     return hours if offset[1] == "+" else -hours
 
 
-def text_lines(read: Read) -> Iterator[str]:
-    """Yields the lines of a file, with their ends. Bytes that are not UTF-8 become surrogates."""
-    rest = b""
+def whole_lines(read: Read) -> Iterator[bytes]:
+    """Yields a file in blocks that end with a line, the last one as it is."""
+    pieces: list[bytes] = []
     while data := read(_BLOCK_BYTES):
         end = data.rfind(b"\n") + 1
-        if end == 0:
-            rest += data
-            continue
-        text = (rest + data[:end]).decode("utf-8", "surrogateescape")
+        if end:
+            yield b"".join([*pieces, data[:end]])
+            pieces = []
+        pieces.append(data[end:])
+    yield b"".join(pieces)
+
+
+def text_lines(read: Read) -> Iterator[str]:
+    """Yields the lines of a file, with their ends. Bytes that are not UTF-8 become surrogates."""
+    for block in whole_lines(read):
+        text = block.decode("utf-8", "surrogateescape")
         yield from io.StringIO(text, newline="\n")  # str.splitlines splits at more than \n
-        rest = data[end:]
-    if rest:
-        yield rest.decode("utf-8", "surrogateescape")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pilotcli.common.errors import WorkloadError
-from pilotcli.workload.logs import csvlog
+from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
 from pilotcli.workload.paths import missing_path, natural_key
-from pilotcli.workload.sources import GzipSource, PlainSource, Source
+from pilotcli.workload.sources import GzipSource, PlainSource, Read, Source
 
-LogKind = Literal["csvlog"]
+LogKind = Literal["csvlog", "jsonlog"]
+_KINDS: Mapping[LogKind, tuple[re.Pattern[str], Callable[[Read, str], Iterator[Entry]]]] = {
+    "csvlog": (csvlog.FIRST_LINE, csvlog.read_csvlog),
+    "jsonlog": (jsonlog.FIRST_LINE, jsonlog.read_jsonlog),
+}
+"""How each kind begins, and what reads it; a server that writes several says most in the first."""
 HEAD_BYTES = 1 << 16
 _LINES = 200
 """A file that was cut may begin inside an entry; that entry ends within so many lines."""
@@ -23,8 +29,9 @@ _GZIP = b"\x1f\x8b"
 def log_kind(head: bytes) -> LogKind | None:
     """Returns what kind of log begins with `head`, uncompressed; None for no log."""
     lines = head.decode("utf-8", "replace").split("\n", _LINES)[:_LINES]
-    if any(csvlog.FIRST_LINE.match(line) for line in lines):
-        return "csvlog"
+    for kind, (first_line, _) in _KINDS.items():
+        if any(map(first_line.match, lines)):
+            return kind
     return None
 
 
@@ -40,7 +47,7 @@ def head_of(source: Source) -> bytes:
 def read_entries(source: Source, kind: LogKind) -> Iterator[Entry]:
     """Yields the entries of a log."""
     with source.open() as read:
-        yield from csvlog.read_csvlog(read, source.name)
+        yield from _KINDS[kind][1](read, source.name)
 
 
 def find_logs(paths: Sequence[str | Path]) -> list[Source]:
@@ -48,7 +55,7 @@ def find_logs(paths: Sequence[str | Path]) -> list[Source]:
 
     Raises `WorkloadError` for what does not exist, and for a file that is no log.
     """
-    found: list[tuple[float, Source]] = []
+    found: list[_Log] = []
     for given in paths:
         path = Path(given)
         if path.is_dir():
@@ -65,15 +72,37 @@ def find_logs(paths: Sequence[str | Path]) -> list[Source]:
         if not logs:
             raise WorkloadError(f"there is no log in {given}", hint=_HINT)
         found += logs
-    found.sort(key=lambda log: log[0])
-    return [source for _, source in found]
+    return [log.source for log in sorted(_best(found), key=lambda log: log.first_s)]
 
 
-_HINT = "Name a csvlog of PostgreSQL (log_destination = 'csvlog'), as it was written."
+_HINT = "Name a log of PostgreSQL as it was written: a csvlog or a jsonlog."
 
 
-def _log(path: Path, *, alone: bool) -> tuple[float, Source] | None:
-    """The time of the first entry of a log, and the log; None for what is no log in a folder."""
+class _Log(NamedTuple):
+    """A log: its file, its kind, and the time of its first entry."""
+
+    path: Path
+    kind: LogKind
+    first_s: float
+    source: Source
+
+
+def _best(logs: Sequence[_Log]) -> Iterator[_Log]:
+    """Of logs that one server wrote side by side (`monday.csv`, `monday.json`): the first kind."""
+    order = list(_KINDS)
+    best: dict[Path, _Log] = {}
+    for log in logs:
+        stem = log.path.with_name(log.path.name.removesuffix(".gz")).with_suffix("")
+        known = best.setdefault(stem, log)
+        if order.index(log.kind) < order.index(known.kind):
+            best[stem] = log
+        elif log.kind == known.kind and log is not known:
+            yield log
+    yield from best.values()
+
+
+def _log(path: Path, *, alone: bool) -> _Log | None:
+    """The log in a file; None for what is no log in a folder."""
     try:
         with path.open("rb") as file:
             compressed = file.read(2) == _GZIP
@@ -90,4 +119,4 @@ def _log(path: Path, *, alone: bool) -> tuple[float, Source] | None:
             raise WorkloadError("this is no log of PostgreSQL", file=str(path), hint=_HINT)
         return None
     first = next(read_entries(source, kind), None)
-    return (first.time if first else 0.0), source
+    return _Log(path, kind, first.time if first else 0.0, source)

@@ -280,3 +280,50 @@ def test_times_in_zones_are_comparable(tmp_path: Path, zone: str, seconds: float
     second = csvlog(entry(0, "statement: SELECT 2")).replace("UTC", zone)
     rows = converted(tmp_path, first, second)
     assert rows[-1]["at_s"] == abs(seconds)
+
+
+def jsonlog(*rows: list[object]) -> str:
+    """The same entries as a jsonlog."""
+    places = {
+        "timestamp": 0, "user": 1, "dbname": 2, "session_id": 5, "line_num": 6,
+        "error_severity": 11, "message": 13, "detail": 14, "statement": 19, "application_name": 22,
+    }  # fmt: skip
+    lines = []
+    for row in rows:
+        fields = {key: row[place] for key, place in places.items() if row[place] != ""}
+        lines.append(json.dumps(fields, separators=(",", ":"), ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+ROWS = [
+    entry(1, "statement: BEGIN"),
+    entry(2, "connection authorized"),
+    entry(3, "duration: 1.500 ms  statement: SELECT 'a\n\"ü\\' ; SELECT 2"),
+    entry(4, "execute <unnamed>: SELECT $1", "Parameters: $1 = 'x\ty'", session="b.1"),
+    failure(5, "SELECT 1/0"),
+    entry(6, "statement: COMMIT"),
+]
+
+
+def test_a_jsonlog_says_what_a_csvlog_says(tmp_path: Path) -> None:
+    rows = converted(tmp_path, csvlog(*ROWS))
+    (tmp_path / "log0.csv").unlink()
+    assert rows[-1]["sql"] == "ROLLBACK"
+    assert converted(tmp_path, jsonlog(*ROWS)) == rows
+
+
+def test_a_jsonlog_may_be_cut_at_its_ends_but_not_inside(tmp_path: Path) -> None:
+    text = jsonlog(*ROWS)
+    assert len(converted(tmp_path, text[10:-10])) == 3
+    inside = text.replace('"message":"statement: BEGIN"', '"message":"statement: BEGIN')
+    with pytest.raises(WorkloadError, match=r"log0\.csv:2: the entry is no JSON"):
+        converted(tmp_path, "{}\n" + inside)
+
+
+def test_of_logs_that_a_server_wrote_side_by_side_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / "monday.csv").write_text(csvlog(*ROWS))
+    (tmp_path / "monday.json").write_text(jsonlog(*ROWS))
+    (tmp_path / "tuesday.json").write_text(jsonlog(*ROWS))
+    (tmp_path / "notes.txt").write_text("2026")
+    found = [Path(source.name).name for source in find_logs([tmp_path])]
+    assert sorted(found) == ["monday.csv", "tuesday.json"]
