@@ -40,13 +40,21 @@ def from_log(
             help="The .jsonl file to write, or - for standard output.",
         ),
     ],
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            "--prefix",
+            metavar="PREFIX",
+            help="The log_line_prefix of a log that is text. Default: guess it.",
+        ),
+    ] = None,
     with_failed: Annotated[
         bool, typer.Option("--with-failed", help="Keep statements that failed.")
     ] = False,
 ) -> None:
     """Write the statements of a PostgreSQL log as a workload.
 
-    It reads csvlog and jsonlog (log_destination). The server must log statements: by
+    It reads csvlog, jsonlog, and text with a log_line_prefix. The server must log statements: by
     log_statement, or by log_min_duration_statement. docs/workloads.md says more.
 
     \b
@@ -55,11 +63,16 @@ def from_log(
       pilot workloads from-log logs/ -o workload.jsonl && pilot run workload.jsonl
     """
     check_file(output, "--output", ".jsonl", ".ndjson")
-    sources = find_logs(file)
+    logs = find_logs(file, prefix)
+    for guess in {log.format.prefix: log for log in logs if log.format.guessed}.values():
+        err(
+            f"note: {clean(guess.source.name)}: guessed log_line_prefix = "
+            f"{clean(repr(guess.format.prefix))}; give another one with --prefix"
+        )
     converter = LogConverter(Choice(with_failed=with_failed))
     with whole_file(output) as temporary:
         with temporary.open("wb") as lines:
-            write_jsonl(converter.read(sources), lines)
+            write_jsonl(converter.read(logs), lines)
         if not converter.count:
             raise _nothing(converter)
     say = err if writes_to_stdout([output]) else out

@@ -11,13 +11,12 @@ from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.sql_commands import words_where
-from pilotcli.workload.logs.files import head_of, log_kind, read_entries
+from pilotcli.workload.logs.files import Log
 from pilotcli.workload.logs.statements import LoggedStatement, StatementReader
 from pilotcli.workload.psql.copy import is_copy_from_stdin
 from pilotcli.workload.psql.splitter import Splitter, Statement
 from pilotcli.workload.psql.strings import StringsMode
 from pilotcli.workload.psql.window import Window
-from pilotcli.workload.sources import Source
 
 _SIMPLE = words_where(lambda command: command.planned or command.effect == "block")
 """Commands that may not be COPY."""
@@ -48,9 +47,9 @@ class LogConverter:
         self.first_s: float | None = None
         self.last_s = 0.0
 
-    def read(self, sources: Iterable[Source]) -> Iterator[LoggedStatement]:
+    def read(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
         """Yields the statements of the logs one after the other."""
-        for statement in self._all(sources):
+        for statement in self._all(logs):
             if self.first_s is None:
                 self.first_s = statement.started
             self.last_s = statement.started
@@ -68,11 +67,9 @@ class LogConverter:
                 self.databases[piece.database] += 1
                 yield piece
 
-    def _all(self, sources: Iterable[Source]) -> Iterator[LoggedStatement]:
-        for source in sources:
-            kind = log_kind(head_of(source))
-            if kind is not None:
-                yield from self._reader.read(read_entries(source, kind), source.name)
+    def _all(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
+        for log in logs:
+            yield from self._reader.read(log.entries(), log.source.name)
         yield from self._reader.rest()
 
     def _pieces(self, statement: LoggedStatement) -> Sequence[LoggedStatement]:
@@ -133,14 +130,15 @@ def write_jsonl(statements: Iterable[LoggedStatement], file: BinaryIO) -> None:
             head = f'"database": {database}, "user": {user}, "application": {application}'
             if len(heads) < _MOST_HEADS:
                 heads[who] = head
-        if int(started) != second:
-            second = int(started)
+        micros = round(started * 1e6)
+        if micros // 1_000_000 != second:
+            second = micros // 1_000_000
             second_text = datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
         # As json.dumps writes it, at a third of the cost.
         line = (
             f'{{"sql": {_json(statement.sql)}, "label": {_json(statement.label)}, '
             f'"session": {_json(statement.session)}, "at_s": {max(0.0, started - first):.6f}, '
-            f'{head}, "started_at": "{second_text}.{int(started % 1 * 1e6):06d}Z"'
+            f'{head}, "started_at": "{second_text}.{micros % 1_000_000:06d}Z"'
         )
         if statement.duration_s is not None:
             line += f', "duration_s": {statement.duration_s:.6f}'

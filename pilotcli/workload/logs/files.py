@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 import glob
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
+from pilotcli.workload.logs.prefix import entry_pattern, guess_prefix
+from pilotcli.workload.logs.stderrlog import read_stderrlog
 from pilotcli.workload.paths import missing_path, natural_key
-from pilotcli.workload.sources import GzipSource, PlainSource, Read, Source
+from pilotcli.workload.sources import GzipSource, PlainSource, Source
 
-LogKind = Literal["csvlog", "jsonlog"]
-_KINDS: Mapping[LogKind, tuple[re.Pattern[str], Callable[[Read, str], Iterator[Entry]]]] = {
-    "csvlog": (csvlog.FIRST_LINE, csvlog.read_csvlog),
-    "jsonlog": (jsonlog.FIRST_LINE, jsonlog.read_jsonlog),
-}
-"""How each kind begins, and what reads it; a server that writes several says most in the first."""
+LogKind = Literal["csvlog", "jsonlog", "stderr"]
+_ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr")
+"""A server that writes several kinds says most in the first."""
 HEAD_BYTES = 1 << 16
 _LINES = 200
 """A file that was cut may begin inside an entry; that entry ends within so many lines."""
 _GZIP = b"\x1f\x8b"
 
 
-def log_kind(head: bytes) -> LogKind | None:
-    """Returns what kind of log begins with `head`, uncompressed; None for no log."""
+class LogFormat(NamedTuple):
+    """The kind of a log; for `stderr` also the `log_line_prefix`, and whether it was guessed."""
+
+    kind: LogKind
+    prefix: str = ""
+    guessed: bool = False
+
+
+def log_format(head: bytes, prefix: str | None = None) -> LogFormat | None:
+    """Returns the format of a log that begins with `head`, uncompressed; None for no log.
+
+    `prefix` is the `log_line_prefix` of logs as text; without one it is guessed. Raises
+    `UsageError` for a prefix that is wrong, or does not say what is needed.
+    """
     lines = head.decode("utf-8", "replace").split("\n", _LINES)[:_LINES]
-    for kind, (first_line, _) in _KINDS.items():
-        if any(map(first_line.match, lines)):
-            return kind
-    return None
+    if any(map(csvlog.FIRST_LINE.match, lines)):
+        return LogFormat("csvlog")
+    if any(map(jsonlog.FIRST_LINE.match, lines)):
+        return LogFormat("jsonlog")
+    if prefix is not None:
+        matches = any(map(entry_pattern(prefix).match, lines))
+        return LogFormat("stderr", prefix) if matches else None
+    guess = guess_prefix(lines)
+    return None if guess is None else LogFormat("stderr", guess, guessed=True)
 
 
 def head_of(source: Source) -> bytes:
@@ -44,18 +59,32 @@ def head_of(source: Source) -> bytes:
     return head
 
 
-def read_entries(source: Source, kind: LogKind) -> Iterator[Entry]:
-    """Yields the entries of a log."""
-    with source.open() as read:
-        yield from _KINDS[kind][1](read, source.name)
+class Log(NamedTuple):
+    """A log: its file, its format, and the time of its first entry."""
+
+    source: Source
+    format: LogFormat
+    first_s: float = 0.0
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields its entries."""
+        with self.source.open() as read:
+            if self.format.kind == "csvlog":
+                yield from csvlog.read_csvlog(read, self.source.name)
+            elif self.format.kind == "jsonlog":
+                yield from jsonlog.read_jsonlog(read, self.source.name)
+            else:
+                yield from read_stderrlog(read, self.format.prefix)
 
 
-def find_logs(paths: Sequence[str | Path]) -> list[Source]:
+def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Log]:
     """Returns the logs that `paths` name: files, folders and globs, in the order of their times.
+
+    `prefix` is the `log_line_prefix` of those that are text; without one it is guessed.
 
     Raises `WorkloadError` for what does not exist, and for a file that is no log.
     """
-    found: list[_Log] = []
+    found: list[Log] = []
     for given in paths:
         path = Path(given)
         if path.is_dir():
@@ -68,40 +97,33 @@ def find_logs(paths: Sequence[str | Path]) -> list[Source]:
             raise missing_path(path)
         alone = names == [path]
         names.sort(key=lambda name: natural_key(name.name))
-        logs = [log for name in names if (log := _log(name, alone=alone)) is not None]
+        logs = [log for name in names if (log := _log(name, prefix, alone=alone)) is not None]
         if not logs:
             raise WorkloadError(f"there is no log in {given}", hint=_HINT)
         found += logs
-    return [log.source for log in sorted(_best(found), key=lambda log: log.first_s)]
+    return sorted(_best(found), key=lambda log: log.first_s)
 
 
-_HINT = "Name a log of PostgreSQL as it was written: a csvlog or a jsonlog."
+_HINT = (
+    "Name a log of PostgreSQL as it was written: a csvlog, a jsonlog, or text with the "
+    "log_line_prefix that --prefix gives."
+)
 
 
-class _Log(NamedTuple):
-    """A log: its file, its kind, and the time of its first entry."""
-
-    path: Path
-    kind: LogKind
-    first_s: float
-    source: Source
-
-
-def _best(logs: Sequence[_Log]) -> Iterator[_Log]:
+def _best(logs: Sequence[Log]) -> Iterator[Log]:
     """Of logs that one server wrote side by side (`monday.csv`, `monday.json`): the first kind."""
-    order = list(_KINDS)
-    best: dict[Path, _Log] = {}
+    best: dict[Path, Log] = {}
     for log in logs:
-        stem = log.path.with_name(log.path.name.removesuffix(".gz")).with_suffix("")
+        stem = Path(log.source.name.removesuffix(".gz")).with_suffix("")
         known = best.setdefault(stem, log)
-        if order.index(log.kind) < order.index(known.kind):
+        if _ORDER.index(log.format.kind) < _ORDER.index(known.format.kind):
             best[stem] = log
-        elif log.kind == known.kind and log is not known:
+        elif log.format.kind == known.format.kind and log is not known:
             yield log
     yield from best.values()
 
 
-def _log(path: Path, *, alone: bool) -> _Log | None:
+def _log(path: Path, prefix: str | None, *, alone: bool) -> Log | None:
     """The log in a file; None for what is no log in a folder."""
     try:
         with path.open("rb") as file:
@@ -113,10 +135,11 @@ def _log(path: Path, *, alone: bool) -> _Log | None:
             file=str(path),
             hint="Check that it is a file, and that you may read it.",
         ) from None
-    kind = log_kind(head_of(source))
-    if kind is None:
+    known = log_format(head_of(source), prefix)
+    if known is None:
         if alone:
             raise WorkloadError("this is no log of PostgreSQL", file=str(path), hint=_HINT)
         return None
-    first = next(read_entries(source, kind), None)
-    return _Log(path, kind, first.time if first else 0.0, source)
+    log = Log(source, known)
+    first = next(log.entries(), None)
+    return log._replace(first_s=first.time if first else 0.0)

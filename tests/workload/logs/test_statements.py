@@ -325,5 +325,5 @@ def test_of_logs_that_a_server_wrote_side_by_side_one_is_read(tmp_path: Path) ->
     (tmp_path / "monday.json").write_text(jsonlog(*ROWS))
     (tmp_path / "tuesday.json").write_text(jsonlog(*ROWS))
     (tmp_path / "notes.txt").write_text("2026")
-    found = [Path(source.name).name for source in find_logs([tmp_path])]
+    found = [Path(log.source.name).name for log in find_logs([tmp_path])]
     assert sorted(found) == ["monday.csv", "tuesday.json"]
