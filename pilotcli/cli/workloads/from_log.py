@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from pilotcli.common.errors import WorkloadError
+from pilotcli.common.errors import UsageError, WorkloadError
 from pilotcli.common.quantities import clock_time, plural
+from pilotcli.config.kinds import duration_s
 from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
 from pilotcli.views.console import err, out
 from pilotcli.views.text import clean
-from pilotcli.workload.logs.convert import Choice, LogConverter, write_jsonl
+from pilotcli.workload.logs.choice import Choice, parse_condition
+from pilotcli.workload.logs.convert import LogConverter, write_jsonl
 from pilotcli.workload.logs.files import find_logs
 
 _REASONS = {
+    "not wanted": "by --where, --min-duration or --select-only",
     "failed": "that failed: --with-failed keeps them",
     "without values": "with $1 and no values: the server logs values with log_parameter_max_length "
     "= -1",
@@ -48,6 +51,40 @@ def from_log(
             help="The log_line_prefix of a log that is text. Default: guess it.",
         ),
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Only statements of this database, user, application or session: "
+            "'database = shop', 'user != backup'. Can be repeated; all must hold.",
+        ),
+    ] = None,
+    min_duration: Annotated[
+        str | None,
+        typer.Option(
+            "--min-duration", metavar="TIME", help="Only statements that ran so long: 10ms, 2s."
+        ),
+    ] = None,
+    select_only: Annotated[
+        bool, typer.Option("--select-only", help="Only statements that read.")
+    ] = False,
+    distinct: Annotated[
+        bool,
+        typer.Option(
+            "--distinct",
+            help="Only one of the statements that differ in their values alone, with their number "
+            "as its weight.",
+        ),
+    ] = False,
+    anonymize: Annotated[
+        bool,
+        typer.Option("--anonymize", help="Replace values by others of the same kind and length."),
+    ] = False,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", metavar="N", help="What --anonymize chooses the other values by."),
+    ] = 0,
     with_failed: Annotated[
         bool, typer.Option("--with-failed", help="Keep statements that failed.")
     ] = False,
@@ -61,7 +98,17 @@ def from_log(
     Examples:
       pilot workloads from-log /var/lib/postgresql/log/monday.csv -o workload.jsonl
       pilot workloads from-log logs/ -o workload.jsonl && pilot run workload.jsonl
+      pilot workloads from-log logs/ -o slow.jsonl --min-duration 100ms --select-only --distinct
+      pilot workloads from-log logs/ -o shop.jsonl --where 'database = shop' --anonymize --seed 7
     """
+    choice = Choice(
+        where=tuple(map(parse_condition, where or ())),
+        min_duration_s=None if min_duration is None else _duration_s(min_duration),
+        select_only=select_only,
+        with_failed=with_failed,
+        distinct=distinct,
+        anonymise_seed=seed if anonymize else None,
+    )
     check_file(output, "--output", ".jsonl", ".ndjson")
     logs = find_logs(file, prefix)
     for guess in {log.format.prefix: log for log in logs if log.format.guessed}.values():
@@ -69,7 +116,7 @@ def from_log(
             f"note: {clean(guess.source.name)}: guessed log_line_prefix = "
             f"{clean(repr(guess.format.prefix))}; give another one with --prefix"
         )
-    converter = LogConverter(Choice(with_failed=with_failed))
+    converter = LogConverter(choice)
     with whole_file(output) as temporary:
         with temporary.open("wb") as lines:
             write_jsonl(converter.read(logs), lines)
@@ -79,6 +126,15 @@ def from_log(
     span = clock_time(converter.last_s - (converter.first_s or 0.0))
     say(f"wrote {clean(output)}: {plural(converter.count, 'statement')} of {span}")
     _notes(converter)
+
+
+def _duration_s(text: str) -> float:
+    seconds = duration_s(text)
+    if seconds is None:
+        raise UsageError(
+            f"--min-duration {text!r} is no time", hint="Write it as 10ms, 2s, or in seconds."
+        )
+    return seconds
 
 
 def _nothing(converter: LogConverter) -> WorkloadError:

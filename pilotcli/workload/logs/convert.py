@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from json.encoder import encode_basestring as _json
 from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
-from pilotcli.common.sql_commands import words_where
+from pilotcli.common.sql_commands import command_of, words_where
+from pilotcli.workload.logs.anonymous import Anonymiser
+from pilotcli.workload.logs.choice import Choice
 from pilotcli.workload.logs.files import Log
+from pilotcli.workload.logs.normal_form import normal_form
 from pilotcli.workload.logs.statements import LoggedStatement, StatementReader
 from pilotcli.workload.psql.copy import is_copy_from_stdin
 from pilotcli.workload.psql.splitter import Splitter, Statement
@@ -22,13 +25,6 @@ _SIMPLE = words_where(lambda command: command.planned or command.effect == "bloc
 """Commands that may not be COPY."""
 _BATCH = 500
 _MOST_HEADS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which statements of a log are wanted. `with_failed`: also those that failed."""
-
-    with_failed: bool = False
 
 
 class LogConverter:
@@ -49,7 +45,23 @@ class LogConverter:
 
     def read(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
         """Yields the statements of the logs one after the other."""
+        statements = self._statements(logs)
+        if self._choice.distinct:
+            statements = self._distinct(statements)
+        if self._choice.anonymise_seed is None:
+            yield from statements
+            return
+        replace = Anonymiser(self._choice.anonymise_seed).replace
+        for statement in statements:
+            statement.sql = replace(statement.sql)
+            yield statement
+
+    def _statements(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
+        wanted = self._choice.wants if self._choice.narrows else None
         for statement in self._all(logs):
+            if wanted is not None and not wanted(statement):
+                self.left_out["not wanted"] += 1
+                continue
             if self.first_s is None:
                 self.first_s = statement.started
             self.last_s = statement.started
@@ -66,6 +78,26 @@ class LogConverter:
                 self.count += 1
                 self.databases[piece.database] += 1
                 yield piece
+
+    def _distinct(self, statements: Iterable[LoggedStatement]) -> Iterator[LoggedStatement]:
+        """One statement of each normal form, the first, with their number and mean duration."""
+        found: dict[bytes, LoggedStatement] = {}
+        spent: dict[bytes, tuple[int, float]] = {}
+        for statement in statements:
+            if command_of(statement.command).effect == "block":
+                continue
+            form = normal_form(statement.sql).encode("utf-8", "surrogateescape")
+            key = hashlib.blake2b(form, digest_size=16).digest()
+            first = found.setdefault(key, statement)
+            first.weight = (first.weight or 0) + 1
+            if statement.duration_s is not None:
+                times, total = spent.get(key, (0, 0.0))
+                spent[key] = times + 1, total + statement.duration_s
+        for key, first in found.items():
+            times, total = spent.get(key, (0, 0.0))
+            first.duration_s = total / times if times else None
+        self.count = len(found)
+        yield from found.values()
 
     def _all(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
         for log in logs:
@@ -134,10 +166,14 @@ def write_jsonl(statements: Iterable[LoggedStatement], file: BinaryIO) -> None:
         if micros // 1_000_000 != second:
             second = micros // 1_000_000
             second_text = datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+        if statement.weight is None:
+            at_s = max(0.0, started - first)
+            place = f'"session": {_json(statement.session)}, "at_s": {at_s:.6f}'
+        else:
+            place = f'"weight": {statement.weight}'
         # As json.dumps writes it, at a third of the cost.
         line = (
-            f'{{"sql": {_json(statement.sql)}, "label": {_json(statement.label)}, '
-            f'"session": {_json(statement.session)}, "at_s": {max(0.0, started - first):.6f}, '
+            f'{{"sql": {_json(statement.sql)}, "label": {_json(statement.label)}, {place}, '
             f'{head}, "started_at": "{second_text}.{micros % 1_000_000:06d}Z"'
         )
         if statement.duration_s is not None:

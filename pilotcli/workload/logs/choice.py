@@ -1,0 +1,82 @@
+"""Which statements of a log are wanted, and how."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pilotcli.common.errors import UsageError
+from pilotcli.common.sql_commands import command_of, may_write
+from pilotcli.common.suggestions import nearest
+from pilotcli.workload.logs.statements import LoggedStatement
+
+COLUMNS = ("database", "user", "application", "session")
+_CONDITION = re.compile(r"\s*(\w+)\s*(=|!=|<>)\s*(.*?)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A column that is, or is not, a value."""
+
+    column: str
+    equal: bool
+    value: str
+
+
+def parse_condition(text: str) -> Condition:
+    """Returns the condition in `database = shop`; raises `UsageError` for another text."""
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"--where {text!r} is no condition",
+            hint="Write COLUMN = VALUE or COLUMN != VALUE: --where 'database = shop'. Repeat "
+            "--where for several; all must hold.",
+        )
+    column, sign, value = found.groups()
+    if column.lower() not in COLUMNS:
+        similar = nearest(column.lower(), COLUMNS)
+        hint = f"Did you mean {similar}?" if similar else f"The columns are {', '.join(COLUMNS)}."
+        raise UsageError(f"--where {text!r}: there is no column {column}", hint=hint)
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        value = value[1:-1].replace(value[0] * 2, value[0])
+    return Condition(column.lower(), sign == "=", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which statements are wanted.
+
+    - `where`: all must hold;
+    - `min_duration_s`: they ran so long at least; without a known duration they are not wanted;
+    - `select_only`: they only read;
+    - `with_failed`: also those that failed;
+    - `distinct`: one of those that differ in their values only;
+    - `anonymise_seed`: their literals are replaced.
+    """
+
+    where: tuple[Condition, ...] = ()
+    min_duration_s: float | None = None
+    select_only: bool = False
+    with_failed: bool = False
+    distinct: bool = False
+    anonymise_seed: int | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether `wants` is false for some statements."""
+        return bool(self.where or self.min_duration_s is not None or self.select_only)
+
+    def wants(self, statement: LoggedStatement) -> bool:
+        """Returns whether `statement` is wanted."""
+        for condition in self.where:
+            if (getattr(statement, condition.column) == condition.value) != condition.equal:
+                return False
+        if self.min_duration_s is not None and (
+            statement.duration_s is None or statement.duration_s < self.min_duration_s
+        ):
+            return False
+        return not self.select_only or (
+            command_of(statement.command).effect == "nothing"
+            and command_of(statement.command).planned
+            and not may_write(statement.command, statement.sql)
+        )
