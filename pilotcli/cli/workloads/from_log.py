@@ -84,7 +84,7 @@ def from_log(
     seed: Annotated[
         int,
         typer.Option("--seed", metavar="N", help="What --anonymize chooses the other values by."),
-    ] = 0,
+    ] = 1,
     with_failed: Annotated[
         bool, typer.Option("--with-failed", help="Keep statements that failed.")
     ] = False,
