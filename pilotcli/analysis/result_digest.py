@@ -27,6 +27,10 @@ _REAL, _REAL_ARRAY = 700, 1021
 """Their types' numbers in pg_type, which every server has."""
 
 
+COUNTED_ONLY = "rows that were only counted"
+"""What the digest of a result has in place of its rows, if not all were kept."""
+
+
 class _Real(float):
     """A value of the type `real`: fewer of its digits count."""
 
@@ -40,7 +44,7 @@ def answer_of(rows: Rows, fixed: Fixed = ALL) -> str:
     whole, values = f"{rows.row_count}:rows without content", comparable(rows)
     if rows.row_count is not None and rows.description is not None:
         if len(rows.rows) < rows.row_count:
-            whole, values = f"{rows.row_count}:rows that were only counted", ()
+            whole, values = f"{rows.row_count}:{COUNTED_ONLY}", ()
         else:
             whole = digest(values)
     if fixed.rows:

@@ -19,6 +19,7 @@ from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class
+from pilotcli.replay.expected import checked_expectation
 from pilotcli.run.request import RunRequest, select_events
 from pilotcli.steering.handlers import BasePushHandler
 from pilotcli.workload import open_workload
@@ -70,7 +71,10 @@ def examine(request: RunRequest) -> Examination:
     events, handlers = _build(config)
     check_named(config, workload=False)
     with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
-        queries = sum(1 for _ in workload)
+        queries = 0
+        for query in workload:
+            queries += 1
+            checked_expectation(query)
         return Examination(workload.description, queries, config, events, handlers)
 
 

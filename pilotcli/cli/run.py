@@ -45,6 +45,8 @@ def run(
     summary: options.SummaryOption = None,
     mlflow: options.MLflowOption = None,
     plans: run_options.Plans = False,
+    answers: run_options.Answers = False,
+    expect_from: run_options.ExpectFrom = None,
     trust: run_options.Trust = False,
     format: run_options.ViewFormat = "auto",
     quiet: run_options.Quiet = False,
@@ -54,10 +56,10 @@ def run(
     """Replay a SQL workload while events fire.
 
     Exit codes: 0: all is well. 1: too many queries failed (--max-failures), or a query gave other
-    rows than the baseline. 2: the command, the config, the workload or a file has an error, or the
-    server cannot do what is asked. 3: an event, a handler or a model failed. 4: the database could
-    not be reached, or was lost. 5: a --fail-if condition holds. 70: pilot has a defect. 130:
-    interrupted.
+    rows than the baseline or than expected. 2: the command, the config, the workload or a file has
+    an error, or the server cannot do what is asked. 3: an event, a handler or a model failed. 4:
+    the database could not be reached, or was lost. 5: a --fail-if condition holds. 70: pilot has a
+    defect. 130: interrupted.
 
     \b
     Examples:
@@ -72,6 +74,7 @@ def run(
     keys |= {"limit": limit, "timeout": timeout, "reconnect": reconnect, "workers": workers}
     keys |= {"max_failures": max_failures, "fail_fast": fail_fast, "pretraining": pretraining}
     keys |= {"learn": learn, "plans": plans or None}
+    keys |= {"answers": answers or None, "expect_from": expect_from}
     overrides = run_options.run_overrides(set_, keys, handlers=not no_handlers)
     names = options.event_names(events, none=no_events)
     exit_code = load("replay:replay")(

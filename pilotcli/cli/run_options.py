@@ -93,6 +93,18 @@ Report = Annotated[
 Plans = Annotated[
     bool, typer.Option("--plans", help="Keep the plans of queries, for `pilot runs diff`.")
 ]
+Answers = Annotated[
+    bool,
+    typer.Option("--answers", help="Keep digests of all answers, for --expect-from and compare."),
+]
+ExpectFrom = Annotated[
+    int | None,
+    typer.Option(
+        "--expect-from",
+        metavar="RUN",
+        help="Check each answer against that of an earlier run, by its number.",
+    ),
+]
 
 NoCollect = Annotated[
     bool, typer.Option("--no-collect", help="Only train, on the rows collected before.")

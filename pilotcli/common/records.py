@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error"]
+QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error", "wrong_answer"]
 """How a query ended.
 
 - `ok`: the server returned its result;
 - `timeout`: the server ended it after the time-out that pilot had set;
 - `cancelled`: Ctrl-C or another client cancelled it;
 - `error`: the server refused it or failed while it ran;
-- `steering_error`: it did not run, because a driver's request could not be carried out.
+- `steering_error`: it did not run, because a driver's request could not be carried out;
+- `wrong_answer`: it ended well, with other rows than the workload or an earlier run expects.
 """
 
 
@@ -58,7 +59,7 @@ class CopyData:
 class QueryFacts(NamedTuple):
     """What a workload's file says of a query besides its text.
 
-    - `expect`: the answer that it must have: a number of rows, or a digest of them;
+    - `expect`: the answer that it must have: a number, a number of rows, or a digest of them;
     - `session`: the session that sent it; queries of one session share a connection;
     - `at_s`: when it was sent, in seconds after the beginning.
     """

@@ -271,7 +271,8 @@ class RunFinished(Signal):
     steering failed. `resume` is the command that continues an interrupted run; None when
     nothing is left to do. `latency_s` holds the 50th, 95th and 99th percentile and the maximum of
     the run's query times, as the journal has them; empty where it could not be read. `rollbacks`
-    describes the model updates that made the workload slower and were rolled back.
+    describes the model updates that made the workload slower and were rolled back. `wrong` counts
+    queries with another answer than the expected one.
     """
 
     run_id: int
@@ -294,6 +295,7 @@ class RunFinished(Signal):
     resume: str | None = None
     rollbacks: tuple[str, ...] = ()
     latency_s: tuple[float | None, ...] = ()
+    wrong: int = 0
 
 
 Listener = Callable[[Signal], None]

@@ -80,8 +80,8 @@ class StoreSection:
 
 @dataclass(frozen=True, slots=True)
 class RunSection:
-    """`run:` how to replay the workload. `pilot run` has an option of the same name for each key
-    except `answers`."""
+    """`run:` how to replay the workload. `pilot run` has an option of the same name for each
+    key."""
 
     timeout: float | None = _key(None, "duration")
     """The time after which the server ends a query."""
@@ -119,6 +119,9 @@ class RunSection:
     answers: bool = _key(False, "boolean")
     """Keep a digest of each result's rows in the journal, to compare the answers of runs. It is
     not part of a query's time. A paired run (`--against`) always keeps plans and digests."""
+    expect_from: int | None = _key(None, "integer", least=1)
+    """The number of an earlier run of this `home`. A query whose answer is another one than in the
+    first round of that run gets the status `wrong_answer`, and the run fails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Replay:
         """Whether `fail_fast` ended the replay."""
         if not self._options.fail_fast:
             return False
-        failed = self.tally.failures > self._options.max_failures
+        failed = self.tally.too_many(self._options.max_failures)
         return failed or bool(self._scheduler.event_runner.failures)
 
     def _units(self, round: int) -> Iterator[Sequence[Query]]:

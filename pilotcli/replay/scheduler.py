@@ -43,6 +43,7 @@ from pilotcli.events.base import Event
 from pilotcli.events.runner import CountMode, EventRunner, PastFirings
 from pilotcli.events.schedule import Registered
 from pilotcli.replay.collected_row import collected_row, pulls_for
+from pilotcli.replay.expected import Expectations
 from pilotcli.replay.observers import RunLog, RunObserver
 from pilotcli.steering.controller import get_db_controller
 from pilotcli.steering.requests import Steered
@@ -120,6 +121,8 @@ class PilotScheduler(Closing):
         self._event_error: BaseException | None = None
         """What the first event that failed in this call has raised."""
         self._observers: tuple[RunObserver, ...] = ()
+        self.expected: Expectations | None = None
+        """Checks the answers of queries, where it is set."""
         self.last_result: QueryResult | None = None
         self.finished = 0
         self._log = log
@@ -342,8 +345,11 @@ class PilotScheduler(Closing):
         With `refused` the query is recorded with that error and not run. After a lost connection,
         `lost` returns a session in which to run the query once more, or None. If it raises, the
         exception is passed on and nothing is recorded. `answer` makes a digest of the rows; the
-        digest is recorded with the result if the query ended `ok`.
+        digest is recorded with the result if the query ended `ok`. Raises `WorkloadError` if the
+        query expects something that is no answer.
         """
+        # An expectation that cannot be read is refused before the query runs.
+        expected = self.expected.of(query) if self.expected is not None else None
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
         result, rows, error, pulled = self.run_in(session, query, round, worker, refused)
@@ -358,8 +364,13 @@ class PilotScheduler(Closing):
                 session, attempts = again, attempts + 1
                 result, rows, error, pulled = self.run_in(session, query, round, worker)
             result = result._replace(attempts=attempts)
-        if answer is not None and error is None:
-            result = result._replace(answer=answer(query, rows))
+        if error is None:
+            if answer is not None:
+                result = result._replace(answer=answer(query, rows))
+            if expected is not None:
+                result = self._check(query, expected, rows, result)
+                if pulled is not None:
+                    pulled["status"] = result.status
         stopped = result.status == "cancelled" and self.stop.is_set()
         if stopped:
             result, pulled = result._replace(error=STOPPED), None
@@ -384,6 +395,14 @@ class PilotScheduler(Closing):
             if not stopped:
                 self.event_runner.query_finished(result.status == "ok", self.finished)
         return result, rows, error
+
+    def _check(self, query: Query, expected: str, rows: Rows, result: QueryResult) -> QueryResult:
+        """The result, with another status if the rows are not those that are expected."""
+        assert self.expected is not None
+        problem, answer = self.expected.check(query, expected, rows, result.answer)
+        if problem is not None:
+            result = result._replace(status="wrong_answer", error=problem)
+        return result._replace(answer=answer)
 
     def run_in(
         self,

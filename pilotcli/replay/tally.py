@@ -92,6 +92,15 @@ class Tally(RunObserver):
         return self.queries - self.statuses["ok"] - self.stopped
 
     @property
+    def wrong(self) -> int:
+        """The number of queries with another answer than the expected one."""
+        return self.statuses["wrong_answer"]
+
+    def too_many(self, max_failures: int) -> bool:
+        """Whether more queries have failed than may fail; none may have a wrong answer."""
+        return self.failures > max_failures or self.wrong > 0
+
+    @property
     def slowest(self) -> tuple[QueryResult, ...]:
         """The slowest queries, each with its slowest execution, slowest first."""
         return tuple(

@@ -249,7 +249,7 @@ class PairedReplay:
         if not self._options.fail_fast:
             return False
         scheduler = self.driver.run.scheduler
-        failed = self.tally.failures > self._options.max_failures
+        failed = self.tally.too_many(self._options.max_failures)
         return failed or bool(scheduler.event_runner.failures)
 
     def _run(

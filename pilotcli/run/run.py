@@ -163,6 +163,7 @@ class OpenRun:
             ]
             finished = self.summarise(replace(end, failures=[*failures, lost]))
             finished = replace(finished, resume=self.resume)
+        self._say_checked(finished.wrong)
         self.scheduler.bus.emit(finished)
         if failures and not isinstance(failures[0], PilotError):
             raise failures[0]
@@ -213,6 +214,17 @@ class OpenRun:
             text = f"not undone: {'; '.join(target.not_undone)}"
             failures.append(DatabaseError(text, hint="`pilot db undo` tries again."))
         return failures
+
+    def _say_checked(self, wrong: int) -> None:
+        expected = self.scheduler.expected
+        if expected is None or self.kind != "run":
+            return
+        if expected.checked:
+            text = f"{plural(expected.checked, 'answer')} checked, {wrong or 'none'} wrong"
+            self.scheduler.bus.emit(Notice("info", text))
+        elif (earlier := self.config.run.expect_from) is not None:
+            text = f"no query was found in run {earlier} by its label and text: no answer checked"
+            self.scheduler.bus.emit(Notice("warning", text))
 
     def _say_stopping(self) -> None:
         text = "stopping: what runs is cancelled, and everything written; Ctrl-C ends at once"

@@ -27,6 +27,8 @@ from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, kind_of
 from pilotcli.plugins import Plugins, aliases, check_plugins
+from pilotcli.replay.answers import AnswerDigests
+from pilotcli.replay.expected import Expectations, answers_of
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.driver_output import driver_output
 from pilotcli.run.left_rows import LeftRows
@@ -69,6 +71,7 @@ def open_run(
         plugins = _load_classes(kind, config, bus)
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(home))))
         _refuse_changes(journal, request, config, workload, total)
+        earlier = _earlier_answers(journal, config.run.expect_from, bus)
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
         pilot_config = _pilot_config(config, scheduler_class, bus)
         target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
@@ -100,6 +103,7 @@ def open_run(
         log = RunLogger(journal, entry, store, config, fingerprints=fingerprints, models=models)
         scheduler = _open_scheduler(scheduler_class, pilot_config, config, target, bus, log, stop)
         stack.callback(scheduler.close)
+        scheduler.expected = Expectations(AnswerDigests(target), bus, earlier)
         left = LeftRows(home, journal, config, target.description, bus)
         resumed = (request.resume, *request.resume_too)
         left.take_over(scheduler.data_manager_class, pilot_config, resumed)
@@ -154,6 +158,24 @@ def _refuse_changes(
     refuse_changed_config(journal.run(request.resume), config)
     if workload is not None:
         refuse_changed_workload(journal, request.resume, workload, workload.digest(), total)
+
+
+def _earlier_answers(journal: Journal, run_id: int | None, bus: Bus) -> dict[int, str]:
+    """The answers of the run that `run.expect_from` names. Raises `UsageError` where there are
+    none, `StorageError` where there is no such run."""
+    if run_id is None:
+        return {}
+    journal.run(run_id)
+    answers, counted = answers_of(journal, run_id)
+    if not answers:
+        raise UsageError(
+            f"run {run_id} has no answers to expect: none of its queries ended well",
+            hint="Name another one: pilot runs list",
+        )
+    if counted:
+        kept = f"of {plural(counted, 'query', 'queries')} run {run_id} has kept only the number of"
+        bus.emit(Notice("warning", f"{kept} rows (`pilot run --answers` keeps digests)"))
+    return answers
 
 
 class _Steps:

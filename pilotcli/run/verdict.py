@@ -66,6 +66,7 @@ def summarise(
         native=tally.native,
         rollbacks=tuple(rollbacks),
         latency_s=tuple(latency_s),
+        wrong=tally.wrong,
     )
 
 
@@ -85,7 +86,10 @@ def _reasons(end: RunEnd, event_failures: Sequence[EventTriggered]) -> list[Reas
     if unsteered := end.tally.statuses["steering_error"]:
         text = f"steering failed for {plural(unsteered, 'query', 'queries')}"
         reasons.append((DriverError.exit_code, text))
-    if end.tally.failures > end.max_failures:
-        failed = plural(end.tally.failures, "query", "queries")
+    if wrong := end.tally.wrong:
+        text = f"{plural(wrong, 'query', 'queries')} gave a wrong answer"
+        reasons.append((1, text))
+    if (others := end.tally.failures - wrong) > end.max_failures:
+        failed = plural(others, "query", "queries")
         reasons.append((1, f"{failed} failed ({end.max_failures} allowed)"))
     return [*reasons, *end.reasons]

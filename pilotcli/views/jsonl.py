@@ -17,9 +17,10 @@ from pilotcli.common.signals import SIGNAL_VERSION, QueryStarted, Signal
 from pilotcli.views.base import View
 from pilotcli.views.console import Writer
 
-_LEFT_OUT: dict[type, set[str]] = {Query: {"sql", "copy"}}
+_LEFT_OUT: dict[type, set[str]] = {Query: {"sql", "copy", "facts"}}
 """Fields that no signal carries: the statement may be megabytes (but see `verbose`), and the
-inline data of a COPY is a place in a file of pilot's own."""
+inline data of a COPY is a place in a file of pilot's own. What a query expects, and when it was
+sent, is in the workload."""
 
 
 class JsonlView(View):

@@ -32,6 +32,7 @@ _WORDS: Mapping[QueryStatus, str] = {
     "timeout": "timed out",
     "cancelled": "cancelled",
     "steering_error": "not steered",
+    "wrong_answer": "wrong answer",
 }
 
 FAILURES_SHOWN = 3

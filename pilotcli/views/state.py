@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilotcli.common import signals
-from pilotcli.common.records import ModelVersion, no_queries
+from pilotcli.common.records import ModelVersion, QueryStatus, no_queries
 from pilotcli.views.stats import LatencyHistogram, RateMeter
 
 
@@ -147,8 +147,10 @@ class RunState:
 
     @property
     def failed(self) -> int:
-        """Queries that ended in an error of their own or of a driver's steering."""
-        return self.statuses["error"] + self.statuses["steering_error"]
+        """Queries that ended in an error of their own or of a driver's steering, or with a wrong
+        answer."""
+        failed: tuple[QueryStatus, ...] = ("error", "steering_error", "wrong_answer")
+        return sum(self.statuses[status] for status in failed)
 
     def apply(self, signal: object) -> None:
         """Fold `signal` in; what is no known signal is left out."""

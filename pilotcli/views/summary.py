@@ -55,12 +55,13 @@ def _verdict(state: RunState) -> tuple[Line, Line]:
     finished = state.finished
     if finished is None:
         status, queries = "did not finish", state.done
-        ok, errors = state.statuses["ok"], state.failed
+        ok, wrong = state.statuses["ok"], state.statuses["wrong_answer"]
+        errors = state.failed - wrong
         timeouts, cancelled = state.statuses["timeout"], state.statuses["cancelled"]
         elapsed_s = state.elapsed_s()
     else:
         status, queries = clean(finished.status), finished.queries
-        ok, errors = finished.ok, finished.errors
+        ok, errors, wrong = finished.ok, finished.errors, finished.wrong
         timeouts, cancelled = finished.timeouts, finished.cancelled
         elapsed_s = finished.elapsed_s
     line: Line = [(f"run {state.run_id} {status}", _STATUS_STYLES.get(status, "bold red"))]
@@ -76,6 +77,7 @@ def _verdict(state: RunState) -> tuple[Line, Line]:
     counts: Line = [(f"{count(ok)} ok", "")]
     for number_of, word, style in (
         (errors, "failed", "red"),
+        (wrong, "with a wrong answer", "red"),
         (timeouts, "timed out", "yellow"),
         (cancelled, "cancelled", "yellow"),
     ):

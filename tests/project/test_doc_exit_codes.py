@@ -11,6 +11,9 @@ from project_folder import Project
 HERE = "project/test_doc_exit_codes.py"
 CLAIMS = {
     "Number of queries that may fail before": "run/test_runner.py::test_exit_codes_of_queries",
+    "The exit code is 1, whatever `--max-failures` allows": (
+        "replay/test_expected_answers.py::test_no_number_of_failures"
+    ),
     "A query that fails makes": "run/test_runner.py::test_exit_codes_of_queries",
     "The exit code is that of the first problem, or 0": f"{HERE}::test_doctor",
     "The exit code is 0 even if the server is stopped": (
