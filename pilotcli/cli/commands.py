@@ -21,7 +21,7 @@ GROUPS = {
     "events": "Show the events of the config, and when they fire.",
     "models": "Manage model checkpoints.",
     "runs": "Show and compare past runs.",
-    "workloads": "Make workloads from production logs.",
+    "workloads": "Make workloads: benchmarks, production logs.",
     "db": "Manage the embedded PostgreSQL.",
     "config": "Check and show the config.",
 }
@@ -48,6 +48,14 @@ COMMANDS = {
     "runs report": ("runs.export:report", "Write a run, or a comparison of two, as one HTML page."),
     "runs advice": ("runs.advice:advice", "Write what a driver learned as plan advice."),
     "runs export": ("runs.export:export", "Write a run as tables for other tools."),
+    "workloads list": (
+        "workloads.benchmarks:list_",
+        "List the benchmarks that pilot can write as folders.",
+    ),
+    "workloads get": (
+        "workloads.benchmarks:get",
+        "Write a benchmark as a folder: schema, data, queries, config, README.",
+    ),
     "workloads from-log": (
         "workloads.from_log:from_log",
         "Write the statements of a PostgreSQL log as a workload.",

@@ -70,10 +70,7 @@ def test_what_tests_import_is_declared() -> None:
     own = {"pilotcli", "pilotscope", *(path.stem for path in (ROOT / "tests").rglob("*"))}
     own |= {path.stem for path in (ROOT / ".ci").glob("*.py")}
     found = undeclared("tests", [*NEEDED, *EXTRAS["test"]], own)
-    assert found == {
-        "atheris in tests/fuzz/with_atheris.py",
-        "duckdb in tests/steering/subplans/oracle/tpc.py",
-    }
+    assert found == {"atheris in tests/fuzz/with_atheris.py"}
 
 
 def test_an_undeclared_import_is_found() -> None:

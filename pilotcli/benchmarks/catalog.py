@@ -1,0 +1,89 @@
+"""The benchmarks that `pilot workloads get` can write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from pilotcli.benchmarks.duck import INSTALL
+from pilotcli.benchmarks.folder import new_folder, refuse_existing
+from pilotcli.benchmarks.request import Request
+from pilotcli.benchmarks.tpc import write_tpcds, write_tpch
+from pilotcli.common.errors import UsageError
+from pilotcli.common.suggestions import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark: its contents, its Python packages, and what writes it into a folder.
+
+    `scale` is the default of `--scale`, and `has_variants` is whether a query can have more than
+    one set of parameters.
+    """
+
+    name: str
+    contents: str
+    packages: tuple[str, ...]
+    install: str
+    scale: float
+    has_variants: bool
+    write: Callable[[Path, Request], tuple[int, int]]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The packages that are not installed."""
+        return tuple(name for name in self.packages if find_spec(name) is None)
+
+
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark(
+            "tpch",
+            "TPC-H: 8 tables, 22 queries, any number of parameter sets",
+            ("duckdb", "duckdb_extension_tpch"),
+            INSTALL,
+            0.1,
+            True,
+            write_tpch,
+        ),
+        Benchmark(
+            "tpcds",
+            "TPC-DS: 24 tables, 99 queries",
+            ("duckdb", "duckdb_extension_tpcds"),
+            INSTALL,
+            0.1,
+            False,
+            write_tpcds,
+        ),
+    )
+}
+
+
+def benchmark_named(name: str) -> Benchmark:
+    """Returns the benchmark `name`; raises `UsageError` if there is none."""
+    if name in BENCHMARKS:
+        return BENCHMARKS[name]
+    raise UsageError(
+        f"no benchmark is called {name!r}",
+        hint=f"{did_you_mean(name, BENCHMARKS)} `pilot workloads list` describes them.",
+    )
+
+
+def write_benchmark(place: Path, request: Request) -> tuple[int, int]:
+    """Write a benchmark to the new folder `place`; returns how many training and test queries.
+
+    Raises `UsageError` where the benchmark is unknown or cannot be made, or `place` exists; then
+    nothing is left.
+    """
+    benchmark = benchmark_named(request.name)
+    if request.variants > 1 and not benchmark.has_variants:
+        raise UsageError(
+            f"{request.name} has one set of parameters for each query",
+            hint="Leave out --variants.",
+        )
+    refuse_existing(place)
+    with new_folder(place) as draft:
+        return benchmark.write(draft, request)

@@ -1,0 +1,76 @@
+"""`pilot workloads list|get`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pilotcli.benchmarks.catalog import BENCHMARKS, benchmark_named, write_benchmark
+from pilotcli.benchmarks.request import Request
+from pilotcli.cli.options import FormatOption
+from pilotcli.views.benchmark_list import show_benchmarks
+from pilotcli.views.console import err, out
+
+SeedOption = Annotated[
+    int, typer.Option("--seed", metavar="N", help="Where random choices start. Default: 1.")
+]
+
+
+def list_(format: FormatOption = "table") -> None:
+    """List the benchmarks that pilot can write as folders.
+
+    \b
+    Examples:
+      pilot workloads list
+      pilot workloads list --format json
+    """
+    show_benchmarks(tuple(BENCHMARKS.values()), format)
+
+
+def get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of pilot workloads list.")],
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale",
+            metavar="S",
+            min=0.001,
+            help="How much data, as the benchmark counts it. Default: see pilot workloads list.",
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into",
+            metavar="DIR",
+            help="The folder to write, which must not exist. Default: NAME in the current folder.",
+        ),
+    ] = None,
+    seed: SeedOption = 1,
+    variants: Annotated[
+        int,
+        typer.Option(
+            "--variants",
+            metavar="N",
+            min=1,
+            help="Sets of parameters for each query, where a benchmark has several. Default: 1.",
+        ),
+    ] = 1,
+) -> None:
+    """Write a benchmark as a folder: schema, data, queries, config, README.
+
+    The queries are split into training and test.
+
+    \b
+    Examples:
+      pilot workloads get tpch && cd tpch && pilot run
+      pilot workloads get tpcds --scale 1 --into ds1
+    """
+    chosen = benchmark_named(name).scale if scale is None else scale
+    place = into or Path(name)
+    train, test = write_benchmark(place, Request(name, chosen, seed, variants, err))
+    out(f"wrote {place}: {train} queries for training, {test} for test (seed {seed})")
+    out(f"\nNext:  cd {shlex.quote(str(place))} && pilot run")

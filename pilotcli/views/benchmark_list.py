@@ -1,0 +1,40 @@
+"""The table of `pilot workloads list`, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pilotcli.benchmarks.catalog import Benchmark
+from pilotcli.views.layout import Column
+from pilotcli.views.tables import show_items, show_json
+
+
+def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
+    """Write the benchmarks, one line each."""
+    if format == "json":
+        show_json(
+            [
+                {
+                    "name": benchmark.name,
+                    "contents": benchmark.contents,
+                    "default_scale": benchmark.scale,
+                    "missing_packages": list(benchmark.missing),
+                    "install": benchmark.install if benchmark.missing else None,
+                }
+                for benchmark in benchmarks
+            ]
+        )
+        return
+    show_items(
+        benchmarks,
+        [
+            (Column("name"), lambda benchmark: benchmark.name),
+            (Column("contents"), lambda benchmark: benchmark.contents),
+            (Column("default scale", right=True), lambda benchmark: f"{benchmark.scale:g}"),
+            (Column("ready"), _ready),
+        ],
+    )
+
+
+def _ready(benchmark: Benchmark) -> str:
+    return benchmark.install if benchmark.missing else "yes"
