@@ -21,7 +21,7 @@ GROUPS = {
     "events": "Show the events of the config, and when they fire.",
     "models": "Manage model checkpoints.",
     "runs": "Show and compare past runs.",
-    "workloads": "Make workloads: benchmarks, production logs.",
+    "workloads": "Make workloads: benchmarks, generated queries, production logs.",
     "db": "Manage the embedded PostgreSQL.",
     "config": "Check and show the config.",
 }
@@ -55,6 +55,10 @@ COMMANDS = {
     "workloads get": (
         "workloads.benchmarks:get",
         "Write a benchmark as a folder: schema, data, queries, config, README.",
+    ),
+    "workloads generate": (
+        "workloads.generate:generate",
+        "Make queries over your database, for training and test.",
     ),
     "workloads from-log": (
         "workloads.from_log:from_log",
