@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.workload import kinds
 from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
 from pilotcli.workload.logs.prefix import entry_pattern, guess_prefix
 from pilotcli.workload.logs.stderrlog import read_stderrlog
 from pilotcli.workload.paths import missing_path, natural_key
-from pilotcli.workload.sources import GzipSource, PlainSource, Source
+from pilotcli.workload.sources import CompressedSource, PlainSource, Source
 
 LogKind = Literal["csvlog", "jsonlog", "stderr"]
 _ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr")
@@ -21,7 +22,6 @@ _ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr")
 HEAD_BYTES = 1 << 16
 _LINES = 200
 """A file that was cut may begin inside an entry; that entry ends within so many lines."""
-_GZIP = b"\x1f\x8b"
 
 
 class LogFormat(NamedTuple):
@@ -127,8 +127,8 @@ def _log(path: Path, prefix: str | None, *, alone: bool) -> Log | None:
     """The log in a file; None for what is no log in a folder."""
     try:
         with path.open("rb") as file:
-            compressed = file.read(2) == _GZIP
-        source = GzipSource(path) if compressed else PlainSource(path)
+            packed = kinds.compression(file.read(kinds.HEAD_BYTES))
+        source = PlainSource(path) if packed is None else CompressedSource(path, packed)
     except OSError as problem:
         raise WorkloadError(
             f"the file cannot be read: {problem.strerror}",
