@@ -50,6 +50,7 @@ class Examination:
     config: RunConfig
     events: tuple[Registered, ...]
     handlers: tuple[BasePushHandler, ...]
+    notices: tuple[str, ...] = ()
 
     @property
     def executions(self) -> int:
@@ -70,12 +71,16 @@ def examine(request: RunRequest) -> Examination:
     config = replace(config, events=select_events(config.events, request.events))
     events, handlers = _build(config)
     check_named(config, workload=False)
-    with open_workload(paths, stdin=request.stdin, limit=config.run.limit) as workload:
+    notices: list[str] = []
+    with open_workload(
+        paths, stdin=request.stdin, limit=config.run.limit, notify=notices.append
+    ) as workload:
         queries = 0
         for query in workload:
             queries += 1
             checked_expectation(query)
-        return Examination(workload.description, queries, config, events, handlers)
+        description = workload.description
+    return Examination(description, queries, config, events, handlers, tuple(notices))
 
 
 def list_events(config: RunConfig) -> tuple[EventListing, ...]:

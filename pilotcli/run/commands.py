@@ -27,7 +27,12 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
     """
     config = request.config
     request = replace(request, workload=request.paths)
-    with open_workload(request.workload, stdin=request.stdin, limit=config.run.limit) as workload:
+    with open_workload(
+        request.workload,
+        stdin=request.stdin,
+        limit=config.run.limit,
+        notify=lambda text: bus.emit(Notice("warning", text)),
+    ) as workload:
         queries = workload.count()
         total = queries * config.run.repeat if queries is not None else None
         with open_run("run", request, bus, workload, total) as opened:

@@ -77,7 +77,12 @@ def run_paired(
         against=None,
     )
     other_bus = Bus(partial(_pass_on, bus))
-    with open_workload(request.workload, stdin=request.stdin, limit=options.limit) as workload:
+    with open_workload(
+        request.workload,
+        stdin=request.stdin,
+        limit=options.limit,
+        notify=lambda text: bus.emit(Notice("warning", text)),
+    ) as workload:
         queries = workload.count()
         total = queries * (options.learn + options.repeat) if queries is not None else None
         with (

@@ -102,6 +102,8 @@ def show_dry_run(plan: Examination) -> None:
     if plan.handlers:
         names = [type(handler).__name__ for handler in plan.handlers]
         out(f"handlers: {len(names)}, {listed(names, 4)}")
+    for text in plan.notices:
+        out(f"note:     {clean(text)}")
     out("All classes are there and take their arguments. No database was touched.")
 
 

@@ -19,6 +19,7 @@ class Refusals:
 
     def __init__(self) -> None:
         self._errors: list[WorkloadError] = []
+        self._too_many = False
 
     def __bool__(self) -> bool:
         return bool(self._errors)
@@ -27,7 +28,8 @@ class Refusals:
         """Keep `error`; raises all of them when there are too many."""
         self._errors.append(error)
         if len(self._errors) >= MOST:
-            self.check(more=True)
+            self._too_many = True
+            self.check()
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -35,11 +37,12 @@ class Refusals:
         try:
             yield
         except WorkloadError as error:
-            if error not in self._errors:
-                self._errors.append(error)
+            if self._too_many:
+                raise
+            self._errors.append(error)
         self.check()
 
-    def check(self, *, more: bool = False) -> None:
+    def check(self) -> None:
         """Raise what was refused, if anything was."""
         if not self._errors:
             return
@@ -47,7 +50,7 @@ class Refusals:
         if not others:
             raise first
         parts = [str(Problem(error.message, hint=error.hint)) for error in self._errors]
-        if more:
+        if self._too_many:
             parts.append(f"pilot stopped reading after {MOST} refused places")
         place = str(Problem("", first.file, first.line))
         raise WorkloadError(

@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,16 +31,18 @@ def open_workload(
     variables: Mapping[str, str] | None = None,
     stdin: BinaryIO | None = None,
     limit: int | None = None,
+    notify: Callable[[str], object] = lambda text: None,
 ) -> Workload:
     """Find the files of a workload; they are read when it is iterated over.
 
     `paths` are files, globs, folders, or `-` for `stdin`. `variables` are psql variables set
-    beforehand. `limit` ends the workload after so many queries. Raises `WorkloadError` when a
-    path does not exist, or names a file that is empty or cannot be read.
+    beforehand. `limit` ends the workload after so many queries. `notify` receives what the user
+    should know about the files, each kind of notice once. Raises `WorkloadError` when a path does
+    not exist, or names a file that is empty or cannot be read.
     """
     if limit is not None and limit < 1:
         raise WorkloadError(f"a limit of {limit} leaves no query", hint="Give 1 or more.")
-    return Workload(paths, resolve(paths), variables or {}, stdin, limit)
+    return Workload(paths, resolve(paths), variables or {}, stdin, limit, notify)
 
 
 class Workload:
@@ -68,7 +70,10 @@ class Workload:
         variables: Mapping[str, str],
         stdin: BinaryIO | None,
         limit: int | None,
+        notify: Callable[[str], object],
     ) -> None:
+        self._notify = notify
+        self._noticed: set[str] = set()
         self._variables = dict(variables)
         self._limit = limit
         self._count: int | None = None
@@ -92,7 +97,7 @@ class Workload:
         seq = 0
         limit = self._limit
         new = tuple.__new__
-        reader = ScriptReader(ScriptState.start(self._variables), self._source)
+        reader = ScriptReader(ScriptState.start(self._variables, notify=self._notice), self._source)
         for (entry, source), stem in zip(self._entries, self._stems, strict=True):
             before = seq
             found = _read(source, reader)
@@ -163,6 +168,11 @@ class Workload:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _notice(self, kind: str, text: str) -> None:
+        if kind not in self._noticed:
+            self._noticed.add(kind)
+            self._notify(text)
 
     def _quick_to_read(self, max_bytes: int) -> bool:
         size = 0

@@ -257,7 +257,10 @@ def test_all_refused_rows_of_a_table_are_reported_at_once(
     assert problem.line == lines[0]
     assert "3 places" in str(problem.hint)
     file.write_text(text.split("\n")[0] + "\nx" * 1000)
-    assert "stopped reading" in failure(file).message or name == "w.json"
+    message = failure(file).message
+    if name != "w.json":
+        assert message.count("stopped reading") == 1
+        assert len([line for line in message.split("\n") if line.startswith(f"{file}:")]) == 20
 
 
 def test_facts_beside_a_query(tmp_path: Path) -> None:
@@ -329,6 +332,47 @@ def test_a_comment_line_says_what_to_expect(
     found = [(query.label, query.facts.expect) for query in open_workload([tmp_path / "w.sql"])]
     expected: list[str | None] = ["1", None, "3", None, None, "6", None]
     assert found == [("a" if n == 1 else f"q{n}", fact) for n, fact in enumerate(expected, 1)]
+
+
+def test_commands_that_only_show_something_are_skipped_with_one_notice(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text(
+        "\\d\n\\dt+ public.*\nSELECT 1 \\z\n;\n\\l\n\\sv \"it's\n\\df+ 'a\n\\dPt\nSELECT 2;\n"
+    )
+    notices: list[str] = []
+    with open_workload([tmp_path / "w.sql"], notify=notices.append) as workload:
+        for _ in range(2):
+            assert [query.sql.split() for query in workload] == [["SELECT", "1"], ["SELECT", "2"]]
+    (notice,) = notices
+    assert notice.startswith(f"{tmp_path}/w.sql:1: \\d only shows")
+
+
+@pytest.mark.parametrize("name", ["dz", "dq+", "zz", "ls", "ef", "ev", "lo_import", "sfv"])
+def test_other_commands_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "w.sql").write_text(f"\\{name} x\n")
+    assert f"\\{name} cannot be replayed" in failure(tmp_path / "w.sql").message
+
+
+def test_all_refused_lines_of_a_script_are_reported_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "w.sql"
+    file.write_text(
+        "SELECT 1;\n\\connect db\n\\copy t FROM stdin\n1\t\\N\n\\x\n\\.\nSELECT 'a;\nb' \\gexec\n"
+        "\\dt\n\\set a 'x\nSELECT (1 \\g out.txt\nSELECT 2;\n\\sleep 10 ms\n"
+    )
+    with open_workload([file]) as workload:
+        read = iter(workload)
+        assert next(read).sql == "SELECT 1"
+        with pytest.raises(WorkloadError) as caught:
+            next(read)
+    problem = caught.value
+    places = [line for line in problem.message.split("\n") if line.startswith(f"{file}:")]
+    assert [int(place.split(":")[1]) for place in places] == [2, 3, 8, 10, 11, 13]
+    assert (problem.line, problem.hint) == (
+        2, "6 places are refused: correct each, or remove it."
+    )  # fmt: skip
+    assert "as soon as the one before it has ended" in problem.message
+    file.write_text("\\connect db\nSELECT 'x;\n")
+    assert "never closed" in failure(file).message
+    assert failure(file).line == 1
 
 
 def test_pilotscopes_own_files() -> None:

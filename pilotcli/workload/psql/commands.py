@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 _HARMLESS = """
 ? C H T a conninfo copyright echo errverbose f h help html o out p pset print qecho s t timing
 warn x
 """
 HARMLESS = frozenset(_HARMLESS.split())
 """Commands that change what psql shows, and nothing that it sends."""
+
+_SHOWS = re.compile(
+    r"(?:d[abcCdDEgilLmnopstuTvxXy]?|dA[cfop]?|ddp|de[stuw]|df[anptw]*|dF[dpt]?|dO|dP[itn]*"
+    r"|drds|drg|dR[ps]|l|list|lo_list|sf|sv|z)[S+x]*"
+)
 
 WHOLE_LINE = frozenset(["!", "copy", "ef", "ev", "h", "help", "sf", "sv"])
 """Commands whose argument is the whole rest of the line, whatever it holds."""
@@ -41,6 +48,15 @@ _ADVICE = {
     "gset": "Give the value with \\set.",
     "prompt": "Give the value with \\set.",
     "watch": "Use --repeat to replay the workload.",
+    "bind": "Write the values in the place of $1, $2, ..., or use PREPARE and EXECUTE.",
+    "bind_named": "Use PREPARE and EXECUTE.",
+    "cd": "Give the path of the file to \\i in full, or use \\ir.",
+    "lo_import": "Load the data before the run.",
+    # What pgbench has and psql has not.
+    "sleep": "Remove the line: pilot sends a query as soon as the one before it has ended.",
+    "shell": "Run the program before pilot.",
+    "setshell": "Give the value with \\set.",
+    "aset": "Give the value with \\set.",
 }
 
 
@@ -48,6 +64,9 @@ def advice(name: str) -> str:
     """What to do about a command that is refused."""
     if name in _ADVICE:
         return _ADVICE[name]
-    if name.startswith("d") or name in ("l", "list", "z", "sf", "sv"):
-        return "It only shows what is in the database; remove the line."
     return "End the statement with a semicolon, or remove the line."
+
+
+def only_shows(name: str) -> bool:
+    """Whether the command only shows what is in the database: `\\d`, `\\dt+`, `\\l`, `\\sv`, ..."""
+    return _SHOWS.fullmatch(name) is not None

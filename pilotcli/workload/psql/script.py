@@ -8,6 +8,7 @@ Source: PostgreSQL documentation, psql, "Meta-Commands" and "SQL Interpolation".
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,13 @@ from pathlib import Path
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import CopyData
 from pilotcli.workload.psql import commands
-from pilotcli.workload.psql.copy import CopySlice
+from pilotcli.workload.psql.copy import CopySlice, read_copy_data
 from pilotcli.workload.psql.lex import NAME_BYTES
 from pilotcli.workload.psql.scanner import MetaCommand
 from pilotcli.workload.psql.slash import ArgumentError, Arguments, boolean
 from pilotcli.workload.psql.splitter import Splitter, Statement
 from pilotcli.workload.psql.strings import StringsMode
+from pilotcli.workload.refusals import Refusals
 
 _MAX_INCLUDES = 50
 MAX_VARIABLES_BYTES = 64_000_000
@@ -29,6 +31,11 @@ MAX_VARIABLES_BYTES = 64_000_000
 Found = tuple[str, list[Statement], "CopyData | None"]
 """Statements in a row with the name of their file; one with COPY data comes alone, with the place
 of its data."""
+
+Notify = Callable[[str, str], None]
+"""Takes the kind of a notice to the user and its text; the first one of each kind is shown."""
+
+_DATA_FOLLOWS = re.compile(rb"(?i)\sfrom\s+stdin\b")
 
 Include = Callable[[Path, "Script", int], Iterator[Found]]
 
@@ -39,15 +46,23 @@ class ScriptState:
 
     variables: dict[bytes, bytes] = field(default_factory=dict)
     strings: StringsMode = field(default_factory=StringsMode)
+    notify: Notify = lambda kind, text: None
     restricted: bool = False
     used_bytes: int = 0
     """What the values of the variables set by scripts take."""
 
     @classmethod
-    def start(cls, variables: Mapping[str, str] | None, *, standard: bool = True) -> ScriptState:
+    def start(
+        cls,
+        variables: Mapping[str, str] | None,
+        *,
+        standard: bool = True,
+        notify: Notify = lambda kind, text: None,
+    ) -> ScriptState:
         """The state before the first script."""
         given = {name.encode(): value.encode() for name, value in (variables or {}).items()}
-        return cls(given, StringsMode(standard), used_bytes=sum(map(len, given.values())))
+        used = sum(map(len, given.values()))
+        return cls(given, StringsMode(standard), notify, used_bytes=used)
 
 
 @dataclass(slots=True)
@@ -88,8 +103,15 @@ class Script:
         self._copy_data = copy_data
         self._branches: list[_Branch] = []
         self._line = 0
+        self._refusals = Refusals()
 
     def __iter__(self) -> Iterator[Found]:
+        with self._refusals.ending():
+            for found in self._found():
+                if not self._refusals:
+                    yield found
+
+    def _found(self) -> Iterator[Found]:
         file = self.file
         for found in self._splitter:
             if isinstance(found, list):
@@ -123,19 +145,34 @@ class Script:
         try:
             made = self._do(command.name, arguments)
         except ArgumentError as problem:
-            raise self._error(
-                f"\\{command.name}: {problem}", "Correct the line, or remove it."
-            ) from None
+            made = None
+            self._refuse(
+                command.name,
+                self._error(f"\\{command.name}: {problem}", "Correct the line, or remove it."),
+            )
+        except WorkloadError as problem:
+            made = None
+            self._refuse(command.name, problem)
         if command.name in commands.WHOLE_LINE:
             arguments.pos = len(line)
         arguments.skip()
         window.skip_to(begin + arguments.end())
+        if command.name == "copy" and splitter.active and _DATA_FOLLOWS.search(line):
+            read_copy_data(window, None)  # not to take it for SQL: the command is refused
         if command.name in ("g", "gx") and splitter.active:
             again = splitter.take_again()
             if again is not None:
                 yield self._with_data(again)
         elif isinstance(made, Path):
             yield from self._include(made, self, command.line)
+
+    def _refuse(self, name: str, problem: WorkloadError) -> None:
+        """Keep `problem`, to report it with those of the lines below."""
+        if name in ("if", "elif", "else", "endif"):
+            raise problem  # which lines count is not known from here on
+        self._refusals.add(problem)
+        if name.startswith("g") or name in ("watch", "crosstabview"):
+            self._splitter.reset()  # it would have sent the statement
 
     def _do(self, name: str, arguments: Arguments) -> Path | None:
         """Do a command that yields no statement itself; returns the script to include, if any."""
@@ -164,6 +201,11 @@ class Script:
             self.state.restricted = False
         elif name == "encoding":
             self._encoding(arguments)
+        elif commands.only_shows(name):
+            text = f"\\{name} only shows what is in the database, and is skipped"
+            self.state.notify(
+                "shows", f"{self.file}:{self._line}: {text}, as are other lines like it"
+            )
         elif name not in commands.HARMLESS:
             raise self._error(
                 f"the psql command \\{name} cannot be replayed", commands.advice(name)
