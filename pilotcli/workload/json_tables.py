@@ -12,12 +12,12 @@ from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.refusals import Refusals
 from pilotcli.workload.sources import Source
-from pilotcli.workload.tables import object_query, open_stream
+from pilotcli.workload.tables import END_MARK, object_query, open_stream
 
 _LINE_HINT = 'Each line is an object of its own: {"sql": "SELECT 1", "label": "q1"}'
 _HINT = 'Each query is an object: {"sql": "SELECT 1", "label": "q1"}'
 _STEP_BYTES = 1 << 16
-_SPACE = " \t\r\n"
+_SPACE = f" \t\r\n{END_MARK}"
 
 
 def read_json(source: Source) -> Iterator[Found]:
@@ -34,7 +34,7 @@ def read_json(source: Source) -> Iterator[Found]:
             return
         first = True
         for number, text in enumerate(stream, 1):
-            if not text.strip(b" \t\r\n\xef\xbb\xbf"):
+            if not text.strip(b" \t\r\n\xef\xbb\xbf\x1a"):
                 continue
             if first and not _is_object(text):
                 yield from _Document(source.name, number, text, stream).queries(refusals)

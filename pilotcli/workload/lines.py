@@ -77,10 +77,10 @@ def read_lines(window: Window, format: LineFormat) -> Iterator[Found]:
                 return
             line, text = window.line_at(window.pos), window.buf[window.pos : end]
             window.skip_to(min(end + 1, len(window.buf)))
-            if not text.strip():
+            if not text.strip(b" \t\r\n\x1a"):
                 continue
             try:
-                found = _query(window.file, line, text, format, parts)
+                found = _query(window.file, line, text.rstrip(), format, parts)
                 if found is not None and not refusals:
                     yield window.file, [found], None
             except WorkloadError as problem:

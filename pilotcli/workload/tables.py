@@ -25,6 +25,8 @@ _DELIMITERS = ",\t;|"
 _HEADER = re.compile(r"[\w \"]+(?:[,;|\t][\w \"]*)*\r?\Z")
 _JSON = re.compile(r"\{\s*[\"}]|\[\s*[\[{\"\]]")
 _HEAD_BYTES = 4096
+END_MARK = "\x1a"
+"""Ctrl-Z: programs of DOS and Windows end a file with it."""
 
 
 def table_kind(source: Source) -> str | None:
@@ -125,7 +127,7 @@ def _read_rows(read: Read, name: str, refusals: Refusals) -> Iterator[Found]:
         rows = csv.reader(file, delimiter=delimiter, strict=True)
         line = 2
         for row in rows:
-            if row:
+            if row and row != [END_MARK]:
                 try:
                     given = {fact: row[n] for fact, n in facts_at.items() if row[n : n + 1] > [""]}
                     facts = facts_of(name, line, given) if given else NO_FACTS

@@ -14,13 +14,18 @@ from typing import BinaryIO
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
 from pilotcli.workload import kinds
+from pilotcli.workload.dialects import foreign_sign
 from pilotcli.workload.json_tables import read_json
 from pilotcli.workload.paths import Entry, bare_name, missing_path, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
+from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import ScriptReader
 from pilotcli.workload.sources import CompressedSource, PlainSource, Source, StreamSource
 from pilotcli.workload.tables import read_csv, table_kind
 
+_LOOKED_AT = 1000
+"""So many queries at the beginning are looked at for what the user should know."""
+_LOOKED_CHARS = 10_000
 _PACKED_RATIO = 10
 """How much SQL text grows when it is unpacked, taken high, to know what is quick to count."""
 
@@ -74,6 +79,8 @@ class Workload:
     ) -> None:
         self._notify = notify
         self._noticed: set[str] = set()
+        self._looks = True
+        self._places: dict[str, str] = {}
         self._variables = dict(variables)
         self._limit = limit
         self._count: int | None = None
@@ -107,6 +114,8 @@ class Workload:
                 prefix = f"{stem}/"
                 found, alone = _is_alone(found)
             for file, statements, copy in found:
+                if seq < _LOOKED_AT and self._looks:
+                    self._look(file, statements)
                 for sql, line, command, name, _, facts in statements:
                     seq += 1
                     label = name or (stem if alone else f"{prefix}{seq - before}")
@@ -124,6 +133,7 @@ class Workload:
             raise WorkloadError(
                 f"there is no statement in {self.description}", hint="Name a file with SQL in it."
             )
+        self._looks = False
         if limit is None:
             self._count = seq
 
@@ -173,6 +183,18 @@ class Workload:
         if kind not in self._noticed:
             self._noticed.add(kind)
             self._notify(text)
+
+    def _look(self, file: str, statements: Sequence[Statement]) -> None:
+        """Give notice of labels that are there twice, and of SQL that is not PostgreSQL's."""
+        for sql, line, command, name, *_ in statements:
+            place = f"{file}:{line}"
+            if name is not None and self._places.setdefault(name, place) != place:
+                text = f"the label {name} is already that of {self._places[name]}"
+                more = "they are told apart by their numbers only, as are others like them"
+                self._notice("label", f"{place}: {text}; {more}")
+            if (found := foreign_sign(sql[:_LOOKED_CHARS], command)) is not None:
+                what, _, advice = found.partition(": ")
+                self._notice(what, f"{place}: the query {what}, as others may. {advice}")
 
     def _quick_to_read(self, max_bytes: int) -> bool:
         size = 0

@@ -387,6 +387,14 @@ class Scanner:
         self._identifiers.clear()
         self._counting, self._function = True, False
 
+    def drop_end_mark(self) -> None:
+        """Forget a Ctrl-Z at the end of the script: programs of DOS and Windows write it there."""
+        text = self._text.rstrip()
+        if text.endswith(b"\x1a"):
+            self._text = text[:-1].rstrip()
+            if not self._text:
+                self._line = None
+
     def mark(self) -> tuple[int, int | None]:
         """The current state, for `go_back`."""
         return self._depth, self._line

@@ -12,11 +12,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import CopyData
 from pilotcli.workload.psql import commands
 from pilotcli.workload.psql.copy import CopySlice, read_copy_data
+from pilotcli.workload.psql.drawing import DRAWN, draw
 from pilotcli.workload.psql.lex import NAME_BYTES
 from pilotcli.workload.psql.scanner import MetaCommand
 from pilotcli.workload.psql.slash import ArgumentError, Arguments, boolean
@@ -47,6 +49,7 @@ class ScriptState:
     variables: dict[bytes, bytes] = field(default_factory=dict)
     strings: StringsMode = field(default_factory=StringsMode)
     notify: Notify = lambda kind, text: None
+    random: Random = field(default_factory=lambda: Random(1))
     restricted: bool = False
     used_bytes: int = 0
     """What the values of the variables set by scripts take."""
@@ -276,6 +279,15 @@ class Script:
                 f"\\set {shown} {value.decode('utf-8', 'replace')} changes what psql sends",
                 "pilot sends each statement by itself, as written; remove the line.",
             )
+        if DRAWN.match(value):
+            try:
+                value = draw(value, self.state.random)
+            except ValueError as problem:
+                raise self._error(
+                    f"\\set {shown} {value.decode('utf-8', 'replace')} cannot be drawn: {problem}",
+                    "pilot draws random(low, high) of whole numbers, as pgbench does; its other "
+                    "variables, such as :scale, are set above: \\set scale 1",
+                ) from None
         self._assign(name, value)
 
     def _assign(self, name: bytes, value: bytes) -> None:

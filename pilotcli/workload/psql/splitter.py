@@ -69,6 +69,8 @@ class Splitter(Scanner):
             if isinstance(found, MetaCommand):
                 yield found
                 continue
+            if not found:
+                self.drop_end_mark()
             statement = self.take(forced=not found)
             if statement is not None:
                 yield [statement]
