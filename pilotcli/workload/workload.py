@@ -23,7 +23,7 @@ from pilotcli.workload.reader import ScriptReader
 from pilotcli.workload.sources import CompressedSource, PlainSource, Source, StreamSource
 from pilotcli.workload.tables import read_csv, table_kind
 
-_LOOKED_AT = 1000
+_LOOKED_AT = 500
 """So many queries at the beginning are looked at for what the user should know."""
 _LOOKED_CHARS = 10_000
 _PACKED_RATIO = 10
@@ -115,7 +115,7 @@ class Workload:
                 found, alone = _is_alone(found)
             for file, statements, copy in found:
                 if seq < _LOOKED_AT and self._looks:
-                    self._look(file, statements)
+                    self._look(file, statements[: _LOOKED_AT - seq])
                 for sql, line, command, name, _, facts in statements:
                     seq += 1
                     label = name or (stem if alone else f"{prefix}{seq - before}")
