@@ -13,7 +13,7 @@ Workload = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="WORKLOAD...",
-        help="Files (.sql .csv .jsonl .txt, also .gz), globs, folders, or - for standard "
+        help="Files (.sql .csv .jsonl .txt, also compressed), globs, folders, or - for standard "
         "input. Default: the config's `workload:`.",
         show_default=False,
     ),

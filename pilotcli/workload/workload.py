@@ -194,7 +194,7 @@ class Workload:
                 self._notice("label", f"{place}: {text}; {more}")
             if (found := foreign_sign(sql[:_LOOKED_CHARS], command)) is not None:
                 what, _, advice = found.partition(": ")
-                self._notice(what, f"{place}: the query {what}, as others may. {advice}")
+                self._notice(what, f"{place}: the query {what}, and others may, too. {advice}")
 
     def _quick_to_read(self, max_bytes: int) -> bool:
         size = 0

@@ -233,6 +233,18 @@ def test_dry_run_touches_no_database(tmp_path: Path) -> None:
     assert not (tmp_path / ".pilot").exists()
 
 
+def test_notices_of_the_workload_come_once(project: Project) -> None:
+    project.config()
+    project.write("w.sql", "\\dt\n\\d t\nSELECT 1;\nSELECT `a` FROM `t`;\n")
+    done = project.command("run", "w.sql", "--format", "jsonl", "--repeat", "2")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    texts = [line["text"] for line in lines if line["signal"] == "notice"]
+    assert sum("\\dt only shows" in text for text in texts) == 1
+    assert sum("as in MySQL" in text for text in texts) == 1
+    done = project.command("run", "w.sql", "--dry-run")
+    assert done.stdout.count("note:") == 2
+
+
 def started(project: Project, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [PILOT, *words],
