@@ -16,6 +16,7 @@ from pilotcli.common.records import Query
 from pilotcli.workload import kinds
 from pilotcli.workload.dialects import foreign_sign
 from pilotcli.workload.json_tables import read_json
+from pilotcli.workload.logs.replayed import LogReader
 from pilotcli.workload.paths import Entry, bare_name, missing_path, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.psql.splitter import Statement
@@ -105,9 +106,10 @@ class Workload:
         limit = self._limit
         new = tuple.__new__
         reader = ScriptReader(ScriptState.start(self._variables, notify=self._notice), self._source)
+        logs = LogReader(self._notice)
         for (entry, source), stem in zip(self._entries, self._stems, strict=True):
             before = seq
-            found = _read(source, reader)
+            found = logs.read(source) or _read(source, reader)
             prefix = "q"
             alone = False
             if not self._single:
@@ -129,6 +131,7 @@ class Workload:
                     file=source.name,
                     hint="Write at least one SQL statement into it, or leave it out.",
                 )
+        logs.end()
         if seq == 0:
             raise WorkloadError(
                 f"there is no statement in {self.description}", hint="Name a file with SQL in it."
@@ -194,7 +197,7 @@ class Workload:
                 self._notice("label", f"{place}: {text}; {more}")
             if (found := foreign_sign(sql[:_LOOKED_CHARS], command)) is not None:
                 what, _, advice = found.partition(": ")
-                self._notice(what, f"{place}: the query {what}, and others may, too. {advice}")
+                self._notice(what, f"{place}: the query {what}, as others may. {advice}")
 
     def _quick_to_read(self, max_bytes: int) -> bool:
         size = 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pilotcli.common.errors import UsageError, WorkloadError
+from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import clock_time, plural
 from pilotcli.config.kinds import duration_s
 from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
@@ -16,17 +16,6 @@ from pilotcli.views.text import clean
 from pilotcli.workload.logs.choice import Choice, parse_condition
 from pilotcli.workload.logs.convert import LogConverter, write_jsonl
 from pilotcli.workload.logs.files import find_logs
-
-_REASONS = {
-    "not wanted": "by --where, --min-duration or --select-only",
-    "failed": "that failed: --with-failed keeps them",
-    "without values": "with $1 and no values: the server logs values with log_parameter_max_length "
-    "= -1",
-    "COPY FROM STDIN": "of COPY ... FROM STDIN, whose data no log has",
-    "not in UTF-8": "not in UTF-8",
-    "no whole statement": "with an open quote, or with COPY data",
-}
-"""Why statements were left out, in the order in which it is shown."""
 
 
 def from_log(
@@ -112,20 +101,18 @@ def from_log(
     check_file(output, "--output", ".jsonl", ".ndjson")
     logs = find_logs(file, prefix)
     for guess in {log.format.prefix: log for log in logs if log.format.guessed}.values():
-        err(
-            f"note: {clean(guess.source.name)}: guessed log_line_prefix = "
-            f"{clean(repr(guess.format.prefix))}; give another one with --prefix"
-        )
+        err(f"{clean(guess.guess())}; give another one with --prefix")
     converter = LogConverter(choice)
     with whole_file(output) as temporary:
         with temporary.open("wb") as lines:
             write_jsonl(converter.read(logs), lines)
         if not converter.count:
-            raise _nothing(converter)
+            raise converter.no_statement()
     say = err if writes_to_stdout([output]) else out
     span = clock_time(converter.last_s - (converter.first_s or 0.0))
     say(f"wrote {clean(output)}: {plural(converter.count, 'statement')} of {span}")
-    _notes(converter)
+    for note in converter.notes():
+        err(clean(note))
 
 
 def _duration_s(text: str) -> float:
@@ -135,28 +122,3 @@ def _duration_s(text: str) -> float:
             f"--min-duration {text!r} is no time", hint="Write it as 10ms, 2s, or in seconds."
         )
     return seconds
-
-
-def _nothing(converter: LogConverter) -> WorkloadError:
-    left_out = sum(converter.left_out.values())
-    if left_out:
-        _notes(converter)
-        return WorkloadError("no statement is left", hint="The lines above say why.")
-    return WorkloadError(
-        "the log holds no statement",
-        hint="Let the server log statements: log_statement = 'all', or log_min_duration_statement "
-        "= 0; and in English: lc_messages = 'C'.",
-    )
-
-
-def _notes(converter: LogConverter) -> None:
-    """Say what was left out, and what a replay has to know."""
-    for reason, text in _REASONS.items():
-        if number := converter.left_out[reason]:
-            err(f"left out: {plural(number, 'statement')} {text}")
-    if len(converter.databases) > 1:
-        names = ", ".join(
-            f"{name or '(none)'} ({number:,})"
-            for name, number in converter.databases.most_common(5)
-        )
-        err(f"note: the statements are from several databases: {names}")

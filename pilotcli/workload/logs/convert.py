@@ -10,6 +10,7 @@ from json.encoder import encode_basestring as _json
 from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.quantities import listed, plural
 from pilotcli.common.sql_commands import command_of, words_where
 from pilotcli.workload.logs.anonymous import Anonymiser
 from pilotcli.workload.logs.choice import Choice
@@ -25,6 +26,19 @@ _SIMPLE = words_where(lambda command: command.planned or command.effect == "bloc
 """Commands that may not be COPY."""
 _BATCH = 500
 _MOST_HEADS = 1_000
+
+
+_REASONS = {
+    "not wanted": "by --where, --min-duration or --select-only",
+    "failed": "that failed (pilot workloads from-log --with-failed keeps them)",
+    "without values": "with $1 and no values (the server logs values with "
+    "log_parameter_max_length = -1)",
+    "COPY FROM STDIN": "of COPY ... FROM STDIN, whose data no log has",
+    "not in UTF-8": "not in UTF-8",
+    "no whole statement": "with an open quote, or with COPY data",
+}
+"""Why statements were left out, in the order in which it is shown."""
+_MOST_DATABASES = 5
 
 
 class LogConverter:
@@ -55,6 +69,33 @@ class LogConverter:
         for statement in statements:
             statement.sql = replace(statement.sql)
             yield statement
+
+    def notes(self) -> list[str]:
+        """Returns what the user is told: what was left out, and what a replay has to know."""
+        notes = [
+            f"left out: {plural(self.left_out[reason], 'statement')} {text}"
+            for reason, text in _REASONS.items()
+            if self.left_out[reason]
+        ]
+        if len(self.databases) > 1:
+            found = [
+                f"{name or '(none)'} ({number:,})" for name, number in self.databases.most_common()
+            ]
+            notes.append(
+                f"the statements are from several databases: {listed(found, _MOST_DATABASES)}"
+            )
+        return notes
+
+    def no_statement(self) -> WorkloadError:
+        """Returns the error for logs without a statement that is wanted."""
+        reasons = self.notes()
+        if reasons:
+            return WorkloadError("no statement is left of the log", hint="\n".join(reasons))
+        return WorkloadError(
+            "the log holds no statement",
+            hint="Let the server log statements: log_statement = 'all', or "
+            "log_min_duration_statement = 0; and in English: lc_messages = 'C'.",
+        )
 
     def _statements(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
         wanted = self._choice.wants if self._choice.narrows else None

@@ -51,11 +51,13 @@ def log_format(head: bytes, prefix: str | None = None) -> LogFormat | None:
 
 
 def head_of(source: Source) -> bytes:
-    """Returns the first bytes of a file, uncompressed."""
+    """Returns the first bytes of a file, uncompressed; of a stream, what is there with a line."""
     with source.open() as read:
         head = b""
         while len(head) < HEAD_BYTES and (data := read(HEAD_BYTES)):
             head += data
+            if source.size_bytes is None and b"\n" in head:
+                break
     return head
 
 
@@ -65,6 +67,10 @@ class Log(NamedTuple):
     source: Source
     format: LogFormat
     first_s: float = 0.0
+
+    def guess(self) -> str:
+        """Returns what the user is told of a prefix that was guessed."""
+        return f"{self.source.name}: guessed log_line_prefix = {self.format.prefix!r}"
 
     def entries(self) -> Iterator[Entry]:
         """Yields its entries."""

@@ -66,11 +66,12 @@ class LoggedStatement:
 class _Session:
     """What is known of a session: its last statement, and its transaction block."""
 
-    __slots__ = ("aborted", "in_block", "last", "runs", "started")
+    __slots__ = ("aborted", "in_block", "last", "runs", "started", "text")
 
     def __init__(self) -> None:
         self.last: LoggedStatement | None = None
         self.runs = False  # the end of `last` may still be logged
+        self.text = ""  # of `last`, as logged
         self.started = 0.0
         self.in_block = False
         self.aborted = False
@@ -131,17 +132,19 @@ class StatementReader:
             if plan is None and spent is not None and found.end() == len(message):
                 self._end(session, spent)
             return
-        sql: str | None = message[found.end() :]
+        text = message[found.end() :]
+        sql: str | None = text
         if fetch is not None:
             self.left_out["a further fetch"] += 1
             return
         if execute is not None:
-            sql = fill(message[found.end() :], entry.detail)
+            sql = fill(text, entry.detail)
             if sql is None:
                 self.left_out["without values"] += 1
                 session.runs = False
                 return
         assert sql is not None
+        session.text = text
         self._add(session, entry, file, sql, spent)
 
     def _add(
@@ -180,6 +183,8 @@ class StatementReader:
 
     def _fail(self, session: _Session, entry: Entry, file: str) -> None:
         failed = session.last if session.runs else None
+        if entry.query and entry.query.strip() != session.text.strip():
+            failed = None  # one that was not logged when it began: its parsing failed
         if failed is None and entry.query:
             sql = fill(entry.query, "")
             if sql is None:

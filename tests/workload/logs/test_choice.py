@@ -142,7 +142,7 @@ def test_the_command(tmp_path: Path) -> None:
         "SELECT 1", "DELETE FROM t",
     ]  # fmt: skip
     assert "left out: 3 statements by --where" in done.stderr
-    assert "note: the statements are from several databases: " in done.stderr
+    assert "the statements are from several databases: " in done.stderr
     assert done.returncode == 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -177,6 +179,15 @@ def test_a_block_with_a_failed_statement_is_rolled_back(tmp_path: Path, logged: 
     assert [row["sql"] for row in every if row.get("failed")] == failed
 
 
+def test_the_failure_of_another_statement_is_not_that_of_the_last_one(tmp_path: Path) -> None:
+    rows = [
+        entry(1, "execute <unnamed>: SELECT $1", "Parameters: $1 = '1'"),
+        failure(2, "SELECT 2"),
+    ]
+    assert sql(tmp_path, *rows) == ["SELECT '1'"]
+    assert sql(tmp_path, rows[0], failure(2, "SELECT $1")) == []
+
+
 def test_a_commit_that_failed_is_a_rollback(tmp_path: Path) -> None:
     rows = [entry(1, "statement: BEGIN"), entry(2, "statement: COMMIT"), failure(2, "COMMIT")]
     assert sql(tmp_path, *rows) == ["BEGIN", "ROLLBACK"]
@@ -269,3 +280,41 @@ def test_of_logs_that_a_server_wrote_side_by_side_one_is_read(tmp_path: Path) ->
     (tmp_path / "notes.txt").write_text("2026")
     found = [Path(log.source.name).name for log in find_logs([tmp_path])]
     assert sorted(found) == ["monday.csv", "tuesday.json"]
+
+
+@pytest.mark.parametrize("write", [csvlog, jsonlog])
+@pytest.mark.parametrize("stdin", [False, True])
+def test_a_run_reads_logs_as_they_are(
+    tmp_path: Path, write: Callable[..., str], stdin: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "pilotcli")
+    second = write(entry(90, "statement: SELECT 3", session="b.1"))
+    path = tmp_path / "monday.sql"
+    path.write_text(write(*ROWS), encoding="utf-8")
+    given = io.BytesIO(second.replace("05:06:90", "05:07:30").encode())
+    (tmp_path / "tuesday.csv").write_bytes(given.getvalue())
+    other = "-" if stdin else tmp_path / "tuesday.csv"
+    with open_workload([path, other], stdin=given) as workload:
+        for _ in range(2):  # a workload is read several times
+            queries = list(workload)
+    assert [query.sql.rstrip() for query in queries] == [
+        "BEGIN", "SELECT 'a\n\"ü\\'", "SELECT 2", "SELECT 'x\ty'", "ROLLBACK", "SELECT 3",
+    ]  # fmt: skip
+    assert queries[-1].facts.session == "b.1"
+    assert queries[-1].facts.at_s == 89
+    assert queries[0].label == "65a1f.1/1"
+    assert caplog.messages == ["left out: 1 statement " + LEFT_OUT]
+
+
+LEFT_OUT = "that failed (pilot workloads from-log --with-failed keeps them)"
+
+
+def test_a_log_without_a_statement_says_what_the_server_needs(tmp_path: Path) -> None:
+    path = tmp_path / "monday.csv"
+    path.write_text(csvlog(entry(1, "checkpoint starting")))
+    with (
+        open_workload([path]) as workload,
+        pytest.raises(WorkloadError, match="the log holds no statement") as caught,
+    ):
+        list(workload)
+    assert "log_min_duration_statement" in str(caught.value.hint)

@@ -1,0 +1,59 @@
+"""Logs that a run reads as they are."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+
+from pilotcli.common.records import QueryFacts
+from pilotcli.workload.logs.convert import LogConverter
+from pilotcli.workload.logs.files import Log, head_of, log_format
+from pilotcli.workload.psql.script import Found
+from pilotcli.workload.psql.splitter import Statement
+from pilotcli.workload.sources import Source
+
+_BATCH = 200
+
+log = logging.getLogger(__name__)
+
+
+class LogReader:
+    """Reads the logs among the files of a workload, as one log.
+
+    `told` holds the messages that were logged before: a workload is read several times.
+    """
+
+    def __init__(self, told: set[str]) -> None:
+        self._told = told
+        self._converter = LogConverter()
+
+    def read(self, source: Source) -> Iterator[Found] | None:
+        """Returns the statements of `source` if it is a log, else None."""
+        known = log_format(head_of(source))
+        return None if known is None else self._read(Log(source, known))
+
+    def end(self) -> None:
+        """Say what was left out."""
+        for note in self._converter.notes():
+            self._tell(note)
+
+    def _read(self, source: Log) -> Iterator[Found]:
+        if source.format.guessed:
+            self._tell(f"{source.guess()}; pilot workloads from-log takes another one")
+        statements = self._converter.read([source])
+        while batch := list(itertools.islice(statements, _BATCH)):
+            first_s = self._converter.first_s or 0.0
+            found = []
+            for one in batch:
+                at_s = round(max(0.0, one.started - first_s), 6)
+                facts = QueryFacts(None, one.session, at_s)
+                found.append(Statement(one.sql, one.line, one.command, one.label, None, facts))
+            yield source.source.name, found, None
+        if not self._converter.count:
+            raise self._converter.no_statement()
+
+    def _tell(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            log.warning("%s", message)
