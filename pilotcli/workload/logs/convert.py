@@ -34,6 +34,7 @@ _REASONS = {
     "without values": "with $1 and no values (the server logs values with "
     "log_parameter_max_length = -1)",
     "COPY FROM STDIN": "of COPY ... FROM STDIN, whose data no log has",
+    "plan without a query": "in plans of auto_explain that cannot be read",
     "not in UTF-8": "not in UTF-8",
     "no whole statement": "with an open quote, or with COPY data",
 }

@@ -11,12 +11,22 @@ from collections.abc import Iterable, Iterator
 from pilotcli.common.sql_commands import block_step, command_of, leading_keyword
 from pilotcli.workload.logs.entries import ERRORS, Entry
 from pilotcli.workload.logs.parameters import fill
+from pilotcli.workload.logs.plans import planned_statement, planned_text
 
 MOST_HELD = 20_000
 """Statements that wait for one that began before them. A statement that ran while so many others
 began comes after them."""
 MOST_HELD_CHARS = 1 << 23
 _MOST_SESSIONS = 20_000
+
+_ROUNDING_S = 0.002
+# fmt: off
+_AROUND_PLANS = frozenset((
+    "EXECUTE", "EXPLAIN", "DO", "CALL", "FETCH", "MOVE", "CLOSE", "COMMIT", "END", "REFRESH",
+    "CREATE", "COPY",
+))
+# fmt: on
+"""Commands that run queries whose text is not their own."""
 
 _MESSAGE = re.compile(
     r"(?:duration: (\d+(?:\.\d+)?) ms(?:  |\s*$))?"
@@ -37,8 +47,8 @@ class LoggedStatement:
     """
 
     __slots__ = (
-        "application", "command", "database", "duration_s", "failed", "file", "label", "line",
-        "session", "sql", "started", "user", "weight",
+        "application", "command", "database", "dropped", "duration_s", "failed", "file", "label",
+        "line", "session", "sql", "started", "user", "weight",
     )  # fmt: skip
 
     def __init__(self, entry: Entry, file: str, sql: str, command: str) -> None:
@@ -52,6 +62,7 @@ class LoggedStatement:
         self.started = entry.time
         self.duration_s: float | None = None
         self.failed = False
+        self.dropped = False  # the log has it twice
         self.weight: int | None = None
         self.file = file
         self.line = entry.line
@@ -66,11 +77,13 @@ class LoggedStatement:
 class _Session:
     """What is known of a session: its last statement, and its transaction block."""
 
-    __slots__ = ("aborted", "in_block", "last", "runs", "started", "text")
+    __slots__ = ("aborted", "in_block", "last", "plan", "plan_text", "runs", "started", "text")
 
     def __init__(self) -> None:
         self.last: LoggedStatement | None = None
         self.runs = False  # the end of `last` may still be logged
+        self.plan: LoggedStatement | None = None  # the last one that auto_explain has logged
+        self.plan_text = ""
         self.text = ""  # of `last`, as logged
         self.started = 0.0
         self.in_block = False
@@ -112,6 +125,8 @@ class StatementReader:
     def _next(self) -> LoggedStatement | None:
         statement = heapq.heappop(self._held)[2]
         self._held_chars -= len(statement.sql)
+        if statement.dropped:
+            return None
         if statement.failed and not self._with_failed:
             self.left_out["failed"] += 1
             return None
@@ -129,7 +144,9 @@ class StatementReader:
         assert found is not None  # each part may be missing
         spent, statement, execute, fetch, _, plan = found.groups()
         if statement is None and execute is None:
-            if plan is None and spent is not None and found.end() == len(message):
+            if plan is not None and spent is not None:
+                self._plan(session, entry, file, message[found.end() :], spent)
+            elif spent is not None and found.end() == len(message):
                 self._end(session, spent)
             return
         text = message[found.end() :]
@@ -145,7 +162,46 @@ class StatementReader:
                 return
         assert sql is not None
         session.text = text
-        self._add(session, entry, file, sql, spent)
+        made = self._add(session, entry, file, sql, spent)
+
+        if session.plan is not None:
+            self._forget_plan(session, made, text)
+
+    def _plan(self, session: _Session, entry: Entry, file: str, plan: str, spent: str) -> None:
+        """Take the statement of auto_explain's entry, unless the log has it already."""
+        if entry.context:
+            return  # it was run by a function, whose statement is logged
+        found = planned_text(plan)
+        if found is None:
+            self.left_out["plan without a query"] += 1
+            return
+        text, parameters = found
+        if session.text and text.strip() == session.text.strip():
+            if not session.runs:
+                session.text = ""  # with the extended protocol, the plan comes after the statement
+            return
+        if session.runs and session.last is not None and session.last.command in _AROUND_PLANS:
+            return
+        if session.plan is not None and session.plan_text == text and ";" in text.rstrip("; \n"):
+            return  # one plan for each of the statements that were sent as one
+        sql = planned_statement(text, parameters)
+        if sql is None:
+            self.left_out["without values"] += 1
+            return
+        made = self._add(session, entry, file, sql, spent)
+        session.plan, session.plan_text = made, text
+
+    def _forget_plan(self, session: _Session, made: LoggedStatement, text: str) -> None:
+        """Drop the statement of a plan that the log has once more, as `made`."""
+        plan = session.plan
+        session.plan = None
+        if plan is not None and made.duration_s is not None:
+            within = plan.started >= made.started - _ROUNDING_S
+            if session.plan_text.strip() == text.strip():
+                plan.dropped = True
+                session.text = ""
+            elif within and made.command in _AROUND_PLANS:
+                plan.dropped = True
 
     def _add(
         self, session: _Session, entry: Entry, file: str, sql: str, spent: str | None
