@@ -80,8 +80,9 @@ def from_log(
 ) -> None:
     """Write the statements of a PostgreSQL log as a workload.
 
-    It reads csvlog, jsonlog, and text with a log_line_prefix. The server must log statements: by
-    log_statement, or by log_min_duration_statement. docs/workloads.md says more.
+    It reads csvlog, jsonlog, text with a log_line_prefix, and pg_stat_statements as CSV. The server
+    must log statements: by log_statement, or by log_min_duration_statement. docs/workloads.md says
+    more.
 
     \b
     Examples:

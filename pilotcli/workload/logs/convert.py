@@ -16,6 +16,7 @@ from pilotcli.workload.logs.anonymous import Anonymiser
 from pilotcli.workload.logs.choice import Choice
 from pilotcli.workload.logs.files import Log
 from pilotcli.workload.logs.normal_form import normal_form
+from pilotcli.workload.logs.stat_statements import read_stat_statements
 from pilotcli.workload.logs.statements import LoggedStatement, StatementReader
 from pilotcli.workload.psql.copy import is_copy_from_stdin
 from pilotcli.workload.psql.splitter import Splitter, Statement
@@ -33,6 +34,7 @@ _REASONS = {
     "failed": "that failed (pilot workloads from-log --with-failed keeps them)",
     "without values": "with $1 and no values (the server logs values with "
     "log_parameter_max_length = -1)",
+    "statistics without values": "with $1, whose values only a log of statements has",
     "COPY FROM STDIN": "of COPY ... FROM STDIN, whose data no log has",
     "plan without a query": "in plans of auto_explain that cannot be read",
     "not in UTF-8": "not in UTF-8",
@@ -131,10 +133,11 @@ class LogConverter:
             form = normal_form(statement.sql).encode("utf-8", "surrogateescape")
             key = hashlib.blake2b(form, digest_size=16).digest()
             first = found.setdefault(key, statement)
-            first.weight = (first.weight or 0) + 1
+            calls = statement.weight or 1
+            first.weight = calls + (0 if first is statement else first.weight or 0)
             if statement.duration_s is not None:
                 times, total = spent.get(key, (0, 0.0))
-                spent[key] = times + 1, total + statement.duration_s
+                spent[key] = times + calls, total + statement.duration_s * calls
         for key, first in found.items():
             times, total = spent.get(key, (0, 0.0))
             first.duration_s = total / times if times else None
@@ -143,6 +146,10 @@ class LogConverter:
 
     def _all(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
         for log in logs:
+            if log.format.kind == "pg_stat_statements":
+                with log.source.open() as read:
+                    yield from read_stat_statements(read, log.source.name, self.left_out)
+                continue
             yield from self._reader.read(log.entries(), log.source.name)
         yield from self._reader.rest()
 
@@ -215,9 +222,10 @@ def write_jsonl(statements: Iterable[LoggedStatement], file: BinaryIO) -> None:
             place = f'"weight": {statement.weight}'
         # As json.dumps writes it, at a third of the cost.
         line = (
-            f'{{"sql": {_json(statement.sql)}, "label": {_json(statement.label)}, {place}, '
-            f'{head}, "started_at": "{second_text}.{micros % 1_000_000:06d}Z"'
+            f'{{"sql": {_json(statement.sql)}, "label": {_json(statement.label)}, {place}, {head}'
         )
+        if micros:
+            line += f', "started_at": "{second_text}.{micros % 1_000_000:06d}Z"'
         if statement.duration_s is not None:
             line += f', "duration_s": {statement.duration_s:.6f}'
         if statement.failed:

@@ -12,12 +12,13 @@ from pilotcli.workload import kinds
 from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
 from pilotcli.workload.logs.prefix import entry_pattern, guess_prefix
+from pilotcli.workload.logs.stat_statements import is_header
 from pilotcli.workload.logs.stderrlog import read_stderrlog
 from pilotcli.workload.paths import missing_path, natural_key
 from pilotcli.workload.sources import CompressedSource, PlainSource, Source
 
-LogKind = Literal["csvlog", "jsonlog", "stderr"]
-_ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr")
+LogKind = Literal["csvlog", "jsonlog", "stderr", "pg_stat_statements"]
+_ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr", "pg_stat_statements")
 """A server that writes several kinds says most in the first."""
 HEAD_BYTES = 1 << 16
 _LINES = 200
@@ -43,6 +44,8 @@ def log_format(head: bytes, prefix: str | None = None) -> LogFormat | None:
         return LogFormat("csvlog")
     if any(map(jsonlog.FIRST_LINE.match, lines)):
         return LogFormat("jsonlog")
+    if is_header(lines[0]):
+        return LogFormat("pg_stat_statements")
     if prefix is not None:
         matches = any(map(entry_pattern(prefix).match, lines))
         return LogFormat("stderr", prefix) if matches else None
@@ -79,7 +82,7 @@ class Log(NamedTuple):
                 yield from csvlog.read_csvlog(read, self.source.name)
             elif self.format.kind == "jsonlog":
                 yield from jsonlog.read_jsonlog(read, self.source.name)
-            else:
+            elif self.format.kind == "stderr":
                 yield from read_stderrlog(read, self.format.prefix)
 
 
@@ -111,8 +114,8 @@ def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Lo
 
 
 _HINT = (
-    "Name a log of PostgreSQL as it was written: a csvlog, a jsonlog, or text with the "
-    "log_line_prefix that --prefix gives."
+    "Name a log of PostgreSQL as it was written: a csvlog, a jsonlog, text with the "
+    "log_line_prefix that --prefix gives, or pg_stat_statements as CSV with a header."
 )
 
 

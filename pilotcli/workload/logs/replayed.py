@@ -6,7 +6,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 
-from pilotcli.common.records import QueryFacts
+from pilotcli.common.records import NO_FACTS, QueryFacts
 from pilotcli.workload.logs.convert import LogConverter
 from pilotcli.workload.logs.files import Log, head_of, log_format
 from pilotcli.workload.psql.script import Found
@@ -47,7 +47,7 @@ class LogReader:
             found = []
             for one in batch:
                 at_s = round(max(0.0, one.started - first_s), 6)
-                facts = QueryFacts(None, one.session, at_s)
+                facts = QueryFacts(None, one.session, at_s) if one.session else NO_FACTS
                 found.append(Statement(one.sql, one.line, one.command, one.label, None, facts))
             yield source.source.name, found, None
         if not self._converter.count:
