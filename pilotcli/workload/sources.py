@@ -252,7 +252,7 @@ def _unpacked(packed: BinaryIO | io.BufferedReader, kind: str, name: str) -> Any
         raise WorkloadError(
             "the file is compressed by zstd, which Python reads from version 3.14 on",
             file=name,
-            hint=f"Unpack it: zstd -d {name}",
+            hint="Unpack it: zstd -d FILE, or zstd -dc FILE | pilot run -",
         ) from None
 
 

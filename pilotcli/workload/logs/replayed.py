@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pilotcli.common.records import NO_FACTS, QueryFacts
 from pilotcli.workload.logs.convert import LogConverter
@@ -15,17 +14,15 @@ from pilotcli.workload.sources import Source
 
 _BATCH = 200
 
-log = logging.getLogger(__name__)
-
 
 class LogReader:
     """Reads the logs among the files of a workload, as one log.
 
-    `told` holds the messages that were logged before: a workload is read several times.
+    `notify` receives the kind and the text of what the user should know.
     """
 
-    def __init__(self, told: set[str]) -> None:
-        self._told = told
+    def __init__(self, notify: Callable[[str, str], object]) -> None:
+        self._notify = notify
         self._converter = LogConverter()
 
     def read(self, source: Source) -> Iterator[Found] | None:
@@ -36,11 +33,12 @@ class LogReader:
     def end(self) -> None:
         """Say what was left out."""
         for note in self._converter.notes():
-            self._tell(note)
+            self._notify(note, note)
 
     def _read(self, source: Log) -> Iterator[Found]:
         if source.format.guessed:
-            self._tell(f"{source.guess()}; pilot workloads from-log takes another one")
+            text = f"{source.guess()}; pilot workloads from-log takes another one"
+            self._notify(text, text)
         statements = self._converter.read([source])
         while batch := list(itertools.islice(statements, _BATCH)):
             first_s = self._converter.first_s or 0.0
@@ -52,8 +50,3 @@ class LogReader:
             yield source.source.name, found, None
         if not self._converter.count:
             raise self._converter.no_statement()
-
-    def _tell(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            log.warning("%s", message)
