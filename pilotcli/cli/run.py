@@ -27,6 +27,13 @@ def run(
     timeout: run_options.Timeout = None,
     reconnect: run_options.Reconnect = None,
     workers: run_options.Workers = None,
+    rate: run_options.Rate = None,
+    arrivals: run_options.Arrivals = None,
+    duration: run_options.Duration = None,
+    think: run_options.Think = None,
+    ramp: run_options.Ramp = None,
+    pace: run_options.Pace = None,
+    every: run_options.Every = None,
     max_failures: run_options.MaxFailures = None,
     fail_fast: run_options.FailFast = None,
     pretraining: run_options.Pretraining = None,
@@ -65,6 +72,7 @@ def run(
     Examples:
       pilot run workloads/forum.sql -c configs/forum.yaml
       pilot run queries/ --workers 4 --timeout 30s --output results.csv
+      pilot run queries/ --rate 200/s --duration 5min --workers 16 --every 10s
       zcat log.sql.gz | pilot run - --format jsonl
       pilot run workloads/forum.sql -c configs/forum-cards.yaml --against native --rounds 5
       pilot run --resume
@@ -75,6 +83,8 @@ def run(
     keys |= {"max_failures": max_failures, "fail_fast": fail_fast, "pretraining": pretraining}
     keys |= {"learn": learn, "plans": plans or None}
     keys |= {"answers": answers or None, "expect_from": expect_from}
+    keys |= {"rate": rate, "arrivals": arrivals, "duration": duration, "think": think}
+    keys |= {"ramp": ramp, "pace": pace, "every": every}
     overrides = run_options.run_overrides(set_, keys, handlers=not no_handlers)
     names = options.event_names(events, none=no_events)
     exit_code = load("replay:replay")(

@@ -36,7 +36,40 @@ Timeout = Annotated[
 Reconnect = Annotated[
     str | None, typer.Option(metavar="TIME", help="How long to wait for a lost server.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Connections that replay at once.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", "--clients", help="Connections that replay at once."),
+]
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N/s", help="Send queries at this rate; a late one's wait is part of its latency."
+    ),
+]
+Arrivals = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help="With --rate: constant (default) or poisson."),
+]
+Duration = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Repeat the workload for so long.")
+]
+Think = Annotated[
+    str | None, typer.Option(metavar="TIME", help="How long a worker waits between queries.")
+]
+Ramp = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="How long the rate rises, or, without --rate, the workers begin."
+    ),
+]
+Pace = Annotated[
+    str | None,
+    typer.Option(metavar="PACE", help="Of a log's queries: original, x2, x0.5, or fast (default)."),
+]
+Every = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Show a line with rate and percentiles so often."),
+]
 MaxFailures = Annotated[
     int | None, typer.Option(help="Number of queries that may fail before the exit code is 1.")
 ]

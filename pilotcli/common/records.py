@@ -165,6 +165,8 @@ class QueryResult(NamedTuple):
     - `steering_s`: seconds that pilot needed to turn the handlers' answers into the message, to set
       settings in messages of their own, and to find out what was applied.
     - `answer`: a digest of the rows, in no order, where they are compared; else None.
+    - `wait_s`: seconds between when it was due (at a rate, or at the time of a log) and when it was
+      sent; part of `elapsed_s`, and `started_at` is when it was due.
     """
 
     seq: Annotated[int, Stored("INTEGER NOT NULL", packed=(0, "q"))]
@@ -187,6 +189,7 @@ class QueryResult(NamedTuple):
     execution_s: Annotated[float | None, Stored("REAL", "s", since=5)] = None
     steering_s: Annotated[float, Stored("REAL NOT NULL", "s", since=5)] = 0.0
     answer: Annotated[str | None, Stored("TEXT", since=5)] = None
+    wait_s: Annotated[float, Stored("REAL NOT NULL", "s", since=6)] = 0.0
 
     @property
     def ok(self) -> bool:

@@ -261,6 +261,21 @@ class ComparedSoFar(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalFinished(Signal):
+    """An interval of a run ended (`run.every`). `from_s` and `to_s` are seconds since the first
+    query. Counts are of queries that ended in it; `per_s` is their rate. `latency_s` holds the
+    50th, 95th and 99th percentile and the maximum of those that ended `ok` or at their time-out,
+    and is empty without any."""
+
+    from_s: float
+    to_s: float
+    queries: int
+    failed: int
+    per_s: float
+    latency_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(Signal):
     """The run ended. Counts are over all rounds, warm-up excluded.
 

@@ -104,6 +104,31 @@ def _duration(node: Node, reading: Reading) -> Any:
     return seconds
 
 
+_RATE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*(s|min|m|h))?\s*\Z")
+_PACE = re.compile(r"\s*x\s*([0-9]+(?:\.[0-9]+)?)\s*\Z")
+
+
+def _rate(node: Node, reading: Reading) -> Any:
+    found = None if isinstance(node.value, bool) else _RATE.match(str(node.value))
+    per_s = float(found[1]) / _SECONDS[found[2] or "s"] if found else 0.0
+    if not 0 < per_s <= 1e6:
+        hint = "Write 200/s, 3000/min, or a number of queries a second."
+        return reading.wrong(node, "a rate above zero and up to 1,000,000/s", hint=hint)
+    return per_s
+
+
+def _pace(node: Node, reading: Reading) -> Any:
+    text = str(node.value)
+    found = _PACE.match(text)
+    if text == "fast":
+        return None
+    speed = 1.0 if text == "original" else float(found[1]) if found else 0.0
+    if not 0 < speed <= 1e6:
+        hint = "`x2` is twice as fast as the original, `x0.5` half as fast."
+        return reading.wrong(node, "original, fast, or a factor such as x2", hint=hint)
+    return speed
+
+
 def _choice(node: Node, reading: Reading) -> Any:
     choices = reading.limits["choices"]
     if node.value in choices:
@@ -160,6 +185,22 @@ KINDS: dict[str, tuple[Callable[[Node, Reading], Any], dict[str, Any]]] = {
             "pattern": _TIME,
             "exclusiveMinimum": 0,
             "maximum": LONGEST_DURATION_S,
+        },
+    ),
+    "rate": (
+        _rate,
+        {
+            "type": ["number", "string"],
+            "pattern": r"^\s*(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?\s*(/\s*(s|min|m|h))?\s*$|\$\{",
+            "exclusiveMinimum": 0,
+            "maximum": 1e6,
+        },
+    ),
+    "pace": (
+        _pace,
+        {
+            "type": "string",
+            "pattern": r"^(original|fast|\s*x\s*(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?\s*)$|\$\{",
         },
     ),
     "choice": (_choice, {"type": "string"}),

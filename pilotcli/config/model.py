@@ -99,6 +99,27 @@ class RunSection:
     """Replay only the first queries of the workload."""
     workers: int = _key(1, "integer", least=1, most=1000)
     """How many connections replay at the same time."""
+    rate: float | None = _key(None, "rate")
+    """The rate at which queries are due, whether earlier ones have ended or not (an open loop):
+    `200/s`, `3000/min`. The wait of a query that no worker was free for is part of its latency.
+    pilot says at the end if the rate could not be held."""
+    arrivals: Literal["constant", "poisson"] = _key(
+        "constant", "choice", choices=("constant", "poisson")
+    )
+    """With `rate`: `constant` has equal times between queries, `poisson` random ones (by `seed`),
+    as of many independent users."""
+    duration: float | None = _key(None, "duration")
+    """How long to replay: the workload is repeated until then. What runs then ends by itself."""
+    think: float | None = _key(None, "duration")
+    """How long each worker waits between two queries, or between transaction blocks."""
+    ramp: float | None = _key(None, "duration")
+    """With `rate`: the time in which the rate rises from 0. Otherwise the time in which the workers
+    begin, one after the other."""
+    pace: float | None = _key(None, "pace")
+    """For workloads with times (`at_s`): `original` sends each query at its time after the first
+    one, `x2` twice as fast, `x0.5` half as fast. `fast`: as soon as possible."""
+    every: float | None = _key(None, "duration")
+    """The length of the intervals for which the view shows a line with rate and percentiles."""
     max_failures: int = _key(0, "integer", least=0)
     """How many queries may fail before the run counts as failed (exit code 1). Time-outs count, and
     so do queries that somebody else cancelled."""

@@ -5,18 +5,24 @@ Workers take units (see `pilotcli.replay.units`) in the workload's order, or in 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
+import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pilotcli.common.errors import UsageError
 from pilotcli.common.records import Query
 from pilotcli.common.signals import Notice
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session
 from pilotcli.replay.answers import AnswerDigests
+from pilotcli.replay.intervals import Intervals
+from pilotcli.replay.load import Load
 from pilotcli.replay.scheduler import PilotScheduler
+from pilotcli.replay.sessions import Sessions, has_sessions
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import (
     Begun,
@@ -28,6 +34,12 @@ from pilotcli.replay.units import (
     ordered_units,
 )
 from pilotcli.replay.worker import Worker
+
+_LONGEST_WAIT_S = 0.5
+"""The longest wait for a query's time without a look at whether the replay has ended."""
+
+Stream = Iterator[tuple[int, Sequence[Query]]]
+"""Units, each with its round."""
 
 
 class Replay:
@@ -48,6 +60,8 @@ class Replay:
         """Whether every round has ended."""
         self.begun: float | None = None
         """`time.perf_counter()` when the first round began, after warm-up."""
+        self.ended: float | None = None
+        """The same when the last round ended."""
         self._scheduler = scheduler
         self._workload = workload
         self._options = options
@@ -57,7 +71,19 @@ class Replay:
         self._warmup = 0
         scheduler.add_observer(self.tally)
         self._answer = AnswerDigests(scheduler.target) if options.answers else None
-        self._sessions: list[Session] = []
+        self._load = Load(options)
+        self._ends = math.inf
+        """`time.perf_counter()` when no further query begins."""
+        self.elapsed_before_s = 0.0
+        """The seconds that earlier parts of a continued run took."""
+        self._intervals: Intervals | None = None
+        if options.every is not None:
+            self._intervals = Intervals(scheduler.bus, options.every)
+            scheduler.add_observer(self._intervals)
+        self._has_sessions = self._explained = False
+        self._ready: threading.Barrier | None = None
+        """Where workers wait for each other before the first query."""
+        self._sessions_open: list[Session] = []
         self._errors: list[BaseException] = []
 
     def run(self) -> None:
@@ -77,34 +103,107 @@ class Replay:
         self._scheduler.fire_due()
         # A run that is resumed in a round has been warmed up before.
         warmups = 0 if self._progress.rounds else options.warmup
-        rounds = itertools.chain((0,) * warmups, range(1, options.repeat + 1))
-        for number, round in enumerate(rounds):
-            if self._over():
-                return
-            if round and self.begun is None:
-                self.begun = time.perf_counter()
+        self._has_sessions = has_sessions(self._workload)
+        for number in range(warmups):
             self._warmup = number
-            units = self._units(round)
-            if options.workers > 1:
-                units = Shared(units)
-            workers = [
-                threading.Thread(
-                    target=self._work, args=(units, round, number), name=f"pilot-worker-{number}"
-                )
-                for number in range(1, options.workers)
-            ]
-            for worker in workers:
-                worker.start()
-            self._work(units, round, 0)
-            for worker in workers:
-                worker.join()
-            if self._errors:
-                raise self._errors[0]
+            self._phase(self._streams(iter([0])))
+        if self._over():
+            return
+        try:
+            self._rounds()
+        finally:
+            self.ended = time.perf_counter()
+            if self._intervals is not None:
+                self._intervals.stop()
         self.complete = not self._over()
+        if (verdict := self._load.verdict()) is not None:
+            held, text = verdict
+            self._scheduler.bus.emit(Notice("info" if held else "warning", text))
+
+    def _begin(self) -> None:
+        """The first round begins now."""
+        self.begun = time.perf_counter()
+        if self._options.duration is not None:
+            self._ends = self.begun + self._options.duration - self.elapsed_before_s
+        if self._intervals is not None:
+            self._intervals.start()
+
+    def _rounds(self) -> None:
+        """Replay the rounds: one after the other, or, where a load goes on through all rounds, all
+        of them over the same connections."""
+        options = self._options
+        rounds: Iterator[int] = iter(range(1, options.repeat + 1))
+        if options.duration is not None:
+            # Each worker may have left a unit of an earlier round, no more.
+            newest = max(self._progress.rounds, default=1)
+            rounds = itertools.count(max(1, newest - options.workers))
+        goes_on = options.rate is not None or (options.duration is not None and not options.pace)
+        if goes_on and not self._has_sessions:
+            # Of a rate, no query is late because the workers are only connecting.
+            if options.rate is not None:
+                self._ready = threading.Barrier(options.workers, self._begin)
+            else:
+                self._begin()
+            self._phase(self._streams(rounds))
+        else:
+            self._begin()
+            for round in rounds:
+                if self._over() or self._time_is_up():
+                    return
+                self._load.begin_round()
+                self._phase(self._streams(iter([round])))
+
+    def _phase(self, streams: Callable[[], Iterator[Stream]]) -> None:
+        """Replay with all workers what `streams` gives to each of them."""
+        if self._over():
+            return
+        workers = [
+            threading.Thread(
+                target=self._work, args=(streams, number), name=f"pilot-worker-{number}"
+            )
+            for number in range(1, self._options.workers)
+        ]
+        for worker in workers:
+            worker.start()
+        self._work(streams, 0)
+        for worker in workers:
+            worker.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _streams(self, rounds: Iterator[int]) -> Callable[[], Iterator[Stream]]:
+        """Returns what gives a worker its streams, each of which it replays over one connection:
+        one that all workers share, or a session at a time."""
+        if self._has_sessions:
+            return self._sessions(next(rounds))
+        shared: Stream = ((round, unit) for round in rounds for unit in self._units(round))
+        if self._options.workers > 1:
+            shared = Shared(shared)
+        return lambda: iter([shared])
+
+    def _sessions(self, round: int) -> Callable[[], Iterator[Stream]]:
+        bus, options = self._scheduler.bus, self._options
+        if options.shuffle:
+            raise UsageError(
+                "a workload with sessions cannot be shuffled: each session keeps its order",
+                hint="Leave --shuffle out, or the column `session`.",
+            )
+        sessions = Sessions(self._workload, self._done(round))
+        if (text := sessions.explained(options.workers)) is not None and not self._explained:
+            self._explained = True
+            bus.emit(Notice("warning" if options.pace is not None else "info", text))
+
+        def streams() -> Iterator[Stream]:
+            for units in sessions:
+                if round and self._progress.killed:
+                    units = self._warn_of_effects(units, 1)
+                yield ((round, unit) for unit in units)
+
+        return streams
 
     def cancel(self) -> None:
         """Cancel the running queries; may be called from any thread."""
-        for session in tuple(self._sessions):
+        for session in tuple(self._sessions_open):
             session.cancel()
 
     @property
@@ -115,19 +214,26 @@ class Replay:
         failed = self.tally.too_many(self._options.max_failures)
         return failed or bool(self._scheduler.event_runner.failures)
 
-    def _units(self, round: int) -> Iterator[Sequence[Query]]:
+    def _done(self, round: int) -> bytearray | None:
         progress = self._progress
-        done = progress.rounds.get(round) if round else progress.warmups.get(self._warmup)
+        return progress.rounds.get(round) if round else progress.warmups.get(self._warmup)
+
+    def _units(self, round: int) -> Iterator[Sequence[Query]]:
+        done = self._done(round)
         units = self._all_units(round)
         if done is None:
             return units
         left = left_units(units, done, one_session=self._options.workers == 1)
-        return self._warn_of_effects(left) if round and progress.killed else left
+        killed = round and self._progress.killed
+        return self._warn_of_effects(left, self._options.workers) if killed else left
 
-    def _warn_of_effects(self, units: Iterator[Sequence[Query]]) -> Iterator[Sequence[Query]]:
-        """Yield the units; warn of those that may have been running when the run was killed."""
+    def _warn_of_effects(
+        self, units: Iterator[Sequence[Query]], first: int
+    ) -> Iterator[Sequence[Query]]:
+        """Yield the units; warn of those of the `first` that may have been running when the run was
+        killed."""
         for number, unit in enumerate(units):
-            if number < self._options.workers:
+            if number < first:
                 query = may_have_taken_effect(unit)
                 if query is not None:
                     self._scheduler.bus.emit(Notice("warning", effect_text(query)))
@@ -138,29 +244,69 @@ class Replay:
             return ordered_units(self._workload, self._options, round)
         return ((query,) for query in self._workload)
 
-    def _work(self, units: Iterator[Sequence[Query]], round: int, number: int) -> None:
-        worker = Worker(self._scheduler, self._options, self._stop, self._sessions, number)
+    def _work(self, streams: Callable[[], Iterator[Stream]], number: int) -> None:
+        options = self._options
+        try:
+            if options.ramp is not None and options.rate is None and self.begun is not None:
+                self._wait_until(self.begun + options.ramp * number / options.workers)
+            for stream in streams():
+                if self._over() or self._time_is_up():
+                    break
+                self._replay(stream, number)
+        except BaseException as exc:  # noqa: BLE001 - raised again by run()
+            self._errors.append(exc)
+            self.cancel()
+        finally:
+            if self._ready is not None:  # nobody waits for a worker that has left
+                self._ready.abort()
+
+    def _replay(self, stream: Stream, number: int) -> None:
+        """Replay a stream over a connection of its own."""
+        think_s = self._options.think
+        worker = Worker(self._scheduler, self._options, self._stop, self._sessions_open, number)
         try:
             worker.connect()
-            while not self._over():
-                unit = next(units, None)
+            if self._ready is not None:
+                with contextlib.suppress(threading.BrokenBarrierError):  # the replay is over
+                    self._ready.wait()
+            while not self._over() and not self._time_is_up():
+                round, unit = next(stream, (0, None))
                 if unit is None:
                     break
                 if type(unit) is Begun:
                     worker.repeat(unit[: unit.again])
                     unit = unit[unit.again :]
-                for query in unit:
+                for place, query in enumerate(unit):
                     if len(unit) > 1 and self._over():
                         break
-                    if round:
-                        worker.run(query, round, self._answer)
-                    else:
+                    if not round:
                         worker.warm(query, self._warmup)
-        except BaseException as exc:  # noqa: BLE001 - raised again by run()
-            self._errors.append(exc)
-            self.cancel()
+                    elif not self._run(worker, query, round, first=not place):
+                        return
+                if think_s is not None and round:
+                    self._wait_until(time.perf_counter() + think_s)
         finally:
             worker.leave()
+
+    def _run(self, worker: Worker, query: Query, round: int, *, first: bool) -> bool:
+        """Run a query when it is due; returns False if the replay ends before, or, for the first of
+        a unit, the time is up."""
+        due: float | None = None
+        if self._load.is_open and (due := self._load.due(query)) is not None:
+            self._wait_until(due)
+            if self._over() or (first and self._time_is_up()):
+                return False
+            self._load.note_sent(due)
+        worker.run(query, round, self._answer, due)
+        return True
+
+    def _wait_until(self, moment: float) -> None:
+        """Wait, unless the replay ends before."""
+        while (left_s := min(moment, self._ends) - time.perf_counter()) > 0 and not self._over():
+            self._stop.wait(min(left_s, _LONGEST_WAIT_S))
+
+    def _time_is_up(self) -> bool:
+        return time.perf_counter() >= self._ends
 
     def _over(self) -> bool:
         if self._stop.is_set() or self._errors:

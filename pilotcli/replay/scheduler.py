@@ -338,6 +338,7 @@ class PilotScheduler(Closing):
         refused: PilotError | None = None,
         lost: Callable[[Query], Session | None] | None = None,
         answer: Answer | None = None,
+        due: float | None = None,
     ) -> tuple[QueryResult, Rows, PilotError | None]:
         """Run `query` in `session`, record it, and fire the due events; returns the query's result,
         its rows, and its error.
@@ -346,12 +347,14 @@ class PilotScheduler(Closing):
         `lost` returns a session in which to run the query once more, or None. If it raises, the
         exception is passed on and nothing is recorded. `answer` makes a digest of the rows; the
         digest is recorded with the result if the query ended `ok`. Raises `WorkloadError` if the
-        query expects something that is no answer.
+        query expects something that is no answer. `due` is when the query should have been sent, by
+        `time.perf_counter`: the wait since then is part of its latency.
         """
         # An expectation that cannot be read is refused before the query runs.
         expected = self.expected.of(query) if self.expected is not None else None
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
+        wait_s = 0.0 if due is None else max(0.0, time.perf_counter() - due)
         result, rows, error, pulled = self.run_in(session, query, round, worker, refused)
         if lost is not None and refused is None and session.closed:
             attempts = 1
@@ -364,6 +367,12 @@ class PilotScheduler(Closing):
                 session, attempts = again, attempts + 1
                 result, rows, error, pulled = self.run_in(session, query, round, worker)
             result = result._replace(attempts=attempts)
+        if due is not None:
+            result = result._replace(
+                started_at=result.started_at - wait_s,
+                elapsed_s=result.elapsed_s + wait_s,
+                wait_s=wait_s,
+            )
         if error is None:
             if answer is not None:
                 result = result._replace(answer=answer(query, rows))

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pilotcli.common.records import Query
 from pilotcli.common.sql_commands import block_step, command_of, leading_keyword, may_write
@@ -193,13 +194,16 @@ def remember(query: Query, settings: list[Query], block: list[Query]) -> None:
         settings.append(query)
 
 
-class Shared(Iterator[Sequence[Query]]):
-    """Gives each unit to one of several threads."""
+Shareable = TypeVar("Shareable")
 
-    def __init__(self, units: Iterator[Sequence[Query]]) -> None:
+
+class Shared(Iterator[Shareable]):
+    """Gives each item to one of several threads."""
+
+    def __init__(self, units: Iterator[Shareable]) -> None:
         self._units = units
         self._lock = threading.Lock()
 
-    def __next__(self) -> Sequence[Query]:
+    def __next__(self) -> Shareable:
         with self._lock:
             return next(self._units)

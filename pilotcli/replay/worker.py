@@ -67,12 +67,21 @@ class Worker:
         self.scheduler.warm(self._ready(), query, round, self.number)
         self._note(query)
 
-    def run(self, query: Query, round: int, answer: Answer | None = None) -> QueryResult:
-        """Run a query and record its result; `answer` as in `PilotScheduler.walk`."""
+    def run(
+        self, query: Query, round: int, answer: Answer | None = None, due: float | None = None
+    ) -> QueryResult:
+        """Run a query and record its result; `answer` and `due` as in `PilotScheduler.walk`."""
         session = self._ready()
         refused = _BLOCK_LOST if self._block_lost else None
         result, _, _ = self.scheduler.walk(
-            session, query, round, self.number, refused=refused, lost=self._lost, answer=answer
+            session,
+            query,
+            round,
+            self.number,
+            refused=refused,
+            lost=self._lost,
+            answer=answer,
+            due=due,
         )
         if refused is not None:
             self._block_lost = not ends_block(query)

@@ -10,6 +10,7 @@ from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.signals import Bus, Notice, RunFinished
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.events.schedule import Registered
+from pilotcli.replay.load import refuse_contradictions
 from pilotcli.replay.replay import Replay
 from pilotcli.replay.units import Progress
 from pilotcli.run.plan_log import keep_plans
@@ -26,6 +27,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
     `abort` is called when the user ends the process at once (the second Ctrl-C).
     """
     config = request.config
+    refuse_contradictions(config.run)
     request = replace(request, workload=request.paths)
     with open_workload(
         request.workload,
@@ -34,7 +36,9 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
         notify=lambda text: bus.emit(Notice("warning", text)),
     ) as workload:
         queries = workload.count()
-        total = queries * config.run.repeat if queries is not None else None
+        total = None
+        if queries is not None and config.run.duration is None:
+            total = queries * config.run.repeat
         with open_run("run", request, bus, workload, total) as opened:
             past, scheduler = opened.past, opened.scheduler
             if config.run.plans:
@@ -44,6 +48,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
             if opened.driver.watch:
                 scheduler.add_observer(opened.driver.watch)
             opened.restore(replay.tally)
+            replay.elapsed_before_s = opened.elapsed_before_s
 
             def work() -> None:
                 scheduler.init(opened.driver.pretraining)

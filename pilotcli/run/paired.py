@@ -20,6 +20,7 @@ from pilotcli.analysis.gates import GATE_EXIT_CODE, Gate, failed_gates
 from pilotcli.common.errors import UsageError
 from pilotcli.common.signals import Bus, DriverOutput, Notice, RunFinished, Signal, StepStarted
 from pilotcli.config import RunConfig
+from pilotcli.replay.load import refuse_load
 from pilotcli.run.paired_replay import PairedReplay
 from pilotcli.run.request import RunRequest
 from pilotcli.run.run import OpenRun
@@ -64,6 +65,7 @@ def run_paired(
             "a paired run has one worker: two queries at once would disturb each other's times",
             hint="Leave --workers and run.workers out.",
         )
+    refuse_load(options)
     request = replace(request, workload=request.paths)
     _refuse_what_both_would_write(config, baseline.config)
     stop = threading.Event()

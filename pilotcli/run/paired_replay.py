@@ -74,6 +74,8 @@ class PairedReplay:
         """Whether every round was completed."""
         self.begun: float | None = None
         """`time.perf_counter()` when the first round began, after warm-up."""
+        self.ended: float | None = None
+        """The same when the last round ended."""
         self.pairs = 0
         """Queries that have ended in both arms."""
         self._workload = workload
@@ -128,6 +130,7 @@ class PairedReplay:
                 arm.run.scheduler.before_workload(first_sql, handlers=handlers)
                 arm.run.scheduler.fire_due()
             self._rounds(first_sql)
+            self.ended = time.perf_counter()
             self.complete = not self._stop.is_set()
             if self.complete:
                 self._take_plans(first_sql)

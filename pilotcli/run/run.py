@@ -32,6 +32,7 @@ class Replayed(Protocol):
     """The state of a replay at its end; see `Replay`."""
 
     begun: float | None
+    ended: float | None
     complete: bool
 
     @property
@@ -141,9 +142,11 @@ class OpenRun:
         """
         started = time.perf_counter()
         failures = self._work(work, cancel, abort, [*beside, self])
+        ended = time.perf_counter()
         if replay is not None:
-            started = replay.begun or time.perf_counter()
-        elapsed_s = self.elapsed_before_s + time.perf_counter() - started
+            ended = replay.ended or ended
+            started = replay.begun or ended
+        elapsed_s = self.elapsed_before_s + ended - started
         complete = replay.complete if replay is not None else not self.scheduler.stop.is_set()
         reasons: Sequence[Reason] = ()
         try:

@@ -69,6 +69,7 @@ class LiveView(View):
             signals.EventTriggered: self._event_triggered,
             signals.DriverOutput: self._driver_output,
             signals.Notice: self._notice,
+            signals.IntervalFinished: self._interval_finished,
         }
         if verbose:
             self._handlers[signals.ModelSaved] = self._model_saved
@@ -187,6 +188,9 @@ class LiveView(View):
             what = "queries" if kind == 0 else "events"
             hint = f"  further failures of {what} are in the journal: {where}"
             self._above.append([(hint, "dim")])
+
+    def _interval_finished(self, signal: signals.IntervalFinished) -> None:
+        self._above.append([(messages.interval_line(signal), "")])
 
     def _driver_output(self, signal: signals.DriverOutput) -> None:
         self._above.append(lambda: [("│ ", "dim"), (messages.output_text(signal), "")])

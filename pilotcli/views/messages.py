@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pilotcli.analysis.wording import factor, interval
-from pilotcli.common.quantities import change, count, duration, plural, rate, size
+from pilotcli.common.quantities import change, clock_time, count, duration, plural, rate, size
 from pilotcli.common.records import STOPPED, QueryResult
-from pilotcli.common.signals import ComparedSoFar, DriverOutput, EventTriggered
+from pilotcli.common.signals import ComparedSoFar, DriverOutput, EventTriggered, IntervalFinished
 from pilotcli.views.state import Collecting, ModelRow
 from pilotcli.views.text import clean, joined, number
 
@@ -45,6 +45,14 @@ def query_line(result: QueryResult) -> str:
     rows = "" if result.row_count is None else plural(result.row_count, "row")
     warmup = "" if result.round else "warm-up"
     return f"{clean(result.label)}: {joined([duration(result.elapsed_s), rows, warmup])}"
+
+
+def interval_line(signal: IntervalFinished) -> str:
+    """Rate and percentiles of an interval of a run."""
+    span = f"{clock_time(signal.from_s)}-{clock_time(signal.to_s)}"
+    failed = f"{count(signal.failed)} failed" if signal.failed else ""
+    latency = latency_text(signal.latency_s, ", ")
+    return f"{span}: {joined([f'{rate(signal.per_s)}/s', latency, failed])}"
 
 
 def event_failure(signal: EventTriggered) -> str:

@@ -54,6 +54,8 @@ class PlainView(View):
         self._next_done = 1
         self._next_s = 0.0
         self._next_rows_s = 0.0
+        self._intervals = False
+        """Whether intervals are shown: they say more than the usual progress."""
         self._closed = False
         self._closing = threading.Lock()
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -65,6 +67,7 @@ class PlainView(View):
         if not quiet:
             self._handlers |= {
                 signals.RunStarted: self._run_started,
+                signals.IntervalFinished: self._interval_finished,
                 signals.StepStarted: self._step_started,
                 signals.DatabaseReady: self._database_ready,
                 signals.RowsCollected: self._rows_collected,
@@ -149,7 +152,7 @@ class PlainView(View):
         elif self._verbose and not self._quiet:
             self._say(messages.query_line(result))
         state = self.state
-        if state.done >= self._next_done and not self._quiet:
+        if state.done >= self._next_done and not self._quiet and not self._intervals:
             now = state.clock()
             if now >= self._next_s and state.run is not None:
                 self._progress(now)
@@ -183,6 +186,10 @@ class PlainView(View):
         self._say(joined([joined([done, speed, latency, *counts]), events], "; "))
         if state.compared is not None:
             self._say(f"speed-up so far {messages.compared_text(state.compared)}")
+
+    def _interval_finished(self, signal: signals.IntervalFinished) -> None:
+        self._intervals = True
+        self._say(messages.interval_line(signal))
 
     def _event_triggered(self, signal: signals.EventTriggered) -> None:
         row = self.state.events[signal.event]

@@ -44,6 +44,7 @@ SHOWN = {
     ("comparing.md", ""): "figures of a run of the demo",
     ("ci.md", "What to expect"): "figures of a run of the demo",
     ("signals.md", ""): "a command only",
+    ("workloads.md", "Load shapes"): "figures of a machine",
 }
 """Output that is shown and depends on the machine; tests of the views hold its words."""
 PROGRAMS = {"cd", "echo", "cat", "zcat", "grep", "jq", "pip", "pytest", "pg_dump", "python3"}

@@ -124,7 +124,10 @@ def test_the_values_are_of_the_types_on_the_page(project: Project) -> None:
     project.write("w.sql", SQL)
     project.config(CONFIG)
     seen = set()
-    for words in (("--timeout", "50ms"), ("--timeout", "50ms", "--against", "native")):
+    for words in (
+        ("--timeout", "50ms", "--every", "1s"),
+        ("--timeout", "50ms", "--against", "native"),
+    ):
         done = project.command("run", "w.sql", "--format", "jsonl", *words)
         for line in done.stdout.splitlines():
             signal = json.loads(line)
