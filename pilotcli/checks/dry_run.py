@@ -20,6 +20,7 @@ from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class
 from pilotcli.replay.expected import checked_expectation
+from pilotcli.replay.load import refuse_contradictions
 from pilotcli.run.request import RunRequest, select_events
 from pilotcli.steering.handlers import BasePushHandler
 from pilotcli.workload import open_workload
@@ -68,6 +69,7 @@ def examine(request: RunRequest) -> Examination:
     paths = request.workload or config.workload
     if not paths:
         raise UsageError("there is no workload to look at", hint="Name a file, a glob or a folder.")
+    refuse_contradictions(config.run)
     config = replace(config, events=select_events(config.events, request.events))
     events, handlers = _build(config)
     check_named(config, workload=False)

@@ -105,7 +105,7 @@ def _duration(node: Node, reading: Reading) -> Any:
 
 
 _RATE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*(s|min|m|h))?\s*\Z")
-_PACE = re.compile(r"\s*x\s*([0-9]+(?:\.[0-9]+)?)\s*\Z")
+_PACE = re.compile(r"\s*x?\s*([0-9]+(?:\.[0-9]+)?)\s*\Z")
 
 
 def _rate(node: Node, reading: Reading) -> Any:
@@ -199,8 +199,9 @@ KINDS: dict[str, tuple[Callable[[Node, Reading], Any], dict[str, Any]]] = {
     "pace": (
         _pace,
         {
-            "type": "string",
-            "pattern": r"^(original|fast|\s*x\s*(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?\s*)$|\$\{",
+            "type": ["number", "string"],
+            "exclusiveMinimum": 0,
+            "pattern": r"^(original|fast|\s*x?\s*(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?\s*)$|\$\{",
         },
     ),
     "choice": (_choice, {"type": "string"}),

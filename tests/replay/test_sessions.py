@@ -9,11 +9,12 @@ import pytest
 from project_folder import Project
 
 from pilotcli.common.records import Query, QueryFacts
-from pilotcli.common.signals import Notice, QueryFinished
+from pilotcli.common.signals import Bus, Notice, QueryFinished
 from pilotcli.config.model import RunSection
 from pilotcli.replay.load import Load
 from pilotcli.replay.sessions import Sessions
 from pilotcli.replay.units import Begun
+from pilotcli.run.commands import run
 
 
 def lines(*queries: tuple[str | None, str] | tuple[str | None, str, float]) -> str:
@@ -173,3 +174,22 @@ def test_fast_is_the_default(project: Project) -> None:
     for sets in ((), ("run.pace=fast",)):
         assert project.run("w.jsonl", sets=sets).exit_code == 0
         assert {signal.result.wait_s for signal in heard(project)} == {0.0}
+
+
+def test_a_session_that_goes_on_has_its_settings(project: Project) -> None:
+    own = "current_setting('pilot.own', true)"
+    project.write(
+        "w.jsonl",
+        lines(
+            ("a", "SELECT set_config('pilot.other', '1', false)"),
+            ("a", "SET pilot.own = 'a'"),
+            ("b", "SELECT 1/0"),
+            ("a", f"SELECT 1 / ({own} = 'a')::int"),
+        ),
+    )
+    # One worker replays a to its end first: the failure is the last query of the first part.
+    first = project.run("w.jsonl", sets=("run.fail_fast=true", "run.limit=3"))
+    assert (first.queries, first.resume) == (3, "pilot run --resume 1")
+    request = project.request("w.jsonl", sets=("run.max_failures=9",), resume=1, force=True)
+    finished = run(request, Bus(project.signals.append))
+    assert (finished.queries, finished.errors, finished.ok) == (4, 1, 3)
