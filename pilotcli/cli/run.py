@@ -34,6 +34,9 @@ def run(
     ramp: run_options.Ramp = None,
     pace: run_options.Pace = None,
     every: run_options.Every = None,
+    prepare: run_options.Prepare = None,
+    cleanup: run_options.Cleanup = None,
+    before_each: run_options.BeforeEach = None,
     max_failures: run_options.MaxFailures = None,
     fail_fast: run_options.FailFast = None,
     pretraining: run_options.Pretraining = None,
@@ -85,6 +88,7 @@ def run(
     keys |= {"answers": answers or None, "expect_from": expect_from}
     keys |= {"rate": rate, "arrivals": arrivals, "duration": duration, "think": think}
     keys |= {"ramp": ramp, "pace": pace, "every": every}
+    keys |= {"prepare": prepare, "cleanup": cleanup, "before_each": before_each}
     overrides = run_options.run_overrides(set_, keys, handlers=not no_handlers)
     names = options.event_names(events, none=no_events)
     exit_code = load("replay:replay")(

@@ -66,6 +66,14 @@ Pace = Annotated[
     str | None,
     typer.Option(metavar="PACE", help="Of a log's queries: original, x2, x0.5, or fast (default)."),
 ]
+Prepare = Annotated[
+    str | None,
+    typer.Option(metavar="SQL", help="Run this before the workload; `$ ...` is a shell command."),
+]
+Cleanup = Annotated[str | None, typer.Option(metavar="SQL", help="Run this after the workload.")]
+BeforeEach = Annotated[
+    str | None, typer.Option(metavar="SQL", help="Run this before each query, outside of its time.")
+]
 Every = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Show a line with rate and percentiles so often."),

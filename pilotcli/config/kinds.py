@@ -154,6 +154,12 @@ def _paths(node: Node, reading: Reading) -> Any:
     return INVALID if INVALID in values else values
 
 
+def _texts(node: Node, reading: Reading) -> Any:
+    nodes = node.value if isinstance(node.value, list) else [node]
+    values = tuple(_string(node, reading) for node in nodes)
+    return INVALID if INVALID in values else values
+
+
 def _settings(node: Node, reading: Reading) -> Any:
     if not isinstance(node.value, dict):
         return reading.wrong(node, "a mapping of server settings")
@@ -207,6 +213,7 @@ KINDS: dict[str, tuple[Callable[[Node, Reading], Any], dict[str, Any]]] = {
     "choice": (_choice, {"type": "string"}),
     "path": (_path, _TEXT),
     "paths": (_paths, {"type": ["string", "number", "array"], "pattern": r"\S", "items": _TEXT}),
+    "texts": (_texts, {"type": ["string", "number", "array"], "pattern": r"\S", "items": _TEXT}),
     "settings": (
         _settings,
         {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},

@@ -120,6 +120,14 @@ class RunSection:
     one, `x2` twice as fast, `x0.5` half as fast. `fast`: as soon as possible."""
     every: float | None = _key(None, "duration")
     """The length of the intervals for which the view shows a line with rate and percentiles."""
+    prepare: tuple[str, ...] = _key((), "texts")
+    """SQL statements, one text each, or commands of the shell, which begin with `$ `. pilot carries
+    them out before the workload, over a connection of their own. If one fails, the run ends."""
+    cleanup: tuple[str, ...] = _key((), "texts")
+    """The same after the workload, however it ended."""
+    before_each: tuple[str, ...] = _key((), "texts")
+    """The same before each query, in its session, and outside of its time. Inside of a transaction
+    block it is left out."""
     max_failures: int = _key(0, "integer", least=0)
     """How many queries may fail before the run counts as failed (exit code 1). Time-outs count, and
     so do queries that somebody else cancelled."""

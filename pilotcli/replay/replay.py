@@ -19,6 +19,7 @@ from pilotcli.common.signals import Notice
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session
 from pilotcli.replay.answers import AnswerDigests
+from pilotcli.replay.hooks import around_run
 from pilotcli.replay.intervals import Intervals
 from pilotcli.replay.load import Load
 from pilotcli.replay.scheduler import PilotScheduler
@@ -90,8 +91,13 @@ class Replay:
         """Warm up, then replay every round. Returns early when a stop is requested.
 
         Raises `DatabaseError` when the database is lost for good, `WorkloadError` when the
-        workload cannot be read on.
+        workload cannot be read on, and `UsageError` when what the config does around it fails.
         """
+        target = self._scheduler.target
+        with around_run(self._options, target, self._sessions_open, self._stop):
+            self._run_all()
+
+    def _run_all(self) -> None:
         options = self._options
         # The objects that exist now stay: the garbage collector need not check them repeatedly.
         gc.freeze()

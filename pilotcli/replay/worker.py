@@ -14,6 +14,7 @@ from pilotcli.common.signals import Notice
 from pilotcli.common.sql_commands import block_step, may_repeat, words_where
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Rows, Session
+from pilotcli.replay.hooks import before_each
 from pilotcli.replay.scheduler import Answer, PilotScheduler
 from pilotcli.replay.units import KEPT, ends_block, remember
 
@@ -64,14 +65,14 @@ class Worker:
 
     def warm(self, query: Query, round: int) -> None:
         """Run a query of the warm-up round `round`, from 0."""
-        self.scheduler.warm(self._ready(), query, round, self.number)
+        self.scheduler.warm(self._prepared(), query, round, self.number)
         self._note(query)
 
     def run(
         self, query: Query, round: int, answer: Answer | None = None, due: float | None = None
     ) -> QueryResult:
         """Run a query and record its result; `answer` and `due` as in `PilotScheduler.walk`."""
-        session = self._ready()
+        session = self._prepared()
         refused = _BLOCK_LOST if self._block_lost else None
         result, _, _ = self.scheduler.walk(
             session,
@@ -118,6 +119,13 @@ class Worker:
             remember(query, self._settings, self._block)
             if self._block and not self._open().in_transaction:
                 self._block.clear()
+
+    def _prepared(self) -> Session:
+        """Returns the session, after what the config does before each query."""
+        session = self._ready()
+        if self.options.before_each and not self._block_lost and not session.in_transaction:
+            before_each(self.options, session, self.stop)
+        return session
 
     def _ready(self) -> Session:
         """Returns the session, a new one if it is gone: an event may have restarted the server."""

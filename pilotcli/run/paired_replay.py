@@ -24,6 +24,7 @@ from pilotcli.common.sql_commands import command_of, may_repeat
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session, UndoesChanges
 from pilotcli.replay.answers import AnswerDigests
+from pilotcli.replay.hooks import around_run
 from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, ordered_units
@@ -120,8 +121,13 @@ class PairedReplay:
         """Warm up, then replay every round. Raises as `Replay.run` does."""
         gc.freeze()
         arms = (self.driver, self.baseline)
-        try:
+        with contextlib.ExitStack() as stack:
+            for arm in arms[:1] if self._shared else arms:
+                target = arm.run.scheduler.target
+                around = around_run(self._options, target, arm.sessions, self._stop)
+                stack.enter_context(around)
             for arm in arms:
+                stack.callback(arm.worker.leave)
                 arm.worker.connect()
             first = next(iter(self._workload), None)
             first_sql = first.sql if first is not None else ""
@@ -134,9 +140,6 @@ class PairedReplay:
             self.complete = not self._stop.is_set()
             if self.complete:
                 self._take_plans(first_sql)
-        finally:
-            for arm in arms:
-                arm.worker.leave()
 
     def cancel(self) -> None:
         """Cancel what runs; may be called from any thread."""

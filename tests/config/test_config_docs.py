@@ -107,6 +107,7 @@ def test_type_limits_and_default_are_those_of_the_code(section: str, field: Any)
         "boolean": "true or false",
         "integer": "whole number",
         "paths": "path or list of paths",
+        "texts": "text or list of texts",
         "settings": "mapping",
     }
     wanted = kinds.get(limits["kind"], limits["kind"])

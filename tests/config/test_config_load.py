@@ -78,7 +78,19 @@ def test_every_key_is_read(tmp_path: Path, load: Any) -> None:
     assert database.setup == (at / "schema.sql", at / "../data.sql")
     assert database.connect_timeout == 0.5
     assert config.store == StoreSection(database="seen")
-    assert config.run == RunSection(300.0, 120.0, 3, 1, True, -7, 10, 4, 2, True, "always")
+    assert config.run == RunSection(
+        timeout=300.0,
+        reconnect=120.0,
+        repeat=3,
+        warmup=1,
+        shuffle=True,
+        seed=-7,
+        limit=10,
+        workers=4,
+        max_failures=2,
+        fail_fast=True,
+        pretraining="always",
+    )
     assert config.workload == ("queries", "-")
     assert config.collect == CollectSection("observed", physical_plan=True)
     latency, plain = config.models

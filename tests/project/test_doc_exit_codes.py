@@ -14,6 +14,9 @@ CLAIMS = {
     "The exit code is 1, whatever `--max-failures` allows": (
         "replay/test_expected_answers.py::test_no_number_of_failures"
     ),
+    "If one fails, the run ends with exit code 2": (
+        "replay/test_hooks.py::test_what_fails_before_the_run"
+    ),
     "A query that fails makes": "run/test_runner.py::test_exit_codes_of_queries",
     "The exit code is that of the first problem, or 0": f"{HERE}::test_doctor",
     "The exit code is 0 even if the server is stopped": (
