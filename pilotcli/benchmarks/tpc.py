@@ -27,11 +27,12 @@ _PARAMETERS_DS = "Each query has one set of parameters, that of DuckDB's extensi
 
 def write_tpch(place: Path, request: Request) -> tuple[int, int]:
     """Write TPC-H into the folder `place`; returns the numbers of training and test queries."""
+    assert request.scale is not None
     title = f"TPC-H, scale {request.scale:g}"
     with duck.generator("tpch", request.scale, place) as connection:
         request.report("writing the rows of 8 tables")
         duck.write_schema(connection, tpch.TABLES, place, title)
-        queries = _tpch_queries(connection, request)
+        queries = _tpch_queries(connection, request, request.scale)
     about = (
         f"The 8 tables of TPC-H at scale {request.scale:g} with the keys of the standard, and"
         " indexes on foreign keys and dates. All 22 queries, in PostgreSQL's dialect.\n\n"
@@ -40,14 +41,14 @@ def write_tpch(place: Path, request: Request) -> tuple[int, int]:
     return _write(place, request, title, about, queries)
 
 
-def _tpch_queries(connection: Any, request: Request) -> list[folder.LabelledQuery]:
+def _tpch_queries(connection: Any, request: Request, scale: float) -> list[folder.LabelledQuery]:
     texts = list(enumerate(duck.queries(connection, "tpch"), 1))
-    domains = tpch.read_domains(connection, request.scale)
+    domains = tpch.read_domains(connection, scale)
     queries = []
     for variant in range(1, request.variants + 1):
         for number, sql in texts:
             if variant == 1:
-                text, end = tpch.validation(number, sql, request.scale), ""
+                text, end = tpch.validation(number, sql, scale), ""
             else:
                 chance = random.Random(f"{request.seed}/{variant}/{number}")
                 text, end = tpch.with_parameters(number, sql, domains, chance), f"_{variant}"
@@ -57,6 +58,7 @@ def _tpch_queries(connection: Any, request: Request) -> list[folder.LabelledQuer
 
 def write_tpcds(place: Path, request: Request) -> tuple[int, int]:
     """Write TPC-DS into the folder `place`; returns the numbers of training and test queries."""
+    assert request.scale is not None
     title = f"TPC-DS, scale {request.scale:g}"
     with duck.generator("tpcds", request.scale, place) as connection:
         tables = tpcds.tables(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pilotcli.benchmarks.catalog import Benchmark
+from pilotcli.common.quantities import MISSING
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import show_items, show_json
 
@@ -30,7 +31,7 @@ def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
         [
             (Column("name"), lambda benchmark: benchmark.name),
             (Column("contents"), lambda benchmark: benchmark.contents),
-            (Column("default scale", right=True), lambda benchmark: f"{benchmark.scale:g}"),
+            (Column("default scale", right=True), _scale),
             (Column("ready"), _ready),
         ],
     )
@@ -38,3 +39,7 @@ def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
 
 def _ready(benchmark: Benchmark) -> str:
     return benchmark.install if benchmark.missing else "yes"
+
+
+def _scale(benchmark: Benchmark) -> str:
+    return MISSING if benchmark.scale is None else f"{benchmark.scale:g}"

