@@ -10,6 +10,7 @@ from pathlib import Path
 from pilotcli.benchmarks import lahman
 from pilotcli.benchmarks.duck import INSTALL
 from pilotcli.benchmarks.folder import new_folder, refuse_existing
+from pilotcli.benchmarks.forum import write_forum
 from pilotcli.benchmarks.request import Request
 from pilotcli.benchmarks.tpc import write_tpcds, write_tpch
 from pilotcli.common.errors import UsageError
@@ -58,6 +59,15 @@ BENCHMARKS = {
             0.1,
             False,
             write_tpcds,
+        ),
+        Benchmark(
+            "forum",
+            "pilot's own forum: 8 tables of skewed, correlated rows that the server makes",
+            (),
+            "",
+            1.0,
+            False,
+            write_forum,
         ),
         Benchmark(
             "lahman",

@@ -45,7 +45,7 @@ Made by: `{command}`
 
 | file | holds |
 | --- | --- |
-| `schema.sql` | the tables, their data from `data/`, keys, indexes and statistics |
+| `schema.sql` | the tables, their rows, keys, indexes and statistics |
 | `queries/train/`, `queries/test/` | {train} and {test} queries, one in each file |
 | `pilot.yaml` | what `pilot run` does in this folder |
 
