@@ -23,6 +23,7 @@ from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.config.schema import config_schema
 from pilotcli.databases.controller.index_sql import create_statement
 from pilotcli.databases.session.server_place import CONTAINER, ServerPlace
+from pilotcli.replay.expected import checked_expectation
 from pilotcli.steering.planner.advice import Need, how_to_install
 from pilotcli.steering.subplans.described import NamedCards, SubPlan
 from pilotcli.workload import open_workload
@@ -246,6 +247,15 @@ def test_the_label_of_the_example(tmp_path: Path) -> None:
         assert [query.label for query in queries] == ["orders_a_day"]
 
 
+def test_the_expected_answers_of_the_examples(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text(block_of("workloads.md", "Expected answers", "sql"))
+    (tmp_path / "w.csv").write_text(block_of("workloads.md", "Expected answers", "text"))
+    with open_workload([tmp_path / "w.sql", tmp_path / "w.csv"]) as queries:
+        found = {query.label: checked_expectation(query) for query in queries}
+    assert list(found) == ["badges", "q1", "q2", "q3"]
+    assert None not in found.values()
+
+
 HERE = {
     *(("events.md", heading) for heading in ("", "The four classes", "Models", "From Python")),
     *(("steering.md", heading) for heading in ("", "True rows in plans", "Sub-plan queries")),
@@ -253,6 +263,7 @@ HERE = {
     ("steering.md", "By hand: `PilotDataInteractor`"),
     ("pilotscope.md", "What to know"),
     ("workloads.md", "Labels"),
+    ("workloads.md", "Expected answers"),
 }
 
 
