@@ -26,6 +26,7 @@ _TOKENS = [
     *(b"U&'", b"b'", b"\\", b"\\g\n", b"\\gx ", b"\\if ", b"\\elif 1\n", b"\\else\n", b"\\endif\n"),
     *(b"\\set v '", b"\\unset v\n", b":v", b":'v'", b':"v"', b":{?v}", b"\\i missing.sql\n"),
     *(b"\\i .\n", b"\\ir w.sql\n", b"\\i /dev/null\n", b"\\getenv v HOME\n", b"\\encoding x\n"),
+    *(b"-- expect: 1\n", b"\\dt\n", b"\\copy t from stdin\n", b"\\set v random(1, 2)\n", b"\x1a"),
     *(b"copy t from stdin;\n", b"\\.\n", b"\\q\n", b"\\r\n", b"\\restrict x\n", b"\0", b"\xff"),
     *(b"create function f() ", b"begin ", b" end", b"begin atomic ", b"(", b")", b"-- name: x\n"),
     *(
@@ -41,13 +42,30 @@ _TABLES = [
     b'label;sql\n"a""b","SELECT \'x\nb\'"\n\n,\n',
     b'{"sql": "SELECT 1", "label": "q1"}\n{"sql": "SELECT \\u0031", "name": 3}\n\n',
     b"q1#####SELECT 1\nq2#####SELECT 2;\n",
+    b"7||SELECT 1;\n0||SELECT 2;\n",
+    b"SELECT 1;||0\nSELECT 2;||0||7\n",
+    b'[{"sql": "SELECT 1"},\n "SELECT 2", {"query": "SELECT 3", "expect": 1}]\n',
+    b'{\n"sql": "SELECT 1"\n}\n{"query": "SELECT 2"}\n',
+    b"expect;query\n1;SELECT 1\n;SELECT 2\n",
 ]
 _TABLE_TOKENS = [
     *(b",", b'"', b'""', b"\n", b"\r", b"\r\n", b"sql", b"\xff", b"\0", b"\xef\xbb\xbf", b";"),
     *(b"{", b"}", b"[", b"null", b"\\ud800", b"\\u0000", b"1e999", b"NaN", b'{"sql":', b"#####"),
+    *(b"||", b"]", b"\x1a", b"\t", b"|", b"`a`", b"= ?", b"{{", b":x"),
     *(b"[" * 3000, b"9" * 5000, b'{"a":' * 3000, b"SELECT 1; SELECT 2"),
 ]
-_NAMES = ["w.sql", "w.csv", "w.jsonl", "w.txt", "w", "w.sql.gz", "w.csv.gz", "w.jsonl.gz"]
+_NAMES = [
+    "w.sql",
+    "w.csv",
+    "w.jsonl",
+    "w.txt",
+    "w",
+    "w.sql.gz",
+    "w.csv.gz",
+    "w.jsonl.gz",
+    "w.json",
+    "w.tsv",
+]
 
 
 def _reads_or_is_refused(path: Path | list[Path], **options: object) -> list[Query] | None:
