@@ -82,6 +82,7 @@ class Splitter(Scanner):
         window = self.window
         buf, pos, last = window.buf, window.pos, len(window.buf) - 1
         match, count, new = lex.STATEMENT.match, buf.count, tuple.__new__
+        no_facts = NO_FACTS
         commands: dict[bytes, str] = {}
         made: list[Statement] = []
         name, facts = self._name, self._facts
@@ -106,7 +107,7 @@ class Splitter(Scanner):
             if start - pos > 8:
                 name, facts = self._notes(pos, start, name, facts)
             made.append(new(Statement, (text, line, command, name, None, facts)))
-            name, facts = None, NO_FACTS
+            name, facts = None, no_facts
             pos = end + 1
         if made:
             self._previous = (made[-1].sql, made[-1].line)
