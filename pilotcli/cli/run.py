@@ -37,6 +37,7 @@ def run(
     prepare: run_options.Prepare = None,
     cleanup: run_options.Cleanup = None,
     before_each: run_options.BeforeEach = None,
+    cold: run_options.Cold = None,
     max_failures: run_options.MaxFailures = None,
     fail_fast: run_options.FailFast = None,
     pretraining: run_options.Pretraining = None,
@@ -89,6 +90,7 @@ def run(
     keys |= {"rate": rate, "arrivals": arrivals, "duration": duration, "think": think}
     keys |= {"ramp": ramp, "pace": pace, "every": every}
     keys |= {"prepare": prepare, "cleanup": cleanup, "before_each": before_each}
+    keys |= {"cold": cold}
     overrides = run_options.run_overrides(set_, keys, handlers=not no_handlers)
     names = options.event_names(events, none=no_events)
     exit_code = load("replay:replay")(

@@ -74,6 +74,10 @@ Cleanup = Annotated[str | None, typer.Option(metavar="SQL", help="Run this after
 BeforeEach = Annotated[
     str | None, typer.Option(metavar="SQL", help="Run this before each query, outside of its time.")
 ]
+Cold = Annotated[
+    bool | None,
+    typer.Option("--cold/--no-cold", help="Restart the server before each query: empty buffers."),
+]
 Every = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Show a line with rate and percentiles so often."),

@@ -122,12 +122,17 @@ class RunSection:
     """The length of the intervals for which the view shows a line with rate and percentiles."""
     prepare: tuple[str, ...] = _key((), "texts")
     """SQL statements, one text each, or commands of the shell, which begin with `$ `. pilot carries
-    them out before the workload, over a connection of their own. If one fails, the run ends."""
+    them out before the workload, over a connection of their own. If one fails, the run ends with
+    exit code 2."""
     cleanup: tuple[str, ...] = _key((), "texts")
     """The same after the workload, however it ended."""
     before_each: tuple[str, ...] = _key((), "texts")
     """The same before each query, in its session, and outside of its time. Inside of a transaction
     block it is left out."""
+    cold: bool = _key(False, "boolean")
+    """Restart the server before each query, outside of its time, so that none of its buffers hold
+    anything. What the operating system has cached of the server's files stays. pilot must be able
+    to restart the server, as it can with the embedded one. Takes one worker."""
     max_failures: int = _key(0, "integer", least=0)
     """How many queries may fail before the run counts as failed (exit code 1). Time-outs count, and
     so do queries that somebody else cancelled."""

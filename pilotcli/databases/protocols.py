@@ -113,6 +113,15 @@ class UndoesChanges(Protocol):
         """Undo what is changed through this target meanwhile, however the body ends."""
 
 
+@runtime_checkable
+class DropsBuffers(Protocol):
+    """A target that can drop what its server has cached. A target need not."""
+
+    def drop_buffers(self) -> None:
+        """Drop it now; all sessions are closed by this. Raises `CapabilityError` or
+        `DatabaseError` where it is not possible."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseObjects:
     """By name, without their schema: the text of views, and of tables with row security, what

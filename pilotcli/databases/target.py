@@ -71,6 +71,10 @@ class PostgresTarget:
         """Whether something is changed through this target now, and not undone."""
         return self.changes.has_begun and bool(self.changes.own())
 
+    def drop_buffers(self) -> None:
+        """Restart the server; see `DropsBuffers`."""
+        self.knobs.restart()
+
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:
         """Undo what is changed through this target meanwhile if the body raises."""

@@ -7,12 +7,16 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 
-from pilotcli.common.errors import Interrupted, QueryError, UsageError
+from pilotcli.common.errors import CapabilityError, Interrupted, QueryError, UsageError
 from pilotcli.config.model import RunSection
-from pilotcli.databases.protocols import Session, Target
+from pilotcli.databases.protocols import DropsBuffers, Session, Target
 
 _COMMAND = "$ "
 """What a text begins with that is a command of the shell."""
+COLD_TEXT = (
+    "the server is restarted before each query: its buffers are empty, and what the operating "
+    "system has cached of its files stays"
+)
 _LOOK_EVERY_S = 0.1
 _SHOWN_CHARS = 500
 
@@ -26,6 +30,8 @@ def around_run(
     `sessions` has meanwhile the session in which they run, to be cancelled. Raises `UsageError`
     when one of them fails, and the errors of a lost connection.
     """
+    if options.cold and not isinstance(target, DropsBuffers):
+        raise CapabilityError("pilot cannot restart this server, as run.cold asks")
     _in_own_session("prepare", options.prepare, target, sessions, stop)
     try:
         yield

@@ -34,6 +34,11 @@ def refuse_contradictions(options: RunSection) -> None:
             "run.duration and run.repeat both say how often the workload is replayed",
             hint="Leave one of them out.",
         )
+    if options.cold and options.workers > 1:
+        raise UsageError(
+            "run.cold restarts the server before each query, so there can be one worker only",
+            hint="Leave --workers out.",
+        )
 
 
 def refuse_load(options: RunSection) -> None:

@@ -19,7 +19,7 @@ from pilotcli.common.signals import Notice
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session
 from pilotcli.replay.answers import AnswerDigests
-from pilotcli.replay.hooks import around_run
+from pilotcli.replay.hooks import COLD_TEXT, around_run
 from pilotcli.replay.intervals import Intervals
 from pilotcli.replay.load import Load
 from pilotcli.replay.scheduler import PilotScheduler
@@ -94,6 +94,8 @@ class Replay:
         workload cannot be read on, and `UsageError` when what the config does around it fails.
         """
         target = self._scheduler.target
+        if self._options.cold:
+            self._scheduler.bus.emit(Notice("info", COLD_TEXT))
         with around_run(self._options, target, self._sessions_open, self._stop):
             self._run_all()
 

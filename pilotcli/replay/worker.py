@@ -13,7 +13,7 @@ from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import Notice
 from pilotcli.common.sql_commands import block_step, may_repeat, words_where
 from pilotcli.config.model import RunSection
-from pilotcli.databases.protocols import Rows, Session
+from pilotcli.databases.protocols import DropsBuffers, Rows, Session
 from pilotcli.replay.hooks import before_each
 from pilotcli.replay.scheduler import Answer, PilotScheduler
 from pilotcli.replay.units import KEPT, ends_block, remember
@@ -122,6 +122,8 @@ class Worker:
 
     def _prepared(self) -> Session:
         """Returns the session, after what the config does before each query."""
+        if self.options.cold and not (self._block or self._block_lost):
+            self._restart_server()
         session = self._ready()
         if self.options.before_each and not self._block_lost and not session.in_transaction:
             before_each(self.options, session, self.stop)
@@ -181,6 +183,21 @@ class Worker:
                 self.stop.wait(min(pause_s, left_s))
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         bus.emit(Notice("warning", "the connection was lost; connected again"))
+        self._repeat_settings()
+
+    def _restart_server(self) -> None:
+        """Restart the server, and bring a new session to the state of the old one."""
+        target = self.scheduler.target
+        assert isinstance(target, DropsBuffers)
+        session = self._open()
+        if session in self.sessions:
+            self.sessions.remove(session)
+        session.close()
+        target.drop_buffers()
+        self.connect()
+        self._repeat_settings()
+
+    def _repeat_settings(self) -> None:
         for query in self._settings:
             with contextlib.suppress(QueryError):
                 self._open().execute(query.sql, query.copy)

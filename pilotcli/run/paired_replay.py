@@ -24,7 +24,7 @@ from pilotcli.common.sql_commands import command_of, may_repeat
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session, UndoesChanges
 from pilotcli.replay.answers import AnswerDigests
-from pilotcli.replay.hooks import around_run
+from pilotcli.replay.hooks import COLD_TEXT, around_run
 from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, ordered_units
@@ -121,6 +121,8 @@ class PairedReplay:
         """Warm up, then replay every round. Raises as `Replay.run` does."""
         gc.freeze()
         arms = (self.driver, self.baseline)
+        if self._options.cold:
+            self._bus.emit(Notice("info", COLD_TEXT))
         with contextlib.ExitStack() as stack:
             for arm in arms[:1] if self._shared else arms:
                 target = arm.run.scheduler.target
