@@ -140,9 +140,28 @@ def _write_rows(duck: Any, table: str, path: Path) -> bool:
     """Write the rows of a table; returns False for a table without rows, and writes nothing."""
     if not duck.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall():  # noqa: S608 - ours
         return False
-    head = f"COPY {table} FROM STDIN (FORMAT csv, FREEZE);\n"
+    head = f"COPY {table} FROM STDIN (FREEZE);\n"
+    # COPY's text format: psql 17 and older send the last line of other formats as a row.
     duck.execute(
-        f"COPY {table} TO {quoted(path)}"
-        f" (FORMAT csv, HEADER false, PREFIX '{head}', SUFFIX '\n\\.\n')"
+        f"COPY ({_rows(duck, table)}) TO {quoted(path)} (FORMAT csv, HEADER false,"
+        f" DELIMITER '\t', QUOTE '', ESCAPE '', NULLSTR '\\N', PREFIX '{head}', SUFFIX '\n\\.\n')"
     )
     return True
+
+
+_ESCAPES = (("'\\'", r"'\\'"), ("chr(9)", r"'\t'"), ("chr(10)", r"'\n'"), ("chr(13)", r"'\r'"))
+"""What COPY's text format escapes, first the backslash, and how; both as SQL."""
+
+
+def _rows(duck: Any, table: str) -> str:
+    """Returns a query for the rows, with escapes in the columns that need them."""
+    columns = []
+    for name, kind, *_ in duck.execute(f"DESCRIBE {table}").fetchall():
+        column = f'"{name}"'
+        special = " OR ".join(f"contains({column}, {character})" for character, _ in _ESCAPES)
+        found = f"SELECT 1 FROM {table} WHERE {special} LIMIT 1"  # noqa: S608 - ours
+        if kind == "VARCHAR" and duck.execute(found).fetchall():
+            for character, escape in _ESCAPES:
+                column = f"replace({column}, {character}, {escape})"
+        columns.append(column)
+    return f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - ours

@@ -56,8 +56,8 @@ pilot run                  # all queries; the first run fills the embedded serve
 pilot run queries/train    # only those for training
 ```
 
-For a server of yours: `psql -1 -v ON_ERROR_STOP=1 -f schema.sql DATABASE`, then
-`pilot run --set database.dsn=postgresql://... --set database.setup=[]`.
+For a server of yours: `psql -1 -v ON_ERROR_STOP=1 -f schema.sql "$DSN"`, and in `pilot.yaml` its
+`dsn` in place of `name` and `setup`.
 
 ## Source and licence
 

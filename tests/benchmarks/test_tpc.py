@@ -16,6 +16,8 @@ from server_folder import server_folder
 from pilotcli.benchmarks import duck, tpch
 from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.databases.opening import open_target
+from pilotcli.databases.protocols import Target
+from pilotcli.workload import open_workload
 
 pytest.importorskip("duckdb", reason="needs duckdb and its extensions")
 pytestmark = pytest.mark.slow
@@ -107,3 +109,20 @@ def test_parameters_are_within_the_domains_of_the_standard(tmp_path: Path) -> No
         assert len(drawn) >= (4 if number == 18 else 5 if number == 3 else 10), number
         assert sql not in drawn or number not in (11, 18)
     assert "0.0100000000" in tpch.validation(11, texts[10][1], SCALE)
+
+
+def test_rows_with_special_characters_are_read_as_they_are(target: Target, tmp_path: Path) -> None:
+    texts = ["a\\b", "\\N", "tab\there", "two\nlines", "c\rr", "", "q\"uo'te", "\\.", None]
+    table = duck.Table("odd_texts", (("n", "integer"), ("t", "text")), "n")
+    with duck.connection() as connection:
+        connection.execute("CREATE TABLE odd_texts (n INTEGER, t VARCHAR)")
+        connection.executemany("INSERT INTO odd_texts VALUES (?, ?)", list(enumerate(texts)))
+        duck.write_schema(connection, [table], tmp_path, "Odd texts")
+    session = target.session()
+    session.execute("BEGIN")
+    for query in open_workload([tmp_path / "schema.sql"]):
+        session.execute(query.sql, query.copy)
+    found = session.execute("SELECT t FROM odd_texts ORDER BY n").rows
+    session.rollback()
+    session.close()
+    assert [text for (text,) in found] == texts
