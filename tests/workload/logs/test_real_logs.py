@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,6 +39,7 @@ UPDATE accounts SET balance = balance + :from WHERE id = :to;
 SELECT sum(balance) FROM accounts WHERE id <> :to;
 END;
 """
+LAST = "the last statement"
 STATE = "SELECT id, balance, note, day FROM accounts ORDER BY id"
 
 
@@ -157,9 +159,15 @@ def log_of() -> Iterator[LogOf]:
                 with psycopg2.connect(**conninfo) as connection, connection.cursor() as cursor:
                     cursor.execute(STATE)
                     state = cursor.fetchall()
+                    cursor.execute(f"SELECT '{LAST}'")
                 connection.close()
-                logs = server.place.data_dir / "log"
-                return {file.suffix: file for file in logs.iterdir()}, state
+                folder_of_logs = server.place.data_dir / "log"
+                logs = {file.suffix: file for file in folder_of_logs.iterdir()}
+                deadline = time.monotonic() + 60  # the server writes its logs by a process apart
+                while any(LAST not in file.read_text("utf-8") for file in logs.values()):
+                    assert time.monotonic() < deadline, "the logs are not written to their end"
+                    time.sleep(0.01)
+                return logs, state
             finally:
                 server.release()
 
