@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pilotcli.benchmarks.catalog import Benchmark
 from pilotcli.common.quantities import MISSING
+from pilotcli.views.console import out
 from pilotcli.views.layout import Column
 from pilotcli.views.tables import show_items, show_json
 
@@ -30,15 +31,17 @@ def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
         benchmarks,
         [
             (Column("name"), lambda benchmark: benchmark.name),
-            (Column("contents"), lambda benchmark: benchmark.contents),
-            (Column("default scale", right=True), _scale),
-            (Column("ready"), _ready),
+            (Column("scale", right=True), _scale),
+            (Column("ready"), lambda benchmark: "no" if benchmark.missing else "yes"),
+            (Column("contents", least=24, flexible=True), lambda benchmark: benchmark.contents),
         ],
     )
-
-
-def _ready(benchmark: Benchmark) -> str:
-    return benchmark.install if benchmark.missing else "yes"
+    lacking: dict[str, list[str]] = {}
+    for benchmark in benchmarks:
+        if benchmark.missing:
+            lacking.setdefault(benchmark.install, []).append(benchmark.name)
+    for install, names in lacking.items():
+        out(f"\nFor {', '.join(names)}: {install}")
 
 
 def _scale(benchmark: Benchmark) -> str:
