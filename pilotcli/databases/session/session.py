@@ -40,6 +40,7 @@ _SCHEMA_TAGS = (
 )
 _NO_ANSWER = "the server did not answer, so the connection was cut"
 _QUERY_CANCELED = "57014"
+_TIMED_OUT = "statement timeout"
 _BEFORE_IT_BEGAN_S = 0.1
 """A statement that is cancelled sooner after it was sent may not have begun."""
 _SHOWN_TIME = re.compile(r"(\d+)(ms|s|min|h|d)?")
@@ -123,7 +124,7 @@ class PostgresSession:
             if error.pgcode is None and not self.connection.closed and _is_empty(sql):
                 return Rows()
             elapsed_s = time.monotonic() - began
-            if error.pgcode == _QUERY_CANCELED and self._meant_the_one_before(elapsed_s):
+            if error.pgcode == _QUERY_CANCELED and self._meant_the_one_before(error, elapsed_s):
                 return self._repeat(sql, copy)
             failure = self._failure(error, elapsed_s)
             failure.statement = sql
@@ -135,14 +136,16 @@ class PostgresSession:
         finally:
             self.began = 0.0
 
-    def _meant_the_one_before(self, elapsed_s: float) -> bool:
+    def _meant_the_one_before(self, error: psycopg2.Error, elapsed_s: float) -> bool:
         """Whether the server has cancelled a statement by the time-out of the one before it.
 
         PostgreSQL does that where a statement ends in the moment in which its time-out does: the
-        next one is cancelled before it begins.
+        next one is cancelled before it begins. Only the text tells it from a cancel by somebody
+        else, so it is found where the server speaks English.
         """
         if (
-            self._repeats
+            _TIMED_OUT not in _message(error)
+            or self._repeats
             or self._cancel_asked
             or self._too_large is not None
             or elapsed_s > _BEFORE_IT_BEGAN_S
