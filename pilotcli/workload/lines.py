@@ -1,4 +1,4 @@
-"""Formats with a query on each line: PilotScope's and those of STATS-CEB; and a single query."""
+"""Formats with a query on each line: PilotScope's and those of STATS-CEB."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import NO_FACTS, QueryFacts
+from pilotcli.workload.plain_sql import single_statement
 from pilotcli.workload.psql.script import Found
-from pilotcli.workload.psql.splitter import Splitter, Statement
-from pilotcli.workload.psql.strings import StringsMode
+from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.refusals import Refusals
 
 _BLANK = re.compile(rb"\s*")
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,35 +117,3 @@ def _query(
     return found._replace(
         name=name, facts=QueryFacts(expect=expect.decode()) if expect else NO_FACTS
     )
-
-
-def is_text(value: str) -> bool:
-    """Returns whether the database can hold `value`: no zero byte, no half of a surrogate pair."""
-    return _NO_TEXT.search(value) is None
-
-
-def single_statement(sql: str, file: str, line: int) -> Statement | None:
-    """The one statement in `sql`, a field of a table; None when there is none.
-
-    The text is plain SQL: no meta-commands, no variables. Raises `WorkloadError` for more.
-    """
-    if not is_text(sql):
-        raise WorkloadError(
-            "the query holds a character that no SQL text can hold",
-            file=file,
-            line=line,
-            hint="Remove zero bytes and half surrogate pairs.",
-        )
-    window = Window.over(sql.encode(), file, line)
-    statements: list[Statement] = []
-    for found in Splitter(window, StringsMode()):
-        assert isinstance(found, list)  # without variables there are no commands
-        statements += found
-    if len(statements) > 1:
-        raise WorkloadError(
-            f"the query is {len(statements)} statements",
-            file=file,
-            line=line,
-            hint="Put one statement into a row, or all of them into a .sql file.",
-        )
-    return statements[0] if statements else None

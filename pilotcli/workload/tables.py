@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import NO_FACTS, QueryFacts
-from pilotcli.workload.lines import is_text, single_statement
+from pilotcli.workload.plain_sql import is_text, single_statement
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.refusals import Refusals

@@ -18,10 +18,8 @@ from pilotcli.workload.logs.files import Log
 from pilotcli.workload.logs.normal_form import normal_form
 from pilotcli.workload.logs.stat_statements import read_stat_statements
 from pilotcli.workload.logs.statements import LoggedStatement, StatementReader
+from pilotcli.workload.plain_sql import statements_in
 from pilotcli.workload.psql.copy import is_copy_from_stdin
-from pilotcli.workload.psql.splitter import Splitter, Statement
-from pilotcli.workload.psql.strings import StringsMode
-from pilotcli.workload.psql.window import Window
 
 _SIMPLE = words_where(lambda command: command.planned or command.effect == "block")
 """Commands that may not be COPY."""
@@ -174,11 +172,7 @@ class LogConverter:
 
     def _split(self, statement: LoggedStatement) -> Sequence[LoggedStatement]:
         try:
-            window = Window.over(statement.sql.encode(), statement.file, statement.line)
-            found: list[Statement] = []
-            for some in Splitter(window, StringsMode()):
-                assert isinstance(some, list)  # without variables there are no commands
-                found += some
+            found = statements_in(statement.sql, statement.file, statement.line)
         except WorkloadError:  # an open quote, or COPY with data that no log has
             self.left_out["no whole statement"] += 1
             return ()
