@@ -19,7 +19,7 @@ from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import CopyData
 from pilotcli.workload import kinds
-from pilotcli.workload.paths import bare_name
+from pilotcli.workload.paths import bare_name, missing_path
 from pilotcli.workload.psql.copy import CopySlice
 
 Read = Callable[[int], bytes]
@@ -215,6 +215,21 @@ class StreamSource(Source):
         return CopyData(self._spool.path, copy.offset, copy.size_bytes, temporary=True)
 
 
+def open_source(path: Path) -> Source:
+    """Returns the file of a workload. Raises `WorkloadError` if it does not exist, or cannot be
+    read."""
+    try:
+        if not path.exists():
+            raise missing_path(path)
+        if path.is_fifo():
+            return StreamSource(path.open("rb"))
+        with path.open("rb") as file:
+            kind = kinds.compression(file.read(kinds.HEAD_BYTES))
+        return PlainSource(path) if kind is None else CompressedSource(path, kind)
+    except (OSError, ValueError) as problem:
+        raise _unreadable(str(path), problem) from None
+
+
 class _Rest(io.RawIOBase):
     """A stream from its beginning, of which `head` has been read."""
 
@@ -325,9 +340,10 @@ def _damaged(name: str, kind: str, problem: Exception) -> WorkloadError:
     )
 
 
-def _unreadable(name: str, problem: OSError) -> WorkloadError:
+def _unreadable(name: str, problem: OSError | ValueError) -> WorkloadError:
+    reason = problem.strerror if isinstance(problem, OSError) else None
     return WorkloadError(
-        f"the file cannot be read: {problem.strerror or problem}",
+        f"the file cannot be read: {reason or problem}",
         file=name,
         hint="Check that it is a file, and that you may read it.",
     )

@@ -13,15 +13,14 @@ from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
-from pilotcli.workload import kinds
 from pilotcli.workload.dialects import foreign_sign
 from pilotcli.workload.json_tables import read_json
 from pilotcli.workload.logs.replayed import LogReader
-from pilotcli.workload.paths import Entry, bare_name, missing_path, resolve
+from pilotcli.workload.paths import Entry, bare_name, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import ScriptReader
-from pilotcli.workload.sources import CompressedSource, PlainSource, Source, StreamSource
+from pilotcli.workload.sources import CompressedSource, Source, StreamSource, open_source
 from pilotcli.workload.tables import read_csv, table_kind
 
 _LOOKED_AT = 500
@@ -230,30 +229,8 @@ class Workload:
     def _source(self, path: Path) -> Source:
         known = self._sources.get(str(path))
         if known is None:
-            known = self._sources[str(path)] = _open(path)
+            known = self._sources[str(path)] = open_source(path)
         return known
-
-
-def _open(path: Path) -> Source:
-    try:
-        if not path.exists():
-            raise missing_path(path)
-        if path.is_fifo():
-            return StreamSource(path.open("rb"))
-        with path.open("rb") as file:
-            kind = kinds.compression(file.read(kinds.HEAD_BYTES))
-        return PlainSource(path) if kind is None else CompressedSource(path, kind)
-    except (OSError, ValueError) as problem:
-        reason = (
-            os.strerror(problem.errno)
-            if isinstance(problem, OSError) and problem.errno
-            else problem
-        )
-        raise WorkloadError(
-            f"the file cannot be read: {reason}",
-            file=str(path),
-            hint="Check that it is a file, and that you may read it.",
-        ) from None
 
 
 def _read(source: Source, reader: ScriptReader) -> Iterator[Found]:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pilotcli.common.errors import WorkloadError
-from pilotcli.workload import kinds
 from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
 from pilotcli.workload.logs.prefix import entry_pattern, guess_prefix
 from pilotcli.workload.logs.stat_statements import is_header
 from pilotcli.workload.logs.stderrlog import read_stderrlog
 from pilotcli.workload.paths import missing_path, natural_key
-from pilotcli.workload.sources import CompressedSource, PlainSource, Source
+from pilotcli.workload.sources import Source, open_source
 
 LogKind = Literal["csvlog", "jsonlog", "stderr", "pg_stat_statements"]
 _ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr", "pg_stat_statements")
@@ -134,16 +133,7 @@ def _best(logs: Sequence[Log]) -> Iterator[Log]:
 
 def _log(path: Path, prefix: str | None, *, alone: bool) -> Log | None:
     """The log in a file; None for what is no log in a folder."""
-    try:
-        with path.open("rb") as file:
-            packed = kinds.compression(file.read(kinds.HEAD_BYTES))
-        source = PlainSource(path) if packed is None else CompressedSource(path, packed)
-    except OSError as problem:
-        raise WorkloadError(
-            f"the file cannot be read: {problem.strerror}",
-            file=str(path),
-            hint="Check that it is a file, and that you may read it.",
-        ) from None
+    source = open_source(path)
     known = log_format(head_of(source), prefix)
     if known is None:
         if alone:
