@@ -24,6 +24,7 @@ from pilotcli.workload.psql.copy import CopySlice
 
 Read = Callable[[int], bytes]
 _BLOCK_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
 
 
 class Spool:
@@ -70,6 +71,16 @@ class Source:
     def open(self) -> AbstractContextManager[Read]:
         """Open it; yields a function that reads up to so many further bytes, none at the end."""
         raise NotImplementedError
+
+    def head(self) -> bytes:
+        """Its first bytes, unpacked; of a stream, what is there with a line."""
+        head = b""
+        with self.open() as read:
+            while len(head) < _HEAD_BYTES and (data := read(_HEAD_BYTES)):
+                head += data
+                if self.size_bytes is None and b"\n" in head:
+                    break
+        return head
 
     def tee(self) -> Callable[[bytes], object] | None:
         """A function that receives inline COPY data while it is skipped, if one is needed."""

@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import plural
@@ -29,16 +30,12 @@ END_MARK = "\x1a"
 """Ctrl-Z: programs of DOS and Windows end a file with it."""
 
 
-def table_kind(source: Source) -> str | None:
-    """Returns `csv` or `json` if `source` is a table by its suffix or its beginning, else None."""
-    suffix = source.inner_name.lower().rpartition(".")[2]
+def table_kind(name: str, head: bytes) -> Literal["csv", "json"] | None:
+    """Returns what a file is by its suffix, or by how it begins; None for no table."""
+    suffix = name.lower().rpartition(".")[2]
     if suffix in ("json", "jsonl", "ndjson"):
         return "json"
-    with source.open() as read:
-        head = b""
-        while b"\n" not in head and len(head) < _HEAD_BYTES and (more := read(_HEAD_BYTES)):
-            head += more
-    text = head.decode("utf-8-sig", "replace").lstrip()
+    text = head[:_HEAD_BYTES].decode("utf-8-sig", "replace").lstrip()
     if _JSON.match(text):
         return "json"
     if suffix in ("csv", "tsv"):

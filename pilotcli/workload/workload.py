@@ -9,12 +9,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
 from pilotcli.workload.dialects import foreign_sign
 from pilotcli.workload.json_tables import read_json
+from pilotcli.workload.logs.files import Log, LogFormat, log_format
 from pilotcli.workload.logs.replayed import LogReader
 from pilotcli.workload.paths import Entry, bare_name, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
@@ -86,6 +87,7 @@ class Workload:
         self._count: int | None = None
         self._digest: str | None = None
         self._sources: dict[str, Source] = {}
+        self._formats: dict[Source, LogFormat | Literal["csv", "json"] | None] = {}
         self._entries = [(entry, self._entry_source(entry, stdin)) for entry in entries]
         files = [entry.path for entry in entries if entry.path is not None]
         self.description = _description(paths, files)
@@ -108,7 +110,7 @@ class Workload:
         logs = LogReader(self._notice)
         for (entry, source), stem in zip(self._entries, self._stems, strict=True):
             before = seq
-            found = logs.read(source) or _read(source, reader)
+            found = self._read(source, reader, logs)
             prefix = "q"
             alone = False
             if not self._single:
@@ -226,18 +228,23 @@ class Workload:
             )
         return source
 
+    def _read(self, source: Source, reader: ScriptReader, logs: LogReader) -> Iterator[Found]:
+        """The statements of a file, whose format is found out once."""
+        if source not in self._formats:
+            head = source.head()
+            self._formats[source] = log_format(head) or table_kind(source.inner_name, head)
+        format = self._formats[source]
+        if isinstance(format, LogFormat):
+            return logs.read(Log(source, format))
+        if format is not None:
+            return read_json(source) if format == "json" else read_csv(source)
+        return reader.read(source)
+
     def _source(self, path: Path) -> Source:
         known = self._sources.get(str(path))
         if known is None:
             known = self._sources[str(path)] = open_source(path)
         return known
-
-
-def _read(source: Source, reader: ScriptReader) -> Iterator[Found]:
-    kind = table_kind(source)
-    if kind is not None:
-        return read_json(source) if kind == "json" else read_csv(source)
-    return reader.read(source)
 
 
 def _is_alone(found: Iterator[Found]) -> tuple[Iterator[Found], bool]:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
-from pilotcli.workload.logs.prefix import entry_pattern, guess_prefix
+from pilotcli.workload.logs.prefix import MARK, entry_pattern, guess_prefix
 from pilotcli.workload.logs.stat_statements import is_header
 from pilotcli.workload.logs.stderrlog import read_stderrlog
 from pilotcli.workload.paths import missing_path, natural_key
@@ -19,7 +19,6 @@ from pilotcli.workload.sources import Source, open_source
 LogKind = Literal["csvlog", "jsonlog", "stderr", "pg_stat_statements"]
 _ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr", "pg_stat_statements")
 """A server that writes several kinds says most in the first."""
-HEAD_BYTES = 1 << 16
 _LINES = 200
 """A file that was cut may begin inside an entry; that entry ends within so many lines."""
 
@@ -38,29 +37,21 @@ def log_format(head: bytes, prefix: str | None = None) -> LogFormat | None:
     `prefix` is the `log_line_prefix` of logs as text; without one it is guessed. Raises
     `UsageError` for a prefix that is wrong, or does not say what is needed.
     """
-    lines = head.decode("utf-8", "replace").split("\n", _LINES)[:_LINES]
+    text = head.decode("utf-8", "replace")
+    lines = text.split("\n", _LINES)[:_LINES]
     if any(map(csvlog.FIRST_LINE.match, lines)):
         return LogFormat("csvlog")
     if any(map(jsonlog.FIRST_LINE.match, lines)):
         return LogFormat("jsonlog")
     if is_header(lines[0]):
         return LogFormat("pg_stat_statements")
+    if MARK not in text:
+        return None
     if prefix is not None:
         matches = any(map(entry_pattern(prefix).match, lines))
         return LogFormat("stderr", prefix) if matches else None
     guess = guess_prefix(lines)
     return None if guess is None else LogFormat("stderr", guess, guessed=True)
-
-
-def head_of(source: Source) -> bytes:
-    """Returns the first bytes of a file, uncompressed; of a stream, what is there with a line."""
-    with source.open() as read:
-        head = b""
-        while len(head) < HEAD_BYTES and (data := read(HEAD_BYTES)):
-            head += data
-            if source.size_bytes is None and b"\n" in head:
-                break
-    return head
 
 
 class Log(NamedTuple):
@@ -134,7 +125,7 @@ def _best(logs: Sequence[Log]) -> Iterator[Log]:
 def _log(path: Path, prefix: str | None, *, alone: bool) -> Log | None:
     """The log in a file; None for what is no log in a folder."""
     source = open_source(path)
-    known = log_format(head_of(source), prefix)
+    known = log_format(source.head(), prefix)
     if known is None:
         if alone:
             raise WorkloadError("this is no log of PostgreSQL", file=str(path), hint=_HINT)

@@ -19,7 +19,9 @@ _PATTERNS = {
 }  # fmt: skip
 _KEPT = "audpctmnl"
 LEVEL = r"(?:DEBUG\d?|INFO|NOTICE|WARNING|LOG|ERROR|FATAL|PANIC)"
-_ENTRY = re.compile(rf"(.{{1,300}}?){LEVEL}:  ")
+MARK = ":  "
+"""What each entry of a log as text has behind its level."""
+_ENTRY = re.compile(rf"(.{{1,300}}?){LEVEL}{MARK}")
 _STATEMENT = re.compile(r"LOG:  (?:duration: |statement: |execute )")
 _ESCAPE = re.compile(r"%(-?\d+)?([A-Za-z%])")
 
@@ -91,13 +93,11 @@ def entry_pattern(prefix: str) -> re.Pattern[str]:
 
 def guess_prefix(lines: Sequence[str]) -> str | None:
     """Returns the `log_line_prefix` of a log that has these lines; None for what is no log."""
-    entries = [found[1] for line in lines if (found := _ENTRY.match(line)) is not None]
-    statements = [
-        found[1]
-        for line in lines
-        if (found := _ENTRY.match(line)) is not None and _STATEMENT.match(line, found.end(1))
-    ]
-    samples = statements or entries
+    entries = [found for line in lines if MARK in line and (found := _ENTRY.match(line))]
+    statements = [found for found in entries if _STATEMENT.match(found.string, found.end(1))]
+    samples = [found[1] for found in statements or entries]
+    if not samples:
+        return None
     guesses = [*_KNOWN, *(guess for sample in samples[:3] for guess in _generalised(sample))]
     best, most = None, 0
     for guess in guesses:

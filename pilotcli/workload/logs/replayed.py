@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 
 from pilotcli.common.records import NO_FACTS, QueryFacts
 from pilotcli.workload.logs.convert import LogConverter
-from pilotcli.workload.logs.files import Log, head_of, log_format
+from pilotcli.workload.logs.files import Log
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.splitter import Statement
-from pilotcli.workload.sources import Source
 
 _BATCH = 200
 
@@ -25,17 +24,13 @@ class LogReader:
         self._notify = notify
         self._converter = LogConverter()
 
-    def read(self, source: Source) -> Iterator[Found] | None:
-        """Returns the statements of `source` if it is a log, else None."""
-        known = log_format(head_of(source))
-        return None if known is None else self._read(Log(source, known))
-
     def end(self) -> None:
         """Say what was left out."""
         for note in self._converter.notes():
             self._notify(note, note)
 
-    def _read(self, source: Log) -> Iterator[Found]:
+    def read(self, source: Log) -> Iterator[Found]:
+        """The statements of a log."""
         if source.format.guessed:
             text = f"{source.guess()}; pilot workloads from-log takes another one"
             self._notify(text, text)
