@@ -19,6 +19,7 @@ import psycopg2
 from pilotcli.common.errors import DatabaseError, QueryCancelled, QueryError, QueryTimeout
 from pilotcli.common.records import CopyData
 from pilotcli.common.sql_commands import words_where
+from pilotcli.config.kinds import duration_s
 from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session import watchdog
 from pilotcli.databases.session.libpq import Line
@@ -43,8 +44,6 @@ _QUERY_CANCELED = "57014"
 _TIMED_OUT = "statement timeout"
 _BEFORE_IT_BEGAN_S = 0.1
 """A statement that is cancelled sooner after it was sent may not have begun."""
-_SHOWN_TIME = re.compile(r"(\d+)(ms|s|min|h|d)?")
-_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class SchemaChanges:
@@ -157,10 +156,10 @@ class PostgresSession:
             return elapsed_s < self._timeout_s
         try:  # a driver may have set one
             self._cursor.execute("SHOW statement_timeout")
-            found = _SHOWN_TIME.fullmatch(str(self._cursor.fetchall()[0][0]))
+            timeout_s = duration_s(str(self._cursor.fetchall()[0][0]))
         except psycopg2.Error:
             return False
-        return found is not None and elapsed_s * 1000 < int(found[1]) * _MS[found[2] or "ms"]
+        return timeout_s is None or elapsed_s < timeout_s  # None: it is given in days
 
     def _repeat(self, sql: str, copy: CopyData | None) -> Rows:
         self._repeats = True
