@@ -110,18 +110,19 @@ class Hint:
         """The names of the relations in the hint."""
         words = self.words or ()
         if self.keyword in _OF_JOINS or self.keyword == "leading":
-            return tuple(_leaves(words))
+            return tuple(names_in(words))
         if self.keyword == "rows":
             return tuple(words[:-1])
         return () if self.keyword == "set" else tuple(words[:1])
 
 
-def _leaves(words: Iterable[Any]) -> Iterator[str]:
+def names_in(words: Iterable[Any]) -> Iterator[str]:
+    """Yields the names in nested lists of names, from left to right."""
     for word in words:
         if isinstance(word, str):
             yield word
         else:
-            yield from _leaves(word)
+            yield from names_in(word)
 
 
 def quote_name(name: str) -> str:

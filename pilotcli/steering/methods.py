@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pilotcli.common.errors import SteeringError
-from pilotcli.steering.hint_plan import quote_name
+from pilotcli.steering.hint_plan import names_in, quote_name
 
 
 class ScanJoinMethodEnum(enum.Enum):
@@ -95,7 +95,7 @@ def order_of(given: Any) -> JoinOrder:
         given = _read_order(given)
     if not _is_order(given):
         raise SteeringError(f"a join order is a list of at least two relations, not {given!r}")
-    names = list(_names(given))
+    names = list(names_in(given))
     if len(set(names)) < len(names):
         raise SteeringError(f"the join order names a relation twice: {given!r}")
     return list(given)
@@ -103,15 +103,7 @@ def order_of(given: Any) -> JoinOrder:
 
 def relations_of(order: JoinOrder) -> frozenset[str]:
     """Returns the names in a join order."""
-    return frozenset(_names(order))
-
-
-def _names(order: Any) -> Iterator[str]:
-    for part in order:
-        if isinstance(part, str):
-            yield part
-        else:
-            yield from _names(part)
+    return frozenset(names_in(order))
 
 
 def _is_order(given: Any) -> bool:
