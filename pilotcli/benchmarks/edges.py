@@ -10,6 +10,7 @@ from itertools import combinations
 from pilotcli.common.errors import UsageError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.drivers.sampling import Catalog, JoinEdge, Reader, SampledTable
+from pilotcli.steering.sql import literal
 
 LEAST_OVERLAP = 0.5
 """The share of one column's sampled values that the other column must have."""
@@ -119,6 +120,6 @@ def _values(table: SampledTable, name: str) -> list[str]:
 
 
 def _overlap(reader: Reader, table: str, column: str, values: Sequence[str]) -> float:
-    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    listed = ", ".join(map(literal, values))
     sql = f"SELECT count(DISTINCT {column}) FROM {table} WHERE {column} IN ({listed})"  # noqa: S608 - quoted by the server
     return float(reader.execute(sql, fetch=True)[0][0]) / len(values)
