@@ -23,7 +23,7 @@ from pilotcli.replay.hooks import COLD_TEXT, around_run
 from pilotcli.replay.intervals import Intervals
 from pilotcli.replay.load import Load
 from pilotcli.replay.scheduler import PilotScheduler
-from pilotcli.replay.sessions import Sessions, has_sessions
+from pilotcli.replay.sessions import Sessions
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import (
     Begun,
@@ -103,7 +103,7 @@ class Replay:
         options = self._options
         # The objects that exist now stay: the garbage collector need not check them repeatedly.
         gc.freeze()
-        first = next(iter(self._workload), None) if self._scheduler.steering.for_workload else None
+        first = next(iter(self._workload), None)
         # A run that was killed while its changes were undone needs none of them again.
         self._scheduler.before_workload(
             first.sql if first is not None else "", handlers=not self._whole
@@ -111,7 +111,7 @@ class Replay:
         self._scheduler.fire_due()
         # A run that is resumed in a round has been warmed up before.
         warmups = 0 if self._progress.rounds else options.warmup
-        self._has_sessions = has_sessions(self._workload)
+        self._has_sessions = first is not None and first.facts.session is not None
         for number in range(warmups):
             self._warmup = number
             self._phase(self._streams(iter([0])))

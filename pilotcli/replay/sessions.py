@@ -12,12 +12,6 @@ from pilotcli.common.records import Query
 from pilotcli.replay.units import Begun, remember
 
 
-def has_sessions(workload: Iterable[Query]) -> bool:
-    """Whether the workload says which session has sent each query: its first query does."""
-    first = next(iter(workload), None)
-    return first is not None and first.facts.session is not None
-
-
 @dataclass(slots=True)
 class _Session:
     """What is known of a session: how many of its queries are left to take, which of them have been
