@@ -12,8 +12,6 @@ from pilotcli.benchmarks.request import Request
 from pilotcli.common.errors import UsageError
 from pilotcli.workload import open_workload
 
-__all__ = ["SCALES", "scaled_schema", "write_forum"]
-
 SCALES = (0.05, 20.0)
 """The least and the largest scale; with more posts, ranks overflow PostgreSQL's integers."""
 

@@ -22,6 +22,11 @@ _ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr", "pg_stat_statement
 _LINES = 200
 """A file that was cut may begin inside an entry; that entry ends within so many lines."""
 
+_HINT = (
+    "Name a log of PostgreSQL as it was written: a csvlog, a jsonlog, text with the "
+    "log_line_prefix that --prefix gives, or pg_stat_statements as CSV with a header."
+)
+
 
 class LogFormat(NamedTuple):
     """The kind of a log; for `stderr` also the `log_line_prefix`, and whether it was guessed."""
@@ -101,12 +106,6 @@ def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Lo
             raise WorkloadError(f"there is no log in {given}", hint=_HINT)
         found += logs
     return sorted(_best(found), key=lambda log: log.first_s)
-
-
-_HINT = (
-    "Name a log of PostgreSQL as it was written: a csvlog, a jsonlog, text with the "
-    "log_line_prefix that --prefix gives, or pg_stat_statements as CSV with a header."
-)
 
 
 def _best(logs: Sequence[Log]) -> Iterator[Log]:

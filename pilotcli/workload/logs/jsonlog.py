@@ -27,18 +27,24 @@ def read_jsonlog(read: Read, file: str) -> Iterator[Entry]:
     """
     clock = Clock().read
     new = tuple.__new__
-    broken: tuple[int, ValueError] | None = None
+    broken: WorkloadError | None = None
     for number, line in enumerate(
         itertools.chain.from_iterable(map(io.BytesIO, whole_lines(read))), 1
     ):
         if _WANTED.search(line) is None:
             continue
-        if broken is not None and broken[0] > 1:
-            break
+        if broken is not None:
+            raise broken
         try:
             row = json.loads(line.decode("utf-8", "surrogateescape"))
         except ValueError as problem:
-            broken = number, problem
+            if number > 1:
+                broken = WorkloadError(
+                    f"the entry is no JSON: {problem}",
+                    file=file,
+                    line=number,
+                    hint="Was the file changed after the server wrote it? Remove this entry.",
+                )
             continue
         message, severity = row.get("message", ""), row.get("error_severity", "")
         time = clock(row.get("timestamp", ""))
@@ -52,11 +58,3 @@ def read_jsonlog(read: Read, file: str) -> Iterator[Entry]:
             get("detail", ""), get("context", ""), get("statement", ""), number,
         ))
         # fmt: on
-    else:
-        return
-    raise WorkloadError(
-        f"the entry is no JSON: {broken[1]}",
-        file=file,
-        line=broken[0],
-        hint="Was the file changed after the server wrote it? Remove this entry.",
-    )
