@@ -12,7 +12,6 @@ from typing import BinaryIO
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import listed, plural
 from pilotcli.common.sql_commands import command_of, words_where
-from pilotcli.workload.logs.anonymous import Anonymiser
 from pilotcli.workload.logs.choice import Choice
 from pilotcli.workload.logs.files import Log
 from pilotcli.workload.logs.normal_form import normal_form
@@ -66,6 +65,8 @@ class LogConverter:
         if self._choice.anonymise_seed is None:
             yield from statements
             return
+        from pilotcli.workload.logs.anonymous import Anonymiser
+
         replace = Anonymiser(self._choice.anonymise_seed).replace
         for statement in statements:
             statement.sql = replace(statement.sql)
