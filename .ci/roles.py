@@ -18,7 +18,8 @@ from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
 from pilotcli.databases.target import PostgresTarget
-from pilotcli.steering.capabilities import abilities_of, probe
+from pilotcli.steering.capabilities import abilities_of
+from pilotcli.steering.probing import probe
 
 TABLES = """
 CREATE TABLE shops (id int PRIMARY KEY, city text);

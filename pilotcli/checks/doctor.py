@@ -30,9 +30,10 @@ from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.base import PretrainingModelEvent
 from pilotcli.plugins import check_plugins
 from pilotcli.replay.collected_row import example_row
-from pilotcli.steering.capabilities import Abilities, Capability, abilities_of, probe
+from pilotcli.steering.capabilities import Abilities, abilities_of
 from pilotcli.steering.planner import Missing, copy_out, how_to_place, version_of
 from pilotcli.steering.planner import build as compile_module
+from pilotcli.steering.probing import Capability, probe
 from pilotcli.storage.journal import Journal
 from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import open_workload

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from pilotcli.checks.doctor import Check
 from pilotcli.common.quantities import plural
-from pilotcli.steering.capabilities import Capability
+from pilotcli.steering.probing import Capability
 from pilotcli.views.console import columns, out
 from pilotcli.views.tables import show_json
 from pilotcli.views.text import clean

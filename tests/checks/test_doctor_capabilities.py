@@ -9,7 +9,7 @@ import pytest
 from project_folder import Project
 
 from pilotcli.checks.doctor import Check
-from pilotcli.steering.capabilities import Capability
+from pilotcli.steering.probing import Capability
 from pilotcli.views.doctor import AS_ABOVE, show_checks
 
 

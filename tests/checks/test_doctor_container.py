@@ -20,8 +20,8 @@ from pilotcli.common.errors import CapabilityError
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
-from pilotcli.steering.capabilities import Capability
 from pilotcli.steering.planner import build
+from pilotcli.steering.probing import Capability
 
 pytestmark = pytest.mark.slow
 

@@ -24,8 +24,8 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.embedded.admin import reset_servers
 from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.opening import open_target
-from pilotcli.steering.capabilities import Capability
 from pilotcli.steering.planner import Missing, Planner, build, load
+from pilotcli.steering.probing import Capability
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,8 @@ from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.target import PostgresTarget
-from pilotcli.steering.capabilities import Capability, abilities_of, probe
+from pilotcli.steering.capabilities import abilities_of
+from pilotcli.steering.probing import Capability, probe
 
 
 @pytest.fixture

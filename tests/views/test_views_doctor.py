@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pilotcli.steering.capabilities import Capability
+from pilotcli.steering.probing import Capability
 from pilotcli.views import doctor
 
 HOW = "real ones, in a transaction that locks their tables and is rolled back"

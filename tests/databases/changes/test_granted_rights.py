@@ -14,7 +14,8 @@ from pilotcli import Index
 from pilotcli.common.errors import PilotError
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import connect_store, open_target
-from pilotcli.steering.capabilities import abilities_of, probe
+from pilotcli.steering.capabilities import abilities_of
+from pilotcli.steering.probing import probe
 
 PARTS = {
     comment.split(":")[0].split(",")[0].split(".")[0]: sql
