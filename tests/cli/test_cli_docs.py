@@ -72,6 +72,13 @@ def test_the_page_has_the_choices_and_the_defaults(name: str) -> None:
             assert f"Default: {default}." in row
 
 
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_says_a_default_once(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        if parameter.default not in (None, False) and "Default: " in (parameter.help or ""):
+            assert not parameter.show_default, parameter.name
+
+
 def test_nothing_is_documented_that_is_not_there() -> None:
     documented = [line[4:-1] for line in PAGE.splitlines() if line.startswith("## `")]
     assert sorted(documented) == sorted(COMMANDS)

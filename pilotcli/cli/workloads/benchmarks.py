@@ -15,7 +15,10 @@ from pilotcli.views.benchmark_list import show_benchmarks
 from pilotcli.views.console import err, out
 
 SeedOption = Annotated[
-    int, typer.Option("--seed", metavar="N", help="Where random choices start. Default: 1.")
+    int,
+    typer.Option(
+        "--seed", metavar="N", help="Where random choices start. Default: 1.", show_default=False
+    ),
 ]
 
 
@@ -57,6 +60,7 @@ def get(
             metavar="N",
             min=1,
             help="Sets of parameters for each query, where a benchmark has several. Default: 1.",
+            show_default=False,
         ),
     ] = 1,
 ) -> None:

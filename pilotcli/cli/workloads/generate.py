@@ -27,11 +27,22 @@ _JOINS = re.compile(r"(\d{1,3})(?:\.\.(\d{1,3}))?")
 def generate(
     joins: Annotated[
         str,
-        typer.Option("--joins", metavar="N..M", help="How many joins a query has. Default: 2..6."),
+        typer.Option(
+            "--joins",
+            metavar="N..M",
+            help="How many joins a query has. Default: 2..6.",
+            show_default=False,
+        ),
     ] = "2..6",
     queries: Annotated[
         int,
-        typer.Option("--queries", metavar="N", min=1, help="How many queries. Default: 200."),
+        typer.Option(
+            "--queries",
+            metavar="N",
+            min=1,
+            help="How many queries. Default: 200.",
+            show_default=False,
+        ),
     ] = 200,
     seed: SeedOption = 1,
     into: Annotated[
@@ -66,6 +77,7 @@ def generate(
             "--timeout",
             metavar="TIME",
             help="Leave out queries that take longer, such as 500ms. Default: 5s.",
+            show_default=False,
         ),
     ] = "5s",
     config: ConfigOption = None,
