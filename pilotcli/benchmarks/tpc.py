@@ -8,6 +8,7 @@ from typing import Any
 
 from pilotcli.benchmarks import duck, folder, tpcds, tpch
 from pilotcli.benchmarks.request import Request
+from pilotcli.common.quantities import plural
 
 _LICENCE = """\
 Data and query texts come from DuckDB's extension `{name}` ([{package}]({url}), MIT licence). It \
@@ -18,7 +19,7 @@ What you measure here is not a result of {title} in the sense of the TPC: no ref
 throughput run, no audit. Do not publish it under that name without saying so."""
 
 _PARAMETERS_H = """\
-Each query has {variants} set(s) of parameters. The first is that of the standard's validation run \
+Each query has {sets} of parameters. The first is that of the standard's validation run \
 (`q05`). The others (`q05_2`, ...) are drawn from seed {seed} as the standard's section 2.4 says, \
 from the values that the data has."""
 
@@ -36,7 +37,7 @@ def write_tpch(place: Path, request: Request) -> tuple[int, int]:
     about = (
         f"The 8 tables of TPC-H at scale {request.scale:g} with the keys of the standard, and"
         " indexes on foreign keys and dates. All 22 queries, in PostgreSQL's dialect.\n\n"
-        + _PARAMETERS_H.format(variants=request.variants, seed=request.seed)
+        + _PARAMETERS_H.format(sets=plural(request.variants, "set"), seed=request.seed)
     )
     return _write(place, request, title, about, queries)
 
