@@ -13,6 +13,7 @@ from pilotcli.config.kinds import duration_s
 from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
 from pilotcli.views.console import err, out
 from pilotcli.views.text import clean
+from pilotcli.workload.logs.anonymous import Anonymiser
 from pilotcli.workload.logs.choice import Choice, parse_condition
 from pilotcli.workload.logs.convert import LogConverter, write_jsonl
 from pilotcli.workload.logs.files import find_logs
@@ -97,7 +98,7 @@ def from_log(
         select_only=select_only,
         with_failed=with_failed,
         distinct=distinct,
-        anonymise_seed=seed if anonymize else None,
+        rewrite=Anonymiser(seed).replace if anonymize else None,
     )
     check_file(output, "--output", ".jsonl", ".ndjson")
     logs = find_logs(file, prefix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pilotcli.common.errors import UsageError
@@ -51,7 +52,7 @@ class Choice:
     - `select_only`: they only read;
     - `with_failed`: also those that failed;
     - `distinct`: one of those that differ in their values only;
-    - `anonymise_seed`: their literals are replaced.
+    - `rewrite`: what is done to the text of each, such as `Anonymiser.replace`.
     """
 
     where: tuple[Condition, ...] = ()
@@ -59,7 +60,7 @@ class Choice:
     select_only: bool = False
     with_failed: bool = False
     distinct: bool = False
-    anonymise_seed: int | None = None
+    rewrite: Callable[[str], str] | None = None
 
     @property
     def narrows(self) -> bool:

@@ -62,14 +62,10 @@ class LogConverter:
         statements = self._statements(logs)
         if self._choice.distinct:
             statements = self._distinct(statements)
-        if self._choice.anonymise_seed is None:
-            yield from statements
-            return
-        from pilotcli.workload.logs.anonymous import Anonymiser
-
-        replace = Anonymiser(self._choice.anonymise_seed).replace
+        rewrite = self._choice.rewrite
         for statement in statements:
-            statement.sql = replace(statement.sql)
+            if rewrite is not None:
+                statement.sql = rewrite(statement.sql)
             yield statement
 
     def notes(self) -> list[str]:
