@@ -50,6 +50,8 @@ def run_setup(server: Server, files: Sequence[Path], step: Callable[[str], None]
             for query in queries:
                 _run_query(session, query)
         session.execute(f"RESET ALL; SET LOCAL synchronous_commit = on; {_TABLE}")
+        # A dump of a database that pilot has filled brings the record of that one.
+        session.execute("DELETE FROM pilot.setup")
         with session.connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO pilot.setup (position, file, sha256) VALUES (%s, %s, %s)",

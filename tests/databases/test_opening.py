@@ -92,6 +92,28 @@ def test_setup_runs_once(
     target.close()
 
 
+def test_a_setup_may_bring_the_record_of_another_database(
+    config: PostgreSQLConfig, setup_files: list[Path], request: pytest.FixtureRequest
+) -> None:
+    config.db = f"dumped_{abs(hash(request.node.name))}"
+    config.setup = tuple(setup_files)
+    with setup_files[1].open("a") as file:
+        file.write(
+            "CREATE SCHEMA pilot; CREATE TABLE pilot.setup (position int PRIMARY KEY, file text NOT"
+            " NULL, sha256 text NOT NULL, done_at timestamptz NOT NULL DEFAULT now());"
+            " INSERT INTO pilot.setup VALUES (1, 'schema.sql', ''), (3, 'other.sql', '');\n"
+        )
+    open_target(config).close()
+    steps: list[str] = []
+    target = open_target(config, on_step=steps.append)
+    assert ask(target, "SELECT file FROM pilot.setup ORDER BY 1") == [
+        ("rows.sql",),
+        ("schema.sql",),
+    ]
+    assert steps == []
+    target.close()
+
+
 def test_a_changed_setup_is_told_and_not_run(
     config: PostgreSQLConfig, setup_files: list[Path], request: pytest.FixtureRequest
 ) -> None:
