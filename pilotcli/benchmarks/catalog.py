@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from pilotcli.benchmarks import lahman
 from pilotcli.benchmarks.duck import INSTALL
 from pilotcli.benchmarks.folder import new_folder, refuse_existing
 from pilotcli.benchmarks.forum import write_forum
+from pilotcli.benchmarks.published.names import PUBLISHED
+from pilotcli.benchmarks.published.writing import write_published
 from pilotcli.benchmarks.request import Request
 from pilotcli.benchmarks.tpc import write_tpcds, write_tpch
 from pilotcli.common.errors import UsageError
@@ -22,7 +25,8 @@ class Benchmark:
     """A benchmark: its contents, its Python packages, and what writes it into a folder.
 
     `scale` is the default of `--scale`, or None for a single size. `has_variants` is whether a
-    query can have more than one set of parameters.
+    query can have more than one set of parameters, `from_files` whether the user names files with
+    it.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Benchmark:
     scale: float | None
     has_variants: bool
     write: Callable[[Path, Request], tuple[int, int]]
+    from_files: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -78,6 +83,19 @@ BENCHMARKS = {
             False,
             lahman.write_lahman,
         ),
+        *(
+            Benchmark(
+                published.name,
+                published.contents,
+                (),
+                "",
+                None,
+                False,
+                partial(write_published, published),
+                from_files=True,
+            )
+            for published in PUBLISHED
+        ),
     )
 }
 
@@ -106,6 +124,8 @@ def write_benchmark(place: Path, request: Request) -> tuple[int, int]:
         )
     if request.scale is not None and benchmark.scale is None:
         raise UsageError(f"{request.name} has a single size", hint="Leave out --scale.")
+    if request.sources and not benchmark.from_files:
+        raise UsageError(f"{request.name} is not made from files", hint="Leave out --from.")
     refuse_existing(place)
     if benchmark.missing:
         packages = " and ".join(package.replace("_", "-") for package in benchmark.missing)

@@ -27,14 +27,22 @@ workload:
   - queries/train
   - queries/test
 
-# pilot's embedded PostgreSQL in .pilot/. The first run fills it.
-database:
-  name: {name}
-  setup: schema.sql
+{database}
 
 run:
   timeout: {timeout}
 """
+
+_EMBEDDED = """\
+# pilot's embedded PostgreSQL in .pilot/. The first run fills it.
+database:
+  name: {name}
+  setup: schema.sql"""
+
+_OTHER_SERVER = """\
+# The server that has the tables, in the variable DSN: export DSN=postgresql://you@host/{name}
+database:
+  dsn: ${{DSN}}"""
 
 _README = """\
 # {title}
@@ -45,32 +53,46 @@ Made by: `{command}`
 
 | file | holds |
 | --- | --- |
-| `schema.sql` | the tables, their rows, keys, indexes and statistics |
-| `queries/train/`, `queries/test/` | {train} and {test} queries, one in each file |
+{schema}| `queries/train/`, `queries/test/` | {train} and {test} queries, one in each file |
 | `pilot.yaml` | what `pilot run` does in this folder |
 
 Split: seed {seed} chose the {test} test queries from all {count}, each with the same chance.
 
 ```sh
-pilot run                  # all queries; the first run fills the embedded server
+{before}pilot run                  # all queries{first}
 pilot run queries/train    # only those for training
 ```
 
-For a server of yours: `psql -1 -v ON_ERROR_STOP=1 -f schema.sql "$DSN"`, and in `pilot.yaml` its
-`dsn` in place of `name` and `setup`.
+{server}
 
 ## Source and licence
 
 {source}
 """
 
+_WITH_ROWS = {
+    "schema": "| `schema.sql` | the tables, their rows, keys, indexes and statistics |\n",
+    "before": "",
+    "first": "; the first run fills the embedded server",
+    "server": """\
+For a server of yours: `psql -1 -v ON_ERROR_STOP=1 -f schema.sql "$DSN"`, and in `pilot.yaml` its
+`dsn` in place of `name` and `setup`.""",
+}
+_WITHOUT_ROWS = {
+    "schema": "",
+    "before": "export DSN=postgresql://you@host/database\n",
+    "first": "",
+    "server": "The files that this folder was made from had no rows: the server must have them.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuery:
-    """A query, and the label that is its file's name."""
+    """A query, the label that is its file's name, and the answer that it must have, if known."""
 
     label: str
     sql: str
+    expect: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +100,8 @@ class About:
     """What the files say of a benchmark.
 
     `about` is a paragraph, `source` says where data and queries come from and under which licence,
-    `command` is the command that makes the same folder.
+    `command` is the command that makes the same folder. Without rows (`has_rows`) the queries are
+    for a server that has the tables.
     """
 
     name: str
@@ -87,6 +110,7 @@ class About:
     source: str
     command: str
     timeout: str = "5min"
+    has_rows: bool = True
 
 
 @contextlib.contextmanager
@@ -154,14 +178,18 @@ def write_queries(folder: Path, queries: Sequence[LabelledQuery], seed: int) -> 
     for name, part in zip(("train", "test"), parts, strict=True):
         (folder / name).mkdir(parents=True)
         for query in part:
+            expect = f"-- expect: {query.expect}\n" if query.expect is not None else ""
             text = f"{query.sql.strip().rstrip(';').rstrip()};\n"
-            (folder / name / f"{query.label}.sql").write_text(text, "utf-8")
+            (folder / name / f"{query.label}.sql").write_text(expect + text, "utf-8")
     return len(parts[0]), len(parts[1])
 
 
 def write_about(folder: Path, about: About, counts: tuple[int, int], seed: int) -> None:
     """Write `pilot.yaml` and `README.md`; `counts` are the numbers of queries in the parts."""
-    config = _CONFIG.format(title=about.title, name=about.name, timeout=about.timeout)
+    database = (_EMBEDDED if about.has_rows else _OTHER_SERVER).format(
+        name=database_name(about.name)
+    )
+    config = _CONFIG.format(title=about.title, database=database, timeout=about.timeout)
     if not counts[1]:
         config = config.replace("  - queries/test\n", "")
     (folder / "pilot.yaml").write_text(config, "utf-8")
@@ -170,6 +198,7 @@ def write_about(folder: Path, about: About, counts: tuple[int, int], seed: int) 
         about=about.about,
         source=about.source,
         command=about.command,
+        **(_WITH_ROWS if about.has_rows else _WITHOUT_ROWS),
         train=counts[0],
         test=counts[1],
         count=sum(counts),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pilotcli.cli.asking import YesOption, agreed
 from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
 from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.databases.commands.server import run_psql, server_url, start_and_pin
@@ -143,7 +143,7 @@ def undo(
 def reset(
     config: ConfigOption = None,
     set_: SetOption = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Delete all data of the embedded server, collected data too.
 
@@ -156,18 +156,9 @@ def reset(
       pilot db reset --yes
     """
     home = _loaded(config, set_).home
-    if not yes and not _agreed(
+    if not yes and not agreed(
         f"Delete all databases of the embedded server in {home}, collected data included?"
     ):
         err("Nothing was deleted.")
         raise typer.Exit(130)
     show_deleted(reset_and_forget(home))
-
-
-def _agreed(question: str) -> bool:
-    if sys.stdin is None:
-        return False
-    try:
-        return typer.confirm(question)
-    except typer.Abort:  # Ctrl-C, or nobody there to answer
-        return False

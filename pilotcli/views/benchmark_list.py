@@ -22,6 +22,7 @@ def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
                     "default_scale": benchmark.scale,
                     "missing_packages": list(benchmark.missing),
                     "install": benchmark.install if benchmark.missing else None,
+                    "from_files": benchmark.from_files,
                 }
                 for benchmark in benchmarks
             ]
@@ -32,7 +33,7 @@ def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
         [
             (Column("name"), lambda benchmark: benchmark.name),
             (Column("scale", right=True), _scale),
-            (Column("ready"), lambda benchmark: "no" if benchmark.missing else "yes"),
+            (Column("ready"), _ready),
             (Column("contents", least=24, flexible=True), lambda benchmark: benchmark.contents),
         ],
     )
@@ -42,6 +43,13 @@ def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
             lacking.setdefault(benchmark.install, []).append(benchmark.name)
     for install, names in lacking.items():
         out(f"\nFor {', '.join(names)}: {install}")
+    out("\nThose with --from are made from your files: pilot workloads get NAME says which.")
+
+
+def _ready(benchmark: Benchmark) -> str:
+    if benchmark.from_files:
+        return "--from"
+    return "no" if benchmark.missing else "yes"
 
 
 def _scale(benchmark: Benchmark) -> str:

@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "pilotcli"
 KNOW_POSTGRESQL = ("databases", "steering", "compat")
 NEUTRAL = {
+    "pilotcli.databases.commands.dumps",
     "pilotcli.databases.commands.server",
     "pilotcli.databases.commands.undo",
     "pilotcli.databases.controller",

@@ -10,6 +10,7 @@ import typer
 
 from pilotcli.benchmarks.catalog import BENCHMARKS, benchmark_named, write_benchmark
 from pilotcli.benchmarks.request import Request
+from pilotcli.cli.asking import YesOption, agreed
 from pilotcli.cli.options import FormatOption
 from pilotcli.views.benchmark_list import show_benchmarks
 from pilotcli.views.console import err, out
@@ -63,18 +64,34 @@ def get(
             show_default=False,
         ),
     ] = 1,
+    from_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="PATH|URL",
+            help="A folder, an archive or an address with files of the benchmark. Can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: YesOption = False,
 ) -> None:
     """Write a benchmark as a folder: schema, data, queries, config, README.
 
-    The queries are split into training and test.
+    The queries are split into training and test. Benchmarks that others publish are made from
+    files that you name. pilot shows the address, size and checksum of a file before it downloads
+    it, and asks.
 
     \b
     Examples:
       pilot workloads get tpch && cd tpch && pilot run
       pilot workloads get tpcds --scale 1 --into ds1
+      pilot workloads get job --from join-order-benchmark/ --from imdb.tgz
     """
     chosen = benchmark_named(name).scale if scale is None else scale
     place = into or Path(name)
-    train, test = write_benchmark(place, Request(name, chosen, seed, variants, err))
+    ask = (lambda question: True) if yes else agreed
+    request = Request(name, chosen, seed, variants, err, tuple(from_ or ()), ask)
+    train, test = write_benchmark(place, request)
     out(f"wrote {place}: {train} queries for training, {test} for test (seed {seed})")
-    out(f"\nNext:  cd {shlex.quote(str(place))} && pilot run")
+    server = "" if (place / "schema.sql").exists() else "export DSN=postgresql://... && "
+    out(f"\nNext:  cd {shlex.quote(str(place))} && {server}pilot run")
