@@ -17,4 +17,5 @@ def agreed(question: str) -> bool:
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
+        typer.echo(err=True)  # the question's line has no end
         return False

@@ -242,6 +242,7 @@ def _answer(address: str, shown: str, method: str) -> Any:
 
 def _failed(shown: str, problem: object) -> UsageError:
     reason = getattr(problem, "reason", problem)
+    reason = getattr(reason, "strerror", None) or reason
     return UsageError(
         f"{shown} cannot be downloaded: {reason}",
         hint="Nothing was written. Fetch it by other means, and name the file or folder.",

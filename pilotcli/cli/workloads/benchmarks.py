@@ -12,6 +12,7 @@ from pilotcli.benchmarks.catalog import BENCHMARKS, benchmark_named, write_bench
 from pilotcli.benchmarks.request import Request
 from pilotcli.cli.asking import YesOption, agreed
 from pilotcli.cli.options import FormatOption
+from pilotcli.common.quantities import plural
 from pilotcli.views.benchmark_list import show_benchmarks
 from pilotcli.views.console import err, out
 
@@ -92,6 +93,7 @@ def get(
     ask = (lambda question: True) if yes else agreed
     request = Request(name, chosen, seed, variants, err, tuple(from_ or ()), ask)
     train, test = write_benchmark(place, request)
-    out(f"wrote {place}: {train} queries for training, {test} for test (seed {seed})")
+    for_training = plural(train, "query", "queries")
+    out(f"wrote {place}: {for_training} for training, {test} for test (seed {seed})")
     server = "" if (place / "schema.sql").exists() else "export DSN=postgresql://... && "
     out(f"\nNext:  cd {shlex.quote(str(place))} && {server}pilot run")
