@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pilot_starter import run_pilot
 from project_folder import PILOT
 from server_folder import server_folder
 
@@ -50,14 +51,7 @@ def files(folder: Path, texts: dict[str, str | bytes]) -> Path:
 
 def run(folder: Path) -> str:
     """What `pilot run` says in the folder, which must fill a server and get the right answers."""
-    done = subprocess.run(
-        [PILOT, "run", "--set", "run.timeout=1min"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_pilot("run", "--set", "run.timeout=1min", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -94,8 +88,7 @@ def test_stats_ceb_runs_and_its_counts_are_expected(space: Path) -> None:
     assert "idx_other" not in schema
     (query,) = (space / "stats" / "queries" / "test").iterdir()
     query.write_text(query.read_text().replace("-- expect: ", "-- expect: 9"))
-    done = subprocess.run([PILOT, "run"], cwd=space / "stats", capture_output=True, check=False)
-    assert done.returncode == 1
+    assert run_pilot("run", cwd=space / "stats").returncode == 1
 
 
 IMDB = {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from project_folder import PILOT
+from pilot_starter import run_pilot
 from server_folder import server_folder
 
 from pilotcli.benchmarks import duck, tpch
@@ -29,9 +28,7 @@ KEYS = {"tpch": (8, 8), "tpcds": (24, 107)}
 
 
 def pilot(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [PILOT, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = run_pilot(*arguments, cwd=folder, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

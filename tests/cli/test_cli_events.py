@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from project_folder import PILOT
+from pilot_starter import run_pilot
 
 EVENTS = """
 from pilotcli import PeriodicModelUpdateEvent, QueryFinishEvent, WorkloadBeforeEvent, PilotModel
@@ -49,9 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 def pilot(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PGHOST": "/nowhere"}
-    done = subprocess.run(
-        [PILOT, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_pilot(*words, cwd=folder, env=environment)
     assert not (folder / ".pilot").exists(), "no server, no journal"
     return done
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from large_journal import make_journal
+from pilot_starter import run_pilot
 
 from pilotcli.common.records import EventKind, Query, QueryResult
 from pilotcli.common.signals import EventTriggered
@@ -21,9 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def pilot(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    program = "from pilotcli.cli.main import main; main()"
-    command = [sys.executable, "-c", program, *arguments, "--set", f"home={home}"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=home)
+    return run_pilot(*arguments, "--set", f"home={home}", cwd=home)
 
 
 def told(home: Path, *arguments: str) -> str:

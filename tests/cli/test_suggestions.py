@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from project_folder import PILOT
+from pilot_starter import run_pilot
 
 HANDLERS = """
 from pilotcli import HintPushHandler
@@ -24,9 +24,7 @@ class Fine(HintPushHandler):
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PILOT, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=60
-    )
+    return run_pilot(*words, cwd=folder)
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from pilot_starter import run_pilot
 
 from pilotcli.config import load_config, shown_config
 
@@ -30,15 +30,8 @@ class Raises(Count):
 
 
 def pilot(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    program = "from pilotcli.cli.main import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, "config", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "NO_COLOR": "1", **environment},
-        check=False,
-    )
+    env = {**os.environ, "NO_COLOR": "1", **environment}
+    return run_pilot("config", *arguments, cwd=folder, env=env)
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import textwrap
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from project_folder import PILOT
+from pilot_starter import run_pilot
 from tcp_server import SecretServer
 
 pytestmark = pytest.mark.slow
@@ -148,15 +147,8 @@ class Secret:
 
     def command(self, *words: str, environment: dict[str, str] | None = None) -> int:
         """Run `pilot words...` and keep what it says."""
-        done = subprocess.run(
-            [PILOT, *words],
-            cwd=self.folder,
-            env={**os.environ, **self.environment, **(environment or {})},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        env = {**os.environ, **self.environment, **(environment or {})}
+        done = run_pilot(*words, cwd=self.folder, env=env)
         self.said += done.stdout + done.stderr
         return done.returncode
 

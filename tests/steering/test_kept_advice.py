@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project_folder import PILOT
+from pilot_starter import run_pilot
 
 from pilotcli.common.records import SteeringReport
 from pilotcli.config import PostgreSQLConfig
@@ -72,8 +72,7 @@ def folder(shop_config: PostgreSQLConfig, tmp_path: Path) -> Iterator[Path]:
 
 
 def pilot(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [PILOT, *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return run_pilot(*words, cwd=folder)
 
 
 def joins(session: PostgresSession, sql: str) -> list[str]:

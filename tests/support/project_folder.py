@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pilot_starter import PILOT, run_pilot
+
 from pilotcli.common.signals import Bus, RunFinished, Signal
 from pilotcli.config import load_config
 from pilotcli.run.commands import RunRequest, pretrain, run
 from pilotcli.storage.journal import Journal
-
-PILOT = str(Path(sys.executable).with_name("pilot"))
-
 
 COLLECTS = """
 from pilotcli import PretrainingModelEvent
@@ -87,6 +85,8 @@ class Project:
 
     def command(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run `pilot words...` in the folder, without a terminal."""
+        if "input" not in options:
+            return run_pilot(*words, cwd=self.folder, **options)
         return subprocess.run(
             [PILOT, *words],
             cwd=self.folder,

@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from changes_support import Bench
+from pilot_starter import run_pilot
 
 from pilotcli.databases.changes.log import ChangeLog
 
@@ -71,10 +72,9 @@ class Folder:
         )
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == code, out + err
-        return out + err
+        done = run_pilot(*arguments, cwd=self.folder)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def running_the_long_one(self) -> subprocess.Popen[str]:
         """A run that has changed the server and is in its second query."""

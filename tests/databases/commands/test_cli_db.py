@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
+from pilot_starter import PILOT, run_pilot
 
 from pilotcli.databases.embedded.admin import reset_servers
 from pilotcli.databases.embedded.server import EmbeddedServer
@@ -29,16 +29,18 @@ class Pilot:
         self.home = folder / ".pilot"
 
     def __call__(self, *arguments: str, code: int = 0, answer: str = "") -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", MAIN, "db", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-            input=answer,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        if answer:
+            done = subprocess.run(
+                [PILOT, "db", *arguments],
+                cwd=self.folder,
+                input=answer,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        else:
+            done = run_pilot("db", *arguments, cwd=self.folder)
         assert done.returncode == code, done.stderr
         return done.stdout if code == 0 else done.stdout + done.stderr
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from project_folder import PILOT
+from pilot_starter import run_pilot
 from server_folder import server_folder
 
 from pilotcli.databases.embedded.binaries import find_binaries
@@ -182,9 +182,8 @@ def test_a_replayed_log_has_the_effects_that_it_had(
     found = {}
     for kind, file in sorted(logs.items()):
         workload = tmp_path / f"{kind}.jsonl"
-        made = subprocess.run(
-            [PILOT, "workloads", "from-log", file, "-o", workload], capture_output=True, text=True
-        )
+        words = ("workloads", "from-log", str(file), "-o", str(workload))
+        made = run_pilot(*words, cwd=tmp_path)
         assert made.returncode == 0, made.stderr
         rows = [json.loads(line) for line in workload.read_text("utf-8").splitlines()]
         found[kind] = sorted(row["sql"] for row in rows)
@@ -202,13 +201,7 @@ def replayed(workload: Path, folder: Path) -> list[object]:
         (folder / "pilot.yaml").write_text(
             f"home: {home}/.pilot\ndatabase: {{setup: [start.sql]}}\n"
         )
-        done = subprocess.run(
-            [PILOT, "run", workload, "--format", "plain"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_pilot("run", str(workload), "--format", "plain", cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
         server = EmbeddedServer.acquire(home / ".pilot")
         try:
