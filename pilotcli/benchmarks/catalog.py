@@ -58,11 +58,11 @@ BENCHMARKS = {
         ),
         Benchmark(
             "tpcds",
-            "TPC-DS: 24 tables, 99 queries",
+            "TPC-DS: 24 tables, 99 queries, any number of parameter sets",
             ("duckdb", "duckdb_extension_tpcds"),
             INSTALL,
             0.1,
-            False,
+            True,
             write_tpcds,
         ),
         Benchmark(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from pilotcli.benchmarks import duck, folder, tpcds, tpch
+from pilotcli.benchmarks import duck, folder, tpcds, tpcds_draws, tpch
 from pilotcli.benchmarks.request import Request
 from pilotcli.common.quantities import plural
 
@@ -18,43 +18,37 @@ contains {tool} of the TPC, which is under the TPC's licence \
 What you measure here is not a result of {title} in the sense of the TPC: no refresh functions, no \
 throughput run, no audit. Do not publish it under that name without saying so."""
 
-_PARAMETERS_H = """\
-Each query has {sets} of parameters. The first is that of the standard's validation run \
-(`q05`). The others (`q05_2`, ...) are drawn from seed {seed} as the standard's section 2.4 says, \
-from the values that the data has."""
+_PARAMETERS = """\
+Each query has {sets} of parameters. The first is that of {first} (`q05`). The others (`q05_2`, \
+...) are drawn from seed {seed} as the standard's {section} says, from the values that the data \
+has."""
 
-_PARAMETERS_DS = "Each query has one set of parameters, that of DuckDB's extension (qualification)."
+_TRIES = 20
+"""How often a set of parameters is drawn again that a query has already."""
 
 
 def write_tpch(place: Path, request: Request) -> tuple[int, int]:
     """Write TPC-H into the folder `place`; returns the numbers of training and test queries."""
     assert request.scale is not None
-    title = f"TPC-H, scale {request.scale:g}"
-    with duck.generator("tpch", request.scale, place) as connection:
+    scale = request.scale
+    title = f"TPC-H, scale {scale:g}"
+    with duck.generator("tpch", scale, place) as connection:
         request.report("writing the rows of 8 tables")
         duck.write_schema(connection, tpch.TABLES, place, title)
-        queries = _tpch_queries(connection, request, request.scale)
+        domains = tpch.read_domains(connection, scale)
+        texts = duck.queries(connection, "tpch")
+    first = [tpch.validation(number, sql, scale) for number, sql in enumerate(texts, 1)]
+    queries = _with_variants(
+        request,
+        first,
+        lambda number, chance: tpch.with_parameters(number, texts[number - 1], domains, chance),
+    )
     about = (
-        f"The 8 tables of TPC-H at scale {request.scale:g} with the keys of the standard, and"
+        f"The 8 tables of TPC-H at scale {scale:g} with the keys of the standard, and"
         " indexes on foreign keys and dates. All 22 queries, in PostgreSQL's dialect.\n\n"
-        + _PARAMETERS_H.format(sets=plural(request.variants, "set"), seed=request.seed)
+        + _about_parameters(request, "the standard's validation run", "section 2.4")
     )
     return _write(place, request, title, about, queries)
-
-
-def _tpch_queries(connection: Any, request: Request, scale: float) -> list[folder.LabelledQuery]:
-    texts = list(enumerate(duck.queries(connection, "tpch"), 1))
-    domains = tpch.read_domains(connection, scale)
-    queries = []
-    for variant in range(1, request.variants + 1):
-        for number, sql in texts:
-            if variant == 1:
-                text, end = tpch.validation(number, sql, scale), ""
-            else:
-                chance = random.Random(f"{request.seed}/{variant}/{number}")
-                text, end = tpch.with_parameters(number, sql, domains, chance), f"_{variant}"
-            queries.append(folder.LabelledQuery(f"q{number:02}{end}", text))
-    return queries
 
 
 def write_tpcds(place: Path, request: Request) -> tuple[int, int]:
@@ -65,16 +59,50 @@ def write_tpcds(place: Path, request: Request) -> tuple[int, int]:
         tables = tpcds.tables(connection)
         request.report(f"writing the rows of {len(tables)} tables")
         duck.write_schema(connection, tables, place, title)
-        texts = enumerate(duck.queries(connection, "tpcds"), 1)
-        queries = [
-            folder.LabelledQuery(f"q{number:02}", tpcds.in_postgres(sql)) for number, sql in texts
-        ]
+        domains = tpcds_draws.read_domains(connection)
+        first = [tpcds.in_postgres(sql) for sql in duck.queries(connection, "tpcds")]
+    queries = _with_variants(
+        request,
+        first,
+        lambda number, chance: tpcds_draws.with_parameters(
+            number, first[number - 1], domains, chance
+        ),
+    )
     about = (
         f"The {len(tables)} tables of TPC-DS at scale {request.scale:g} with the keys and foreign"
         f" keys of the standard, and indexes on the foreign keys of the fact tables. All"
-        f" {len(queries)} queries, in PostgreSQL's dialect.\n\n{_PARAMETERS_DS}"
+        f" {len(first)} queries, in PostgreSQL's dialect.\n\n"
+        + _about_parameters(request, "DuckDB's extension (qualification)", "appendix B")
     )
     return _write(place, request, title, about, queries)
+
+
+def _with_variants(
+    request: Request, first: Sequence[str], draw: Callable[[int, random.Random], str]
+) -> list[folder.LabelledQuery]:
+    """Returns the queries with the first set of parameters, then those with other sets.
+
+    `draw` returns a query, by its number, with other parameters. The sets of a query differ as
+    long as there are others.
+    """
+    queries = [folder.LabelledQuery(f"q{number:02}", sql) for number, sql in enumerate(first, 1)]
+    seen = [{sql} for sql in first]
+    for variant in range(2, request.variants + 1):
+        for number, texts in enumerate(seen, 1):
+            chance = random.Random(f"{request.seed}/{variant}/{number}")
+            sql = draw(number, chance)
+            for _ in range(_TRIES):
+                if sql not in texts:
+                    break
+                sql = draw(number, chance)
+            texts.add(sql)
+            queries.append(folder.LabelledQuery(f"q{number:02}_{variant}", sql))
+    return queries
+
+
+def _about_parameters(request: Request, first: str, section: str) -> str:
+    sets = plural(request.variants, "set")
+    return _PARAMETERS.format(sets=sets, first=first, seed=request.seed, section=section)
 
 
 def _write(
