@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -116,25 +115,29 @@ def _changes(
     sql: str, parameter: Parameter, domain: Sequence[Any], chance: random.Random
 ) -> Iterator[tuple[int, int, str]]:
     """Yields where a new text replaces a constant: the start, the end and the text."""
-    values = [value for listed in parameter.values for value in _all_digits(sql, listed)]
-    for value, drawn in zip(values, _draw(domain, len(values), chance), strict=True):
-        for index, place in enumerate(value):
-            new = drawn[index] if isinstance(drawn, tuple) else _moved(drawn, value[0], place)
-            spans = [match.span(place.group) for match in place.pattern.finditer(sql)]
-            if not spans:
-                raise LookupError(place.constant)
-            yield from ((start, end, _text(new)) for start, end in spans)
+    values = [spans for value in parameter.values for spans in _spans(sql, value)]
+    for spans, drawn in zip(values, _draw(domain, len(values), chance), strict=True):
+        first = sql[slice(*spans[0][0])]
+        for (start, end), index in spans:
+            row = isinstance(drawn, tuple)
+            new = drawn[index] if row else _moved(drawn, first, sql[start:end])
+            yield start, end, _text(new)
 
 
-def _all_digits(sql: str, value: tuple[Place, ...]) -> list[tuple[Place, ...]]:
-    """Returns a value for each constant that `#####` stands for."""
-    place = value[0]
-    if "#" not in place.constant:
-        return [value]
-    constants = dict.fromkeys(match[place.group] for match in place.pattern.finditer(sql))
-    if not constants:
-        raise LookupError(place.constant)
-    return [(Place(one, re.compile(rf"\b({one})\b")),) for one in constants]
+def _spans(sql: str, value: tuple[Place, ...]) -> list[list[tuple[tuple[int, int], int]]]:
+    """Returns where the constants of a value are, with the number of the place that found each.
+
+    A place of digits gives several values, one for each constant.
+    """
+    found: dict[str, list[tuple[tuple[int, int], int]]] = {}
+    for index, place in enumerate(value):
+        matches = list(place.pattern.finditer(sql))
+        if not matches:
+            raise LookupError(place.constant)
+        for match in matches:
+            name = match[place.group] if "#" in place.constant else ""
+            found.setdefault(name, []).append((match.span(place.group), index))
+    return list(found.values())
 
 
 def _draw(domain: Sequence[Any], count: int, chance: random.Random) -> list[Any]:
@@ -152,13 +155,13 @@ def _draw(domain: Sequence[Any], count: int, chance: random.Random) -> list[Any]
     return [found[index % len(found)] for index in range(count)]
 
 
-def _moved(drawn: Any, first: Place, place: Place) -> Any:
-    """Returns a drawn value as far from the constant at `place` as `drawn` is from the first."""
-    if place.constant == first.constant:
+def _moved(drawn: Any, first: str, constant: str) -> Any:
+    """Returns what is as far from `drawn` as `constant` is from the constant `first`."""
+    if constant == first:
         return drawn
     if isinstance(drawn, date):
-        return drawn + (date.fromisoformat(place.constant) - date.fromisoformat(first.constant))
-    return drawn + int(place.constant) - int(first.constant)
+        return drawn + (date.fromisoformat(constant) - date.fromisoformat(first))
+    return drawn + int(constant) - int(first)
 
 
 def _text(value: Any) -> str:

@@ -116,7 +116,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 def test_variants_are_refused_where_there_is_one_set_of_parameters(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one set of parameters"):
-        write_benchmark(tmp_path / "x", request("tpcds", variants=2))
+        write_benchmark(tmp_path / "x", request("forum", variants=2))
 
 
 def test_a_scale_is_refused_where_there_is_a_single_size(tmp_path: Path) -> None:

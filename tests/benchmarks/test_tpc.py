@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import pytest
 from pilot_starter import run_pilot
 from server_folder import server_folder
 
-from pilotcli.benchmarks import duck, tpch
+from pilotcli.benchmarks import duck, tpcds_draws, tpch
+from pilotcli.benchmarks.tpcds_parameters import parameters
+from pilotcli.common.errors import UsageError
 from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
@@ -22,7 +26,8 @@ pytest.importorskip("duckdb", reason="needs duckdb and its extensions")
 pytestmark = pytest.mark.slow
 
 SCALE = 0.01
-QUERIES = {"tpch": 66, "tpcds": 99}
+VARIANTS = {"tpch": 3, "tpcds": 2}
+QUERIES = {"tpch": 66, "tpcds": 198}
 KEYS = {"tpch": (8, 8), "tpcds": (24, 107)}
 """How many primary and foreign keys."""
 
@@ -38,8 +43,8 @@ def benchmark(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The benchmark's folder, after a run."""
     name = request.param
     with server_folder() as folder:
-        variants = ("--variants", "3") if name == "tpch" else ()
-        pilot(folder, "workloads", "get", name, "--scale", str(SCALE), "--seed", "5", *variants)
+        options = ("--scale", str(SCALE), "--seed", "5", "--variants", str(VARIANTS[name]))
+        pilot(folder, "workloads", "get", name, *options)
         assert f"queries   {QUERIES[name]} ok" in pilot(folder / name, "run")
         yield folder / name
 
@@ -106,6 +111,62 @@ def test_parameters_are_within_the_domains_of_the_standard(tmp_path: Path) -> No
         assert len(drawn) >= (4 if number == 18 else 5 if number == 3 else 10), number
         assert sql not in drawn or number not in (11, 18)
     assert "0.0100000000" in tpch.validation(11, texts[10][1], SCALE)
+
+
+@pytest.fixture(scope="module")
+def tpcds_texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[str, Any]]:
+    """The texts of TPC-DS, and the domains of its parameters."""
+    with duck.generator("tpcds", SCALE, tmp_path_factory.mktemp("tpcds")) as connection:
+        return duck.queries(connection, "tpcds"), tpcds_draws.read_domains(connection)
+
+
+def test_all_constants_of_tpcds_are_in_the_texts(
+    tpcds_texts: tuple[list[str], dict[str, Any]],
+) -> None:
+    texts, domains = tpcds_texts
+    assert sorted(parameters()) == list(range(1, len(texts) + 1))
+    assert [name for name, values in domains.items() if not len(values)] == []
+    few = {}
+    for number, sql in enumerate(texts, 1):
+        drawn = {
+            tpcds_draws.with_parameters(number, sql, domains, random.Random(seed))
+            for seed in range(60)
+        }
+        if len(drawn) < 10:
+            few[number] = len(drawn)
+    assert few == {2: 4, 14: 3, 17: 5, 31: 5, 36: 5, 43: 5, 44: 5, 47: 3, 57: 3, 78: 5, 93: 1}
+
+
+def test_a_text_that_pilot_does_not_know_is_an_error(
+    tpcds_texts: tuple[list[str], dict[str, Any]],
+) -> None:
+    texts, domains = tpcds_texts
+    text = texts[0].replace("d_year = 2000", "d_year = 1999")
+    with pytest.raises(UsageError, match=r"query 1 of .*: '2000' is missing"):
+        tpcds_draws.with_parameters(1, text, domains, random.Random(1))
+
+
+def test_parameters_of_tpcds_are_within_the_domains_of_the_standard(
+    tpcds_texts: tuple[list[str], dict[str, Any]],
+) -> None:
+    texts, domains = tpcds_texts
+    for seed in range(60):
+        chance = random.Random(seed)
+        draw = [
+            tpcds_draws.with_parameters(number, sql, domains, chance)
+            for number, sql in enumerate(texts, 1)
+        ]
+        first, last = map(date.fromisoformat, re.findall(r"cast\('(.{10})' AS date", draw[11]))
+        assert date(1998, 1, 1) <= first <= date(2002, 7, 1)
+        assert last - first == timedelta(30)
+        categories = re.findall(r"'(\w+)'", draw[11])[:3]
+        assert len(set(categories)) == 3
+        states = re.findall(r"'([A-Z]{2})'", draw[47])
+        assert len(set(states)) == 9
+        years = {int(year) for year in re.findall(r"dyear = (\d+)", draw[3])}
+        assert len(years) == 1
+        assert years <= {1998, 1999, 2000, 2001}
+        assert 1176 <= int(re.findall(r"BETWEEN (\d+) AND \1 \+ 11", draw[21])[0]) <= 1224
 
 
 def test_rows_with_special_characters_are_read_as_they_are(target: Target, tmp_path: Path) -> None:
