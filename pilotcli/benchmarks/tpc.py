@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pilotcli.benchmarks import duck, folder, tpcds, tpcds_draws, tpch
 from pilotcli.benchmarks.request import Request
+from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 
 _LICENCE = """\
@@ -22,6 +23,9 @@ _PARAMETERS = """\
 Each query has {sets} of parameters. The first is that of {first} (`q05`). The others (`q05_2`, \
 ...) are drawn from seed {seed} as the standard's {section} says, from the values that the data \
 has."""
+
+_LEAST_TPCDS = 0.01
+"""The smallest scale of TPC-DS: DuckDB's dsdgen does not end for much smaller ones."""
 
 _TRIES = 20
 """How often a set of parameters is drawn again that a query has already."""
@@ -54,6 +58,11 @@ def write_tpch(place: Path, request: Request) -> tuple[int, int]:
 def write_tpcds(place: Path, request: Request) -> tuple[int, int]:
     """Write TPC-DS into the folder `place`; returns the numbers of training and test queries."""
     assert request.scale is not None
+    if request.scale < _LEAST_TPCDS:
+        raise UsageError(
+            f"tpcds cannot be as small as --scale {request.scale:g}",
+            hint=f"Choose a scale from {_LEAST_TPCDS:g} on.",
+        )
     title = f"TPC-DS, scale {request.scale:g}"
     with duck.generator("tpcds", request.scale, place) as connection:
         tables = tpcds.tables(connection)

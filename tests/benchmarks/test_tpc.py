@@ -15,6 +15,8 @@ from pilot_starter import run_pilot
 from server_folder import server_folder
 
 from pilotcli.benchmarks import duck, tpcds_draws, tpch
+from pilotcli.benchmarks.catalog import write_benchmark
+from pilotcli.benchmarks.request import Request
 from pilotcli.benchmarks.tpcds_parameters import parameters
 from pilotcli.common.errors import UsageError
 from pilotcli.config import PostgreSQLConfig, load_config
@@ -167,6 +169,13 @@ def test_parameters_of_tpcds_are_within_the_domains_of_the_standard(
         assert len(years) == 1
         assert years <= {1998, 1999, 2000, 2001}
         assert 1176 <= int(re.findall(r"BETWEEN (\d+) AND \1 \+ 11", draw[21])[0]) <= 1224
+
+
+def test_a_scale_for_which_dsdgen_does_not_end_is_refused(tmp_path: Path) -> None:
+    request = Request("tpcds", 0.005, 1, 1, print)
+    with pytest.raises(UsageError, match=r"as small as --scale 0\.005"):
+        write_benchmark(tmp_path / "new", request)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_with_special_characters_are_read_as_they_are(target: Target, tmp_path: Path) -> None:
