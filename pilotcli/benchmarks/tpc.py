@@ -19,7 +19,7 @@ contains {tool} of the TPC, which is under the TPC's licence \
 What you measure here is not a result of {title} in the sense of the TPC: no refresh functions, no \
 throughput run, no audit. Do not publish it under that name without saying so."""
 
-_PARAMETERS = """\
+_OTHER_SETS = """\
 Each query has {sets} of parameters. The first is that of {first} (`q05`). The others (`q05_2`, \
 ...) are drawn from seed {seed} as the standard's {section} says, from the values that the data \
 has."""
@@ -81,7 +81,7 @@ def write_tpcds(place: Path, request: Request) -> tuple[int, int]:
         f"The {len(tables)} tables of TPC-DS at scale {request.scale:g} with the keys and foreign"
         f" keys of the standard, and indexes on the foreign keys of the fact tables. All"
         f" {len(first)} queries, in PostgreSQL's dialect.\n\n"
-        + _about_parameters(request, "DuckDB's extension (qualification)", "appendix B")
+        + _about_parameters(request, "DuckDB's extension, for qualification", "appendix B")
     )
     return _write(place, request, title, about, queries)
 
@@ -111,7 +111,9 @@ def _with_variants(
 
 def _about_parameters(request: Request, first: str, section: str) -> str:
     sets = plural(request.variants, "set")
-    return _PARAMETERS.format(sets=sets, first=first, seed=request.seed, section=section)
+    if request.variants == 1:
+        return f"Each query has {sets} of parameters, that of {first}."
+    return _OTHER_SETS.format(sets=sets, first=first, seed=request.seed, section=section)
 
 
 def _write(

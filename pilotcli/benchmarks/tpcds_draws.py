@@ -23,8 +23,8 @@ def read_domains(duck: Any) -> dict[str, Sequence[Any]]:
 
     A domain of several columns has tuples.
     """
-    names = sorted({one.domain for found in parameters().values() for one in found})
-    return {name: _domain(duck, name) for name in names}
+    names = {parameter.domain for found in parameters().values() for parameter in found}
+    return {name: _domain(duck, name) for name in sorted(names)}
 
 
 def _domain(duck: Any, name: str) -> Sequence[Any]:

@@ -85,6 +85,11 @@ def test_each_query_gives_the_rows_of_duckdb(benchmark: Path, tmp_path: Path) ->
     assert (primary, foreign) == KEYS[benchmark.name]
 
 
+def test_the_sets_of_a_query_differ(benchmark: Path) -> None:
+    texts = {path.stem: path.read_text() for path in benchmark.glob("queries/*/*.sql")}
+    assert len(texts) == len(set(texts.values())) == QUERIES[benchmark.name]
+
+
 def test_the_same_command_makes_the_same_folder(benchmark: Path, tmp_path: Path) -> None:
     readme = (benchmark / "README.md").read_text()
     command = readme.partition("Made by: `pilot ")[2].partition("`")[0]

@@ -69,7 +69,7 @@ def test_an_apostrophe_in_a_value_is_doubled() -> None:
 
 def test_lines_belong_to_the_numbers_before_them() -> None:
     table = read_table("1,3  years  1999\n   states  'TX'\n           | 'OH'\n2  days  8")
-    assert [[one.domain for one in table[number]] for number in (1, 2, 3)] == [
+    assert [[parameter.domain for parameter in table[number]] for number in (1, 2, 3)] == [
         ["years", "states"],
         ["days"],
         ["years", "states"],
