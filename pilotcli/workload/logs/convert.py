@@ -32,6 +32,9 @@ _REASONS = {
     "without values": "with $1 and no values (the server logs values with "
     "log_parameter_max_length = -1)",
     "statistics without values": "with $1, whose values only a log of statements has",
+    "hidden": "of other users, whose texts only a role with pg_read_all_stats sees",
+    "text lost": "whose text the server has lost",
+    "of the view": "that use pg_stat_statements itself",
     "COPY FROM STDIN": "of COPY ... FROM STDIN, whose data no log has",
     "plan without a query": "in plans of auto_explain that cannot be read",
     "not in UTF-8": "not in UTF-8",
@@ -59,7 +62,11 @@ class LogConverter:
 
     def read(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
         """Yields the statements of the logs one after the other."""
-        statements = self._statements(logs)
+        return self.convert(self._all(logs))
+
+    def convert(self, found: Iterable[LoggedStatement]) -> Iterator[LoggedStatement]:
+        """Yields those of the statements in `found` that are wanted, as they are wanted."""
+        statements = self._statements(found)
         if self._choice.distinct:
             statements = self._distinct(statements)
         rewrite = self._choice.rewrite
@@ -95,11 +102,14 @@ class LogConverter:
             "log_min_duration_statement = 0; and in English: lc_messages = 'C'.",
         )
 
-    def _statements(self, logs: Iterable[Log]) -> Iterator[LoggedStatement]:
+    def _statements(self, found: Iterable[LoggedStatement]) -> Iterator[LoggedStatement]:
         wanted = self._choice.wants if self._choice.narrows else None
-        for statement in self._all(logs):
+        for statement in found:
             if wanted is not None and not wanted(statement):
                 self.left_out["not wanted"] += 1
+                continue
+            if statement.values == "removed":
+                self.left_out["statistics without values"] += 1
                 continue
             if self.first_s is None:
                 self.first_s = statement.started

@@ -1,10 +1,11 @@
-"""The statements in a CSV of the view pg_stat_statements."""
+"""The statements of the view pg_stat_statements: of its rows, and of a CSV of them."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.sql_commands import command_of, leading_keyword
@@ -13,10 +14,60 @@ from pilotcli.workload.logs.parameters import has_parameters
 from pilotcli.workload.logs.statements import LoggedStatement
 from pilotcli.workload.sources import Read
 
+VIEW = "pg_stat_statements"
+COLUMNS = ("database", "user")
+"""What is known of who has sent a statement."""
+_HIDDEN = "<insufficient privilege>"
 _TIMES = ("total_exec_time", "total_time")
 """Milliseconds; the second is the name before PostgreSQL 13."""
 _DATABASES = ("datname", "database")
 _USERS = ("rolname", "usename", "user")
+
+
+class StatementRow(NamedTuple):
+    """A row of pg_stat_statements; `line` is its place in a file. An unknown text is empty."""
+
+    sql: str
+    calls: int
+    total_s: float
+    user: str
+    database: str
+    query_id: str
+    line: int = 0
+
+
+def statements_of(
+    rows: Iterable[StatementRow], file: str, left_out: Counter[str]
+) -> list[LoggedStatement]:
+    """Returns the statements, those that took most time first, with their calls as weights.
+
+    Rows of one statement, which several users have sent, have different labels. `left_out` counts
+    what cannot be sent, or would reset the view. Commands of transactions are left out, too.
+    """
+    found = []
+    labels: Counter[str] = Counter()
+    for row in sorted(rows, key=lambda row: -row.total_s):
+        command = leading_keyword(row.sql)
+        if command_of(command).effect == "block":
+            continue
+        if not row.sql or row.sql == _HIDDEN:
+            left_out["hidden" if row.sql else "text lost"] += 1
+            continue
+        if VIEW in row.sql.lower():
+            left_out["of the view"] += 1
+            continue
+        labels[row.query_id] += 1
+        number = labels[row.query_id]
+        entry = Entry(
+            0.0, row.user, row.database, "", "", "", "LOG", "", "", "", "", row.line
+        )  # fmt: skip
+        made = LoggedStatement(entry, file, row.sql, command)
+        made.label = row.query_id if number == 1 else f"{row.query_id}/{number}"
+        made.values = "removed" if has_parameters(row.sql) else ""
+        made.weight = row.calls
+        made.duration_s = row.total_s / row.calls if row.calls else None
+        found.append(made)
+    return found
 
 
 def is_header(line: str) -> bool:
@@ -32,34 +83,14 @@ def _names(line: str) -> set[str]:
 def read_stat_statements(
     read: Read, file: str, left_out: Counter[str]
 ) -> Iterator[LoggedStatement]:
-    """Yields the statements, those that took most time first, with their calls as weights.
+    """Yields the statements of a CSV as `statements_of` returns them.
 
-    The server has taken their values out. What needs one is counted in `left_out`. Raises
-    `WorkloadError` for what is no CSV.
+    Raises `WorkloadError` for what is no CSV.
     """
-    found: list[tuple[float, LoggedStatement]] = []
     rows = csv.DictReader(text_lines(read))
     rows.fieldnames = [name.strip("\ufeff ").lower() for name in rows.fieldnames or ()]
     try:
-        for number, row in enumerate(rows, 1):
-            sql = row["query"] or ""
-            command = leading_keyword(sql)
-            if command_of(command).effect == "block" or row.get("toplevel") in ("f", "false"):
-                continue
-            if has_parameters(sql):
-                left_out["statistics without values"] += 1
-                continue
-            calls = int(row["calls"])
-            total_s = float(_first(row, _TIMES)) / 1000
-            entry = Entry(
-                0.0, _first(row, _USERS), _first(row, _DATABASES), "", "", "", "LOG", "", "", "",
-                "", rows.line_num,
-            )  # fmt: skip
-            made = LoggedStatement(entry, file, sql, command)
-            made.label = row.get("queryid") or f"q{number}"
-            made.weight = calls
-            made.duration_s = total_s / calls if calls else None
-            found.append((total_s, made))
+        found = statements_of(_csv_rows(rows), file, left_out)
     except (csv.Error, ValueError, TypeError) as problem:
         raise WorkloadError(
             f"this is no CSV of pg_stat_statements: {problem}",
@@ -68,9 +99,22 @@ def read_stat_statements(
             hint="Write it with psql: \\copy (SELECT * FROM pg_stat_statements) TO "
             "'statements.csv' CSV HEADER",
         ) from None
-    found.sort(key=lambda timed: -timed[0])
-    for _, made in found:
-        yield made
+    yield from found
+
+
+def _csv_rows(rows: csv.DictReader[str]) -> Iterator[StatementRow]:
+    for number, row in enumerate(rows, 1):
+        if row.get("toplevel") in ("f", "false"):
+            continue
+        yield StatementRow(
+            row["query"] or "",
+            int(row["calls"]),
+            float(_first(row, _TIMES)) / 1000,
+            _first(row, _USERS),
+            _first(row, _DATABASES),
+            row.get("queryid") or f"q{number}",
+            rows.line_num,
+        )
 
 
 def _first(row: dict[str, str], names: tuple[str, ...]) -> str:

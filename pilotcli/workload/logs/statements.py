@@ -43,12 +43,13 @@ class LoggedStatement:
     - `started`: when it began, in seconds since 1970;
     - `duration_s`: how long it ran, None where the log does not say;
     - `failed`: the log has its error;
-    - `label`: its session and the number of its entry there.
+    - `label`: its session and the number of its entry there;
+    - `values`: `removed` where it has `$1` in their place; otherwise empty.
     """
 
     __slots__ = (
         "application", "command", "database", "dropped", "duration_s", "failed", "file", "label",
-        "line", "session", "sql", "started", "user", "weight",
+        "line", "session", "sql", "started", "user", "values", "weight",
     )  # fmt: skip
 
     def __init__(self, entry: Entry, file: str, sql: str, command: str) -> None:
@@ -64,6 +65,7 @@ class LoggedStatement:
         self.failed = False
         self.dropped = False  # the log has it twice
         self.weight: int | None = None
+        self.values = ""
         self.file = file
         self.line = entry.line
 

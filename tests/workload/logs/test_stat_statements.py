@@ -46,3 +46,19 @@ def test_a_row_that_is_none(tmp_path: Path) -> None:
     path.write_text(TEXT.format(time="total_time").replace("300.5", "many"))
     with pytest.raises(WorkloadError, match=r"a\.csv:5: this is no CSV of pg_stat_statements"):
         list(LogConverter().read(find_logs([path])))
+
+
+def test_what_no_workload_can_send_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "query,calls,total_time,queryid\n<insufficient privilege>,1,1,\n,2,2,3\n"
+        "SELECT PG_STAT_STATEMENTS_reset(),1,1,4\nTABLE t,1,1,5\nTABLE t,1,3,5\n"
+    )
+    converter = LogConverter()
+    found = list(converter.read(find_logs([path])))
+    assert [(one.sql, one.label) for one in found] == [("TABLE t", "5"), ("TABLE t", "5/2")]
+    assert converter.notes() == [
+        "left out: 1 statement of other users, whose texts only a role with pg_read_all_stats sees",
+        "left out: 1 statement whose text the server has lost",
+        "left out: 1 statement that use pg_stat_statements itself",
+    ]
