@@ -64,6 +64,10 @@ COMMANDS = {
         "workloads.from_log:from_log",
         "Write the statements of a PostgreSQL log as a workload.",
     ),
+    "workloads from-server": (
+        "workloads.from_server:from_server",
+        "Write the statements in a server's pg_stat_statements as a workload.",
+    ),
     "db start": ("db:start", "Start the embedded server, keep it running, print its URL."),
     "db stop": ("db:stop", "Stop the embedded server."),
     "db status": ("db:status", "Show if the embedded server runs, its data folder and users."),

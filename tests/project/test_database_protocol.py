@@ -19,10 +19,11 @@ NEUTRAL = {
     "pilotcli.databases.opening",
     "pilotcli.databases.protocols",
     "pilotcli.databases.session.watchdog",
+    "pilotcli.databases.stat_statements",
     "pilotcli.databases.unused_settings",
 }
 """What everybody may import from. `embedded.admin` shows and stops the servers of `pilot db`,
-`watchdog` cancels whatever sessions run."""
+`watchdog` cancels whatever sessions run, `stat_statements` reads a view of a session's server."""
 TYPES_ONLY = {"pilotcli.databases.changes.log"}
 """What `views` may know to show it."""
 STORE = PACKAGE / "storage" / "store"

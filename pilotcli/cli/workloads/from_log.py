@@ -7,14 +7,18 @@ from typing import Annotated
 
 import typer
 
-from pilotcli.common.errors import UsageError
+from pilotcli.cli.workloads.choice_options import (
+    AnonymizeOption,
+    DistinctOption,
+    MinDurationOption,
+    OutputOption,
+    SelectOnlyOption,
+    choice_of,
+)
 from pilotcli.common.quantities import clock_time, plural
-from pilotcli.config.kinds import duration_s
 from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
 from pilotcli.views.console import err, out
 from pilotcli.views.text import clean
-from pilotcli.workload.logs.anonymous import Anonymiser
-from pilotcli.workload.logs.choice import Choice, parse_condition
 from pilotcli.workload.logs.convert import LogConverter, write_jsonl
 from pilotcli.workload.logs.files import find_logs
 
@@ -24,15 +28,7 @@ def from_log(
         list[Path],
         typer.Argument(metavar="FILE...", help="Logs, or folders with logs.", show_default=False),
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="The .jsonl file to write, or - for standard output.",
-        ),
-    ],
+    output: OutputOption,
     prefix: Annotated[
         str | None,
         typer.Option(
@@ -50,27 +46,10 @@ def from_log(
             "'database = shop', 'user != backup'. Can be repeated; all must hold.",
         ),
     ] = None,
-    min_duration: Annotated[
-        str | None,
-        typer.Option(
-            "--min-duration", metavar="TIME", help="Only statements that ran so long: 10ms, 2s."
-        ),
-    ] = None,
-    select_only: Annotated[
-        bool, typer.Option("--select-only", help="Only statements that read.")
-    ] = False,
-    distinct: Annotated[
-        bool,
-        typer.Option(
-            "--distinct",
-            help="Only one of the statements that differ in their values alone, with their number "
-            "as its weight.",
-        ),
-    ] = False,
-    anonymize: Annotated[
-        bool,
-        typer.Option("--anonymize", help="Replace values by others of the same kind and length."),
-    ] = False,
+    min_duration: MinDurationOption = None,
+    select_only: SelectOnlyOption = False,
+    distinct: DistinctOption = False,
+    anonymize: AnonymizeOption = False,
     seed: Annotated[
         int,
         typer.Option("--seed", metavar="N", help="What --anonymize chooses the other values by."),
@@ -92,13 +71,13 @@ def from_log(
       pilot workloads from-log logs/ -o slow.jsonl --min-duration 100ms --select-only --distinct
       pilot workloads from-log logs/ -o shop.jsonl --where 'database = shop' --anonymize --seed 7
     """
-    choice = Choice(
-        where=tuple(map(parse_condition, where or ())),
-        min_duration_s=None if min_duration is None else _duration_s(min_duration),
+    choice = choice_of(
+        where,
+        min_duration,
+        seed if anonymize else None,
         select_only=select_only,
-        with_failed=with_failed,
         distinct=distinct,
-        rewrite=Anonymiser(seed).replace if anonymize else None,
+        with_failed=with_failed,
     )
     check_file(output, "--output", ".jsonl", ".ndjson")
     logs = find_logs(file, prefix)
@@ -115,12 +94,3 @@ def from_log(
     say(f"wrote {clean(output)}: {plural(converter.count, 'statement')} of {span}")
     for note in converter.notes():
         err(clean(note))
-
-
-def _duration_s(text: str) -> float:
-    seconds = duration_s(text)
-    if seconds is None:
-        raise UsageError(
-            f"--min-duration {text!r} is no time", hint="Write it as 10ms, 2s, or in seconds."
-        )
-    return seconds

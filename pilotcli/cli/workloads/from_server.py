@@ -1,0 +1,111 @@
+"""`pilot workloads from-server`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Annotated
+
+import typer
+
+from pilotcli.cli.options import ConfigOption, SetOption
+from pilotcli.cli.workloads.choice_options import (
+    AnonymizeOption,
+    DistinctOption,
+    MinDurationOption,
+    OutputOption,
+    SelectOnlyOption,
+    choice_of,
+)
+from pilotcli.common.errors import UsageError, WorkloadError
+from pilotcli.common.quantities import plural
+from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
+from pilotcli.databases.opening import open_target
+from pilotcli.databases.stat_statements import read_stat_statements
+from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
+from pilotcli.views.console import err, out
+from pilotcli.views.text import clean
+from pilotcli.workload.logs.convert import LogConverter, write_jsonl
+from pilotcli.workload.logs.stat_statements import COLUMNS, VIEW, statements_of
+from pilotcli.workload.logs.statements import LoggedStatement
+
+
+def from_server(
+    output: OutputOption,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Only statements of this database or user: 'database = shop', 'user != backup'. "
+            "Can be repeated; all must hold.",
+        ),
+    ] = None,
+    min_duration: MinDurationOption = None,
+    select_only: SelectOnlyOption = False,
+    distinct: DistinctOption = False,
+    anonymize: AnonymizeOption = False,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", metavar="N", help="What --anonymize chooses the other values by."),
+    ] = 1,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write the statements in a server's pg_stat_statements as a workload.
+
+    Those that took most time come first. The server must have the extension pg_stat_statements.
+    It keeps no values: statements that need some are left out. docs/workloads.md says more.
+
+    \b
+    Examples:
+      pilot workloads from-server -o workload.jsonl && pilot run workload.jsonl
+      pilot workloads from-server -o slow.jsonl --min-duration 100ms --select-only --distinct
+      pilot workloads from-server -o shop.jsonl --where 'database = shop' --where 'user != backup'
+    """
+    choice = choice_of(
+        where,
+        min_duration,
+        seed if anonymize else None,
+        select_only=select_only,
+        distinct=distinct,
+    )
+    for condition in choice.where:
+        if condition.column not in COLUMNS:
+            raise UsageError(
+                f"--where: {VIEW} has no {condition.column}",
+                hint=f"The columns are {' and '.join(COLUMNS)}.",
+            )
+    check_file(output, "--output", ".jsonl", ".ndjson")
+    loaded = load_config(config, set_)
+    embedded = choose_embedded(loaded.database, os.environ)
+    target_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+    converter = LogConverter(choice)
+    with (
+        contextlib.closing(open_target(target_config, on_step=err)) as target,
+        contextlib.closing(target.session()) as session,
+    ):
+        rows = read_stat_statements(session)
+    found = list(converter.convert(statements_of(rows, VIEW, converter.left_out)))
+    if not found:
+        raise _no_statement(converter)
+    found.sort(key=_total_s, reverse=True)  # --distinct has put some together
+    with whole_file(output) as temporary, temporary.open("wb") as lines:
+        write_jsonl(found, lines)
+    say = err if writes_to_stdout([output]) else out
+    share = sum(map(_total_s, found)) / (sum(row.total_s for row in rows) or 1.0)
+    say(
+        f"wrote {clean(output)}: {plural(len(found), 'statement')}, which took {share:.0%} of the "
+        f"time in {VIEW}"
+    )
+    for note in converter.notes():
+        err(clean(note))
+
+
+def _total_s(statement: LoggedStatement) -> float:
+    return (statement.weight or 0) * (statement.duration_s or 0.0)
+
+
+def _no_statement(converter: LogConverter) -> WorkloadError:
+    hint = "\n".join(converter.notes()) or "Let applications send some, and try again."
+    return WorkloadError(f"{VIEW} holds no statement that is wanted", hint=hint)
