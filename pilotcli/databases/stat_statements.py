@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pilotcli.common.errors import CapabilityError, QueryError
 from pilotcli.databases.protocols import Session
-from pilotcli.workload.logs.stat_statements import VIEW, StatementRow
+from pilotcli.workload.logs.stat_statements import OWN, VIEW, StatementRow
 
-# The comment stays in the text that the server counts: the next time, pilot leaves it out.
-_FOUND = """SELECT /* pg_stat_statements */ e.extversion, quote_ident(n.nspname),
+_FOUND = f"""SELECT {OWN} e.extversion, quote_ident(n.nspname),
     array_agg(a.attname::text)
 FROM pg_extension e
 JOIN pg_namespace n ON n.oid = e.extnamespace
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = e.extname
 JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE e.extname = 'pg_stat_statements'
-GROUP BY e.extversion, n.nspname"""
+GROUP BY e.extversion, n.nspname"""  # noqa: S608 - a comment of pilot's own
 _ROWS = """SELECT coalesce(s.query, ''), s.calls, s.total_exec_time / 1000,
     coalesce(r.rolname, ''), coalesce(d.datname, ''), coalesce(s.queryid::text, '')
 FROM {schema}.pg_stat_statements s

@@ -174,6 +174,27 @@ def test_the_workload_runs(worked: Counted) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_values_are_made_up(server: Counted) -> None:
+    server.reset()
+    server.send("SELECT kind FROM items WHERE id = 7", "SELECT kind FROM items LIMIT 3")
+    server.send("UPDATE items SET kind = 'kind 9' WHERE id = 5000", COUNT)
+    words = ("--fill", "--seed", "3", "--where", "database = shop")
+    done = server.command(*words)
+    assert done.returncode == 0, done.stderr
+    assert "made up: the values of 1 statement, from rows of the tables" in done.stderr
+    assert "left out: 1 statement with $1 in LIMIT, in a function, or" in done.stderr
+    assert "with $1, that write, lock or are no queries" in done.stderr  # and a SET of pilot's own
+    lines = (server.folder / "w.jsonl").read_text("utf-8").splitlines()
+    rows = {row["sql"]: row for row in map(json.loads, lines)}
+    assert "values" not in rows[COUNT]
+    (filled,) = [row for row in rows.values() if row.get("values") == "sampled"]
+    assert filled["sql"].startswith("SELECT kind FROM items WHERE id = '")
+    again = of_the_work(server.rows(*words))  # pilot's own queries for values are not among them
+    assert {row["sql"] for row in again} == {filled["sql"], COUNT}
+    assert "made up: the values of 1 statement," in server.command(*words).stderr
+    assert filled["sql"] not in [row["sql"] for row in server.rows(*words, "--anonymize")]
+
+
 def test_a_role_that_may_not_see_all_texts(worked: Counted) -> None:
     worked.send('GRANT USAGE ON SCHEMA "Odd schema" TO ann')
     dsn = f"{worked.dsn()} options='-c role=ann'"

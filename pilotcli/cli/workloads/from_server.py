@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
+from pilotcli.benchmarks.filling import LIMIT_S, Filler
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.cli.workloads.choice_options import (
     AnonymizeOption,
@@ -45,22 +47,32 @@ def from_server(
     select_only: SelectOnlyOption = False,
     distinct: DistinctOption = False,
     anonymize: AnonymizeOption = False,
+    fill: Annotated[
+        bool,
+        typer.Option(
+            "--fill",
+            help="Make up the values of queries with $1, from the rows of the tables, so that they "
+            "return rows.",
+        ),
+    ] = False,
     seed: Annotated[
         int,
-        typer.Option("--seed", metavar="N", help="What --anonymize chooses the other values by."),
+        typer.Option("--seed", metavar="N", help="What --fill and --anonymize choose values by."),
     ] = 1,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
     """Write the statements in a server's pg_stat_statements as a workload.
 
-    Those that took most time come first. The server must have the extension pg_stat_statements.
-    It keeps no values: statements that need some are left out. docs/workloads.md says more.
+    Those that took most time come first. The server must have the extension pg_stat_statements,
+    which keeps no values: statements that need some are left out, or get made-up ones with --fill.
+    docs/workloads.md says more.
 
     \b
     Examples:
       pilot workloads from-server -o workload.jsonl && pilot run workload.jsonl
       pilot workloads from-server -o slow.jsonl --min-duration 100ms --select-only --distinct
+      pilot workloads from-server -o filled.jsonl --select-only --fill --seed 7
       pilot workloads from-server -o shop.jsonl --where 'database = shop' --where 'user != backup'
     """
     choice = choice_of(
@@ -80,13 +92,16 @@ def from_server(
     loaded = load_config(config, set_)
     embedded = choose_embedded(loaded.database, os.environ)
     target_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
-    converter = LogConverter(choice)
     with (
         contextlib.closing(open_target(target_config, on_step=err)) as target,
         contextlib.closing(target.session()) as session,
+        contextlib.closing(target.session(timeout_s=LIMIT_S)) as sampling,
     ):
         rows = read_stat_statements(session)
-    found = list(converter.convert(statements_of(rows, VIEW, converter.left_out)))
+        if fill:
+            choice = replace(choice, fill=Filler(sampling, seed).fill)
+        converter = LogConverter(choice)
+        found = list(converter.convert(statements_of(rows, VIEW, converter.left_out)))
     if not found:
         raise _no_statement(converter)
     found.sort(key=_total_s, reverse=True)  # --distinct has put some together
@@ -98,6 +113,9 @@ def from_server(
         f"wrote {clean(output)}: {plural(len(found), 'statement')}, which took {share:.0%} of the "
         f"time in {VIEW}"
     )
+    made_up = sum(statement.values == "sampled" for statement in found)
+    if made_up:
+        err(f"made up: the values of {plural(made_up, 'statement')}, from rows of the tables")
     for note in converter.notes():
         err(clean(note))
 

@@ -52,6 +52,7 @@ class Choice:
     - `select_only`: they only read;
     - `with_failed`: also those that failed;
     - `distinct`: one of those that differ in their values only;
+    - `fill`: gives a statement with `$1` values, or returns why it cannot;
     - `rewrite`: what is done to the text of each, such as `Anonymiser.replace`.
     """
 
@@ -60,6 +61,7 @@ class Choice:
     select_only: bool = False
     with_failed: bool = False
     distinct: bool = False
+    fill: Callable[[LoggedStatement], str] | None = None
     rewrite: Callable[[str], str] | None = None
 
     @property
@@ -76,8 +78,14 @@ class Choice:
             statement.duration_s is None or statement.duration_s < self.min_duration_s
         ):
             return False
-        return not self.select_only or (
-            command_of(statement.command).effect == "nothing"
-            and command_of(statement.command).planned
-            and not may_write(statement.command, statement.sql)
-        )
+        return not self.select_only or only_reads(statement)
+
+
+def only_reads(statement: LoggedStatement) -> bool:
+    """Returns whether a statement is a query that writes nothing."""
+    command = command_of(statement.command)
+    return (
+        command.effect == "nothing"
+        and command.planned
+        and not may_write(statement.command, statement.sql)
+    )

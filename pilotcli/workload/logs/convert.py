@@ -31,7 +31,14 @@ _REASONS = {
     "failed": "that failed (pilot workloads from-log --with-failed keeps them)",
     "without values": "with $1 and no values (the server logs values with "
     "log_parameter_max_length = -1)",
-    "statistics without values": "with $1, whose values only a log of statements has",
+    "statistics without values": "with $1, whose values only a log of statements has "
+    "(pilot workloads from-server --fill makes some up)",
+    "in another database": "with $1, of another database than the config's",
+    "no values for writing": "with $1, that write, lock or are no queries; --fill fills in queries",
+    "no column for a value": "with $1 in LIMIT, in a function, or compared with nothing of a table",
+    "no row for values": "with $1, for which no row was found",
+    "too slow for values": "with $1, whose values took too long to find",
+    "not understood for values": "with $1, which pilot or the server cannot fill in",
     "hidden": "of other users, whose texts only a role with pg_read_all_stats sees",
     "text lost": "whose text the server has lost",
     "of the view": "that use pg_stat_statements itself",
@@ -109,8 +116,11 @@ class LogConverter:
                 self.left_out["not wanted"] += 1
                 continue
             if statement.values == "removed":
-                self.left_out["statistics without values"] += 1
-                continue
+                fill = self._choice.fill
+                reason = fill(statement) if fill else "statistics without values"
+                if reason:
+                    self.left_out[reason] += 1
+                    continue
             if self.first_s is None:
                 self.first_s = statement.started
             self.last_s = statement.started
@@ -229,6 +239,8 @@ def write_jsonl(statements: Iterable[LoggedStatement], file: BinaryIO) -> None:
             line += f', "started_at": "{second_text}.{micros % 1_000_000:06d}Z"'
         if statement.duration_s is not None:
             line += f', "duration_s": {statement.duration_s:.6f}'
+        if statement.values:
+            line += f', "values": "{statement.values}"'
         if statement.failed:
             line += ', "failed": true'
         lines.append(line + "}\n")

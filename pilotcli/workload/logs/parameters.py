@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 
 from pilotcli.workload.logs.sql_tokens import TOKEN
 
@@ -32,6 +33,16 @@ def values_in(detail: str) -> dict[int, str]:
 def has_parameters(sql: str) -> bool:
     """Returns whether a parameter (`$1`) stands in `sql`."""
     return "$" in sql and len(_template(sql)) > 1
+
+
+def parameters_in(sql: str) -> list[int]:
+    """Returns the numbers of the parameters that stand in `sql`."""
+    return [part for part in _template(sql) if isinstance(part, int)]
+
+
+def with_parameters(sql: str, text_of: Callable[[int], str]) -> str:
+    """Returns `sql` with the text of each number in the place of the parameter."""
+    return "".join(part if isinstance(part, str) else text_of(part) for part in _template(sql))
 
 
 def fill(sql: str, detail: str) -> str | None:

@@ -15,6 +15,9 @@ from pilotcli.workload.logs.statements import LoggedStatement
 from pilotcli.workload.sources import Read
 
 VIEW = "pg_stat_statements"
+OWN = f"/* for pilot, from {VIEW} */"
+"""A comment in pilot's own statements, which the server counts, too: the next time they are left
+out."""
 COLUMNS = ("database", "user")
 """What is known of who has sent a statement."""
 _HIDDEN = "<insufficient privilege>"

@@ -44,7 +44,8 @@ class LoggedStatement:
     - `duration_s`: how long it ran, None where the log does not say;
     - `failed`: the log has its error;
     - `label`: its session and the number of its entry there;
-    - `values`: `removed` where it has `$1` in their place; otherwise empty.
+    - `values`: `removed` where it has `$1` in their place, `sampled` where pilot has chosen them;
+      otherwise empty.
     """
 
     __slots__ = (
