@@ -24,7 +24,7 @@ from pilotcli.workload.logs.statements import LoggedStatement
 
 LIMIT_S = 5.0
 """How long a query for values may take, and the first row of a statement with its values."""
-_ROWS = 1_000
+_FIRST_ROWS, _ROWS = 100_000, 1_000
 _MARK = re.compile(r"\$(\d+)")
 """A parameter in a syntax tree: a literal with this text that is no value already (`_VALUE`)."""
 _VALUE = "value"
@@ -127,7 +127,7 @@ class Filler:
             _add_with(block, select, tree)
             _forget_outer(block)
             places = list({place.number: place for place in reversed(compared)}.values())
-            chosen = _choose(self._rows(block, places), places, chance)
+            chosen = _choose(self._rows(block, places, chance), places, chance)
             if chosen is None:
                 return None
             values |= chosen
@@ -137,8 +137,10 @@ class Filler:
                     node.meta[_VALUE] = True
         return values
 
-    def _rows(self, block: Any, places: Sequence[_Place]) -> list[list[_Cell]]:
-        """Returns rows that the block has for its places."""
+    def _rows(
+        self, block: Any, places: Sequence[_Place], chance: random.Random
+    ) -> list[list[_Cell]]:
+        """Returns some of the rows that the block has for its places."""
         for key in _DROPPED:
             block.set(key, None)
         names = [f"c{at}" for at in range(len(places))]
@@ -151,7 +153,10 @@ class Filler:
             cells.append(f"ARRAY[{name}]::text" if place.how == "array" else f"{name}::text")
             cells.append(f"dense_rank() OVER (ORDER BY {name})" if place.how in _ORDERS else "0")
         known = " AND ".join(f"{name} IS NOT NULL" for name in names)
-        source = f"SELECT * FROM ({to_sql(block)}) AS b WHERE {known} LIMIT {_ROWS}"  # noqa: S608
+        first = f"SELECT * FROM ({to_sql(block)}) AS b WHERE {known} LIMIT {_FIRST_ROWS}"  # noqa: S608
+        # One after the other, two rows of a join are mostly of the same row of one table.
+        source = f"SELECT * FROM ({first}) AS f ORDER BY random() LIMIT {_ROWS}"  # noqa: S608
+        self._session.execute(f"SELECT {OWN} setseed({chance.random()})")
         found = self._session.execute(f"SELECT {OWN} {', '.join(cells)} FROM ({source}) AS r").rows  # noqa: S608
         rows = [
             [_Cell(text, rank) for text, rank in zip(row[::2], row[1::2], strict=True)]

@@ -23,7 +23,10 @@ from pilotcli.databases.stat_statements import read_stat_statements
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "compute_query_id": "on"}
+SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track": "all",  # also what functions run inside
+}
 SHOP = """
 CREATE SCHEMA "Odd schema";
 CREATE EXTENSION pg_stat_statements SCHEMA "Odd schema";

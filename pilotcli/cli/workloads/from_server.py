@@ -99,6 +99,7 @@ def from_server(
     ):
         rows = read_stat_statements(session)
         if fill:
+            err(f"looking for values in the tables, at most {LIMIT_S:g} s per SELECT")
             choice = replace(choice, fill=Filler(sampling, seed).fill)
         converter = LogConverter(choice)
         found = list(converter.convert(statements_of(rows, VIEW, converter.left_out)))
