@@ -54,7 +54,12 @@ WITH p AS (SELECT * FROM sales WHERE paid = $1), q AS (TABLE p)
 SELECT id FROM items WHERE id = $1 UNION ALL SELECT id FROM sales WHERE item = $2;
 SELECT id FROM items i WHERE EXISTS (SELECT 1 FROM sales s WHERE s.item = i.id
         AND s.paid = $1) AND kind = $2;
-SELECT id FROM items WHERE id > $2 AND (SELECT true FROM odd WHERE price = $1);
+WITH p AS (SELECT * FROM sales WHERE paid = $1), q AS (SELECT * FROM p WHERE price > $2)
+    SELECT count(*) FROM q WHERE id > $3;
+WITH o AS (SELECT * FROM odd WHERE price = $1), i AS (SELECT * FROM items WHERE id = $2)
+    SELECT count(*) FROM o, i WHERE kind = $3;
+SELECT id FROM sales WHERE paid < $1 AND id = $2;
+SELECT id FROM sales WHERE id = $2 AND paid <> $1;
 SELECT id FROM items WHERE id = $1 OR $1 IS NULL;
 SELECT name FROM kinds WHERE name = $1;
 SELECT "Odd column" FROM "Odd"."Odd table" AS "T" WHERE "T"."Odd column" <= $1;
