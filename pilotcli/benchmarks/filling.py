@@ -193,51 +193,51 @@ def _is_filter(condition: Any, block: Any) -> bool:
 
 def _place(node: Any, number: int) -> _Place | None:
     """Returns how a parameter is compared; None where it is not, or with nothing of a row."""
-    casts = []
-    while isinstance(node.parent, (exp.Paren, exp.Cast)):
-        node = node.parent
-        casts += [node.to] if isinstance(node, exp.Cast) else []
-    condition = node.parent
-    key, how = node.arg_key, ""
-    if isinstance(condition, exp.Array):
-        first = node is condition.expressions[0]
-        node = _out_of_parens(condition)
-        how = "=" if first else "any"
-    if isinstance(node.parent, exp.Any):
-        node, casts, how = node.parent, [] if not how else casts, how or "array"
-        condition, key = node.parent, node.arg_key
-        if not isinstance(condition, exp.EQ):
-            return None
-    elif how:
+    outer = _out_of(node, exp.Paren, exp.Cast)
+    condition, compared, how = _comparison(outer)
+    if not how or compared.find(exp.Column) is None:
         return None
-    elif isinstance(condition, exp.In) and key == "expressions":
+    if compared.find(exp.Query) or any(_marks(compared)):
+        return None
+    negation = _out_of(condition, exp.Paren).parent
+    if condition.args.get("negate") or isinstance(negation, exp.Not):
+        how = _NEGATED.get(how, "")
+        condition = negation if isinstance(negation, exp.Not) else condition
+    compared = compared.copy()
+    while how != "array" and node is not outer:
+        node = node.parent
+        if isinstance(node, exp.Cast):
+            compared = exp.Cast(this=compared, to=node.to.copy())
+    return _Place(number, compared, how, condition) if how else None
+
+
+def _comparison(node: Any) -> tuple[Any, Any, str]:
+    """Returns the condition that compares a parameter, its other side, and how; no `how` for none.
+
+    `node` is the parameter with its casts.
+    """
+    condition, key, how = node.parent, node.arg_key, ""
+    is_list = isinstance(condition, (exp.Array, exp.In)) and key == "expressions"
+    if is_list:
         how = "=" if node is condition.expressions[0] else "any"
+    if isinstance(condition, exp.Array):
+        node = _out_of(condition, exp.Paren, exp.Cast)
+    if isinstance(node.parent, exp.Any):
+        condition, key = node.parent.parent, node.parent.arg_key
+        how = (how or "array") if isinstance(condition, exp.EQ) else ""
     elif isinstance(condition, exp.Between):
         how = {"low": ">=", "high": "<="}.get(key, "")
     elif isinstance(condition, (exp.Like, exp.ILike)):
         how = "like" if key == "expression" else ""
-    else:
+    elif not isinstance(condition, exp.In):
         how = _SIGNS.get(type(condition).__name__, "")
         how = _OPPOSITES.get(how, how) if key == "this" else how
-    if not how:
-        return None
-    compared = condition.expression if key == "this" else condition.this
-    if compared.find(exp.Column) is None or compared.find(exp.Query) or any(_marks(compared)):
-        return None
-    outer = _out_of_parens(condition)
-    if condition.args.get("negate") or isinstance(outer.parent, exp.Not):
-        how = _NEGATED.get(how, "")
-        condition = outer.parent if isinstance(outer.parent, exp.Not) else condition
-    if not how:
-        return None
-    compared = compared.copy()
-    for cast in casts:
-        compared = exp.Cast(this=compared, to=cast.copy())
-    return _Place(number, compared, how, condition)
+    return condition, how and (condition.expression if key == "this" else condition.this), how
 
 
-def _out_of_parens(node: Any) -> Any:
-    while isinstance(node.parent, exp.Paren):
+def _out_of(node: Any, *kinds: Any) -> Any:
+    """Returns the outermost of the nodes of these kinds around a node."""
+    while isinstance(node.parent, kinds):
         node = node.parent
     return node
 

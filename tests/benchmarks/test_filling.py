@@ -45,7 +45,7 @@ SELECT id FROM items WHERE kind IN ($1 /*, ... */) AND id NOT IN ($2, $10);
 SELECT id FROM sales WHERE note LIKE $1 AND note NOT LIKE $2 AND day IS DISTINCT FROM $3;
 SELECT id FROM sales WHERE note = $1;
 SELECT id FROM items WHERE id = ANY ($1) AND kind = ANY (ARRAY[$2, $3]);
-SELECT id FROM items WHERE id = ANY ($1::int[]);
+SELECT id FROM items WHERE id = ANY ($1::int[]) AND kind = ANY (ARRAY[$2 /*, ... */]::text[]);
 SELECT id FROM items WHERE lower(kind) = $1 AND NOT (id = $2) AND kind IS NOT DISTINCT FROM $3;
 SELECT count(*) FROM items WHERE id IN (SELECT item FROM sales WHERE paid = $1 AND price < $2)
     AND id > $3;
@@ -78,6 +78,12 @@ LEFT_OUT = {
     "SELECT id FROM items WHERE kind ~ $1": NO_COLUMN,
     "SELECT id FROM items WHERE kind = lower($1)": NO_COLUMN,
     "SELECT id FROM items WHERE id <> ALL ($1)": NO_COLUMN,
+    "SELECT id FROM items WHERE NOT id < $1": NO_COLUMN,
+    "SELECT id FROM items WHERE ARRAY[id] = ARRAY[$1]": NO_COLUMN,
+    "SELECT id FROM items WHERE $1 LIKE kind": NO_COLUMN,
+    "SELECT id FROM items WHERE $1 IN (id, 3)": NO_COLUMN,
+    "SELECT id FROM items WHERE id > (SELECT max(id) FROM sales) * $1": NO_COLUMN,
+    "SELECT id FROM items WHERE (SELECT max(id) FROM sales) > $1": NO_COLUMN,
     "SELECT id FROM sales WHERE day > now() - interval $1": NO_COLUMN,
     "SELECT kind FROM items GROUP BY kind HAVING count(*) > $1": NO_COLUMN,
     "SELECT id FROM items WHERE $1 = $2": NO_COLUMN,

@@ -109,7 +109,8 @@ def from_server(
     with whole_file(output) as temporary, temporary.open("wb") as lines:
         write_jsonl(found, lines)
     say = err if writes_to_stdout([output]) else out
-    share = sum(map(_total_s, found)) / (sum(row.total_s for row in rows) or 1.0)
+    total_s = sum(row.total_s for row in rows if VIEW not in row.sql)  # without pilot's own
+    share = sum(map(_total_s, found)) / (total_s or 1.0)
     say(
         f"wrote {clean(output)}: {plural(len(found), 'statement')}, which took {share:.0%} of the "
         f"time in {VIEW}"
