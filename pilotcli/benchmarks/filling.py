@@ -6,6 +6,7 @@ rows. One of these rows is chosen, and each parameter gets a value with which th
 
 from __future__ import annotations
 
+import math
 import operator
 import random
 import re
@@ -87,23 +88,25 @@ class Filler:
             return "no values for writing"
         sql = statement.sql
         if sql not in self._known:
-            self._known[sql] = self._filled(sql)
+            self._known[sql] = self._filled(sql, statement.mean_rows)
         filled, reason = self._known[sql]
         if not reason:
             statement.sql, statement.values = filled, "sampled"
         return reason
 
-    def _filled(self, sql: str) -> tuple[str, str]:
+    def _filled(self, sql: str, mean_rows: float | None) -> tuple[str, str]:
         """Returns the text with values, or why there is none."""
         try:
             tree = parse(with_parameters(sql, lambda number: f"'${number}'"))
             selects: list[Any] = sorted(tree.find_all(exp.Select), key=lambda node: -node.depth)
-            wanted = set(parameters_in(sql))
+            limits = _limits(tree, mean_rows)
+            wanted = set(parameters_in(sql)) - limits.keys()
             if wanted != {place.number for one in selects for place in _places(one)}:
                 return "", "no column for a value"
             values = self._values(tree, selects)
             if values is None:
                 return "", "no row for values"
+            values |= limits
             filled = with_parameters(sql, lambda number: literal(values[number]))
             body = filled.rstrip("; \n\r\t")
             found = self._session.execute(f"SELECT {OWN} 1 FROM ({body}\n) AS q LIMIT 1").rows  # noqa: S608
@@ -171,6 +174,19 @@ def _marks(tree: Any) -> Iterator[tuple[Any, int]]:
         mark = None if _VALUE in node.meta else _MARK.fullmatch(node.this)
         if mark is not None:
             yield node, int(mark[1])
+
+
+def _limits(tree: Any, mean_rows: float | None) -> dict[int, str]:
+    """Returns values for the LIMIT and OFFSET of the whole statement: the rows that it returned on
+    the mean, and the beginning."""
+    found: dict[int, str] = {}
+    for key, value in (("limit", math.ceil(mean_rows or 0)), ("offset", 0)):
+        clause = tree.args.get(key)
+        for node, number in _marks(clause) if clause is not None else ():
+            alone = _out_of(node, exp.Paren, exp.Cast).parent is clause
+            if alone and (value or key == "offset"):
+                found[number] = str(value)
+    return found
 
 
 def _places(block: Any) -> list[_Place]:

@@ -15,7 +15,8 @@ JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE e.extname = 'pg_stat_statements'
 GROUP BY e.extversion, n.nspname"""  # noqa: S608 - a comment of pilot's own
 _ROWS = """SELECT coalesce(s.query, ''), s.calls, s.total_exec_time / 1000,
-    coalesce(r.rolname, ''), coalesce(d.datname, ''), coalesce(s.queryid::text, '')
+    coalesce(r.rolname, ''), coalesce(d.datname, ''), coalesce(s.queryid::text, ''),
+    s.rows
 FROM {schema}.pg_stat_statements s
 LEFT JOIN pg_roles r ON r.oid = s.userid
 LEFT JOIN pg_database d ON d.oid = s.dbid

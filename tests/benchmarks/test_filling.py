@@ -51,6 +51,8 @@ SELECT count(*) FROM items WHERE id IN (SELECT item FROM sales WHERE paid = $1 A
     AND id > $3;
 WITH p AS (SELECT * FROM sales WHERE paid = $1), q AS (TABLE p)
     SELECT count(*) FROM q WHERE id > $2;
+SELECT id FROM items WHERE id = $1 UNION ALL SELECT id FROM sales WHERE item = $2 LIMIT $3;
+SELECT id FROM items WHERE id >= $1 FETCH FIRST $2 ROWS ONLY;
 SELECT id FROM items WHERE id = $1 UNION ALL SELECT id FROM sales WHERE item = $2;
 SELECT id FROM items i WHERE EXISTS (SELECT 1 FROM sales s WHERE s.item = i.id
         AND s.paid = $1) AND kind = $2;
@@ -71,8 +73,9 @@ NO_COLUMN, NO_ROW, UNKNOWN = (
     "not understood for values",
 )
 LEFT_OUT = {
-    "SELECT id FROM items LIMIT $1": NO_COLUMN,
-    "SELECT id FROM items WHERE id = $1 LIMIT $2": NO_COLUMN,
+    "SELECT id FROM items WHERE id IN (SELECT item FROM sales LIMIT $1)": NO_COLUMN,
+    "SELECT id FROM items LIMIT $1 + 1": NO_COLUMN,
+    "SELECT id FROM items LIMIT $1 OFFSET $2 + 1": NO_COLUMN,
     "SELECT id + $1 FROM items": NO_COLUMN,
     "SELECT id FROM items WHERE id + $1 = 4": NO_COLUMN,
     "SELECT id FROM items WHERE kind ~ $1": NO_COLUMN,
@@ -119,7 +122,8 @@ def session(database: Target) -> Iterator[Session]:
 def statement(session: Session, sql: str) -> LoggedStatement:
     """A statement as a server counts it, in the session's database."""
     name = session.execute("SELECT current_database()").rows[0][0]
-    (made,) = statements_of([StatementRow(sql, 1, 1.0, "ann", name, "1")], "", Counter())
+    row = StatementRow(sql, 2, 1.0, "ann", name, "1", 7)
+    (made,) = statements_of([row], "", Counter())
     assert made.values == "removed"
     return made
 
@@ -135,6 +139,16 @@ def test_the_query_returns_rows(session: Session, sql: str, seed: int) -> None:
     rows = session.execute(made.sql).rows
     assert rows, made.sql
     assert rows[0][0] != 0, made.sql  # the count of rows
+
+
+def test_the_limit_is_the_rows_that_it_returned_on_the_mean(session: Session) -> None:
+    made = statement(session, "SELECT id FROM items WHERE kind = $1 ORDER BY id LIMIT $2 OFFSET $3")
+    assert Filler(session, 1).fill(made) == ""
+    assert made.sql.endswith("LIMIT '4' OFFSET '0'")
+    assert len(session.execute(made.sql).rows) == 4
+    made = statement(session, "SELECT id FROM items FETCH FIRST $1 ROWS ONLY")
+    made.mean_rows = 0.0
+    assert Filler(session, 1).fill(made) == NO_COLUMN
 
 
 def test_values_belong_to_one_row(session: Session) -> None:

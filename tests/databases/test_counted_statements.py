@@ -183,13 +183,13 @@ def test_the_workload_runs(worked: Counted) -> None:
 
 def test_values_are_made_up(server: Counted) -> None:
     server.reset()
-    server.send("SELECT kind FROM items WHERE id = 7", "SELECT kind FROM items LIMIT 3")
+    server.send("SELECT kind FROM items WHERE id = 7", "SELECT id + 3 FROM items")
     server.send("UPDATE items SET kind = 'kind 9' WHERE id = 5000", COUNT)
     words = ("--fill", "--seed", "3", "--where", "database = shop")
     done = server.command(*words)
     assert done.returncode == 0, done.stderr
     assert "made up: the values of 1 statement, from rows of the tables" in done.stderr
-    assert "left out: 1 statement with $1 in LIMIT, in a function, or" in done.stderr
+    assert "left out: 1 statement with $1 in a function, a sum, or" in done.stderr
     assert "with $1, that write, lock or are no queries" in done.stderr  # and a SET of pilot's own
     lines = (server.folder / "w.jsonl").read_text("utf-8").splitlines()
     rows = {row["sql"]: row for row in map(json.loads, lines)}

@@ -35,7 +35,7 @@ _REASONS = {
     "(pilot workloads from-server --fill makes some up)",
     "in another database": "with $1, of another database than the config's",
     "no values for writing": "with $1, that write, lock or are no queries; --fill fills in queries",
-    "no column for a value": "with $1 in LIMIT, in a function, or compared with nothing of a table",
+    "no column for a value": "with $1 in a function, a sum, or compared with nothing of a table",
     "no row for values": "with $1, for which no row was found",
     "too slow for values": "with $1, whose values took too long to find",
     "not understood for values": "with $1, which pilot or the server cannot fill in",

@@ -28,7 +28,8 @@ _USERS = ("rolname", "usename", "user")
 
 
 class StatementRow(NamedTuple):
-    """A row of pg_stat_statements; `line` is its place in a file. An unknown text is empty."""
+    """A row of pg_stat_statements; `line` is its place in a file, `rows` what all calls returned.
+    An unknown text is empty."""
 
     sql: str
     calls: int
@@ -36,6 +37,7 @@ class StatementRow(NamedTuple):
     user: str
     database: str
     query_id: str
+    rows: int
     line: int = 0
 
 
@@ -68,6 +70,7 @@ def statements_of(
         made.label = row.query_id if number == 1 else f"{row.query_id}/{number}"
         made.values = "removed" if has_parameters(row.sql) else ""
         made.weight = row.calls
+        made.mean_rows = row.rows / row.calls if row.calls else 0.0
         made.duration_s = row.total_s / row.calls if row.calls else None
         found.append(made)
     return found
@@ -116,6 +119,7 @@ def _csv_rows(rows: csv.DictReader[str]) -> Iterator[StatementRow]:
             _first(row, _USERS),
             _first(row, _DATABASES),
             row.get("queryid") or f"q{number}",
+            int(row.get("rows") or 0),
             rows.line_num,
         )
 

@@ -44,13 +44,14 @@ class LoggedStatement:
     - `duration_s`: how long it ran, None where the log does not say;
     - `failed`: the log has its error;
     - `label`: its session and the number of its entry there;
+    - `mean_rows`: how many rows it returned, on the mean, if that is known;
     - `values`: `removed` where it has `$1` in their place, `sampled` where pilot has chosen them;
       otherwise empty.
     """
 
     __slots__ = (
         "application", "command", "database", "dropped", "duration_s", "failed", "file", "label",
-        "line", "session", "sql", "started", "user", "values", "weight",
+        "line", "mean_rows", "session", "sql", "started", "user", "values", "weight",
     )  # fmt: skip
 
     def __init__(self, entry: Entry, file: str, sql: str, command: str) -> None:
@@ -66,6 +67,7 @@ class LoggedStatement:
         self.failed = False
         self.dropped = False  # the log has it twice
         self.weight: int | None = None
+        self.mean_rows: float | None = None
         self.values = ""
         self.file = file
         self.line = entry.line
