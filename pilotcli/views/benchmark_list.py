@@ -43,7 +43,8 @@ def show_benchmarks(benchmarks: Sequence[Benchmark], format: str) -> None:
             lacking.setdefault(benchmark.install, []).append(benchmark.name)
     for install, names in lacking.items():
         out(f"\nFor {', '.join(names)}: {install}")
-    out("\nThose with --from are made from your files: pilot workloads get NAME says which.")
+    if any(benchmark.from_files for benchmark in benchmarks):
+        out("\nThose with --from are made from your files: pilot workloads get NAME says which.")
 
 
 def _ready(benchmark: Benchmark) -> str:

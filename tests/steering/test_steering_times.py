@@ -28,6 +28,8 @@ MANY = Query(
     command="SELECT",
 )
 
+TRIES = 5
+
 
 @pytest.fixture
 def session(shop_target: PostgresTarget) -> Iterator[PostgresSession]:
@@ -46,17 +48,25 @@ def steering(
 
 
 def check(steerer: SessionSteering, pushes: Pushes | None = None) -> Steered:
-    """Runs the query, and compares the sum of the parts with the time around all of it."""
-    began = time.perf_counter()
-    steered = steerer.run(MANY, pushes)
-    whole = time.perf_counter() - began
-    assert steered.error is None, steered.error
-    assert min(steered.elapsed_s, steered.steering_s, steered.collection_s) >= 0
-    own = steered.steering_s + steered.collection_s
-    assert 0.9 * whole <= steered.elapsed_s + own <= whole
-    # The query's own time may be most of the whole: what is not in it must be named, too.
-    assert own >= 0.8 * (whole - steered.elapsed_s)
-    return steered
+    """Runs the query, and compares the sum of the parts with the time around all of it.
+
+    A busy machine may stop this process between two readings of the clock, but not each time.
+    """
+    found = ""
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        steered = steerer.run(MANY, pushes)
+        whole = time.perf_counter() - began
+        assert steered.error is None, steered.error
+        assert min(steered.elapsed_s, steered.steering_s, steered.collection_s) >= 0
+        own = steered.steering_s + steered.collection_s
+        assert steered.elapsed_s + own <= whole
+        # The query's own time may be most of the whole: what is not in it must be named, too.
+        if steered.elapsed_s + own >= 0.9 * whole and own >= 0.8 * (whole - steered.elapsed_s):
+            return steered
+        found = f"{own} s of {whole} s are named, and {steered.elapsed_s} s are the query's"
+        steerer.abilities.namer.forget()
+    raise AssertionError(found)
 
 
 def test_pulling_is_collection(session: PostgresSession, shop_config: PostgreSQLConfig) -> None:
