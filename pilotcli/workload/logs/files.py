@@ -78,7 +78,7 @@ class Log(NamedTuple):
             elif self.format.kind == "jsonlog":
                 yield from jsonlog.read_jsonlog(read, self.source.name)
             elif self.format.kind == "stderr":
-                yield from read_stderrlog(read, self.format.prefix)
+                yield from read_stderrlog(read, self.source.name, self.format.prefix)
 
 
 def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Log]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from pilotcli.common.sql_commands import command_of, leading_keyword
 from pilotcli.workload.logs.entries import Entry, text_lines
 from pilotcli.workload.logs.parameters import has_parameters
 from pilotcli.workload.logs.statements import LoggedStatement
+from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Read
 
 _TIMES = ("total_exec_time", "total_time")
@@ -38,11 +40,14 @@ def read_stat_statements(
     `WorkloadError` for what is no CSV.
     """
     found: list[tuple[float, LoggedStatement]] = []
-    rows = csv.DictReader(text_lines(read))
-    rows.fieldnames = [name.strip("\ufeff ").lower() for name in rows.fieldnames or ()]
+    csv.field_size_limit(Window.MAX_BYTES)
+    rows = csv.DictReader(text_lines(read, file), strict=True)
     try:
+        rows.fieldnames = [name.strip("\ufeff ").lower() for name in rows.fieldnames or ()]
         for number, row in enumerate(rows, 1):
-            sql = row["query"] or ""
+            if None in row or None in row.values():
+                raise ValueError("the row has not as many columns as the header")
+            sql = row["query"]
             command = leading_keyword(sql)
             if command_of(command).effect == "block" or row.get("toplevel") in ("f", "false"):
                 continue
@@ -56,11 +61,14 @@ def read_stat_statements(
                 "", rows.line_num,
             )  # fmt: skip
             made = LoggedStatement(entry, file, sql, command)
-            made.label = row.get("queryid") or f"q{number}"
+            queryid = row.get("queryid", "")
+            made.label = queryid if queryid.lstrip("-").isdecimal() else f"q{number}"
             made.weight = calls
             made.duration_s = total_s / calls if calls else None
+            if calls < 0 or not 0 <= total_s < math.inf:
+                raise ValueError("calls or its time is no number from 0 on")
             found.append((total_s, made))
-    except (csv.Error, ValueError, TypeError) as problem:
+    except (csv.Error, ValueError, KeyError, OverflowError) as problem:
         raise WorkloadError(
             f"this is no CSV of pg_stat_statements: {problem}",
             file=file,
