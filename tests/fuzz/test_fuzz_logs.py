@@ -12,6 +12,7 @@ from fuzzing import cases, damaged
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from server_logs import Fields, csvlog_of, jsonlog_of, textlog_of
+from sql_texts import fragments, one_statement, pieces, quoted, words
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload import open_workload
@@ -30,50 +31,6 @@ FORMATS = ("csvlog", "jsonlog", *PREFIXES)
 MODES = ("durations", "statements", "statements alone")
 _EPOCH = 1772600700  # 2026-03-04 05:05:00 UTC
 
-_pieces = st.lists(
-    st.sampled_from(
-        [
-            "'", '"', "''", "\\", "\n", "\n\t", "\t", "\r", "\r\n", ";", "; ", "$1", "$2", "$$",
-            "$a$", "--", "/*", "*/", ",", ", $1 = 'x'", "é", "€", "😀", "\u2028", "\x85", "\x0b",
-            "\x1f", "\x7f", "LOG:  statement: SELECT 'no'", "\nLOG:  ", "DETAIL:  ", "{", "}",
-            "\n2026-03-04 05:05:00.000 UTC [1] LOG:  statement: SELECT 'no'",
-            '{"timestamp":"2026-03-04 05:05:00.000 UTC","message":"statement: SELECT 1"}\n',
-            "duration: 1.000 ms  statement: ", ":a", "word", " ", "%s", "?", "0",
-        ]
-    )
-    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4),
-    max_size=6,
-).map("".join)  # fmt: skip
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _dollar(text: str) -> str:
-    return f"$q${text.replace('$', '_')}$q$"
-
-
-def _block_comment(text: str) -> str:
-    return f"/* {text.replace('*', '_').replace('/', '_')} /* in */ $1 ; */"
-
-
-def _line_comment(text: str) -> str:
-    return f"-- $1 ; {text.translate({10: 32, 13: 32})}\n"
-
-
-_fragments = (
-    st.sampled_from(["a", "+", "f(1)", ",", "x1", "1.5e3", "::text", "(b)", "\n", "[1]", "\t"])
-    | _pieces.map(_quoted)
-    | _pieces.map(lambda text: "E" + _quoted(text.replace("\\", "\\\\")))
-    | _pieces.map(lambda text: '"' + text.replace('"', '""') + '"')
-    | _pieces.map(_dollar)
-    | _pieces.map(_block_comment)
-    | _pieces.map(_line_comment)
-    | st.just("'" + "long; " * 15_000 + "'")
-)
-_words = st.sampled_from(["SELECT", "UPDATE t SET", "INSERT INTO t", "with x as", "CALL", "DO"])
-
 
 @dataclass
 class Sent:
@@ -87,14 +44,7 @@ class Sent:
 @st.composite
 def simple(draw: st.DrawFn) -> Sent:
     """One statement, several, or none."""
-    texts = draw(
-        st.lists(
-            st.tuples(_words, st.lists(_fragments, max_size=4)).map(
-                lambda made: " ".join([made[0], *made[1]])
-            ),
-            max_size=3,
-        )
-    )
+    texts = draw(st.lists(one_statement, max_size=3))
     end = draw(st.sampled_from(["", ";", " ; ", "\n", ";;"]))
     return Sent("; ".join(texts) + end, texts)
 
@@ -102,9 +52,9 @@ def simple(draw: st.DrawFn) -> Sent:
 @st.composite
 def extended(draw: st.DrawFn) -> Sent:
     """One statement with parameters."""
-    values = draw(st.lists(st.none() | _pieces, min_size=1, max_size=11))
-    parts = draw(st.lists(_fragments | st.integers(1, len(values)), min_size=1, max_size=5))
-    word = draw(_words)
+    values = draw(st.lists(st.none() | pieces, min_size=1, max_size=11))
+    parts = draw(st.lists(fragments | st.integers(1, len(values)), min_size=1, max_size=5))
+    word = draw(words)
     text = " ".join([word, *(f"${part}" if isinstance(part, int) else part for part in parts)])
     literals = ["NULL" if value is None else _literal(value) for value in values]
     filled = [literals[part - 1] if isinstance(part, int) else part for part in parts]
@@ -112,7 +62,7 @@ def extended(draw: st.DrawFn) -> Sent:
 
 
 def _literal(value: str) -> str:
-    return " E" + _quoted(value).replace("\\", "\\\\") if "\\" in value else _quoted(value)
+    return " E" + quoted(value).replace("\\", "\\\\") if "\\" in value else quoted(value)
 
 
 @dataclass
@@ -141,7 +91,7 @@ class Server:
         fails = (fails or session.aborted) and not ends_block and bool(sent.read)
         kind = "statement" if sent.values is None else "execute S_1/C:2"
         detail = "" if sent.values is None else "Parameters: " + ", ".join(
-            f"${n} = {'NULL' if value is None else _quoted(value)}"
+            f"${n} = {'NULL' if value is None else quoted(value)}"
             for n, value in enumerate(sent.values, 1)
         )  # fmt: skip
         took = f"duration: {spent_us // 1000}.{spent_us % 1000:03} ms"

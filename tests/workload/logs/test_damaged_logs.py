@@ -10,6 +10,7 @@ import pytest
 from logged import converted, entry, failure, jsonlog, sql
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.workload import open_workload
 from pilotcli.workload.logs.convert import LogConverter, write_jsonl
 from pilotcli.workload.logs.files import find_logs
 
@@ -158,6 +159,27 @@ def test_a_text_log_with_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
     problem = refused(tmp_path / "a.log", TEXT.replace("03-04 05:05:02", "03-44 05:05:02"))
     assert "2026-03-44" in problem.message
     assert problem.line == 4
+
+
+@pytest.mark.parametrize("log", ["".join(CSV), jsonlog(*ROWS), TEXT])
+def test_a_query_may_hold_the_lines_of_a_log(tmp_path: Path, log: str) -> None:
+    query = "SELECT '\n" + log.replace("'", "") + "'"
+    texts = {
+        "w.sql": f"-- a log as text\n{query}",
+        "first.sql": query.replace("\n", ""),
+        "comment.sql": f"-- {log.splitlines()[0]}\n{query}",
+        "w.csv": 'label,sql\na,"{}"\n'.format(query.replace('"', '""')),
+        "w.json": json.dumps([{"sql": query}]).replace("\\n", "\\n\\n"),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        with open_workload([tmp_path / name]) as workload:
+            (found,) = workload
+        assert found.command == "SELECT"
+        assert "SELECT 1" in found.sql or "DELETE" in found.sql
+    (tmp_path / "cut.log").write_text(log[30:])
+    with open_workload([tmp_path / "cut.log"]) as workload:
+        assert len(list(workload)) >= 1
 
 
 def test_a_zero_byte_is_refused(tmp_path: Path) -> None:
