@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload.logs.entries import (
     ERRORS,
+    IS_NO_STATEMENT,
     STATEMENT_MESSAGES,
     Clock,
     Entry,
@@ -60,7 +61,10 @@ def read_csvlog(read: Read, file: str) -> Iterator[Entry]:
                 else:
                     broken = damaged(f"the entry has {len(row)} columns", file, line)
                     continue
-            if row and (row[13].startswith(STATEMENT_MESSAGES) or row[11] in ERRORS):
+            if row and (
+                (row[13].startswith(STATEMENT_MESSAGES) and not IS_NO_STATEMENT(row[13]))
+                or row[11] in ERRORS
+            ):
                 time = clock(row[0])
                 if time is None or not row[6].isdecimal():
                     raise damaged("the entry has no time or no number", file, line)

@@ -13,6 +13,8 @@ from pilotcli.workload.sources import Read
 
 STATEMENT_MESSAGES = ("duration: ", "statement: ", "execute ")
 """How the messages begin that hold statements, or durations of statements."""
+IS_NO_STATEMENT = re.compile(r"duration: [0-9.]+ ms  (?:parse|bind) ").match
+"""Of the messages that begin so: those that say nothing of a statement."""
 ERRORS = frozenset({"ERROR", "FATAL", "PANIC"})
 _BLOCK_BYTES = 1 << 18
 _TIME = re.compile(r"([12]\d{3})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::|$)")

@@ -22,8 +22,8 @@ from pilotcli.workload.sources import Read
 _TEXT = {str}
 FIRST_LINE = re.compile(r'\{"timestamp": ?"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^"]*",')
 _WANTED = re.compile(
-    rb'"message": ?"(?:duration: |statement: |execute )|"error_severity": ?"(?:%b)"'
-    % "|".join(sorted(ERRORS)).encode()
+    rb'"message": ?"(?:duration: (?![0-9.]+ ms  (?:parse|bind) )|statement: |execute )'
+    rb'|"error_severity": ?"(?:%b)"' % "|".join(sorted(ERRORS)).encode()
 )
 
 
