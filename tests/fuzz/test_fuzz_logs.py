@@ -88,7 +88,8 @@ class Server:
         session.free_us = end = begin + spent_us
         word = sent.text.strip(" ;\n")
         ends_block = word in ("COMMIT", "ROLLBACK")
-        fails = (fails or session.aborted) and not ends_block and bool(sent.read)
+        fails = (fails and word != "BEGIN") or session.aborted
+        fails = fails and not ends_block and bool(sent.read)
         kind = "statement" if sent.values is None else "execute S_1/C:2"
         detail = "" if sent.values is None else "Parameters: " + ", ".join(
             f"${n} = {'NULL' if value is None else quoted(value)}"
