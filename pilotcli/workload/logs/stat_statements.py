@@ -72,7 +72,7 @@ def read_stat_statements(
         raise WorkloadError(
             f"this is no CSV of pg_stat_statements: {problem}",
             file=file,
-            line=rows.line_num,
+            line=max(1, rows.line_num),
             hint="Write it with psql: \\copy (SELECT * FROM pg_stat_statements) TO "
             "'statements.csv' CSV HEADER",
         ) from None

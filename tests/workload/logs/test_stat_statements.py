@@ -73,3 +73,10 @@ def test_a_long_query_and_odd_numbers(tmp_path: Path) -> None:
     rows = converted(tmp_path, text.replace("\n13,", "\nx\xe9,"))
     assert [row["label"] for row in rows] == ["q3", "11"]
     assert rows[0]["sql"] == long
+
+
+def test_a_damaged_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(TEXT.format(time="total_time").replace("toplevel", "top\rlevel").encode())
+    with pytest.raises(WorkloadError, match=r"a\.csv:1: this is no CSV of pg_stat_statements"):
+        list(LogConverter().read(find_logs([path])))
