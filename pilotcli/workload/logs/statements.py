@@ -140,9 +140,9 @@ class StatementReader:
         session = self._sessions.get(entry.session)
         if session is None:
             session = self._new_session(entry, file)
-        if entry.severity != "LOG":
-            if entry.severity in ERRORS:
-                self._fail(session, entry, file)
+        logged = entry.severity == "LOG"
+        if not logged and entry.severity in ERRORS:
+            self._fail(session, entry, file)
             return
         if entry.query:
             return  # raised by that statement: the server logs statements by themselves
@@ -153,9 +153,11 @@ class StatementReader:
         if statement is None and execute is None:
             if plan is not None and spent is not None:
                 self._plan(session, entry, file, message[found.end() :], spent)
-            elif spent is not None and found.end() == len(message):
+            elif logged and spent is not None and found.end() == len(message):
                 self._end(session, _seconds(spent, entry, file))
             return
+        if not logged:
+            return  # raised, too: below ERROR the server does not say by which statement
         text = message[found.end() :]
         sql: str | None = text
         if fetch is not None:
