@@ -301,7 +301,10 @@ def _zip_member(packed: BinaryIO | io.BufferedReader, name: str) -> Any:
                 hint="Unpack it, and name the folder: unzip FILE -d queries",
             )
         return archive.open(files[0])
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as problem:
+    except (
+        *(zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError),
+        *(IndexError, ValueError),  # names in it that are none
+    ) as problem:
         raise _damaged(name, "zip", problem) from None
 
 

@@ -126,9 +126,12 @@ def _read_rows(read: Read, name: str, refusals: Refusals) -> Iterator[Found]:
         for row in rows:
             if row and row != [END_MARK]:
                 try:
-                    given = {fact: row[n] for fact, n in facts_at.items() if row[n : n + 1] > [""]}
+                    if len(row) != len(columns):
+                        raise _wrong_row(name, line, len(row), columns, delimiter)
+                    given = {fact: row[n] for fact, n in facts_at.items() if row[n]}
                     facts = facts_of(name, line, given) if given else NO_FACTS
-                    found = _csv_query(name, row, line, at, label_at, facts)
+                    label = row[label_at] if label_at is not None else ""
+                    found = row_query(name, line, row[at], label, facts)
                     if found is not None and not refusals:
                         yield found
                 except WorkloadError as problem:
@@ -156,18 +159,17 @@ def _columns(file: str, columns: Sequence[str]) -> tuple[int, int | None]:
     return at, next((columns.index(name) for name in _LABELS if name in columns), None)
 
 
-def _csv_query(
-    file: str, row: Sequence[str], line: int, at: int, label_at: int | None, facts: QueryFacts
-) -> Found | None:
-    if len(row) <= at:
-        raise WorkloadError(
-            f"the row ends after {plural(len(row), 'column')}, before the query",
-            file=file,
-            line=line,
-            hint="A query with a delimiter in it needs double quotes around it.",
-        )
-    label = row[label_at] if label_at is not None and label_at < len(row) else ""
-    return row_query(file, line, row[at], label, facts)
+def _wrong_row(
+    file: str, line: int, count: int, columns: Sequence[str], delimiter: str
+) -> WorkloadError:
+    shown = {"\t": "a tab", ",": "a comma", ";": "a semicolon"}.get(delimiter, delimiter)
+    return WorkloadError(
+        f"the row has {plural(count, 'field')}, and the header has {len(columns):,}",
+        file=file,
+        line=line,
+        hint=f"A query with {shown} in it needs double quotes around it; an empty field is nothing "
+        "between two delimiters.",
+    )
 
 
 def object_query(file: str, line: int, row: object, hint: str) -> Found | None:

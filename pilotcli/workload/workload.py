@@ -15,7 +15,7 @@ from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
 from pilotcli.workload.dialects import foreign_sign
 from pilotcli.workload.json_tables import read_json
-from pilotcli.workload.logs.files import Log, LogFormat, log_format
+from pilotcli.workload.logs.files import Log, LogFormat, begins_with_entry, log_format
 from pilotcli.workload.logs.replayed import LogReader
 from pilotcli.workload.paths import Entry, bare_name, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
@@ -231,8 +231,7 @@ class Workload:
     def _read(self, source: Source, reader: ScriptReader, logs: LogReader) -> Iterator[Found]:
         """The statements of a file, whose format is found out once."""
         if source not in self._formats:
-            head = source.head()
-            self._formats[source] = log_format(head) or table_kind(source.inner_name, head)
+            self._formats[source] = _format(source.inner_name, source.head())
         format = self._formats[source]
         if isinstance(format, LogFormat):
             return logs.read(Log(source, format))
@@ -245,6 +244,15 @@ class Workload:
         if known is None:
             known = self._sources[str(path)] = open_source(path)
         return known
+
+
+def _format(name: str, head: bytes) -> LogFormat | Literal["csv", "json"] | None:
+    """What a file is that begins with `head`; None for SQL."""
+    log = log_format(head)
+    if log is not None and not begins_with_entry(head, log):
+        scripts = name.lower().endswith((".sql", ".txt"))
+        log = None if scripts or table_kind("", head) is not None else log
+    return log or table_kind(name, head)
 
 
 def _is_alone(found: Iterator[Found]) -> tuple[Iterator[Found], bool]:

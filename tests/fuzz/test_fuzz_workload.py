@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import gzip
 import io
 import itertools
-from collections.abc import Iterator
+import lzma
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -122,17 +126,41 @@ def test_a_damaged_table_reads_or_is_refused(tmp_path: Path, data: bytes, name: 
     path.unlink()
 
 
-@cases(300)
-@given(
-    damaged([gzip.compress(one, 1) for one in (*_CORPUS, *_TABLES, b"")], [b"\x1f\x8b\x08", b"\0"])
-    | st.binary(max_size=80),
-    st.sampled_from(["w.sql.gz", "w.csv.gz", "w.jsonl.gz"]),
-)
-def test_a_damaged_archive_reads_or_is_refused(tmp_path: Path, data: bytes, name: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(data)
+def _zipped(data: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w.csv", data)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress, _zipped])
+@cases(150)
+@given(data=st.data())
+def test_a_damaged_archive_reads_or_is_refused(
+    tmp_path: Path, pack: Callable[[bytes], bytes], data: st.DataObject
+) -> None:
+    packed = [pack(one) for one in (*_CORPUS[:3], *_TABLES, b"")]
+    numbers = [b"\0", b"\xff\xff\xff\xff", b"\1", *(one[:4] for one in packed[:1])]
+    made = data.draw(damaged(packed, numbers) | st.binary(max_size=80))
+    if data.draw(st.booleans()):
+        made = packed[0][:4] + made[4:]
+    path = tmp_path / data.draw(st.sampled_from(["w.sql", "w.csv", "w.jsonl", "w"]))
+    path.write_bytes(made)
     _reads_or_is_refused(path)
+    with contextlib.suppress(WorkloadError), open_workload(["-"], stdin=io.BytesIO(made)) as piped:
+        list(piped)
     path.unlink()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress, _zipped])
+def test_an_archive_that_is_cut_anywhere_is_refused(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = pack(b"sql\n" + b"".join(b"SELECT %d\n" % n for n in range(300)))
+    path = tmp_path / "w.csv"
+    for end in range(1, len(packed), 1 if len(packed) < 700 else 3):
+        path.write_bytes(packed[:end])
+        assert _reads_or_is_refused(path) is None
 
 
 @cases(300)

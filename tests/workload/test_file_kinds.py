@@ -106,6 +106,18 @@ def test_a_damaged_file_is_named(tmp_path: Path, pack: Callable[[bytes], bytes])
         assert " -t" in str(problem.hint)
 
 
+@pytest.mark.parametrize("name", [b"\0", b"\xff"])
+def test_a_zip_with_a_name_that_is_none(tmp_path: Path, name: bytes) -> None:
+    packed = zipped(SQL, "w")
+    at = packed.rindex(b"w")
+    packed = packed[:at] + name + packed[at + 1 :]
+    if name == b"\xff":
+        flags = packed.rindex(b"PK\1\2") + 9
+        packed = packed[:flags] + b"\x08" + packed[flags + 1 :]  # the name is in UTF-8
+    (tmp_path / "w.zip").write_bytes(packed)
+    assert "damaged" in failure(tmp_path / "w.zip").message
+
+
 @pytest.mark.parametrize(
     ("data", "said", "advice"),
     [

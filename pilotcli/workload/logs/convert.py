@@ -17,7 +17,7 @@ from pilotcli.workload.logs.files import Log
 from pilotcli.workload.logs.normal_form import normal_form
 from pilotcli.workload.logs.stat_statements import read_stat_statements
 from pilotcli.workload.logs.statements import LoggedStatement, StatementReader
-from pilotcli.workload.plain_sql import statements_in
+from pilotcli.workload.plain_sql import is_whole, statements_in
 from pilotcli.workload.psql.copy import is_copy_from_stdin
 
 _SIMPLE = words_where(lambda command: command.planned or command.effect == "block")
@@ -128,7 +128,7 @@ class LogConverter:
             if not statement.failed and statement.command in _SIMPLE and sql.isascii():
                 if ";" in sql:
                     statement.sql = sql = sql.rstrip("; \n\r\t")
-                if ";" not in sql:
+                if is_whole(sql):
                     self.count += 1
                     self.databases[statement.database] += 1
                     yield statement
@@ -183,7 +183,7 @@ class LogConverter:
         if statement.command == "COPY" and is_copy_from_stdin(sql):
             self.left_out["COPY FROM STDIN"] += 1
             return ()
-        if not statement.failed and ";" not in sql:
+        if not statement.failed and is_whole(sql):
             return (statement,)
         return self._split(statement)
 
@@ -194,7 +194,8 @@ class LogConverter:
             self.left_out["no whole statement"] += 1
             return ()
         if len(found) == 1:
-            statement.sql = found[0].sql
+            if ";" in statement.sql:
+                statement.sql = found[0].sql
             return (statement,)
         pieces = []
         for place, part in enumerate(found, 1):
@@ -218,7 +219,9 @@ def write_jsonl(statements: Iterable[LoggedStatement], file: BinaryIO) -> None:
         who = (statement.database, statement.user, statement.application)
         head = heads.get(who)
         if head is None:
-            database, user, application = map(_json, who)
+            # The server may have names that are not in UTF-8.
+            shown = (name.encode("utf-8", "replace").decode() for name in who)
+            database, user, application = map(_json, shown)
             head = f'"database": {database}, "user": {user}, "application": {application}'
             if len(heads) < _MOST_HEADS:
                 heads[who] = head

@@ -8,7 +8,15 @@ import re
 from collections.abc import Iterator
 
 from pilotcli.common.errors import WorkloadError
-from pilotcli.workload.logs.entries import ERRORS, STATEMENT_MESSAGES, Clock, Entry, text_lines
+from pilotcli.workload.logs.entries import (
+    ERRORS,
+    IS_NO_STATEMENT,
+    STATEMENT_MESSAGES,
+    Clock,
+    Entry,
+    damaged,
+    text_lines,
+)
 from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Read
 
@@ -18,18 +26,18 @@ FIRST_LINE = re.compile(
     r'"?[0-9a-f]+\.[0-9a-f]+"?,'
 )
 """The beginning of an entry: time, user, database, process, client and session."""
-_COLUMNS = 23
-"""Up to `application_name`; PostgreSQL 13 and 14 have added more behind it."""
+_COLUMNS = (23, 24, 26)
+"""How many there are up to PostgreSQL 12, in 13, and from 14 on: the later ones come last."""
 
 
 def read_csvlog(read: Read, file: str) -> Iterator[Entry]:
     """Yields the entries with a statement, a duration or an error.
 
     The last entry may be cut off, as while the server writes it. Raises `WorkloadError` for what is
-    no CSV.
+    no CSV, or no entry.
     """
     csv.field_size_limit(Window.MAX_BYTES)
-    lines = text_lines(read)
+    lines = text_lines(read, file)
     line = 1
     for text in lines:
         if FIRST_LINE.match(text):
@@ -37,27 +45,36 @@ def read_csvlog(read: Read, file: str) -> Iterator[Entry]:
             break
         line += 1  # a file that was cut begins inside an entry
     before = line - 1
-    rows = csv.reader(lines)
+    rows = csv.reader(lines, strict=True)
     clock = Clock().read
     new = tuple.__new__
+    columns = 0
+    broken: WorkloadError | None = None
     try:
         for row in rows:
-            if len(row) >= _COLUMNS:
-                message = row[13]
-                if message.startswith(STATEMENT_MESSAGES) or row[11] in ERRORS:
-                    time = clock(row[0])
-                    if time is not None:
-                        # fmt: off
-                        yield new(Entry, (
-                            time, row[1], row[2], row[5], row[6], row[22], row[11], message,
-                            row[14], row[18], row[19], line,
-                        ))
-                        # fmt: on
+            if broken is not None:
+                raise broken
+            if len(row) != columns and row:
+                newer = not columns and len(row) > _COLUMNS[-1]
+                if newer or (len(row) > columns and len(row) in _COLUMNS):
+                    columns = len(row)
+                else:
+                    broken = damaged(f"the entry has {len(row)} columns", file, line)
+                    continue
+            if row and (
+                (row[13].startswith(STATEMENT_MESSAGES) and not IS_NO_STATEMENT(row[13]))
+                or row[11] in ERRORS
+            ):
+                time = clock(row[0])
+                if time is None or not row[6].isdecimal():
+                    raise damaged("the entry has no time or no number", file, line)
+                # fmt: off
+                yield new(Entry, (
+                    time, row[1], row[2], row[5], row[6], row[22], row[11], row[13], row[14],
+                    row[18], row[19], line,
+                ))
+                # fmt: on
             line = before + rows.line_num + 1
     except csv.Error as problem:
-        raise WorkloadError(
-            f"the entry is no CSV: {problem}",
-            file=file,
-            line=line,
-            hint="Was the file changed after the server wrote it? Remove this entry.",
-        ) from None
+        if next(lines, None) is not None:  # else the end is cut off
+            raise damaged(f"the entry is no CSV: {problem}", file, line) from None

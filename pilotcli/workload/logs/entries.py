@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+from pilotcli.common.errors import WorkloadError
 from pilotcli.workload.sources import Read
 
 STATEMENT_MESSAGES = ("duration: ", "statement: ", "execute ")
 """How the messages begin that hold statements, or durations of statements."""
+IS_NO_STATEMENT = re.compile(r"duration: [0-9.]+ ms  (?:parse|bind) ").match
+"""Of the messages that begin so: those that say nothing of a statement."""
 ERRORS = frozenset({"ERROR", "FATAL", "PANIC"})
 _BLOCK_BYTES = 1 << 18
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::|$)")
+_TIME = re.compile(r"([12]\d{3})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::|$)")
 _OFFSET = re.compile(r"([+-])(\d\d)(?::?(\d\d))?$")
 _HOURS = {
     "WEST": 1, "BST": 1, "IST": 5.5, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9,
@@ -83,10 +86,30 @@ def _hours(zone: str) -> float:
     return hours if offset[1] == "+" else -hours
 
 
-def whole_lines(read: Read) -> Iterator[bytes]:
-    """Yields a file in blocks that end with a line, the last one as it is."""
+def damaged(what: str, file: str, line: int) -> WorkloadError:
+    """Returns the error for an entry that no server has written so."""
+    return WorkloadError(
+        what,
+        file=file,
+        line=line,
+        hint="Was the file changed after the server wrote it? Remove this entry.",
+    )
+
+
+def whole_lines(read: Read, file: str) -> Iterator[bytes]:
+    """Yields a file in blocks that end with a line, the last one as it is. Raises `WorkloadError`
+    for a zero byte."""
     pieces: list[bytes] = []
+    line = 1
     while data := read(_BLOCK_BYTES):
+        if b"\0" in data:
+            raise WorkloadError(
+                "the log holds a zero byte, as after a crash of the machine",
+                file=file,
+                line=line + data.count(b"\n", 0, data.index(b"\0")),
+                hint=f"Make a copy without them: tr -d '\\000' < {file} > log",
+            )
+        line += data.count(b"\n")
         end = data.rfind(b"\n") + 1
         if end:
             yield b"".join([*pieces, data[:end]])
@@ -95,8 +118,8 @@ def whole_lines(read: Read) -> Iterator[bytes]:
     yield b"".join(pieces)
 
 
-def text_lines(read: Read) -> Iterator[str]:
+def text_lines(read: Read, file: str) -> Iterator[str]:
     """Yields the lines of a file, with their ends. Bytes that are not UTF-8 become surrogates."""
-    for block in whole_lines(read):
+    for block in whole_lines(read, file):
         text = block.decode("utf-8", "surrogateescape")
         yield from io.StringIO(text, newline="\n")  # str.splitlines splits at more than \n

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.sql_commands import COMMANDS, leading_keyword
 from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
 from pilotcli.workload.logs.prefix import MARK, entry_pattern, guess_prefix
@@ -21,6 +22,9 @@ _ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr", "pg_stat_statement
 """A server that writes several kinds says most in the first."""
 _LINES = 200
 """A file that was cut may begin inside an entry; that entry ends within so many lines."""
+
+_NO_PREFIX = ("--", "/*", "\\", "{", "[{", '["')
+"""How a script or JSON begins, and no line of a log."""
 
 _HINT = (
     "Name a log of PostgreSQL as it was written: a csvlog, a jsonlog, text with the "
@@ -59,6 +63,19 @@ def log_format(head: bytes, prefix: str | None = None) -> LogFormat | None:
     return None if guess is None else LogFormat("stderr", guess, guessed=True)
 
 
+def begins_with_entry(head: bytes, format: LogFormat) -> bool:
+    """Returns whether the first line of `head` begins an entry: further below, the lines of a log
+    may also stand in a query."""
+    first = head.partition(b"\n")[0].decode("utf-8", "replace")
+    if format.kind == "pg_stat_statements":
+        return True
+    if format.kind == "stderr":
+        sql = first.lstrip().startswith(_NO_PREFIX) or leading_keyword(first) in COMMANDS
+        return not sql and entry_pattern(format.prefix).match(first) is not None
+    reader = csvlog if format.kind == "csvlog" else jsonlog
+    return reader.FIRST_LINE.match(first) is not None
+
+
 class Log(NamedTuple):
     """A log: its file, its format, and the time of its first entry."""
 
@@ -78,7 +95,7 @@ class Log(NamedTuple):
             elif self.format.kind == "jsonlog":
                 yield from jsonlog.read_jsonlog(read, self.source.name)
             elif self.format.kind == "stderr":
-                yield from read_stderrlog(read, self.format.prefix)
+                yield from read_stderrlog(read, self.source.name, self.format.prefix)
 
 
 def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Log]:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pilotcli.workload.logs.sql_tokens import TOKEN
 
 _HEAD = re.compile(r"(?:Query )?[Pp]arameters: ")
-_VALUE = re.compile(r"\$(\d+) = (NULL|'[^']*(?:''[^']*)*')(?:, |$)")
+_VALUE = re.compile(r"\$(\d{1,5}) = (NULL|'[^']*(?:''[^']*)*')(?:, |$)")
 _LONGEST_KEPT = 20_000
+_MOST_DIGITS = 6
+"""A number of more digits has no value: a statement has 65,535 parameters at most."""
 
 
 def values_in(detail: str) -> dict[int, str]:
@@ -66,7 +68,7 @@ def _template(sql: str) -> tuple[str | int, ...]:
     for found in TOKEN.finditer(sql):
         number = found["parameter"]
         if number:
-            parts += [sql[begin : found.start()], int(number)]
+            parts += [sql[begin : found.start()], int(number[:_MOST_DIGITS])]
             begin = found.end()
     return (*parts, sql[begin:])
 

@@ -13,9 +13,9 @@ from pilotcli.common.errors import UsageError
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _PATTERNS = {
     "a": ".*?", "u": ".*?", "d": ".*?", "r": r"\S*?", "h": r"\S*?", "L": r"\S*?", "b": ".*?",
-    "p": r"\d+", "P": r"\d*", "t": rf"{_TIME} \S+", "m": rf"{_TIME}\.\d+ \S+", "n": r"\d+\.\d+",
-    "Q": r"-?\d+", "i": ".*?", "e": r"[0-9A-Z]{5}", "c": r"[0-9a-f]+\.[0-9a-f]+", "l": r"\d+",
-    "s": rf"{_TIME} \S+", "v": r"\S*?", "x": r"\d+",
+    "p": r"\d+", "P": r"\d*", "t": rf"{_TIME} \S+", "m": rf"{_TIME}\.\d+ \S+",
+    "n": r"\d{10}\.\d{3}", "Q": r"-?\d+", "i": ".*?", "e": r"[0-9A-Z]{5}",
+    "c": r"[0-9a-f]+\.[0-9a-f]+", "l": r"\d+", "s": rf"{_TIME} \S+", "v": r"\S*?", "x": r"\d+",
 }  # fmt: skip
 _KEPT = "audpctmnl"
 LEVEL = r"(?:DEBUG\d?|INFO|NOTICE|WARNING|LOG|ERROR|FATAL|PANIC)"

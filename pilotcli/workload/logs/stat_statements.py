@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from pilotcli.common.sql_commands import command_of, leading_keyword
 from pilotcli.workload.logs.entries import Entry, text_lines
 from pilotcli.workload.logs.parameters import has_parameters
 from pilotcli.workload.logs.statements import LoggedStatement
+from pilotcli.workload.psql.window import Window
 from pilotcli.workload.sources import Read
 
 VIEW = "pg_stat_statements"
@@ -93,15 +95,16 @@ def read_stat_statements(
 
     Raises `WorkloadError` for what is no CSV.
     """
-    rows = csv.DictReader(text_lines(read))
-    rows.fieldnames = [name.strip("\ufeff ").lower() for name in rows.fieldnames or ()]
+    csv.field_size_limit(Window.MAX_BYTES)
+    rows = csv.DictReader(text_lines(read, file), strict=True)
     try:
+        rows.fieldnames = [name.strip("\ufeff ").lower() for name in rows.fieldnames or ()]
         found = statements_of(_csv_rows(rows), file, left_out)
-    except (csv.Error, ValueError, TypeError) as problem:
+    except (csv.Error, ValueError, KeyError) as problem:
         raise WorkloadError(
             f"this is no CSV of pg_stat_statements: {problem}",
             file=file,
-            line=rows.line_num,
+            line=max(1, rows.line_num),
             hint="Write it with psql: \\copy (SELECT * FROM pg_stat_statements) TO "
             "'statements.csv' CSV HEADER",
         ) from None
@@ -110,15 +113,21 @@ def read_stat_statements(
 
 def _csv_rows(rows: csv.DictReader[str]) -> Iterator[StatementRow]:
     for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise ValueError("the row has not as many columns as the header")
         if row.get("toplevel") in ("f", "false"):
             continue
+        calls, total_s = int(row["calls"]), float(_first(row, _TIMES)) / 1000
+        if not (0 <= calls < 1 << 63 and 0 <= total_s < math.inf):
+            raise ValueError("calls or its time is no number from 0 on")
+        query_id = row.get("queryid", "")
         yield StatementRow(
-            row["query"] or "",
-            int(row["calls"]),
-            float(_first(row, _TIMES)) / 1000,
+            row["query"],
+            calls,
+            total_s,
             _first(row, _USERS),
             _first(row, _DATABASES),
-            row.get("queryid") or f"q{number}",
+            query_id if query_id.lstrip("-").isdecimal() else f"q{number}",
             int(row.get("rows") or 0),
             rows.line_num,
         )

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from pilotcli.common.sql_commands import block_step, command_of, leading_keyword
-from pilotcli.workload.logs.entries import ERRORS, Entry
+from pilotcli.workload.logs.entries import ERRORS, Entry, damaged
 from pilotcli.workload.logs.parameters import fill
 from pilotcli.workload.logs.plans import planned_statement, planned_text
 
@@ -30,8 +30,12 @@ _AROUND_PLANS = frozenset((
 
 _MESSAGE = re.compile(
     r"(?:duration: (\d+(?:\.\d+)?) ms(?:  |\s*$))?"
-    r"(?:(statement): |(execute) (fetch from )?[^:\n]*: |(parse|bind) |(plan):\n)?"
+    r"(?:(statement): |(execute) (fetch from )?[^:\n]*(?::(?! )[^:\n]*)*: "
+    r"|(parse|bind) |(plan):\n)?"
 )
+
+_SESSION = re.compile(r"[0-9a-f]+\.[0-9a-f]+|[0-9]+", re.ASCII)
+"""How a server names a session, or its process."""
 
 _WORD = re.compile(r"([A-Za-z]+)[\s;(]")
 """The first word, where no comment is before it."""
@@ -140,10 +144,13 @@ class StatementReader:
     def _take(self, entry: Entry, file: str) -> None:
         session = self._sessions.get(entry.session)
         if session is None:
-            session = self._new_session(entry.session)
-        if entry.severity in ERRORS:
+            session = self._new_session(entry, file)
+        logged = entry.severity == "LOG"
+        if not logged and entry.severity in ERRORS:
             self._fail(session, entry, file)
             return
+        if entry.query:
+            return  # raised by that statement: the server logs statements by themselves
         message = entry.message
         found = _MESSAGE.match(message)
         assert found is not None  # each part may be missing
@@ -151,9 +158,11 @@ class StatementReader:
         if statement is None and execute is None:
             if plan is not None and spent is not None:
                 self._plan(session, entry, file, message[found.end() :], spent)
-            elif spent is not None and found.end() == len(message):
-                self._end(session, spent)
+            elif logged and spent is not None and found.end() == len(message):
+                self._end(session, _seconds(spent, entry, file))
             return
+        if not logged:
+            return  # raised, too: below ERROR the server does not say by which statement
         text = message[found.end() :]
         sql: str | None = text
         if fetch is not None:
@@ -222,10 +231,10 @@ class StatementReader:
             elif session.aborted and command == "ROLLBACK":
                 session.aborted = False  # to a savepoint
             if step.begins:
-                session.in_block = True
+                session.in_block, session.aborted = True, False
         made = LoggedStatement(entry, file, sql, command)
         if spent is not None:
-            made.duration_s = float(spent) / 1000
+            made.duration_s = _seconds(spent, entry, file)
             made.started -= made.duration_s
         # Times are whole milliseconds, so what began later may seem to have begun before.
         made.started = session.started = max(made.started, session.started)
@@ -236,14 +245,16 @@ class StatementReader:
         heapq.heappush(self._held, (made.started, self._count, made))
         return made
 
-    def _end(self, session: _Session, spent: str) -> None:
+    def _end(self, session: _Session, spent_s: float) -> None:
         """Note the duration of the statement that an entry before has."""
         if session.runs and session.last is not None:
-            session.last.duration_s = float(spent) / 1000
+            session.last.duration_s = spent_s
         session.runs = False
 
     def _fail(self, session: _Session, entry: Entry, file: str) -> None:
         failed = session.last if session.runs else None
+        if entry.severity == "FATAL" and not entry.query:
+            failed = None  # the session ended while it waited for the next one
         if entry.query and entry.query.strip() != session.text.strip():
             failed = None  # one that was not logged when it began: its parsing failed
         if failed is None and entry.query:
@@ -260,11 +271,22 @@ class StatementReader:
         session.runs = False
         session.aborted = session.in_block
 
-    def _new_session(self, name: str) -> _Session:
-        sessions = self._sessions
+    def _new_session(self, entry: Entry, file: str) -> _Session:
+        name, sessions = entry.session, self._sessions
+        if _SESSION.fullmatch(name) is None:
+            raise damaged("the entry has no session", file, entry.line)
         if len(sessions) >= _MOST_SESSIONS:
             for old in list(sessions)[: _MOST_SESSIONS // 2]:
                 if not sessions[old].in_block:
                     del sessions[old]
         made = sessions[name] = _Session()
         return made
+
+
+def _seconds(spent: str, entry: Entry, file: str) -> float:
+    seconds = float(spent) / 1000
+    if not seconds <= entry.time:
+        raise damaged(
+            f"the duration {spent[:30]} ms is longer than there are dates", file, entry.line
+        )
+    return seconds

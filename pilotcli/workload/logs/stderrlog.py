@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pilotcli.workload.logs.entries import ERRORS, STATEMENT_MESSAGES, Clock, Entry, text_lines
+from pilotcli.workload.logs.entries import (
+    ERRORS,
+    STATEMENT_MESSAGES,
+    Clock,
+    Entry,
+    damaged,
+    text_lines,
+)
 from pilotcli.workload.logs.prefix import entry_pattern
 from pilotcli.workload.sources import Read
 
 _NOBODY = {"[unknown]": ""}
 
 
-def read_stderrlog(read: Read, prefix: str) -> Iterator[Entry]:
+def read_stderrlog(read: Read, file: str, prefix: str) -> Iterator[Entry]:
     """Yields the entries with a statement, a duration or an error; `prefix` is their
-    `log_line_prefix`."""
+    `log_line_prefix`.
+
+    The first and the last entry may be cut off; one that is cut between two of its lines does not
+    show it. Raises `WorkloadError` for an entry whose time is none.
+    """
     match = entry_pattern(prefix).match
     clock = Clock()
     fields: dict[str, str | None] = {}
     parts: dict[str, list[str]] = {}
     part: list[str] | None = None
     begin = 0
-    for number, line in enumerate(text_lines(read), 1):
+    line = ""
+    for number, line in enumerate(text_lines(read, file), 1):
         if line.startswith("\t"):  # the server puts a tab before each further line
             if part is not None:
                 part.append(line[1:])
@@ -31,14 +43,18 @@ def read_stderrlog(read: Read, prefix: str) -> Iterator[Entry]:
             continue
         level = found["level"]
         if level in _PARTS:
-            part = parts[level] = [found["text"]]
+            part = [found["text"]]
+            if parts:
+                parts[level] = part
             continue
-        if parts and (entry := _entry(fields, parts, begin, clock)) is not None:
+        if parts and (entry := _entry(fields, parts, file, begin, clock)) is not None:
             yield entry
         fields, begin = found.groupdict(), number
         part = [found["text"]]
         parts = {"": part}
-    if parts and (entry := _entry(fields, parts, begin, clock)) is not None:
+    if part is not None and not line.endswith("\n"):
+        return
+    if parts and (entry := _entry(fields, parts, file, begin, clock)) is not None:
         yield entry
 
 
@@ -46,7 +62,7 @@ _PARTS = frozenset({"DETAIL", "STATEMENT", "CONTEXT", "HINT", "QUERY", "LOCATION
 
 
 def _entry(
-    fields: dict[str, str | None], parts: dict[str, list[str]], line: int, clock: Clock
+    fields: dict[str, str | None], parts: dict[str, list[str]], file: str, line: int, clock: Clock
 ) -> Entry | None:
     severity = fields["level"] or ""
     message = "".join(parts[""]).removesuffix("\n")
@@ -56,7 +72,7 @@ def _entry(
     time = get("m") or get("t")
     started = float(get("n") or 0) if time is None else clock.read(time)
     if started is None:
-        return None
+        raise damaged(f"the entry has no time, but {time}", file, line)
 
     def text(part: str) -> str:
         return "".join(parts.get(part, ())).removesuffix("\n")

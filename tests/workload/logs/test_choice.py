@@ -121,6 +121,15 @@ def test_a_seed_chooses_the_other_values() -> None:
     assert Anonymiser(1).replace(text) != Anonymiser(2).replace(text)
 
 
+def test_a_word_is_the_same_other_one_wherever_it_stands() -> None:
+    other = Anonymiser(3).replace("SELECT 'Anna anna ANNA', $$anna$$, E'x\\nanna', 4711, '4711'")
+    first, *more = re.findall(r"(?i)\b[a-z]{4}\b", other.replace("SELECT", "").replace("\\n", " "))
+    assert {word.lower() for word in more} == {first.lower()}
+    assert [word[:2].isupper() for word in more] == [False, True, False, False]
+    one, two = re.findall(r"\d{4}", other)
+    assert one == two
+
+
 def test_code_stays_code() -> None:
     other = Anonymiser(1).replace("DO $$ BEGIN PERFORM f('Anna'); END $$")
     assert other.startswith("DO $$ BEGIN PERFORM f('")

@@ -37,6 +37,12 @@ def test_the_statement_of_a_plan(tmp_path: Path, format: str) -> None:
     assert sql(tmp_path, plan(1, PLANS[format])) == [FILLED]
 
 
+def test_auto_explain_may_log_at_another_level(tmp_path: Path) -> None:
+    row = plan(1, simple("SELECT 1"))
+    row[11] = "NOTICE"
+    assert sql(tmp_path, row) == ["SELECT 1"]
+
+
 def test_a_prepared_statement_is_its_query(tmp_path: Path) -> None:
     text = "Query Text: prepare p(int) as\nselect $1 + 1\nQuery Parameters: $1 = '2'\n"
     assert sql(tmp_path, plan(1, f"{text}Result  (cost=0.00..0.01)")) == ["select '2' + 1"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import ctypes
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import server_logs
 from pilot_starter import run_pilot
 from server_folder import server_folder
 
@@ -40,6 +43,7 @@ SELECT sum(balance) FROM accounts WHERE id <> :to;
 END;
 """
 LAST = "the last statement"
+PREFIX = "%m [%p] %q%u@%d "
 STATE = "SELECT id, balance, note, day FROM accounts ORDER BY id"
 
 
@@ -102,6 +106,8 @@ def work(conninfo: dict[str, object]) -> None:
         first.execute("PREPARE p (int) AS UPDATE accounts SET note = 'p' WHERE id = $1")
         first.execute("EXECUTE p(6)")
         first.execute("DO $$ BEGIN UPDATE accounts SET note = 'do' WHERE id = 7; END $$")
+        first.execute("DO $$ BEGIN RAISE LOG 'statement: DELETE FROM accounts'; END $$")
+        first.execute("SELECT '\x1f\x7f\u2028\"\r\t/', E'\\b\\\\'")
         one.commit()
     for connection in (one, two):
         connection.close()
@@ -143,7 +149,7 @@ def log_of() -> Iterator[LogOf]:
                     "log_min_messages": "warning",  # the default; pilot's own logs no errors
                     "log_destination": destination,
                     "log_filename": "monday.log",
-                    "log_line_prefix": "%m [%p] %q%u@%d ",
+                    "log_line_prefix": PREFIX,
                     **settings,
                 },
             )
@@ -174,6 +180,17 @@ def log_of() -> Iterator[LogOf]:
         yield run
 
 
+def test_the_logs_of_tests_are_written_as_the_server_writes_them(log_of: LogOf) -> None:
+    logs, _ = log_of(LOGGED["durations"])
+    texts = {kind: file.read_bytes().decode() for kind, file in logs.items()}
+    entries = csv.reader(io.StringIO(texts[".csv"], newline="\n"), strict=True)
+    rows = [dict(zip(server_logs.COLUMNS, entry, strict=True)) for entry in entries]
+    assert len(rows) > 100
+    assert server_logs.csvlog_of(rows) == texts[".csv"]
+    assert server_logs.jsonlog_of(rows) == texts[".json"]
+    assert server_logs.textlog_of(rows, PREFIX) == texts[".log"]
+
+
 @pytest.mark.parametrize("logged", LOGGED)
 def test_a_replayed_log_has_the_effects_that_it_had(
     logged: str, log_of: LogOf, tmp_path: Path
@@ -185,7 +202,7 @@ def test_a_replayed_log_has_the_effects_that_it_had(
         words = ("workloads", "from-log", str(file), "-o", str(workload))
         made = run_pilot(*words, cwd=tmp_path)
         assert made.returncode == 0, made.stderr
-        rows = [json.loads(line) for line in workload.read_text("utf-8").splitlines()]
+        rows = [json.loads(line) for line in workload.read_bytes().splitlines()]
         found[kind] = sorted(row["sql"] for row in rows)
     assert found[".csv"] == found[".json"] == found[".log"]
     # Once by the file that was made of it, once as it is.

@@ -62,3 +62,37 @@ def test_what_no_workload_can_send_is_left_out(tmp_path: Path) -> None:
         "left out: 1 statement whose text the server has lost",
         "left out: 1 statement that use pg_stat_statements itself",
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("300.5,other,t", "300.5,other,t,x", "as many columns"),
+        ("300.5,other,t", "300.5,other", "as many columns"),
+        (",2,300.5", f",{'9' * 400},300.5", "from 0 on"),
+        (",2,300.5", ",-2,300.5", "from 0 on"),
+        ("300.5", "nan", "from 0 on"),
+        ("13,SELECT", '13,"SELECT"', "expected after"),
+    ],
+)
+def test_a_damaged_row_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TEXT.format(time="total_time").replace(old, new))
+    with pytest.raises(WorkloadError, match=said) as caught:
+        list(LogConverter().read(find_logs([path])))
+    assert caught.value.line in (4, 5)
+
+
+def test_a_long_query_and_odd_numbers(tmp_path: Path) -> None:
+    long = "SELECT '" + "x" * 200_000 + "'"
+    text = TEXT.format(time="total_time").replace("SELECT '$1' FROM u", long)
+    rows = converted(tmp_path, text.replace("\n13,", "\nx\xe9,"))
+    assert [row["label"] for row in rows] == ["q3", "11"]
+    assert rows[0]["sql"] == long
+
+
+def test_a_damaged_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(TEXT.format(time="total_time").replace("toplevel", "top\rlevel").encode())
+    with pytest.raises(WorkloadError, match=r"a\.csv:1: this is no CSV of pg_stat_statements"):
+        list(LogConverter().read(find_logs([path])))

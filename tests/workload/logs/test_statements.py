@@ -248,6 +248,31 @@ def test_times_in_zones_are_comparable(tmp_path: Path, zone: str, seconds: float
     assert rows[-1]["at_s"] == abs(seconds)
 
 
+def test_the_hour_that_summer_time_repeats_counts_twice(tmp_path: Path) -> None:
+    text = csvlog(entry(1, "statement: SELECT 1"), entry(1, "statement: SELECT 2"))
+    summer, _, winter = text.partition("\n")
+    first, second = converted(
+        tmp_path, f"{summer}\n".replace("UTC", "CEST") + winter.replace("UTC", "CET")
+    )
+    assert second["at_s"] - first["at_s"] == 3600
+
+
+def test_logs_are_read_in_the_order_of_their_times(tmp_path: Path) -> None:
+    texts = [csvlog(entry(second, f"statement: SELECT {second}")) for second in (2, 1, 3)]
+    assert [row["sql"] for row in converted(tmp_path, *texts)] == [
+        "SELECT 1", "SELECT 2", "SELECT 3",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [csvlog, jsonlog])
+def test_a_statement_may_be_longer_than_what_is_read_at_once(
+    tmp_path: Path, write: Callable[..., str]
+) -> None:
+    long = "SELECT '" + 'a"b' * 400_000 + "' || '" + "x\n\n" * 100_000 + "'"
+    rows = [entry(n, f"statement: {text}") for n, text in enumerate(["BEGIN", long, "COMMIT"])]
+    assert [row["sql"] for row in converted(tmp_path, write(*rows))] == ["BEGIN", long, "COMMIT"]
+
+
 ROWS = [
     entry(1, "statement: BEGIN"),
     entry(2, "connection authorized"),
