@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import tarfile
@@ -108,7 +109,11 @@ def test_job_from_a_repository_and_an_archive_of_rows(space: Path) -> None:
     rows = {"title.csv.gz": gzip.compress(ROWS.encode()), "movie_link.csv": "1,1\n2,7\n"}
     shutil.make_archive(str(space / "imdb"), "gztar", files(space / "imdb", dict(rows)))
     lines = get("job", space / "job", queries, space / "imdb.tar.gz")
-    assert lines == ["unpacking imdb.tar.gz", "writing the rows of 2 tables"]
+    assert lines == [
+        "unpacking imdb.tar.gz",
+        "writing the rows of 2 tables",
+        "job has 113 queries, and 3 were found",
+    ]
     assert "3 ok" in run(space / "job")
     names = ["imdb", "imdb.tar.gz", "job", "queries"]
     assert sorted(path.name for path in space.iterdir()) == names
@@ -122,16 +127,23 @@ def test_job_from_a_repository_and_an_archive_of_rows(space: Path) -> None:
         (ROWS.replace("\\", '"'), "(FORMAT csv, FREEZE)"),
         ('1,"a","b"\n', "(FORMAT csv, ESCAPE '\\', FREEZE)"),
         ("id,note,TITLE\n1,,a\n", "(FORMAT csv, ESCAPE '\\', FREEZE)"),
+        ('"id"|"note"|"TITLE"\n1||a, b\n', "(FORMAT csv, DELIMITER '|', ESCAPE '\\', FREEZE)"),
+        ("1;a;b\n", "(FORMAT csv, DELIMITER ';', ESCAPE '\\', FREEZE)"),
+        ('"","",""\n', "(FORMAT csv, ESCAPE '\\', FORCE_NULL (id), FREEZE)"),
+        ("1,a,b\r\n2,c,\r\n", "(FORMAT csv, ESCAPE '\\', FREEZE)"),
+        ("\ufeff1,a,b\n", "(FORMAT csv, ESCAPE '\\', FREEZE)"),
     ],
 )
 def test_the_form_of_rows_is_told_by_the_rows(tmp_path: Path, rows: str, options: str) -> None:
     texts = IMDB | {"title.csv": rows, "movie_link.csv": "1,1\n"}
     get("job", tmp_path / "job", files(tmp_path / "from", dict(texts)))
-    script = (tmp_path / "job" / "data" / "title.sql").read_text()
+    script = (tmp_path / "job" / "data" / "title.sql").read_bytes().decode()
     copy, _, data = script.partition("\n")
-    names = " (id, note, title)" if rows.startswith("id") else ""
+    names = " (id, note, title)" if rows.lower().strip('"').startswith("id") else ""
     assert copy == f"COPY title{names} FROM STDIN {options};"
-    assert data == (rows.partition("\n")[2] if names else rows) + "\\.\n"
+    rows = rows.removeprefix("\ufeff")
+    end = "\\.\r\n" if "\r" in rows else "\\.\n"
+    assert data == (rows.partition("\n")[2] if names else rows) + end
 
 
 def test_ssb_has_a_schema_of_pilots_own_and_tables_in_parts(space: Path) -> None:
@@ -167,25 +179,34 @@ def test_a_dump_is_restored(space: Path) -> None:
         "so_queries/q1/q1-002.sql": "-- expect: 1\nSELECT count(*) FROM site WHERE name ~ 'GRANT';",
     }
     files(space, dict(texts))
-    formats = ("plain", "custom", "directory")
+    formats = ("plain", "custom", "directory", "tar")
     run_here = partial(subprocess.run, cwd=space, check=True, capture_output=True, text=True)
     url = run_here([PILOT, "db", "start"]).stdout.strip().splitlines()[-1]
     try:
         for format in formats:
-            run_here([str(program), "-f", f"so_{format}", "-F", format, "-d", url])
+            run_here([str(program), "-C", "-f", f"so_{format}", "-F", format, "-d", url])
+        run_here([str(program), "-a", "-f", "so_rows", "-t", "site", "-d", url])
     finally:
         run_here([PILOT, "db", "stop"])
     for format in formats:
         get("stack", space / format, space / f"so_{format}", space / "so_queries")
         script = (space / format / "data" / "dump.sql").read_text()
         assert " TO somebody" not in script
+        assert not re.search(
+            r"^(?:CREATE DATABASE|\\connect|SET transaction_timeout)", script, re.M
+        )
         assert "COPY public.site (id, name) FROM stdin;\n1\tGRANT x;\n2\tb\n\\.\n" in script
     assert "2 ok" in run(space / "plain")
+    tables = "CREATE TABLE site (id int PRIMARY KEY, name text);\nCREATE TABLE question (id int);"
+    files(space / "tables", {"schema.sql": tables, "keys.sql": "CREATE INDEX ON site (name);"})
+    get("stack", space / "parts", space / "tables", space / "so_rows", space / "so_queries")
+    assert "2 ok" in run(space / "parts")
+    assert "CREATE INDEX ON site" in (space / "parts" / "schema.sql").read_text()
 
 
 def test_without_rows_the_queries_are_for_a_server_that_has_them(tmp_path: Path) -> None:
     lines = get("job", tmp_path / "job", files(tmp_path / "from", IMDB))
-    assert lines == ["no rows were found: pilot.yaml needs a server that has them, in DSN"]
+    assert lines[-1] == "no rows were found: pilot.yaml needs a server that has them, in DSN"
     assert "dsn: ${DSN}" in (tmp_path / "job" / "pilot.yaml").read_text()
     assert not (tmp_path / "job" / "schema.sql").exists()
     readme = (tmp_path / "job" / "README.md").read_text()
@@ -238,6 +259,37 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no such folder or file") as caught:
         get("job", tmp_path / "x", tmp_path / "imbd.tgz")
     assert "imdb.tgz" in (caught.value.hint or "")
+
+
+def test_rows_are_those_of_the_folder_with_most_tables(tmp_path: Path) -> None:
+    stray = {"code/title.csv": "9,stray,\n", "title.csv.bak": "8,old,\n"}
+    queries = files(tmp_path / "from", IMDB | stray)
+    rows = files(tmp_path / "rows", {"title.csv": "1,a,\n", "movie_link.csv": "1,1\n"})
+    get("job", tmp_path / "job", queries, rows)
+    assert "1,a,\n" in (tmp_path / "job" / "data" / "title.sql").read_text()
+
+
+def test_what_is_named_must_have_something_of_it(tmp_path: Path) -> None:
+    queries = files(tmp_path / "from", IMDB)
+    (queries / "paper.docx").write_bytes(b"PK\x03\x04" + bytes(100))
+    (queries / "logo.odg").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    page = tmp_path / "imdb.tgz"
+    page.write_text("<html>404</html>")
+    with pytest.raises(UsageError, match=rf"there is nothing of job in {page}"):
+        get("job", tmp_path / "job", queries, page)
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as packed:
+        packed.writestr("data/inner.tgz", gzip.compress(b"x"))
+    with pytest.raises(UsageError, match="nothing of job") as caught:
+        get("job", tmp_path / "job", queries, tmp_path / "outer.zip")
+    assert "name what is in it: data/inner.tgz" in (caught.value.hint or "")
+    shutil.make_archive(str(tmp_path / "some"), "zip", files(tmp_path / "bad", {"1a.sql": "'"}))
+    with pytest.raises(UsageError, match=rf"^{tmp_path}/some.zip/1a.sql:1: "):
+        get("job", tmp_path / "job", tmp_path / "some.zip")
+    for size in (2, 10, 18):
+        page.write_bytes(gzip.compress(b"x" * 10_000)[:size])
+        with pytest.raises(UsageError, match=r"cannot be unpacked|nothing of job"):
+            get("job", tmp_path / "job", queries, page)
+    assert not (tmp_path / "job").exists()
 
 
 def test_an_archive_writes_nowhere_else(tmp_path: Path) -> None:
@@ -320,6 +372,9 @@ def test_nothing_is_downloaded_before_the_user_agrees(
         get("job", tmp_path / "c", f"{source}#sha256={'0' * 64}", agreed=lambda question: True)
     with pytest.raises(UsageError, match="cannot be downloaded: File not found"):
         get("job", tmp_path / "c", f"{address}/none", agreed=lambda question: True)
+    for wrong in ("md5=abc", "sha256=abc"):
+        with pytest.raises(UsageError, match=f"#{wrong} is no checksum"):
+            get("job", tmp_path / "c", f"{source}#{wrong}", agreed=lambda question: True)
     with pytest.raises(UsageError, match="with a user or a password"):
         get("job", tmp_path / "c", "http://ann:secret@127.0.0.1/job.zip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "job", "served"]

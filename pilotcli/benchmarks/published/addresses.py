@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from pilotcli.common.errors import UsageError
@@ -9,6 +10,23 @@ from pilotcli.common.errors import UsageError
 SCHEMES = ("https://", "http://")
 SHA256 = "#sha256="
 """What stands between an address and the checksum that the user expects."""
+
+_DIGITS = re.compile(r"[0-9a-f]{64}")
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Returns the address and the SHA-256 that is expected, or an empty text.
+
+    Raises `UsageError` for another checksum, or one that is none.
+    """
+    address, sign, rest = name.partition("#")
+    sha256 = rest.removeprefix(SHA256[1:]).lower()
+    if sign and (not rest.startswith(SHA256[1:]) or not _DIGITS.fullmatch(sha256)):
+        raise UsageError(
+            f"--from: #{rest} is no checksum",
+            hint=f"Write {SHA256} and 64 hexadecimal digits behind the address, or nothing.",
+        )
+    return address, sha256
 
 
 def shown_name(name: str) -> str:
@@ -19,7 +37,7 @@ def shown_name(name: str) -> str:
     """
     if not name.startswith(SCHEMES):
         return name
-    address, _, sha256 = name.partition(SHA256)
+    address, sign, rest = name.partition("#")
     parts = urlsplit(address)
     if "@" in parts.netloc:
         raise UsageError(
@@ -27,4 +45,4 @@ def shown_name(name: str) -> str:
             hint="Fetch the file by other means, and name it.",
         )
     plain = parts._replace(query="...").geturl() if parts.query else address
-    return f"{plain}{SHA256}{sha256}" if sha256 else plain
+    return plain + sign + rest

@@ -26,7 +26,8 @@ class Published:
     - `tables`: the tables of its data; a file that creates most of them is its schema;
     - `queries`: what the path of a file with its queries ends with; `example`: such a path;
     - `escape`: what stands before a quote inside quotes in its CSV files, as they are published;
-    - `schema`: the name of a schema in this package, where its files have none.
+    - `schema`: the name of a schema in this package, where its files have none;
+    - `published_queries`: how many queries there are, if all have the same.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Published:
     origins: tuple[Origin, ...]
     escape: str = '"'
     schema: str = ""
+    published_queries: int | None = None
 
 
 def _names(text: str) -> frozenset[str]:
@@ -79,7 +81,14 @@ The rows are IMDB's, for personal and non-commercial use \
 
 
 def _imdb(
-    name: str, title: str, contents: str, about: str, queries: str, example: str, *origins: Origin
+    name: str,
+    title: str,
+    contents: str,
+    about: str,
+    queries: str,
+    example: str,
+    count: int | None,
+    *origins: Origin,
 ) -> Published:
     return Published(
         name,
@@ -92,6 +101,7 @@ def _imdb(
         example,
         origins,
         "\\",
+        published_queries=count,
     )
 
 
@@ -103,6 +113,7 @@ PUBLISHED = (
         "The queries of Leis et al., *How Good Are Query Optimizers, Really?* (VLDB 2015).",
         r"(?:^|/)\d{1,2}[a-f]\.sql",
         "1a.sql",
+        113,
         _JOB,
         _IMDB_ROWS,
     ),
@@ -113,6 +124,7 @@ PUBLISHED = (
         "The queries of Kipf et al., *Learned Cardinalities* (CIDR 2019).",
         r"(?:^|/)job[-_]?light(?:[-_]queries)?\.sql",
         "job-light.sql",
+        70,
         _STATS,
         _JOB,
         _IMDB_ROWS,
@@ -124,6 +136,7 @@ PUBLISHED = (
         "The queries of Wehrstein et al., *JOB-Complex* (AIDB 2025).",
         r"(?:^|/)job[-_]?complex[^/]*\.sql",
         "JOB-Complex.sql",
+        30,
         Origin(
             "the 30 queries of JOB-Complex",
             _GITHUB.format(
@@ -145,6 +158,7 @@ PUBLISHED = (
         re.compile(r"(?:^|/)stats[-_]?ceb\.sql", re.IGNORECASE),
         "stats_CEB.sql",
         (_STATS,),
+        published_queries=146,
     ),
     _imdb(
         "ceb",
@@ -153,6 +167,7 @@ PUBLISHED = (
         "The queries of Negi et al., *Flow-Loss* (VLDB 2021).",
         r"(?:^|/)\d{1,2}[a-c]\d*/[^/]*\.sql",
         "1a/1a100.sql",
+        None,
         Origin(
             "how to get the queries of CEB, which are pickles",
             "https://github.com/learnedsystems/CEB",
@@ -176,6 +191,7 @@ PUBLISHED = (
             ),
         ),
         schema="ssb_schema.sql",
+        published_queries=13,
     ),
     Published(
         "dsb",

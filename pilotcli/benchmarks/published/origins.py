@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from pilotcli.benchmarks.published.addresses import SCHEMES, SHA256, shown_name
+from pilotcli.benchmarks.published.addresses import SCHEMES, parted, shown_name
+from pilotcli.benchmarks.published.dumps import HEAD_BYTES, is_dump
 from pilotcli.benchmarks.published.names import Origin
 from pilotcli.common import quantities
 from pilotcli.common.errors import UsageError
@@ -28,10 +29,12 @@ _NO_HEAD = (403, 405, 501)  # servers that answer GET alone
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The files of one thing that was named: each with its path inside of it."""
+    """The files of one thing that was named: each with its path inside of it. `unpacked` is the
+    temporary folder of an archive's files."""
 
     name: str
     files: tuple[tuple[Path, str], ...]
+    unpacked: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +68,23 @@ class Opener:
 
     def _opened(self, name: str, place: Path) -> Opened:
         if name.startswith(SCHEMES):
-            return Opened(shown_name(name), self._downloaded(name, place))
+            return Opened(shown_name(name), self._downloaded(name, place), place)
         path = Path(name)
         if path.is_dir():
             return Opened(name, _files(path))
         if not path.is_file():
             raise _missing(name, path)
-        return Opened(name, self._unpacked(path, place, None))
+        return Opened(name, self._unpacked(path, place, None), place)
 
     def _downloaded(self, name: str, place: Path) -> tuple[tuple[Path, str], ...]:
-        address, _, sha256 = name.partition(SHA256)
+        address, sha256 = parted(name)
         tree = next((origin.tree for origin in self.known if origin.address == address), None)
         shown = shown_name(address)
         self.report(f"address:  {shown}")
-        self.report(f"size:     {_size(address, shown)}")
+        size, place_of_it = _looked_up(address, shown)
+        if place_of_it != shown:
+            self.report(f"leads to: {place_of_it}")
+        self.report(f"size:     {size}")
         checksum = f"sha256 {sha256}" if sha256 else f"git tree {tree}" if tree else "unknown"
         self.report(f"checksum: {checksum}")
         if not self.agreed("Download it?"):
@@ -88,7 +94,7 @@ class Opener:
             )
         file = place / (PurePosixPath(address).name or "download")
         found = self._fetch(address, shown, file)
-        if sha256 and found != sha256.lower():
+        if sha256 and found != sha256:
             raise UsageError(
                 f"{shown} is not the file that you expect: its sha256 is {found}",
                 hint="Nothing was written. Look at who sent it, or at the checksum.",
@@ -118,17 +124,20 @@ class Opener:
 
     def _unpacked(self, file: Path, place: Path, tree: str | None) -> tuple[tuple[Path, str], ...]:
         """Returns the files in an archive; of a file that is none, this file."""
-        is_tar, is_zip = tarfile.is_tarfile(file), zipfile.is_zipfile(file)
+        with file.open("rb") as opened:
+            if is_dump(opened.read(HEAD_BYTES)):
+                return ((file, file.name),)
+        try:
+            is_tar, is_zip = tarfile.is_tarfile(file), zipfile.is_zipfile(file)
+        except EOFError as exc:
+            raise _damaged(file, "it ends too early") from exc
         if is_tar or is_zip:
             self.report(f"unpacking {file.name}")
             place.mkdir(exist_ok=True)
             try:
                 found = _unpack_tar(file, place) if is_tar else _unpack_zip(file, place)
             except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as exc:
-                raise UsageError(
-                    f"{file.name} cannot be unpacked: {exc}",
-                    hint="It may have been cut off: fetch it again.",
-                ) from exc
+                raise _damaged(file, exc) from exc
         if tree is not None and not (is_tar and found == tree):
             raise UsageError(
                 f"{file.name} does not hold what it should: git's checksum is not {tree}",
@@ -219,15 +228,17 @@ def tree_checksum(blobs: dict[str, tuple[str, str]]) -> str:
     return hashlib.sha1(b"tree %d\0%b" % (len(text), text), usedforsecurity=False).hexdigest()
 
 
-def _size(address: str, shown: str) -> str:
+def _looked_up(address: str, shown: str) -> tuple[str, str]:
+    """Returns the size that the server states, and the address to which it leads."""
+    length, leads_to = None, shown
     try:
         with _answer(address, shown, "HEAD") as answer:
             length = answer.headers.get("Content-Length")
+            leads_to = shown_name(answer.geturl())
     except UsageError as exc:
         if getattr(exc.__cause__, "code", None) not in _NO_HEAD:
             raise
-        length = None
-    return "unknown" if length is None else quantities.size(int(length))
+    return "unknown" if length is None else quantities.size(int(length)), leads_to
 
 
 def _answer(address: str, shown: str, method: str) -> Any:
@@ -246,6 +257,13 @@ def _failed(shown: str, problem: object) -> UsageError:
     return UsageError(
         f"{shown} cannot be downloaded: {reason}",
         hint="Nothing was written. Fetch it by other means, and name the file or folder.",
+    )
+
+
+def _damaged(file: Path, problem: object) -> UsageError:
+    return UsageError(
+        f"{file.name} cannot be unpacked: {problem}",
+        hint="It may have been cut off: fetch it again.",
     )
 
 

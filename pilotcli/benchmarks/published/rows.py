@@ -14,12 +14,12 @@ from pilotcli.workload.paths import bare_name
 from pilotcli.workload.sources import open_source
 
 _BLOCK_BYTES = 1 << 20
-_COPY = re.compile(rb"COPY .* FROM stdin;")
-_OF_ROLES = re.compile(rb"(?:ALTER .* OWNER TO |GRANT |REVOKE |ALTER DEFAULT PRIVILEGES ).*;")
+_MARK = b"\xef\xbb\xbf"
 _ESCAPED = re.compile(rb'\\"(?![,\r\n])')
 _DOUBLED = re.compile(rb'(?<![,\n"])""(?![,\r\n"])')
-_SIGNS = {"csv": "", "tsv": "\t", "tbl": "|", "dat": "|"}
-"""What stands between fields by the suffix of a file, if it is there; else a comma."""
+_EMPTY = re.compile(rb'(?<![^,;|\t\n])""(?=[,;|\t\r\n])')
+_SIGNS = {"csv": ",;|\t", "tsv": "\t|,;", "tbl": "|,;\t", "dat": "|,;\t", "txt": "\t|,;"}
+"""What may stand between fields by the suffix of a file: first the most likely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,75 +40,92 @@ def write_rows(target: Path, table: Table, files: Sequence[Path], escape: str) -
     """
     format = _format(files[0], table, files, escape)
     columns = f" ({', '.join(format.names)})" if format.names else ""
+    line_end = b"\n"
     with target.open("wb") as out:
         out.write(f"COPY {table.name}{columns} FROM STDIN ({format.options}, FREEZE);\n".encode())
         for path in files:
             first = bool(format.names)
-            for block in _blocks(path):
+            for block in blocks(path):
                 text = block.partition(b"\n")[2] if first else block
                 first = False
                 out.write(format.last_sign.sub(b"", text) if format.last_sign else text)
-        out.write(b"\\.\n")
-
-
-def write_script(target: Path, script: Path) -> None:
-    """Write a script of pg_dump to `target`, without what needs its roles: owners and rights."""
-    in_rows = False
-    with target.open("wb") as out:
-        for block in _blocks(script):
-            for line in block.splitlines(keepends=True):
-                if in_rows:
-                    in_rows = line.rstrip(b"\r\n") != b"\\."
-                elif _COPY.match(line):
-                    in_rows = True
-                elif _OF_ROLES.match(line):
-                    continue
-                out.write(line)
+                line_end = b"\r\n" if text.endswith(b"\r\n") else b"\n"
+        out.write(b"\\." + line_end)  # COPY wants the same end in all lines
 
 
 def _format(path: Path, table: Table, files: Sequence[Path], escape: str) -> _Format:
-    first = next(_blocks(path), b"").partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+    first = next(blocks(path), b"").partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
     if not first:
         raise UsageError(f"{path} has no rows", hint="Fetch it again, or leave its folder out.")
     kind = re.sub(r"\.\d+$", "", bare_name(path.name).lower()).rpartition(".")[2]
-    signs = _SIGNS.get(kind, "|\t")
-    sign = next((sign for sign in signs if sign in first), ",")
-    if sign == ",":
-        used = _escape_of(files) or escape
-        if used == '"':
-            fields, options = next(csv.reader([first])), "FORMAT csv"
-        else:
-            fields = next(csv.reader([first], doublequote=False, escapechar=used))
-            options = f"FORMAT csv, ESCAPE '{used}'"
-    else:
-        fields = first.split(sign)
-        options = f"FORMAT csv, DELIMITER '{sign}', QUOTE E'\\b'" if sign == "|" else "FORMAT text"
+    quoted = kind == "csv" or '"' in first
+    used, has_empty = _quotes(files)
+    used = used or escape
+    counts = {
+        sign: len(_fields(first, sign, used, quoted=quoted))
+        for sign in _SIGNS[kind]
+        if sign in first or len(table.columns) == 1
+    }
+    wanted = (len(table.columns), len(table.columns) + 1)
+    sign = next((sign for sign in counts if counts[sign] in wanted), next(iter(counts), ","))
+    if quoted and sign == "|" and kind != "csv":
+        quoted = False
+    fields = _fields(first, sign, used, quoted=quoted)
     known = {plain(column): column for column in table.columns}
     named = [known.get(field.strip().lower()) for field in fields]
     names = tuple(name for name in named if name is not None)
     last_sign = None
     if not fields[-1] and len(fields) == len(table.columns) + 1:
         last_sign = re.compile(re.escape(sign.encode()) + rb"(?=\r?\n)")
+    options = _options(sign, used, table.others if has_empty else (), quoted=quoted)
     return _Format(names if len(names) == len(named) else (), options, last_sign)
 
 
-def _escape_of(files: Sequence[Path]) -> str | None:
-    r"""Returns what stands before quotes in quotes: `"` or `\`, None where the files do not show
-    it."""
+def _fields(line: str, sign: str, escape: str, *, quoted: bool) -> list[str]:
+    if not quoted:
+        return line.split(sign)
+    if escape == '"':
+        return next(csv.reader([line], delimiter=sign))
+    return next(csv.reader([line], delimiter=sign, doublequote=False, escapechar=escape))
+
+
+def _options(sign: str, escape: str, empty_is_null: Sequence[str], *, quoted: bool) -> str:
+    """Returns what COPY is told; `empty_is_null` are columns in which `""` is no value."""
+    if sign == "\t" and not quoted:
+        return "FORMAT text"
+    options = ["FORMAT csv"]
+    if sign != ",":
+        options.append("DELIMITER E'\\t'" if sign == "\t" else f"DELIMITER '{sign}'")
+    if not quoted:
+        options.append("QUOTE E'\\b'")
+    elif escape != '"':
+        options.append(f"ESCAPE '{escape}'")
+    if quoted and empty_is_null:
+        options.append(f"FORCE_NULL ({', '.join(empty_is_null)})")
+    return ", ".join(options)
+
+
+def _quotes(files: Sequence[Path]) -> tuple[str | None, bool]:
+    r"""Returns what stands before quotes in quotes (`"`, `\`, None where the files do not show it),
+    and whether a field is empty in quotes."""
+    found, has_empty = None, False
     for path in files:
-        for block in _blocks(path):
-            if _ESCAPED.search(block):
-                return "\\"
-            if _DOUBLED.search(block):
-                return '"'
-    return None
+        for block in blocks(path):
+            if found is None and _ESCAPED.search(block):
+                found = "\\"
+            elif found is None and _DOUBLED.search(block):
+                found = '"'
+            has_empty = has_empty or _EMPTY.search(block) is not None
+            if found is not None and has_empty:
+                return found, has_empty
+    return found, has_empty
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def blocks(path: Path) -> Iterator[bytes]:
     """Gives whole lines in UTF-8, unpacked, each block of about a megabyte. A last line without an
     end gets the end that the lines before it have."""
     with open_source(path).open() as read:
-        rest, line_end = b"", b"\n"
+        rest, line_end = read(len(_MARK)).removeprefix(_MARK), b"\n"
         while data := read(_BLOCK_BYTES):
             end = data.rfind(b"\n") + 1
             if not end:

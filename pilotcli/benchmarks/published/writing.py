@@ -8,17 +8,18 @@ from importlib import resources
 from pathlib import Path
 
 from pilotcli.benchmarks import folder
+from pilotcli.benchmarks.published.dumps import write_dump
 from pilotcli.benchmarks.published.files import Found, plain, tell_apart
 from pilotcli.benchmarks.published.names import Published
 from pilotcli.benchmarks.published.origins import Opened, Opener
-from pilotcli.benchmarks.published.rows import write_rows, write_script
+from pilotcli.benchmarks.published.rows import blocks, write_rows
 from pilotcli.benchmarks.request import Request
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import listed, plural
-from pilotcli.databases.commands.dumps import write_dump_as_script
 from pilotcli.workload import open_workload
 
 _SHOWN = 6
+_ARCHIVES = (".tar", ".tgz", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _PICKLES = """\
 Loading a pickle runs code, so pilot does not. Where you trust them, make .sql files of them: \
@@ -37,12 +38,22 @@ def write_published(benchmark: Published, place: Path, request: Request) -> tupl
     with opener.open(request.sources, place.parent) as opened:
         try:
             found = tell_apart(opened, benchmark, _own_schema(benchmark))
+            queries = _queries(found, benchmark, opened)
+            _refuse_unused(found, benchmark, opened)
+            has_rows = _write_schema(found, benchmark, place, request)
         except OSError as exc:
+            if exc.filename is None or place in Path(exc.filename).parents:
+                raise
             raise UsageError(
                 f"{exc.filename} cannot be read: {exc.strerror}", hint="Check its permissions."
             ) from exc
-        queries = _queries(found, benchmark, opened)
-        has_rows = _write_schema(found, benchmark, place, request)
+        except UsageError as exc:
+            raise _with_names(exc, opened) from exc
+    if benchmark.published_queries not in (None, len(queries)):
+        request.report(
+            f"{benchmark.name} has {benchmark.published_queries} queries, and {len(queries)} were"
+            " found"
+        )
     counts = folder.write_queries(place / "queries", queries, request.seed)
     about = folder.About(
         benchmark.name,
@@ -79,6 +90,30 @@ def _origins(benchmark: Published) -> str:
     return "Published here:\n\n" + "\n".join(lines)
 
 
+def _refuse_unused(found: Found, benchmark: Published, opened: Sequence[Opened]) -> None:
+    """Raise `UsageError` where nothing of something that was named can be used."""
+    for each in opened:
+        if not any(path in found.used for path, _ in each.files):
+            archives = [name for _, name in each.files if name.lower().endswith(_ARCHIVES)]
+            raise UsageError(
+                f"there is nothing of {benchmark.name} in {each.name}",
+                hint=f"Unpack it, and name what is in it: {listed(archives, _SHOWN)}."
+                if archives
+                else "It may be a page that a server has sent in place of the file: look at it.",
+            )
+
+
+def _with_names(error: UsageError, opened: Sequence[Opened]) -> UsageError:
+    """Returns the error with the names of archives in the place of temporary folders."""
+    message, hint = error.message, error.hint
+    for each in opened:
+        if each.unpacked is not None:
+            folder = f"{each.unpacked}/"
+            message = message.replace(folder, f"{each.name}/")
+            hint = hint and hint.replace(folder, f"{each.name}/")
+    return UsageError(message, hint=hint)
+
+
 def _queries(
     found: Found, benchmark: Published, opened: Sequence[Opened]
 ) -> list[folder.LabelledQuery]:
@@ -113,12 +148,12 @@ def _write_schema(found: Found, benchmark: Published, place: Path, request: Requ
     if found.dump is not None:
         request.report(f"reading the dump {found.dump.name}")
         (place / "data").mkdir()
-        target = place / "data" / "dump.sql"
-        if found.dump_is_script:
-            write_script(target, found.dump)
-        else:
-            write_dump_as_script(found.dump, target)
-        (place / "schema.sql").write_text(f"{head}\n\\ir data/dump.sql\n\nANALYZE;\n", "utf-8")
+        lines = blocks(found.dump) if found.dump_is_script else None
+        if write_dump(place / "data" / "dump.sql", found.dump, lines):
+            found.schema = found.keys = []
+        schema, keys = ([f"{sql};" for sql in part] for part in (found.schema, found.keys))
+        parts = [head, *schema, "\\ir data/dump.sql", "RESET search_path;", *keys, "ANALYZE;"]
+        (place / "schema.sql").write_text("\n".join(parts) + "\n", "utf-8")
         return True
     missing = [plain(table.name) for table in found.tables if table.name not in found.rows]
     if not found.rows:
