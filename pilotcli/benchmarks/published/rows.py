@@ -29,7 +29,7 @@ class _Format:
 
     names: tuple[str, ...]
     options: str
-    last_sign: re.Pattern[bytes] | None
+    last_sign: bytes
 
 
 def write_rows(target: Path, table: Table, files: Sequence[Path], escape: str) -> None:
@@ -48,7 +48,10 @@ def write_rows(target: Path, table: Table, files: Sequence[Path], escape: str) -
             for block in blocks(path):
                 text = block.partition(b"\n")[2] if first else block
                 first = False
-                out.write(format.last_sign.sub(b"", text) if format.last_sign else text)
+                if format.last_sign:
+                    for end in (b"\n", b"\r\n"):
+                        text = text.replace(format.last_sign + end, end)
+                out.write(text)
                 line_end = b"\r\n" if text.endswith(b"\r\n") else b"\n"
         out.write(b"\\." + line_end)  # COPY wants the same end in all lines
 
@@ -74,11 +77,10 @@ def _format(path: Path, table: Table, files: Sequence[Path], escape: str) -> _Fo
     known = {plain(column): column for column in table.columns}
     named = [known.get(field.strip().lower()) for field in fields]
     names = tuple(name for name in named if name is not None)
-    last_sign = None
-    if not fields[-1] and len(fields) == len(table.columns) + 1:
-        last_sign = re.compile(re.escape(sign.encode()) + rb"(?=\r?\n)")
+    ends = not fields[-1] and len(fields) == len(table.columns) + 1
     options = _options(sign, used, table.others if has_empty else (), quoted=quoted)
-    return _Format(names if len(names) == len(named) else (), options, last_sign)
+    names = names if len(names) == len(named) else ()
+    return _Format(names, options, sign.encode() if ends else b"")
 
 
 def _fields(line: str, sign: str, escape: str, *, quoted: bool) -> list[str]:
@@ -111,11 +113,12 @@ def _quotes(files: Sequence[Path]) -> tuple[str | None, bool]:
     found, has_empty = None, False
     for path in files:
         for block in blocks(path):
-            if found is None and _ESCAPED.search(block):
+            doubled = b'""' in block  # much faster to find than the patterns
+            if found is None and b'\\"' in block and _ESCAPED.search(block):
                 found = "\\"
-            elif found is None and _DOUBLED.search(block):
+            elif found is None and doubled and _DOUBLED.search(block):
                 found = '"'
-            has_empty = has_empty or _EMPTY.search(block) is not None
+            has_empty = has_empty or (doubled and _EMPTY.search(block) is not None)
             if found is not None and has_empty:
                 return found, has_empty
     return found, has_empty
