@@ -49,6 +49,10 @@ def connection(file: Path | None = None) -> Iterator[Any]:
             f"DuckDB failed: {str(exc).partition(chr(10))[0]}",
             hint="Look at the space on the disk and in memory, or choose a smaller --scale.",
         ) from exc
+    except RuntimeError as exc:
+        if str(exc) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from exc  # DuckDB's own error for Ctrl-C
     if file is not None:
         file.unlink()
 

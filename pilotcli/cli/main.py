@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from traceback import walk_tb
 from typing import Annotated
@@ -73,7 +74,18 @@ def main() -> None:
     log = logging.getLogger("pilotcli")
     log.addHandler(LogLines())
     log.propagate = False
+    _end_by_signals()
     sys.exit(_exit_code(arguments, debug))
+
+
+def _end_by_signals() -> None:
+    """Have SIGTERM and SIGHUP end a command as Ctrl-C does: temporary files are deleted.
+
+    A signal that is ignored, as by nohup, stays so.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _keep_standard_descriptors() -> None:
