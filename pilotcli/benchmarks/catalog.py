@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -126,6 +127,8 @@ def write_benchmark(place: Path, request: Request) -> tuple[int, int]:
         raise UsageError(f"{request.name} has a single size", hint="Leave out --scale.")
     if request.sources and not benchmark.from_files:
         raise UsageError(f"{request.name} is not made from files", hint="Leave out --from.")
+    if request.scale is not None and not math.isfinite(request.scale):
+        raise UsageError(f"--scale {request.scale} is no number", hint="Write it as --scale 0.1.")
     refuse_existing(place)
     if benchmark.missing:
         packages = " and ".join(package.replace("_", "-") for package in benchmark.missing)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pilotcli.benchmarks import duck, folder, tpcds, tpcds_draws, tpch
 from pilotcli.benchmarks.request import Request
 from pilotcli.common.errors import UsageError
-from pilotcli.common.quantities import plural
+from pilotcli.common.quantities import plural, size
 
 _LICENCE = """\
 Data and query texts come from DuckDB's extension `{name}` ([{package}]({url}), MIT licence). It \
@@ -24,8 +25,11 @@ Each query has {sets} of parameters. The first is that of {first} (`q05`). The o
 ...) are drawn from seed {seed} as the standard's {section} says, from the values that the data \
 has."""
 
-_LEAST_TPCDS = 0.01
-"""The smallest scale of TPC-DS: DuckDB's dsdgen does not end for much smaller ones."""
+_LEAST = 0.01
+"""The smallest scale: below it DuckDB's dsdgen may never end, and dbgen makes keys twice."""
+
+_BYTES = 10**9
+"""About how large the rows of scale 1 are."""
 
 _TRIES = 20
 """How often a set of parameters is drawn again that a query has already."""
@@ -33,8 +37,7 @@ _TRIES = 20
 
 def write_tpch(place: Path, request: Request) -> tuple[int, int]:
     """Write TPC-H into the folder `place`; returns the numbers of training and test queries."""
-    assert request.scale is not None
-    scale = request.scale
+    scale = _checked_scale(place, request)
     title = f"TPC-H, scale {scale:g}"
     with duck.generator("tpch", scale, place) as connection:
         request.report("writing the rows of 8 tables")
@@ -57,14 +60,9 @@ def write_tpch(place: Path, request: Request) -> tuple[int, int]:
 
 def write_tpcds(place: Path, request: Request) -> tuple[int, int]:
     """Write TPC-DS into the folder `place`; returns the numbers of training and test queries."""
-    assert request.scale is not None
-    if request.scale < _LEAST_TPCDS:
-        raise UsageError(
-            f"tpcds cannot be as small as --scale {request.scale:g}",
-            hint=f"Choose a scale from {_LEAST_TPCDS:g} on.",
-        )
-    title = f"TPC-DS, scale {request.scale:g}"
-    with duck.generator("tpcds", request.scale, place) as connection:
+    scale = _checked_scale(place, request)
+    title = f"TPC-DS, scale {scale:g}"
+    with duck.generator("tpcds", scale, place) as connection:
         tables = tpcds.tables(connection)
         request.report(f"writing the rows of {len(tables)} tables")
         duck.write_schema(connection, tables, place, title)
@@ -78,12 +76,40 @@ def write_tpcds(place: Path, request: Request) -> tuple[int, int]:
         ),
     )
     about = (
-        f"The {len(tables)} tables of TPC-DS at scale {request.scale:g} with the keys and foreign"
+        f"The {len(tables)} tables of TPC-DS at scale {scale:g} with the keys and foreign"
         f" keys of the standard, and indexes on the foreign keys of the fact tables. All"
         f" {len(first)} queries, in PostgreSQL's dialect.\n\n"
         + _about_parameters(request, "DuckDB's extension, for qualification", "appendix B")
     )
     return _write(place, request, title, about, queries)
+
+
+def _checked_scale(place: Path, request: Request) -> float:
+    """Returns the scale, and reports how large its data will be.
+
+    Raises `UsageError` for a scale that is too small, or too large for the disk of `place`.
+    """
+    scale = request.scale
+    assert scale is not None
+    if scale < _LEAST:
+        raise UsageError(
+            f"{request.name} cannot be as small as --scale {scale:g}",
+            hint=f"Choose a scale from {_LEAST:g} on.",
+        )
+    if request.name == "tpch" and (other := tpch.scale_with_keys(scale)) != scale:
+        raise UsageError(
+            f"tpch has no keys at --scale {scale:g}: DuckDB's generator makes rows twice",
+            hint=f"Choose another one, such as --scale {other:g}.",
+        )
+    needed, left = scale * _BYTES, shutil.disk_usage(place).free
+    if needed > left:
+        raise UsageError(
+            f"{request.name} at scale {scale:g} is about {scale:g} GB of data, and the disk of"
+            f" {place.parent} has {size(left)} left",
+            hint="Choose a smaller --scale, or a folder on another disk with --into.",
+        )
+    request.report(f"making about {size(needed)} of data")
+    return scale
 
 
 def _with_variants(

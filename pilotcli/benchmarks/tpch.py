@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,26 @@ def read_domains(duck: Any, scale: float) -> Domains:
         modes=column("l_shipmode", "lineitem"),
         scale=scale,
     )
+
+
+def scale_with_keys(scale: float) -> float:
+    """Returns `scale`, or the next one at which dbgen gives each part four different suppliers.
+
+    dbgen takes a scale below 1 in thousandths. It finds the suppliers by a formula (4.2.3), which
+    at some small scales gives a part one supplier twice.
+    """
+    if scale >= 1:
+        return scale
+    thousandths = int(scale * 1000)
+    found = next(number for number in itertools.count(thousandths) if _suppliers_differ(number))
+    return scale if found == thousandths else found / 1000
+
+
+def _suppliers_differ(thousandths: int) -> bool:
+    suppliers = 10 * thousandths
+    # A part's suppliers are so many apart; there are 20 times as many parts as suppliers.
+    steps = [suppliers // 4 + turn for turn in range(20)]
+    return suppliers > 0 and all(step * times % suppliers for step in steps for times in (1, 2, 3))
 
 
 def with_parameters(number: int, sql: str, domains: Domains, chance: random.Random) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pilot_starter import run_pilot
+from pilot_starter import PILOT, run_pilot
 from server_folder import server_folder
 
 from pilotcli.benchmarks import duck, tpcds_draws, tpch
@@ -176,10 +179,46 @@ def test_parameters_of_tpcds_are_within_the_domains_of_the_standard(
         assert 1176 <= int(re.findall(r"BETWEEN (\d+) AND \1 \+ 11", draw[21])[0]) <= 1224
 
 
-def test_a_scale_for_which_dsdgen_does_not_end_is_refused(tmp_path: Path) -> None:
-    request = Request("tpcds", 0.005, 1, 1, print)
-    with pytest.raises(UsageError, match=r"as small as --scale 0\.005"):
-        write_benchmark(tmp_path / "new", request)
+@pytest.mark.parametrize(
+    ("scale", "why"),
+    [
+        (0.005, r"as small as --scale 0\.005"),
+        (-1.0, "as small as --scale -1"),
+        (1e9, r"is about 1e\+09 GB of data, and the disk"),
+        (1e300, "and the disk"),
+        (math.inf, "--scale inf is no number"),
+        (math.nan, "--scale nan is no number"),
+    ],
+)
+def test_a_scale_that_cannot_be_made_is_refused(scale: float, why: str, tmp_path: Path) -> None:
+    for name in ("tpch", "tpcds"):
+        with pytest.raises(UsageError, match=why):
+            write_benchmark(tmp_path / "new", Request(name, scale, 1, 1, print))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scales_of_tpch_that_have_no_keys_are_refused(tmp_path: Path) -> None:
+    twice = "SELECT 1 FROM partsupp GROUP BY ps_partkey, ps_suppkey HAVING count(*) > 1 LIMIT 1"
+    for thousandths in range(10, 25):
+        scale = thousandths / 1000
+        with duck.generator("tpch", scale, tmp_path) as connection:
+            has_keys = not connection.execute(twice).fetchall()
+        assert (tpch.scale_with_keys(scale) == scale) == has_keys, scale
+    assert tpch.scale_with_keys(0.0125) == 0.013
+    with pytest.raises(UsageError, match=r"no keys at --scale 0\.0125"):
+        write_benchmark(tmp_path / "new", Request("tpch", 0.0125, 1, 1, print))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_of_a_folder(number: signal.Signals, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [PILOT, "workloads", "get", "tpch", "--scale", "1"], cwd=tmp_path, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"making about 1.00 GB of data\n"
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert (process.returncode, rest) == (130, b"")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -42,8 +42,8 @@ def get(
         typer.Option(
             "--scale",
             metavar="S",
-            min=0.001,
-            help="How much data, as the benchmark counts it. Default: see pilot workloads list.",
+            help="How much data, as the benchmark counts it: tpch and tpcds from 0.01 on, forum "
+            "0.05 to 20. Default: see pilot workloads list.",
         ),
     ] = None,
     into: Annotated[
