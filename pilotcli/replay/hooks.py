@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -81,24 +83,24 @@ def _carry_out(key: str, text: str, session: Session, stop: threading.Event) -> 
 
 
 def _run_command(key: str, command: str, stop: threading.Event) -> None:
-    with subprocess.Popen(
-        ["/bin/sh", "-c", command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        while True:
-            try:
-                output, _ = process.communicate(timeout=_LOOK_EVERY_S)
-                break
-            except subprocess.TimeoutExpired:
+    # A pipe would be open for as long as a process that the command leaves in the background.
+    with tempfile.TemporaryFile() as output:
+        with subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=_LOOK_EVERY_S)
+                    break
                 if stop.is_set():
                     process.kill()
-                    raise Interrupted("stopped") from None
+                    raise Interrupted("stopped")
+        output.seek(max(0, output.seek(0, os.SEEK_END) - 4 * _SHOWN_CHARS))
+        last = output.read().decode("utf-8", "replace").strip()[-_SHOWN_CHARS:]
     if process.returncode:
-        last = output.strip()[-_SHOWN_CHARS:]
         raise UsageError(
             f"run.{key} failed with exit code {process.returncode}" + (f": {last}" if last else ""),
             hint=f"The command was: {command[:_SHOWN_CHARS]}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from project_folder import Project
@@ -70,6 +71,20 @@ def test_what_fails_before_the_run_ends_it(project: Project) -> None:
     finished = project.run("w.sql", sets=("run.cleanup=SELECT nothing",))
     assert (finished.exit_code, finished.queries) == (2, 1)
     assert "run.cleanup failed" in finished.reasons[0]
+
+
+def test_a_command_may_leave_a_process_in_the_background(project: Project) -> None:
+    # Each process ends when the test opens the pipe that it reads.
+    pipes = [project.folder / name for name in ("one", "two")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    project.write("w.sql", "SELECT 1;")
+    finished = project.run("w.sql", sets=(f"run.prepare=$ cat {pipes[0]} & echo left",))
+    failed = project.run("w.sql", sets=(f"run.prepare=$ cat {pipes[1]} & echo left; exit 3",))
+    for pipe in pipes:
+        pipe.write_text("")
+    assert finished.exit_code == 0, finished.reasons
+    assert "run.prepare failed with exit code 3: left" in failed.reasons[0]
 
 
 def test_cleanup_follows_a_run_that_fails(project: Project) -> None:
