@@ -302,8 +302,11 @@ def _message(error: psycopg2.Error) -> str:
     primary = error.diag.message_primary
     if primary is None:
         return " ".join(str(error).split()) or type(error).__name__
-    detail = error.diag.message_detail
-    return f"{primary} ({detail})" if detail else str(primary)
+    # Of a COPY, the context says which line and column the server refuses.
+    context = str(getattr(error.diag, "context", None) or "").partition("\n")[0]
+    more = [error.diag.message_detail, context if context.startswith("COPY ") else None]
+    shown = "; ".join(text for text in more if text)
+    return f"{primary} ({shown})" if shown else str(primary)
 
 
 def plan_of(result: Rows) -> dict[str, Any]:
