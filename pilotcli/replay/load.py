@@ -128,11 +128,19 @@ class Load:
         held = late_s < _SLACK_S or self._due_s / self._sent_s >= _HELD
         # Of the plan, whose intervals are random or rise, the share that was reached.
         reached = self._rate * min(1.0, self._due_s / self._sent_s)
+        wanted = f"the rate of {rate(self._rate)}/s"
+        in_ramp = self._due_s < self._ramp_s
         if held:
             took = f"{count(self.sent)} queries in {duration(self._sent_s)}"
-            return True, f"the rate of {rate(self._rate)}/s was held: {took}"
+            if in_ramp:
+                return True, f"{wanted} was not asked for yet: the ramp was held: {took}"
+            return True, f"{wanted} was held: {took}"
+        failed = (
+            "the ramp could not be held: "
+            if in_ramp
+            else (f"{wanted} could not be held: {rate(reached)}/s were reached, and ")
+        )
         return False, (
-            f"the rate of {rate(self._rate)}/s could not be held: {rate(reached)}/s were reached, "
-            f"and the last query was sent {duration(late_s)} late; the waits are part of the "
+            f"{failed}the last query was sent {duration(late_s)} late; the waits are part of the "
             "latencies (more --workers may help)"
         )

@@ -46,9 +46,9 @@ def test_a_ramp_rises_to_the_rate() -> None:
     assert times == sorted(times)
 
 
-def verdict_after(*, late_s: float) -> tuple[bool, str] | None:
+def verdict_after(*, late_s: float, ramp: float | None = None) -> tuple[bool, str] | None:
     now = [0.0]
-    load = Load(RunSection(rate=10.0), clock=lambda: now[0])
+    load = Load(RunSection(rate=10.0, ramp=ramp), clock=lambda: now[0])
     for number in range(101):
         due = load.due(ANY)
         assert due is not None
@@ -63,6 +63,20 @@ def test_a_rate_that_was_held_or_not() -> None:
     assert held is not None
     assert held[0] is False
     assert "10/s could not be held: 5.0/s were reached, and the last" in held[1]
+
+
+def test_in_the_ramp_no_rate_is_said_to_be_held() -> None:
+    held = verdict_after(late_s=0.0, ramp=30.0)
+    assert held is not None
+    assert held[0] is True
+    assert "10/s was not asked for yet: the ramp was held: 101 queries in" in held[1]
+    late = verdict_after(late_s=10.0, ramp=30.0)
+    assert late is not None
+    assert late[0] is False
+    assert late[1].startswith("the ramp could not be held: the last query was sent")
+    after = verdict_after(late_s=0.0, ramp=1.0)
+    assert after is not None
+    assert after[1].startswith("the rate of 10/s was held")
 
 
 def results(project: Project) -> list[QueryFinished]:
