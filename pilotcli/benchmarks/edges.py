@@ -66,9 +66,12 @@ def _column(catalog: Catalog, text: str) -> tuple[int, str]:
     }
     found = known.get(_plain(text))
     if found is None:
+        names = [name for name in known if name.count(".") == 1]
+        table = _plain(text).rpartition(".")[0] + "."
+        own = [name for name in names if name.startswith(table)]
         raise UsageError(
             f"--join names {text}, which is no column of a readable table",
-            hint=did_you_mean(_plain(text), [name for name in known if name.count(".") == 1]),
+            hint=did_you_mean(_plain(text), own or names),
         )
     return found
 

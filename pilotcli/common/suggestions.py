@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from pilotcli.common import quantities
+
+MOST_LISTED = 12
+"""So many names are listed; with more, nobody finds the one that was meant."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None when none comes close."""
@@ -14,12 +19,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str], *, listed: str = "Known") -> str:
-    """A sentence for a hint: the nearest known name, or all of them."""
+    """A sentence for a hint: the nearest known name, or the known ones, of many only the first."""
     choices = sorted(known)
     match = nearest(name, choices)
     if match is not None:
         return f"Did you mean {match!r}?"
-    return f"{listed}: {', '.join(choices)}." if choices else f"{listed}: none."
+    return f"{listed}: {quantities.listed(choices, MOST_LISTED) or 'none'}."
 
 
 def sentences(message: str, hint: str | None) -> str:
