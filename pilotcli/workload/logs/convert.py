@@ -17,6 +17,7 @@ from pilotcli.workload.logs.files import Log
 from pilotcli.workload.logs.normal_form import normal_form
 from pilotcli.workload.logs.stat_statements import read_stat_statements
 from pilotcli.workload.logs.statements import LoggedStatement, StatementReader
+from pilotcli.workload.logs.stderrlog import Unmatched
 from pilotcli.workload.plain_sql import is_whole, statements_in
 from pilotcli.workload.psql.copy import is_copy_from_stdin
 
@@ -63,6 +64,7 @@ class LogConverter:
         self._reader = StatementReader(with_failed=self._choice.with_failed)
         self.left_out = self._reader.left_out
         self.databases: Counter[str] = Counter()
+        self._unmatched: list[Unmatched] = []
         self.count = 0
         self.first_s: float | None = None
         self.last_s = 0.0
@@ -89,6 +91,7 @@ class LogConverter:
             for reason, text in _REASONS.items()
             if self.left_out[reason]
         ]
+        notes += [unmatched.note() for unmatched in self._unmatched if unmatched.count]
         if len(self.databases) > 1:
             found = [
                 f"{name or '(none)'} ({number:,})" for name, number in self.databases.most_common()
@@ -165,7 +168,9 @@ class LogConverter:
                 with log.source.open() as read:
                     yield from read_stat_statements(read, log.source.name, self.left_out)
                 continue
-            yield from self._reader.read(log.entries(), log.source.name)
+            unmatched = Unmatched(log.source.name, log.format.prefix)
+            self._unmatched.append(unmatched)
+            yield from self._reader.read(log.entries(unmatched), log.source.name)
         yield from self._reader.rest()
 
     def _pieces(self, statement: LoggedStatement) -> Sequence[LoggedStatement]:

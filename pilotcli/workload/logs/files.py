@@ -11,9 +11,10 @@ from pilotcli.common.errors import WorkloadError
 from pilotcli.common.sql_commands import COMMANDS, leading_keyword
 from pilotcli.workload.logs import csvlog, jsonlog
 from pilotcli.workload.logs.entries import Entry
-from pilotcli.workload.logs.prefix import MARK, entry_pattern, guess_prefix
+from pilotcli.workload.logs.guess import guess_prefix, unknown_names
+from pilotcli.workload.logs.prefix import MARK, entry_head, entry_pattern
 from pilotcli.workload.logs.stat_statements import is_header
-from pilotcli.workload.logs.stderrlog import read_stderrlog
+from pilotcli.workload.logs.stderrlog import Unmatched, read_stderrlog
 from pilotcli.workload.paths import missing_path, natural_key
 from pilotcli.workload.sources import Source, open_source
 
@@ -26,6 +27,7 @@ _LINES = 200
 _NO_PREFIX = ("--", "/*", "\\", "{", "[{", '["')
 """How a script or JSON begins, and no line of a log."""
 
+_SHOWN = 160
 _HINT = (
     "Name a log of PostgreSQL as it was written: a csvlog, a jsonlog, text with the "
     "log_line_prefix that --prefix gives, or pg_stat_statements as CSV with a header."
@@ -57,9 +59,9 @@ def log_format(head: bytes, prefix: str | None = None) -> LogFormat | None:
     if MARK not in text:
         return None
     if prefix is not None:
-        matches = any(map(entry_pattern(prefix).match, lines))
+        matches = any(map(entry_pattern(prefix).match, text.split("\n")))
         return LogFormat("stderr", prefix) if matches else None
-    guess = guess_prefix(lines)
+    guess = guess_prefix(text.split("\n"))
     return None if guess is None else LogFormat("stderr", guess, guessed=True)
 
 
@@ -85,17 +87,47 @@ class Log(NamedTuple):
 
     def guess(self) -> str:
         """Returns what the user is told of a prefix that was guessed."""
-        return f"{self.source.name}: guessed log_line_prefix = {self.format.prefix!r}"
+        text = f"{self.source.name}: guessed log_line_prefix = {self.format.prefix!r}"
+        unknown = unknown_names(self.format.prefix)
+        if not unknown:
+            return text
+        names = " and ".join([", ".join(unknown[:-1]), unknown[-1]] if unknown[1:] else unknown)
+        return f"{text}, where %? is what nobody knows: no statement has its {names}"
 
-    def entries(self) -> Iterator[Entry]:
-        """Yields its entries."""
+    def entries(self, unmatched: Unmatched | None = None) -> Iterator[Entry]:
+        """Yields its entries; `unmatched` counts those of a log as text with another prefix."""
         with self.source.open() as read:
             if self.format.kind == "csvlog":
                 yield from csvlog.read_csvlog(read, self.source.name)
             elif self.format.kind == "jsonlog":
                 yield from jsonlog.read_jsonlog(read, self.source.name)
             elif self.format.kind == "stderr":
-                yield from read_stderrlog(read, self.source.name, self.format.prefix)
+                yield from read_stderrlog(read, self.source.name, self.format.prefix, unmatched)
+
+
+def _refused(head: bytes, prefix: str | None, file: str) -> WorkloadError | None:
+    """The error for text that looks like a log, but cannot be read; None for any other text."""
+    for number, line in enumerate(head.decode("utf-8", "replace").split("\n"), 1):
+        found = entry_head(line)
+        if found is None or not found.counts:
+            continue
+        first = line.strip()[:_SHOWN]
+        if prefix is not None:
+            return WorkloadError(
+                f"no line begins as --prefix {prefix!r} says; the first entry is: {first}",
+                file=file,
+                line=number,
+                hint="Give --prefix as the server has it: SHOW log_line_prefix. Spaces count, at "
+                "its end, too.",
+            )
+        return WorkloadError(
+            f"the log_line_prefix of this log cannot be guessed; the first entry is: {first}",
+            file=file,
+            line=number,
+            hint="Give it with --prefix as the server has it: SHOW log_line_prefix. It must have a "
+            "time (%m, %t or %n) and a session (%p or %c).",
+        )
+    return None
 
 
 def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Log]:
@@ -103,9 +135,12 @@ def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Lo
 
     `prefix` is the `log_line_prefix` of those that are text; without one it is guessed.
 
-    Raises `WorkloadError` for what does not exist, and for a file that is no log.
+    Raises `WorkloadError` for what does not exist, for a file that is no log, and for a log as text
+    that cannot be read. Of several files, some may be empty.
     """
     found: list[Log] = []
+    refused: list[tuple[Path, WorkloadError]] = []
+    empty: list[Path] = []
     for given in paths:
         path = Path(given)
         if path.is_dir():
@@ -118,10 +153,29 @@ def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Lo
             raise missing_path(path)
         alone = names == [path]
         names.sort(key=lambda name: natural_key(name.name))
-        logs = [log for name in names if (log := _log(name, prefix, alone=alone)) is not None]
-        if not logs:
+        before = len(found)
+        for name in names:
+            log = _log(name, prefix)
+            if isinstance(log, Log):
+                found.append(log)
+            elif isinstance(log, WorkloadError):
+                refused.append((name, log))
+            elif log == "empty":
+                empty.append(name)
+            elif alone:
+                raise WorkloadError("this is no log of PostgreSQL", file=str(name), hint=_HINT)
+        if len(found) == before and not refused and not empty:
             raise WorkloadError(f"there is no log in {given}", hint=_HINT)
-        found += logs
+    read = {_stem(str(log.source.name)) for log in found}
+    for name, problem in refused:
+        if _stem(str(name)) not in read:
+            raise problem
+    if not found:
+        raise WorkloadError(
+            "the log is empty",
+            file=str(empty[0]),
+            hint="Was it rotated just now? Name the file before it, or the folder.",
+        )
     return sorted(_best(found), key=lambda log: log.first_s)
 
 
@@ -129,7 +183,7 @@ def _best(logs: Sequence[Log]) -> Iterator[Log]:
     """Of logs that one server wrote side by side (`monday.csv`, `monday.json`): the first kind."""
     best: dict[Path, Log] = {}
     for log in logs:
-        stem = Path(log.source.name.removesuffix(".gz")).with_suffix("")
+        stem = _stem(log.source.name)
         known = best.setdefault(stem, log)
         if _ORDER.index(log.format.kind) < _ORDER.index(known.format.kind):
             best[stem] = log
@@ -138,14 +192,17 @@ def _best(logs: Sequence[Log]) -> Iterator[Log]:
     yield from best.values()
 
 
-def _log(path: Path, prefix: str | None, *, alone: bool) -> Log | None:
-    """The log in a file; None for what is no log in a folder."""
+def _stem(name: str) -> Path:
+    return Path(name.removesuffix(".gz")).with_suffix("")
+
+
+def _log(path: Path, prefix: str | None) -> Log | WorkloadError | Literal["empty"] | None:
+    """The log in a file; what is wrong with it, or None for no log."""
     source = open_source(path)
-    known = log_format(source.head(), prefix)
+    head = source.head()
+    known = log_format(head, prefix)
     if known is None:
-        if alone:
-            raise WorkloadError("this is no log of PostgreSQL", file=str(path), hint=_HINT)
-        return None
+        return _refused(head, prefix, source.name) if head.strip() else "empty"
     log = Log(source, known)
     first = next(log.entries(), None)
     return log._replace(first_s=first.time if first else 0.0)

@@ -1,4 +1,4 @@
-"""`log_line_prefix`: as a pattern, and guessed from the lines of a log.
+"""`log_line_prefix` as a pattern.
 
 Source: PostgreSQL documentation, section 19.8.3 "What to Log".
 """
@@ -6,51 +6,57 @@ Source: PostgreSQL documentation, section 19.8.3 "What to Log".
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from pilotcli.common.errors import UsageError
+from pilotcli.workload.logs.entries import ERRORS, STATEMENT_MESSAGES
 
-_TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _PATTERNS = {
     "a": ".*?", "u": ".*?", "d": ".*?", "r": r"\S*?", "h": r"\S*?", "L": r"\S*?", "b": ".*?",
-    "p": r"\d+", "P": r"\d*", "t": rf"{_TIME} \S+", "m": rf"{_TIME}\.\d+ \S+",
-    "n": r"\d{10}\.\d{3}", "Q": r"-?\d+", "i": ".*?", "e": r"[0-9A-Z]{5}",
-    "c": r"[0-9a-f]+\.[0-9a-f]+", "l": r"\d+", "s": rf"{_TIME} \S+", "v": r"\S*?", "x": r"\d+",
+    "p": r"\d+", "P": r"\d*", "t": rf"{TIME} \S+?", "m": rf"{TIME}\.\d+ \S+?",
+    "n": r"\d{10}\.\d{3}", "Q": r"-?\d+", "e": r"[0-9A-Z]{5}",
+    "i": "(?:[A-Z][A-Z ]*(?: waiting)?|[a-z][a-z ()]*|)",
+    "c": r"[0-9a-f]+\.[0-9a-f]+", "l": r"\d+", "s": rf"{TIME} \S+?", "v": r"\S*?", "x": r"\d+",
+    "?": ".*?", "#": r"\d+",
 }  # fmt: skip
+"""`%?` is pilot's own: any text. A guess has `%#` for a number until it knows which."""
 _KEPT = "audpctmnl"
 LEVEL = r"(?:DEBUG\d?|INFO|NOTICE|WARNING|LOG|ERROR|FATAL|PANIC)"
 MARK = ":  "
 """What each entry of a log as text has behind its level."""
-_ENTRY = re.compile(rf"(.{{1,300}}?){LEVEL}{MARK}")
-_STATEMENT = re.compile(r"LOG:  (?:duration: |statement: |execute )")
-_ESCAPE = re.compile(r"%(-?\d+)?([A-Za-z%])")
+_PARTS = r"DETAIL|STATEMENT|CONTEXT|HINT|QUERY|LOCATION"
+_ENTRY = re.compile(rf"(.{{1,300}}?)({LEVEL}|{_PARTS}){MARK}(?:[0-9A-Z]{{5}}: )?(.{{,12}})")
+_DATED = re.compile(r"\d\d:\d\d:\d\d|\b1\d{9}\.\d{3}\b|\b[0-9a-f]{6,8}\.[0-9a-f]{1,8}\b")
+ESCAPE = re.compile(r"%(-?\d+)?([A-Za-z%?])")
 
-_KNOWN = (
-    "%t:%r:%u@%d:[%p]:",
-    "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
-    "%t-%c-",
-)
-"""Prefixes that no rule below finds: those of some clouds."""
 
-_VALUE = r"[^,\s\])|;]*"
-_RULES = (
-    (rf"{_TIME}\.\d+ [^\s:|,\]>]+", "%m"),
-    (rf"{_TIME} [^\s:|,\]>]+", "%t"),
-    (r"\b1\d{9}\.\d{3}\b", "%n"),
-    (r"\b[0-9a-f]{6,8}\.[0-9a-f]{1,8}\b", "%c"),
-    (rf"(?<=\buser=){_VALUE}|(?<=\busr=){_VALUE}", "%u"),
-    (rf"(?<=\bdb=){_VALUE}|(?<=\bdatabase=){_VALUE}", "%d"),
-    (r"(?<=\bapp=)[^,\])|;]*?(?=[,\])|;]|\s*$| \w+=)", "%a"),
-    (rf"(?<=\bapplication=){_VALUE}", "%a"),
-    (r"(?<=\bclient=)[^,\s\]|;]*|(?<=\bhost=)[^,\s\]|;]*|(?<=\bremote=)[^,\s\]|;]*", "%r"),
-    (r"(?<=\bpid=)\d+|(?<=\bpid )\d+", "%p"),
-    (r"(?<=\[)\d+(?=-\d+\])|(?<=\bline )\d+", "%l"),
-    (r"(?<=\[)\d+(?=\])", "%p"),
-    (r"(?<![%\w])[\w.\-]+@[\w.\-]+(?!\w)|\[unknown\]@\[unknown\]", "%u@%d"),
-    (r"\[local\]|(?<![\d.%])\d+\.\d+\.\d+\.\d+(?:\(\d+\))?", "%r"),
-    (r"(?<![%\w.\-])\d+(?![\w.\-])", "%p"),
-    (r"(?<![%\w.\-])\d+(?![\w.\-])", "%l"),
-)
+class EntryHead(NamedTuple):
+    """How an entry begins: what is before its level, the level, and whether it may hold a statement
+    or an error."""
+
+    prefix: str
+    level: str
+    counts: bool
+
+
+def entry_head(line: str) -> EntryHead | None:
+    """Returns how a line begins that looks like an entry, whatever its prefix is; else None."""
+    if MARK not in line or line[0] == "\t":
+        return None
+    found = _ENTRY.match(line)
+    if found is None or _DATED.search(found[1]) is None:
+        return None
+    level = found[2]
+    if level in _PARTS.split("|"):
+        return None
+    counts = level in ERRORS or (level == "LOG" and found[3].startswith(STATEMENT_MESSAGES))
+    return EntryHead(found[1], level, counts)
+
+
+def column_pattern(letter: str) -> str:
+    """Returns the pattern of what a server writes for `%letter`."""
+    return _PATTERNS[letter]
 
 
 def entry_pattern(prefix: str) -> re.Pattern[str]:
@@ -60,7 +66,7 @@ def entry_pattern(prefix: str) -> re.Pattern[str]:
     prefix without a time, or without a session.
     """
     parts, seen, optional, position = [], set(), False, 0
-    for found in _ESCAPE.finditer(prefix):
+    for found in ESCAPE.finditer(prefix):
         parts.append(re.escape(prefix[position : found.start()]))
         position = found.end()
         width, letter = found.groups()
@@ -87,42 +93,6 @@ def entry_pattern(prefix: str) -> re.Pattern[str]:
             hint="Without them nobody knows which statements belong together. Set it for instance "
             "to '%m [%p] %q%u@%d ' on the server.",
         )
-    level = rf"(?P<level>{LEVEL}|DETAIL|STATEMENT|CONTEXT|HINT|QUERY|LOCATION)"
-    return re.compile("".join(parts) + level + r":  ?(?P<text>.*)", re.DOTALL)
-
-
-def guess_prefix(lines: Sequence[str]) -> str | None:
-    """Returns the `log_line_prefix` of a log that has these lines; None for what is no log."""
-    entries = [found for line in lines if MARK in line and (found := _ENTRY.match(line))]
-    statements = [found for found in entries if _STATEMENT.match(found.string, found.end(1))]
-    samples = [found[1] for found in statements or entries]
-    if not samples:
-        return None
-    guesses = [*_KNOWN, *(guess for sample in samples[:3] for guess in _generalised(sample))]
-    best, most = None, 0
-    for guess in guesses:
-        try:
-            pattern = entry_pattern(guess)
-        except UsageError:
-            continue
-        number = sum(pattern.match(f"{sample}LOG:  ") is not None for sample in samples)
-        if number > most:
-            best, most = guess, number
-    return best if most * 10 >= len(samples) * 9 else None
-
-
-def _generalised(sample: str) -> list[str]:
-    """Prefixes that could have made `sample`, the narrower one first."""
-    guess = sample.replace("%", "%%")
-    for pattern, escape in _RULES:
-        if escape not in guess:
-            guess = re.sub(pattern, escape, guess, count=1)
-    guesses = [guess]
-    if "%a" not in guess:  # what is left between the escapes may be the name of an application
-        parts = re.split(r"(%.)", guess)
-        for place in range(0, len(parts), 2):
-            named = re.match(r"(\W*)(\w.*?)(\W*)$", parts[place], re.DOTALL)
-            if named is not None:
-                name = f"{named[1]}%a{' ' if named[3].endswith(' ') else named[3]}"
-                guesses.append("".join([*parts[:place], name, *parts[place + 1 :]]))
-    return guesses
+    level = rf"(?P<level>{LEVEL}|{_PARTS})"
+    state = "(?:[0-9A-Z]{5}: )?"  # with log_error_verbosity = verbose
+    return re.compile("".join(parts) + level + rf":  ?{state}(?P<text>.*)", re.DOTALL)

@@ -30,6 +30,7 @@ VALUES = {
     "x": "0",
     "q": "",
     "%": "%",
+    "i": "SELECT",
 }
 
 
@@ -49,7 +50,7 @@ def log(prefix: str) -> str:
             line(prefix, "DETAIL:  Parameters: $1 = 'a\nb'"),
             line(prefix, "ERROR:  no\nway", l="18"),
             line(prefix, "STATEMENT:  SELECT\n1/0"),
-            line(prefix, "LOG:  statement: SELECT 3", l="19", p="77", c="69a7c2bf.2", a="psql"),
+            line(prefix, "LOG:  statement: SELECT 3", l="19", p="77", c="69a7c2bf.4d", a="psql"),
         ]
     )
 
@@ -97,9 +98,8 @@ def test_a_guess_is_the_prefix_itself_or_as_good(prefix: str) -> None:
     found = log_format(log(prefix).encode())
     assert found is not None
     assert (found.kind, found.guessed) == ("stderr", True)
-    assert found.prefix.replace("%h", "%r") == prefix.replace("%q", "").replace("%h", "%r") or (
-        prefix in ("%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",)
-    )
+    guessed = found.prefix.replace("%q", "")
+    assert guessed == prefix.replace("%q", "").replace("%h", "%r")
 
 
 def test_names_that_nobody_knows_are_empty(tmp_path: Path) -> None:
@@ -128,5 +128,140 @@ def test_a_prefix_that_is_not_enough_is_refused(tmp_path: Path, prefix: str, mes
 
 def test_a_prefix_that_does_not_match_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(log("%m [%p] "))
-    with pytest.raises(WorkloadError, match="this is no log"):
+    with pytest.raises(WorkloadError) as problem:
         find_logs([tmp_path / "a.log"], "%t (%p) ")
+    assert str(problem.value).startswith(
+        f"{tmp_path}/a.log:2: no line begins as --prefix '%t (%p) ' says; the first entry is: "
+        "2026-03-04 05:06:07.250 UTC [4242] LOG:  duration: 250.000 ms"
+    )
+
+
+PEOPLE = [
+    {"u": "bench", "d": "bench", "a": "pgbench", "h": "[local]", "r": "[local]", "p": "101"},
+    {"u": "ann", "d": "shop", "a": "psql", "h": "127.0.0.1", "r": "127.0.0.1(99)", "p": "102"},
+    {"u": "bob", "d": "shop", "a": "web app", "h": "::1", "r": "::1(5433)", "p": "103"},
+    {"u": "[unknown]", "d": "[unknown]", "a": "[unknown]", "h": "db.example", "r": "db(7)",
+     "p": "104"},
+]  # fmt: skip
+
+
+def of_people(prefix: str, counts: tuple[int, ...] = (60, 20, 10, 2)) -> str:
+    """A log of several users: a statement of each after the other, that names the user's place."""
+    lines, number = [], 0
+    for person, count in enumerate(counts):
+        for _ in range(count):
+            number += 1
+            second = f"{number // 60:02d}:{number % 60:02d}"
+            values = {
+                **PEOPLE[person],
+                "m": f"2026-03-04 05:{second}.250 CET",
+                "t": f"2026-03-04 05:{second} CET",
+                "n": f"17726007{number:02d}.250",
+                "l": str(2 * number),
+                "c": f"69a7c2bf.{101 + person:x}",
+            }
+            if number % 7 == 0:
+                lines.append(line(prefix.partition("%q")[0], "LOG:  checkpoint", **values))
+                values["l"] = str(2 * number + 1)
+            lines.append(line(prefix, f"LOG:  statement: SELECT {person}", **values))
+    return "".join(lines)
+
+
+OF_PEOPLE = {
+    "%m [%p] %q%u@%d/%a ": "uda",
+    "%t [%p]: user=%u,db=%d,app=%a,client=%h ": "uda",
+    "< %m %u %d %p %s > ": "",
+    "%m %p %u %d %a %h ": "",
+    "%m | %d | %u | %a | %p | ": "",
+    "%n|%c|%l|%u|%d|": "",
+    "[%m] [%u] [%d] [%p] [%a]: ": "",
+    "%t:%r:user=%u,db=%d,app=%a,client=%h:[%p]: [%l-1]": "uda",
+    "%m %l %p db=%d %u ": "d",
+    "%t %s %p %u@%d %a %i ": "ud",
+    "%u@%d %m [%p] ": "ud",
+    "%m [%p] prod %u@%d ": "ud",
+}
+"""Prefixes, and which names a guess must know. Of the others it must say that it does not."""
+
+
+@pytest.mark.parametrize("prefix", OF_PEOPLE)
+@pytest.mark.parametrize("counts", [(60, 20, 10, 2), (3, 6, 0, 0), (3, 0, 0, 0), (0, 1, 1, 1)])
+def test_a_guess_loses_no_statement_of_any_user(
+    tmp_path: Path, prefix: str, counts: tuple[int, ...]
+) -> None:
+    path = tmp_path / "monday.log"
+    path.write_text(of_people(prefix, counts))
+    (log,) = find_logs([path])
+    found = list(LogConverter().read([log]))
+    assert [int(one.sql[-1]) for one in found] == [
+        person for person, count in enumerate(counts) for _ in range(count)
+    ]
+    for one in found:
+        values = PEOPLE[int(one.sql[-1])]
+        known = {"u": one.user, "d": one.database, "a": one.application}
+        for letter, name in (("u", "user"), ("d", "database"), ("a", "application")):
+            expected = values[letter].replace("[unknown]", "")
+            if known[letter] or (letter in OF_PEOPLE[prefix] and sum(counts) > 50):
+                assert known[letter] == expected
+            elif f"%{letter}" in prefix and expected:
+                assert name in log.guess().partition("no statement has its ")[2]
+        session = {values["p"], f"69a7c2bf.{int(values['p']):x}"}
+        assert one.session in session or (prefix.startswith("%m %l") and sum(counts) == 3)
+
+
+def test_a_column_that_is_the_same_in_the_whole_head_is_no_text_of_the_prefix(
+    tmp_path: Path,
+) -> None:
+    prefix = "%m [%p] %q%u@%d/%a "
+    (tmp_path / "a.log").write_text(of_people(prefix, (3_000, 50, 0, 0)))
+    (log,) = find_logs([tmp_path / "a.log"])
+    assert "pgbench" not in log.format.prefix
+    assert len(list(LogConverter().read([log]))) == 3_050
+
+
+def test_entries_with_another_prefix_are_counted_and_shown(tmp_path: Path) -> None:
+    text = of_people("%m [%p] %u@%d ") + line("%t %u ", "ERROR:  no", u="x")
+    text += line("%m [%p] %u@%d ", "STATEMENT:  SELECT 1") + line("%t %u ", "LOG:  checkpoint")
+    (tmp_path / "a.log").write_text(text)
+    for prefix in (None, "%m [%p] %u@%d "):
+        converter = LogConverter()
+        assert len(list(converter.read(find_logs([tmp_path / "a.log"], prefix)))) == 92
+        (note,) = [note for note in converter.notes() if "begin" in note]
+        assert note.startswith("left out: 1 entry that does not begin as log_line_prefix = '%m [%p")
+        assert note.endswith(
+            f"the first is {tmp_path}/a.log:106: 2026-03-04 05:06:07 UTC x ERROR:  no"
+        )
+
+
+def test_a_log_with_many_entries_of_another_prefix_is_refused(tmp_path: Path) -> None:
+    text = of_people("%m [%p] %u@%d ") + 6 * line("%m %u [%p] ", "LOG:  duration: 1 ms")
+    (tmp_path / "a.log").write_text(text)
+    with pytest.raises(WorkloadError, match=r"a\.log:106: 6 entries of 98 begin otherwise"):
+        statements(tmp_path / "a.log", "%m [%p] %u@%d ")
+
+
+def test_a_log_whose_prefix_cannot_be_guessed_is_refused_as_that(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("at 05:06:07 LOG:  statement: SELECT 1\n" * 9)
+    for path in (tmp_path / "a.log", tmp_path):
+        with pytest.raises(
+            WorkloadError, match=r"a\.log:1: the log_line_prefix of this log cannot"
+        ):
+            find_logs([path])
+
+
+def test_empty_logs_are_passed_over_among_others(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("")
+    for path in (tmp_path / "a.log", tmp_path):
+        with pytest.raises(WorkloadError, match=r"a\.log: the log is empty"):
+            find_logs([path])
+    (tmp_path / "b.log").write_text(log("%m [%p] "))
+    assert len(find_logs([tmp_path / "a.log", tmp_path / "b.log"])) == 1
+
+
+def test_verbose_entries_have_a_state_and_a_location(tmp_path: Path) -> None:
+    text = log("%m [%p] %u@%d ").replace("LOG:  ", "LOG:  00000: ")
+    text = text.replace("ERROR:  ", "ERROR:  22012: ").replace("STATEMENT:", "LOCATION:  f, a.c:1\n"
+        + line("%m [%p] %u@%d ", "STATEMENT:")[:-1])  # fmt: skip
+    (tmp_path / "a.log").write_text(text)
+    first, second = statements(tmp_path / "a.log")
+    assert (first.sql, second.sql) == ("SELECT 'a\nb',\n\t2", "SELECT 3")
