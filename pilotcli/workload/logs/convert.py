@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import listed, plural
-from pilotcli.common.sql_commands import command_of, words_where
+from pilotcli.common.sql_commands import COMMANDS, command_of, words_where
 from pilotcli.workload.logs.choice import Choice
 from pilotcli.workload.logs.files import Log
 from pilotcli.workload.logs.normal_form import normal_form
@@ -23,6 +23,7 @@ from pilotcli.workload.psql.copy import is_copy_from_stdin
 
 _SIMPLE = words_where(lambda command: command.planned or command.effect == "block")
 """Commands that may not be COPY."""
+_BLOCKS = words_where(lambda command: command.effect == "block")
 _BATCH = 500
 _MOST_HEADS = 1_000
 
@@ -65,6 +66,7 @@ class LogConverter:
         self.left_out = self._reader.left_out
         self.databases: Counter[str] = Counter()
         self._unmatched: list[Unmatched] = []
+        self._commands: set[str] = set()  # of statements that sessions sent
         self.count = 0
         self.first_s: float | None = None
         self.last_s = 0.0
@@ -92,6 +94,13 @@ class LogConverter:
             if self.left_out[reason]
         ]
         notes += [unmatched.note() for unmatched in self._unmatched if unmatched.count]
+        if not self._choice.distinct and not self._commands & _BLOCKS:
+            commands = (COMMANDS[word] for word in self._commands & COMMANDS.keys())
+            if any(one.effect == "database" and one.in_block != "never" for one in commands):
+                notes.append(
+                    "no BEGIN or COMMIT is among the statements: each is replayed in a transaction "
+                    "of its own, even one that was rolled back"
+                )
         if len(self.databases) > 1:
             found = [
                 f"{name or '(none)'} ({number:,})" for name, number in self.databases.most_common()
@@ -124,6 +133,8 @@ class LogConverter:
                 if reason:
                     self.left_out[reason] += 1
                     continue
+            if statement.session:
+                self._commands.add(statement.command)
             if self.first_s is None:
                 self.first_s = statement.started
             self.last_s = statement.started

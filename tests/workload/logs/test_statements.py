@@ -343,3 +343,27 @@ def test_a_log_without_a_statement_says_what_the_server_needs(tmp_path: Path) ->
     ):
         list(workload)
     assert "log_min_duration_statement" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("statements", "told"),
+    [
+        (["INSERT INTO t VALUES (1)", "SELECT 1"], True),
+        (["INSERT INTO t VALUES (1)", "COMMIT"], False),
+        (["START TRANSACTION", "DELETE FROM t", "ABORT"], False),
+        (["SELECT 1", "VACUUM t", "SET work_mem = 64"], False),
+    ],
+)
+def test_a_log_without_transactions_is_told(
+    tmp_path: Path, statements: list[str], *, told: bool
+) -> None:
+    rows = [entry(at, f"statement: {text}") for at, text in enumerate(statements)]
+    (tmp_path / "a.csv").write_text(csvlog(*rows))
+    converter = LogConverter()
+    assert len(list(converter.read(find_logs([tmp_path])))) == len(statements)
+    assert [note.partition(":")[0] for note in converter.notes()] == [
+        "no BEGIN or COMMIT is among the statements"
+    ] * told
+    distinct = LogConverter(Choice(distinct=True))
+    list(distinct.read(find_logs([tmp_path])))
+    assert distinct.notes() == []
