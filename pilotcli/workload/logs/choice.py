@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pilotcli.common.errors import UsageError
 from pilotcli.common.sql_commands import command_of, may_write
 from pilotcli.common.suggestions import nearest
+from pilotcli.workload.logs.entries import Entry
 from pilotcli.workload.logs.statements import LoggedStatement
 
 COLUMNS = ("database", "user", "application", "session")
@@ -69,11 +70,17 @@ class Choice:
         """Whether `wants` is false for some statements."""
         return bool(self.where or self.min_duration_s is not None or self.select_only)
 
+    def comes_from(self, sender: LoggedStatement | Entry) -> bool:
+        """Returns whether the conditions hold for who sent a statement."""
+        for condition in self.where:
+            if (getattr(sender, condition.column) == condition.value) != condition.equal:
+                return False
+        return True
+
     def wants(self, statement: LoggedStatement) -> bool:
         """Returns whether `statement` is wanted."""
-        for condition in self.where:
-            if (getattr(statement, condition.column) == condition.value) != condition.equal:
-                return False
+        if not self.comes_from(statement):
+            return False
         if self.min_duration_s is not None and (
             statement.duration_s is None or statement.duration_s < self.min_duration_s
         ):

@@ -33,6 +33,9 @@ _REASONS = {
     "failed": "that failed (pilot workloads from-log --with-failed keeps them)",
     "without values": "with $1 and no values (the server logs values with "
     "log_parameter_max_length = -1)",
+    "plan without values": "with $1 in plans of auto_explain, which logs values from PostgreSQL 16 "
+    "on (auto_explain.log_parameter_max_length = -1); log_min_duration_statement = 0 logs them on "
+    "every version",
     "statistics without values": "with $1, whose values only a log of statements has "
     "(pilot workloads from-server --fill makes some up)",
     "in another database": "with $1, of another database than the config's",
@@ -62,7 +65,8 @@ class LogConverter:
 
     def __init__(self, choice: Choice | None = None) -> None:
         self._choice = choice or Choice()
-        self._reader = StatementReader(with_failed=self._choice.with_failed)
+        comes_from = self._choice.comes_from if self._choice.where else None
+        self._reader = StatementReader(comes_from, with_failed=self._choice.with_failed)
         self.left_out = self._reader.left_out
         self.databases: Counter[str] = Counter()
         self._unmatched: list[Unmatched] = []

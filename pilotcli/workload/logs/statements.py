@@ -6,7 +6,7 @@ import copy
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from pilotcli.common.sql_commands import block_step, command_of, leading_keyword
 from pilotcli.workload.logs.entries import ERRORS, Entry, damaged
@@ -102,12 +102,19 @@ class _Session:
 class StatementReader:
     """Puts the entries of a log together.
 
-    `left_out` counts what has no statement that can be sent: `failed`, `without values`. A COMMIT
-    of a block in which a statement failed becomes the ROLLBACK that it was.
+    `left_out` counts what has no statement that can be sent: `failed`, `without values`; what is
+    not from where it is wanted (`comes_from`) counts as `not wanted`. A COMMIT of a block in which
+    a statement failed becomes the ROLLBACK that it was.
     """
 
-    def __init__(self, *, with_failed: bool = False) -> None:
+    def __init__(
+        self,
+        comes_from: Callable[[LoggedStatement | Entry], bool] | None = None,
+        *,
+        with_failed: bool = False,
+    ) -> None:
         self.left_out: Counter[str] = Counter()
+        self._comes_from = comes_from
         self._with_failed = with_failed
         self._sessions: dict[str, _Session] = {}
         self._held: list[tuple[float, int, LoggedStatement]] = []
@@ -137,9 +144,13 @@ class StatementReader:
         if statement.dropped:
             return None
         if statement.failed and not self._with_failed:
-            self.left_out["failed"] += 1
+            self._leave_out("failed", statement)
             return None
         return statement
+
+    def _leave_out(self, reason: str, sender: LoggedStatement | Entry) -> None:
+        wanted = self._comes_from is None or self._comes_from(sender)
+        self.left_out[reason if wanted else "not wanted"] += 1
 
     def _take(self, entry: Entry, file: str) -> None:
         session = self._sessions.get(entry.session)
@@ -166,12 +177,12 @@ class StatementReader:
         text = message[found.end() :]
         sql: str | None = text
         if fetch is not None:
-            self.left_out["a further fetch"] += 1
+            self._leave_out("a further fetch", entry)
             return
         if execute is not None:
             sql = fill(text, entry.detail)
             if sql is None:
-                self.left_out["without values"] += 1
+                self._leave_out("without values", entry)
                 session.runs = False
                 return
         assert sql is not None
@@ -187,7 +198,7 @@ class StatementReader:
             return  # it was run by a function, whose statement is logged
         found = planned_text(plan)
         if found is None:
-            self.left_out["plan without a query"] += 1
+            self._leave_out("plan without a query", entry)
             return
         text, parameters = found
         if session.text and text.strip() == session.text.strip():
@@ -200,7 +211,7 @@ class StatementReader:
             return  # one plan for each of the statements that were sent as one
         sql = planned_statement(text, parameters)
         if sql is None:
-            self.left_out["without values"] += 1
+            self._leave_out("plan without values", entry)
             return
         made = self._add(session, entry, file, sql, spent)
         session.plan, session.plan_text = made, text
@@ -260,7 +271,7 @@ class StatementReader:
         if failed is None and entry.query:
             sql = fill(entry.query, "")
             if sql is None:
-                self.left_out["failed"] += 1
+                self._leave_out("failed", entry)
             else:
                 failed = self._add(session, entry, file, sql, None)
         if failed is not None:

@@ -12,7 +12,7 @@ from logged import converted, csvlog, entry, failure, jsonlog, sql
 from pilotcli.common.errors import WorkloadError
 from pilotcli.workload import open_workload
 from pilotcli.workload.logs import statements
-from pilotcli.workload.logs.choice import Choice
+from pilotcli.workload.logs.choice import Choice, parse_condition
 from pilotcli.workload.logs.convert import LogConverter, write_jsonl
 from pilotcli.workload.logs.files import find_logs
 
@@ -367,3 +367,27 @@ def test_a_log_without_transactions_is_told(
     distinct = LogConverter(Choice(distinct=True))
     list(distinct.read(find_logs([tmp_path])))
     assert distinct.notes() == []
+
+
+def test_only_what_comes_from_where_it_is_wanted_is_counted_as_failed(tmp_path: Path) -> None:
+    rows = [
+        entry(1, "statement: SELECT 1"),
+        failure(2, "SELECT 1/0", database="other"),
+        failure(3, "SELECT $1", database="other"),
+        entry(4, "execute <unnamed>: SELECT $1", database="other"),
+        entry(5, "execute <unnamed>: SELECT $1"),
+        failure(6, "SELECT 2/0"),
+    ]
+    (tmp_path / "a.csv").write_text(csvlog(*rows))
+    converter = LogConverter(Choice(where=(parse_condition("database = shop"),)))
+    assert [one.sql for one in converter.read(find_logs([tmp_path]))] == ["SELECT 1"]
+    assert converter.left_out == {"not wanted": 3, "without values": 1, "failed": 1}
+
+
+def test_plans_without_values_are_counted_by_themselves(tmp_path: Path) -> None:
+    plan = "duration: 1.000 ms  plan:\nQuery Text: SELECT $1\nResult  (cost=0.00..0.01 rows=1)"
+    (tmp_path / "a.csv").write_text(csvlog(entry(1, "statement: SELECT 1"), entry(2, plan)))
+    converter = LogConverter()
+    assert len(list(converter.read(find_logs([tmp_path])))) == 1
+    (note,) = converter.notes()
+    assert note.startswith("left out: 1 statement with $1 in plans of auto_explain, which")
