@@ -122,6 +122,11 @@ def writes_to_stdout(paths: Iterable[Path | None]) -> bool:
     return any(path is not None and open_descriptor(path) == 1 for path in paths)
 
 
+def written_name(path: Path) -> str:
+    """Returns what messages call a file that was written."""
+    return "standard output" if str(path) == STDOUT else str(path)
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary file whose content reaches `path` when all went well.

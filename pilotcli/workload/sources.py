@@ -72,13 +72,14 @@ class Source:
         """Open it; yields a function that reads up to so many further bytes, none at the end."""
         raise NotImplementedError
 
-    def head(self) -> bytes:
-        """Its first bytes, unpacked; of a stream, what is there with a line."""
+    def head(self, *, waits: bool = False) -> bytes:
+        """Its first bytes, unpacked; of a stream, what is there with a line, unless it `waits` for
+        the rest of them."""
         head = b""
         with self.open() as read:
             while len(head) < _HEAD_BYTES and (data := read(_HEAD_BYTES)):
                 head += data
-                if self.size_bytes is None and b"\n" in head:
+                if self.size_bytes is None and b"\n" in head and not waits:
                     break
         return head
 

@@ -15,7 +15,13 @@ from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import Query
 from pilotcli.workload.dialects import foreign_sign
 from pilotcli.workload.json_tables import read_json
-from pilotcli.workload.logs.files import Log, LogFormat, begins_with_entry, log_format
+from pilotcli.workload.logs.files import (
+    Log,
+    LogFormat,
+    begins_with_entry,
+    log_format,
+    refuse_unknown_prefix,
+)
 from pilotcli.workload.logs.replayed import LogReader
 from pilotcli.workload.paths import Entry, bare_name, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
@@ -231,7 +237,10 @@ class Workload:
     def _read(self, source: Source, reader: ScriptReader, logs: LogReader) -> Iterator[Found]:
         """The statements of a file, whose format is found out once."""
         if source not in self._formats:
-            self._formats[source] = _format(source.inner_name, source.head())
+            head = source.head()
+            self._formats[source] = _format(source.inner_name, head)
+            if self._formats[source] is None:
+                refuse_unknown_prefix(head, source.name)
         format = self._formats[source]
         if isinstance(format, LogFormat):
             return logs.read(Log(source, format))

@@ -13,7 +13,7 @@ from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.common.errors import UsageError
 from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.reports.advice import advice_of_run, as_stash
-from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
+from pilotcli.reports.files import check_file, whole_file, writes_to_stdout, written_name
 from pilotcli.views.console import err, out
 from pilotcli.views.kept_advice import advice_json, show_advice
 from pilotcli.views.text import clean
@@ -84,6 +84,7 @@ def advice(
             temporary.write_text(text, encoding="utf-8")
         count = sum(query.advice is not None for query in found.queries)
         (err if writes_to_stdout([output]) else out)(
-            f"wrote {clean(output)}: advice for {count} of {len(found.queries)} queries"
+            f"wrote {clean(written_name(output))}: advice for {count} of {len(found.queries)} "
+            "queries"
         )
     err(f"warning: {found.warning}")

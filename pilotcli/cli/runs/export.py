@@ -15,7 +15,7 @@ from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.config import load_config
 from pilotcli.reports.export import planned_export, write_export
-from pilotcli.reports.files import check_file, writes_to_stdout
+from pilotcli.reports.files import check_file, writes_to_stdout, written_name
 from pilotcli.reports.html import read_report, write_html
 from pilotcli.reports.mlflow import log_run
 from pilotcli.views.console import err, out
@@ -52,7 +52,7 @@ def report(
     """
     check_file(output, "--output", ".html", ".htm")
     write_html(output, read_report(load_config(config, set_).home, run, against))
-    _report(output, f"wrote {clean(output)}")
+    _report(output, f"wrote {clean(written_name(output))}")
 
 
 def export(
@@ -123,7 +123,7 @@ def export(
         record = journal.run(run_id)
         if planned is not None:
             for path, rows in write_export(journal, record.run_id, planned):
-                _report(path, f"wrote {clean(path)}: {plural(rows, 'row')}")
+                _report(path, f"wrote {clean(written_name(path))}: {plural(rows, 'row')}")
         if mlflow is not None:
             other = record.paired_with if record.arm == "driver" else None
             paired = None if other is None else compare(journal, record.run_id, journal, other)

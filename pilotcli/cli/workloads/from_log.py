@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,7 @@ from pilotcli.cli.workloads.choice_options import (
     choice_of,
 )
 from pilotcli.common.quantities import clock_time, plural
-from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
+from pilotcli.reports.files import check_file, whole_file, writes_to_stdout, written_name
 from pilotcli.views.console import err, out
 from pilotcli.views.text import clean
 from pilotcli.workload.logs.convert import LogConverter, write_jsonl
@@ -26,7 +28,11 @@ from pilotcli.workload.logs.files import find_logs
 def from_log(
     file: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Logs, or folders with logs.", show_default=False),
+        typer.Argument(
+            metavar="FILE...",
+            help="Logs, folders with logs, or - for standard input.",
+            show_default=False,
+        ),
     ],
     output: OutputOption,
     prefix: Annotated[
@@ -80,17 +86,19 @@ def from_log(
         with_failed=with_failed,
     )
     check_file(output, "--output", ".jsonl", ".ndjson")
-    logs = find_logs(file, prefix)
+    logs = find_logs(file, prefix, None if sys.stdin is None else sys.stdin.buffer)
     for guess in {log.format.prefix: log for log in logs if log.format.guessed}.values():
         err(f"{clean(guess.guess())}; give another one with --prefix")
     converter = LogConverter(choice)
-    with whole_file(output) as temporary:
+    with ExitStack() as sources, whole_file(output) as temporary:
+        for log in logs:
+            sources.callback(log.source.close)
         with temporary.open("wb") as lines:
             write_jsonl(converter.read(logs), lines)
         if not converter.count:
             raise converter.no_statement()
     say = err if writes_to_stdout([output]) else out
     span = clock_time(converter.last_s - (converter.first_s or 0.0))
-    say(f"wrote {clean(output)}: {plural(converter.count, 'statement')} of {span}")
+    say(f"wrote {clean(written_name(output))}: {plural(converter.count, 'statement')} of {span}")
     for note in converter.notes():
         err(clean(note))

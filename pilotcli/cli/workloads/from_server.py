@@ -24,7 +24,7 @@ from pilotcli.common.quantities import plural
 from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.stat_statements import read_stat_statements
-from pilotcli.reports.files import check_file, whole_file, writes_to_stdout
+from pilotcli.reports.files import check_file, whole_file, writes_to_stdout, written_name
 from pilotcli.views.console import err, out
 from pilotcli.views.text import clean
 from pilotcli.workload.logs.convert import LogConverter, write_jsonl
@@ -112,8 +112,8 @@ def from_server(
     total_s = sum(row.total_s for row in rows if VIEW not in row.sql)  # without pilot's own
     share = sum(map(_total_s, found)) / (total_s or 1.0)
     say(
-        f"wrote {clean(output)}: {plural(len(found), 'statement')}, which took {share:.0%} of the "
-        f"time in {VIEW}"
+        f"wrote {clean(written_name(output))}: {plural(len(found), 'statement')}, which took "
+        f"{share:.0%} of the time in {VIEW}"
     )
     made_up = sum(statement.values == "sampled" for statement in found)
     if made_up:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.sql_commands import COMMANDS, leading_keyword
@@ -16,7 +16,7 @@ from pilotcli.workload.logs.prefix import MARK, entry_head, entry_pattern
 from pilotcli.workload.logs.stat_statements import is_header
 from pilotcli.workload.logs.stderrlog import Unmatched, read_stderrlog
 from pilotcli.workload.paths import missing_path, natural_key
-from pilotcli.workload.sources import Source, open_source
+from pilotcli.workload.sources import Source, StreamSource, open_source
 
 LogKind = Literal["csvlog", "jsonlog", "stderr", "pg_stat_statements"]
 _ORDER: tuple[LogKind, ...] = ("csvlog", "jsonlog", "stderr", "pg_stat_statements")
@@ -72,10 +72,13 @@ def begins_with_entry(head: bytes, format: LogFormat) -> bool:
     if format.kind == "pg_stat_statements":
         return True
     if format.kind == "stderr":
-        sql = first.lstrip().startswith(_NO_PREFIX) or leading_keyword(first) in COMMANDS
-        return not sql and entry_pattern(format.prefix).match(first) is not None
+        return not _is_sql(first) and entry_pattern(format.prefix).match(first) is not None
     reader = csvlog if format.kind == "csvlog" else jsonlog
     return reader.FIRST_LINE.match(first) is not None
+
+
+def _is_sql(line: str) -> bool:
+    return line.lstrip().startswith(_NO_PREFIX) or leading_keyword(line) in COMMANDS
 
 
 class Log(NamedTuple):
@@ -124,14 +127,27 @@ def _refused(head: bytes, prefix: str | None, file: str) -> WorkloadError | None
             f"the log_line_prefix of this log cannot be guessed; the first entry is: {first}",
             file=file,
             line=number,
-            hint="Give it with --prefix as the server has it: SHOW log_line_prefix. It must have a "
-            "time (%m, %t or %n) and a session (%p or %c).",
+            hint="Give it as the server has it (SHOW log_line_prefix): pilot workloads from-log "
+            "--prefix. It must have a time (%m, %t or %n) and a session (%p or %c).",
         )
     return None
 
 
-def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Log]:
-    """Returns the logs that `paths` name: files, folders and globs, in the order of their times.
+def refuse_unknown_prefix(head: bytes, file: str) -> None:
+    """Raises `WorkloadError` for a log as text that begins with `head`, if its prefix cannot be
+    guessed."""
+    first = head.partition(b"\n")[0].decode("utf-8", "replace")
+    if entry_head(first) is not None and not _is_sql(first):
+        problem = _refused(head, None, file)
+        if problem is not None:
+            raise problem
+
+
+def find_logs(
+    paths: Sequence[str | Path], prefix: str | None = None, stdin: BinaryIO | None = None
+) -> list[Log]:
+    """Returns the logs that `paths` name: files, folders, globs and `-` for `stdin`, in the order
+    of their times.
 
     `prefix` is the `log_line_prefix` of those that are text; without one it is guessed.
 
@@ -143,7 +159,9 @@ def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Lo
     empty: list[Path] = []
     for given in paths:
         path = Path(given)
-        if path.is_dir():
+        if str(given) == "-":
+            names = [path]
+        elif path.is_dir():
             names = [file for file in path.iterdir() if file.is_file() and file.name[0] != "."]
         elif path.exists():
             names = [path]
@@ -155,7 +173,7 @@ def find_logs(paths: Sequence[str | Path], prefix: str | None = None) -> list[Lo
         names.sort(key=lambda name: natural_key(name.name))
         before = len(found)
         for name in names:
-            log = _log(name, prefix)
+            log = _log(_source(name, stdin), prefix)
             if isinstance(log, Log):
                 found.append(log)
             elif isinstance(log, WorkloadError):
@@ -196,12 +214,23 @@ def _stem(name: str) -> Path:
     return Path(name.removesuffix(".gz")).with_suffix("")
 
 
-def _log(path: Path, prefix: str | None) -> Log | WorkloadError | Literal["empty"] | None:
+def _source(path: Path, stdin: BinaryIO | None) -> Source:
+    if str(path) != "-":
+        return open_source(path)
+    if stdin is None:
+        raise WorkloadError(
+            "the log is - (standard input), which is closed",
+            hint="Name a file, or give it one: pilot workloads from-log - < monday.log",
+        )
+    return StreamSource(stdin)
+
+
+def _log(source: Source, prefix: str | None) -> Log | WorkloadError | Literal["empty"] | None:
     """The log in a file; what is wrong with it, or None for no log."""
-    source = open_source(path)
-    head = source.head()
+    head = source.head(waits=True)
     known = log_format(head, prefix)
     if known is None:
+        source.close()
         return _refused(head, prefix, source.name) if head.strip() else "empty"
     log = Log(source, known)
     first = next(log.entries(), None)

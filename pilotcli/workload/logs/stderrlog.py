@@ -50,7 +50,8 @@ class Unmatched:
 
     def check(self, matched: int) -> None:
         """Raises `WorkloadError` if they are more than a few of all; `matched` are the others."""
-        if self.count > _MOST_UNMATCHED * (self.count + matched):
+        whole = self.count - (self._line == 1)  # the first line of a file may be cut off
+        if whole > _MOST_UNMATCHED * (whole + matched):
             raise WorkloadError(
                 f"{plural(self.count, 'entry', 'entries')} of {self.count + matched:,} begin "
                 f"otherwise than log_line_prefix = {self._prefix!r} says; the first is: "

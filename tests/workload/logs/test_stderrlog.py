@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+from pilot_starter import PILOT
 
 from pilotcli.common.errors import UsageError, WorkloadError
+from pilotcli.workload import open_workload
 from pilotcli.workload.logs.convert import LogConverter
 from pilotcli.workload.logs.files import find_logs, log_format
 from pilotcli.workload.logs.statements import LoggedStatement
@@ -265,3 +269,34 @@ def test_verbose_entries_have_a_state_and_a_location(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(text)
     first, second = statements(tmp_path / "a.log")
     assert (first.sql, second.sql) == ("SELECT 'a\nb',\n\t2", "SELECT 3")
+
+
+def test_a_run_refuses_a_log_whose_prefix_cannot_be_guessed(tmp_path: Path) -> None:
+    entries = "at 05:06:07 LOG:  statement: SELECT 1\n"
+    (tmp_path / "a.log").write_text(entries)
+    with pytest.raises(WorkloadError, match=r"a\.log:1: the log_line_prefix of this log cannot"):
+        list(open_workload([str(tmp_path / "a.log")]))
+    (tmp_path / "a.sql").write_text(f"-- {entries}SELECT 1;")
+    assert [query.sql for query in open_workload([str(tmp_path / "a.sql")])] == ["SELECT 1"]
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    done = subprocess.run(
+        [PILOT, "workloads", "from-log", "-", "-o", "-"],
+        input=of_people("%m [%p] %u@%d "),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 92
+    assert done.stderr.splitlines() == [
+        "<stdin>: guessed log_line_prefix = '%m [%p] %q%u@%d '; give another one with --prefix",
+        "wrote standard output: 92 statements of 1:31",
+        "the statements are from several databases: bench (60), shop (30), (none) (2)",
+    ]
+    assert not list((tmp_path / "temporary").glob("pilot-workload-*"))
