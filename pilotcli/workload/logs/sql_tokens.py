@@ -12,7 +12,7 @@ TOKEN = re.compile(
     |(?P<dollar>(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag))
     |\$(?P<parameter>\d+)
     |(?P<word>[^\W\d][\w$]*)
-    |(?P<number>(?:\d[\d_]*)?\.?\d[\d_]*\.?(?:[eE][+-]?\d+)?)
+    |(?P<number>0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*)?\.?\d[\d_]*\.?(?:[eE][+-]?\d+)?)
     |(?P<space>\s+)
     """,
     re.VERBOSE | re.DOTALL,
