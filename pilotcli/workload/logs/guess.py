@@ -51,11 +51,11 @@ _RULES = (
     ),
     (_after("client host remote", rf"(?:{_ADDRESS}|[^,\s\[\]|;:(]*(?:\(\d+\))?)"), "%r"),
     (_after("pid process", r"\d+"), "%p"),
-    (r"(?<=\[)\d+(?=-\d+\])|(?<=\bline )\d+", "%l"),
+    (r"(?<=\[)\d+(?=-1\])|(?<=\bline )\d+", "%l"),
     (rf"(?<![%\w]){_NAME}@(?!\d+\.\d+\.\d+\.\d|\[local){_NAME}(?!\w)", "%u@%d"),
     (_ADDRESS, "%r"),
     (r"(?<![%\w./])\d+/\d+(?![\w./])", "%v"),
-    (r"(?<![%\w.\-])\d+(?![\w.\-])", _NUMBER),
+    (r"(?<![%\w.])(?<![^\W\d]-)\d+(?![\w.])(?!-[^\W\d])", _NUMBER),
 )
 _SEVERAL = frozenset({"%t", "%r", _NUMBER})
 _KEY = re.compile(r"(\b\w+=)")

@@ -184,6 +184,9 @@ OF_PEOPLE = {
     "%t %s %p %u@%d %a %i ": "ud",
     "%u@%d %m [%p] ": "ud",
     "%m [%p] prod %u@%d ": "ud",
+    "%m [%p-%l] %q%u@%d ": "ud",
+    "%m\t%p\t%u\t%d\t": "",
+    "%m [%p] user: %u, db: %d ": "",
 }
 """Prefixes, and which names a guess must know. Of the others it must say that it does not."""
 
