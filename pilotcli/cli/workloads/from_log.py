@@ -89,6 +89,13 @@ def from_log(
     logs = find_logs(file, prefix, None if sys.stdin is None else sys.stdin.buffer)
     for guess in {log.format.prefix: log for log in logs if log.format.guessed}.values():
         err(f"{clean(guess.guess())}; give another one with --prefix")
+    for column in {condition.column for condition in choice.where}:
+        unknown = [log for log in logs if not log.knows(column)]
+        if unknown:
+            err(
+                f"{clean(unknown[0].source.name)}: no statement has its {column}, which --where "
+                f"asks for: log_line_prefix = {clean(repr(unknown[0].format.prefix))}"
+            )
     converter = LogConverter(choice)
     with ExitStack() as sources, whole_file(output) as temporary:
         for log in logs:

@@ -97,6 +97,12 @@ class Log(NamedTuple):
         names = " and ".join([", ".join(unknown[:-1]), unknown[-1]] if unknown[1:] else unknown)
         return f"{text}, where %? is what nobody knows: no statement has its {names}"
 
+    def knows(self, column: str) -> bool:
+        """Returns whether its entries say the `database`, `user`, `application` or `session`."""
+        if self.format.kind != "stderr" or column == "session":
+            return True
+        return column[0] in entry_pattern(self.format.prefix).groupindex
+
     def entries(self, unmatched: Unmatched | None = None) -> Iterator[Entry]:
         """Yields its entries; `unmatched` counts those of a log as text with another prefix."""
         with self.source.open() as read:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pilot_starter import PILOT
+from pilot_starter import PILOT, run_pilot
 
 from pilotcli.common.errors import UsageError, WorkloadError
 from pilotcli.workload import open_workload
@@ -303,3 +303,14 @@ def test_standard_input(tmp_path: Path) -> None:
         "the statements are from several databases: bench (60), shop (30), (none) (2)",
     ]
     assert not list((tmp_path / "temporary").glob("pilot-workload-*"))
+
+
+def test_the_command_says_that_a_log_does_not_have_what_where_asks_for(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(of_people("%m %p %u %d "))
+    words = ["workloads", "from-log", "a.log", "-o", "-", "--where"]
+    done = run_pilot(*words, "database = shop", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a.log: no statement has its database, which --where asks for" in done.stderr
+    done = run_pilot(*words, "database = shop", "--prefix", "%m %p %-1u %d ", cwd=tmp_path)
+    assert "asks for" not in done.stderr
+    assert done.stdout.count("\n") == 30
