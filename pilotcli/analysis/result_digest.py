@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pilotcli.analysis.fixed import ALL, Fixed, fixed_rows
 from pilotcli.databases.protocols import Row, Rows
+from pilotcli.workload.expected_texts import COUNTED_ONLY
 
 _DIGITS = 9
 """Significant digits of a float that count: sums in another order differ in the later ones."""
@@ -25,10 +26,6 @@ _LONG_DIGITS = 15
 """A number in a text that has so many digits is one that a float may have been printed as."""
 _REAL, _REAL_ARRAY = 700, 1021
 """Their types' numbers in pg_type, which every server has."""
-
-
-COUNTED_ONLY = "rows that were only counted"
-"""What the digest of a result has in place of its rows, if not all were kept."""
 
 
 class _Real(float):

@@ -5,12 +5,10 @@ Expected answers stand in the workload (`QueryFacts.expect`), or come from an ea
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from pilotcli.analysis.result_digest import COUNTED_ONLY, compare_answers
-from pilotcli.common.errors import WorkloadError
+from pilotcli.analysis.result_digest import compare_answers
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import Query
 from pilotcli.common.signals import Bus, Notice
@@ -19,11 +17,7 @@ from pilotcli.databases.protocols import Rows
 from pilotcli.replay.answers import AnswerDigests
 from pilotcli.storage.journal import JournalReader
 from pilotcli.storage.journal.rows import text_in_journal
-
-_COUNT = re.compile(r"\d+")
-_ROWS = re.compile(r"(\d+)\s+rows?")
-_PART = rf"\d+:(?:[0-9a-f]{{32}}|{COUNTED_ONLY})"
-_DIGEST = re.compile(rf"(?:{_PART})?/{_PART}|{_PART}")
+from pilotcli.workload.expected_texts import COUNT, COUNTED_ONLY, ROWS, expected_text
 
 Earlier = Mapping[int, str]
 """The answers of an earlier run, by `query_key`."""
@@ -56,24 +50,6 @@ def answers_of(journal: JournalReader, run_id: int) -> tuple[dict[int, str], int
     return found, counted
 
 
-def checked_expectation(query: Query) -> str | None:
-    """The answer that the workload expects of a query. Raises `WorkloadError` for a text that is
-    none."""
-    text = query.facts.expect
-    if text is None:
-        return None
-    text = text.strip()
-    if any(form.fullmatch(text) for form in (_COUNT, _ROWS, _DIGEST)):
-        return text
-    raise WorkloadError(
-        f"{query.label} expects {text[:60]!r}, which is no answer",
-        file=query.file,
-        line=query.line,
-        hint="Write a number (5), a number of rows (5 rows), or the digest of an earlier run's "
-        "result (`answer` in `pilot runs export`).",
-    )
-
-
 class Expectations:
     """Compares rows with what is expected of them."""
 
@@ -86,12 +62,12 @@ class Expectations:
         """Answers that were compared with an expected one."""
 
     def of(self, query: Query) -> str | None:
-        """The answer that is expected of a query. Raises `WorkloadError` as
-        `checked_expectation`."""
-        expected = checked_expectation(query) if query.facts.expect is not None else None
-        if expected is None and self._earlier:
-            expected = self._earlier.get(query_key(query.label, query.sql))
-        return expected
+        """The answer that is expected of a query. Raises `WorkloadError` for a text that is
+        none."""
+        text = query.facts.expect
+        if text is not None:
+            return expected_text(text, query.file, query.line)
+        return self._earlier.get(query_key(query.label, query.sql)) if self._earlier else None
 
     def check(
         self, query: Query, expected: str, rows: Rows, answer: str | None
@@ -99,18 +75,20 @@ class Expectations:
         """Returns what is wrong with the rows, None for nothing, and their digest, where it is
         known (`answer`) or was needed."""
         self.checked += 1
-        if _COUNT.fullmatch(expected) or _ROWS.fullmatch(expected):
+        if COUNT.fullmatch(expected) or ROWS.fullmatch(expected):
             one = None if "row" in expected else _one_number(rows)
             if one is _NOT_KEPT:
                 self._warn(
                     "`collect.max_rows: 0` keeps no rows, so expected counts are not checked"
                 )
                 return None, answer
-            wanted = int(_COUNT.match(expected)[0])  # type: ignore[index]
+            wanted = int(COUNT.match(expected)[0])  # type: ignore[index]
             found = rows.row_count if one is None else one
             if found == wanted:
                 return None, answer
             shown = str(one) if one is not None else _counted(rows.row_count)
+            if "row" not in expected and one is None and _is_one_value(rows):
+                shown += f" with {_value_text(rows.rows[0][0])}"
             return f"wrong answer: expected {expected}, found {shown}", answer
         answer = answer or self._digests(query, rows)
         if COUNTED_ONLY in expected or COUNTED_ONLY in answer:
@@ -131,13 +109,14 @@ class Expectations:
             self._bus.emit(Notice("warning", text))
 
 
+_SHOWN_CHARS = 60
 _NOT_KEPT = Decimal("NaN")
 """The number of a result whose row was not kept."""
 
 
 def _one_number(rows: Rows) -> int | Decimal | None:
     """The whole number that a result consists of; None for any other result."""
-    if rows.row_count != 1 or len(rows.description or ()) != 1:
+    if not _is_one_value(rows):
         return None
     if not rows.rows:
         return _NOT_KEPT
@@ -145,6 +124,20 @@ def _one_number(rows: Rows) -> int | Decimal | None:
     if isinstance(value, Decimal):
         return int(value) if value.is_finite() and value == value.to_integral_value() else None
     return value if type(value) is int else None
+
+
+def _is_one_value(rows: Rows) -> bool:
+    return rows.row_count == 1 and len(rows.description or ()) == 1
+
+
+def _value_text(value: object) -> str:
+    """A value that is no whole number, for a message: `5.4`, `'5'`, `NULL`."""
+    if value is None:
+        return "NULL"
+    number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+    text = str(value)
+    text = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+    return text if number else repr(text)
 
 
 def _counted(number: int | None) -> str:

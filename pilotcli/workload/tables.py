@@ -12,6 +12,7 @@ from typing import Literal
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import NO_FACTS, QueryFacts
+from pilotcli.workload.expected_texts import expected_text
 from pilotcli.workload.plain_sql import is_text, single_statement
 from pilotcli.workload.psql.script import Found
 from pilotcli.workload.psql.window import Window
@@ -208,7 +209,10 @@ def facts_of(file: str, line: int, given: Mapping[str, str]) -> QueryFacts:
                 line=line,
                 hint="It says how long after the beginning the query was sent.",
             )
-    return QueryFacts(given.get("expect"), given.get("session"), at_s)
+    expect = given.get("expect")
+    if expect is not None:
+        expected_text(expect, file, line)
+    return QueryFacts(expect, given.get("session"), at_s)
 
 
 def row_query(file: str, line: int, sql: str, label: str, facts: QueryFacts) -> Found | None:

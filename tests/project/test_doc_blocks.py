@@ -23,7 +23,6 @@ from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.config.schema import config_schema
 from pilotcli.databases.controller.index_sql import create_statement
 from pilotcli.databases.session.server_place import CONTAINER, ServerPlace
-from pilotcli.replay.expected import checked_expectation
 from pilotcli.steering.planner.advice import Need, how_to_install
 from pilotcli.steering.subplans.described import NamedCards, SubPlan
 from pilotcli.workload import open_workload
@@ -251,7 +250,7 @@ def test_the_expected_answers_of_the_examples(tmp_path: Path) -> None:
     (tmp_path / "w.sql").write_text(block_of("workloads.md", "Expected answers", "sql"))
     (tmp_path / "w.csv").write_text(block_of("workloads.md", "Expected answers", "text"))
     with open_workload([tmp_path / "w.sql", tmp_path / "w.csv"]) as queries:
-        found = {query.label: checked_expectation(query) for query in queries}
+        found = {query.label: query.facts.expect for query in queries}
     assert list(found) == ["badges", "q1", "q2", "q3"]
     assert None not in found.values()
 

@@ -9,6 +9,7 @@ import pytest
 from project_folder import Project
 
 from pilotcli.cli.replay import native
+from pilotcli.common.errors import WorkloadError
 from pilotcli.common.signals import Bus, Notice, QueryFinished
 from pilotcli.run.commands import run
 from pilotcli.run.paired import Baseline, run_paired
@@ -42,9 +43,11 @@ def notices(project: Project) -> list[str]:
         ("SELECT sum(i) FROM generate_series(1, 3) i", "6", "1", "6"),
         ("SELECT i FROM generate_series(1, 3) i", "3", "1", "3 rows"),
         ("SELECT 'a', 2", "1", "2", "1 row"),
-        ("SELECT 1.5", "1", "2", "1 row"),
+        ("SELECT 5.4", "1", "5", "1 row with 5.4"),
+        ("SELECT '5'", "1", "5", "1 row with '5'"),
+        ("SELECT repeat('x', 99)", "1", "5", f"1 row with '{60 * 'x'}…'"),
         ("SELECT 5 WHERE false", "0", "5", "0 rows"),
-        ("SELECT NULL::int", "1", "0", "1 row"),
+        ("SELECT NULL::int", "1", "0", "1 row with NULL"),
         ("SELECT 42", "1 row", "42 rows", "1 row"),
         ("VALUES (1), (2)", " 2 rows ", "3 rows", "2 rows"),
     ],
@@ -102,12 +105,19 @@ def test_what_a_query_leaves_open_is_not_wrong(project: Project) -> None:
 
 
 def test_what_is_no_answer_is_refused_before_its_query_runs(project: Project) -> None:
-    project.write("w.jsonl", lines(("SELECT 1", "1"), ("SELECT 2", "two")))
-    finished = project.run("w.jsonl")
-    assert finished.exit_code == 2
-    assert finished.queries == 1
-    (reason,) = finished.reasons
-    assert "q2 expects 'two', which is no answer" in reason
+    bad = [("SELECT 1", "1"), ("SELECT 2", "two"), ("SELECT 3", "-1")]
+    project.write("w.jsonl", lines(*bad) + "\n{}")
+    project.write("w.csv", "sql,expect\n" + "".join(f"{a},{b}\n" for a, b in bad) + "SELECT 4")
+    project.write("w.sql", "".join(f"-- expect: {b}\n{a};\n" for a, b in bad) + "\\watch\n")
+    for name in ("w.jsonl", "w.csv", "w.sql"):
+        with pytest.raises(WorkloadError) as refused:
+            project.run(name)
+        text = refused.value.message
+        assert text.count("which is no answer") == 2
+        assert "'two'" in text
+        assert "'-1'" in text
+        assert refused.value.hint == "3 places are refused: correct each, or remove it."
+    assert outcomes(project) == []
     shown = project.command("run", "w.jsonl", "--dry-run")
     assert (shown.returncode, "which is no answer" in shown.stderr) == (2, True)
 

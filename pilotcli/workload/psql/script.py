@@ -16,6 +16,7 @@ from random import Random
 
 from pilotcli.common.errors import WorkloadError
 from pilotcli.common.records import CopyData
+from pilotcli.workload.expected_texts import expected_text
 from pilotcli.workload.psql import commands
 from pilotcli.workload.psql.copy import CopySlice, read_copy_data
 from pilotcli.workload.psql.drawing import DRAWN, draw
@@ -118,6 +119,7 @@ class Script:
         file = self.file
         for found in self._splitter:
             if isinstance(found, list):
+                self._check_expected(found)
                 yield (file, found, None) if found[0].copy is None else self._with_data(found[0])
                 continue
             self._line = found.line
@@ -131,6 +133,14 @@ class Script:
         if self._branches:
             self._line = self._branches[-1].line
             raise self._error("this \\if has no \\endif", "Add \\endif to the same file.")
+
+    def _check_expected(self, statements: list[Statement]) -> None:
+        for statement in statements:
+            if (text := statement.facts.expect) is not None:
+                try:
+                    expected_text(text, self.file, statement.line)
+                except WorkloadError as problem:
+                    self._refusals.add(problem)
 
     def _with_data(self, found: Statement) -> Found:
         return self.file, [found], None if found.copy is None else self._copy_data(found.copy)
