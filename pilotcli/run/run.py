@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pilotcli.common.errors import DatabaseError, PilotError, StorageError
+from pilotcli.common.errors import DatabaseError, PilotError, StorageError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import ModelInfo, Notice, RunFinished, RunStarted
@@ -155,7 +155,7 @@ class OpenRun:
             failures.append(exc)
         end = RunEnd(replay.tally if replay is not None else Tally(), elapsed_s, failures, reasons)
         finished = self.summarise(end)
-        if failures or not complete:
+        if (failures or not complete) and not self._fails_again(finished, failures):
             finished = replace(finished, resume=self.resume)
         if (lost := self._keep(finished)) is not None:
             # Its message begins with the message of the failure that caused it.
@@ -171,6 +171,12 @@ class OpenRun:
         if failures and not isinstance(failures[0], PilotError):
             raise failures[0]
         return finished
+
+    def _fails_again(self, finished: RunFinished, failures: Sequence[BaseException]) -> bool:
+        """Whether the run ended before its first query by an error that a continued one has, too:
+        then there is nothing to continue."""
+        usage = any(isinstance(exc, UsageError) for exc in failures)
+        return usage and not finished.queries and self.past is None
 
     def _work(
         self,

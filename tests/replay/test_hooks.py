@@ -63,6 +63,11 @@ def test_what_fails_before_the_run_ends_it(project: Project) -> None:
     finished = project.run("w.sql", sets=("run.prepare=SELECT nothing", "run.cleanup=SELECT 1"))
     assert (finished.exit_code, finished.queries) == (2, 0)
     assert 'run.prepare failed: column "nothing" does not exist' in finished.reasons[0]
+    assert finished.resume is None
+    shown = project.command("run", "--resume")
+    assert (shown.returncode, "there is no interrupted run" in shown.stderr) == (2, True), (
+        shown.stderr
+    )
     finished = project.run("w.sql", sets=("run.prepare=$ echo broken; exit 3",))
     assert (finished.exit_code, finished.queries) == (2, 0)
     assert "run.prepare failed with exit code 3: broken" in finished.reasons[0]
