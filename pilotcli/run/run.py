@@ -153,7 +153,10 @@ class OpenRun:
             reasons = compare()
         except PilotError as exc:
             failures.append(exc)
-        end = RunEnd(replay.tally if replay is not None else Tally(), elapsed_s, failures, reasons)
+        tally = replay.tally if replay is not None else Tally()
+        if complete and not failures and tally.statuses["ok"] and (none := self._none_checked()):
+            reasons = [*reasons, (1, none)]
+        end = RunEnd(tally, elapsed_s, failures, reasons)
         finished = self.summarise(end)
         if (failures or not complete) and not self._fails_again(finished, failures):
             finished = replace(finished, resume=self.resume)
@@ -226,14 +229,18 @@ class OpenRun:
 
     def _say_checked(self, wrong: int) -> None:
         expected = self.scheduler.expected
-        if expected is None or self.kind != "run":
-            return
-        if expected.checked:
+        if expected is not None and expected.checked and self.kind == "run":
             text = f"{plural(expected.checked, 'answer')} checked, {wrong or 'none'} wrong"
             self.scheduler.bus.emit(Notice("info", text))
-        elif (earlier := self.config.run.expect_from) is not None:
-            text = f"no query was found in run {earlier} by its label and text: no answer checked"
-            self.scheduler.bus.emit(Notice("warning", text))
+
+    def _none_checked(self) -> str | None:
+        """Says so where no query was one of the run that `run.expect_from` names."""
+        earlier, expected = self.config.run.expect_from, self.scheduler.expected
+        if self.kind != "run" or earlier is None or expected is None or expected.checked:
+            return None
+        if self.past is not None:
+            return None  # what ran before may have been checked
+        return f"no query was found in run {earlier} by its label and text: no answer checked"
 
     def _say_stopping(self) -> None:
         text = "stopping: what runs is cancelled, and everything written; Ctrl-C ends at once"

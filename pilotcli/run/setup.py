@@ -28,7 +28,7 @@ from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, kind_of
 from pilotcli.plugins import Plugins, aliases, check_plugins
 from pilotcli.replay.answers import AnswerDigests
-from pilotcli.replay.expected import Expectations, answers_of
+from pilotcli.replay.expected import Expectations, answers_of, query_key
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.driver_output import driver_output
 from pilotcli.run.left_rows import LeftRows
@@ -71,7 +71,7 @@ def open_run(
         plugins = _load_classes(kind, config, bus)
         journal = stack.enter_context(contextlib.closing(Journal.open(make_home(home))))
         _refuse_changes(journal, request, config, workload, total)
-        earlier = _earlier_answers(journal, config.run.expect_from, bus)
+        earlier = _earlier_answers(journal, config.run.expect_from, workload, bus)
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
         pilot_config = _pilot_config(config, scheduler_class, bus)
         target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
@@ -160,9 +160,12 @@ def _refuse_changes(
         refuse_changed_workload(journal, request.resume, workload, workload.digest(), total)
 
 
-def _earlier_answers(journal: Journal, run_id: int | None, bus: Bus) -> dict[int, str]:
+def _earlier_answers(
+    journal: Journal, run_id: int | None, workload: Workload | None, bus: Bus
+) -> dict[int, str]:
     """The answers of the run that `run.expect_from` names. Raises `UsageError` where there are
-    none, `StorageError` where there is no such run."""
+    none, or none of a query in a workload that is quick to read; `StorageError` where there is no
+    such run."""
     if run_id is None:
         return {}
     journal.run(run_id)
@@ -171,6 +174,15 @@ def _earlier_answers(journal: Journal, run_id: int | None, bus: Bus) -> dict[int
         raise UsageError(
             f"run {run_id} has no answers to expect: none of its queries ended well",
             hint="Name another one: pilot runs list",
+        )
+    if (
+        workload is not None
+        and workload.count() is not None
+        and not any(query_key(query.label, query.sql) in answers for query in workload)
+    ):
+        raise UsageError(
+            f"run {run_id} has the answer of no query of this workload, by its label and text",
+            hint="Name a run of the same workload: pilot runs list",
         )
     if counted:
         kept = f"of {plural(counted, 'query', 'queries')} run {run_id} has kept only the number of"

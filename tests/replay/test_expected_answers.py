@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from project_folder import Project
 
 from pilotcli.cli.replay import native
-from pilotcli.common.errors import WorkloadError
+from pilotcli.common.errors import UsageError, WorkloadError
 from pilotcli.common.signals import Bus, Notice, QueryFinished
 from pilotcli.run.commands import run
 from pilotcli.run.paired import Baseline, run_paired
@@ -139,8 +141,16 @@ def test_answers_come_from_an_earlier_run(project: Project) -> None:
     finished = project.run("w.sql", sets=("run.expect_from=4",))
     assert finished.exit_code == 0
     assert any("kept only the number of rows" in text for text in notices(project))
-    assert project.run("change.sql", sets=("run.expect_from=2",)).exit_code == 0
-    assert any("no answer checked" in text for text in notices(project))
+    with pytest.raises(UsageError, match="run 2 has the answer of no query of this workload"):
+        project.run("change.sql", sets=("run.expect_from=2",))
+    # What is not quick to read is known at the end only.
+    request = project.request("w.sql", sets=("run.expect_from=2",))
+    stdin = io.BytesIO(b"SELECT 'other'")
+    finished = run(replace(request, workload=("-",), stdin=stdin), Bus())
+    assert finished.exit_code == 1
+    assert list(finished.reasons) == [
+        "no query was found in run 2 by its label and text: no answer checked"
+    ]
     shown = project.command("run", "w.sql", "--expect-from", "99")
     assert shown.returncode == 2
     assert "there is no run 99" in shown.stderr
