@@ -20,6 +20,7 @@ def run(
     config: options.ConfigOption = None,
     set_: options.SetOption = None,
     repeat: run_options.Repeat = None,
+    rounds: run_options.Rounds = None,
     warmup: run_options.Warmup = None,
     shuffle: run_options.Shuffle = None,
     seed: run_options.Seed = None,
@@ -27,6 +28,7 @@ def run(
     timeout: run_options.Timeout = None,
     reconnect: run_options.Reconnect = None,
     workers: run_options.Workers = None,
+    clients: run_options.Clients = None,
     rate: run_options.Rate = None,
     arrivals: run_options.Arrivals = None,
     duration: run_options.Duration = None,
@@ -82,6 +84,8 @@ def run(
       pilot run --resume
     """
     _refuse_contradictions(against, resume, learn, fail_if)
+    repeat = _same("--repeat", repeat, "--rounds", rounds)
+    workers = _same("--workers", workers, "--clients", clients)
     keys: dict[str, object] = {"repeat": repeat, "warmup": warmup, "shuffle": shuffle, "seed": seed}
     keys |= {"limit": limit, "timeout": timeout, "reconnect": reconnect, "workers": workers}
     keys |= {"max_failures": max_failures, "fail_fast": fail_fast, "pretraining": pretraining}
@@ -148,6 +152,16 @@ def pretrain(
         fresh=fresh,
     )
     raise typer.Exit(exit_code)
+
+
+def _same(name: str, value: int | None, other: str, other_value: int | None) -> int | None:
+    """The value of an option with two names. Raises `UsageError` where they differ."""
+    if value is not None and other_value is not None and value != other_value:
+        raise UsageError(
+            f"{name} {value} and {other} {other_value} are two names of one option",
+            hint="Leave one of them out.",
+        )
+    return other_value if value is None else value
 
 
 def _refuse_contradictions(

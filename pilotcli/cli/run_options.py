@@ -18,9 +18,8 @@ Workload = Annotated[
         show_default=False,
     ),
 ]
-Repeat = Annotated[
-    int | None, typer.Option("--repeat", "--rounds", help="Replay the workload N times.")
-]
+Repeat = Annotated[int | None, typer.Option("--repeat", help="Replay the workload N times.")]
+Rounds = Annotated[int | None, typer.Option("--rounds", help="The same as --repeat.")]
 Warmup = Annotated[
     int | None, typer.Option(help="First replay it N times without events and results.")
 ]
@@ -38,8 +37,9 @@ Reconnect = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", "--clients", help="Connections that replay at once."),
+    typer.Option("--workers", help="Connections that replay at once."),
 ]
+Clients = Annotated[int | None, typer.Option("--clients", help="The same as --workers.")]
 Rate = Annotated[
     str | None,
     typer.Option(

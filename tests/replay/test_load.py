@@ -79,6 +79,18 @@ def test_in_the_ramp_no_rate_is_said_to_be_held() -> None:
     assert after[1].startswith("the rate of 10/s was held")
 
 
+def test_two_names_of_an_option_do_not_contradict_each_other(project: Project) -> None:
+    project.write("w.sql", "SELECT 1;")
+    project.config()
+    for words in (("--clients", "4", "--workers", "2"), ("--repeat", "1", "--rounds", "2")):
+        shown = project.command("run", "w.sql", *words)
+        assert shown.returncode == 2
+        assert "are two names of one option" in shown.stderr
+    shown = project.command("run", "w.sql", "--clients", "2", "--workers", "2", "--rounds", "3")
+    assert shown.returncode == 0, shown.stderr
+    assert "queries   3 ok" in shown.stdout
+
+
 def results(project: Project) -> list[QueryFinished]:
     return [signal for signal in project.heard(QueryFinished) if isinstance(signal, QueryFinished)]
 
