@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pilotcli.cli.options import change_folder
 from pilotcli.cli.scaffold import write_scaffold
 from pilotcli.views.console import out
 
@@ -32,7 +32,7 @@ def init(
     """
     for path in write_scaffold(folder):
         out(f"wrote {path}")
-    enter = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    enter = "" if folder == Path() else change_folder(folder)
     # As it was called, where a shell would not find it by its name alone.
     pilot = "pilot" if shutil.which("pilot") else str(Path(sys.argv[0]).absolute())
     out(f"\nNext:  {enter}{pilot} run\nThen change events.py, and run it again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -77,3 +78,9 @@ def event_names(events: str | None, *, none: bool = False) -> tuple[str, ...] | 
     if events is None:
         return None
     return tuple(name.strip() for name in events.split(",") if name.strip())
+
+
+def change_folder(folder: Path) -> str:
+    """The beginning of a command line that goes into `folder` first."""
+    name = str(folder)
+    return f"cd {shlex.quote(f'./{name}' if name.startswith('-') else name)} && "

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
+from pilot_starter import run_pilot
 
 from pilotcli.benchmarks import catalog
 from pilotcli.benchmarks.catalog import BENCHMARKS, write_benchmark
@@ -138,3 +140,14 @@ def test_the_list_says_what_is_missing(
     listed = json.loads(capsys.readouterr().out)
     assert listed[0]["missing_packages"][0] == "duckdb"
     assert listed[0]["install"] == INSTALL
+
+
+@pytest.mark.parametrize("words", [("workloads", "get", "forum", "--into"), ("init", "--")])
+def test_the_next_command_works_for_a_folder_of_any_name(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    for name in ("-x", "a b", "plain"):
+        shown = run_pilot(*words, name, cwd=tmp_path).stdout
+        enter = shown.partition("Next:")[2].partition("&&")[0]
+        went = subprocess.check_output(f"{enter} && pwd", shell=True, cwd=tmp_path, text=True)
+        assert Path(went.strip()) == (tmp_path / name).resolve()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from pilotcli.benchmarks.catalog import BENCHMARKS, benchmark_named, write_benchmark
 from pilotcli.benchmarks.request import Request
 from pilotcli.cli.asking import YesOption, agreed
-from pilotcli.cli.options import FormatOption
+from pilotcli.cli.options import FormatOption, change_folder
 from pilotcli.common.quantities import plural
 from pilotcli.views.benchmark_list import show_benchmarks
 from pilotcli.views.console import err, out
@@ -96,4 +95,4 @@ def get(
     for_training = plural(train, "query", "queries")
     out(f"wrote {place}: {for_training} for training, {test} for test (seed {seed})")
     server = "" if (place / "schema.sql").exists() else "export DSN=postgresql://... && "
-    out(f"\nNext:  cd {shlex.quote(str(place))} && {server}pilot run")
+    out(f"\nNext:  {change_folder(place)}{server}pilot run")
