@@ -32,7 +32,7 @@ _PART = re.compile(
     r"(?![0-9])(?:T(?=[0-9]))?)"
     r"|(?P<compact>(?<![\d])[0-9]{8}(?=[T ][0-9]{6}\b))"
     rf"|(?P<kept>(?<=[0-9]) ?(?:BC|AD|UTC|GMT|CES?T|[EP][SD]T)\b|(?:(?<![\w:])|(?<=T)){_TIME}"
-    r"|(?<=[0-9]{8})[T ][0-2][0-9][0-5][0-9]{3}\b|<\?.*?\?>|<!\[CDATA\[|&\#?\w+;"
+    r"|(?<=[0-9]{8})[T ][0-2][0-9][0-5][0-9]{3}\b|<\?[^?]*\?>|<!\[CDATA\[|&\#?\w{1,8};"
     r"|\b(?:true|false|null)\b|(?<=:)[A-D]\b"
     r"|\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s(?=[0-9]|" + _MONTH + r"\s[0-9]))"
     rf"|(?P<named>\b(?:[0-9]{{1,2}}[ -]{_MONTH}[ ,-]+[0-9]{{4}}"
@@ -40,12 +40,12 @@ _PART = re.compile(
     r"|(?P<julian>\bJ[0-9]{7}\b)"
     r"|(?P<address>(?<![\d.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\d.]))"
     r"|(?P<hex>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
-    r"|\b(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{8,}\b)"
+    r"|\b(?=[a-f]*[0-9])(?=[0-9]*[a-f])(?:[0-9a-f]{8}){1,8}\b)"
     r"|(?P<digits>[0-9]+(?:\.[0-9]+(?![\d.]))?)|(?P<letters>[^\W\d_]+)",
     re.DOTALL | re.IGNORECASE,
 )
 _SYNTAX = {
-    "regex": r"\[(?:\[:\w+:\]|\\.|[^\]\\])*\]|\{[0-9,]*\}|\(\?[a-z:=!<]+|\\.",
+    "regex": r"\[(?:\[:\w{1,9}:\]|\\.|[^\]\\]){1,80}\]|\{[0-9,]*\}|\(\?[a-z:=!<]+|\\.",
     "jsonpath": r"\w+(?=\s*\()|\[[0-9\s,*to-]*\]|\b(?:strict|lax|exists|like_regex|flag|starts|with"
     r"|is|unknown|true|false|null|last)\b",
 }
@@ -56,17 +56,18 @@ _UNITS = (
     "|millenni(?:um|a)|epoch|dow|doy|isodow|isoyear|julian|timezone(?:_hour|_minute)?"
 )
 _KEPT = re.compile(
-    rf"\s*(?:(?:@\s*)?(?:[+-]?[\d.:]+\s*)?(?:{_UNITS})"
-    rf"(?:,?\s*[+-]?[\d.:]+(?:\s*(?:{_UNITS}))?)*(?:\s+ago)?"
+    rf"(?:(?:@\s*)?(?:[+-]?\d{{0,8}}(?:[.:]\d+)*\s*)?(?:{_UNITS})"
+    rf"(?:,?\s*[+-]?(?<!\d)\d{{1,8}}(?:[.:]\d+)*(?:\s*(?:{_UNITS}))?)*(?:\s+ago)?"
     r"|[+-]?P(?=[-\dT])(?:(?:-?[\d.]+[YMWDHS]|T)+|\d{4}-\d\d-\d\d(?:T[\d:.]+)?)"
     r"|true|false|t|f|yes|no|on|off|null|now|today|yesterday|tomorrow|allballs|empty|nan"
     rf"|[+-]?inf(?:inity)?|utc|gmt|(?:{_AREAS})/[\w/+-]+"
     r"|hex|base64|escape|utf-?8|latin-?\d+|sql_ascii|sha(?:1|224|256|384|512)|md5"
-    r"|(?=.*(?:yy|mi|dd|hh))(?:yyyy|yy|mm|mon|month|dd|dy|day|hh24|hh12|hh|mi|ss|ms|us|tz|am|pm|fm"
-    r"|iw|iyyy|q|t|[\s:/.,\-\"])+)\s*",
+    r"|(?=.*(?:yy|mi|dd|hh))(?:yy|mm|mon|month|dd|dy|day|hh24|hh12|hh|mi|ss|ms|us|tz|am|pm|fm"
+    r"|iw|iyyy|q|t|[\s:/.,\-\"])+)",
     re.IGNORECASE,
 )
 """Texts that say what to do, and nothing of anybody: units, intervals, booleans, formats."""
+_LONGEST_KEPT = 100
 _WHOLE_NUMBER = re.compile(rf"([+-]?)({_NUMBER})", re.IGNORECASE)
 _BYTES = re.compile(r"\\x(?:[0-9a-f]{2}|\s)*", re.IGNORECASE)
 _MAC = re.compile(r"[0-9a-f]{2}(?:[:-]?[0-9a-f]{2}){5}(?:[:-]?[0-9a-f]{2}){0,2}"
@@ -81,7 +82,7 @@ _ELEMENT = re.compile(
     r'|"(?P<quoted>(?:[^"\\]|\\.|"")*)"|(?P<bare>[^{}()\[\]<>,;"]+)',
     re.DOTALL | re.IGNORECASE,
 )
-_BC = re.compile(r"[^A-Za-z]*\sBC\b", re.IGNORECASE)
+_BC = re.compile(r"[^A-Za-z]{0,40}\sBC\b", re.IGNORECASE)
 _BOUNDS = re.compile(r"(?:\[[+-]?\d+(?::[+-]?\d+)?\])+=(?=\{)")
 
 
@@ -97,14 +98,14 @@ class OtherValues:
 
     def text(self, text: str, alone: bool = True) -> str:
         """Returns the other text; a single digit stays where it stands `alone`."""
-        if _KEPT.fullmatch(text):
-            return text
         core = text.strip()
         if core != text:
             begin = text.index(core) if core else len(text)
             return (
                 text[:begin] + (self.text(core, alone) if core else "") + text[begin + len(core) :]
             )
+        if len(text) < _LONGEST_KEPT and _KEPT.fullmatch(text):
+            return text
         number = _WHOLE_NUMBER.fullmatch(text)
         if number:
             return number[1] + self.number(number[2], alone)

@@ -35,7 +35,7 @@ class Scramble:
         if _is_bits(text):
             return text[0] + self.bits(text[1:])
         zeros = len(text) - len(text.lstrip("0"))
-        if zeros:
+        if zeros or not text:
             return text[:zeros] + (self.digits(text[zeros:]) if text[zeros:] else "")
         if moved := self._compact_date(text):
             return moved
@@ -55,7 +55,8 @@ class Scramble:
         """Returns other digits after a decimal point; only zeros stay."""
         if not text.strip("0"):
             return text
-        return self._in_base(text, "0123456789", "f")
+        made = self._in_base(text, "0123456789", "f")
+        return made if made.strip("0") else self._in_base(made, "0123456789", "f")
 
     def bits(self, text: str) -> str:
         """Returns another string of 0 and 1."""

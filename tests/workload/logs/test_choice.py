@@ -137,6 +137,66 @@ def test_code_stays_code() -> None:
     assert "secret" not in Anonymiser(1).replace("SELECT $$a secret$$")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SET work_mem='64MB'",
+        "SET DateStyle='ISO, DMY'; RESET ALL; ALTER SYSTEM SET work_mem = '128MB'",
+        "ALTER ROLE x SET search_path = 'shop'; SET LOCAL statement_timeout = 12345",
+        "SELECT set_config('work_mem', '64MB', false), current_setting('work_mem')",
+        "SELECT nextval('myseq'), 'public.t'::regclass, CAST('t' AS regclass), regclass 't'",
+        "SELECT a FROM t GROUP BY 12, a ORDER BY a, 12 DESC LIMIT 20",
+        "SELECT 'NaN', '{NULL,t}', '[true,null]', to_char(x, '999,990.00'), a LIKE '%' ESCAPE '!'",
+        "SELECT to_tsvector('english', a), d AT TIME ZONE 'Europe/Berlin', interval '1-2'",
+    ],
+)
+def test_what_says_how_stays(text: str) -> None:
+    assert Anonymiser(1).replace(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("1.5e10", r"[1-9]\.[1-9]e10"),
+        ("-1e-05", r"-[2-9]e-05"),
+        ("0x1F", r"0x1[0-9A-F]"),
+        ("1_000", r"1_[01]{3}"),
+        ("B'101'", r"B'[01]{3}'"),
+        ("'0001-01-01'", r"'000\d-\d\d-\d\d'"),
+        ("'31.12.2024'", r"'[0-3]\d\.[01]\d\.20\d\d'"),
+        ("'20241231'", r"'20\d\d[01]\d[0-3]\d'"),
+        ("'2024-12-31T10:15:00Z'", r"'20\d\d-[01]\d-[0-3]\dT10:15:00Z'"),
+        ("'[10,20)'", r"'\[\d\d,\d\d\)'"),
+        ("x + 12 ORDER BY x + 12", r"x \+ (\d\d) ORDER BY x \+ \1"),
+        ("timestamp with time zone '2024-12-31'", r"timestamp with time zone '20\d\d-.*'"),
+        ("pg_notify('chan', 'Anna')", r"pg_notify\('[a-z]{4}', '[A-Z][a-z]{3}'\)"),
+    ],
+)
+def test_data_of_each_form_is_replaced(text: str, form: str) -> None:
+    other = Anonymiser(1).replace(f"SELECT {text}").removeprefix("SELECT ")
+    assert re.fullmatch(form, other)
+    assert other != text
+
+
+def test_different_values_stay_different() -> None:
+    values = [str(number) for number in range(10, 5_000)]
+    others = Anonymiser(1).replace("SELECT " + ", ".join(values)).split(", ")
+    assert len(set(others)) == len(values)
+
+
+def test_what_follows_a_setting_is_replaced() -> None:
+    other = Anonymiser(1).replace(
+        "SET work_mem = '64MB'; SELECT 'Anna'; SET app.user_id = '4711'; SELECT $$Anna$$"
+    )
+    assert "'64MB'" in other
+    assert not re.search("Anna|4711", other)
+
+
+def test_a_long_text_takes_time_in_proportion() -> None:
+    for text in (" " * 50_000 + "x", "y" * 90 + "x", "1 d " + "1" * 90 + "x", "<?" * 20_000):
+        assert len(Anonymiser(1).replace(f"SELECT '{text}'")) == len(text) + 9
+
+
 def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(csvlog(*ROWS[2:]).encode()))
     (tmp_path / "a.csv.bak").write_text(csvlog(*ROWS[:2]))
