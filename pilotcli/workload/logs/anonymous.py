@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -70,6 +71,9 @@ _OF_EXTENSIONS = re.compile(
     re.IGNORECASE,
 )
 _HEAD = 200
+_MOST_KEPT, _LONGEST_KEPT = 10_000, 200
+"""How many values are known, and how long a text among them may be: most come again and again."""
+_SIGNS_BEFORE = frozenset("=<>+-*/|")
 _CODE = frozenset({"DO", "CREATE"})
 _SETTERS = frozenset({"SET", "RESET", "SHOW"})
 _DEFINERS = frozenset({"ALTER", "CREATE", "COPY", "EXPLAIN"})
@@ -109,6 +113,8 @@ class Anonymiser:
 
     def __init__(self, seed: int) -> None:
         self._values = OtherValues(seed)
+        self._number = functools.lru_cache(_MOST_KEPT)(self._values.number)
+        self._plain = functools.lru_cache(_MOST_KEPT)(self._values.text)
 
     def replace(self, sql: str) -> str:
         """Returns `sql` with other literals, and without comments that are no hints.
@@ -130,7 +136,7 @@ class Anonymiser:
             if kind == "string":
                 text = text if _stays(place) else self._string(text, place)
             elif kind == "number":
-                text = text if _number_stays(place) else self._values.number(text)
+                text = text if _number_stays(place) else self._number(text)
             elif kind == "dollar":
                 tag = token["tag"]
                 body = text[len(tag) : -len(tag)]
@@ -180,7 +186,7 @@ class Anonymiser:
             return self._values.in_syntax(text, "jsonpath")
         if _REGEX_BEFORE.search(place.before):
             return self._values.in_syntax(text, "regex")
-        return self._values.text(text)
+        return self._plain(text) if len(text) < _LONGEST_KEPT else self._values.text(text)
 
 
 def _stays(place: _Place) -> bool:
@@ -204,6 +210,8 @@ def _number_stays(place: _Place) -> bool:
     before = place.before
     if (known := _sets(place)) is not None:
         return known
+    if before.rstrip()[-1:] in _SIGNS_BEFORE:
+        return False  # compared, or a part of a sum
     if _KEPT_NUMBER.search(before):
         return True
     found = _ORDINAL_BEFORE.search(before)
