@@ -23,8 +23,8 @@ def interrupts(
 
     A cancel that reaches the server between two statements does nothing, so it is repeated. The
     first signal also calls `on_first`, from another thread; the second calls `abort` and ends the
-    process with code 130 at once. Outside the main thread signals cannot be handled, and this does
-    nothing.
+    process with code 130 at once. SIGHUP that is ignored, as by nohup, stays so. Outside the main
+    thread signals cannot be handled, and this does nothing.
     """
     left = threading.Event()
 
@@ -43,7 +43,9 @@ def interrupts(
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        hangup = () if ignored else (signal.SIGHUP,)
+        for number in (signal.SIGINT, signal.SIGTERM, *hangup):
             before[number] = signal.signal(number, received)
     try:
         yield

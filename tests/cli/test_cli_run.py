@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -245,9 +246,22 @@ def test_notices_of_the_workload_come_once(project: Project) -> None:
     assert done.stdout.count("note:") == 2
 
 
-def started(project: Project, *words: str) -> subprocess.Popen[str]:
+@pytest.mark.parametrize(("before", "code"), [([], 130), (["nohup"], 0)])
+def test_a_closed_terminal_ends_a_run_but_under_nohup(
+    project: Project, before: list[str], code: int
+) -> None:
+    project.config()
+    project.write("w.sql", "SELECT 1;\nSELECT pg_sleep(1);\n")
+    running = started(project, "run", "w.sql", "--format", "jsonl", before=before)
+    wait_for(running, '"seq":2', "query_started")
+    running.send_signal(signal.SIGHUP)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == code, out + err
+
+
+def started(project: Project, *words: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [PILOT, *words],
+        [*before, PILOT, *words],
         cwd=project.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
