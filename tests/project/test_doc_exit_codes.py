@@ -14,6 +14,7 @@ CLAIMS = {
     "The exit code is 1, whatever `--max-failures` allows": (
         "replay/test_expected_answers.py::test_no_number_of_failures"
     ),
+    "If no query is one of run 12": "replay/test_expected_answers.py::test_answers_come_from",
     "If one fails, the run ends with exit code 2": (
         "replay/test_hooks.py::test_what_fails_before_the_run"
     ),
