@@ -39,6 +39,9 @@ _numbers = itertools.count(1)
 _faults = FaultTable()
 
 
+CRASHED = re.compile(
+    r"was terminated by (?:signal|exception)|\bPANIC:|server process .* exited with exit code"
+)
 SLOW_FOLDERS = ("faults", "fuzz", "load")
 
 
@@ -126,6 +129,16 @@ def server_home() -> Iterator[Path]:
             yield home
         finally:
             target.close()
+        assert crashes_in(home) == []
+
+
+def crashes_in(home: Path) -> list[str]:
+    """The lines in the log of a home's server that say that one of its processes has crashed, and
+    what came before."""
+    (log,) = home.glob("pg/*/server.log")
+    lines = log.read_text("utf-8", "replace").splitlines()
+    found = [at for at, line in enumerate(lines) if CRASHED.search(line)]
+    return [line for at in found[:3] for line in lines[max(0, at - 8) : at + 3]]
 
 
 @pytest.fixture
