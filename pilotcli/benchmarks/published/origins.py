@@ -242,12 +242,15 @@ def _looked_up(address: str, shown: str) -> tuple[str, str]:
 
 
 def _answer(address: str, shown: str, method: str) -> Any:
+    import urllib.error
     import urllib.request
 
     request = urllib.request.Request(address, method=method, headers={"User-Agent": "pilot"})  # noqa: S310 - http(s) only
     try:
         return urllib.request.urlopen(request, timeout=_TIMEOUT_S)  # noqa: S310 - http(s) only
     except (OSError, ValueError) as exc:
+        if isinstance(exc, urllib.error.HTTPError):
+            exc.close()
         raise _failed(shown, exc) from exc
 
 
