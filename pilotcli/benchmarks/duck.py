@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from pilotcli.common.errors import UsageError
@@ -45,7 +42,7 @@ def connection(file: Path | None = None) -> Iterator[Any]:
     import duckdb
 
     try:
-        with _signals_kept(), contextlib.closing(duckdb.connect(str(file or ":memory:"))) as duck:
+        with contextlib.closing(duckdb.connect(str(file or ":memory:"))) as duck:
             yield duck
     except duckdb.Error as exc:
         raise UsageError(
@@ -58,32 +55,6 @@ def connection(file: Path | None = None) -> Iterator[Any]:
         raise KeyboardInterrupt from exc  # DuckDB's own error for Ctrl-C
     if file is not None:
         file.unlink()
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Raises `KeyboardInterrupt` at the end if a signal has come: DuckDB loses its exception where
-    the signal comes while it makes data."""
-    came: list[int] = []
-    before: dict[int, Callable[[int, FrameType | None], Any]] = {}
-
-    def received(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        before[number](number, frame)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            handler = signal.getsignal(number)
-            if callable(handler):
-                before[number] = handler
-                signal.signal(number, received)
-    try:
-        yield
-    finally:
-        for changed, handler in before.items():
-            signal.signal(changed, handler)
-    if came:
-        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
 import re
@@ -219,18 +218,8 @@ def test_a_signal_leaves_nothing_of_a_folder(number: signal.Signals, tmp_path: P
         assert process.stderr.readline() == b"making about 1.00 GB of data\n"
         process.send_signal(number)
         rest = process.stderr.read()
-    assert process.returncode == 130, rest
+    assert (process.returncode, rest) == (130, b"")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_signal_whose_exception_duckdb_loses_still_ends_it() -> None:
-    with (
-        pytest.raises(KeyboardInterrupt),
-        duck.connection(),
-        contextlib.suppress(KeyboardInterrupt),
-    ):
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_rows_with_special_characters_are_read_as_they_are(target: Target, tmp_path: Path) -> None:
