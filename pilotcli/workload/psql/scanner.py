@@ -43,6 +43,8 @@ class Scanner:
         self.window = window
         self.active = True
         """False inside a branch of `\\if` that is not taken; its text goes nowhere."""
+        self.has_expected = False
+        """Whether a comment has said which answer a statement must have."""
         self._strings = strings
         self._look_up = look_up
         self._values: list[tuple[Window, bytes]] = []
@@ -423,6 +425,7 @@ class Scanner:
                 if found[1] == b"name":
                     name = value
                 else:
+                    self.has_expected = True
                     facts = QueryFacts(expect=value)
         return name, facts
 

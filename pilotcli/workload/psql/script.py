@@ -119,7 +119,8 @@ class Script:
         file = self.file
         for found in self._splitter:
             if isinstance(found, list):
-                self._check_expected(found)
+                if self._splitter.has_expected:
+                    self._check_expected(found)
                 yield (file, found, None) if found[0].copy is None else self._with_data(found[0])
                 continue
             self._line = found.line
