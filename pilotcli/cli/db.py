@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pilotcli.cli.asking import YesOption, agreed
+from pilotcli.cli.database import database_config
 from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
-from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.databases.commands.server import run_psql, server_url, start_and_pin
 from pilotcli.databases.commands.undo import (
     forget_changes,
@@ -24,12 +22,6 @@ from pilotcli.views.console import err, out
 from pilotcli.views.servers import show_deleted, show_statuses, show_stopped
 
 
-def _loaded(config: Path | None, overrides: list[str] | None) -> PostgreSQLConfig:
-    loaded = load_config(config, overrides)
-    embedded = choose_embedded(loaded.database, os.environ)
-    return PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
-
-
 def start(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Start the embedded server, keep it running, print its URL.
 
@@ -40,7 +32,7 @@ def start(config: ConfigOption = None, set_: SetOption = None) -> None:
       pilot db start
       pilot db start -c configs/forum.yaml
     """
-    out(start_and_pin(_loaded(config, set_), err))
+    out(start_and_pin(database_config(config, set_), err))
 
 
 def stop(config: ConfigOption = None, set_: SetOption = None) -> None:
@@ -52,7 +44,7 @@ def stop(config: ConfigOption = None, set_: SetOption = None) -> None:
     Example:
       pilot db stop
     """
-    show_stopped(stop_servers(_loaded(config, set_).home))
+    show_stopped(stop_servers(database_config(config, set_).home))
 
 
 def status(
@@ -68,7 +60,7 @@ def status(
       pilot db status
       pilot db status --format json
     """
-    show_statuses(server_statuses(_loaded(config, set_).home), format)
+    show_statuses(server_statuses(database_config(config, set_).home), format)
 
 
 def url(config: ConfigOption = None, set_: SetOption = None) -> None:
@@ -78,7 +70,7 @@ def url(config: ConfigOption = None, set_: SetOption = None) -> None:
     Example:
       pg_dump "$(pilot db url)"
     """
-    out(server_url(_loaded(config, set_)))
+    out(server_url(database_config(config, set_)))
 
 
 def psql(
@@ -98,7 +90,7 @@ def psql(
       pilot db psql
       pilot db psql -- -c 'SELECT version()'
     """
-    raise typer.Exit(run_psql(_loaded(config, set_), arguments or [], err))
+    raise typer.Exit(run_psql(database_config(config, set_), arguments or [], err))
 
 
 def undo(
@@ -128,7 +120,7 @@ def undo(
       pilot db undo -c configs/forum.yaml
       pilot db undo --forget 12
     """
-    loaded = _loaded(config, set_)
+    loaded = database_config(config, set_)
     if forget:
         forget_changes(loaded, forget)
     if forget or list_:
@@ -155,7 +147,7 @@ def reset(
       pilot db reset
       pilot db reset --yes
     """
-    home = _loaded(config, set_).home
+    home = database_config(config, set_).home
     if not yes and not agreed(
         f"Delete all databases of the embedded server in {home}, collected data included?"
     ):

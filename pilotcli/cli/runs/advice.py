@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from pilotcli.analysis.compare_named import named_run, open_journal
+from pilotcli.cli.database import database_config
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.common.errors import UsageError
-from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.reports.advice import advice_of_run, as_stash
 from pilotcli.reports.files import check_file, whole_file, writes_to_stdout, written_name
 from pilotcli.views.console import err, out
@@ -67,10 +66,9 @@ def advice(
                 "--output writes SQL or JSON, not a table",
                 hint="Leave --format out, or choose --format sql.",
             )
-    loaded = load_config(config, set_)
-    home, run_id = (loaded.home, None) if run is None else named_run(loaded.home, run)
-    embedded = choose_embedded(loaded.database, os.environ)
-    pilot_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+    pilot_config = database_config(config, set_)
+    home = pilot_config.home
+    home, run_id = (home, None) if run is None else named_run(home, run)
     with open_journal(home) as journal:
         found = advice_of_run(journal, run_id, pilot_config)
     if format in (None, "table"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from pilotcli.benchmarks.filling import LIMIT_S, Filler
+from pilotcli.cli.database import database_config
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.cli.workloads.choice_options import (
     AnonymizeOption,
@@ -21,7 +21,6 @@ from pilotcli.cli.workloads.choice_options import (
 )
 from pilotcli.common.errors import UsageError, WorkloadError
 from pilotcli.common.quantities import plural
-from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.stat_statements import read_stat_statements
 from pilotcli.reports.files import check_file, whole_file, writes_to_stdout, written_name
@@ -89,9 +88,7 @@ def from_server(
                 hint=f"The columns are {' and '.join(COLUMNS)}.",
             )
     check_file(output, "--output", ".jsonl", ".ndjson")
-    loaded = load_config(config, set_)
-    embedded = choose_embedded(loaded.database, os.environ)
-    target_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+    target_config = database_config(config, set_)
     with (
         contextlib.closing(open_target(target_config, on_step=err)) as target,
         contextlib.closing(target.session()) as session,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +11,10 @@ import typer
 
 from pilotcli.benchmarks.folder import refuse_existing
 from pilotcli.benchmarks.generated import Choice, generate_queries, write_file, write_folder
+from pilotcli.cli.database import database_config
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.cli.workloads.benchmarks import SeedOption
 from pilotcli.common.errors import UsageError
-from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.config.kinds import duration_s
 from pilotcli.databases.opening import open_target
 from pilotcli.reports.files import check_file
@@ -104,9 +103,7 @@ def generate(
         check_file(output, "--output", ".sql")
     else:
         refuse_existing(place)
-    loaded = load_config(config, set_)
-    embedded = choose_embedded(loaded.database, os.environ)
-    target_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+    target_config = database_config(config, set_)
     choice = Choice(_range(joins), queries, seed, tuple(join or ()), not no_detect, limit_s)
     with contextlib.closing(open_target(target_config, on_step=err)) as target:
         made = generate_queries(target, choice, err)
