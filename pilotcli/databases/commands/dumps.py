@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 from pilotcli.common.errors import UsageError
-from pilotcli.databases.embedded.binaries import find_binaries
+from pilotcli.databases.embedded.binaries import client_program
 
 
 def write_dump_as_script(dump: Path, script: Path) -> None:
@@ -15,8 +14,7 @@ def write_dump_as_script(dump: Path, script: Path) -> None:
 
     Raises `UsageError` where pg_restore refuses it, or is not there.
     """
-    beside = find_binaries().folder / "pg_restore"
-    program = str(beside) if beside.exists() else shutil.which("pg_restore") or "pg_restore"
+    program = client_program("pg_restore")
     command = [program, "--no-owner", "--no-privileges", "-f", str(script), str(dump)]
     try:
         done = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from urllib.parse import quote
 from pilotcli.common.errors import DatabaseError, UsageError
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig
 from pilotcli.databases.embedded.admin import server_statuses
-from pilotcli.databases.embedded.binaries import find_binaries, major_of
+from pilotcli.databases.embedded.binaries import client_program, find_binaries, major_of
 from pilotcli.databases.embedded.cluster import SUPERUSER
 from pilotcli.databases.embedded.folder import PORT
 from pilotcli.databases.opening import DEFAULT_DATABASE, acquire_server, open_target
@@ -69,13 +68,7 @@ def run_psql(
     The server is started for it where needed, and stays up for as long as psql runs.
     """
     config = require_embedded(config)
-    beside = find_binaries(config.postgres_bin).folder / "psql"
-    program = str(beside) if os.access(beside, os.X_OK) else shutil.which("psql")
-    if program is None:
-        raise UsageError(
-            f"there is no psql in {beside.parent} nor on the PATH",
-            hint="Install PostgreSQL's client (Debian's package `postgresql-client`).",
-        )
+    program = client_program("psql", config.postgres_bin)
     target = open_target(config, on_step=on_step)
     try:
         with acquire_server(config) as server:

@@ -62,6 +62,21 @@ def find_binaries(postgres_bin: Path | None = None) -> Binaries:
     return found
 
 
+def client_program(name: str, postgres_bin: Path | None = None) -> str:
+    """Returns the path of a client program: that of the installation, or else the one on the PATH.
+
+    Raises `UsageError` where neither has it.
+    """
+    beside = find_binaries(postgres_bin).folder / name
+    program = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    if program is None:
+        raise UsageError(
+            f"there is no {name} in {beside.parent} nor on the PATH",
+            hint="Install PostgreSQL's client (Debian's package `postgresql-client`).",
+        )
+    return program
+
+
 def _wheel_folder() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
