@@ -25,8 +25,9 @@ from project_folder import PILOT
 from server_folder import server_folder
 
 from pilotcli.benchmarks.catalog import write_benchmark
+from pilotcli.benchmarks.published.archives import tree_checksum
 from pilotcli.benchmarks.published.names import PUBLISHED, Origin
-from pilotcli.benchmarks.published.origins import Opener, tree_checksum
+from pilotcli.benchmarks.published.origins import Opener
 from pilotcli.benchmarks.request import Request
 from pilotcli.common.errors import UsageError
 from pilotcli.databases.embedded.binaries import find_binaries

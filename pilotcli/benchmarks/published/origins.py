@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-import stat
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from pilotcli.benchmarks.published.addresses import SCHEMES, parted, shown_name
+from pilotcli.benchmarks.published.archives import git_tree, is_archive, unpack
 from pilotcli.benchmarks.published.dumps import HEAD_BYTES, is_dump
 from pilotcli.benchmarks.published.names import Origin
 from pilotcli.common import quantities
@@ -127,23 +124,22 @@ class Opener:
         with file.open("rb") as opened:
             if is_dump(opened.read(HEAD_BYTES)):
                 return ((file, file.name),)
-        try:
-            is_tar, is_zip = tarfile.is_tarfile(file), zipfile.is_zipfile(file)
-        except EOFError as exc:
-            raise _damaged(file, "it ends too early") from exc
-        if is_tar or is_zip:
-            self.report(f"unpacking {file.name}")
-            place.mkdir(exist_ok=True)
-            try:
-                found = _unpack_tar(file, place) if is_tar else _unpack_zip(file, place)
-            except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as exc:
-                raise _damaged(file, exc) from exc
-        if tree is not None and not (is_tar and found == tree):
-            raise UsageError(
-                f"{file.name} does not hold what it should: git's checksum is not {tree}",
-                hint="Nothing was written. Clone the repository and name its folder.",
-            )
-        return _files(place) if is_tar or is_zip else ((file, file.name),)
+        if not is_archive(file):
+            if tree is not None:
+                raise _other_tree(file, tree)
+            return ((file, file.name),)
+        if tree is not None and git_tree(file) != tree:
+            raise _other_tree(file, tree)
+        self.report(f"unpacking {file.name}")
+        unpack(file, place)
+        return _files(place)
+
+
+def _other_tree(file: Path, tree: str) -> UsageError:
+    return UsageError(
+        f"{file.name} does not hold what it should: git's checksum is not {tree}",
+        hint="Nothing was written. Clone the repository and name its folder.",
+    )
 
 
 def _files(folder: Path) -> tuple[tuple[Path, str], ...]:
@@ -154,78 +150,6 @@ def _files(folder: Path) -> tuple[tuple[Path, str], ...]:
         if not any(part.startswith(".") for part in inside.parts) and path.is_file():
             found.append((path, inside.as_posix()))
     return tuple(sorted(found, key=lambda file: file[1]))
-
-
-def _inside(place: Path, name: str) -> Path | None:
-    """Returns where a file of an archive goes; None for a name that leads out of the folder."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or any(part in ("..", "/") or ":" in part for part in parts):
-        return None
-    return place.joinpath(*parts)
-
-
-def _write(source: IO[bytes], target: Path) -> str:
-    """Writes a file of an archive; returns git's checksum of it, given its size."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as out:
-        shutil.copyfileobj(source, out, _BLOCK_BYTES)
-    return _blob(target)
-
-
-def _blob(path: Path) -> str:
-    checksum = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-    with path.open("rb") as file:
-        while data := file.read(_BLOCK_BYTES):
-            checksum.update(data)
-    return checksum.hexdigest()
-
-
-def _unpack_tar(file: Path, place: Path) -> str:
-    """Unpacks the regular files; returns git's checksum of the folder that the archive holds."""
-    blobs: dict[str, tuple[str, str]] = {}
-    with tarfile.open(file) as archive:
-        for member in archive:
-            name = PurePosixPath(member.name)
-            inside = PurePosixPath(*name.parts[1:]).as_posix()
-            if member.issym():
-                target = member.linkname.encode()
-                blob = hashlib.sha1(b"blob %d\0%b" % (len(target), target), usedforsecurity=False)
-                blobs[inside] = ("120000", blob.hexdigest())
-            elif member.isreg() and (target_path := _inside(place, member.name)) is not None:
-                source = archive.extractfile(member)
-                assert source is not None
-                mode = "100755" if member.mode & stat.S_IXUSR else "100644"
-                blobs[inside] = (mode, _write(source, target_path))
-    return tree_checksum(blobs)
-
-
-def _unpack_zip(file: Path, place: Path) -> str:
-    with zipfile.ZipFile(file) as archive:
-        for info in archive.infolist():
-            target = _inside(place, info.filename)
-            if not info.is_dir() and target is not None:
-                with archive.open(info) as source:
-                    _write(source, target)
-    return ""
-
-
-def tree_checksum(blobs: dict[str, tuple[str, str]]) -> str:
-    """Returns git's checksum of a folder, from the mode and checksum of each file by its path."""
-    entries: dict[str, tuple[str, str]] = {}
-    folders: dict[str, dict[str, tuple[str, str]]] = {}
-    for path, blob in blobs.items():
-        first, _, rest = path.partition("/")
-        if rest:
-            folders.setdefault(first, {})[rest] = blob
-        else:
-            entries[first] = blob
-    for name, inner in folders.items():
-        entries[f"{name}/"] = ("40000", tree_checksum(inner))
-    text = b"".join(
-        f"{mode} {name.rstrip('/')}\0".encode() + bytes.fromhex(checksum)
-        for name, (mode, checksum) in sorted(entries.items(), key=lambda entry: entry[0].encode())
-    )
-    return hashlib.sha1(b"tree %d\0%b" % (len(text), text), usedforsecurity=False).hexdigest()
 
 
 def _looked_up(address: str, shown: str) -> tuple[str, str]:
@@ -260,13 +184,6 @@ def _failed(shown: str, problem: object) -> UsageError:
     return UsageError(
         f"{shown} cannot be downloaded: {reason}",
         hint="Nothing was written. Fetch it by other means, and name the file or folder.",
-    )
-
-
-def _damaged(file: Path, problem: object) -> UsageError:
-    return UsageError(
-        f"{file.name} cannot be unpacked: {problem}",
-        hint="It may have been cut off: fetch it again.",
     )
 
 
