@@ -54,6 +54,8 @@ def unpack(file: Path, place: Path) -> None:
                 for member in archive:
                     if member.isreg():
                         _write(archive.extractfile(member), place, member.name)
+                while archive.fileobj.read(_BLOCK_BYTES):
+                    pass  # the checksum of what is compressed comes last
             return
         with zipfile.ZipFile(file) as packed:
             for info in packed.infolist():
