@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pilotcli.benchmarks import duck, folder, tpcds, tpcds_draws, tpch
+from pilotcli.benchmarks import duck, folder, tpcds, tpcds_draws, tpch, tpch_draws
 from pilotcli.benchmarks.request import Request
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural, size
@@ -42,13 +42,15 @@ def write_tpch(place: Path, request: Request) -> tuple[int, int]:
     with duck.generator("tpch", scale, place) as connection:
         request.report("writing the rows of 8 tables")
         duck.write_schema(connection, tpch.TABLES, place, title)
-        domains = tpch.read_domains(connection, scale)
+        domains = tpch_draws.read_domains(connection, scale)
         texts = duck.queries(connection, "tpch")
-    first = [tpch.validation(number, sql, scale) for number, sql in enumerate(texts, 1)]
+    first = [tpch_draws.validation(number, sql, scale) for number, sql in enumerate(texts, 1)]
     queries = _with_variants(
         request,
         first,
-        lambda number, chance: tpch.with_parameters(number, texts[number - 1], domains, chance),
+        lambda number, chance: tpch_draws.with_parameters(
+            number, texts[number - 1], domains, chance
+        ),
     )
     about = (
         f"The 8 tables of TPC-H at scale {scale:g} with the keys of the standard, and"

@@ -17,7 +17,7 @@ import pytest
 from pilot_starter import PILOT, run_pilot
 from server_folder import server_folder
 
-from pilotcli.benchmarks import duck, tpcds_draws, tpch
+from pilotcli.benchmarks import duck, tpcds_draws, tpch, tpch_draws
 from pilotcli.benchmarks.catalog import write_benchmark
 from pilotcli.benchmarks.request import Request
 from pilotcli.benchmarks.tpcds_parameters import parameters
@@ -109,18 +109,19 @@ def test_the_same_command_makes_the_same_folder(benchmark: Path, tmp_path: Path)
 
 def test_parameters_are_within_the_domains_of_the_standard(tmp_path: Path) -> None:
     with duck.generator("tpch", SCALE, tmp_path) as connection:
-        domains = tpch.read_domains(connection, SCALE)
+        domains = tpch_draws.read_domains(connection, SCALE)
         texts = list(enumerate(duck.queries(connection, "tpch"), 1))
     counts = (len(domains.nations), len(domains.colors), len(domains.types), len(domains.modes))
     assert counts == (25, 92, 150, 7)
     assert (len(domains.containers), len(domains.brands), len(domains.segments)) == (40, 25, 5)
     for number, sql in texts:
         drawn = {
-            tpch.with_parameters(number, sql, domains, random.Random(seed)) for seed in range(60)
+            tpch_draws.with_parameters(number, sql, domains, random.Random(seed))
+            for seed in range(60)
         }
         assert len(drawn) >= (4 if number == 18 else 5 if number == 3 else 10), number
         assert sql not in drawn or number not in (11, 18)
-    assert "0.0100000000" in tpch.validation(11, texts[10][1], SCALE)
+    assert "0.0100000000" in tpch_draws.validation(11, texts[10][1], SCALE)
 
 
 @pytest.fixture(scope="module")
