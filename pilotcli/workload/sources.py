@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import importlib
 import io
-import lzma
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pilotcli.common.errors import WorkloadError
-from pilotcli.common.quantities import plural
 from pilotcli.common.records import CopyData
 from pilotcli.workload import kinds
 from pilotcli.workload.paths import bare_name, missing_path
 from pilotcli.workload.psql.copy import CopySlice
+from pilotcli.workload.unpacking import reading, unpacked, unreadable, zip_member
 
 Read = Callable[[int], bytes]
 _BLOCK_BYTES = 1 << 20
@@ -113,7 +107,7 @@ class PlainSource(Source):
                 try:
                     return file.read(size) or b""
                 except OSError as problem:
-                    raise _unreadable(self.name, problem) from None
+                    raise unreadable(self.name, problem) from None
 
             yield _checked(read, self.name)
 
@@ -135,14 +129,14 @@ class CompressedSource(Source):
         self._known: dict[CopySlice, CopyData] = {}
         self._pending: int | None = None
         if kind == "zip":
-            with path.open("rb") as file, _zip_member(file, self.name) as member:
+            with path.open("rb") as file, zip_member(file, self.name) as member:
                 self.inner_name = member.name or self.inner_name
 
     @contextmanager
     def open(self) -> Iterator[Read]:
         self._pending = None  # of a reading that broke off inside COPY data
-        with self.path.open("rb") as packed, _unpacked(packed, self._kind, self.name) as file:
-            yield _checked(_reading(file, self._kind, self.name), self.name)
+        with self.path.open("rb") as packed, unpacked(packed, self._kind, self.name) as file:
+            yield _checked(reading(file, self._kind, self.name), self.name)
 
     def tee(self) -> Callable[[bytes], object]:
         return self._append
@@ -215,8 +209,8 @@ class StreamSource(Source):
             )
         if kind is not None:
             packed = io.BufferedReader(_Rest(head, fetch))
-            file = _unpacked(packed, kind, self.name)
-            self._fetch = _reading(file, kind, self.name)
+            file = unpacked(packed, kind, self.name)
+            self._fetch = reading(file, kind, self.name)
             head = self._fetch(_BLOCK_BYTES)
         kinds.refuse_other_kinds(head[: kinds.HEAD_BYTES], self.name)
         return head
@@ -239,7 +233,7 @@ def open_source(path: Path) -> Source:
             kind = kinds.compression(file.read(kinds.HEAD_BYTES))
         return PlainSource(path) if kind is None else CompressedSource(path, kind)
     except (OSError, ValueError) as problem:
-        raise _unreadable(str(path), problem) from None
+        raise unreadable(str(path), problem) from None
 
 
 class _Rest(io.RawIOBase):
@@ -259,77 +253,6 @@ class _Rest(io.RawIOBase):
         return len(data)
 
 
-_TESTS = {"gzip": "gzip", "xz": "xz", "bzip2": "bzip2", "zip": "unzip", "zstd": "zstd"}
-"""The program that tests a compressed file with the option -t."""
-
-
-def _unpacked(packed: BinaryIO | io.BufferedReader, kind: str, name: str) -> Any:
-    """A file that reads what is in `packed`."""
-    if kind == "gzip":
-        return gzip.GzipFile(fileobj=packed)
-    if kind == "bzip2":
-        return bz2.BZ2File(packed)
-    if kind == "xz":
-        return lzma.LZMAFile(packed)
-    if kind == "zip":
-        return _zip_member(packed, name)
-    try:
-        return importlib.import_module("compression.zstd").ZstdFile(packed)
-    except ImportError:
-        raise WorkloadError(
-            "the file is compressed by zstd, which Python reads from version 3.14 on",
-            file=name,
-            hint="Unpack it: zstd -d FILE, or zstd -dc FILE | pilot run -",
-        ) from None
-
-
-def _zip_member(packed: BinaryIO | io.BufferedReader, name: str) -> Any:
-    """The one file in a zip archive. Raises `WorkloadError` for more files and for none."""
-    try:
-        archive = zipfile.ZipFile(packed)
-        files = [found for found in archive.infolist() if not found.is_dir()]
-        if any(found.filename == "[Content_Types].xml" for found in files):
-            raise WorkloadError(
-                "this is an Office document, not SQL text",
-                file=name,
-                hint="Save it as CSV or plain text.",
-            )
-        files = [found for found in files if not found.filename.startswith("__MACOSX/")]
-        if len(files) != 1:
-            raise WorkloadError(
-                f"the zip archive holds {plural(len(files), 'file')}; pilot reads those with one",
-                file=name,
-                hint="Unpack it, and name the folder: unzip FILE -d queries",
-            )
-        return archive.open(files[0])
-    except (
-        *(zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError),
-        *(IndexError, ValueError),  # names in it that are none
-    ) as problem:
-        raise _damaged(name, "zip", problem) from None
-
-
-def _reading(file: Any, kind: str, name: str) -> Read:
-    """A function that reads from the unpacked `file`."""
-
-    def read(size: int) -> bytes:
-        try:
-            data: bytes = file.read(min(size, _BLOCK_BYTES))
-            return data
-        except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as problem:
-            raise _damaged(name, kind, problem) from None
-        except OSError as problem:
-            if problem.errno is None:
-                raise _damaged(name, kind, problem) from None
-            raise _unreadable(name, problem) from None
-        except Exception as problem:
-            if type(problem).__name__ != "ZstdError":
-                raise
-            raise _damaged(name, kind, problem) from None
-
-    return read
-
-
 def _checked(read: Read, name: str) -> Read:
     """The same as `read`; raises `WorkloadError` if the first bytes show that it is no text."""
     head = b""
@@ -345,20 +268,3 @@ def _checked(read: Read, name: str) -> Read:
         return read(size)
 
     return rest
-
-
-def _damaged(name: str, kind: str, problem: Exception) -> WorkloadError:
-    return WorkloadError(
-        f"the compressed file is damaged or cut off ({problem})",
-        file=name,
-        hint=f"Check it with {_TESTS[kind]} -t, and fetch or make it again.",
-    )
-
-
-def _unreadable(name: str, problem: OSError | ValueError) -> WorkloadError:
-    reason = problem.strerror if isinstance(problem, OSError) else None
-    return WorkloadError(
-        f"the file cannot be read: {reason or problem}",
-        file=name,
-        hint="Check that it is a file, and that you may read it.",
-    )
