@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,24 @@ def generator(name: str, scale: float, folder: Path) -> Iterator[Any]:
                 hint=f"Install both again: {INSTALL} --upgrade --force-reinstall",
             ) from exc
         make = {"tpch": "dbgen", "tpcds": "dsdgen"}[name]
-        duck.execute(f"CALL {make}(sf = {scale!r})")
+        _run(duck, f"CALL {make}(sf = {scale!r})")
         yield duck
+
+
+def _run(duck: Any, sql: str) -> None:
+    """Runs a statement that may take minutes, so that a signal ends it soon.
+
+    DuckDB's generators look for a signal of the terminal when all rows are made only; an
+    interruption from another thread is heard at once.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(duck.execute, sql)
+        try:
+            wait([running])
+        except BaseException:
+            duck.interrupt()
+            raise
+        running.result()
 
 
 def package_folder(package: str) -> Path:

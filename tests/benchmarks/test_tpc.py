@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -221,6 +223,18 @@ def test_a_signal_leaves_nothing_of_a_folder(number: signal.Signals, tmp_path: P
         rest = process.stderr.read()
     assert (process.returncode, rest) == (130, b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_does_not_wait_for_all_rows(tmp_path: Path) -> None:
+    with duck.generator("tpch", 0.01, tmp_path) as connection:
+        timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            duck._run(connection, "CALL dbgen(sf = 2, suffix = '_more')")
+        timer.join()
+        made = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    assert ("lineitem",) in made
+    assert ("lineitem_more",) not in made
 
 
 def test_rows_with_special_characters_are_read_as_they_are(target: Target, tmp_path: Path) -> None:

@@ -79,9 +79,8 @@ def _nothing_named(benchmark: Published) -> UsageError:
     lines = [f"{origin.address}\n      {origin.holds}" for origin in benchmark.origins]
     return UsageError(
         f"{benchmark.name} is made from files that others publish",
-        hint="Name what you have with --from: folders, archives, or addresses to download, which"
-        " pilot asks about first. --from can be repeated. They are published here:\n    "
-        + "\n    ".join(lines),
+        hint="Name with --from, once or more, what you have: folders, archives, or\n  addresses to"
+        " download, which pilot asks about. They are published here:\n    " + "\n    ".join(lines),
     )
 
 
