@@ -26,6 +26,17 @@ from pilotcli.common.records import (
 
 SIGNAL_VERSION = 1
 
+Phase = Literal["pretraining", "warm-up", "learning", "replay", "comparison", "plans"]
+"""A part of a run:
+
+- `pretraining`: the pretraining events collect and train;
+- `warm-up`: queries run without being measured;
+- `learning`: a paired run's driver learns, alone;
+- `replay`: a single run measures its queries;
+- `comparison`: the arms of a paired run take turns;
+- `plans`: each query runs once more for its plan, unmeasured.
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -61,7 +72,11 @@ class RunStarted(Signal):
     """A run (or a pretraining) begins. `total` is the number of query executions to come, with
     repeats; None when the workload is not counted beforehand. In a `resumed` run, `before` has the
     number of queries that had ended, by status. `resume` is the command that continues the run if
-    it is interrupted. `against` describes the baseline of a paired run."""
+    it is interrupted. `against` describes the baseline of a paired run.
+
+    `executions` is the number of query executions in all phases and all arms, warm-up and plans
+    included; None when it is not known beforehand. In a resumed run, `executed` of them had
+    ended."""
 
     run_id: int
     workload: str
@@ -74,6 +89,19 @@ class RunStarted(Signal):
     resumed: bool = False
     resume: str | None = None
     against: str | None = None
+    executions: int | None = None
+    executed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted(Signal):
+    """A phase of the run begins; the phase before it has ended. `executions` is the number of query
+    executions to come in this phase, over all its `rounds` and all arms; None when it is not known
+    beforehand."""
+
+    phase: Phase
+    executions: int | None
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +138,19 @@ class QueryFinished(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionFinished(Signal):
+    """An execution of a query ended that has no `QueryFinished` here: in a warm-up round, for a
+    plan, or in another arm of a paired run. `arm` names that arm; None is the driver's. `elapsed_s`
+    is None where the execution was not timed."""
+
+    label: str
+    seq: int
+    phase: Phase
+    arm: str | None = None
+    elapsed_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventStarted(Signal):
     """An event is about to be called. `after_query` is the number of finished queries. `resumed`:
     the event was running when the earlier part of the run ended, and fires again."""
@@ -140,7 +181,8 @@ class EventTriggered(Signal):
 
 @dataclass(frozen=True, slots=True)
 class RowsCollected(Signal):
-    """One iteration of a pretraining's collection was saved to the store's table."""
+    """One iteration of a pretraining's collection was saved to the store's table. `target_rows` is
+    the number of rows that the event wants; None where it does not say."""
 
     event: str
     table: str
@@ -148,6 +190,7 @@ class RowsCollected(Signal):
     total_rows: int
     iteration: int
     elapsed_s: float
+    target_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +269,7 @@ class Notice(Signal):
 @dataclass(frozen=True, slots=True)
 class PairFinished(Signal):
     """A query of a paired run has ended in both arms. `answers` says whether their rows are the
-    same; times include the driver's inference and steering."""
+    same; times include the driver's inference and steering. `against` names the baseline."""
 
     label: str
     seq: int
@@ -236,15 +279,33 @@ class PairFinished(Signal):
     driver_status: QueryStatus
     baseline_status: QueryStatus
     answers: Literal["same", "different", "undetermined", "unknown"]
+    against: str = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class SlowedQuery:
+    """A query that the driver has slowed so far. `driver_s` and `baseline_s` are means of its
+    executions, `speedup` (below 1) the geometric mean over its pairs. `clear` says whether the
+    difference is beyond the noise."""
+
+    label: str
+    seq: int
+    driver_s: float
+    baseline_s: float
+    speedup: float
+    clear: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedSoFar(Signal):
-    """The result of a paired run so far.
+    """The result of a paired run so far, against the baseline that `against` names.
 
     `speedup` is the geometric mean over queries of the baseline's time by the driver's, with its
-    interval where there are enough. The counts are of queries; `unclear` are those without
-    a verdict yet. `worst` is the query that the driver slowed most, with `worst_speedup`.
+    interval where there are enough. `total_speedup` is the same of the whole workload: the sum of
+    the queries' mean times with the baseline, by that with the driver. The counts are of queries;
+    `unclear` are those without a verdict yet. `worst` is the query that the driver slowed most,
+    with `worst_speedup`. `slowed` holds up to ten queries that it slowed: those beyond the noise
+    first, and of these the ones that lose most time. A time-out counts twice its limit.
     """
 
     queries: int
@@ -258,6 +319,9 @@ class ComparedSoFar(Signal):
     different: int
     worst: str | None = None
     worst_speedup: float | None = None
+    total_speedup: float | None = None
+    against: str = "native"
+    slowed: tuple[SlowedQuery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

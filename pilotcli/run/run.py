@@ -97,8 +97,8 @@ class OpenRun:
         )
         self.elapsed_before_s = journal.elapsed_s(run_id)
 
-    def announce(self, total: int | None) -> None:
-        """Emit `RunStarted`."""
+    def announce(self, total: int | None, executions: int | None = None, executed: int = 0) -> None:
+        """Emit `RunStarted`, with these of its fields."""
         classes = {spec.name: spec.class_path for spec in self.config.models}
         resumed = self.past is not None
         self.scheduler.bus.emit(
@@ -117,6 +117,8 @@ class OpenRun:
                 resumed=resumed,
                 resume=self.resume,
                 against=self.against,
+                executions=executions,
+                executed=executed,
             )
         )
 

@@ -19,6 +19,7 @@ OBJECTS = {
     "query": records.Query,
     "result": records.QueryResult,
     "steering": records.SteeringReport,
+    "slowed query": signals.SlowedQuery,
     "event": signals.EventInfo,
     "model": signals.ModelInfo,
     "version": records.ModelVersion,
