@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.liveness import this_process
 from pilotcli.storage.journal.reader import JournalReader
-from pilotcli.storage.journal.records import PastRun, RunKind
+from pilotcli.storage.journal.records import PastRun, RunKind, RunLabels
 from pilotcli.storage.journal.recovery import recover
-from pilotcli.storage.journal.rows import storable
+from pilotcli.storage.journal.rows import label_values, storable
 from pilotcli.storage.journal.run_lock import highest_number, lock_run
 from pilotcli.storage.journal.schema import FILE_NAME, connect, connect_readonly, transaction
 from pilotcli.storage.journal.takeover import take_over
@@ -109,6 +109,14 @@ class Journal(JournalReader):
             "SELECT request, workload_digest FROM runs WHERE run_id = ?", run_id
         )
         return json.loads(request), digest
+
+    def set_labels(self, run_id: int, labels: RunLabels) -> None:
+        """Change what the user calls a run that has been recorded. Raises `StorageError`."""
+        with transaction(self._connection, self.path):
+            self._connection.execute(
+                "UPDATE runs SET name = ?, tags = ?, note = ? WHERE run_id = ?",
+                (*label_values(labels), run_id),
+            )
 
     def resume_run(self, run_id: int, *, forced: bool = False) -> tuple[RunJournal, PastRun]:
         """Continue a run; returns its writer and its state. See `takeover.take_over`."""

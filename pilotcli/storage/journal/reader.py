@@ -39,6 +39,8 @@ _RUN_COLUMNS = (
     "run_id, kind, workload, config_path, config_text, database, options, started_at, "
     "finished_at, status, exit_code, summary"
 )
+_PAIR_COLUMNS = ("paired_with", "arm")
+_LABEL_COLUMNS = ("name", "tags", "note", "provenance", "experiment", "fold")
 _STEERING = QueryResult._fields.index("steering")
 _FIRINGS = f"SELECT {', '.join(FIRING_COLUMNS)} FROM"
 
@@ -245,8 +247,9 @@ class JournalReader(StatisticsReader):
         return None
 
     def _run_columns(self) -> str:
-        paired = "paired_with, arm" if "arm" in self._columns("runs") else "NULL, NULL"
-        return f"{_RUN_COLUMNS}, {paired}"
+        known = self._columns("runs")  # a journal of an older pilot has fewer
+        later = (name if name in known else "NULL" for name in (*_PAIR_COLUMNS, *_LABEL_COLUMNS))
+        return ", ".join((_RUN_COLUMNS, *later))
 
 
 def _firing(row: tuple[Any, ...]) -> FiringRecord:
@@ -255,7 +258,9 @@ def _firing(row: tuple[Any, ...]) -> FiringRecord:
 
 def _run(row: tuple[Any, ...], home: Path) -> RunRecord:
     alive = row[9] == "running" and is_alive(home, row[0])
-    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive, *row[12:]]
+    tags, provenance = row[15], row[17]
+    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive, *row[12:15]]
+    values += [tuple(json.loads(tags or "[]")), row[16], json.loads(provenance or "{}"), *row[18:]]
     return RunRecord(*values)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from pilotcli.common.records import EventKind, FiringOutcome, FiringReason, QueryStatus, RunStatus
@@ -14,12 +14,24 @@ Arm = Literal["driver", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)
+class RunLabels:
+    """What the user calls a run: its name, its tags, and a note about it."""
+
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One run in the journal.
 
     `alive` is False when `status` says `running` and the process of the run is gone: the run was
     killed. `summary` is what the runner counted, empty until the run ends. `paired_with` is the run
     whose queries took turns with those of this run, and `arm` says which of the two this is.
+    `name`, `tags` and `note` are the user's. `provenance` is what the run depended on, empty for
+    runs of older pilots. `experiment` is the number of the first driver's run of an experiment of
+    several folds, and `fold` counts its folds from 1; both are None outside of one.
     """
 
     run_id: int
@@ -37,6 +49,12 @@ class RunRecord:
     alive: bool
     paired_with: int | None = None
     arm: Arm | None = None
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    experiment: int | None = None
+    fold: int | None = None
 
     @property
     def outcome(self) -> str:

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, get_type_hints
 
 from pilotcli.common.records import ModelVersion, Query, QueryResult, SteeringReport, Stored
-from pilotcli.storage.journal.records import FiringRecord, QueryRecord
+from pilotcli.storage.journal.records import FiringRecord, QueryRecord, RunLabels
 
 MAX_SQL_CHARS = 1_000_000
 
@@ -94,6 +94,12 @@ def model_row(version: ModelVersion) -> tuple[Any, ...]:
     metrics = json.dumps(dict(version.metrics))
     path = storable(str(version.path))
     return tuple({**asdict(version), "path": path, "metrics": metrics}.values())
+
+
+def label_values(labels: RunLabels) -> tuple[str | None, str | None, str | None]:
+    """The values of a run's `name`, `tags` and `note`; null for what it does not have."""
+    name, note = (None if text is None else storable(text) for text in (labels.name, labels.note))
+    return name, storable(json.dumps(labels.tags)) if labels.tags else None, note
 
 
 def text_in_journal(sql: str) -> str:

@@ -39,7 +39,13 @@ CREATE TABLE runs (
     request TEXT NOT NULL DEFAULT '{}', -- JSON: what a resumed run has to ask for again
     workload_digest TEXT, -- of all its statements, null where that was not known at the start
     paired_with INTEGER, -- the run whose queries took turns with those of this one
-    arm TEXT -- which of the two this is: driver or baseline
+    arm TEXT, -- which of the two this is: driver or baseline
+    name TEXT, -- as the user calls it
+    tags TEXT, -- JSON: a list
+    note TEXT,
+    provenance TEXT, -- JSON: an object with what the run depended on
+    experiment INTEGER, -- the first driver's run of an experiment of several folds
+    fold INTEGER -- of that experiment, from 1
 );
 CREATE TABLE queries (
     run_id INTEGER NOT NULL,
@@ -161,6 +167,9 @@ UPGRADES = {
     3: SUMMARIES,
     4: "ALTER TABLE runs ADD COLUMN paired_with INTEGER;ALTER TABLE runs ADD COLUMN arm TEXT;"
     + PLANS,
+    6: "ALTER TABLE runs ADD COLUMN name TEXT;ALTER TABLE runs ADD COLUMN tags TEXT;"
+    "ALTER TABLE runs ADD COLUMN note TEXT;ALTER TABLE runs ADD COLUMN provenance TEXT;"
+    "ALTER TABLE runs ADD COLUMN experiment INTEGER;ALTER TABLE runs ADD COLUMN fold INTEGER",
 }
 """By format: the statements that upgrade a file of that format to the next one, besides new columns
 of results."""

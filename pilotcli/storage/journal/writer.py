@@ -32,11 +32,12 @@ from pilotcli.storage.journal.inserts import (
     insert_results,
 )
 from pilotcli.storage.journal.presence import Presence, save_copy
-from pilotcli.storage.journal.records import Arm, PastRun
+from pilotcli.storage.journal.records import Arm, PastRun, RunLabels
 from pilotcli.storage.journal.rows import (
     MODEL_COLUMNS,
     OTHER_COLUMNS,
     USUAL_COLUMNS,
+    label_values,
     model_row,
     other_values,
     query_row,
@@ -207,6 +208,20 @@ class RunJournal(Closing):
         """Record that the queries of this run take turns with those of the run `paired_with`."""
         sql = "UPDATE runs SET paired_with = ?, arm = ? WHERE run_id = ?"
         self._execute(sql, paired_with, arm, self.run_id)
+
+    def describe(self, labels: RunLabels, provenance: Mapping[str, Any]) -> None:
+        """Record what the user calls this run, and what it depends on, in JSON's types.
+
+        `provenance` must not contain secrets, since it is stored unchanged.
+        """
+        sql = "UPDATE runs SET name = ?, tags = ?, note = ?, provenance = ? WHERE run_id = ?"
+        self._execute(sql, *label_values(labels), json.dumps(dict(provenance)), self.run_id)
+
+    def set_experiment(self, experiment: int, fold: int) -> None:
+        """Record that this run is the fold `fold`, counted from 1, of an experiment of several;
+        `experiment` is the driver's run of the first fold."""
+        sql = "UPDATE runs SET experiment = ?, fold = ? WHERE run_id = ?"
+        self._execute(sql, experiment, fold, self.run_id)
 
     def set_pretraining(
         self, event: str, fingerprint: str, table: str, progress: PretrainingProgress

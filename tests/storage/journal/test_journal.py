@@ -26,10 +26,15 @@ from pilotcli.common.records import (
     SteeringReport,
 )
 from pilotcli.common.signals import EventTriggered
-from pilotcli.storage.journal import Journal, RunJournal
+from pilotcli.storage.journal import Journal, RunJournal, RunLabels
 from pilotcli.storage.journal.reader import JournalReader
+from pilotcli.storage.journal.rows import RESULT_FIELDS
+from pilotcli.storage.journal.schema import SCHEMA_VERSION
 from pilotcli.storage.journal.write_ahead import read_tail
 from pilotcli.storage.journal.writer import BATCH_ROWS
+
+LABEL_COLUMNS = ("name", "tags", "note", "provenance", "experiment", "fold")
+"""Columns of the table `runs` that format 7 added."""
 
 
 def start(journal: Journal, **changes: Any) -> RunJournal:
@@ -498,12 +503,14 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
             for name in ("planning_s", "execution_s", "steering_s", "answer", "wait_s")
         )
         + "ALTER TABLE runs DROP COLUMN paired_with; ALTER TABLE runs DROP COLUMN arm;"
-        "PRAGMA user_version = 1"
+        + "".join(f"ALTER TABLE runs DROP COLUMN {name};" for name in LABEL_COLUMNS)
+        + "PRAGMA user_version = 1"
     )
     connection.close()
     with closing(JournalReader(sqlite3.connect(tmp_path / "journal.db"), tmp_path)) as reader:
         assert [one.steering for one in reader.results(run.run_id)] == [None]
         assert reader.run(run.run_id).arm is None
+        assert reader.run(run.run_id).tags == ()
         assert not list(reader.plans(run.run_id))
     with closing(Journal.open(tmp_path)) as journal:
         again = start(journal)
@@ -519,7 +526,39 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         again.close()
         assert [one.steering for one in journal.results(run.run_id)] == [None]
         assert [one.steering for one in journal.results(again.run_id)] == [told]
+        journal.set_labels(run.run_id, RunLabels("nightly", ("old", "ü"), "of the first version"))
+        old = journal.run(run.run_id)
+        assert (old.name, old.tags, old.note) == ("nightly", ("old", "ü"), "of the first version")
+        assert (old.provenance, old.experiment, old.fold) == ({}, None, None)
         paired = journal.run(again.run_id)
         assert (paired.paired_with, paired.arm) == (run.run_id, "driver")
         (plan,) = journal.plans(again.run_id)
         assert (plan.seq, plan.round, plan.plan["Plan"]) == (1, 2, {"Node Type": "Result"})
+
+
+def test_a_journal_of_the_released_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    with closing(Journal.open(tmp_path)) as journal:
+        start(journal).close()
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
+        connection.executescript(
+            "".join(f"ALTER TABLE runs DROP COLUMN {name};" for name in LABEL_COLUMNS)
+            + "".join(
+                f"ALTER TABLE results DROP COLUMN {name};"
+                for name, field in RESULT_FIELDS.items()
+                if field.since > 6
+            )
+            + "PRAGMA user_version = 6"
+        )
+    labels = RunLabels("nightly", ("a", "b"), "before the change")
+    with closing(Journal.open(tmp_path)) as journal:
+        run = start(journal)
+        run.describe(labels, {"python": "3.12"})
+        run.set_experiment(run.run_id, 1)
+        run.close()
+        new, old = journal.runs()
+    assert (new.name, new.tags, new.note) == ("nightly", ("a", "b"), "before the change")
+    assert (new.provenance, new.experiment, new.fold) == ({"python": "3.12"}, run.run_id, 1)
+    assert (old.name, old.tags, old.note, old.provenance) == (None, (), None, {})
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
+        ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    assert version == SCHEMA_VERSION >= 7

@@ -13,8 +13,12 @@ import pytest
 from written_run import everything
 
 import pilotcli
+from pilotcli.storage.journal.schema import SCHEMA_VERSION
 
-FIELD = '    sent_bytes: Annotated[int, Stored("INTEGER NOT NULL", "bytes", since=7)] = 0\n'
+FIELD = (
+    '    sent_bytes: Annotated[int, Stored("INTEGER NOT NULL", "bytes", '
+    f"since={SCHEMA_VERSION + 1})] = 0\n"
+)
 LAST = '    wait_s: Annotated[float, Stored("REAL NOT NULL", "s", since=6)] = 0.0\n'
 WRITES = """
 import os, pathlib, signal, sqlite3, sys
