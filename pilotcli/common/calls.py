@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pilotcli.common.errors import DriverError, Interrupted
+from pilotcli.common.failures import at_place, place_of_frame
 
 ENDS_WITHIN_S = 5.0
 """How long pilot waits for a call to return after it has tried to end it."""
@@ -134,6 +135,7 @@ class DriverCalls:
         """End the call, and raise `Interrupted` or `CallTimeout`."""
         frame = sys._current_frames().get(caller.ident or 0)
         where = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        place = place_of_frame(frame)
         # This thread makes no further call, whether or not it ends.
         self._caller = None
         caller.calls.put(None)
@@ -148,7 +150,7 @@ class DriverCalls:
         if not call.done.is_set():
             self._left[name] = caller
             message += ", could not be ended, and runs on in the background"
-        raise CallTimeout(message, where)
+        raise CallTimeout(at_place(place, message), where)
 
 
 class _Call:

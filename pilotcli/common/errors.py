@@ -208,10 +208,3 @@ def described(error: BaseException) -> str:
     """Class and text of an exception."""
     text = text_of(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def failure_of(error: BaseException) -> str:
-    """How a call of a driver's code failed: what it raised, or that it called `sys.exit`."""
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    return described(error)

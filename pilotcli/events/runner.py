@@ -22,8 +22,8 @@ from pilotcli.common.errors import (
     PilotError,
     StorageError,
     UsageError,
-    failure_of,
 )
+from pilotcli.common.failures import failure_of
 from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion, PretrainingProgress
 from pilotcli.common.redaction import redacted
 from pilotcli.common.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved

@@ -20,8 +20,8 @@ from pilotcli.common.errors import (
     QueryTimeout,
     StorageError,
     UsageError,
-    described,
 )
+from pilotcli.common.failures import failure_of
 from pilotcli.common.records import (
     STOPPED,
     FiringReason,
@@ -275,7 +275,7 @@ class PilotScheduler(Closing):
         """
         if self._log is not None:
             return
-        log.error("the event %s failed: %s", registered.name, redacted(described(error)))
+        log.error("the event %s failed: %s", registered.name, redacted(failure_of(error)))
         if not isinstance(error, Exception):
             raise error
         if self._event_error is None:

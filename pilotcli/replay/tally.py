@@ -16,6 +16,8 @@ from pilotcli.common.records import (
 from pilotcli.replay.observers import RunObserver
 
 SLOWEST_KEPT = 10
+UNDEFINED_TABLE = "42P01"
+"""The SQLSTATE of a query about a relation that is not there (PostgreSQL manual, appendix A)."""
 
 
 @dataclass(slots=True)
@@ -30,6 +32,10 @@ class Tally(RunObserver):
     """Pushes that were not applied."""
     native: int = 0
     """Queries that ran unsteered because their steering failed."""
+    steering_error: str | None = None
+    """The error of the first query whose steering failed."""
+    unknown_relations: int = 0
+    """Queries that failed because the database lacks a relation."""
     stopped: int = 0
     """Queries that the user's stop has cancelled; they run again when the run is resumed."""
     _kept: dict[int, QueryResult] = field(default_factory=dict)
@@ -41,6 +47,9 @@ class Tally(RunObserver):
         """Count one result."""
         self.statuses[result.status] += 1
         self.query_s += result.elapsed_s
+        if result.status == "steering_error" and self.steering_error is None:
+            self.steering_error = result.error
+        self.unknown_relations += result.sqlstate == UNDEFINED_TABLE
         self.stopped += result.status == "cancelled" and result.error == STOPPED
         if result.steering is not None:
             self._add_steering(result.steering)

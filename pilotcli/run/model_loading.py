@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pilotcli.common.errors import DriverError, PilotError, failure_of
+from pilotcli.common.errors import DriverError, PilotError
+from pilotcli.common.failures import failure_of
 from pilotcli.common.records import ModelVersion
 from pilotcli.common.signals import Bus, ModelLoaded, Notice
 from pilotcli.config.model import ModelSpec

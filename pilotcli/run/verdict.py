@@ -14,6 +14,8 @@ from pilotcli.common.suggestions import sentences
 from pilotcli.events.runner import EventRunner
 from pilotcli.replay.tally import Tally
 
+MOST_ERROR_CHARS = 300
+"""The longest part of a driver's error in a reason; the journal has all of it."""
 Reason = tuple[int, str]
 """An exit code, and the line that says why."""
 
@@ -30,6 +32,8 @@ class RunEnd:
     """Further reasons for failure: failed roll-backs, and the comparison with a baseline."""
     interrupted: bool = False
     max_failures: int = 0
+    no_relations: str | None = None
+    """What to do if no query has found its relations."""
 
 
 def summarise(
@@ -81,15 +85,33 @@ def _reasons(end: RunEnd, event_failures: Sequence[EventTriggered]) -> list[Reas
         code, hint = (exc.exit_code, exc.hint) if isinstance(exc, PilotError) else (1, None)
         reasons.append((code, redacted(sentences(text_of(exc), hint))))
     if event_failures:
-        names = ", ".join(sorted({failure.event for failure in event_failures}))
-        reasons.append((DriverError.exit_code, f"events failed: {names}"))
+        reasons.append((DriverError.exit_code, f"events failed: {_failed(event_failures)}"))
     if unsteered := end.tally.statuses["steering_error"]:
         text = f"steering failed for {plural(unsteered, 'query', 'queries')}"
-        reasons.append((DriverError.exit_code, text))
+        reasons.append((DriverError.exit_code, _because(text, end.tally.steering_error)))
     if wrong := end.tally.wrong:
         text = f"{plural(wrong, 'query', 'queries')} gave a wrong answer"
         reasons.append((1, text))
     if (others := end.tally.failures - wrong) > end.max_failures:
         failed = plural(others, "query", "queries")
-        reasons.append((1, f"{failed} failed ({end.max_failures} allowed)"))
+        text = f"{failed} failed ({end.max_failures} allowed)"
+        if end.no_relations and end.tally.unknown_relations == end.tally.queries:
+            text += f": {end.no_relations}"
+        reasons.append((1, text))
     return [*reasons, *end.reasons]
+
+
+def _failed(failures: Sequence[EventTriggered]) -> str:
+    """The names of the events that failed, each with its first error."""
+    errors: dict[str, str | None] = {}
+    for failure in failures:
+        errors.setdefault(failure.event, failure.error)
+    return ", ".join(_because(name, errors[name]) for name in sorted(errors))
+
+
+def _because(text: str, error: str | None) -> str:
+    """`text`, and the first line of `error` in parentheses."""
+    line = next((line.strip() for line in (error or "").splitlines() if line.strip()), "")
+    if len(line) > MOST_ERROR_CHARS:
+        line = f"{line[:MOST_ERROR_CHARS]}…"
+    return f"{text} ({line})" if line else text

@@ -23,8 +23,8 @@ from pilotcli.common.errors import (
     SteeringError,
     StorageError,
     UsageError,
-    failure_of,
 )
+from pilotcli.common.failures import at_place, failure_of, place_of
 from pilotcli.common.records import STOPPED, Index, Query, SteeringReport
 from pilotcli.common.sql_commands import command_of
 from pilotcli.config import PilotConfig
@@ -275,7 +275,8 @@ class Steering:
             except Interrupted:
                 raise
             except PilotError as exc:
-                error = DriverError(f"{name}: {exc.message}", hint=exc.hint)
+                message = at_place(place_of(exc), exc.message)
+                error = DriverError(f"{name}: {message}", hint=exc.hint)
                 raise error.standing_for(exc) from exc
 
     def _run_native(

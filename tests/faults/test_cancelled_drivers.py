@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
@@ -84,6 +85,9 @@ def test_the_time_limit_of_events_reaches_every_connection(project: Project, way
     assert "could not be ended" not in str(fired.error)
 
 
+TIMED_OUT = r"Waits: ev\.py:\d+: it took longer than 1 s \(handlers\.timeout\)"
+
+
 @pytest.mark.parametrize("code", ["while True: pass", *WAYS.values()])
 def test_a_handler_that_takes_too_long_is_ended(project: Project, code: str) -> None:
     project.write("w.sql", "SELECT 1;")
@@ -94,7 +98,7 @@ def test_a_handler_that_takes_too_long_is_ended(project: Project, code: str) -> 
     (signalled,) = project.heard(QueryFinished)
     assert isinstance(signalled, QueryFinished)
     assert signalled.result.status == "steering_error"
-    assert "Waits: it took longer than 1 s (handlers.timeout)" in str(signalled.result.error)
+    assert re.search(TIMED_OUT, str(signalled.result.error))
     native = project.run("w.sql", sets=("steering.on_error=native", "handlers.timeout=0.5"))
     assert (native.exit_code, native.ok) == (0, 1)
 
@@ -105,4 +109,4 @@ def test_a_handler_for_the_workload_that_takes_too_long_is_ended(project: Projec
     project.config("handlers: {timeout: 1s, list: ['ev.py:Waits']}")
     finished: RunFinished = project.run("w.sql")
     assert finished.exit_code == 3
-    assert "Waits: it took longer than 1 s (handlers.timeout)" in str(finished.reasons)
+    assert re.search(TIMED_OUT, str(finished.reasons))

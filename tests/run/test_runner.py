@@ -149,7 +149,7 @@ def test_a_failed_event_decides_the_exit_code(project: Project) -> None:
     project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3")
     finished = project.run("w.sql")
     assert (finished.exit_code, finished.ok, finished.event_failures) == (3, 3, 3)
-    assert finished.reasons == ("events failed: Broken",)
+    assert finished.reasons == ("events failed: Broken (ev.py:6: KeyError: 'nowhere')",)
     assert project.run("w.sql", sets=("run.fail_fast=true",)).queries == 1
     with project.journal() as journal:
         firings = journal.firings(finished.run_id)

@@ -144,8 +144,9 @@ def test_a_handler_that_raises_costs_its_query_alone(steered: Project) -> None:
     assert (finished.exit_code, finished.ok, finished.errors) == (3, 2, 1)
     results = [signal.result for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
     assert [one.status for one in results] == ["ok", "steering_error", "ok"]
-    assert results[1].error == "Fails: KeyError: 'no such arm'"
-    assert "steering failed for 1 query" in finished.reasons
+    assert results[1].error == "Fails: drivers.py:22: KeyError: 'no such arm'"
+    why = "steering failed for 1 query (Fails: drivers.py:22: KeyError: 'no such arm')"
+    assert why in finished.reasons
 
 
 def test_it_runs_unsteered_instead_where_the_config_says_so(steered: Project) -> None:
@@ -154,7 +155,7 @@ def test_it_runs_unsteered_instead_where_the_config_says_so(steered: Project) ->
     assert (finished.exit_code, finished.ok, finished.native) == (0, 3, 1)
     results = [signal.result for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
     assert results[1].steering is not None
-    assert results[1].steering.native == "Fails: KeyError: 'no such arm'"
+    assert results[1].steering.native == "Fails: drivers.py:22: KeyError: 'no such arm'"
     assert any("ran unsteered" in one.text for one in steered.heard(Notice))  # type: ignore[attr-defined]
 
 
@@ -186,8 +187,8 @@ def test_a_handler_that_is_passed_over_leaves_nothing_of_what_it_did(steered: Pr
 @pytest.mark.parametrize(
     ("handler", "said"),
     [
-        ("'drivers.py:Exits'", "Exits: it called sys.exit(3)"),
-        ("'drivers.py:Cancelled'", "Cancelled: CancelledError"),
+        ("'drivers.py:Exits'", "Exits: drivers.py:28: it called sys.exit(3)"),
+        ("'drivers.py:Cancelled'", "Cancelled: drivers.py:33: CancelledError"),
         ("'drivers.py:NoText'", "NoText: the hint work_mem must be one value, not <"),
         ("'drivers.py:Wrong'", "Wrong: hints are a mapping {setting: value}, not list"),
         (
