@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pilotcli.common.errors import DatabaseError, PilotError, StorageError, Usag
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import ModelInfo, Notice, RunFinished, RunStarted
-from pilotcli.config import RunConfig
+from pilotcli.config import RunConfig, choose_embedded
 from pilotcli.databases.protocols import UndoesChanges
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, describe
@@ -268,6 +269,7 @@ class OpenRun:
             reasons=[*watch.failures, *end.reasons],
             interrupted=self.scheduler.stop.is_set(),
             max_failures=self.config.run.max_failures,
+            no_relations=_advice_on_relations(self.config),
         )
         runner, latency_s = self.scheduler.event_runner, self._latency_s()
         return summarise(self.log.run_id, end, runner, watch.rollbacks, latency_s)
@@ -280,3 +282,12 @@ class OpenRun:
         except StorageError:
             return ()  # the end of the run says so
         return (found.p50_s, found.p95_s, found.p99_s, found.max_s)
+
+
+def _advice_on_relations(config: RunConfig) -> str | None:
+    """What to do if no query has found its relations, where the config explains that."""
+    if config.path is None:
+        return "no config was given: name one with -c FILE, or fill the database (database.setup)"
+    if choose_embedded(config.database, os.environ) and not config.database.setup:
+        return "the config fills no database: set database.setup, or another database.name"
+    return None

@@ -276,3 +276,38 @@ def wait_for(running: subprocess.Popen[str], *texts: str) -> None:
         if all(text in line.replace(" ", "") for text in texts):
             return
     raise AssertionError(f"the command ended without {texts}")
+
+
+UNKNOWN = "SELECT * FROM orders;\nSELECT * FROM customers;\n"
+
+
+def test_a_run_without_a_config_says_so_if_no_query_finds_its_relations(project: Project) -> None:
+    project.write("w.sql", UNKNOWN)
+    environment = {**os.environ, "PGSERVICE": "here", "PGSERVICEFILE": str(_service(project))}
+    done = project.command("run", "w.sql", env=environment)
+    assert done.returncode == 1
+    said = "2 queries failed (0 allowed): no config was given: name one with -c FILE, or fill"
+    assert said in done.stdout
+    project.write("w.sql", UNKNOWN + "SELECT 1;")
+    done = project.command("run", "w.sql", env=environment)
+    assert "2 queries failed (0 allowed)" in done.stdout
+    assert "no config" not in done.stdout
+    project.config()
+    project.write("w.sql", UNKNOWN)
+    assert "no config" not in project.command("run", "w.sql").stdout
+
+
+def test_a_config_that_fills_no_database_says_so_if_no_query_finds_its_relations(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o711)  # as root the server is another user's
+    project = Project(tmp_path, "", "")
+    project.write("w.sql", UNKNOWN)
+    project.write("pilot.yaml", "workload: w.sql\n")
+    done = project.command("run")
+    assert "2 queries failed (0 allowed): the config fills no database" in done.stdout
+
+
+def _service(project: Project) -> Path:
+    """A service file that names the tests' server as `here`."""
+    return project.write("services.conf", "[here]\n" + project.dsn.replace(" ", "\n") + "\n")
