@@ -96,8 +96,8 @@ class RunStarted(Signal):
 @dataclass(frozen=True, slots=True)
 class PhaseStarted(Signal):
     """A phase of the run begins; the phase before it has ended. `executions` is the number of query
-    executions to come in this phase, over all its `rounds` and all arms; None when it is not known
-    beforehand."""
+    executions to come in this phase, over all its `rounds` and all arms: 0 in a pretraining, None
+    when it is not known beforehand."""
 
     phase: Phase
     executions: int | None

@@ -26,7 +26,14 @@ from pilotcli.common.errors import (
 from pilotcli.common.failures import failure_of
 from pilotcli.common.records import FiringOutcome, FiringReason, ModelVersion, PretrainingProgress
 from pilotcli.common.redaction import redacted
-from pilotcli.common.signals import Bus, EventStarted, EventTriggered, ModelKept, ModelSaved
+from pilotcli.common.signals import (
+    Bus,
+    EventStarted,
+    EventTriggered,
+    ModelKept,
+    ModelSaved,
+    PhaseStarted,
+)
 from pilotcli.common.suggestions import sentences
 from pilotcli.databases.protocols import BaseDBController
 from pilotcli.databases.session.watchdog import cancel_statements
@@ -118,7 +125,7 @@ class EventRunner:
         self._pretraining = Pretraining(
             bus, db_controller, data_manager, self.calls, log=log, stop_requested=stop_requested
         )
-        self._workload_begun = False
+        self._workload_begun = self._pretraining_begun = False
         self._names: set[str] = set()
         self._counted = 0
         """How many queries the events have counted."""
@@ -218,6 +225,9 @@ class EventRunner:
         if not isinstance(event, PretrainingModelEvent):
             raise UsageError(f"{registered.name} is not a pretraining event")
         begun, steps = progress or PretrainingProgress(), steps or PretrainingSteps()
+        if not self._pretraining_begun:
+            self._pretraining_begun = True
+            self._bus.emit(PhaseStarted("pretraining", 0))
         call = partial(self._pretraining.run, registered.name, event, begun, steps)
         self._fire(registered, "pretraining", 0, call)
 

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pilotcli.common.errors import UsageError
 from pilotcli.common.records import Query
-from pilotcli.common.signals import Notice
+from pilotcli.common.signals import Notice, PhaseStarted
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session
 from pilotcli.replay.answers import AnswerDigests
 from pilotcli.replay.hooks import COLD_TEXT, around_run
 from pilotcli.replay.intervals import Intervals
 from pilotcli.replay.load import Load
+from pilotcli.replay.phases import PhaseSizes
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.replay.sessions import Sessions
 from pilotcli.replay.tally import Tally
@@ -53,9 +54,9 @@ class Replay:
         options: RunSection,
         stop: threading.Event,
         progress: Progress | None = None,
-        total: int | None = None,
+        queries: int | None = None,
     ) -> None:
-        """`total` is the number of queries in all rounds, where it is known."""
+        """`queries` is the number of queries in the workload, where it is known."""
         self.tally = Tally()
         self.complete = False
         """Whether every round has ended."""
@@ -68,7 +69,8 @@ class Replay:
         self._options = options
         self._stop = stop
         self._progress = progress or Progress()
-        self._whole = self._progress.is_whole(total)
+        self.sizes = PhaseSizes(options, queries, self._progress)
+        self._whole = self._progress.is_whole(self.sizes.total)
         self._warmup = 0
         scheduler.add_observer(self.tally)
         self._answer = AnswerDigests(scheduler.target) if options.answers else None
@@ -109,14 +111,16 @@ class Replay:
             first.sql if first is not None else "", handlers=not self._whole
         )
         self._scheduler.fire_due()
-        # A run that is resumed in a round has been warmed up before.
-        warmups = 0 if self._progress.rounds else options.warmup
         self._has_sessions = first is not None and first.facts.session is not None
-        for number in range(warmups):
+        sizes, bus = self.sizes, self._scheduler.bus
+        if sizes.warmups:
+            bus.emit(PhaseStarted("warm-up", sizes.warmups_left, sizes.warmups))
+        for number in range(sizes.warmups):
             self._warmup = number
-            self._phase(self._streams(iter([0])))
+            self._replay_with_all(self._streams(iter([0])))
         if self._over():
             return
+        bus.emit(PhaseStarted("replay", sizes.rounds_left, options.repeat))
         try:
             self._rounds()
         finally:
@@ -152,16 +156,16 @@ class Replay:
                 self._ready = threading.Barrier(options.workers, self._begin)
             else:
                 self._begin()
-            self._phase(self._streams(rounds))
+            self._replay_with_all(self._streams(rounds))
         else:
             self._begin()
             for round in rounds:
                 if self._over() or self._time_is_up():
                     return
                 self._load.begin_round()
-                self._phase(self._streams(iter([round])))
+                self._replay_with_all(self._streams(iter([round])))
 
-    def _phase(self, streams: Callable[[], Iterator[Stream]]) -> None:
+    def _replay_with_all(self, streams: Callable[[], Iterator[Stream]]) -> None:
         """Replay with all workers what `streams` gives to each of them."""
         if self._over():
             return

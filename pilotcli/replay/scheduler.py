@@ -33,7 +33,7 @@ from pilotcli.common.records import (
     SteeringReport,
 )
 from pilotcli.common.redaction import redacted
-from pilotcli.common.signals import Bus, Notice, QueryFinished, QueryStarted
+from pilotcli.common.signals import Bus, ExecutionFinished, Notice, QueryFinished, QueryStarted
 from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
 from pilotcli.databases.opening import open_target
@@ -324,9 +324,12 @@ class PilotScheduler(Closing):
     def warm(self, session: Session, query: Query, round: int, worker: int) -> None:
         """Run `query` in the warm-up round `round`, from 0, without a result, rows or events."""
         self.bus.emit(QueryStarted(query, 0, worker))
-        self.run_in(session, query, 0, worker)
-        if self._log is not None and not self.stop.is_set():
+        result, *_ = self.run_in(session, query, 0, worker)
+        if self.stop.is_set():  # it may have been cancelled
+            return
+        if self._log is not None:
             self._log.add_warmed(round, query.seq)
+        self.bus.emit(ExecutionFinished(query.label, query.seq, "warm-up", None, result.elapsed_s))
 
     def walk(
         self,

@@ -11,6 +11,7 @@ from pilotcli.common.signals import Bus, Notice, RunFinished
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.events.schedule import Registered
 from pilotcli.replay.load import refuse_contradictions
+from pilotcli.replay.phases import PhaseSizes
 from pilotcli.replay.replay import Replay
 from pilotcli.replay.units import Progress
 from pilotcli.run.plan_log import keep_plans
@@ -36,15 +37,13 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
         notify=lambda text: bus.emit(Notice("warning", text)),
     ) as workload:
         queries = workload.count()
-        total = None
-        if queries is not None and config.run.duration is None:
-            total = queries * config.run.repeat
+        total = PhaseSizes(config.run, queries).total
         with open_run("run", request, bus, workload, total) as opened:
             past, scheduler = opened.past, opened.scheduler
             if config.run.plans:
                 keep_plans(scheduler, opened.log)
             progress = Progress(past.done, past.warmed, past.killed) if past is not None else None
-            replay = Replay(scheduler, workload, config.run, scheduler.stop, progress, total)
+            replay = Replay(scheduler, workload, config.run, scheduler.stop, progress, queries)
             if opened.driver.watch:
                 scheduler.add_observer(opened.driver.watch)
             opened.restore(replay.tally)
@@ -59,7 +58,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
                 replay.cancel()
                 scheduler.cancel()
 
-            opened.announce(total)
+            opened.announce(total, replay.sizes.executions, replay.sizes.executed)
             return opened.execute(work, cancel, abort, replay)
 
 

@@ -77,6 +77,7 @@ def test_a_run_is_told_and_journalled(project: Project) -> None:
     names = [type(s).__name__ for s in project.signals if not isinstance(s, DriverOutput)]
     assert names[names.index("RunStarted") :] == [
         "RunStarted",
+        "PhaseStarted",
         "QueryStarted",
         "QueryFinished",
         "QueryStarted",
