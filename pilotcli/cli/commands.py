@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pilotcli.cli.help_groups import GROUPED_FROM, group_of, place_of
 from pilotcli.common.errors import PilotError
 from pilotcli.common.suggestions import nearest
 from pilotcli.views.text import clean
@@ -31,6 +32,7 @@ COMMANDS = {
     "pretrain": ("run:pretrain", "Run only the pretraining: collect rows, train, save models."),
     "doctor": ("doctor:doctor", "Check machine, config, database and store; say what to fix."),
     "init": ("init:init", "Write a first project: config, events, schema and queries."),
+    "help": ("help:help_", "Show the help of a command, as --help does."),
     "events list": ("events:list_", "List the events: name, kind, when they fire, model, class."),
     "events plan": ("events:plan", "Show which event fires after which query."),
     "models list": ("models:list_", "List all models with their current checkpoints."),
@@ -54,7 +56,7 @@ COMMANDS = {
     ),
     "workloads get": (
         "workloads.benchmarks:get",
-        "Write a benchmark as a folder: schema, data, queries, config, README.",
+        "Write a benchmark as a folder: schema, data, queries, config.",
     ),
     "workloads generate": (
         "workloads.generate:generate",
@@ -66,7 +68,7 @@ COMMANDS = {
     ),
     "workloads from-server": (
         "workloads.from_server:from_server",
-        "Write the statements in a server's pg_stat_statements as a workload.",
+        "Write what pg_stat_statements counted, as a workload.",
     ),
     "db start": ("db:start", "Start the embedded server, keep it running, print its URL."),
     "db stop": ("db:stop", "Stop the embedded server."),
@@ -85,6 +87,8 @@ COMMANDS = {
 """By name: the module and function below `pilotcli.cli`, and the first sentence of its text."""
 
 
+_NAMES = 30
+"""Columns of a help for the names of options; the text of a longer one begins on the next line."""
 _CHOICE = re.compile(r"'(.*)' is not one of (.*)\.")
 _QUOTED = re.compile(r"'([^']*)'")
 
@@ -97,8 +101,8 @@ class LazyGroup(TyperGroup):
         try:
             name, command, rest = super().resolve_command(ctx, args)
         except Exception as exc:
-            if self.name == "pilot" and not isinstance(exc, PilotError):
-                _name_commands(exc, args[0])
+            if not isinstance(exc, PilotError):
+                _name_commands(exc, args[0], self.name or "pilot")
             raise
         if name is not None and not isinstance(command, TyperGroup):
             command = load_command(f"{self.name} {name}".removeprefix("pilot "))
@@ -113,15 +117,17 @@ class LazyGroup(TyperGroup):
             raise
 
 
-def _name_commands(exc: Any, word: str) -> None:
+def _name_commands(exc: Any, word: str, group: str) -> None:
     """Have typer's error for an unknown command name the commands in groups that are called so."""
+    if group != "pilot":
+        if word == "help":
+            exc.message = f"No such command {word!r}. Write pilot help {group}."
+        return
     places: dict[str, list[str]] = {}
     for path in COMMANDS:
         places.setdefault(path.split()[-1], []).append(path)
     unknown = f"No such command {word!r}."
-    if word == "help":
-        exc.message = f"{unknown} Write pilot --help, or pilot COMMAND --help."
-    elif word in places or "Did you mean" not in exc.message:
+    if word in places or "Did you mean" not in exc.message:
         paths = places.get(nearest(word, places) or "")
         exc.message = (
             f"{unknown} Did you mean {' or '.join(map(repr, paths))}?" if paths else unknown
@@ -140,7 +146,32 @@ def _name_option(exc: Any) -> None:
 
 
 class Command(TyperCommand):
-    """A command whose errors of use name what was probably meant."""
+    """A command whose errors of use name what was probably meant, and whose options are shown in
+    groups if there are many."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options into the help."""
+        options = [param for param in self.get_params(ctx) if param.param_type_name == "option"]
+        if len(options) < GROUPED_FROM:
+            super().format_options(ctx, formatter)
+            return
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for param in self.get_params(ctx):
+            if param.param_type_name == "argument" and (row := param.get_help_record(ctx)):
+                sections["Arguments"].append(row)
+        options.sort(key=lambda param: place_of(_long_name(param)))
+        for param in options:
+            if row := param.get_help_record(ctx):
+                sections.setdefault(group_of(_long_name(param)), []).append(row)
+        # The same columns in each section.
+        width = max(
+            (len(name) for rows in sections.values() for name, _ in rows if len(name) <= _NAMES),
+            default=0,
+        )
+        for heading, rows in sections.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl([(name.ljust(width), text) for name, text in rows], width)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments as typer does."""
@@ -158,16 +189,22 @@ class Command(TyperCommand):
             raise
 
 
+def _long_name(param: Any) -> str:
+    return str(max(param.opts, key=len))
+
+
 def add_commands(root: TyperGroup) -> None:
     """Add every group, and a stand-in for every command, to `root`."""
     groups = {
-        name: LazyGroup(name=name, help=text, no_args_is_help=True, rich_markup_mode=None)
+        name: LazyGroup(
+            name=name, help=text, short_help=text, no_args_is_help=True, rich_markup_mode=None
+        )
         for name, text in GROUPS.items()
     }
     for path, (_, text) in COMMANDS.items():
         group, _, name = path.rpartition(" ")
         parent = groups[group] if group else root
-        parent.add_command(TyperCommand(name, help=text), name)
+        parent.add_command(TyperCommand(name, help=text, short_help=text), name)
     for name, group_ in groups.items():
         root.add_command(group_, name)
 

@@ -76,7 +76,7 @@ def url(config: ConfigOption = None, set_: SetOption = None) -> None:
 def psql(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- ARGUMENT...]", help="Passed to psql.", show_default=False),
+        typer.Argument(metavar="-- ARGUMENT", help="Passed to psql.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,

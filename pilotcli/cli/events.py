@@ -40,7 +40,7 @@ def plan(
     workload: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="WORKLOAD...",
+            metavar="WORKLOAD",
             help="As for `pilot run`. Default: the config's `workload:`.",
             show_default=False,
         ),

@@ -18,6 +18,7 @@ def init(
     folder: Annotated[
         Path,
         typer.Argument(
+            metavar="FOLDER",
             help="Where to write. Created if missing. Default: the current folder.",
             show_default=False,
         ),

@@ -115,6 +115,8 @@ def _exit_code(arguments: list[str], debug: bool) -> int:
     try:
         pilot_command().main(_with_run(arguments), prog_name="pilot")
     except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):
+            return 0  # a reader that stops early, as `| head`
         return exc.code if isinstance(exc.code, int) else 0
     except KeyboardInterrupt:
         return 130

@@ -118,7 +118,7 @@ def prune(
     keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many to keep.")],
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="The model's name."),
+        typer.Argument(metavar="NAME", help="The model's name."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Prune all models.")] = False,
     config: ConfigOption = None,

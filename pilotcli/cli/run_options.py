@@ -12,22 +12,25 @@ import typer
 Workload = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="WORKLOAD...",
+        metavar="WORKLOAD",
         help="Files (.sql .csv .jsonl .txt, also compressed), globs, folders, or - for standard "
         "input. Default: the config's `workload:`.",
         show_default=False,
     ),
 ]
-Repeat = Annotated[int | None, typer.Option("--repeat", help="Replay the workload N times.")]
-Rounds = Annotated[int | None, typer.Option("--rounds", help="The same as --repeat.")]
+Repeat = Annotated[
+    int | None, typer.Option("--repeat", metavar="N", help="Replay the workload N times.")
+]
+Rounds = Annotated[int | None, typer.Option("--rounds", metavar="N", help="The same as --repeat.")]
 Warmup = Annotated[
-    int | None, typer.Option(help="First replay it N times without events and results.")
+    int | None,
+    typer.Option(metavar="N", help="First replay it N times without events and results."),
 ]
 Shuffle = Annotated[
     bool | None, typer.Option("--shuffle/--no-shuffle", help="Replay in random order.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of the random order.")]
-Limit = Annotated[int | None, typer.Option(help="Replay only the first N queries.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random order.")]
+Limit = Annotated[int | None, typer.Option(metavar="N", help="Replay only the first N queries.")]
 Timeout = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Time-out of each query: 30s, 500ms, 5min, or seconds."),
@@ -37,9 +40,11 @@ Reconnect = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", help="Connections that replay at once."),
+    typer.Option("--workers", metavar="N", help="Connections that replay at once."),
 ]
-Clients = Annotated[int | None, typer.Option("--clients", help="The same as --workers.")]
+Clients = Annotated[
+    int | None, typer.Option("--clients", metavar="N", help="The same as --workers.")
+]
 Rate = Annotated[
     str | None,
     typer.Option(
@@ -83,7 +88,8 @@ Every = Annotated[
     typer.Option(metavar="TIME", help="Show a line with rate and percentiles so often."),
 ]
 MaxFailures = Annotated[
-    int | None, typer.Option(help="Number of queries that may fail before the exit code is 1.")
+    int | None,
+    typer.Option(metavar="N", help="Number of queries that may fail before the exit code is 1."),
 ]
 FailFast = Annotated[
     bool | None,
@@ -125,7 +131,9 @@ Against = Annotated[
 ]
 Learn = Annotated[
     int | None,
-    typer.Option(help="With --against: first let the driver learn alone for N rounds."),
+    typer.Option(
+        metavar="N", help="With --against: first let the driver learn alone for N rounds."
+    ),
 ]
 Report = Annotated[
     Path | None,

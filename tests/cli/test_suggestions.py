@@ -53,7 +53,6 @@ def folder(tmp_path: Path) -> Path:
         ("start", "No such command 'start'. Did you mean 'db start'?"),
         ("prune m", "No such command 'prune'. Did you mean 'models prune'?"),
         ("statu", "Did you mean 'db status'?"),
-        ("help", "Write pilot --help, or pilot COMMAND --help."),
         ("nonsuch", "No such command 'nonsuch'."),
         ("run workload/forum.sql", "Did you mean workloads/forum.sql?"),
         ("run -c config/forum.yaml", "Did you mean configs/forum.yaml?"),

@@ -22,7 +22,7 @@ def advice(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="The run's number, or FOLDER:NUMBER in another home. Default: the newest run.",
         ),
     ] = None,

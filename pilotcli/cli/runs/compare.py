@@ -28,7 +28,7 @@ RunArgument = Annotated[
 BaselineArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[B]",
+        metavar="B",
         help="The run to compare it with. Default: the other run of its pair (--against).",
     ),
 ]

@@ -59,7 +59,7 @@ def export(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="The run's number, or FOLDER:NUMBER in another home. Default: the newest run.",
         ),
     ] = None,

@@ -25,7 +25,7 @@ from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, s
 def show(
     run: Annotated[
         int | None,
-        typer.Argument(metavar="[RUN]", help="The run's number. Default: the newest run."),
+        typer.Argument(metavar="RUN", help="The run's number. Default: the newest run."),
     ] = None,
     slowest: Annotated[
         int, typer.Option("--slowest", metavar="N", min=0, help="Show the N slowest queries.")

@@ -75,7 +75,7 @@ def get(
     ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Write a benchmark as a folder: schema, data, queries, config, README.
+    """Write a benchmark as a folder: schema, data, queries, config.
 
     The queries are split into training and test. Benchmarks that others publish are made from
     files that you name. pilot shows the address, size and checksum of a file before it downloads

@@ -29,7 +29,7 @@ def from_log(
     file: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Logs, folders with logs, or - for standard input.",
             show_default=False,
         ),

@@ -61,7 +61,7 @@ def from_server(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Write the statements in a server's pg_stat_statements as a workload.
+    """Write what pg_stat_statements counted, as a workload.
 
     Those that took most time come first. The server must have the extension pg_stat_statements,
     which keeps no values: statements that need some are left out, or get made-up ones with --fill.
