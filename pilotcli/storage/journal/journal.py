@@ -75,7 +75,8 @@ class Journal(JournalReader):
             undo.callback(connection.close)
             with transaction(connection, self.path):
                 ((last,),) = connection.execute(
-                    "SELECT coalesce(max(run_id), 0) FROM runs"
+                    "SELECT coalesce(max(run_id), 0) FROM "
+                    "(SELECT run_id FROM runs UNION ALL SELECT run_id FROM removed)"
                 ).fetchall()
                 # A journal that was deleted may have left files of its runs.
                 run_id = max(last, highest_number(self.path.parent)) + 1

@@ -158,8 +158,15 @@ CREATE TABLE plans ( -- of a query that was asked for its plan: the first, and e
     PRIMARY KEY (run_id, seq, round)
 ) WITHOUT ROWID
 """
+
+REMOVED = """
+CREATE TABLE removed ( -- runs that the user removed: their numbers are not used again
+    run_id INTEGER PRIMARY KEY,
+    removed_at REAL NOT NULL
+)
+"""
 _RESULTS = ",\n    ".join(map(column_sql, (*USUAL_COLUMNS[1:], *OTHER_COLUMNS)))
-TABLES = ";".join((TABLES.replace("{results}", _RESULTS), RESUMING, SUMMARIES, PLANS))
+TABLES = ";".join((TABLES.replace("{results}", _RESULTS), RESUMING, SUMMARIES, PLANS, REMOVED))
 
 UPGRADES = {
     2: "ALTER TABLE runs ADD COLUMN request TEXT NOT NULL DEFAULT '{}';"
@@ -169,7 +176,8 @@ UPGRADES = {
     + PLANS,
     6: "ALTER TABLE runs ADD COLUMN name TEXT;ALTER TABLE runs ADD COLUMN tags TEXT;"
     "ALTER TABLE runs ADD COLUMN note TEXT;ALTER TABLE runs ADD COLUMN provenance TEXT;"
-    "ALTER TABLE runs ADD COLUMN experiment INTEGER;ALTER TABLE runs ADD COLUMN fold INTEGER",
+    "ALTER TABLE runs ADD COLUMN experiment INTEGER;ALTER TABLE runs ADD COLUMN fold INTEGER;"
+    + REMOVED,
 }
 """By format: the statements that upgrade a file of that format to the next one, besides new columns
 of results."""

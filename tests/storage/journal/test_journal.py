@@ -497,7 +497,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         "ALTER TABLE results DROP COLUMN steering; ALTER TABLE results DROP COLUMN attempts;"
         "ALTER TABLE runs DROP COLUMN request; ALTER TABLE runs DROP COLUMN workload_digest;"
         "DROP TABLE begun; DROP TABLE warmed; DROP TABLE loaded; DROP TABLE resumes;"
-        "DROP TABLE summaries; DROP TABLE plans;"
+        "DROP TABLE summaries; DROP TABLE plans; DROP TABLE removed;"
         + "".join(
             f"ALTER TABLE results DROP COLUMN {name};"
             for name in ("planning_s", "execution_s", "steering_s", "answer", "wait_s")
@@ -547,7 +547,7 @@ def test_a_journal_of_the_released_format_is_brought_up_to_date(tmp_path: Path) 
                 for name, field in RESULT_FIELDS.items()
                 if field.since > 6
             )
-            + "PRAGMA user_version = 6"
+            + "DROP TABLE removed; PRAGMA user_version = 6"
         )
     labels = RunLabels("nightly", ("a", "b"), "before the change")
     with closing(Journal.open(tmp_path)) as journal:
