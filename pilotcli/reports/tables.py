@@ -19,7 +19,7 @@ from pilotcli.storage.journal.rows import RESULT_FIELDS
 SCHEMA_VERSION = 1
 
 Kind = Literal["integer", "number", "text", "json"]
-"""What a column holds: `json` is an object in JSON lines, and its text in the other formats."""
+"""What a column holds: `json` is an object or a list in JSON lines, and text in other formats."""
 
 Row = tuple[Any, ...]
 """The values of a row, in the order of its table's columns."""
@@ -103,6 +103,12 @@ _ALL = (
             Column("summary", "json"),
             Column("paired_with", "integer", optional=True),
             Column("arm", "text", optional=True),
+            Column("name", "text", optional=True),
+            Column("tags", "json"),
+            Column("note", "text", optional=True),
+            Column("provenance", "json"),
+            Column("experiment", "integer", optional=True),
+            Column("fold", "integer", optional=True),
         ),
         _runs,
     ),
