@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
+LoggedValue = float | int | str | bool | None
+"""A value that a handler has logged for a query."""
+
 QueryStatus = Literal["ok", "timeout", "cancelled", "error", "steering_error", "wrong_answer"]
 """How a query ended.
 
@@ -167,6 +170,8 @@ class QueryResult(NamedTuple):
     - `answer`: a digest of the rows, in no order, where they are compared; else None.
     - `wait_s`: seconds between when it was due (at a rate, or at the time of a log) and when it was
       sent; part of `elapsed_s`, and `started_at` is when it was due.
+    - `logged`: name to value, as the handlers have logged them for it (`QueryPushHandler.log`);
+      None where no handler has logged anything.
     """
 
     seq: Annotated[int, Stored("INTEGER NOT NULL", packed=(0, "q"))]
@@ -190,6 +195,7 @@ class QueryResult(NamedTuple):
     steering_s: Annotated[float, Stored("REAL NOT NULL", "s", since=5)] = 0.0
     answer: Annotated[str | None, Stored("TEXT", since=5)] = None
     wait_s: Annotated[float, Stored("REAL NOT NULL", "s", since=6)] = 0.0
+    logged: Annotated[Mapping[str, LoggedValue] | None, Stored("TEXT", json=True, since=7)] = None
 
     @property
     def ok(self) -> bool:

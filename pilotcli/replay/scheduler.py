@@ -482,6 +482,7 @@ class PilotScheduler(Closing):
             planning_s=planning_s,
             execution_s=execution_s,
             steering_s=steering_s,
+            logged=steered.logged if steered is not None else None,
         )
         return result, rows, error, pulled
 

@@ -13,7 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pilotcli.common.records import Index
+from pilotcli.common.errors import DriverError
+from pilotcli.common.records import Index, LoggedValue
+from pilotcli.steering.logged_values import logged_value
 from pilotcli.steering.methods import Method
 from pilotcli.steering.requests import Pushes
 
@@ -45,6 +47,28 @@ class BasePushHandler(ABC):
 
 class QueryPushHandler(BasePushHandler):
     """A handler that is called before every query."""
+
+    pilot_log: dict[str, LoggedValue] | None = None
+    """Where `log` puts its values; set by pilot while it calls `acquire_injected_data`."""
+
+    def log(self, /, **values: object) -> None:
+        """Log values for the query: `self.log(arm="hash", predicted_s=0.12)`.
+
+        Call it in `acquire_injected_data`. The values are in the query's result
+        (`QueryResult.logged`), and so in the journal, the exports and the signals. A value is a
+        number (one of numpy, too), a text, a bool or None; NaN and infinity become None, because
+        JSON does not have them. A later value of the same name replaces an earlier one, whichever
+        handler has logged it.
+
+        Raises `DriverError` for any other value, and outside of `acquire_injected_data`.
+        """
+        checked = {name: logged_value(name, value) for name, value in values.items()}
+        if self.pilot_log is None:
+            raise DriverError(
+                "log was called outside of a query",
+                hint="Call self.log(...) in acquire_injected_data.",
+            )
+        self.pilot_log.update(checked)
 
     @abstractmethod
     def put(self, data: Any, pushes: Pushes) -> None:

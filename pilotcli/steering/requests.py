@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilotcli.common.errors import PilotError, SteeringError
-from pilotcli.common.records import SteeringReport
+from pilotcli.common.records import LoggedValue, SteeringReport
 from pilotcli.databases.knobs.values import setting_text
 from pilotcli.databases.protocols import Rows
 from pilotcli.steering.methods import JoinOrder, Method, methods_of, order_of
@@ -144,6 +144,7 @@ class Steered:
       have no query, each with the reason;
     - `buffercache`: cached blocks, by relation;
     - `report`: the pushes that were applied and those that were not;
+    - `logged`: what the handlers have logged for the query, None for nothing;
     - `notes`: what could not be pulled, and why, for the user.
     """
 
@@ -159,6 +160,7 @@ class Steered:
     left_out: Sequence[tuple[frozenset[str], str]] = ()
     buffercache: dict[str, int] | None = None
     report: SteeringReport | None = None
+    logged: Mapping[str, LoggedValue] | None = None
     notes: Sequence[str] = ()
 
     @property

@@ -25,7 +25,7 @@ from pilotcli.common.errors import (
     UsageError,
 )
 from pilotcli.common.failures import at_place, failure_of, place_of
-from pilotcli.common.records import STOPPED, Index, Query, SteeringReport
+from pilotcli.common.records import STOPPED, Index, LoggedValue, Query, SteeringReport
 from pilotcli.common.sql_commands import command_of
 from pilotcli.config import PilotConfig
 from pilotcli.config.model import SteeringSection
@@ -240,26 +240,34 @@ class Steering:
         steerer = self._steerers[session]
         if not self._handlers or not _is_steered(query):
             return steerer.run(query, None, pull=pull), 0.0
+        logged: dict[str, LoggedValue] = {}
         began = time.perf_counter()
         try:
             with self._calling:
-                pushes = self._call_handlers(query.sql)
+                pushes = self._call_handlers(query.sql, logged)
         except (DriverError, Interrupted) as exc:
             inference_s = time.perf_counter() - began
             if isinstance(exc, Interrupted) or self._stop_requested():
                 return Steered(error=QueryCancelled(STOPPED)), inference_s
-            return self._run_native(steerer, query, Steered(error=exc), pull), inference_s
-        inference_s = time.perf_counter() - began
-        steered = steerer.run(query, pushes, pull=pull)
-        if isinstance(steered.error, (SteeringError, CapabilityError)):
-            steered = self._run_native(steerer, query, steered, pull)
+            steered = self._run_native(steerer, query, Steered(error=exc), pull)
+        else:
+            inference_s = time.perf_counter() - began
+            steered = steerer.run(query, pushes, pull=pull)
+            if isinstance(steered.error, (SteeringError, CapabilityError)):
+                steered = self._run_native(steerer, query, steered, pull)
+        steered.logged = logged or None
         return steered, inference_s
 
-    def _call_handlers(self, sql: str) -> Pushes:
+    def _call_handlers(self, sql: str, logged: dict[str, LoggedValue]) -> Pushes:
+        """Call the handlers for a query. What they log is put into `logged`."""
         pushes = Pushes()
         for handler in self._handlers:
             name = type(handler).__name__
-            data = self._call_handler(handler, sql)
+            handler.pilot_log = logged
+            try:
+                data = self._call_handler(handler, sql)
+            finally:
+                handler.pilot_log = None
             try:
                 with _drivers_errors(name):
                     handler.put(data, pushes)

@@ -88,7 +88,7 @@ def everything(home: Path) -> int:
             result(2, status="error", row_count=None, error=HOSTILE.replace("\x00", ""),
                    sqlstate="42P01", file=None, line=None, label="ü,\"x\"\n"),
             result(1, round=2, inference_s=0.5, steering_s=0.25, collection_s=0.125, worker=3,
-                   attempts=2),
+                   attempts=2, logged={"arm": "ü", "predicted_s": 0.25, "new": True, "no": None}),
         ],
         firings=[
             firing(1),

@@ -29,6 +29,7 @@ from pilotcli.storage.journal.rows import (
     QUERY_COLUMNS,
     RESULT_FIELDS,
     default_sql,
+    result_of,
     steering_report,
 )
 from pilotcli.storage.journal.run_lock import is_alive
@@ -41,7 +42,6 @@ _RUN_COLUMNS = (
 )
 _PAIR_COLUMNS = ("paired_with", "arm")
 _LABEL_COLUMNS = ("name", "tags", "note", "provenance", "experiment", "fold")
-_STEERING = QueryResult._fields.index("steering")
 _FIRINGS = f"SELECT {', '.join(FIRING_COLUMNS)} FROM"
 
 
@@ -143,12 +143,7 @@ class JournalReader(StatisticsReader):
             f"ORDER BY {order}",
             *arguments,
         )
-        return (
-            QueryResult._make(
-                (*row[:_STEERING], steering_report(row[_STEERING]), *row[_STEERING + 1 :])
-            )
-            for row in rows
-        )
+        return (result_of(row) for row in rows)
 
     def queries(self, run_id: int, *, seq: int | None = None) -> Iterator[QueryRecord]:
         """The queries of a run in their order, each once; only `seq` when that is given."""
@@ -231,7 +226,7 @@ class JournalReader(StatisticsReader):
         rows = self._each(
             "SELECT steering FROM results WHERE run_id = ? AND steering IS NOT NULL", run_id
         )
-        return (report for row in rows if (report := steering_report(row[0])) is not None)
+        return (steering_report(row[0]) for row in rows)
 
     def pretraining(self, event: str, fingerprint: str) -> PretrainingProgress | None:
         """The progress of the pretraining of `event`, over all runs of this journal; None when it

@@ -120,10 +120,8 @@ def _steering_text(report: SteeringReport) -> str:
     return storable(json.dumps({key: value for key, value in stored.items() if value}))
 
 
-def steering_report(text: str | None) -> SteeringReport | None:
+def steering_report(text: str) -> SteeringReport:
     """The report that the journal has as `text`."""
-    if text is None:
-        return None
     report = json.loads(text)
     cards = tuple((key, rows) for key, rows in report.get("cards", ()))
     return SteeringReport(
@@ -134,8 +132,22 @@ def steering_report(text: str | None) -> SteeringReport | None:
     )
 
 
+_JSON: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
+    "steering": (_steering_text, steering_report),
+    "logged": (json.dumps, json.loads),
+}
+"""By field with JSON: what makes its text, and what reads the text."""
 _ENCODED = [
-    (place, _steering_text if RESULT_FIELDS[name].json else storable)
+    (place, _JSON[name][0] if RESULT_FIELDS[name].json else storable)
     for place, name in enumerate(OTHER_COLUMNS)
     if RESULT_FIELDS[name].type.startswith("TEXT")
 ]
+_DECODED = [(QueryResult._fields.index(name), decode) for name, (_, decode) in _JSON.items()]
+
+
+def result_of(row: tuple[Any, ...]) -> QueryResult:
+    """The result that the journal has as `row`, with a value for each field."""
+    for place, decode in _DECODED:
+        if row[place] is not None:
+            row = (*row[:place], decode(row[place]), *row[place + 1 :])
+    return QueryResult._make(row)

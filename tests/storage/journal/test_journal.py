@@ -500,7 +500,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         "DROP TABLE summaries; DROP TABLE plans; DROP TABLE removed;"
         + "".join(
             f"ALTER TABLE results DROP COLUMN {name};"
-            for name in ("planning_s", "execution_s", "steering_s", "answer", "wait_s")
+            for name in ("planning_s", "execution_s", "steering_s", "answer", "wait_s", "logged")
         )
         + "ALTER TABLE runs DROP COLUMN paired_with; ALTER TABLE runs DROP COLUMN arm;"
         + "".join(f"ALTER TABLE runs DROP COLUMN {name};" for name in LABEL_COLUMNS)

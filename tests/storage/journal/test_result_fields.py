@@ -19,7 +19,10 @@ FIELD = (
     '    sent_bytes: Annotated[int, Stored("INTEGER NOT NULL", "bytes", '
     f"since={SCHEMA_VERSION + 1})] = 0\n"
 )
-LAST = '    wait_s: Annotated[float, Stored("REAL NOT NULL", "s", since=6)] = 0.0\n'
+LAST = (
+    "    logged: Annotated[Mapping[str, LoggedValue] | None, "
+    'Stored("TEXT", json=True, since=7)] = None\n'
+)
 WRITES = """
 import os, pathlib, signal, sqlite3, sys
 from written_run import query, result
@@ -85,4 +88,4 @@ def test_a_new_field_of_a_result_needs_one_line(tmp_path: Path) -> None:
     assert found == {"before": [0, 0, 0], "older": [0, 0, 0], "killed": [10, 20, 0]}
     rows = [json.loads(line) for line in (home / "r.jsonl").read_text().splitlines()]
     assert [row["sent_bytes"] for row in rows] == [10, 20, 0]
-    assert (home / "r.csv").read_text().splitlines()[0].endswith(",answer,wait_s,sent_bytes")
+    assert (home / "r.csv").read_text().splitlines()[0].endswith(",answer,wait_s,logged,sent_bytes")
