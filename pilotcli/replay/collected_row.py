@@ -18,6 +18,7 @@ def pulls_for(collect: CollectSection) -> Pulls:
         execution_time=collect.server_times,
         physical_plan=collect.physical_plan,
         actual_rows=collect.actual_rows,
+        node_times=False,
         estimated_cost=collect.estimated_cost,
         subquery_cards=collect.subquery_cards,
         buffercache=collect.buffercache,

@@ -11,15 +11,17 @@ from pilotcli.steering.sql import Settings
 from pilotcli.workload import leading_keyword
 
 
-def settings_for(*, actual_rows: bool) -> Settings:
-    """Returns the settings with which auto_explain reports each statement to the client."""
+def settings_for(*, actual_rows: bool, node_times: bool = False) -> Settings:
+    """Returns the settings with which auto_explain reports each statement to the client; with
+    `node_times` the actual rows come with the time of each node."""
+    timed = actual_rows and node_times
     return (
         ("auto_explain.log_min_duration", "0"),
         ("auto_explain.sample_rate", "1"),
         ("auto_explain.log_level", "info"),
         ("auto_explain.log_format", "json"),
         ("auto_explain.log_analyze", "on" if actual_rows else "off"),
-        ("auto_explain.log_timing", "off"),
+        ("auto_explain.log_timing", "on" if timed else "off"),
     )
 
 
@@ -47,7 +49,8 @@ def read_auto_explain(
             text, plan = read["Query Text"], read["Plan"]
             is_about = sql.strip() in text or (executes and "PREPARE" in text.upper())
             if is_about and _is_plan(plan):
-                plan_text = json.dumps({"Plan": plan}, allow_nan=False)
+                kept = {key: read[key] for key in ("Plan", "JIT") if key in read}
+                plan_text = json.dumps(kept, allow_nan=False)
                 plan_found = plan_found or (float(found[1]) / 1000, plan_text)
             else:
                 passed_over += 1

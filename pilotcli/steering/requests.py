@@ -111,6 +111,8 @@ class Pulls:
 
     - `execution_time`: planning and execution as the server measured them;
     - `physical_plan`: the executed plan; `actual_rows`: with actual rows and loops in it;
+    - `node_times`: where actual rows are pulled, also the time of each node, and with the planner
+      module its buffers. Measuring them makes a query slower: leave them out where its time counts;
     - `estimated_cost`; `subquery_cards`: the planner's rows for every sub-plan;
     - `buffercache`: the cached blocks of each relation.
     """
@@ -118,6 +120,7 @@ class Pulls:
     execution_time: bool = False
     physical_plan: bool = False
     actual_rows: bool = False
+    node_times: bool = True
     estimated_cost: bool = False
     subquery_cards: bool = False
     buffercache: bool = False

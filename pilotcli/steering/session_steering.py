@@ -155,6 +155,7 @@ class SessionSteering:
         wanted = {
             "plan": pulls.plan,
             "actual": pulls.actual_rows,
+            "timing": pulls.actual_rows and pulls.node_times,
             "time": pulls.execution_time,
             "blocks": pulls.subquery_cards,
         }
@@ -162,7 +163,7 @@ class SessionSteering:
         if reported and self.abilities.planner is not None:
             return ((REPORT_SETTING, ",".join(reported)),)
         if (pulls.plan or pulls.execution_time) and self.abilities.auto_explain:
-            return settings_for(actual_rows=pulls.actual_rows)
+            return settings_for(actual_rows=pulls.actual_rows, node_times=pulls.node_times)
         return ()
 
     def _set_again(self) -> None:

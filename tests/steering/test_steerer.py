@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from pilotcli.common.errors import CapabilityError, QueryError, QueryTimeout, SteeringError
 from pilotcli.common.records import Query
 from pilotcli.config import PostgreSQLConfig
+from pilotcli.config.model import CollectSection
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.target import PostgresTarget
+from pilotcli.replay.collected_row import pulls_for
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.methods import ScanJoinMethodEnum
 from pilotcli.steering.requests import Pulls, Pushes, Steered
@@ -474,6 +477,18 @@ def reporting(
     if not (abilities.planner if request.param == "module" else abilities.auto_explain):
         pytest.skip(f"no {request.param}")
     return SessionSteering(shop, abilities, ALL, skip_missing=False)
+
+
+def test_nodes_are_timed_unless_their_query_is(reporting: SessionSteering) -> None:
+    """Clocks make a query slower: what a run collects is rows alone."""
+    assert not pulls_for(CollectSection(actual_rows=True)).node_times
+    timed = reporting.run(query(JOIN), None).plan
+    pulls = replace(ALL, node_times=False)
+    other = SessionSteering(reporting.session, reporting.abilities, pulls, skip_missing=False)
+    rows_alone = other.run(query(JOIN), None).plan
+    assert timed is not None and rows_alone is not None
+    assert "Actual Total Time" in timed["Plan"]
+    assert "Actual Rows" in rows_alone["Plan"] and "Actual Total Time" not in rows_alone["Plan"]
 
 
 def is_told(steered: Steered) -> bool:

@@ -20,7 +20,7 @@
  *		blocks	the query blocks with their relations, joins and conditions as SQL, and the estimates
  *		plan	the plan that ran or was explained, as in EXPLAIN (FORMAT JSON)
  *		actual	the plan with the actual rows and loops of each node
- *		timing	the plan with the times of each node too
+ *		timing	the plan with the times and buffers of each node too, and those of JIT
  *		time	planning and execution time
  *		indexes	the what-if indexes that the planner saw
  *
@@ -1976,7 +1976,7 @@ start_reported(QueryDesc *query, int flags)
 		return;
 	}
 	if (report & REPORT_TIMING)
-		query->instrument_options |= INSTRUMENT_TIMER;
+		query->instrument_options |= INSTRUMENT_TIMER | INSTRUMENT_BUFFERS;
 	else if (report & REPORT_ACTUAL)
 		query->instrument_options |= INSTRUMENT_ROWS;
 	INSTR_TIME_SET_CURRENT(began);
@@ -2114,11 +2114,14 @@ add_plan(StringInfo out, const QueryDesc *query, int report, bool was_planned)
 
 	state->analyze = (report & REPORT_ACTUAL) != 0 && query->instrument_options != 0;
 	state->timing = (report & REPORT_TIMING) != 0;
+	state->buffers = state->analyze && state->timing;
 	state->costs = true;
 	state->summary = false;
 	state->format = EXPLAIN_FORMAT_JSON;
 	ExplainBeginOutput(state);
 	ExplainPrintPlan(state, (QueryDesc *) query);
+	if (state->analyze && state->timing)
+		ExplainPrintJITSummary(state, (QueryDesc *) query);
 	ExplainEndOutput(state);
 	/* A list of one member without braces: make it an object. */
 	while (state->str->len > 0 && state->str->data[state->str->len - 1] != ']')

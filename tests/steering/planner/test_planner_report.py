@@ -119,6 +119,7 @@ def test_the_plan_is_the_one_that_explain_shows(steered: Steered) -> None:
     _, report = steered.run(THREE, report="timing")
     assert report.plan is not None
     assert all("Actual Total Time" in node for node in nodes(report.plan["Plan"]))
+    assert all("Shared Hit Blocks" in node for node in nodes(report.plan["Plan"]))
 
 
 def test_execution_time_is_that_of_the_server(steered: Steered) -> None:
