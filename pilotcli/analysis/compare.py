@@ -29,6 +29,7 @@ from pilotcli.analysis.round_effects import (
     total_of_round,
     widened,
 )
+from pilotcli.analysis.slowdown import why_slower
 from pilotcli.analysis.statistics import (
     Difference,
     Sample,
@@ -38,6 +39,7 @@ from pilotcli.analysis.statistics import (
     total_interval,
 )
 from pilotcli.analysis.verdicts import agreeing, effect_of, query_verdict
+from pilotcli.analysis.wording import BAD_SPEEDUP
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import STOPPED, EventKind, QueryResult
@@ -180,7 +182,7 @@ def _compared(
     *,
     paired: bool,
 ) -> Comparison:
-    times = [(_times(a.results[seq_a]), _times(b.results[seq_b])) for seq_a, seq_b in pairs]
+    times = [(times_of(a.results[seq_a]), times_of(b.results[seq_b])) for seq_a, seq_b in pairs]
     samples: list[Sample | None] = []
     for (seq_a, seq_b), (times_a, times_b) in zip(pairs, times, strict=True):
         failed = times_a.mean_s is None or times_b.mean_s is None
@@ -229,7 +231,8 @@ def _compared(
     )
 
 
-def _times(results: Sequence[QueryResult]) -> QueryTimes:
+def times_of(results: Sequence[QueryResult]) -> QueryTimes:
+    """Returns the times of a query in one run, which are those of `results`, one at least."""
     timed = [result for result in results if result.status in ("ok", "timeout")]
     errors = [result for result in results if result.status not in ("ok", "timeout")]
     values = [_penalised_s(result) for result in timed]
@@ -285,6 +288,11 @@ def _query(
     changed = None
     if plan_a is not None and plan_b is not None:
         changed = not same_plan(plan_a.plan, plan_b.plan)
+    reasons: Sequence[str] = ()
+    far = difference is not None and difference.speedup < BAD_SPEEDUP
+    if verdict == "slower" or (verdict == "unclear" and far):
+        plans = (None if kept is None else kept.plan for kept in (plan_a, plan_b))
+        reasons = why_slower(times_a, times_b, *plans)
     return QueryComparison(
         label=query.label,
         sql=query.sql,
@@ -300,6 +308,7 @@ def _query(
         certain=certain,
         answers=_answers(a.results[pair[0]], b.results[pair[1]]),
         plan_changed=changed,
+        reasons=reasons,
     )
 
 

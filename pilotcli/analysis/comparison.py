@@ -78,7 +78,8 @@ class QueryComparison:
     None where nothing can be said. `p_value` is of the test that there is no difference. It
     and the interval are corrected for many queries. `certain` says that no test was needed: the
     query ran into its time-out in one run only. Then there is no interval. `plan_changed` is None
-    where a plan is missing.
+    where a plan is missing. `reasons` say in words why a query is slower, or was measured to
+    be slower by far.
     """
 
     label: str
@@ -95,6 +96,7 @@ class QueryComparison:
     certain: bool
     answers: Answers
     plan_changed: bool | None
+    reasons: Sequence[str] = ()
 
     @property
     def seq(self) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from pilotcli.analysis.compare import whole_time_s
+from pilotcli.analysis.compare import times_of
 from pilotcli.analysis.compare_named import named_pair, open_journal
-from pilotcli.analysis.plans import PlanNode, plan_changes, plans_that_ran, tree_of
+from pilotcli.analysis.comparison import QueryTimes, whole_s
+from pilotcli.analysis.plan_changes import plan_changes
+from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
+from pilotcli.analysis.slowdown import why_slower
 from pilotcli.common.errors import UsageError
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.storage.journal import JournalReader, QueryRecord
@@ -23,10 +25,11 @@ class PlanSide:
     `plan` is its last plan, with actual rows where they were taken; None where none was kept.
     `replanned` says that actual rows were taken, but with another plan than in the rounds.
     `mean_s` is the mean of its whole times in seconds, where a time-out counts as twice its limit;
-    None when it never ended well. `timeouts` counts time-outs, `error` is the last error.
-    `steering` is what was pushed into its last execution, `cards` the rows for each sub-plan query
-    in it. In a paired run only the rounds that both arms have count: in others the driver learned
-    alone.
+    None when it never ended well. `times` has the parts of that. `timeouts` counts time-outs,
+    `error` is the last error. `steering` is what was pushed into its last execution, `cards` the
+    rows for each sub-plan query in it, `not_applied` what was not applied with the reason, and
+    `native` why it ran unsteered. In a paired run only the rounds that both arms have count: in
+    others the driver learned alone.
     """
 
     run_id: int
@@ -38,6 +41,9 @@ class PlanSide:
     cards: Sequence[tuple[str, float]]
     plan: Mapping[str, Any] | None
     replanned: bool
+    times: QueryTimes | None = None
+    not_applied: Sequence[tuple[str, str]] = ()
+    native: str | None = None
 
     @property
     def tree(self) -> PlanNode | None:
@@ -63,6 +69,13 @@ class PlanPair:
             return []
         return plan_changes(self.b.plan, self.a.plan)
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why `a` is slower than `b`, in words; empty where it is not."""
+        if self.a.times is None or self.b.times is None:
+            return []
+        return why_slower(self.a.times, self.b.times, self.a.plan, self.b.plan)
+
     def as_json(self) -> dict[str, Any]:
         """Returns all of it as plain values."""
         return {
@@ -71,6 +84,7 @@ class PlanPair:
             "file": self.file,
             "line": self.line,
             "changes": self.changes,
+            "reasons": self.reasons,
             "run": asdict(self.a),
             "baseline": asdict(self.b),
         }
@@ -142,20 +156,23 @@ def _side(
 ) -> PlanSide:
     every = journal.results(run_id, seq=query.seq)
     results = [result for result in every if rounds is None or result.round in rounds]
-    timed = [whole_time_s(result) for result in results if result.status in ("ok", "timeout")]
-    reports = [result.steering for result in results if result.steering is not None]
+    times = times_of(results) if results else None
+    report = results[-1].steering if results else None
     plans = list(journal.plans(run_id, seq=query.seq))
     kept = plans_that_ran(plans).get(query.seq)
     return PlanSide(
         run_id=run_id,
         name=name,
-        mean_s=fmean(timed) if timed else None,
-        steering=tuple(reports[-1].applied) if reports else (),
-        cards=tuple(reports[-1].cards) if reports else (),
+        mean_s=None if times is None or times.mean_s is None else whole_s(times),
+        steering=() if report is None else tuple(report.applied),
+        cards=() if report is None else tuple(report.cards),
         plan=None if kept is None else kept.plan,
         timeouts=sum(result.status == "timeout" for result in results),
         error=next(
             (result.error for result in reversed(results) if result.error and not result.ok), None
         ),
         replanned=kept is not None and kept.round != 0 and any(plan.round == 0 for plan in plans),
+        times=times,
+        not_applied=() if report is None else tuple(report.ignored),
+        native=None if report is None else report.native,
     )

@@ -1,15 +1,19 @@
-"""Query plans: as trees, their errors in estimating rows, and what differs between two of them."""
+"""Query plans as trees: what each node is, expected and found, and what it cost."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pilotcli.common.quantities import listed
+from pilotcli.analysis.node_costs import (
+    NodeCosts,
+    finite_number,
+    node_costs,
+    processes_below,
+    total_s,
+)
 from pilotcli.storage.journal import PlanRecord
 
 _CONDITIONS = (
@@ -22,13 +26,10 @@ _CONDITIONS = (
     "Filter",
     "One-Time Filter",
 )
-_JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
-_SCANS_BELOW = frozenset({"Bitmap Index Scan", "BitmapAnd", "BitmapOr"})
+JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
+SCANS_BELOW = frozenset({"Bitmap Index Scan", "BitmapAnd", "BitmapOr"})
 """Nodes that belong to the bitmap scan above them."""
 _AGGREGATES = {"Hashed": "HashAggregate", "Sorted": "GroupAggregate", "Mixed": "MixedAggregate"}
-LARGE_Q_ERROR = 2.0
-CHANGES_SHOWN = 12
-RELATIONS_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class PlanNode:
     `HashAggregate`). `relation`, `alias` and `index` are None for nodes without. `estimated` and
     `actual` are rows in all loops together, as `loops` says; `actual` and `loops` are None where
     the plan was not run. `role` says what it is to its parent (`Outer`, `InitPlan`); `names` are
-    the relations in and below it, by their aliases.
+    the relations in and below it, by their aliases. `costs` are what it cost.
     """
 
     kind: str
@@ -55,11 +56,12 @@ class PlanNode:
     conditions: Sequence[str]
     names: frozenset[str]
     children: Sequence[PlanNode]
+    costs: NodeCosts
 
     @property
     def joining(self) -> str:
         """Its way, with the type of a join that is no inner one: `Hash Left Join`."""
-        if self.join in (None, "Inner") or self.kind not in _JOINS:
+        if self.join in (None, "Inner") or self.kind not in JOINS:
             return self.way
         return f"{self.way.removesuffix(' Join')} {self.join} Join"
 
@@ -119,15 +121,21 @@ def tree_of(plan: Mapping[str, Any]) -> PlanNode | None:
         return None
     # Without recursion: plans of a thousand nested sub-queries exist.
     made: dict[int, PlanNode] = {}
-    waiting: list[tuple[Mapping[str, Any], bool]] = [(root, False)]
+    of_ctes: dict[str, float] = {}
+    waiting: list[tuple[Mapping[str, Any], bool, float]] = [(root, False, 1.0)]
     while waiting:
-        node, ready = waiting.pop()
+        node, ready, processes = waiting.pop()
         below = [child for child in _list(node.get("Plans")) if isinstance(child, Mapping)]
         if not ready:
-            waiting.append((node, True))
-            waiting.extend((child, False) for child in below)
+            waiting.append((node, True, processes))
+            each = processes_below(node, below, processes)
+            waiting.extend((child, False, each) for child in below)
+            for child in below:
+                name = _text(child.get("Subplan Name")) or ""
+                of_ctes[name.removeprefix("CTE ")] = total_s(child, each) or 0.0
         else:
-            made[id(node)] = _node(node, [made[id(child)] for child in below])
+            costs = node_costs(node, below, processes, of_ctes)
+            made[id(node)] = _node(node, [made[id(child)] for child in below], costs)
     return made[id(root)]
 
 
@@ -174,22 +182,7 @@ def plans_that_ran(plans: Iterable[PlanRecord]) -> dict[int, PlanRecord]:
     return last
 
 
-def plan_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Returns what `after` does differently from `before`, in words, the most telling first; empty
-    only for the same structure and similar estimates."""
-    old, new = tree_of(before), tree_of(after)
-    if old is None or new is None:
-        return []
-    found = [*_orders(old, new), *_joins(old, new), *_scans(old, new), *_relations(old, new)]
-    found += _others(old, new)
-    if not found and not same_plan(before, after):
-        found.append("the same nodes, one below the other in another way")
-    found += _estimates(old, new)
-    more = len(found) - CHANGES_SHOWN
-    return [*found[:CHANGES_SHOWN], f"and {more} more"] if more > 0 else found
-
-
-def _node(fields: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
+def _node(fields: Mapping[str, Any], children: Sequence[PlanNode], costs: NodeCosts) -> PlanNode:
     loops = finite_number(fields.get("Actual Loops"))
     actual = finite_number(fields.get("Actual Rows"))
     times = loops if loops is not None and loops >= 1 else 1.0
@@ -216,6 +209,7 @@ def _node(fields: Mapping[str, Any], children: Sequence[PlanNode]) -> PlanNode:
         ),
         names=_names(kind, alias or relation, children),
         children=tuple(children),
+        costs=costs,
     )
 
 
@@ -236,7 +230,7 @@ def _way_of(kind: str, fields: Mapping[str, Any]) -> str:
 
 def _names(kind: str, own: str | None, children: Sequence[PlanNode]) -> frozenset[str]:
     below = [child.names for child in children]
-    if own and kind not in _SCANS_BELOW:
+    if own and kind not in SCANS_BELOW:
         below.append(frozenset((own,)))
     # A chain of nodes shares one set: plans may be thousands of nodes deep.
     return below[0] if len(below) == 1 else frozenset().union(*below)
@@ -250,133 +244,9 @@ def _with_depth(tree: PlanNode) -> Iterator[tuple[int, PlanNode]]:
         waiting.extend((depth + 1, child) for child in reversed(node.children))
 
 
-def _orders(old: PlanNode, new: PlanNode) -> list[str]:
-    before, after = ([alias for alias, _ in _with_alias(tree)] for tree in (old, new))
-    if before == after or sorted(before) != sorted(after) or len(before) < 2:
-        return []
-    return [f"order of joining: {' '.join(before)} → {' '.join(after)}"]
-
-
-def _with_alias(tree: PlanNode) -> Iterator[tuple[str, PlanNode]]:
-    for node in tree.walk():
-        alias = node.alias or node.relation
-        if alias and node.kind not in _SCANS_BELOW:
-            yield alias, node
-
-
-def _joins(old: PlanNode, new: PlanNode) -> list[str]:
-    before, after = (
-        {node.names: node for node in tree.walk() if node.kind in _JOINS} for tree in (old, new)
-    )
-    return [
-        f"join of {' '.join(sorted(names))}: {before[names].joining} → {node.joining}"
-        for names, node in after.items()
-        if names in before and before[names].joining != node.joining
-    ]
-
-
-def _scans(old: PlanNode, new: PlanNode) -> list[str]:
-    before, after = dict(_with_alias(old)), dict(_with_alias(new))
-    return [
-        f"{alias}: {_way(before[alias])} → {_way(node)}"
-        for alias, node in after.items()
-        if alias in before and _way(before[alias]) != _way(node)
-    ]
-
-
-def _way(node: PlanNode) -> str:
-    index = node.index
-    if index is None and node.kind == "Bitmap Heap Scan":
-        found = sorted(part.index for part in node.walk() if part.index is not None)
-        index = ", ".join(found) or None
-    return f"{node.way} using {index}" if index else node.way
-
-
-def _relations(old: PlanNode, new: PlanNode) -> list[str]:
-    """Returns the relations that only one of them reads: pruned partitions, removed joins."""
-    found = []
-    for word, only in (("no longer", old.names - new.names), ("now", new.names - old.names)):
-        if only:
-            found.append(f"{word} read: {listed(sorted(only), RELATIONS_SHOWN, ' ')}")
-    return found
-
-
-def _others(old: PlanNode, new: PlanNode) -> list[str]:
-    """Returns which nodes that are neither joins nor scans there are more or fewer of."""
-
-    def counted(tree: PlanNode) -> Counter[str]:
-        return Counter(
-            node.way
-            for node in tree.walk()
-            if not (node.kind in _JOINS | _SCANS_BELOW or node.alias or node.relation)
-        )
-
-    before, after = counted(old), counted(new)
-    words = {0: "none", 1: "one"}
-    found = []
-    for kind in sorted(before.keys() | after.keys()):
-        was, now = before[kind], after[kind]
-        if was != now:
-            found.append(f"{kind}: {words.get(was, was)} → {words.get(now, now)}")
-    return found
-
-
-def _estimates(old: PlanNode, new: PlanNode) -> list[str]:
-    """Returns the joins and scans whose estimates differ by a lot, the largest change first."""
-    before = {node.names: node for node in old.walk() if node.names}
-    parted = _in_parallel(old) ^ _in_parallel(new)
-    found: list[tuple[float, str]] = []
-    seen: set[frozenset[str]] = set()
-    for node in new.walk():
-        was = before.get(node.names)
-        # In a chain of nodes over the same relations the lowest one has the estimate.
-        if was is None or node.names in seen or not node.names:
-            continue
-        if node.names in parted:
-            continue  # what one worker is expected to return, and what all are
-        seen.add(node.names)
-        was, now = _lowest(was), _lowest(node)
-        if (was.loops or 1) != (now.loops or 1):
-            continue  # so often, by another plan: these are no estimates of the same thing
-        factor = q_error(was.estimated, now.estimated)
-        if factor >= LARGE_Q_ERROR:
-            truth = "" if now.actual is None else f" (truly {now.actual:,.0f})"
-            names = " ".join(sorted(node.names))
-            text = f"rows expected of {names}: {was.estimated:,.0f} → {now.estimated:,.0f}{truth}"
-            found.append((factor, text))
-    return [text for _, text in sorted(found, key=lambda change: -change[0])]
-
-
-def _in_parallel(tree: PlanNode) -> set[frozenset[str]]:
-    """Returns the sets of relations that are read below a Gather."""
-    return {
-        node.names
-        for gather in tree.walk()
-        if gather.kind in ("Gather", "Gather Merge")
-        for node in gather.walk()
-    }
-
-
-def _lowest(node: PlanNode) -> PlanNode:
-    while below := [child for child in node.children if child.names == node.names]:
-        node = below[0]
-    return node
-
-
 def _list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def finite_number(value: Any) -> float | None:
-    """Returns `value` as a float; None for what is no number, or not finite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

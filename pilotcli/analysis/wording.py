@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
 from pilotcli.common.quantities import MISSING, count, duration, listed, plural
 
+_PUSH_KINDS = (
+    (re.compile(r"[\w.]+ = "), "setting"),
+    (re.compile(r"Leading\(|JOIN_ORDER\("), "join order"),
+    (re.compile(r"\w*(?:Scan|Join|NestLoop|Memoize)\w*\("), "method"),
+    (re.compile(r"[A-Z_]+\("), "plan advice"),
+)
+"""How a push begins, and its kind: hints are in mixed case, plan advice is in capitals."""
 MOST_FACTOR = 10_000
 BAD_SPEEDUP = 0.5
 """A query with a worse speed-up than this is shown before anything else."""
@@ -37,6 +45,13 @@ def push_text(push: str, cards: Mapping[str, float]) -> str:
     """Returns a push in words; `cards` are the pushed rows by sub-plan query."""
     # The number comes first, since a long line is cut.
     return f"{cards[push]:,.0f} rows for {push}" if push in cards else push
+
+
+def push_kind(push: str, cards: Mapping[str, float]) -> str:
+    """Returns what kind of push a description of `SteeringReport` is about."""
+    if push in cards:
+        return "cardinality"
+    return next((kind for pattern, kind in _PUSH_KINDS if pattern.match(push)), "hint")
 
 
 def factor(speedup: float | None) -> str:

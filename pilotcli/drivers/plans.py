@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pilotcli.analysis.plans import finite_number
+from pilotcli.analysis.node_costs import finite_number
 
 _JOINS = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
 _RESCANNED = frozenset({"Seq Scan", "Materialize", *_JOINS})

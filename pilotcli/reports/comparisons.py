@@ -45,6 +45,7 @@ _QUERY = (
     "lost_s",
     "answers",
     "plan_changed",
+    "reasons",
 )
 
 
@@ -82,7 +83,9 @@ def as_json(comparison: Comparison) -> str:
 def as_csv(comparison: Comparison) -> str:
     """One line per query, with a header; unknown values are empty."""
     text = io.StringIO()
-    rows = [query_row(query) for query in comparison.queries]
+    rows = [
+        {**query_row(query), "reasons": "; ".join(query.reasons)} for query in comparison.queries
+    ]
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from pilotcli.analysis.plan_pair import PlanPair, PlanSide
 from pilotcli.analysis.plans import PlanNode
-from pilotcli.analysis.wording import push_text
+from pilotcli.analysis.wording import push_kind, push_text
 from pilotcli.common.quantities import duration, plural
 from pilotcli.views.console import columns, out, out_styled
 from pilotcli.views.tables import show_json
-from pilotcli.views.text import Line, clean, clip_line, line_text, width
+from pilotcli.views.text import Line, clean, clip_line, line_text, width, wrapped
 
 LEAST_COLUMN = 48
 IN_A_PIPE = 160
@@ -59,15 +60,23 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
                 f"run {side.run_id}: only the planner's rows, because the query got another plan "
                 "after the last round"
             )
-    if pair.changes:
-        out("\nWhat differs")
-        for change in pair.changes:
-            out(f"  {clean(change)}")
-    elif pair.a.tree is not None and pair.b.tree is not None:
+    if pair.reasons:
+        _show_listed(f"Why run {pair.a.run_id} is slower", pair.reasons)
+    other = [change for change in pair.changes if change not in pair.reasons]
+    if other:
+        _show_listed("What else differs" if pair.reasons else "What differs", other)
+    elif not pair.changes and pair.a.tree is not None and pair.b.tree is not None:
         out("\nThe plans have the same structure, and much the same estimates.")
     if any(side.tree is not None and side.tree.actual is not None for side in (pair.a, pair.b)):
         out()
         out("rows: expected → actual; ! off by a factor of 2 or more in each loop, !! 10, !!! 100")
+
+
+def _show_listed(title: str, lines: Sequence[str]) -> None:
+    out(f"\n{title}")
+    for line in lines:
+        for text in wrapped(line, columns(IN_A_PIPE), "  "):
+            out(text)
 
 
 def _side(side: PlanSide) -> list[Line]:
@@ -78,7 +87,15 @@ def _side(side: PlanSide) -> list[Line]:
         [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
     ]
     cards = dict(side.cards)
-    lines.extend([(f"pushed: {clean(push_text(push, cards))}", "cyan")] for push in side.steering)
+    lines.extend(
+        [(f"pushed {push_kind(push, cards)}: {clean(push_text(push, cards))}", "cyan")]
+        for push in side.steering
+    )
+    lines.extend(
+        [(f"not applied: {clean(push)}: {clean(why)}", "yellow")] for push, why in side.not_applied
+    )
+    if side.native is not None:
+        lines.append([(f"ran unsteered: {clean(side.native)}", "yellow")])
     lines.append([("", "")])
     if side.tree is not None:
         return lines + _tree(side.tree)
@@ -102,7 +119,8 @@ def _tree(tree: PlanNode) -> list[Line]:
                 (f" {mark}" if mark else "", style),
             ]
         )
-        lines += [[(rest, "dim"), (f"    {clean(text)}", "dim")] for text in node.conditions]
+        texts = [node.costs.words, *node.conditions]
+        lines += [[(rest, "dim"), (f"    {clean(text)}", "dim")] for text in texts if text]
         ends = ("└ ", "  "), *[("├ ", "│ ")] * (len(node.children) - 1)
         for child, (here, below) in zip(reversed(node.children), ends, strict=False):
             waiting.append((child, rest + here, rest + below))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from textwrap import wrap
 
 from rich.cells import cell_len
 
@@ -60,6 +61,14 @@ def clip(text: str, columns: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…"
+
+
+def wrapped(text: str, columns: int, indent: str) -> list[str]:
+    """`text` as `clean` gives it, in indented lines of at most `columns`, cut between words."""
+    more = indent + "  "
+    return wrap(
+        clean(text), columns, initial_indent=indent, subsequent_indent=more, break_on_hyphens=False
+    )
 
 
 def clip_line(line: Line, columns: int) -> Line:

@@ -16,8 +16,9 @@ from server_folder import server_folder
 from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.compare_named import compare_runs
 from pilotcli.analysis.comparison import whole_s
+from pilotcli.analysis.plan_changes import plan_changes
 from pilotcli.analysis.plan_pair import plan_pair
-from pilotcli.analysis.plans import plan_changes, plan_shape, q_error, same_plan, tree_of
+from pilotcli.analysis.plans import plan_shape, q_error, same_plan, tree_of
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
@@ -192,7 +193,7 @@ def test_diff_shows_both_plans_and_what_differs(project: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert "Merge Join" in done.stdout and "Nested Loop" in done.stdout
     assert "join of a c: " in done.stdout
-    assert "pushed: enable_hashjoin = off" in done.stdout
+    assert "pushed setting: enable_hashjoin = off" in done.stdout
     assert "\x1b" not in done.stdout
     told = json.loads(
         project.command("runs", "diff", "1", "--query", "1", "--format", "json").stdout

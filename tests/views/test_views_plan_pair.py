@@ -30,8 +30,8 @@ def test_pushed_rows_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str
     pair = plan_pair(tmp_path, "2", "1", "1")
     show_plan_pair(pair)
     shown = capsys.readouterr().out
-    assert "pushed: work_mem = 7MB" in shown
-    assert "pushed: 1,234 rows for SELECT COUNT(*) FROM lines l" in shown
+    assert "pushed setting: work_mem = 7MB" in shown
+    assert "pushed cardinality: 1,234 rows for SELECT COUNT(*) FROM lines l" in shown
     show_plan_pair(pair, json=True)
     read = json.loads(capsys.readouterr().out)
     assert read["run"]["steering"] == ["work_mem = 7MB", KEY]
