@@ -34,8 +34,6 @@ from pilotcli.views.dry_run import show_dry_run
 from pilotcli.views.view import make_view
 from pilotcli.workload.paths import resolve
 
-QUERIES_SHOWN = 10
-"""Queries of a comparison that are listed after a paired run."""
 LEAST_ROUNDS = 3
 """Rounds of a paired run where neither option nor config says more than one: with fewer, nothing
 separates noise from difference."""
@@ -252,7 +250,7 @@ def _show(comparison: Comparison, quiet: bool, report: Path | None) -> None:
         if quiet:
             show_headline(comparison)
         else:
-            show_comparison(comparison, limit=QUERIES_SHOWN, answer_last=True)
+            show_comparison(comparison, answer_last=True)
             show_more(comparison, report)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 
@@ -16,6 +16,7 @@ from pilotcli.analysis.comparison import (
     QueryTimes,
     whole_s,
 )
+from pilotcli.analysis.ordering import most_helped, most_hurt
 from pilotcli.common.quantities import count, duration, listed, plural
 from pilotcli.views.console import columns, err, out
 from pilotcli.views.layout import Column
@@ -24,31 +25,29 @@ from pilotcli.views.text import clean, clip, joined
 
 UNMATCHED_SHOWN = 5
 
-SORTS: Mapping[str, Callable[[QueryComparison], tuple[float, int]]] = {
-    "speedup": lambda query: (query.speedup if query.speedup is not None else 1e9, query.seq),
-    "lost": lambda query: (-query.lost_s, query.seq),
-    "time": lambda query: (-(query.a.mean_s or 0.0), query.seq),
-    "query": lambda query: (0.0, query.seq),
-}
-"""Other orders than the comparison's own, by name."""
+ENDS_SHOWN = 5
+"""The most hurt queries that are listed by default, and the most helped."""
+REASONS_SHOWN = 2
+"""Reasons why a query is slower that stand below it."""
 
 
 def show_comparison(
     comparison: Comparison,
     *,
-    limit: int = 20,
-    sort: str | None = None,
+    limit: int | None = None,
     answer_last: bool = False,
 ) -> None:
-    """Write a comparison: its result, then the queries, those that need a look first. With
-    `answer_last` the other way round, for reading it from the end of a terminal."""
-    if answer_last:
-        _show_listed(comparison, limit, sort, paired=True)
-        out()
-    _show_answer(comparison)
+    """Write a comparison: its result, then its first `limit` queries in their order, or with None
+    those that are hurt and helped most. With `answer_last` the other way round, for reading it from
+    the end of a terminal."""
     if not answer_last:
+        _show_answer(comparison)
         out()
-        _show_listed(comparison, limit, sort, paired=False)
+    _show_parts(comparison.costs_a, comparison.costs_b)
+    _show_listed(comparison, limit, "" if not answer_last else _command(comparison))
+    if answer_last:
+        out()
+        _show_answer(comparison)
 
 
 def show_headline(comparison: Comparison) -> None:
@@ -67,19 +66,40 @@ def _show_answer(comparison: Comparison) -> None:
             out(part)
 
 
-def _show_listed(comparison: Comparison, limit: int, sort: str | None, *, paired: bool) -> None:
-    _show_parts(comparison.costs_a, comparison.costs_b)
-    queries = list(comparison.queries)
-    if sort is not None:
-        queries.sort(key=SORTS[sort])
-    if not queries or not limit:
-        return
-    out()
-    _show_queries(queries[:limit])
-    if len(queries) > limit:
-        more = plural(len(queries) - limit, "more query", "more queries")
-        command = f"pilot runs compare {comparison.run_a.run_id} " if paired else ""
-        out(f"… {more}: {command}--limit {len(queries)}")
+def _command(comparison: Comparison) -> str:
+    return f"pilot runs compare {comparison.run_a.run_id} "
+
+
+def _show_listed(comparison: Comparison, limit: int | None, command: str) -> None:
+    queries = comparison.queries
+    if limit is None:
+        shown = _show_ends(comparison)
+    else:
+        shown = min(limit, len(queries))
+        if shown:
+            out()
+            _show_queries(queries[:shown])
+    left_out = len(queries) - shown
+    if left_out and limit != 0:
+        more = plural(left_out, "more query", "more queries")
+        out(f"{chr(10) if limit is None else ''}… and {more}: {command}--all")
+
+
+def _show_ends(comparison: Comparison) -> int:
+    """Write the queries that are hurt most and those that are helped most; returns how many."""
+    shown = 0
+    for word, comparative, queries in (
+        ("hurt", "slower", most_hurt(comparison, ENDS_SHOWN)),
+        ("helped", "faster", most_helped(comparison, ENDS_SHOWN)),
+    ):
+        if not queries:
+            continue
+        unsure = all(query.verdict == "unclear" for query in queries)
+        out()
+        out(f"measured to be {comparative}, which may be noise" if unsure else f"most {word}")
+        _show_queries(queries)
+        shown += len(queries)
+    return shown
 
 
 def show_more(comparison: Comparison, page: Path | None) -> None:
@@ -190,6 +210,7 @@ def _show_queries(queries: Sequence[QueryComparison]) -> None:
                 lambda query: query.a.error or query.b.error or "",
             ),
         ],
+        lambda query: query.reasons[:REASONS_SHOWN],
     )
 
 

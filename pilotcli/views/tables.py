@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,23 +17,40 @@ from pilotcli.common.unsafe import escaped_json
 from pilotcli.views import console
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column, table
-from pilotcli.views.text import clean, line_text
+from pilotcli.views.text import clean, line_text, wrapped
 
 T = TypeVar("T")
+_INDENT = " " * 7
 
 
-def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table, one line per row. On a terminal it never wraps."""
+def show_table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    below: Sequence[Sequence[str]] = (),
+) -> None:
+    """Write a table, one line per row, with the texts `below` each row indented under it. On a
+    terminal a row never wraps, and a text between its words."""
     cells = [[(clean(cell), "") for cell in row] for row in rows]
-    for line in table(columns, cells, console.columns()):
-        out(line_text(line).rstrip())
+    header, *lines = table(columns, cells, console.columns())
+    out(line_text(header).rstrip())
+    for line, texts in zip_longest(lines, below, fillvalue=()):
+        out(line_text(list(line)).rstrip())
+        for text in texts:
+            for part in wrapped(text, console.columns(), _INDENT):
+                out(part)
 
 
-def show_items(items: Sequence[T], columns: Sequence[tuple[Column, Callable[[T], str]]]) -> None:
-    """Write a table of `items`, one line each; a column comes with what makes its cells."""
+def show_items(
+    items: Sequence[T],
+    columns: Sequence[tuple[Column, Callable[[T], str]]],
+    below: Callable[[T], Sequence[str]] | None = None,
+) -> None:
+    """Write a table of `items`, one line each; a column comes with what makes its cells, and
+    `below` makes the texts that stand under an item."""
     cells = {column: [text(item) for item in items] for column, text in columns}
     shown = [column for column in cells if not column.optional or any(cells[column])]
-    show_table(shown, list(zip(*(cells[column] for column in shown), strict=True)))
+    texts = [] if below is None else list(map(below, items))
+    show_table(shown, list(zip(*(cells[column] for column in shown), strict=True)), texts)
 
 
 def show_json(value: Any) -> None:

@@ -99,8 +99,11 @@ def test_pushes_are_shown(paired_home: Path, tmp_path: Path, compared: bool) -> 
         report = replace(report, baseline=None, comparison=None)
     write_html(tmp_path / "report.html", report)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert page.count("pushed: work_mem = 8MB\n") == 1
-    assert "pushed: 1,234 rows for SELECT COUNT(*) FROM users u WHERE u.id &lt; 5\n" in page
+    assert page.count("pushed setting: work_mem = 8MB\n") == 1
+    assert (
+        "pushed cardinality: 1,234 rows for SELECT COUNT(*) FROM users u WHERE u.id &lt; 5\n"
+        in page
+    )
     assert "not applied: &lt;b&gt;SELECT" in page and "5: the planner removed u</pre>" in page
 
 

@@ -52,7 +52,7 @@ def test_the_disaster_comes_before_the_average(
     assert lines[0].endswith("6.0x")
     assert lines[1].startswith("run 1 against run 2: ")
     assert "\x1b" not in "".join(lines)
-    assert lines[-1] == "… 57 more queries: --limit 60"
+    assert lines[-1] == "… and 57 more queries: --all"
     assert any(line.startswith("note       the two runs did not take turns") for line in lines)
     show_comparison(comparison, limit=3, answer_last=True)
     assert "SLOWER" not in capsys.readouterr().out.splitlines()[0]
@@ -71,12 +71,31 @@ def test_a_terminal_has_whole_words_in_lines_of_its_width(
     assert lines[note].split()[-1] in comparison.warnings[0].split()
 
 
-@pytest.mark.parametrize(("sort", "first"), [("query", "1"), ("speedup", "3"), ("time", "60")])
-def test_the_queries_can_be_sorted(
-    comparison: Comparison, capsys: pytest.CaptureFixture[str], sort: str, first: str
+def test_the_most_hurt_and_the_most_helped_are_listed(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    show_comparison(comparison, limit=1, sort=sort)
-    assert capsys.readouterr().out.splitlines()[-2].split()[0] == first
+    """In 80 columns, with the reasons below the queries that are slower."""
+    monkeypatch.setattr("pilotcli.views.console.wants_live", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    reasons = ("one reason " * 12, "another", "a third")
+    queries = [
+        replace(query, reasons=reasons if query.verdict == "slower" else ())
+        for query in comparison.queries
+    ]
+    show_comparison(replace(comparison, queries=queries))
+    lines = capsys.readouterr().out.splitlines()
+    assert all(width(line) <= 80 for line in lines)
+    hurt, helped = lines.index("most hurt"), lines.index("most helped")
+    assert lines[hurt + 2].split()[0] == "3"
+    assert lines[hurt + 3].startswith("       one reason one reason")
+    assert lines[hurt + 4].startswith("         reason one")
+    assert "       another" in lines and "       a third" not in lines
+    assert [line.split()[0] for line in lines[helped + 2 : helped + 7]] == [
+        *("39", "38", "37", "36", "35")
+    ]
+    assert lines[-1] == "… and 54 more queries: --all"
+    show_comparison(comparison, answer_last=True)
+    assert "… and 54 more queries: pilot runs compare 1 --all" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])

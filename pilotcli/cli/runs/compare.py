@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
 
 from pilotcli.analysis.compare_named import compare_runs
 from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
+from pilotcli.analysis.ordering import SORTS, ordered
 from pilotcli.analysis.plan_pair import plan_pair
 from pilotcli.cli.options import ConfigOption, FailIfOption, FormatOption, SetOption
 from pilotcli.common.unsafe import escaped_json
@@ -18,6 +20,9 @@ from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
 from pilotcli.views.comparison import show_comparison, show_reasons
 from pilotcli.views.console import out
 from pilotcli.views.plan_pair import show_plan_pair
+
+QUERIES_LISTED = 20
+"""Queries of a sorted list, where neither --limit nor --all says how many."""
 
 RunArgument = Annotated[
     str,
@@ -39,11 +44,24 @@ def compare(
     baseline: BaselineArgument = None,
     fail_if: FailIfOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=0, help="How many queries to list.")
-    ] = 20,
+        int | None,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=0,
+            help="How many queries to list. Default: the five that are hurt most, and the five "
+            "that are helped most.",
+        ),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="List all queries.")] = False,
     sort: Annotated[
-        Literal["speedup", "lost", "time", "query"] | None,
-        typer.Option("--sort", help="Order. Default: worst regressions first."),
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="[-]KEY",
+            help=f"Order: {', '.join(SORTS)}; the least first, with - in front the largest first. "
+            "Default: worst regressions first.",
+        ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -60,17 +78,21 @@ def compare(
     \b
     Examples:
       pilot runs compare 12
-      pilot runs compare 12 8 --sort lost --limit 50
+      pilot runs compare 12 --all
+      pilot runs compare 12 8 --sort -time --limit 50
       pilot runs compare 12 main/.pilot:3 --fail-if 'total.slowdown > 5%'
     """
     gates = [parse_gate(text) for text in fail_if or ()]
     comparison = compare_runs(load_config(config, set_).home, run, baseline)
+    comparison = replace(comparison, queries=ordered(comparison.queries, sort))
+    if limit is None and (all_ or sort is not None or format == "markdown"):
+        limit = len(comparison.queries) if all_ else QUERIES_LISTED
     reasons = [reason for _, reason in failed_gates(comparison, gates)]
     try:
         # A reader that stops early (`| head`) still sees which conditions hold.
         with contextlib.suppress(BrokenPipeError):
             if format == "table":
-                show_comparison(comparison, limit=limit, sort=sort)
+                show_comparison(comparison, limit=limit)
             elif format == "markdown":
                 out(as_markdown(comparison, limit).rstrip("\n"))
             else:
