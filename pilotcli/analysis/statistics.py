@@ -21,7 +21,7 @@ Each method is chosen for the usual comparison: few rounds and many queries.
 With one round nothing separates noise from difference within a query; then queries are not judged
 one by one, and the total is judged as the geometric mean is.
 
-numpy and scipy are imported when a function is called.
+numpy is imported when a function is called.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 from typing import TYPE_CHECKING, Any
+
+from pilotcli.analysis.distributions import polygamma, student_quantile, student_tail
+from pilotcli.analysis.resampling import interval_over_pairs
+from pilotcli.analysis.signed_ranks import signed_rank_test
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +94,6 @@ class Difference:
 def differences(samples: Sequence[Sample], *, paired: bool) -> list[Difference]:
     """Returns each query's difference, judged independently."""
     import numpy as np
-    from scipy import stats
 
     if not samples:
         return []
@@ -112,8 +115,8 @@ def differences(samples: Sequence[Sample], *, paired: bool) -> list[Difference]:
         # clock: times that are equal to the last digit must not divide by zero.
         errors = np.sqrt(np.maximum(np.maximum(moderated, own), 1e-12) * shares[judged])
         freedom = np.minimum(freedom + prior_freedom, freedom.sum())
-        p_values[judged] = 2 * stats.t.sf(np.abs(effects[judged]) / errors, freedom)
-        margins[judged] = stats.t.isf(_tail(int(judged.sum())), freedom) * errors
+        p_values[judged] = 2 * student_tail(np.abs(effects[judged]) / errors, freedom)
+        margins[judged] = student_quantile(_tail(int(judged.sum())), freedom) * errors
     corrected = np.minimum(1, p_values * judged.sum())
     return [
         Difference(
@@ -132,7 +135,6 @@ def differences(samples: Sequence[Sample], *, paired: bool) -> list[Difference]:
 def total_interval(samples: Sequence[Sample], *, paired: bool) -> Interval:
     """Returns the speed-up of all queries together: the sum of B's mean times by that of A's."""
     import numpy as np
-    from scipy import stats
 
     if not samples:
         return Interval(None, None, None, "there is no query to compare")
@@ -153,7 +155,7 @@ def total_interval(samples: Sequence[Sample], *, paired: bool) -> Interval:
     freedoms = np.array([sum(len(part) - 1 for part in group) for group in parts])
     freedom = variances.sum() ** 2 / (variances**2 / freedoms).sum()
     level = (1 + CONFIDENCE) / 2
-    stretch = stats.t.ppf(level, freedom) / stats.norm.ppf(level)
+    stretch = float(student_quantile(1 - level, freedom)) / NormalDist().inv_cdf(level)
     generator = np.random.default_rng(SEED)
     picks = sum(len(part) for group in parts for part in group)
     replicates = int(min(_MOST_REPLICATES, max(_LEAST_REPLICATES, _PICKS / picks)))
@@ -189,7 +191,6 @@ def signed_rank(samples: Sequence[Sample]) -> float | None:
     """Returns the p-value of Wilcoxon's signed-rank test that queries are as often slower as faster
     in A, and by as much; None for fewer than six."""
     import numpy as np
-    from scipy import stats
 
     effects = np.array([_effect(sample, paired=False)[0] for sample in samples])
     if len(effects) < LEAST_QUERIES:
@@ -197,16 +198,13 @@ def signed_rank(samples: Sequence[Sample]) -> float | None:
     if not effects.any():
         return 1.0
     exact = len(effects) <= 50 and len(np.unique(abs(effects))) == len(effects)
-    method = "exact" if exact else "approx"
-    return float(stats.wilcoxon(effects, method=method).pvalue)
+    return signed_rank_test(effects, exact=exact)[1]
 
 
 def student_half(values: Sequence[float], intervals: int = 1) -> float:
     """Returns half of the width of Student's interval for the mean of two or more values, one of
     `intervals` that hold at once."""
-    from scipy import stats
-
-    quantile = float(stats.t.isf(_tail(intervals), len(values) - 1))
+    quantile = float(student_quantile(_tail(intervals), len(values) - 1))
     return quantile * stdev(values) / math.sqrt(len(values))
 
 
@@ -238,30 +236,27 @@ def _prior(variances: Floats, freedoms: Floats) -> tuple[float, float]:
     the moments of their logarithms (Smyth 2004, section 6.2); infinite freedom where they are all
     the same."""
     import numpy as np
-    from scipy import special
 
     positive = variances > 0
     if positive.sum() < 3:
         return 0.0, 0.0
     half = freedoms[positive] / 2
-    logs = np.log(variances[positive]) - special.digamma(half) + np.log(half)
+    logs = np.log(variances[positive]) - polygamma(0, half) + np.log(half)
     centre = float(logs.mean())
-    spread = float(logs.var(ddof=1) - special.polygamma(1, half).mean())
+    spread = float(logs.var(ddof=1) - polygamma(1, half).mean())
     if spread <= 0:
         return math.inf, _exp(centre)
     half_prior = _inverse_trigamma(spread)
-    return 2 * half_prior, _exp(centre + float(special.digamma(half_prior)) - math.log(half_prior))
+    return 2 * half_prior, _exp(centre + float(polygamma(0, half_prior)) - math.log(half_prior))
 
 
 def _inverse_trigamma(value: float) -> float:
     """Where the trigamma function has that value, by Newton's method on its reciprocal, which is
     convex: each step comes closer from one side."""
-    from scipy import special
-
     at = 0.5 + 1 / value
     for _ in range(50):
-        there = float(special.polygamma(1, at))
-        step = there * (1 - there / value) / float(special.polygamma(2, at))
+        there = float(polygamma(1, at))
+        step = there * (1 - there / value) / float(polygamma(2, at))
         at += step
         if abs(step) < 1e-8 * at:
             break
@@ -286,20 +281,19 @@ def _deviations(
     return found
 
 
-def _log_ratio_of_sums(a: Floats, b: Floats, axis: int = -1) -> Any:
+def _log_ratio_of_sums(a: Floats, b: Floats) -> Any:
     import numpy as np
 
-    return np.log(b.sum(axis) / a.sum(axis))
+    return np.log(b.sum(-1) / a.sum(-1))
 
 
-def _mean_difference(a: Floats, b: Floats, axis: int = -1) -> Any:
-    return (b - a).mean(axis)
+def _mean_difference(a: Floats, b: Floats) -> Any:
+    return (b - a).mean(-1)
 
 
 def _over_queries(a: Floats, b: Floats, effect: Callable[..., Any]) -> tuple[float, float] | None:
     """Returns the interval of `effect` when other such queries are drawn; None for too few."""
     import numpy as np
-    from scipy import stats
 
     if len(a) < LEAST_QUERIES:
         return None
@@ -308,18 +302,16 @@ def _over_queries(a: Floats, b: Floats, effect: Callable[..., Any]) -> tuple[flo
     changes = b - a if effect is _mean_difference else np.log(b / a)
     if np.ptp(changes) < 1e-12:
         return _exp(whole), _exp(whole)
-    found = stats.bootstrap(
-        (a, b),
+    low, high = interval_over_pairs(
+        a,
+        b,
         effect,
-        paired=True,
-        vectorized=True,
-        n_resamples=_replicates(len(a)),
-        batch=max(1, 2_000_000 // len(a)),
-        confidence_level=CONFIDENCE,
-        method="BCa" if len(a) <= 2_000 else "percentile",
-        random_state=np.random.default_rng(SEED),
-    ).confidence_interval
-    return _exp(float(found.low)), _exp(float(found.high))
+        level=CONFIDENCE,
+        replicates=_replicates(len(a)),
+        generator=np.random.default_rng(SEED),
+        corrected=len(a) <= 2_000,
+    )
+    return _exp(low), _exp(high)
 
 
 def _replicates(queries: int) -> int:

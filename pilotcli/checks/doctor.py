@@ -38,7 +38,7 @@ from pilotcli.storage.journal import Journal
 from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import open_workload
 
-LIBRARIES = ("numpy", "pandas", "scipy", "sqlglot")
+LIBRARIES = ("numpy", "pandas", "sqlglot")
 LITTLE_SPACE_BYTES = 500_000_000
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import UsageError
+from pilotcli.common.extras import install
 from pilotcli.common.unsafe import csv_cell, escaped_json
 from pilotcli.reports.tables import SCHEMA_VERSION, Row, Table
 
@@ -29,7 +30,7 @@ def check_format(format: str, named: str) -> None:
     except ImportError:
         raise UsageError(
             f"{named}: Parquet needs pyarrow",
-            hint="Install it with: pip install pyarrow; or write CSV or JSON lines.",
+            hint=f"Install it: {install('parquet')}; or write CSV or JSON lines.",
         ) from None
 
 

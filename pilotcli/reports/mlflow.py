@@ -12,6 +12,7 @@ from typing import Any
 
 from pilotcli.analysis.comparison import Comparison, Effect
 from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.extras import install
 from pilotcli.common.redaction import redacted
 from pilotcli.storage.journal import JournalReader, RunRecord
 
@@ -78,7 +79,7 @@ def _client(uri: str) -> Any:
         from mlflow.tracking import MlflowClient
     except ImportError:
         raise UsageError(
-            "logging to MLflow needs mlflow", hint="Install it: pip install mlflow-skinny"
+            "logging to MLflow needs mlflow", hint=f"Install it: {install('mlflow')}"
         ) from None
     return MlflowClient(tracking_uri=uri)
 

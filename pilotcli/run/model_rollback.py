@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from pilotcli.analysis.signed_ranks import signed_rank_test
 from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import ModelVersion, Query, QueryResult
@@ -143,11 +144,9 @@ class RegressionWatch(RunObserver):
         watched.changes.clear()
 
     def _judge(self, watched: _Watched) -> None:
-        from scipy import stats
-
         slowdown = math.exp(fmean(watched.changes))
         slower = slowdown > LEAST_SLOWDOWN and any(watched.changes)
-        if slower and stats.wilcoxon(watched.changes, alternative="greater").pvalue < LEVEL:
+        if slower and _chance_of(watched.changes) < LEVEL:
             self._take_back(watched, slowdown)
         elif len(watched.changes) == LOOKS[-1]:
             watched.before = {}
@@ -175,6 +174,13 @@ class RegressionWatch(RunObserver):
         self.rollbacks.append(text)
         self._bus.emit(Notice("warning", text))
         self._bus.emit(ModelLoaded(name, version))
+
+
+def _chance_of(changes: Sequence[float]) -> float:
+    """The probability of changes that are as much above 0 as these, where nothing changed."""
+    few = len(changes) <= 50
+    distinct = len(set(map(abs, changes)) | {0.0}) == len(changes) + 1
+    return signed_rank_test(changes, exact=(few and distinct) or len(changes) <= 13)[0]
 
 
 def _whole_s(result: QueryResult) -> float | None:

@@ -261,7 +261,7 @@ def test_parquet_without_pyarrow(
     with pytest.raises(UsageError, match="needs pyarrow") as caught:
         planned_export(f"{tmp_path}/{output}", None, None)
     assert caught.value.hint is not None
-    assert "pip install pyarrow" in caught.value.hint
+    assert "pip install 'pilot-db[parquet]'" in caught.value.hint
     assert planned_export(f"{tmp_path}/r.csv", None, None).format == "csv"
 
 

@@ -8,13 +8,13 @@ from importlib.resources import files
 from statistics import median
 
 from pilotcli.analysis.plans import q_error
+from pilotcli.common.extras import install
 from pilotcli.common.quantities import count, plural
 from pilotcli.common.records import QueryResult
-from pilotcli.reports.html import charts, run_charts, tables
+from pilotcli.reports.html import charts, run_charts, svg, tables
 from pilotcli.reports.html.answer import answer, belief, heading
 from pilotcli.reports.html.data import HtmlReport, RunPart
 from pilotcli.reports.html.markup import text
-from pilotcli.reports.html.svg import Drawing
 
 _COLOURS_KEY = (
     '<span class="key faster">■ faster</span> <span class="key slower">■ slower</span> '
@@ -62,6 +62,9 @@ def _body(report: HtmlReport) -> Iterator[str]:
 
 def _charts(report: HtmlReport) -> Iterator[str]:
     run, comparison = report.run, report.comparison
+    if not svg.can_draw():
+        yield f'<p class="doubt">{text(without_charts(report))}</p>'
+        return
     if comparison is not None and any(query.speedup for query in comparison.queries):
         yield "<h2>Speed-up of each query</h2>" + _figure(
             charts.speedups(comparison.queries),
@@ -81,6 +84,14 @@ def _charts(report: HtmlReport) -> Iterator[str]:
     pair = list(_learned(report))
     if pair:
         yield f'<h2>Models and estimates</h2><div class="pair">{"".join(pair)}</div>'
+
+
+def without_charts(report: HtmlReport) -> str:
+    """Why the page has no charts, and how to get them."""
+    return (
+        "The charts are left out, because matplotlib is not installed. For a page with charts: "
+        f"{install('charts')}, then pilot runs report {report.run.record.run_id} -o FILE."
+    )
 
 
 def _times(report: HtmlReport) -> Iterator[str]:
@@ -121,7 +132,7 @@ def _learned(report: HtmlReport) -> Iterator[str]:
         )
 
 
-def _figure(drawing: Drawing, caption: str, *, key: str = "") -> str:
+def _figure(drawing: svg.Drawing, caption: str, *, key: str = "") -> str:
     kind = "chart wide" if drawing.narrow else "chart"
     parts = [f'<div class="{kind}">{drawing.svg}</div>']
     if drawing.narrow:

@@ -64,6 +64,15 @@ class Drawing:
     left_out: str = ""
 
 
+def can_draw() -> bool:
+    """Whether matplotlib is installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def drawn(
     draw: Callable[[Figure], None],
     width: float,

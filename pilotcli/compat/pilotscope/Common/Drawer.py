@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pilotcli.common.errors import CapabilityError
+from pilotcli.common.extras import install
 
 __all__ = ["Drawer"]
 
@@ -28,7 +29,7 @@ class Drawer:
             from matplotlib.figure import Figure
         except ModuleNotFoundError:
             raise CapabilityError(
-                "Drawer needs matplotlib", hint="Install it: pip install matplotlib"
+                "Drawer needs matplotlib", hint=f"Install it: {install('charts')}"
             ) from None
         heights = [
             float(value) if isinstance(value, (int, float)) else _mean(value)
