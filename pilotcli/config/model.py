@@ -163,8 +163,8 @@ class CollectSection:
     """`collect:` what to store about each query, in a table of the store."""
 
     table: str | None = _key(None, "string")
-    """The table. It gets one row per query: `label`, `sql`, `status`, and the columns that you
-    choose below. Only `max_rows` can be set without it."""
+    """The table. It gets one row per query: `label`, `sql`, `status`, the columns that you choose
+    below, and columns that say where the row comes from. Only `max_rows` can be set without it."""
     max_rows: int | None = _key(None, "integer", least=0)
     """How many rows of a result to keep. pilot only counts the others, so a result can have any
     size. Each query costs about 50 microseconds more. Unset: pilot keeps all rows until the next

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import QueryError, UsageError
@@ -56,10 +57,11 @@ class PlanRecorder(QueryFinishEvent):
     """Keeps a summary of each query's plan beside its time, as plain columns for SQL.
 
     Reads the rows that the config's `collect:` section puts into `table` (with `physical_plan:
-    true`), and adds one row per query to `into`: `label`, `status`, `execution_time` (seconds),
-    `cost`, `rows` (both estimates), `root` (the plan's first node), and the numbers `joins`,
-    `relations`, `conditions`, `bottomed`, `blind_loops` of
-    `pilotcli.drivers.plans.plan_features`. Raises `UsageError` if `table` and `into` are the same.
+    true`), and adds one row per query to `into`: `run_id`, `round`, `seq`, `arm`, `label`,
+    `status` and `execution_time` as they are in `table`, `cost`, `rows` (both estimates), `root`
+    (the plan's first node), and the numbers `joins`, `relations`, `conditions`, `bottomed`,
+    `blind_loops` of `pilotcli.drivers.plans.plan_features`. Raises `UsageError` if `table` and
+    `into` are the same.
     """
 
     def __init__(
@@ -84,9 +86,8 @@ class PlanRecorder(QueryFinishEvent):
         features = plan_features(plan)
         root = plan.get("Plan", {}) if isinstance(plan, dict) else {}
         return {
-            "label": row.get("label"),
-            "status": row.get("status"),
-            "execution_time": row.get("execution_time"),
+            **{name: _whole(row.get(name)) for name in ("run_id", "round", "seq")},
+            **{name: row.get(name) for name in ("arm", "label", "status", "execution_time")},
             "cost": root.get("Total Cost"),
             "rows": root.get("Plan Rows"),
             "root": root.get("Node Type"),
@@ -95,7 +96,7 @@ class PlanRecorder(QueryFinishEvent):
 
 
 class SlowQueryReport(QueryFinishEvent):
-    """Prints one line about the slowest of the last `interval_count` queries.
+    """Prints one line about the slowest of the last `interval_count` queries of the run.
 
     Reads `table` of the config's `collect:` section. A query of `analyze_limit_s` seconds or less
     runs again under `EXPLAIN ANALYZE`, and the line names the node whose row estimate is furthest
@@ -119,6 +120,9 @@ class SlowQueryReport(QueryFinishEvent):
         """Print the line, and return it; None if no query was successful."""
         new = data_manager.read_update(self.table, reader=f"{type(self).__name__}/{self.table}")
         rows = new.to_dict("records")
+        # An earlier run may have ended between two firings.
+        runs = [_whole(row.get("run_id")) for row in rows]
+        rows = [row for row, run in zip(rows, runs, strict=True) if run == runs[-1]]
         times = {
             number: float(row["execution_time"])
             for number, row in enumerate(rows)
@@ -146,6 +150,11 @@ class SlowQueryReport(QueryFinishEvent):
             return worst_misestimate(db_controller.explain_execution_plan(sql))
         except QueryError:
             return None  # it was too slow this time, or it writes
+
+
+def _whole(value: Any) -> int | None:
+    """Returns a number of a frame, which has floats in a column with missing values."""
+    return None if value is None or math.isnan(value) else int(value)
 
 
 def _only_reads(sql: str) -> bool:

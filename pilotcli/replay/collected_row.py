@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pilotcli.common.records import JsonText, Query, QueryStatus
+from pilotcli.common.records import JsonText, Query, QueryResult, SteeringReport
 from pilotcli.common.value_texts import as_sent
 from pilotcli.config.model import CollectSection
 from pilotcli.databases.protocols import Rows
@@ -26,19 +26,15 @@ def pulls_for(collect: CollectSection) -> Pulls:
 
 
 def collected_row(
-    collect: CollectSection,
-    query: Query,
-    status: QueryStatus,
-    elapsed_s: float,
-    rows: Rows,
-    steered: Steered | None,
+    collect: CollectSection, query: Query, result: QueryResult, rows: Rows, steered: Steered | None
 ) -> dict[str, Any]:
-    """Returns the row to store about a query; `steered` is what was pulled, None for nothing."""
-    row: dict[str, Any] = {"label": query.label, "sql": query.sql, "status": status}
+    """Returns what `collect` names of a query; `steered` is what was pulled, None for nothing."""
+    row: dict[str, Any] = {"label": query.label, "sql": query.sql, "status": result.status}
     if collect.execution_time:
-        row["execution_time"] = elapsed_s
+        row["execution_time"] = result.elapsed_s - result.wait_s
     if collect.records:
-        records = [list(values) for values in rows.rows] if status == "ok" else None
+        ended = result.status in ("ok", "wrong_answer")
+        records = [list(values) for values in rows.rows] if ended else None
         row["records"] = json.loads(json.dumps(records, default=as_sent))
         if collect.max_rows is not None:
             row["row_count"] = rows.row_count
@@ -59,8 +55,34 @@ def collected_row(
     return row
 
 
+def origin(result: QueryResult, run_id: int | None, arm: str | None) -> dict[str, Any]:
+    """Returns the columns of a row that say where it comes from: which execution, and how it was
+    steered."""
+    report = result.steering
+    return {
+        "run_id": run_id,
+        "arm": arm,
+        "round": result.round,
+        "worker": result.worker,
+        "seq": result.seq,
+        "started_at": result.started_at,
+        "applied": None
+        if report is None
+        else {
+            "applied": report.applied,
+            "ignored": report.ignored,
+            "native": report.native,
+            "cards": report.cards,
+        },
+        "logged": result.logged,
+    }
+
+
 def example_row(collect: CollectSection) -> dict[str, Any]:
     """Returns a row with every column that a run stores, to try whether a store takes it."""
+    report = SteeringReport(
+        ("a = on", "SELECT 1"), (("b = on", "why"),), None, (("SELECT 1", 2.0),)
+    )
     steered = Steered(
         plan_text='{"Plan": {"Total Cost": 0.5}}',
         planning_s=0.5,
@@ -69,4 +91,6 @@ def example_row(collect: CollectSection) -> dict[str, Any]:
         buffercache={"table": 1},
     )
     rows = Rows(rows=[(1,)], row_count=1)
-    return collected_row(collect, Query(1, "probe", "SELECT 1"), "ok", 0.5, rows, steered)
+    result = QueryResult(1, "probe", "ok", 0.5, 0.5, steering=report, logged={"a": 0.5})
+    row = collected_row(collect, Query(1, "probe", "SELECT 1"), result, rows, steered)
+    return {**row, **origin(result, 1, "driver")}

@@ -42,7 +42,7 @@ from pilotcli.databases.session.watchdog import cancel_statements
 from pilotcli.events.base import Event
 from pilotcli.events.runner import CountMode, EventRunner, PastFirings
 from pilotcli.events.schedule import Registered
-from pilotcli.replay.collected_row import collected_row, pulls_for
+from pilotcli.replay.collected_row import collected_row, origin, pulls_for
 from pilotcli.replay.expected import Expectations
 from pilotcli.replay.observers import RunLog, RunObserver
 from pilotcli.steering.controller import get_db_controller
@@ -125,7 +125,10 @@ class PilotScheduler(Closing):
         """Checks the answers of queries, where it is set."""
         self.last_result: QueryResult | None = None
         self.finished = 0
+        self.arm: str | None = None
+        """Which arm of a paired run this is, `driver` or `baseline`; None in other runs."""
         self._log = log
+        self._run_id = run_id
         self._collect: CollectSection | None = None
         self._table = ""
         self._max_rows: int | None = None
@@ -358,7 +361,7 @@ class PilotScheduler(Closing):
         if self.bus.hears(QueryStarted):
             self.bus.emit(QueryStarted(query, round, worker))
         wait_s = 0.0 if due is None else max(0.0, time.perf_counter() - due)
-        result, rows, error, pulled = self.run_in(session, query, round, worker, refused)
+        result, rows, error, steered = self.run_in(session, query, round, worker, refused)
         if lost is not None and refused is None and session.closed:
             attempts = 1
             while (
@@ -368,7 +371,7 @@ class PilotScheduler(Closing):
                 and (again := lost(query)) is not None
             ):
                 session, attempts = again, attempts + 1
-                result, rows, error, pulled = self.run_in(session, query, round, worker)
+                result, rows, error, steered = self.run_in(session, query, round, worker)
             result = result._replace(attempts=attempts)
         if due is not None:
             result = result._replace(
@@ -381,18 +384,19 @@ class PilotScheduler(Closing):
                 result = result._replace(answer=answer(query, rows))
             if expected is not None:
                 result = self._check(query, expected, rows, result)
-                if pulled is not None:
-                    pulled["status"] = result.status
         stopped = result.status == "cancelled" and self.stop.is_set()
+        row = None
         if stopped:
-            result, pulled = result._replace(error=STOPPED), None
+            result = result._replace(error=STOPPED)
+        elif self._collect is not None:
+            row = self._row(self._collect, query, result, rows, steered)
         with self._lock:
             self.finished += 1
             self.last_result = result
             file = None
             try:
-                if pulled is not None:
-                    file = self.data_manager.keep(self._table, pulled, self.finished)
+                if row is not None:
+                    file = self.data_manager.keep(self._table, row, self.finished)
                 if self._log is not None:
                     self._log.add_result(query, result)
             except StorageError:
@@ -401,8 +405,8 @@ class PilotScheduler(Closing):
                 raise
             for observer in self._observers:
                 observer.query_finished(query, result)
-            if pulled is not None:
-                self.data_manager.collect(self._table, pulled, self.finished, file)
+            if row is not None:
+                self.data_manager.collect(self._table, row, self.finished, file)
             self.bus.emit(QueryFinished(query, result))
             if not stopped:
                 self.event_runner.query_finished(result.status == "ok", self.finished)
@@ -423,8 +427,9 @@ class PilotScheduler(Closing):
         round: int = 1,
         worker: int = 0,
         refused: PilotError | None = None,
-    ) -> tuple[QueryResult, Rows, PilotError | None, dict[str, Any] | None]:
-        """Run `query` without recording it; the last value is the row to store about the query."""
+    ) -> tuple[QueryResult, Rows, PilotError | None, Steered | None]:
+        """Run `query` without recording it; the last value is what was pulled, if anything could
+        be."""
         status: QueryStatus = "ok"
         error: PilotError | None = None
         rows = _NO_ROWS
@@ -456,9 +461,6 @@ class PilotScheduler(Closing):
         if steered is not None and steered.plan_text is not None and round > 0:
             for observer in self._observers:
                 observer.plan_pulled(query, round, steered.plan_text)
-        pulled = None
-        if self._collect is not None and round > 0:
-            pulled = collected_row(self._collect, query, status, elapsed_s, rows, steered)
         message = sqlstate = None
         if error is not None:
             message = error.message
@@ -484,7 +486,20 @@ class PilotScheduler(Closing):
             steering_s=steering_s,
             logged=steered.logged if steered is not None else None,
         )
-        return result, rows, error, pulled
+        return result, rows, error, steered
+
+    def _row(
+        self,
+        collect: CollectSection,
+        query: Query,
+        result: QueryResult,
+        rows: Rows,
+        steered: Steered | None,
+    ) -> dict[str, Any]:
+        """Returns the row to store about a query."""
+        row = collected_row(collect, query, result, rows, steered)
+        row.update(origin(result, self._run_id, self.arm))
+        return row
 
     def cancel(self) -> None:
         """Interrupt running events and handlers, and cancel what they run over any connection;

@@ -456,7 +456,9 @@ def test_cardinalities_may_be_texts_and_indexes_may_carry_more(config: PostgreSQ
     scheduler.register_required_data("texts", pull_physical_plan=True)
     scheduler.init()
     scheduler.execute("SELECT relname FROM pg_class c")
-    plan = json_str_to_json_obj(scheduler.data_manager.read_all("texts")["physical_plan"][0])
+    stored = scheduler.data_manager.read_all("texts")
+    assert list(stored) == ["label", "sql", "status", "physical_plan", "pilot_data_id"]
+    plan = json_str_to_json_obj(stored["physical_plan"][0])
     assert plan["Plan"]["Plan Rows"] == 4321
     scheduler.close()
     index = Index(["a", "b"], "t", "i")

@@ -255,7 +255,7 @@ def test_plan_recorder_adds_a_row_for_each_new_query(
     event = PlanRecorder(forum, 1, table="plans", into="summary")
     sql = "SELECT count(*) FROM posts p JOIN users u ON u.id = p.owner_id WHERE p.score > 3"
     plan = controller.explain_physical_plan(sql)
-    good = {"label": "a", "status": "ok", "execution_time": 0.25, "physical_plan": plan}
+    good = {"label": "a", "status": "ok", "execution_time": 0.25, "physical_plan": plan, "seq": 7}
     data_manager.save_data_batch("plans", [good, {"label": "b", "status": "error"}])
     assert event.process(controller, data_manager) == 2
     assert event.process(controller, data_manager) == 0
@@ -264,6 +264,7 @@ def test_plan_recorder_adds_a_row_for_each_new_query(
     assert (first["label"], first["execution_time"], first["joins"]) == ("a", 0.25, 1)
     assert (first["root"], first["cost"]) == ("Aggregate", plan["Plan"]["Total Cost"])
     assert (second["status"], second["joins"]) == ("error", 0)
+    assert (first["seq"], second["seq"] != second["seq"]) == (7, True), "7 and NaN"
 
 
 def test_plan_recorder_does_not_write_where_it_reads(forum: PostgreSQLConfig) -> None:
@@ -292,6 +293,18 @@ def test_slow_query_report_names_the_slowest_and_its_worst_estimate(
     assert line is not None
     assert line.startswith("slowest of 2: slow, 0.5 s; Seq Scan on users returned ")
     assert capsys.readouterr().out == line + "\n"
+
+
+def test_slow_query_report_leaves_an_earlier_run_out(
+    forum: PostgreSQLConfig, controller: PostgreSQLController, data_manager: DataManager
+) -> None:
+    row = {"sql": "SELECT 1", "label": "old", "status": "ok", "execution_time": 3.0, "run_id": 1}
+    event = SlowQueryReport(forum, 2, table="plans", analyze_limit_s=0.0)
+    new = {**row, "label": "new", "execution_time": 0.5}
+    data_manager.save_data_batch("plans", [row, {**new, "run_id": 2}])
+    assert event.process(controller, data_manager) == "slowest of 1: new, 0.5 s"
+    data_manager.save_data_batch("plans", [row, {**new, "run_id": None}])
+    assert event.process(controller, data_manager) == "slowest of 1: new, 0.5 s"
 
 
 @pytest.mark.parametrize(

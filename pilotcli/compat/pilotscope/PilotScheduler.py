@@ -20,12 +20,15 @@ from pilotcli.compat.pilotscope.records import Records
 from pilotcli.compat.refused import Refused
 from pilotcli.compat.subplan_keys import cards_of
 from pilotcli.events.base import Event
+from pilotcli.replay.collected_row import collected_row
 from pilotcli.replay.scheduler import PilotScheduler as _Own
 
 if TYPE_CHECKING:
     from pilotcli.common.records import FiringReason, Query, QueryResult
+    from pilotcli.config.model import CollectSection
     from pilotcli.databases.protocols import BaseDBController, Rows, Session
     from pilotcli.events.schedule import Registered
+    from pilotcli.steering.requests import Steered
 
 __all__ = ["PilotScheduler"]
 
@@ -137,14 +140,26 @@ class PilotScheduler(_Own):
         round: int = 1,
         worker: int = 0,
         refused: PilotError | None = None,
-    ) -> tuple[QueryResult, Rows, PilotError | None, dict[str, Any] | None]:
+    ) -> tuple[QueryResult, Rows, PilotError | None, Steered | None]:
         """See `pilotcli.PilotScheduler.run_in`."""
-        result, rows, error, pulled = super().run_in(session, query, round, worker, refused)
+        result, rows, error, steered = super().run_in(session, query, round, worker, refused)
         if self._log is None:  # a script: a run shows it itself
             warn_ignored(result.steering)
-        if pulled is not None and "pull_subquery_2_cards" in self._asked:
-            pulled["subquery_to_card"] = pulled.pop("subquery_2_card", None)
-        return result, rows, error, pulled
+        return result, rows, error, steered
+
+    def _row(
+        self,
+        collect: CollectSection,
+        query: Query,
+        result: QueryResult,
+        rows: Rows,
+        steered: Steered | None,
+    ) -> dict[str, Any]:
+        """The row to store about a query, with the columns that PilotScope's drivers know."""
+        row = collected_row(collect, query, result, rows, steered)
+        if "pull_subquery_2_cards" in self._asked:
+            row["subquery_to_card"] = row.pop("subquery_2_card", None)
+        return row
 
     def push_for_workload(self, first_sql: str) -> None:
         """Carry out what handlers want for the whole workload. Raises `DriverError`."""
