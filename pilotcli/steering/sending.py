@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pilotcli.common.errors import QueryCancelled, QueryError, QueryTimeout, SteeringError
 from pilotcli.common.records import Query
+from pilotcli.common.suggestions import sentences
 from pilotcli.databases.protocols import Rows
 from pilotcli.databases.session.session import PostgresSession
+from pilotcli.databases.setting_names import SETTING_NAMES, UNKNOWN_SETTING, meant_setting
 from pilotcli.steering.message import Message
 from pilotcli.steering.planned_query import is_planned
 from pilotcli.steering.requests import Steered
@@ -56,7 +58,7 @@ def _check_settings(session: PostgresSession, message: Message) -> None:
         session.execute(f"BEGIN; {message.prefix()}ROLLBACK")
     except QueryError as refused:
         session.rollback()
-        raise _refusal(refused) from None
+        raise _refusal(session, message, refused) from None
 
 
 def _send_between(
@@ -101,7 +103,7 @@ def _set_between(
             session.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}")
         else:
             session.rollback()
-        raise _refusal(refused) from None
+        raise _refusal(session, message, refused) from None
 
 
 @contextmanager
@@ -116,6 +118,12 @@ def _steering_time(steered: Steered) -> Iterator[None]:
         steered.elapsed_s -= spent
 
 
-def _refusal(error: QueryError) -> SteeringError:
-    message = f"the server refuses a pushed setting: {error.message}"
-    return SteeringError(message, hint=error.hint).standing_for(error)
+def _refusal(session: PostgresSession, message: Message, error: QueryError) -> SteeringError:
+    """The error for settings that the server has refused, with the name that was probably meant:
+    results keep the message alone."""
+    text = f"the server refuses a pushed setting: {error.message}"
+    if error.sqlstate == UNKNOWN_SETTING and not session.closed:
+        with own_statements(session), suppress(QueryError):
+            known = [name for (name,) in session.execute(SETTING_NAMES).rows]
+            text = sentences(text, meant_setting(message.settings, known))
+    return SteeringError(text, hint=error.hint).standing_for(error)

@@ -27,6 +27,7 @@ from pilotcli.common.errors import (
 from pilotcli.common.failures import at_place, failure_of, place_of
 from pilotcli.common.records import STOPPED, Index, LoggedValue, Query, SteeringReport
 from pilotcli.common.sql_commands import command_of
+from pilotcli.common.suggestions import sentences
 from pilotcli.config import PilotConfig
 from pilotcli.config.model import SteeringSection
 from pilotcli.databases.controller import PostgreSQLController
@@ -186,7 +187,7 @@ class Steering:
             except CapabilityError as exc:
                 if not self._skip_missing:
                     raise CapabilityError(f"{name}: {exc.message}", hint=exc.hint) from exc
-                done.append(f"nothing by {name}: {exc.message}")
+                done.append(f"nothing by {name}: {sentences(exc.message, exc.hint)}")
             except PilotError as exc:
                 self._require_no_stop()
                 named = exc.message.startswith(f"{name}: ")
@@ -195,7 +196,7 @@ class Steering:
                 if lost or not self._native_on_error:
                     kind = type(exc) if isinstance(exc, _OWN_CODES) else SteeringError
                     raise kind(message, hint=exc.hint) from exc
-                done.append(f"nothing by {message}")
+                done.append(f"nothing by {sentences(message, exc.hint)}")
         return done
 
     def _apply(

@@ -45,6 +45,11 @@ class Cancelled(HintPushHandler):
         raise asyncio.CancelledError
 
 
+class Misspelt(HintPushHandler):
+    def acquire_injected_data(self, sql):
+        return {"enable_nestlop": "off"}
+
+
 class Unreadable:
     ndim = 0
 
@@ -195,6 +200,11 @@ def test_a_handler_that_is_passed_over_leaves_nothing_of_what_it_did(steered: Pr
             "{class: 'drivers.py:Memory', args: {value: many}}",
             'the server refuses a pushed setting: invalid value for parameter "work_mem": "many"',
         ),
+        (
+            "'drivers.py:Misspelt'",
+            "the server refuses a pushed setting: unrecognized configuration parameter "
+            "\"enable_nestlop\". Did you mean 'enable_nestloop'?",
+        ),
     ],
 )
 def test_what_cannot_be_pushed_is_a_steering_error(
@@ -206,6 +216,17 @@ def test_what_cannot_be_pushed_is_a_steering_error(
     results = [signal.result for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
     assert results[0].status == "steering_error"
     assert str(results[0].error).startswith(said)
+
+
+def test_a_misspelt_setting_in_a_transaction_is_refused_with_the_right_name(
+    steered: Project,
+) -> None:
+    steered.write("t.sql", "BEGIN; SELECT 1; COMMIT;")
+    steered.config("handlers: ['drivers.py:Misspelt']")
+    finished = steered.run("t.sql")
+    assert (finished.ok, finished.errors) == (2, 1)
+    results = [signal.result for signal in steered.heard(QueryFinished)]  # type: ignore[attr-defined]
+    assert str(results[1].error).endswith("Did you mean 'enable_nestloop'?")
 
 
 def test_a_class_that_is_no_handler_is_refused_before_the_run(steered: Project) -> None:

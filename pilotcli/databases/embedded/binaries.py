@@ -164,3 +164,15 @@ def _open_to_all(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o111 else 0o644)
+
+
+def setting_names(binaries: Binaries) -> list[str]:
+    """The names of the server's settings; empty if it does not list them."""
+    command = [str(binaries.folder / "postgres"), "--describe-config"]
+    try:
+        listed = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [line.partition("\t")[0] for line in listed.stdout.splitlines() if "\t" in line]

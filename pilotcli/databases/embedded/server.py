@@ -14,11 +14,17 @@ from pilotcli.common.errors import DatabaseError, PilotError, StorageError
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.common.os_advice import advice_for_link
 from pilotcli.config.home import create_private
-from pilotcli.databases.embedded.binaries import Binaries, find_binaries, readable_for
+from pilotcli.databases.embedded.binaries import (
+    Binaries,
+    find_binaries,
+    readable_for,
+    setting_names,
+)
 from pilotcli.databases.embedded.cluster import SUPERUSER, configure, ensure_cluster
 from pilotcli.databases.embedded.folder import PORT, Place, State, make_place
 from pilotcli.databases.embedded.os_user import server_account
 from pilotcli.databases.embedded.process import running_pid, start, stop, wait_until_ready
+from pilotcli.databases.setting_names import meant_setting
 
 Mend = Callable[[Path], None]
 """Gets the data directory of a server that does not run."""
@@ -245,7 +251,13 @@ def _running(
     configure(place, account, Path(state.socket_dir), settings)
     place.write_state(state)
     mend(place.data_dir)
-    start(place, binaries, account)
+    try:
+        start(place, binaries, account)
+    except DatabaseError as error:
+        if (meant := meant_setting(settings, setting_names(binaries))) is not None:
+            hint = f"{meant} {error.hint or ''}".strip()
+            raise DatabaseError(error.message, hint=hint) from error
+        raise
     return state
 
 

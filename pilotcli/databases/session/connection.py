@@ -7,6 +7,7 @@ messages may be in another language; pilot shows those that it does not know.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import os
@@ -27,6 +28,7 @@ from pilotcli.common.suggestions import nearest
 from pilotcli.databases.embedded.binaries import OLDEST_MAJOR
 from pilotcli.databases.session.libpq import shorten_errors
 from pilotcli.databases.session.values import casters
+from pilotcli.databases.setting_names import SETTING_NAMES, UNKNOWN_SETTING, meant_setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +234,21 @@ def _set(connection: Connection, settings: Mapping[str, str]) -> None:
             for key, value in settings.items():
                 cursor.execute("SELECT set_config(%s, %s, false)", (key, value))
     except psycopg2.Error as error:
+        meant = _meant(connection, key) if error.pgcode == UNKNOWN_SETTING else None
         connection.close()
         raise UsageError(
             f"the server refuses the setting {key} = {value}: "
             f"{error.diag.message_primary or str(error).strip()}",
-            hint="Correct it under `database.session`.",
+            hint=" ".join(filter(None, [meant, "Correct it under `database.session`."])),
         ) from None
+
+
+def _meant(connection: Connection, setting: str) -> str | None:
+    """A sentence with the setting that was probably meant, where there is one."""
+    with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute(SETTING_NAMES)
+        return meant_setting([setting], [name for (name,) in cursor.fetchall()])
+    return None
 
 
 def version_text(connection: Connection) -> str:
