@@ -35,6 +35,7 @@ COMMANDS = {
     "help": ("help:help_", "Show the help of a command, as --help does."),
     "events list": ("events:list_", "List the events: name, kind, when they fire, model, class."),
     "events plan": ("events:plan", "Show which event fires after which query."),
+    "events fire": ("events:fire", "Call one event on the rows in the store, without a replay."),
     "models list": ("models:list_", "List all models with their current checkpoints."),
     "models show": ("models:show", "Show a model's checkpoints, oldest first."),
     "models trust": ("models:trust", "Trust checkpoints that this home did not save."),

@@ -1,4 +1,4 @@
-"""`pilot events list|plan`."""
+"""`pilot events list|plan|fire`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from pilotcli.cli.options import (
     SetOption,
     event_names,
 )
+from pilotcli.common.signals import Bus
 from pilotcli.config import load_config
+from pilotcli.run.firing import FiringRequest
+from pilotcli.run.firing import fire as fire_event
 from pilotcli.run.request import RunRequest
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_events, show_plan
+from pilotcli.views.firing import CallView, show_fired
 
 
 def list_(
@@ -61,3 +65,37 @@ def plan(
     with driver_lines():
         examined = examine(request)
     show_plan(examined, format)
+
+
+def fire(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The event's name in the config.")],
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    run: Annotated[
+        int | None,
+        typer.Option("--run", metavar="RUN", help="Show it only the rows that this run collected."),
+    ] = None,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="Have a pretraining collect rows anew, then train.")
+    ] = False,
+    save: Annotated[bool, typer.Option("--save", help="Save the model that it returns.")] = False,
+    full_traceback: Annotated[
+        bool,
+        typer.Option("--full-traceback", help="Also show the frames of other code than yours."),
+    ] = False,
+) -> None:
+    """Call one event on the rows in the store, without a replay.
+
+    Its model is loaded as the config says. The event reads all rows as new ones; rows that it
+    saves are taken back. A pretraining only trains, by default. Exit code 3: the event failed.
+
+    \b
+    Examples:
+      pilot events fire SlowestQuery
+      pilot events fire LearnSpeed --run 7
+      pilot events fire LearnSpeed --save
+    """
+    loaded = load_config(config, set_)
+    request = FiringRequest(loaded, name, run, collect, save)
+    fired = fire_event(request, Bus(CallView()))
+    show_fired(fired, save=save, full_traceback=full_traceback)

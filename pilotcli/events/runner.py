@@ -231,6 +231,17 @@ class EventRunner:
         call = partial(self._pretraining.run, registered.name, event, begun, steps)
         self._fire(registered, "pretraining", 0, call)
 
+    def fire(
+        self, registered: Registered, steps: PretrainingSteps | None = None, after_query: int = 0
+    ) -> None:
+        """Fire one event now, whether or not it is due; a pretraining takes the `steps`."""
+        if isinstance(registered.event, PretrainingModelEvent):
+            self.pretrain(registered, None, steps)
+        elif isinstance(registered.event, WorkloadBeforeEvent):
+            self._process(registered, "workload_before", after_query)
+        else:
+            self._process(registered, "interval", after_query)
+
     def has_fired(self, registered: Registered, reason: FiringReason) -> bool:
         """Whether this firing, which comes once in a run, ended in an earlier part of the run."""
         return (registered.name, reason) in self._once

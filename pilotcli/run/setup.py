@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,19 +15,18 @@ from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import EventKind, PretrainingProgress
 from pilotcli.common.redaction import redacted
-from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
+from pilotcli.common.signals import Bus, Notice
 from pilotcli.common.suggestions import sentences
-from pilotcli.config import PilotConfig, PostgreSQLConfig, RunConfig, choose_embedded
+from pilotcli.config import PilotConfig, RunConfig
 from pilotcli.config.home import make_home
-from pilotcli.databases.opening import DEFAULT_DATABASE, NOT_UNDONE, open_target
 from pilotcli.databases.protocols import Target
-from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, kind_of
 from pilotcli.plugins import Plugins, aliases, check_plugins
 from pilotcli.replay.answers import AnswerDigests
 from pilotcli.replay.expected import Expectations, answers_of, query_key
 from pilotcli.replay.scheduler import PilotScheduler
+from pilotcli.run.connecting import config_for_drivers, connect
 from pilotcli.run.driver_output import driver_output
 from pilotcli.run.left_rows import LeftRows
 from pilotcli.run.log import RunLogger, begin_run, fingerprint
@@ -73,8 +70,8 @@ def open_run(
         _refuse_changes(journal, request, config, workload, total)
         earlier = _earlier_answers(journal, config.run.expect_from, workload, bus)
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
-        pilot_config = _pilot_config(config, scheduler_class, bus)
-        target = stack.enter_context(contextlib.closing(_connect(pilot_config, bus)))
+        pilot_config = config_for_drivers(config, scheduler_class, bus)
+        target = stack.enter_context(contextlib.closing(connect(pilot_config, bus)))
         models = plugins.build_models()
         store = CheckpointStore(config.home / "models")
         past: PastRun | None = None
@@ -190,34 +187,6 @@ def _earlier_answers(
     return answers
 
 
-class _Steps:
-    """Reports slow steps and, once the run has begun, the changes that are undone."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-        self._begun = False
-        bus.subscribe(self._run_started, RunStarted)
-
-    def __call__(self, text: str) -> None:
-        if text.startswith(("not undone", NOT_UNDONE)):
-            self._bus.emit(Notice("warning", text))
-        elif self._begun:
-            self._bus.emit(Notice("info", text))
-        else:
-            self._bus.emit(StepStarted(text))
-
-    def _run_started(self, _: Signal) -> None:
-        self._begun = True
-
-
-def _connect(config: PilotConfig, bus: Bus) -> Target:
-    started = time.perf_counter()
-    target = open_target(config, on_step=_Steps(bus))
-    elapsed_s = time.perf_counter() - started
-    bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))
-    return target
-
-
 def _load_classes(kind: RunKind, config: RunConfig, bus: Bus) -> Plugins:
     """The classes that the config names. Raises `PluginError`, and `UsageError` for a pretraining
     without an event."""
@@ -232,18 +201,6 @@ def _load_classes(kind: RunKind, config: RunConfig, bus: Bus) -> Plugins:
     if (which := aliases.choice()) is not None:
         bus.emit(Notice("info", which))
     return plugins
-
-
-def _pilot_config(
-    config: RunConfig, scheduler_class: type[PilotScheduler], bus: Bus
-) -> PostgreSQLConfig:
-    """The config that drivers receive. Raises `ConfigError` for settings without an effect."""
-    embedded = choose_embedded(config.database, os.environ)
-    refuse_unused(config, os.environ, embedded=embedded)
-    if embedded and config.path is None and config.database.name is None:
-        text = f"no config: the database is the embedded server's {DEFAULT_DATABASE!r}, as it is"
-        bus.emit(Notice("info", f"{text} (-c FILE names a config)"))
-    return scheduler_class.config_class.from_run_config(config, embedded=embedded)
 
 
 def _open_scheduler(

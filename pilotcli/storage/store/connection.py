@@ -21,6 +21,19 @@ LOCK_TIMEOUT_S = 60
 _JSON_OIDS = (114, 3802)
 """json and jsonb, which have had these numbers in every PostgreSQL (pg_type.dat)."""
 
+_COMMITTED = ("BEGIN", "COMMIT", "ROLLBACK")
+_REHEARSED = (
+    "SAVEPOINT pilot_rehearsal",
+    "RELEASE SAVEPOINT pilot_rehearsal",
+    "ROLLBACK TO SAVEPOINT pilot_rehearsal; RELEASE SAVEPOINT pilot_rehearsal",
+)
+"""How a transaction begins, how it is committed, and how it is rolled back."""
+_BEGIN_REHEARSAL = (
+    "BEGIN; SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings "
+    "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
+"""A rehearsal may wait at the prompt of a debugger."""
+
 Result = TypeVar("Result")
 
 
@@ -36,13 +49,19 @@ class StoreConnection:
         self._name = config.user_data_db_name
         self._lock = threading.RLock()
         self._closed = False
+        self._rehearses = False
+
+    def rehearse(self) -> None:
+        """Do everything from here on in one transaction, which `close` rolls back."""
+        self._rehearses = True
 
     def transaction(self, work: Callable[[Cursor], Result], table: str | None = None) -> Result:
         """Run `work`, which is about `table`, in a transaction and commit it.
 
         If the connection is lost before the commit (the server was restarted), `work` runs once
         more on a new one: nothing of its first run has stayed. A connection lost during the commit
-        is an error, because nobody knows whether the commit took place.
+        is an error, because nobody knows whether the commit took place, and so is one lost in a
+        rehearsal, because what was done before is gone.
 
         Raises `StoreError`.
         """
@@ -53,6 +72,8 @@ class StoreConnection:
                 try:
                     return self._run(work, table)
                 except _ConnectionLost:
+                    if self._rehearses:
+                        raise
                     return self._run(work, table)
             except (_ConnectionLost, psycopg2.Error) as error:
                 cause = error.error if isinstance(error, _ConnectionLost) else error
@@ -75,18 +96,19 @@ class StoreConnection:
         import psycopg2
 
         connection = self._connected()
+        begin, commit, roll_back = _REHEARSED if self._rehearses else _COMMITTED
         with connection.cursor() as cursor:
             try:
-                cursor.execute("BEGIN")
+                cursor.execute(begin)
                 result = work(cursor)
             except BaseException as error:
                 if isinstance(error, psycopg2.Error) and connection.closed:
                     raise _ConnectionLost(error) from error
                 with suppress(psycopg2.Error):
-                    cursor.execute("ROLLBACK")
+                    cursor.execute(roll_back)
                 raise
             try:
-                cursor.execute("COMMIT")
+                cursor.execute(commit)
             except psycopg2.Error as error:
                 if connection.closed:
                     rows = "last rows" if table is None else f"last rows for the table {table!r}"
@@ -104,6 +126,9 @@ class StoreConnection:
             # A database that was dropped meanwhile is not created again, as if it had been empty.
             self._connection = _opened(self._config, may_create=self._connection is None)
             self._name = self._connection.info.dbname
+            if self._rehearses:
+                with self._connection.cursor() as cursor:
+                    cursor.execute(_BEGIN_REHEARSAL)
         return self._connection
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.common import quantities
 from pilotcli.common.closing import Closing
-from pilotcli.common.errors import StoreError
-from pilotcli.common.suggestions import did_you_mean
+from pilotcli.common.errors import StoreError, UsageError
+from pilotcli.common.suggestions import MOST_LISTED, did_you_mean
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.storage.store import tables
 from pilotcli.storage.store.background_writer import Appender
@@ -47,6 +48,39 @@ class DataManager(Closing):
         self._appender = Appender(self._save_appended)
         self._rows_of: str | None = None
         self._firing: str | None = None
+        self._run_id: int | None = None
+
+    def rehearse(self, run_id: int | None = None) -> None:
+        """From here on, keep nothing: `close` takes back all that was saved, removed and read.
+        Every reader begins with the first row.
+
+        With `run_id`, tables that have a column of that name show the rows of that run alone.
+        Raises `UsageError` if no table has rows of it.
+        """
+        self._store.rehearse()
+
+        def begin(cursor: Cursor) -> None:
+            tables.shadow_visits(cursor)
+            if run_id is not None and run_id not in (runs := tables.run_ids(cursor)):
+                listed = quantities.listed(list(map(str, runs)), MOST_LISTED)
+                raise UsageError(
+                    f"the store has no rows of run {run_id}",
+                    hint=f"It has rows of these runs: {listed}."
+                    if runs
+                    else "No row in it says which run it is of.",
+                )
+
+        self._store.transaction(begin)
+        self._run_id = run_id
+
+    def row_counts(self) -> dict[str, int]:
+        """The number of rows in each table that has some."""
+
+        def count(cursor: Cursor) -> dict[str, int]:
+            names = tables.data_tables(cursor)
+            return {name: tables.row_count(cursor, name, self._run_id) for name in names}
+
+        return {name: rows for name, rows in self._store.transaction(count).items() if rows}
 
     def connect(self) -> None:
         """Connect now; raises `StoreError` when the store cannot be reached."""
@@ -186,7 +220,7 @@ class DataManager(Closing):
 
     def row_count(self, table: str) -> int:
         """Returns the number of rows in `table`; 0 for a missing table."""
-        return self._saved(table, lambda cursor: tables.row_count(cursor, table))
+        return self._saved(table, lambda cursor: tables.row_count(cursor, table, self._run_id))
 
     def close(self) -> None:
         """Save the rows that `append` has taken and close the connection; safe to call twice."""
@@ -230,7 +264,7 @@ class DataManager(Closing):
             # Without arguments to fill in, so that a percent sign in a name is only that.
             cursor.execute(
                 f"SELECT {', '.join(map(tables.quoted, columns))} FROM {tables.quoted(table)} "  # noqa: S608
-                f"WHERE {KEY} > {last:d} ORDER BY {KEY}"
+                f"WHERE {KEY} > {last:d} AND {tables.of_run(columns, self._run_id)} ORDER BY {KEY}"
             )
             rows = cursor.fetchall()
             if rows:

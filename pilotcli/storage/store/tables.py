@@ -8,7 +8,7 @@ for rows that pilot writes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pilotcli.common.errors import StoreError
@@ -24,6 +24,9 @@ it, also the key before that, and the firing."""
 
 MARKS = "pilot_marks"
 """The table of marks, which are set together with rows: how much their writer has saved."""
+
+RUN_ID = "run_id"
+"""The column of collected rows that has the number of their run."""
 
 OWN = (VISITS, MARKS)
 """Tables of the store that are no data."""
@@ -143,11 +146,48 @@ def _is_empty(cursor: Cursor, table: str, name: str) -> bool:
     return bool(_value(cursor, f"SELECT NOT EXISTS ({filled})"))
 
 
-def row_count(cursor: Cursor, table: str) -> int:
-    """The number of rows in `table`; 0 without one."""
-    if columns_of(cursor, table) is None:
+def row_count(cursor: Cursor, table: str, run_id: int | None = None) -> int:
+    """The number of rows in `table`, or of those that `of_run` takes; 0 without a table."""
+    columns = columns_of(cursor, table)
+    if columns is None:
         return 0
-    return int(_value(cursor, f"SELECT count(*) FROM {quoted(table)}"))  # noqa: S608
+    condition = of_run(columns, run_id)
+    return int(_value(cursor, f"SELECT count(*) FROM {quoted(table)} WHERE {condition}"))  # noqa: S608
+
+
+def of_run(columns: Collection[str], run_id: int | None) -> str:
+    """A condition for the rows of one run; for all rows without a run, or in a table whose rows do
+    not say which run they are of."""
+    return "true" if run_id is None or RUN_ID not in columns else f"{RUN_ID}::text = '{run_id:d}'"
+
+
+def data_tables(cursor: Cursor) -> dict[str, set[str]]:
+    """The columns of each table that pilot has made for rows."""
+    cursor.execute(
+        "SELECT relname, array_agg(attname::text) FROM pg_class JOIN pg_attribute "
+        "ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped "
+        "WHERE relname = ANY (%s) AND relnamespace = current_schema()::regnamespace "
+        "GROUP BY relname ORDER BY relname",
+        (names(cursor),),
+    )
+    return {name: set(columns) for name, columns in cursor.fetchall() if KEY in columns}
+
+
+def run_ids(cursor: Cursor) -> list[int]:
+    """The runs of which there are rows, in their order."""
+    found: set[int] = set()
+    for table, columns in data_tables(cursor).items():
+        if RUN_ID in columns:
+            cursor.execute(f"SELECT DISTINCT {RUN_ID} FROM {quoted(table)}")  # noqa: S608
+            found.update(row[0] for row in cursor.fetchall() if isinstance(row[0], int))
+    return sorted(found)
+
+
+def shadow_visits(cursor: Cursor) -> None:
+    """Have this session see a table of visits of its own, which is empty: temporary tables come
+    first where a name is looked up."""
+    _make_own(cursor)
+    cursor.execute(f"CREATE TEMPORARY TABLE {VISITS} (LIKE {VISITS} INCLUDING ALL)")
 
 
 def drop(cursor: Cursor, table: str) -> None:
