@@ -160,7 +160,7 @@ class LatencyPretraining(PretrainingModelEvent):
             self._sampler = QuerySampler(catalog, max_joins=options.max_joins, seed=options.seed)
             self._sampled = 0
         validation = self._validation_queries()
-        end = len(validation) + options.queries
+        self.target_rows = end = len(validation) + options.queries
         stop = min(self.collected_rows + options.batch, end)
         rows: list[Mapping[str, Any]] = []
         limited = False

@@ -140,10 +140,14 @@ class PretrainingModelEvent(Event):
 
     - `collected_rows`: how many rows this event has saved;
     - `collection_iteration`: how many of these calls have ended.
+
+    An event that knows how many rows it will collect sets `target_rows`, as an attribute of the
+    class or of the object, at any time; pilot then shows how far the collection is.
     """
 
     collected_rows: int = 0
     collection_iteration: int = 0
+    target_rows: int | None = None
 
     def __init__(
         self,

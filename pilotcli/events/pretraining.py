@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -112,7 +114,15 @@ class Pretraining:
             self._keep_progress(name, table, progress)
             elapsed_s = time.perf_counter() - started
             self.bus.emit(
-                RowsCollected(name, table, len(rows), progress.rows, progress.iterations, elapsed_s)
+                RowsCollected(
+                    name,
+                    table,
+                    len(rows),
+                    progress.rows,
+                    progress.iterations,
+                    elapsed_s,
+                    _target_rows(name, event),
+                )
             )
         elapsed_s = time.perf_counter() - started
         self.bus.emit(
@@ -145,6 +155,20 @@ class Pretraining:
     def _keep_progress(self, name: str, table: str, progress: PretrainingProgress) -> None:
         if self.log is not None:
             self.log.add_progress(name, table, progress)
+
+
+def _target_rows(name: str, event: PretrainingModelEvent) -> int | None:
+    """Returns how many rows the event wants; raises `DriverError` for what is no such number."""
+    target = event.target_rows
+    if target is None:
+        return None
+    with contextlib.suppress(TypeError):
+        if operator.index(target) >= 0:
+            return operator.index(target)
+    raise DriverError(
+        f"{name}.target_rows is {target!r}, not a number of rows",
+        hint="Set it to a whole number, or leave it None where the number is not known.",
+    )
 
 
 def _checked_batch(returned: Any, name: str) -> tuple[Sequence[Mapping[str, Any]], bool]:

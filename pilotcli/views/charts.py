@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.wording import factor
-from pilotcli.common.quantities import count, duration, plural
+from pilotcli.common.quantities import MISSING, count, duration, plural
 from pilotcli.storage.journal import FiringRecord, TimelinePart
+from pilotcli.views.recent import MOST_PARTS, Part
 from pilotcli.views.text import Line, clean, clip, width
 
 PARTS = 60
 """Columns of a timeline."""
 BARS_SHOWN = 20
 _LABEL = 26
+_NAME = 8
+"""Columns of the name of a row over time."""
 _LEVELS = "▁▂▃▄▅▆▇█"
 _STYLES = {"faster": "cyan", "slower": "yellow"}
 
@@ -65,16 +68,8 @@ def timeline(
     if not parts:
         return []
     total = sum(part.results for part in parts)
-
-    def row(name: str, marks: str, details: str, style: str = "") -> Line:
-        return [(name.ljust(9), "dim"), (marks, style), (f"  {details}", "dim")]
-
     means, worst = [part.mean_s for part in parts], [part.max_s for part in parts]
-    low, high = min(means), max(worst)
-    lines = [
-        row("worst", _spark(worst, low, high), f"up to {duration(high)}"),
-        row("mean", _spark(means, low, high), f"{duration(min(means))} to {duration(max(means))}"),
-    ]
+    lines = _latencies(worst, {"mean": means})
     if firings:
         marks = _marks(
             len(parts),
@@ -82,23 +77,70 @@ def timeline(
             [(firing.after_query, firing.outcome == "failed") for firing in firings],
         )
         failed = sum(firing.outcome == "failed" for firing in firings)
-        details = plural(len(firings), "firing") + (f", {count(failed)} failed" if failed else "")
-        lines.append(row("events", marks, details, "cyan"))
+        lines.append(_row("events", marks, _firings_text(len(firings), failed), "cyan"))
     if saved_after:
         marks = _marks(len(parts), total, [(after, False) for after in saved_after], "↑")
-        lines.append(row("models", marks, plural(len(saved_after), "version"), "cyan"))
+        lines.append(_row("models", marks, plural(len(saved_after), "version"), "cyan"))
     bad = sum(part.failed for part in parts)
     if bad:
         marks = "".join("✗" if part.failed else " " for part in parts)
-        lines.append(row("failed", marks, plural(bad, "query", "queries"), "red"))
+        lines.append(_row("failed", marks, plural(bad, "query", "queries"), "red"))
     return lines
 
 
-def _spark(values: Sequence[float], low: float, high: float) -> str:
+def trend_chart(parts: Sequence[Part], arms: Sequence[str]) -> list[Line]:
+    """A run over time while it runs: latencies of the driver and the means of other `arms`, with
+    the firings of events and the saved models below them. Lines keep their places as it grows."""
+    parts = [part for part in parts if part.results]
+    if not parts:
+        return []
+    means = {"mean": [part.mean_s for part in parts]}
+    means |= {clip(clean(arm), _NAME): [part.mean_of(arm) for part in parts] for arm in arms}
+    lines = _latencies([part.max_s for part in parts], means)
+    firings, failures = (
+        sum(part.firings for part in parts),
+        sum(part.failures for part in parts),
+    )
+    marks = "".join("✗" if part.failures else "│" if part.firings else " " for part in parts)
+    lines.append(_row("events", marks, _firings_text(firings, failures), "cyan"))
+    saves = sum(part.saves for part in parts)
+    marks = "".join("↑" if part.saves else " " for part in parts)
+    lines.append(_row("models", marks, plural(saves, "version"), "cyan"))
+    return [
+        [name, (marks.ljust(MOST_PARTS), style), details] for name, (marks, style), details in lines
+    ]
+
+
+def _latencies(worst: Sequence[float], means: Mapping[str, Sequence[float | None]]) -> list[Line]:
+    """A line of the slowest queries, and one for each row of means, all on one scale."""
+    known = {name: [mean for mean in row if mean is not None] for name, row in means.items()}
+    everything = [*worst, *(mean for row in known.values() for mean in row)]
+    low, high = min(everything), max(everything)
+    lines = [_row("worst", _spark(worst, low, high), f"up to {duration(max(worst))}")]
+    for name, row in means.items():
+        found = known[name]
+        details = f"{duration(min(found))} to {duration(max(found))}" if found else MISSING
+        lines.append(_row(name, _spark(row, low, high), details))
+    return lines
+
+
+def _row(name: str, marks: str, details: str, style: str = "") -> Line:
+    padding = " " * (_NAME - width(name) + 1)
+    return [(name + padding, "dim"), (marks, style), (f"  {details}", "dim")]
+
+
+def _firings_text(firings: int, failed: int) -> str:
+    return plural(firings, "firing") + (f", {count(failed)} failed" if failed else "")
+
+
+def _spark(values: Sequence[float | None], low: float, high: float) -> str:
     """One character per value, on a logarithmic scale from `low` to `high`."""
     least, span = math.log(max(low, 1e-9)), math.log(max(high, 1e-9) / max(low, 1e-9))
     chosen = []
     for value in values:
+        if value is None:
+            chosen.append(" ")
+            continue
         share = (math.log(max(value, 1e-9)) - least) / span if span else 0.0
         chosen.append(_LEVELS[round(min(1.0, max(0.0, share)) * (len(_LEVELS) - 1))])
     return "".join(chosen)

@@ -73,6 +73,7 @@ class LiveView(View):
         }
         if verbose:
             self._handlers[signals.ModelSaved] = self._model_saved
+            self._handlers[signals.ExecutionFinished] = self._execution_finished
 
     def __call__(self, signal: object) -> None:
         """Take a signal; called from any thread."""
@@ -167,6 +168,9 @@ class LiveView(View):
             return
         style = "yellow" if result.status == "timeout" else "red"
         self._failure(style, messages.query_failure(result), 0)
+
+    def _execution_finished(self, signal: signals.ExecutionFinished) -> None:
+        self._above.append(lambda: [("  ", ""), (messages.execution_line(signal), "dim")])
 
     def _event_triggered(self, signal: signals.EventTriggered) -> None:
         if signal.outcome == "failed":

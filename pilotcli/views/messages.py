@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from pilotcli.analysis.wording import factor, interval
 from pilotcli.common.quantities import change, clock_time, count, duration, plural, rate, size
 from pilotcli.common.records import STOPPED, QueryResult
-from pilotcli.common.signals import ComparedSoFar, DriverOutput, EventTriggered, IntervalFinished
-from pilotcli.views.state import Collecting, ModelRow
+from pilotcli.common.signals import (
+    ComparedSoFar,
+    DriverOutput,
+    EventTriggered,
+    ExecutionFinished,
+    IntervalFinished,
+    PhaseStarted,
+)
+from pilotcli.views.progress import UNMEASURED
+from pilotcli.views.rows import Collecting, ModelRow
 from pilotcli.views.text import clean, joined, number
 
 
@@ -43,8 +51,30 @@ def query_line(result: QueryResult) -> str:
     if result.status != "ok":
         return query_failure(result)
     rows = "" if result.row_count is None else plural(result.row_count, "row")
-    warmup = "" if result.round else "warm-up"
-    return f"{clean(result.label)}: {joined([duration(result.elapsed_s), rows, warmup])}"
+    return f"{clean(result.label)}: {joined([duration(result.elapsed_s), rows])}"
+
+
+def execution_line(signal: ExecutionFinished) -> str:
+    """An execution in a warm-up, for a plan, or in another arm."""
+    details = [
+        "" if signal.elapsed_s is None else duration(signal.elapsed_s),
+        "" if signal.phase == "comparison" else clean(signal.phase),
+        clean(signal.arm or ""),
+    ]
+    return f"{clean(signal.label)}: {joined(details)}"
+
+
+def phase_line(signal: PhaseStarted) -> str:
+    """A phase that begins, with its size."""
+    size_text = "" if not signal.executions else plural(signal.executions, "execution")
+    if size_text and signal.rounds > 1:
+        size_text += f" in {signal.rounds} rounds"
+    return f"phase {phase_text(signal)}" + (f": {size_text}" if size_text else "")
+
+
+def phase_text(signal: PhaseStarted) -> str:
+    """`warm-up, not measured`."""
+    return clean(signal.phase) + (", not measured" if signal.phase in UNMEASURED else "")
 
 
 def interval_line(signal: IntervalFinished) -> str:
@@ -91,8 +121,15 @@ def metric_text(row: ModelRow) -> str:
 def collected_text(row: Collecting) -> str:
     """How far a pretraining's collection is."""
     into = f" in {clean(row.table)}" if row.table else ""
-    speed = f", {rate(row.rows_per_s)} rows/s" if row.rows_per_s is not None else ""
-    return f"{plural(row.iterations, 'iteration')}, {plural(row.total_rows, 'row')}{into}{speed}"
+    rows = plural(row.total_rows, "row")
+    if row.target_rows is not None and not row.collected:
+        share = f" ({row.total_rows * 100 // row.target_rows} %)" if row.target_rows else ""
+        rows = f"{count(row.total_rows)}/{plural(row.target_rows, 'row')}{share}"
+    speed = f"{rate(row.rows_per_s)} rows/s" if row.rows_per_s is not None else ""
+    left = ""
+    if row.left_s is not None and not row.collected:
+        left = f"left {clock_time(row.left_s)}"
+    return joined([f"{rows}{into}", left, plural(row.iterations, "iteration"), speed])
 
 
 def output_text(signal: DriverOutput) -> str:
@@ -119,8 +156,21 @@ def _first_line(text: str | None) -> str:
 
 def compared_text(signal: ComparedSoFar) -> str:
     """The comparison of a paired run so far."""
+    return joined([speedups_text(signal), verdicts_text(signal)], ": ")
+
+
+def speedups_text(signal: ComparedSoFar) -> str:
+    """`geometric mean 1.82x (1.5x to 2.1x), replay total 2.1x`."""
     if signal.speedup is None:
         return "nothing to compare yet"
+    around = interval(signal.low, signal.high)
+    mean = f"geometric mean {factor(signal.speedup)}" + (f" ({around})" if around else "")
+    total = signal.total_speedup
+    return joined([mean, f"replay total {factor(total)}" if total is not None else ""])
+
+
+def verdicts_text(signal: ComparedSoFar) -> str:
+    """How many queries have which verdict, the worst first."""
     numbers = {
         "with OTHER ROWS": signal.different,
         "slower": signal.slower,
@@ -128,7 +178,6 @@ def compared_text(signal: ComparedSoFar) -> str:
         "same": signal.same,
         "unclear": signal.unclear,
     }
-    counts = joined([f"{count(number)} {word}" for word, number in numbers.items() if number])
-    around = interval(signal.low, signal.high)
-    speedup = factor(signal.speedup) + (f" ({around})" if around else "")
-    return joined([speedup, counts], ": ")
+    if signal.speedup is None:
+        return ""
+    return joined([f"{count(number)} {word}" for word, number in numbers.items() if number])

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from pilotcli.common import signals
-from pilotcli.common.quantities import count, duration, plural, rate
+from pilotcli.common.quantities import clock_time, count, duration, plural, rate
 from pilotcli.views import messages
 from pilotcli.views.base import View
 from pilotcli.views.console import Writer
@@ -60,6 +60,7 @@ class PlainView(View):
         self._closing = threading.Lock()
         self._handlers: dict[type, Callable[[Any], None]] = {
             signals.QueryFinished: self._query_finished,
+            signals.ExecutionFinished: self._execution_finished,
             signals.EventTriggered: self._event_triggered,
             signals.DriverOutput: self._driver_output,
             signals.Notice: self._notice,
@@ -67,6 +68,7 @@ class PlainView(View):
         if not quiet:
             self._handlers |= {
                 signals.RunStarted: self._run_started,
+                signals.PhaseStarted: self._phase_started,
                 signals.IntervalFinished: self._interval_finished,
                 signals.StepStarted: self._step_started,
                 signals.DatabaseReady: self._database_ready,
@@ -122,7 +124,10 @@ class PlainView(View):
         workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
         done = f"{self.state.done} of them done" if signal.resumed and signal.workload else ""
         against = f"in turns with {clean(signal.against)}" if signal.against else ""
-        details = joined([clean(signal.workload), total, done, workers, against])
+        in_all = ""
+        if signal.executions and signal.executions != signal.total:
+            in_all = f"{plural(signal.executions, 'execution')} in all phases"
+        details = joined([clean(signal.workload), total, in_all, done, workers, against])
         again = " goes on" if signal.resumed else ""
         self._say(f"run {signal.run_id}{again}: {details}")
         for event in signal.events:
@@ -131,8 +136,12 @@ class PlainView(View):
         self._next_s = self.state.clock() + PROGRESS_EVERY_S
 
     def _step(self) -> int:
-        """The number of queries after which progress is due next, if it is time."""
-        return self.state.done + max(1, int((self.state.total or 0) * PROGRESS_SHARE))
+        """The number of executions after which progress is due next, if it is time."""
+        progress = self.state.progress
+        return progress.ended + max(1, int((progress.total or 0) * PROGRESS_SHARE))
+
+    def _phase_started(self, signal: signals.PhaseStarted) -> None:
+        self._say(messages.phase_line(signal))
 
     def _step_started(self, signal: signals.StepStarted) -> None:
         self._say(clean(signal.text))
@@ -151,29 +160,41 @@ class PlainView(View):
                 self._say("further failures of queries are counted, and kept in the journal")
         elif self._verbose and not self._quiet:
             self._say(messages.query_line(result))
+        self._say_progress()
+
+    def _execution_finished(self, signal: signals.ExecutionFinished) -> None:
+        if self._verbose and not self._quiet:
+            self._say(messages.execution_line(signal))
+        self._say_progress()
+
+    def _say_progress(self) -> None:
+        """Say how far the run is, where it is time for that."""
         state = self.state
-        if state.done >= self._next_done and not self._quiet and not self._intervals:
+        if state.progress.ended >= self._next_done and not self._quiet and not self._intervals:
             now = state.clock()
             if now >= self._next_s and state.run is not None:
                 self._progress(now)
 
     def _progress(self, now: float) -> None:
-        state, total = self.state, self.state.total
+        state, ended, total = self.state, self.state.progress.ended, self.state.progress.total
         self._next_done = self._step()
         pause_s = PROGRESS_EVERY_S
         if not total:
             pause_s = max(pause_s, state.elapsed_s() * PROGRESS_SHARE)
         self._next_s = now + pause_s
-        if total is not None and state.done >= total:
+        if total is not None and ended >= total:
             return
-        done = plural(state.done, "query", "queries")
+        nouns = ("query", "queries") if total == state.total else ("execution", "executions")
+        done = plural(ended, *nouns)
         if total:
-            done = f"{count(state.done)} of {count(total)} queries ({state.done * 100 // total} %)"
-        speed = ""
-        if state.first_query is not None and now > state.first_query:
-            speed = f"{rate(state.done / (now - state.first_query))}/s"
-        percentiles = state.latencies.percentiles(0.5, 0.95, 0.99)
-        latency = messages.latency_text(percentiles, ", ") if state.latencies.total else ""
+            done = f"{count(ended)} of {plural(total, *nouns)} ({ended * 100 // total} %)"
+        per_s = state.progress.per_s(now)
+        speed = f"{rate(per_s)}/s" if per_s is not None else ""
+        left_s = state.progress.left_s(now)
+        left = f"left {clock_time(left_s)}" if left_s is not None else ""
+        percentiles, warm = state.shown_latencies()
+        latency = messages.latency_text(percentiles, ", ") if percentiles else ""
+        latency += " in the warm-up" if warm else ""
         timeouts = state.statuses["timeout"]
         counts = [
             f"{count(state.failed)} failed" if state.failed else "",
@@ -183,9 +204,10 @@ class PlainView(View):
             [f"{clean(row.name)} {count(row.fired)}" for row in state.events.values() if row.fired]
         )
         events = f"events fired: {fired}" if fired else ""
-        self._say(joined([joined([done, speed, latency, *counts]), events], "; "))
-        if state.compared is not None:
-            self._say(f"speed-up so far {messages.compared_text(state.compared)}")
+        self._say(joined([joined([done, speed, left, latency, *counts]), events], "; "))
+        for name, compared in state.compared.items():
+            against = f" against {clean(name)}" if len(state.compared) > 1 else ""
+            self._say(f"speed-up so far{against}: {messages.compared_text(compared)}")
 
     def _interval_finished(self, signal: signals.IntervalFinished) -> None:
         self._intervals = True

@@ -8,86 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pilotcli.common import signals
-from pilotcli.common.records import ModelVersion, QueryStatus, no_queries
+from pilotcli.common.records import QueryStatus, no_queries
+from pilotcli.views.progress import Progress
+from pilotcli.views.recent import RecentQueries, Trend
+from pilotcli.views.rows import Collecting, EventRow, ModelRow
 from pilotcli.views.stats import LatencyHistogram, RateMeter
-
-
-@dataclass(slots=True)
-class EventRow:
-    """An event as its table shows it. `running_since` is on the view's monotonic clock."""
-
-    name: str
-    fires: str = ""
-    fired: int = 0
-    failed: int = 0
-    kept: int = 0
-    last_after: int | None = None
-    last_s: float | None = None
-    running_since: float | None = None
-    error: str | None = None
-
-
-@dataclass(slots=True)
-class ModelRow:
-    """A model as its table shows it. `saved_at` is in seconds since the epoch."""
-
-    name: str
-    saves: int = 0
-    version: int | None = None
-    first_version: int | None = None
-    saved_at: float | None = None
-    size_bytes: int | None = None
-    event: str | None = None
-    metric: str | None = None
-    value: float | None = None
-    before: float | None = None
-    first: float | None = None
-
-    def show(self, version: ModelVersion | None, metrics: Mapping[str, float]) -> None:
-        """Take over a version and the first of its metrics, or keep on to the metric in use."""
-        if version is not None:
-            self.version = version.version
-            self.saved_at = version.created_at
-            self.size_bytes = version.size_bytes
-            self.event = version.event or self.event
-            if self.first_version is None:
-                self.first_version = version.version
-        if not metrics:
-            return
-        name = self.metric
-        if name is None or name not in metrics:
-            name = next(iter(metrics))
-        same = name == self.metric
-        self.before = self.value if same else None
-        self.value = metrics[name]
-        self.first = self.first if same else self.value
-        self.metric = name
-
-
-@dataclass(slots=True)
-class Collecting:
-    """A pretraining at work, or done. Times are on the view's monotonic clock."""
-
-    event: str
-    table: str = ""
-    iterations: int = 0
-    total_rows: int = 0
-    rows: int = 0
-    """Collected in this run; `total_rows` includes those of earlier ones."""
-    elapsed_s: float = 0.0
-    collected: bool = False
-    model: str | None = None
-    training_since: float | None = None
-
-    @property
-    def rows_per_s(self) -> float | None:
-        """How fast rows came in, in this run."""
-        return self.rows / self.elapsed_s if self.elapsed_s > 0 else None
 
 
 class RunState:
@@ -101,25 +30,34 @@ class RunState:
         self.lock = threading.Lock()
         self.run: signals.RunStarted | None = None
         self.finished: signals.RunFinished | None = None
-        self.compared: signals.ComparedSoFar | None = None
-        """The comparison of a paired run so far."""
+        self.compared: dict[str, signals.ComparedSoFar] = {}
+        """The comparisons of a paired run so far, by baseline."""
         self.database: str | None = None
         self.step: tuple[str, float] | None = None
         self.started: float | None = None
-        self.first_query: float | None = None
+        self.progress = Progress()
         self.done = 0
-        self.warmup = 0
+        """Queries that have ended in the driver's arm, without warm-up."""
         self.statuses = no_queries()
         self.latencies = LatencyHistogram()
+        self.warm_latencies = LatencyHistogram()
+        """Those of the warm-up, in all arms."""
+        self.recent = RecentQueries()
+        self.trend = Trend()
         self.speed = RateMeter()
         self.running: dict[int, tuple[str, float] | None] = {}
         self.last_label: str | None = None
+        self.longest_label = 0
+        """Characters of the longest label so far."""
         self.events: dict[str, EventRow] = {}
         self.models: dict[str, ModelRow] = {}
         self.pretraining: dict[str, Collecting] = {}
         self._apply: dict[type, Callable[[Any], None]] = {
             signals.QueryStarted: self._query_started,
             signals.QueryFinished: self._query_finished,
+            signals.ExecutionFinished: self._execution_finished,
+            signals.PairFinished: self._pair_finished,
+            signals.PhaseStarted: self._phase_started,
             signals.RunStarted: self._run_started,
             signals.StepStarted: self._step_started,
             signals.DatabaseReady: self._database_ready,
@@ -152,6 +90,13 @@ class RunState:
         failed: tuple[QueryStatus, ...] = ("error", "steering_error", "wrong_answer")
         return sum(self.statuses[status] for status in failed)
 
+    def shown_latencies(self) -> tuple[Sequence[float | None], bool]:
+        """The 50th, 95th and 99th percentile, and whether they are of the warm-up, before there are
+        others; without any they are empty."""
+        warm = not self.latencies.total and self.warm_latencies.total > 0
+        found = self.warm_latencies if warm else self.latencies
+        return (found.percentiles(0.5, 0.95, 0.99) if found.total else ()), warm
+
     def apply(self, signal: object) -> None:
         """Fold `signal` in; what is no known signal is left out."""
         fold = self._apply.get(type(signal))
@@ -165,29 +110,63 @@ class RunState:
     def _query_started(self, signal: signals.QueryStarted) -> None:
         now = self.clock()
         self.running[signal.worker] = (signal.query.label, now)
-        if self.first_query is None and signal.round:
-            self.first_query = now
-            self.step = None
+        self.step = None
+        if self.progress.first is None:
+            self.progress.first = now
 
     def _query_finished(self, signal: signals.QueryFinished) -> None:
         result = signal.result
         self.running[result.worker] = None
-        self.last_label = result.label
-        if result.round == 0:
-            self.warmup += 1
-            return
-        if self.first_query is None:
-            self.first_query = self.clock() - result.elapsed_s
-            self.step = None
+        phase = self.progress.phase
+        self._ended(result.label, result.elapsed_s)
+        self.recent.add(result, phase.phase if phase is not None else None)
         self.done += 1
         status = result.status
         self.statuses[status] += 1
         if status == "ok" or status == "timeout":
             self.latencies.add(result.elapsed_s)
+            self.trend.add(result.elapsed_s)
+
+    def _execution_finished(self, signal: signals.ExecutionFinished) -> None:
+        self._ended(signal.label, signal.elapsed_s)
+        if signal.arm is None:
+            self._end_running(signal.label)
+        if signal.phase != "comparison":
+            self.recent.add_execution(signal)
+        elif signal.arm is not None and signal.elapsed_s is not None:
+            self.trend.last.add_arm(signal.arm, signal.elapsed_s)
+        if signal.phase == "warm-up" and signal.elapsed_s is not None:
+            self.warm_latencies.add(signal.elapsed_s)
+
+    def _ended(self, label: str, elapsed_s: float | None) -> None:
+        """Count an execution of any kind."""
+        self.last_label = label
+        if len(label) > self.longest_label:
+            self.longest_label = len(label)
+        self.step = None
+        if self.progress.first is None:
+            self.progress.first = self.clock() - (elapsed_s or 0.0)
+        self.progress.count()
+
+    def _end_running(self, label: str) -> None:
+        """Nobody runs this query any more; the signal does not say who did."""
+        for worker, entry in self.running.items():
+            if entry is not None and entry[0] == label:
+                self.running[worker] = None
+                return
+
+    def _pair_finished(self, signal: signals.PairFinished) -> None:
+        self.recent.add_pair(signal)
+
+    def _phase_started(self, signal: signals.PhaseStarted) -> None:
+        self.progress.begin_phase(signal)
+        self.running.clear()
 
     def _run_started(self, signal: signals.RunStarted) -> None:
         self.run = signal
         self.started = self.clock()
+        self.progress.begin(signal)
+        self.trend.begin(signal.total)
         for status, number in signal.before.items():
             self.statuses[status] += number
             self.done += number
@@ -220,6 +199,9 @@ class RunState:
         row.kept += signal.outcome == "kept"
         row.last_after = signal.after_query
         row.last_s = signal.duration_s
+        row.total_s += signal.duration_s
+        self.trend.last.firings += 1
+        self.trend.last.failures += signal.outcome == "failed"
         row.error = signal.error or row.error
         pretraining = self.pretraining.get(signal.event)
         if pretraining is not None:
@@ -231,6 +213,7 @@ class RunState:
         row.table = signal.table
         row.rows += signal.rows
         row.total_rows = signal.total_rows
+        row.target_rows = signal.target_rows
         row.iterations = signal.iteration
         row.elapsed_s = signal.elapsed_s
 
@@ -260,13 +243,14 @@ class RunState:
     def _model_saved(self, signal: signals.ModelSaved) -> None:
         row = self._model(signal.model)
         row.saves += 1
+        self.trend.last.saves += 1
         row.saved_at = self.wall()
         recorded = signal.version.metrics if signal.version is not None else {}
         row.show(signal.version, signal.metrics or recorded)
         row.event = signal.event
 
     def _compared(self, signal: signals.ComparedSoFar) -> None:
-        self.compared = signal
+        self.compared[signal.against] = signal
 
     def _run_finished(self, signal: signals.RunFinished) -> None:
         self.finished = signal

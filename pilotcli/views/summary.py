@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pilotcli.common.quantities import change, count, duration, plural, rate
 from pilotcli.common.signals import RunFinished
 from pilotcli.views.messages import latency_text, place
-from pilotcli.views.state import EventRow, ModelRow, RunState
+from pilotcli.views.rows import EventRow, ModelRow
+from pilotcli.views.state import RunState
 from pilotcli.views.text import Line, clean, clip_line, joined, line_text, number
 
 SLOWEST_SHOWN = 5
@@ -115,7 +116,8 @@ def _section(title: str, entries: Iterator[Line]) -> list[Line]:
 
 
 def _event(row: EventRow) -> Line:
-    line: Line = [(f"{clean(row.name)}: {plural(row.fired, 'firing')}", "")]
+    took = f" in {duration(row.total_s)}" if row.total_s else ""
+    line: Line = [(f"{clean(row.name)}: {plural(row.fired, 'firing')}{took}", "")]
     if row.kept:
         line.append((f", {count(row.kept)} kept the model", ""))
     if row.failed:

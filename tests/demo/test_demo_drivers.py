@@ -185,6 +185,7 @@ def test_pretraining_goes_on_where_it_was_interrupted(
     later.collected_rows = 5
     new, done = later.iterative_data_collection(controller, data_manager)
     assert done
+    assert later.target_rows == len(rows)
     assert [row["sql"] for row in new] == [row["sql"] for row in rows[5:]]
 
 

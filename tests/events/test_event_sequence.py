@@ -396,6 +396,33 @@ def test_saved_rows_and_models_are_told(scheduler: PilotScheduler, calls: Calls)
     assert (saved.model, saved.event, saved.metrics) == ("m", "Pretrain", {"mae": 0.5})
 
 
+def test_an_event_says_how_many_rows_it_will_collect(
+    scheduler: PilotScheduler, calls: Calls
+) -> None:
+    class Knows(Pretrain):
+        def iterative_data_collection(self, db_controller: Any, train_data_manager: Any) -> Any:
+            self.target_rows = 4
+            return super().iterative_data_collection(db_controller, train_data_manager)
+
+    heard: list[Signal] = []
+    scheduler.bus.subscribe(heard.append, RowsCollected)
+    scheduler.register_events(Knows(scheduler.config, calls, Model("m", calls), "t"))
+    scheduler.register_events(Pretrain(scheduler.config, calls, Model("n", calls), "u"))
+    scheduler.init()
+    targets = [(s.event, s.target_rows) for s in heard if isinstance(s, RowsCollected)]
+    assert targets == [("Knows", 4)] * 2 + [("Pretrain", None)] * 2
+
+
+def test_a_target_that_is_no_number_fails_the_pretraining(
+    scheduler: PilotScheduler, calls: Calls
+) -> None:
+    event = Pretrain(scheduler.config, calls, Model("m", calls), "t")
+    event.target_rows = "many"  # type: ignore[assignment]
+    scheduler.register_events(event)
+    with pytest.raises(DriverError, match="target_rows is 'many', not a number of rows"):
+        scheduler.init()
+
+
 @pytest.mark.parametrize("interval", [0, -1, 1.5, "3", None, True])
 def test_an_interval_below_one_is_refused(interval: Any) -> None:
     with pytest.raises(UsageError, match="interval_count must be a whole number from 1 on"):

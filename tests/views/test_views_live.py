@@ -7,7 +7,7 @@ import threading
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -19,24 +19,31 @@ from signal_maker import Make
 from pilotcli.common.records import EventKind, QueryResult
 from pilotcli.common.signals import (
     Bus,
+    ComparedSoFar,
     DatabaseReady,
     DriverOutput,
     EventInfo,
     EventStarted,
     EventTriggered,
+    ExecutionFinished,
     ModelInfo,
     ModelSaved,
     Notice,
+    PairFinished,
+    Phase,
+    PhaseStarted,
     QueryFinished,
     QueryStarted,
     RowsCollected,
     RunStarted,
+    SlowedQuery,
     StepStarted,
     TrainingFinished,
     TrainingStarted,
 )
-from pilotcli.views.frame import frame, saved_text
+from pilotcli.views.frame import frame
 from pilotcli.views.live import LiveView
+from pilotcli.views.sections import saved_text
 from pilotcli.views.state import RunState
 from pilotcli.views.text import line_text, width
 
@@ -123,8 +130,8 @@ def test_the_frame_of_a_run(make: Any, show: Any, clock: Any, wall: Any) -> None
         "latency  p50 60.5 ms     p95 115 ms      p99 119 ms",  # exact: 60.3, 114, 119
         "failed   1   timed out 1",
         "",
-        "event           fired  last after        took  failed",
-        "  Event0            2       1,200      250 ms       1",
+        "event           fired  last after   last took  took in all  failed",
+        "  Event0            2       1,200      250 ms       500 ms       1",
         "",
         "model     version       saved     size  by      metric",
         "  model0       v2    12 s ago  14.2 kB  Event0  mae 4 ↓ 20 %",
@@ -138,9 +145,9 @@ def test_the_running_event_is_marked_with_its_time(make: Any, show: Any, clock: 
     clock.now = 0.8
     lines = shown.lines()
     assert "event    Event0  800 ms" in lines
-    assert "▶ Event0            0           –    800 ms …       0" in lines  # noqa: RUF001
+    assert "▶ Event0            0           –    800 ms …            –       0" in lines  # noqa: RUF001
     shown(make.triggered(1))
-    assert "  Event0            1           1      250 ms       0" in shown.lines()
+    assert "  Event0            1           1      250 ms       250 ms       0" in shown.lines()
 
 
 def test_a_save_moves_nothing_and_no_name_is_cut(make: Any, show: Any, wall: Any) -> None:
@@ -202,10 +209,13 @@ def test_a_pretraining_shows_its_progress(make: Any, show: Any, clock: Any) -> N
     assert "loading  0.00 µs" in shown.lines()
     shown(EventStarted("P", EventKind.PRETRAINING, "pretraining", 0))
     shown(RowsCollected("P", "plans", 300, 5300, 12, 2.0))
-    assert "collected 12 iterations, 5,300 rows in plans, 150 rows/s" in shown.lines()
+    assert "collected 5,300 rows in plans, 12 iterations, 150 rows/s" in shown.lines()
+    shown(RowsCollected("P", "plans", 100, 5400, 13, 2.0, 6000))
+    cut = "collected 5,400/6,000 rows (90 %) in plans, left 0:03, 13 iterations, 200 rows…"
+    assert cut in shown.lines()
     shown(TrainingStarted("P", "model0"))
     clock.now = 3.2
-    assert "training model0 on 5,300 rows  3.20 s" in shown.lines()
+    assert "training model0 on 5,400 rows  3.20 s" in shown.lines()
     shown(TrainingFinished("P", "model0", 3.2))
     shown(EventTriggered("P", EventKind.PRETRAINING, "pretraining", 0, "ok", 5.0, 1))
     assert not any(line.startswith(("training", "collected")) for line in shown.lines())
@@ -418,6 +428,9 @@ small = st.integers(0, 10**9)
 names = st.sampled_from(["Event0", "Event1", "another event with a rather long name", "東京"])
 kinds = st.sampled_from(EventKind)
 statuses = st.sampled_from(["ok", "timeout", "cancelled", "error", "steering_error"])
+phases = st.sampled_from(get_args(Phase))
+factors = st.floats(1e-9, 1e9)
+slowed = st.builds(SlowedQuery, label, small, seconds, seconds, factors, st.booleans())
 queries = st.builds(
     lambda text, worker, round_: (text, worker, round_), label, st.integers(0, 9), st.integers(0, 2)
 )
@@ -459,7 +472,23 @@ signals_ = st.one_of(
         EventTriggered, names, kinds, st.just("interval"), small,
         st.sampled_from(["ok", "failed", "kept"]), seconds, small, label,
     ),
-    st.builds(RowsCollected, names, label, small, small, small, seconds),
+    st.builds(
+        RowsCollected, names, label, small, small, small, seconds, st.one_of(st.none(), small)
+    ),
+    st.builds(PhaseStarted, phases, st.one_of(st.none(), small), st.integers(0, 9)),
+    st.builds(
+        ExecutionFinished, label, small, phases, st.one_of(st.none(), label),
+        st.one_of(st.none(), seconds),
+    ),
+    st.builds(
+        PairFinished, label, st.just(1), st.integers(0, 2), seconds, seconds, statuses, statuses,
+        st.just("same"), label,
+    ),
+    st.builds(
+        ComparedSoFar, small, *[st.one_of(st.none(), factors)] * 3, *[small] * 5,
+        st.one_of(st.none(), label), st.one_of(st.none(), factors), st.one_of(st.none(), factors),
+        label, st.lists(slowed, max_size=10).map(tuple),
+    ),
     st.builds(TrainingStarted, names, label),
     st.builds(
         lambda model, event, version, metric: ModelSaved(model, event, 1, version, {model: metric}),

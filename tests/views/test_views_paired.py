@@ -26,12 +26,14 @@ FOUND = ComparedSoFar(
     different=1,
     worst="hot\x1b[31m-questions",
     worst_speedup=0.42,
+    total_speedup=2.5,
 )
 
 
 def test_the_sum_so_far_is_one_line_with_the_worst_first() -> None:
     assert compared_text(FOUND) == (
-        "1.82x (1.5x to 2.1x): 1 with OTHER ROWS, 1 slower, 12 faster, 5 same, 2 unclear"
+        "geometric mean 1.82x (1.5x to 2.1x), replay total 2.5x: "
+        "1 with OTHER ROWS, 1 slower, 12 faster, 5 same, 2 unclear"
     )
     nothing = ComparedSoFar(0, None, None, None, 0, 0, 0, 0, 0)
     assert compared_text(nothing) == "nothing to compare yet"
@@ -42,9 +44,9 @@ def test_the_live_view_shows_it(make: Any, columns: int) -> None:
     state = RunState()
     state.apply(make.started(total=60, against="native"))
     state.apply(FOUND)
-    lines = [line_text(line) for line in frame(state, columns, 30)]
+    lines = [line_text(line) for line in frame(state, columns, 24)]
     assert all(width(line) <= columns for line in lines)
-    assert any(line.startswith("speed-up 1.82x (1.5x to 2.1x)") for line in lines)
+    assert any(line.startswith("speed-up geometric mean 1.82x (1.5x to") for line in lines)
     assert any(line.startswith("worst    hot-questions  0.42x") for line in lines)
     if columns == 120:
         assert "against native" in lines[0]

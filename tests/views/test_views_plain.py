@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from dataclasses import replace
 from typing import Any
 
 from pilotcli.common.records import EventKind
 from pilotcli.common.signals import (
     CollectionFinished,
+    ComparedSoFar,
     DatabaseReady,
     DriverOutput,
     EventStarted,
+    ExecutionFinished,
     ModelSaved,
     Notice,
+    PhaseStarted,
     QueryStarted,
     RowsCollected,
     StepStarted,
@@ -86,7 +90,7 @@ def test_a_whole_log(make: Any, clock: Any, wall: Any) -> None:
         "run 7 failed: 3 queries in 2.00 s (1.5/s)",
         "queries   1 ok, 1 failed, 1 timed out",
         "latency   p50 10.0 ms   p95 1.50 s   p99 1.50 s   max 1.50 s",
-        "events    Event0: 3 firings, 1 failed (ValueError: bad)",
+        "events    Event0: 3 firings in 750 ms, 1 failed (ValueError: bad)",
         "models    model0: v1 → v2, saved 2 times, mae_ms 10 → 8 (↓ 20 %)",
         "slowest       1.50 s  q3  w.sql:3 timeout",
         "exit 3    1 firing of an event failed",
@@ -122,8 +126,51 @@ def test_progress_waits_for_time_and_share(make: Any, clock: Any, wall: Any) -> 
         clock.now = now
         log(make.finished(seq))
     assert [line for line in log.lines() if " of 100 " in line] == [
-        "51 of 100 queries (51 %), 5.1/s, p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
-        "61 of 100 queries (61 %), 2.0/s, p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
+        "51 of 100 queries (51 %), 5.1/s, left 0:09, p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
+        "61 of 100 queries (61 %), 2.0/s, left 0:19, p50 10.0 ms, p95 10.0 ms, p99 10.0 ms",
+    ]
+
+
+def test_progress_counts_the_executions_of_all_phases(make: Any, clock: Any, wall: Any) -> None:
+    log = Log(clock, wall)
+    begun = make.started(total=20, events=0, executions=100, against="native")
+    log(begun, PhaseStarted("warm-up", 40, 1))
+    for number in range(1, 61):
+        clock.now = float(number)
+        if number == 41:
+            log(PhaseStarted("comparison", 40, 2))
+        if number <= 40:
+            log(ExecutionFinished("q", 1, "warm-up", "native", 1.0))
+        elif number % 2:
+            log(ExecutionFinished("q", 1, "comparison", "native", 0.02))
+        else:
+            log(make.finished(number))
+    assert log.lines() == [
+        "run 7: w.sql, 20 queries, 100 executions in all phases, in turns with native",
+        "phase warm-up, not measured: 40 executions",
+        *(
+            f"{number} of 100 executions ({number} %), 1.0/s, left {left}, "
+            "p50 995 ms, p95 995 ms, p99 995 ms in the warm-up"
+            for number, left in ((10, "1:30"), (20, "1:20"), (30, "1:10"), (40, "1:00"))
+        ),
+        "phase comparison: 40 executions in 2 rounds",
+        *(
+            f"{number} of 100 executions ({number} %), 1.0/s, left {left}, "
+            "p50 10.0 ms, p95 10.0 ms, p99 10.0 ms"
+            for number, left in ((50, "0:50"), (60, "0:40"))
+        ),
+    ]
+
+
+def test_a_speedup_is_shown_for_each_baseline(make: Any, clock: Any, wall: Any) -> None:
+    log = Log(clock, wall)
+    log(make.started(total=4, events=0, executions=8, against="native and lero.yaml"))
+    found = ComparedSoFar(1, 2.0, None, None, 0, 0, 0, 1, 0, total_speedup=3.0)
+    clock.now = 20.0
+    log(found, replace(found, against="lero.yaml", speedup=0.5), make.finished(1))
+    assert log.lines()[-2:] == [
+        "speed-up so far against native: geometric mean 2x, replay total 3x: 1 unclear",
+        "speed-up so far against lero.yaml: geometric mean 0.5x, replay total 3x: 1 unclear",
     ]
 
 
@@ -176,22 +223,30 @@ def test_verbose_tells_each_query_and_firing(make: Any, clock: Any, wall: Any) -
     log(make.started(total=None, events=0))
     for seq in (1, 2):
         log(make.finished(seq, row_count=seq), make.triggered(seq))
-    log(make.finished(3, round=0))
+    log(
+        PhaseStarted("warm-up", 2),
+        ExecutionFinished("q3", 3, "warm-up", None, 0.01),
+        ExecutionFinished("q3", 3, "warm-up", "native", 0.02),
+        ExecutionFinished("q3", 3, "plans"),
+    )
     assert log.lines()[1:] == [
         "q1: 10.0 ms, 1 row",
         "event Event0 fired after query 1, took 250 ms",
         "q2: 10.0 ms, 2 rows",
         "event Event0 fired after query 2, took 250 ms",
+        "phase warm-up, not measured: 2 executions",
         "q3: 10.0 ms, warm-up",
+        "q3: 20.0 ms, warm-up, native",
+        "q3: plans",
     ]
 
 
 def test_a_pretraining(make: Any, clock: Any, wall: Any) -> None:
     log = Log(clock, wall)
-    log(make.started(total=0, events=0))
+    log(make.started(total=0, events=0), PhaseStarted("pretraining", 0))
     for step in range(1, 41):
         clock.now = step * 0.5
-        log(RowsCollected("P", "plans", 10, step * 10, step, step * 0.5))
+        log(RowsCollected("P", "plans", 10, step * 10, step, step * 0.5, 400))
     log(
         CollectionFinished("P", "plans", 400, 40, 20.0),
         TrainingStarted("P", "model0"),
@@ -200,9 +255,10 @@ def test_a_pretraining(make: Any, clock: Any, wall: Any) -> None:
     )
     log.view.close()
     assert log.lines()[1:] == [
-        "event P collects: 1 iteration, 10 rows in plans, 20 rows/s",
-        "event P collects: 21 iterations, 210 rows in plans, 20 rows/s",
-        "event P collected 40 iterations, 400 rows in plans, 20 rows/s in 20.0 s",
+        "phase pretraining",
+        "event P collects: 10/400 rows (2 %) in plans, left 0:19, 1 iteration, 20 rows/s",
+        "event P collects: 210/400 rows (52 %) in plans, left 0:09, 21 iterations, 20 rows/s",
+        "event P collected 400 rows in plans, 40 iterations, 20 rows/s in 20.0 s",
         "event P trains model model0",
         "event P trained model model0 in 1.50 s",
         "run 7 finished in 2.00 s",
