@@ -70,7 +70,7 @@ def test_a_finished_query(make: Any) -> None:
             "inference_s": 0.0, "collection_s": 0.0, "round": 1, "worker": 0,
             "file": "w.sql", "line": 3, "steering": None, "attempts": 1,
             "planning_s": None, "execution_s": None, "steering_s": 0.0, "answer": None,
-                "wait_s": 0.0,
+            "wait_s": 0.0, "logged": None,
         },
     }  # fmt: skip
 
