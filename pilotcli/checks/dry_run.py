@@ -74,7 +74,12 @@ def examine(request: RunRequest) -> Examination:
     check_named(config, workload=False)
     notices: list[str] = []
     with open_workload(
-        paths, stdin=request.stdin, limit=config.run.limit, notify=notices.append
+        paths,
+        stdin=request.stdin,
+        limit=config.run.limit,
+        select=config.run.select,
+        exclude=config.run.exclude,
+        notify=notices.append,
     ) as workload:
         queries = sum(1 for _ in workload)
         description = workload.description

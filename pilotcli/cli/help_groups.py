@@ -7,7 +7,7 @@ GROUPED_FROM = 20
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Config": ("config", "set"),
-    "Workload": ("limit",),
+    "Workload": ("select", "exclude", "failed", "failed-of", "slowest", "limit"),
     "Rounds": ("repeat", "rounds", "warmup", "shuffle", "seed"),
     "Load": (
         *("workers", "clients", "rate", "arrivals", "duration", "think", "ramp", "pace"),

@@ -23,6 +23,7 @@ from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.run import commands
 from pilotcli.run.driver_output import own_stream, process_output
+from pilotcli.run.earlier import Earlier, narrowed
 from pilotcli.run.paired import NATIVE, Baseline, native, run_paired
 from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
@@ -166,6 +167,9 @@ def _request(options: RequestOptions) -> RunRequest:
     if options.resume is None:
         loaded = load_config(options.config, overrides)
         request = RunRequest(loaded, workload, options.events, overrides=overrides)
+        failed = options.failed or options.failed_of is not None
+        if failed or options.slowest is not None:
+            request = narrowed(request, Earlier(failed, options.slowest, options.failed_of))
     else:
         request = resume_request(
             options.resume, options.kind, options.config, overrides, workload, options.events

@@ -24,6 +24,11 @@ def run(
     warmup: run_options.Warmup = None,
     shuffle: run_options.Shuffle = None,
     seed: run_options.Seed = None,
+    select: run_options.Select = None,
+    exclude: run_options.Exclude = None,
+    failed: run_options.Failed = False,
+    failed_of: run_options.FailedOf = None,
+    slowest: run_options.Slowest = None,
     limit: run_options.Limit = None,
     timeout: run_options.Timeout = None,
     reconnect: run_options.Reconnect = None,
@@ -81,12 +86,23 @@ def run(
       pilot run queries/ --rate 200/s --duration 5min --workers 16 --every 10s
       zcat log.sql.gz | pilot run - --format jsonl
       pilot run workloads/forum.sql -c configs/forum-cards.yaml --against native --rounds 5
+      pilot run queries/ --select 'hot-*' --select joins.sql:40
+      pilot run queries/ --failed
       pilot run --resume
     """
     _refuse_contradictions(against, resume, learn, fail_if)
     repeat = _same("--repeat", repeat, "--rounds", rounds)
     workers = _same("--workers", workers, "--clients", clients)
+    if resume is not None and (failed or failed_of is not None or slowest is not None):
+        raise UsageError(
+            "a run is continued with the queries that it began with",
+            hint="Leave --failed, --failed-of and --slowest out.",
+        )
     keys: dict[str, object] = {"repeat": repeat, "warmup": warmup, "shuffle": shuffle, "seed": seed}
+    keys |= {
+        "select": run_options.query_texts(select),
+        "exclude": run_options.query_texts(exclude),
+    }
     keys |= {"limit": limit, "timeout": timeout, "reconnect": reconnect, "workers": workers}
     keys |= {"max_failures": max_failures, "fail_fast": fail_fast, "pretraining": pretraining}
     keys |= {"learn": learn, "plans": plans or None}
@@ -99,7 +115,17 @@ def run(
     names = options.event_names(events, none=no_events)
     exit_code = load("replay:replay")(
         run_options.RequestOptions(
-            "run", config, overrides, tuple(workload or ()), names, resume, force, trust
+            "run",
+            config,
+            overrides,
+            tuple(workload or ()),
+            names,
+            resume,
+            force,
+            trust,
+            failed,
+            failed_of,
+            slowest,
         ),
         run_options.Outputs(output, junit, summary, report, mlflow),
         run_options.ViewOptions(format, quiet, verbose, no_color),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,39 @@ Shuffle = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random order.")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Replay only the first N queries.")]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        metavar="QUERIES",
+        help="Replay only these, by label ('hot-*'), number (3,7-12) or file (joins.sql:40). Can "
+        "be repeated.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="QUERIES",
+        help="Leave these out, named as for --select. Can be repeated.",
+    ),
+]
+Failed = Annotated[
+    bool, typer.Option("--failed", help="Replay only what failed in the workload's last run.")
+]
+FailedOf = Annotated[
+    int | None,
+    typer.Option("--failed-of", metavar="RUN", help="Replay only what failed in this run."),
+]
+Slowest = Annotated[
+    int | None,
+    typer.Option(
+        "--slowest",
+        metavar="N",
+        min=1,
+        help="Replay only the N slowest queries of the workload's last run.",
+    ),
+]
 Timeout = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Time-out of each query: 30s, 500ms, 5min, or seconds."),
@@ -204,6 +238,13 @@ def run_overrides(
     return (*(overrides or ()), *own, *(() if handlers else ("handlers=[]",)))
 
 
+def query_texts(texts: Sequence[str] | None) -> str | None:
+    """The texts of --select or --exclude as the value of their key."""
+    if texts is None:
+        return None
+    return json.dumps(list(texts), ensure_ascii=False).replace("${", "$${")
+
+
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
     """The options that say what to run."""
@@ -216,6 +257,9 @@ class RequestOptions:
     resume: str | None
     force: bool
     trust: bool
+    failed: bool = False
+    failed_of: int | None = None
+    slowest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

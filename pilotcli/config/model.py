@@ -97,6 +97,13 @@ class RunSection:
     """Seed of the random order."""
     limit: int | None = _key(None, "integer", least=1)
     """Replay only the first queries of the workload."""
+    select: tuple[str, ...] = _key((), "texts")
+    """Replay only these queries, by label (`q17`, `hot-*`), number (`3`, `7-12`, `40-`), file
+    (`joins.sql`) or line (`joins.sql:40`). They keep the numbers and labels of the whole workload.
+    A `BEGIN ... COMMIT` block stays whole. What sets up the session of a selected query before it
+    stays, too: SET, PREPARE, and what is written to temporary tables."""
+    exclude: tuple[str, ...] = _key((), "texts")
+    """Leave these queries out, named in the same way, and the blocks that they are in."""
     workers: int = _key(1, "integer", least=1, most=1000)
     """How many connections replay at the same time."""
     rate: float | None = _key(None, "rate")

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from pilotcli.common.records import Query
 from pilotcli.common.sql_commands import block_step, command_of, leading_keyword, may_write
+from pilotcli.common.temporary_tables import TemporaryTables
 from pilotcli.config.model import RunSection
 
 KEPT = 10_000
@@ -134,7 +135,7 @@ class Effects:
     """
 
     def __init__(self) -> None:
-        self._temporary: set[str] = set()
+        self._temporary = TemporaryTables()
         self._prepared: dict[str, bool] = {}
 
     def writes(self, unit: Sequence[Query]) -> bool:
@@ -144,8 +145,7 @@ class Effects:
 
     def _writes(self, query: Query) -> bool:
         command, sql = query.command, query.sql
-        if made := _TEMPORARY.match(sql):
-            self._temporary.add(made[1].lower())
+        if self._temporary.are_written(sql):
             return False
         if command == "PREPARE" and (prepared := _PREPARED.match(sql)):
             text = prepared[2]
@@ -154,25 +154,11 @@ class Effects:
         if command == "EXECUTE":
             name = _NAME.search(sql[len("EXECUTE") :])
             return name is None or self._prepared.get(name[0].lower(), True)
-        if not may_write(command, sql):
-            return False
-        target = _TARGET.match(sql)
-        return target is None or target[1].lower() not in self._temporary
+        return may_write(command, sql)
 
 
 _NAME = re.compile(r"[\w$]+")
-_TEMPORARY = re.compile(
-    r"\s*create\s+(?:local\s+|global\s+)?temp(?:orary)?\s+(?:table|view|sequence)\s+"
-    r"(?:if\s+not\s+exists\s+)?([\w$]+)",
-    re.IGNORECASE,
-)
 _PREPARED = re.compile(r"\s*prepare\s+([\w$]+)[^)]*?\)?\s+as\s+(.*)", re.IGNORECASE | re.DOTALL)
-_TARGET = re.compile(
-    r"\s*(?:insert\s+into|update|delete\s+from|merge\s+into|copy|truncate(?:\s+table)?|analyze|"
-    r"vacuum|drop\s+table(?:\s+if\s+exists)?|create\s+(?:unique\s+)?index\s+(?:if\s+not\s+exists\s+)?(?:[\w$]+\s+)?on)\s+"
-    r"(?:only\s+)?([\w$]+)",
-    re.IGNORECASE,
-)
 
 
 def remember(query: Query, settings: list[Query], block: list[Query]) -> None:

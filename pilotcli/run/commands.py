@@ -34,6 +34,8 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
         request.workload,
         stdin=request.stdin,
         limit=config.run.limit,
+        select=config.run.select,
+        exclude=config.run.exclude,
         notify=lambda text: bus.emit(Notice("warning", text)),
     ) as workload:
         queries = workload.count()

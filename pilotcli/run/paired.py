@@ -83,6 +83,8 @@ def run_paired(
         request.workload,
         stdin=request.stdin,
         limit=options.limit,
+        select=options.select,
+        exclude=options.exclude,
         notify=lambda text: bus.emit(Notice("warning", text)),
     ) as workload:
         queries = workload.count()

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from pilotcli.common.errors import WorkloadError
+from pilotcli.common.quantities import count, plural
 from pilotcli.common.records import Query
+from pilotcli.workload.chosen import Chosen, chosen
 from pilotcli.workload.dialects import foreign_sign
 from pilotcli.workload.json_tables import read_json
 from pilotcli.workload.logs.files import (
@@ -27,6 +29,7 @@ from pilotcli.workload.paths import Entry, bare_name, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import ScriptReader
+from pilotcli.workload.selection import Selection
 from pilotcli.workload.sources import CompressedSource, Source, StreamSource, open_source
 from pilotcli.workload.tables import read_csv, table_kind
 
@@ -43,24 +46,30 @@ def open_workload(
     variables: Mapping[str, str] | None = None,
     stdin: BinaryIO | None = None,
     limit: int | None = None,
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     notify: Callable[[str], object] = lambda text: None,
 ) -> Workload:
     """Find the files of a workload; they are read when it is iterated over.
 
     `paths` are files, globs, folders, or `-` for `stdin`. `variables` are psql variables set
-    beforehand. `limit` ends the workload after so many queries. `notify` receives what the user
-    should know about the files, each kind of notice once. Raises `WorkloadError` when a path does
-    not exist, or names a file that is empty or cannot be read.
+    beforehand. `select` and `exclude` leave some of the queries (see `Selection`), with their
+    numbers and labels in the whole workload, which pilot then reads to its end first. `limit` ends
+    the workload after so many queries. `notify` receives what the user should know about the files,
+    each kind of notice once. Raises `WorkloadError` when a path does not exist, or names a file
+    that is empty or cannot be read; `UsageError` when iterated over, if nothing is selected.
     """
     if limit is not None and limit < 1:
         raise WorkloadError(f"a limit of {limit} leaves no query", hint="Give 1 or more.")
-    return Workload(paths, resolve(paths), variables or {}, stdin, limit, notify)
+    selection = Selection(tuple(select), tuple(exclude))
+    return Workload(paths, resolve(paths), variables or {}, stdin, limit, selection, notify)
 
 
 class Workload:
     """The queries of a workload; each iteration streams them from the files again.
 
-    - `description`: short, for a title: `workloads/forum.sql`, `3 files in queries/`;
+    - `description`: short, for a title: `workloads/forum.sql`, `3 files in queries/`, with a
+      selection `forum.sql (5 of 50 queries)`;
     - `size_bytes`: their size on disk, None when standard input is among them.
 
     The files are read one after the other as in one psql session: a variable or a
@@ -82,6 +91,7 @@ class Workload:
         variables: Mapping[str, str],
         stdin: BinaryIO | None,
         limit: int | None,
+        selection: Selection,
         notify: Callable[[str], object],
     ) -> None:
         self._notify = notify
@@ -90,13 +100,15 @@ class Workload:
         self._places: dict[str, str] = {}
         self._variables = dict(variables)
         self._limit = limit
+        self._selection = selection
+        self._chosen: Chosen | None = None
         self._count: int | None = None
         self._digest: str | None = None
         self._sources: dict[str, Source] = {}
         self._formats: dict[Source, LogFormat | Literal["csv", "json"] | None] = {}
         self._entries = [(entry, self._entry_source(entry, stdin)) for entry in entries]
         files = [entry.path for entry in entries if entry.path is not None]
-        self.description = _description(paths, files)
+        self._described = _description(paths, files)
         self._single = len(entries) == 1 and entries[0].named
         # The store takes no label that is not UTF-8, and a file's name may be any bytes.
         stems = _stems([entry.path for entry in entries])
@@ -108,9 +120,32 @@ class Workload:
         sizes = [source.size_bytes for _, source in self._entries]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
+    @property
+    def description(self) -> str:
+        """What it is, in words for a title."""
+        if not self._selection:
+            return self._described
+        found = self._choose()
+        queries = plural(found.total, "query", "queries")
+        return f"{self._described} ({count(found.count)} of {queries})"
+
     def __iter__(self) -> Iterator[Query]:
+        if not self._selection:
+            return self._all(self._limit)
+        stays = self._choose().stays
+        left = (query for query in self._all(None) if stays[query.seq])
+        return itertools.islice(left, self._limit)
+
+    def _choose(self) -> Chosen:
+        """What the selection leaves; reads the workload once."""
+        if self._chosen is None:
+            self._chosen = chosen(self._all(None), self._selection, self._notify)
+            self._count = self._chosen.count
+        return self._chosen
+
+    def _all(self, limit: int | None) -> Iterator[Query]:
+        """The queries, without a selection."""
         seq = 0
-        limit = self._limit
         new = tuple.__new__
         reader = ScriptReader(ScriptState.start(self._variables, notify=self._notice), self._source)
         logs = LogReader(self._notice)
@@ -141,10 +176,10 @@ class Workload:
         logs.end()
         if seq == 0:
             raise WorkloadError(
-                f"there is no statement in {self.description}", hint="Name a file with SQL in it."
+                f"there is no statement in {self._described}", hint="Name a file with SQL in it."
             )
         self._looks = False
-        if limit is None:
+        if limit is None and not self._selection:
             self._count = seq
 
     def count(self, max_bytes: int = 16_000_000) -> int | None:
@@ -153,7 +188,9 @@ class Workload:
         Reads the files once if they are no larger than `max_bytes` in all (and then raises as
         iterating does); None otherwise.
         """
-        if self._count is None and self._quick_to_read(max_bytes):
+        if self._selection:
+            self._choose()
+        elif self._count is None and self._quick_to_read(max_bytes):
             self._survey()
         if self._count is None or self._limit is None:
             return self._count
@@ -168,13 +205,14 @@ class Workload:
 
     def _survey(self) -> None:
         checksum = hashlib.blake2b(digest_size=16)
-        self._count = 0
-        for query in self:
-            self._count += 1
+        number = 0
+        for number, query in enumerate(self, 1):  # noqa: B007 - the last one is how many
             copied = query.copy.size_bytes if query.copy is not None else 0
             text = f"{query.label}\0{query.sql}\0{copied}\0"
             checksum.update(text.encode("utf-8", "surrogateescape"))
         self._digest = checksum.hexdigest()
+        if self._count is None:
+            self._count = number
 
     def close(self) -> None:
         """Remove what was spooled to temporary files; safe to call twice."""
