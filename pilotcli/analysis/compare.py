@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 
 from pilotcli.analysis.comparison import (
@@ -21,6 +21,7 @@ from pilotcli.analysis.comparison import (
     Verdict,
     whole_s,
 )
+from pilotcli.analysis.part import part_text
 from pilotcli.analysis.plans import plans_that_ran, same_plan
 from pilotcli.analysis.result_digest import compare_answers
 from pilotcli.analysis.round_effects import (
@@ -45,11 +46,13 @@ from pilotcli.common.quantities import plural
 from pilotcli.common.records import STOPPED, EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
 from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
+from pilotcli.workload.selection import Selection, chosen_numbers
 
 TIMEOUT_FACTOR = 2.0
 """PAR2: a time-out counts as twice its limit (penalised average runtime, as in the SAT and
 algorithm-selection competitions)."""
 LEAST_TIME_S = 1e-7
+_ALL = Selection()
 
 _TRAINING = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
 
@@ -81,11 +84,13 @@ def compare(
     run_a: int | None,
     journal_b: JournalReader,
     run_b: int | None,
+    selection: Selection = _ALL,
 ) -> Comparison:
-    """Compare run A with the baseline B; see `Comparison`.
+    """Compare run A with the baseline B; see `Comparison`. Of the queries of A only those of
+    `selection` count.
 
-    Raises `UsageError` when the two have no query in common, or are the same run; and
-    `StorageError` when there is no such run.
+    Raises `UsageError` when the two have no query in common, or are the same run, or nothing is
+    selected; and `StorageError` when there is no such run.
     """
     a, b = _read(journal_a, run_a), _read(journal_b, run_b)
     if journal_a.path == journal_b.path and a.record.run_id == b.record.run_id:
@@ -96,8 +101,15 @@ def compare(
     paired = journal_a.path == journal_b.path and a.record.paired_with == b.record.run_id
     if paired:
         _keep_shared_rounds(a, b)
+    part = part_text(selection, a.record, b.record, a.queries.values())
+    if selection:
+        kept = chosen_numbers(selection, a.queries.values())
+        a.queries = {seq: query for seq, query in a.queries.items() if seq in kept}
     a.saved_late = _saved_late(journal_a, a)
     pairs, only_a, only_b = _matched(a, b)
+    if selection:
+        _forget_others(a, b, pairs)
+        only_b = []
     for run in (a, b):
         if not run.results:
             raise UsageError(
@@ -109,7 +121,15 @@ def compare(
             f"runs {a.record.run_id} and {b.record.run_id} have no query in common",
             hint="Queries are matched by their text: compare runs of the same workload.",
         )
-    return _compared(a, b, pairs, only_a, only_b, paired=paired)
+    compared = _compared(a, b, pairs, only_a, only_b, paired=paired)
+    return compared if part is None else replace(compared, part=part)
+
+
+def _forget_others(a: _Run, b: _Run, pairs: Sequence[tuple[int, int]]) -> None:
+    """Forget the results of queries that are in no pair."""
+    for run, kept in ((a, {pair[0] for pair in pairs}), (b, {pair[1] for pair in pairs})):
+        for seq in [seq for seq in run.results if seq not in kept]:
+            del run.results[seq]
 
 
 def _read(journal: JournalReader, run_id: int | None) -> _Run:

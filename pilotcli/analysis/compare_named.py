@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.sql_commands import command_of
 from pilotcli.common.suggestions import nearest
 from pilotcli.storage.journal import Journal
 from pilotcli.storage.journal.schema import FILE_NAME
+from pilotcli.workload.selection import Selection, chosen_numbers
+
+_ALL = Selection()
 
 
-def compare_runs(home: Path, run: str, baseline: str | None) -> Comparison:
+def compare_runs(
+    home: Path, run: str, baseline: str | None, selection: Selection = _ALL
+) -> Comparison:
     """Compare `run` with `baseline`, each a number, or `FOLDER:NUMBER` for a run of another home
-    than `home`; without `baseline` with the run with which `run` took turns.
+    than `home`; without `baseline` with the run with which `run` took turns. Of the queries only
+    those of `selection` count.
 
     Raises `UsageError` and `StorageError`.
     """
     what_next = "Name the run to compare it with: pilot runs compare {} B"
     (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, what_next.format)
     with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
-        return compare(journal_a, id_a, journal_b, id_b)
+        return compare(journal_a, id_a, journal_b, id_b, selection)
+
+
+def selected_queries(
+    home: Path, run: str, baseline: str | None, selection: Selection
+) -> Sequence[int]:
+    """Returns the numbers in `run` of the queries that are selected and compared; the runs are
+    named as in `compare_runs`. Raises `UsageError` and `StorageError`."""
+    (home_a, id_a), _ = named_pair(
+        home, run, baseline, "Name the other one: pilot runs diff {} B".format
+    )
+    with open_journal(home_a) as journal:
+        queries = [one for one in journal.queries(id_a) if command_of(one.command).compared]
+        return sorted(chosen_numbers(selection, queries))
 
 
 def named_pair(

@@ -167,7 +167,8 @@ class Comparison:
     - `payback`: replays of the workload after which what A gains has paid for its training: 0 when
       there was none, None unless `total` is faster;
     - `trained_speedup`: `total` with A's training in its time;
-    - `warnings`: what to keep in mind, in words.
+    - `warnings`: what to keep in mind, in words;
+    - `part`: which queries are compared, in words, if they are not those of a whole workload.
     """
 
     run_a: RunRecord
@@ -187,6 +188,7 @@ class Comparison:
     trained_speedup: float | None
     warnings: Sequence[str]
     by_rounds: bool = False
+    part: str | None = None
 
     def count(self, verdict: Verdict) -> int:
         """How many queries have that verdict."""

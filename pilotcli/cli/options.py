@@ -33,6 +33,23 @@ EventsOption = Annotated[
         help="Use only these events of the config. Separate names with commas.",
     ),
 ]
+SelectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        metavar="QUERIES",
+        help="Only these queries, by label ('hot-*'), number (3,7-12) or file (joins.sql:40). Can "
+        "be repeated.",
+    ),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="QUERIES",
+        help="Without these queries, named as for --select. Can be repeated.",
+    ),
+]
 FormatOption = Annotated[
     Literal["table", "json"],
     typer.Option("--format", help="Print a table for people, or JSON for programs."),

@@ -32,23 +32,6 @@ Shuffle = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random order.")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Replay only the first N queries.")]
-Select = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--select",
-        metavar="QUERIES",
-        help="Replay only these, by label ('hot-*'), number (3,7-12) or file (joins.sql:40). Can "
-        "be repeated.",
-    ),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--exclude",
-        metavar="QUERIES",
-        help="Leave these out, named as for --select. Can be repeated.",
-    ),
-]
 Failed = Annotated[
     bool, typer.Option("--failed", help="Replay only what failed in the workload's last run.")
 ]

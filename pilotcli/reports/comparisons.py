@@ -56,6 +56,7 @@ def as_json(comparison: Comparison) -> str:
         "run": _run(comparison.run_a),
         "baseline": _run(comparison.run_b),
         "paired": comparison.paired,
+        "part": comparison.part,
         "rounds": comparison.rounds_a,
         "baseline_rounds": comparison.rounds_b,
         "total": asdict(comparison.total),
@@ -100,6 +101,8 @@ def as_markdown(
     those that are the same within the noise, or unclear."""
     a, b = comparison.run_a, comparison.run_b
     lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
+    if comparison.part is not None:
+        lines += [f"A part of the workload: {markdown_cell(comparison.part)}", ""]
     alarm_lines = [f"- **{text}**" for text in _alarms(comparison)]
     lines += [*alarm_lines, ""] if alarm_lines else []
     lines += [

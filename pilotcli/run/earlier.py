@@ -14,8 +14,8 @@ from pilotcli.common.errors import UsageError
 from pilotcli.common.records import STOPPED
 from pilotcli.common.sql_commands import command_of
 from pilotcli.run.request import RunRequest
-from pilotcli.storage.journal import Journal, JournalReader, QueryRecord, RunRecord
-from pilotcli.workload.selection import Choice, Selection
+from pilotcli.storage.journal import Journal, JournalReader, RunRecord
+from pilotcli.workload.selection import Selection, chosen_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def _chosen(
 ) -> Iterator[str]:
     """Yields the label of each query, or its number where others have the same label."""
     queries = {query.seq: query for query in journal.queries(record.run_id)}
-    wanted = set(_selected(queries.values(), request))
+    run = request.config.run
+    wanted = chosen_numbers(Selection(run.select, run.exclude), queries.values())
     wanted = {seq for seq in wanted if command_of(queries[seq].command).compared}
     if earlier.failed:
         failures = journal.results(record.run_id, failed=True)
@@ -109,13 +110,3 @@ def _chosen(
     for seq in sorted(wanted):
         label = queries[seq].label
         yield label if labels[label] == 1 else str(seq)
-
-
-def _selected(queries: Iterable[QueryRecord], request: RunRequest) -> Iterator[int]:
-    """Yields the numbers of the queries that the config selects."""
-    run = request.config.run
-    choice = Choice(Selection(run.select, run.exclude))
-    for query in queries:
-        choice.add(query)
-    selected, excluded = choice.marks(lambda text: None)
-    return (seq for seq, (one, out) in enumerate(zip(selected, excluded, strict=True)) if one > out)

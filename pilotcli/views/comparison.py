@@ -131,14 +131,16 @@ def headline(comparison: Comparison) -> list[str]:
         names = wording.names_text(queries, 3, clean, " {}" if mark == "SLOWER" else "")
         lines.append(f"{mark:<9} {words.removeprefix('slower ')}: {names}")
     a, b = comparison.run_a.run_id, comparison.run_b.run_id
-    lines.append(f"run {a} against run {b}: {wording.verdict_text(comparison.total)}")
+    part = "" if comparison.part is None else ", a part of the workload"
+    lines.append(f"run {a} against run {b}{part}: {wording.verdict_text(comparison.total)}")
     return lines
 
 
 def _facts(comparison: Comparison) -> dict[str, str]:
     a, b = comparison.costs_a, comparison.costs_b
     rank = f", Wilcoxon p {comparison.p_value:.2g}" if comparison.p_value is not None else ""
-    facts = {
+    facts = {} if comparison.part is None else {"part": comparison.part}
+    facts |= {
         "rounds": wording.rounds_text(comparison),
         "total": f"{duration(b.whole_s)} → {duration(a.whole_s)} a replay: "
         f"{wording.verdict_text(comparison.total)}",

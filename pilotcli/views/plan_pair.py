@@ -27,6 +27,17 @@ def q_error_style(q_error: float | None) -> tuple[str, str]:
     return "", "green" if q_error is not None else ""
 
 
+def show_plan_pairs(pairs: Sequence[PlanPair], *, json: bool = False) -> None:
+    """The same for several queries, one after the other; as JSON in a list."""
+    if json:
+        show_json([pair.as_json() for pair in pairs])
+        return
+    for place, pair in enumerate(pairs):
+        if place:
+            out()
+        show_plan_pair(pair)
+
+
 def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
     """Write both plans, next to each other where there is room, and what differs in them."""
     if json:

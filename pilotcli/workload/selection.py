@@ -58,6 +58,22 @@ class Selection:
         return f"{chosen} without {listed(self.exclude, MOST_LISTED)}" if self.exclude else chosen
 
 
+def chosen_numbers(
+    selection: Selection,
+    queries: Iterable[Selectable],
+    notify: Callable[[str], object] = lambda text: None,
+) -> set[int]:
+    """The numbers of those queries that `selection` chooses; each on its own, also in a block.
+
+    `notify` receives each text that fits nothing. Raises `UsageError` if nothing is selected.
+    """
+    choice = Choice(selection)
+    for query in queries:
+        choice.add(query)
+    selected, excluded = choice.marks(notify)
+    return {seq for seq, (one, out) in enumerate(zip(selected, excluded, strict=True)) if one > out}
+
+
 class Choice:
     """What a `Selection` chooses of the queries that are added; ask when all are."""
 

@@ -9,17 +9,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from pilotcli.analysis.compare_named import compare_runs
+from pilotcli.analysis.compare_named import compare_runs, selected_queries
 from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
 from pilotcli.analysis.ordering import SORTS, ordered
 from pilotcli.analysis.plan_pair import plan_pair
-from pilotcli.cli.options import ConfigOption, FailIfOption, FormatOption, SetOption
+from pilotcli.cli.options import (
+    ConfigOption,
+    ExcludeOption,
+    FailIfOption,
+    FormatOption,
+    SelectOption,
+    SetOption,
+)
 from pilotcli.common.unsafe import escaped_json
 from pilotcli.config import load_config
 from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
 from pilotcli.views.comparison import show_comparison, show_reasons
 from pilotcli.views.console import out
-from pilotcli.views.plan_pair import show_plan_pair
+from pilotcli.views.plan_pair import show_plan_pair, show_plan_pairs
+from pilotcli.workload.selection import Selection
 
 QUERIES_LISTED = 20
 """Queries of a sorted list, where neither --limit nor --all says how many."""
@@ -42,6 +50,8 @@ BaselineArgument = Annotated[
 def compare(
     run: RunArgument,
     baseline: BaselineArgument = None,
+    select: SelectOption = None,
+    exclude: ExcludeOption = None,
     fail_if: FailIfOption = None,
     limit: Annotated[
         int | None,
@@ -80,10 +90,12 @@ def compare(
       pilot runs compare 12
       pilot runs compare 12 --all
       pilot runs compare 12 8 --sort -time --limit 50
+      pilot runs compare 12 --select 'hot-*' --exclude 7-12
       pilot runs compare 12 main/.pilot:3 --fail-if 'total.slowdown > 5%'
     """
     gates = [parse_gate(text) for text in fail_if or ()]
-    comparison = compare_runs(load_config(config, set_).home, run, baseline)
+    selection = Selection(tuple(select or ()), tuple(exclude or ()))
+    comparison = compare_runs(load_config(config, set_).home, run, baseline, selection)
     comparison = replace(comparison, queries=ordered(comparison.queries, sort))
     if limit is None and (all_ or sort is not None or format == "markdown"):
         limit = len(comparison.queries) if all_ else QUERIES_LISTED
@@ -112,6 +124,8 @@ def diff(
     query: Annotated[
         str, typer.Option("--query", metavar="QUERY", help="The query's number in A, or its label.")
     ] = "1",
+    select: SelectOption = None,
+    exclude: ExcludeOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     format: FormatOption = "table",
@@ -119,12 +133,19 @@ def diff(
     """Show how one query's plans in two runs differ.
 
     The plans are shown side by side. `pilot run --plans` keeps plans; a paired run always does,
-    with actual rows.
+    with actual rows. With --select or --exclude, all those queries are shown.
 
     \b
     Examples:
       pilot runs diff 12 --query 17
       pilot runs diff 12 8 --query hot-questions
+      pilot runs diff 12 --select 'hot-*'
     """
     home = load_config(config, set_).home
-    show_plan_pair(plan_pair(home, run, baseline, query), json=format == "json")
+    selection = Selection(tuple(select or ()), tuple(exclude or ()))
+    if not selection:
+        show_plan_pair(plan_pair(home, run, baseline, query), json=format == "json")
+        return
+    numbers = selected_queries(home, run, baseline, selection)
+    pairs = [plan_pair(home, run, baseline, str(seq)) for seq in numbers]
+    show_plan_pairs(pairs, json=format == "json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +17,13 @@ from pilotcli.cli import options
 from pilotcli.cli.outputs import check_outputs, shown_elsewhere, write_outputs
 from pilotcli.cli.run_options import Outputs
 from pilotcli.common.errors import UsageError
+from pilotcli.common.records import QueryResult
 from pilotcli.config import load_config
 from pilotcli.storage.journal import JournalReader, RunRecord
 from pilotcli.views.charts import PARTS
+from pilotcli.views.console import err
 from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
+from pilotcli.workload.selection import Selection, chosen_numbers
 
 
 def show(
@@ -33,6 +37,8 @@ def show(
     failed: Annotated[
         bool, typer.Option("--failed", help="Show the queries that failed, instead of the slowest.")
     ] = False,
+    select: options.SelectOption = None,
+    exclude: options.ExcludeOption = None,
     junit: options.JUnitOption = None,
     summary: options.SummaryOption = None,
     config: options.ConfigOption = None,
@@ -46,6 +52,7 @@ def show(
       pilot runs show
       pilot runs show 12 --slowest 20
       pilot runs show 12 --failed --format json
+      pilot runs show 12 --select 'hot-*' --slowest 50
     """
     home = load_config(config, set_).home
     outputs = Outputs(junit=junit, summary=summary)
@@ -54,7 +61,11 @@ def show(
         record = journal.run(run)
         comparison = _comparison(home, journal, record)
         whole = format == "json"
+        selection = Selection(tuple(select or ()), tuple(exclude or ()))
         details = _details(journal, record, comparison, whole, None if failed else slowest)
+        if selection:
+            results = _selected(journal, record.run_id, selection, None if failed else slowest)
+            details = replace(details, results=results)
         with shown_elsewhere(outputs):
             show_run(details, format)
     if outputs != Outputs():
@@ -70,6 +81,18 @@ def _comparison(home: Path, journal: JournalReader, record: RunRecord) -> Compar
     with contextlib.suppress(UsageError):  # nothing has ended in both
         return compare_runs(home, str(record.run_id), None)
     return None
+
+
+def _selected(
+    journal: JournalReader, run_id: int, selection: Selection, slowest: int | None
+) -> tuple[QueryResult, ...]:
+    """The `slowest` of the selected queries, or with None those that failed."""
+    queries = list(journal.queries(run_id))
+    kept = chosen_numbers(selection, queries, lambda text: err(f"warning: {text}"))
+    if slowest is None:
+        return tuple(one for one in journal.results(run_id, failed=True) if one.seq in kept)
+    every = journal.slowest(run_id, len(queries))
+    return tuple([result for result in every if result.seq in kept][:slowest])
 
 
 def _details(

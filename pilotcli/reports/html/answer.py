@@ -58,6 +58,8 @@ def belief(comparison: Comparison) -> str:
         notes = [f"Both runs took turns, so that drift of the machine cancels: {rounds}."]
     else:
         notes = [f"One run came after the other: {rounds}."]
+    if comparison.part is not None:
+        notes.append(f"A part of the workload is compared: {text(comparison.part)}.")
     notes += [f'<b class="warning">Keep in mind:</b> {text(note)}.' for note in comparison.warnings]
     unclear = comparison.count("unclear")
     if unclear:

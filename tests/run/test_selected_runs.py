@@ -1,0 +1,162 @@
+"""Runs of a part of a workload: what they replay, keep when continued, and are compared by."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from paired import run_pair
+from project_folder import Project
+
+from pilotcli.common.signals import RunStarted
+
+QUERIES = """\
+-- name: hot-a
+SELECT 1;
+SET work_mem = '8MB';
+-- name: hot-b
+SELECT current_setting('work_mem');
+-- name: slow
+SELECT pg_sleep(0.05);
+-- name: broken
+SELECT 1 / (SELECT count(*) FROM pg_class WHERE relname = 'no such');
+-- name: a,b ${c}
+SELECT 1 / 0;
+"""
+
+
+@pytest.fixture
+def workload(project: Project) -> Project:
+    project.config()
+    project.write("w.sql", QUERIES)
+    return project
+
+
+def labels(project: Project, run: int | None = None) -> list[str]:
+    with project.journal() as journal:
+        return [query.label for query in journal.queries(journal.run(run).run_id)]
+
+
+def test_a_selection_keeps_the_numbers_of_the_workload(workload: Project) -> None:
+    workload.run("w.sql", sets=("run.select=hot-b", "run.repeat=2"))
+    (started,) = workload.heard(RunStarted)
+    assert isinstance(started, RunStarted)
+    assert started.total == 4
+    with workload.journal() as journal:
+        results = list(journal.results(journal.run().run_id))
+        assert journal.run().workload.endswith("w.sql (2 of 6 queries)")
+    assert [(one.seq, one.label, one.round) for one in results] == [
+        *((2, "q2", 1), (3, "hot-b", 1)),
+        *((2, "q2", 2), (3, "hot-b", 2)),
+    ]
+
+
+def test_options_take_precedence_over_the_config(workload: Project) -> None:
+    workload.config("run: {select: hot-*, exclude: hot-a}\n")
+    assert workload.command("run", "w.sql").returncode == 0
+    assert labels(workload) == ["q2", "hot-b"]
+    assert workload.command("run", "w.sql", "--select", "1", "--exclude", "3").returncode == 0
+    assert labels(workload) == ["hot-a"]
+    done = workload.command("run", "w.sql", "--select", "hto-b", "--dry-run")
+    assert done.returncode == 2
+    assert "Did you mean 'hot-b'?" in done.stderr
+
+
+def test_what_failed_in_the_last_run_runs_again(workload: Project) -> None:
+    assert workload.command("run", "w.sql").returncode == 1
+    workload.write("other.sql", "SELECT 1;")
+    assert workload.command("run", "other.sql").returncode == 0
+    (workload.folder / "w.sql").write_text(QUERIES.replace("1 / (", "1 + ("))
+    assert workload.command("run", "w.sql", "--failed").returncode == 1
+    assert labels(workload) == ["q2", "broken", "a,b ${c}"]
+    # Of the newest run of this workload, one has failed.
+    assert workload.command("run", "./w.sql", "--failed").returncode == 1
+    assert labels(workload) == ["q2", "a,b ${c}"]
+    assert workload.command("run", "w.sql", "--failed-of", "1", "--exclude", "q*").returncode == 1
+    assert labels(workload) == ["broken", "a,b ${c}"]
+
+
+def test_the_slowest_of_the_last_run_run_again(workload: Project) -> None:
+    workload.command("run", "w.sql")
+    workload.command("run", "w.sql", "--slowest", "1")
+    assert labels(workload) == ["q2", "slow"]
+    workload.command("run", "w.sql", "--select", "hot-*", "--failed-of", "1")
+    done = workload.command("run", "w.sql", "--slowest", "1", "--failed-of", "1", "--dry-run")
+    assert "(2 of 6 queries)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--failed"], "nothing is selected: no query failed in run 1"),
+        (["other.sql", "--failed"], "there is no earlier run of this workload"),
+        (["--failed-of", "9"], "there is no run 9"),
+        (["--failed", "--resume"], "continued with the queries that it began with"),
+        (["--slowest", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_nothing_to_run_again_is_an_error(
+    workload: Project, words: list[str], message: str
+) -> None:
+    workload.write("other.sql", "SELECT 1;")
+    workload.command("run", "w.sql", "--select", "hot-*")
+    begin = [] if "other.sql" in words else ["w.sql"]
+    done = workload.command("run", *begin, *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_a_continued_run_keeps_its_selection(workload: Project) -> None:
+    workload.command("run", "w.sql")
+    words = ("--failed", "--max-failures", "0", "--fail-fast", "--repeat", "2")
+    workload.command("run", "w.sql", *words)
+    assert labels(workload) == ["q2", "broken"]
+    workload.command("run", "--resume", "--no-fail-fast", "--force")
+    assert labels(workload) == ["q2", "broken", "a,b ${c}"]
+    with workload.journal() as journal:
+        counts = journal.counts(journal.run().run_id)
+    assert (counts["ok"], counts["error"]) == (2, 4)
+
+
+def test_both_arms_of_a_paired_run_have_the_selection(workload: Project) -> None:
+    finished, comparison = run_pair(workload, "w.sql", sets=("run.select=hot-*",))
+    assert comparison is not None
+    assert finished.queries == 9
+    assert {query.label for query in comparison.queries} == {"hot-a", "hot-b"}
+    assert comparison.part == "both runs have replayed only a part of the workload: hot-*"
+    done = workload.command("runs", "compare", "1")
+    assert "run 1 against run 2, a part of the workload: " in done.stdout
+
+
+def test_a_comparison_of_a_selection_says_so(workload: Project) -> None:
+    workload.command("run", "w.sql")
+    workload.command("run", "w.sql", "--exclude", "broken,slow")
+    words = ("runs", "compare", "2", "1", "--format", "json")
+    whole = json.loads(workload.command(*words).stdout)
+    assert whole["part"] == (
+        "run 2 has replayed only a part of the workload: all without broken,slow"
+    )
+    part = json.loads(workload.command(*words, "--select", "hot-*", "--exclude", "1").stdout)
+    assert [query["label"] for query in part["queries"]] == ["hot-b"]
+    assert part["part"].startswith("1 of 3 queries: hot-* without 1; run 2 has replayed")
+    assert part["costs"]["query_s"] == part["queries"][0]["run"]["mean_s"]
+    assert part["only_in_baseline"] == []
+    done = workload.command("runs", "compare", "2", "1", "--select", "hto-b")
+    assert (done.returncode, "Did you mean 'hot-b'?" in done.stderr) == (2, True)
+
+
+def test_queries_of_a_run_are_selected_to_be_shown(workload: Project) -> None:
+    workload.command("run", "w.sql", "--plans")
+    workload.command("run", "w.sql", "--plans")
+    for words, expected in (
+        (["--select", "hot-*"], {"hot-a", "hot-b"}),
+        (["--exclude", "1-3", "--failed"], {"broken", "a,b ${c}"}),
+    ):
+        done = workload.command("runs", "show", "1", *words, "--format", "json")
+        shown = json.loads(done.stdout)
+        results = shown.get("slowest") or shown["failed"]
+        assert {result["label"] for result in results} == expected
+    words = ["runs", "diff", "2", "1", "--select", "hot-*"]
+    done = workload.command(*words, "--format", "json")
+    assert [pair["label"] for pair in json.loads(done.stdout)] == ["hot-a", "hot-b"]
+    assert "hot-a  " in (table := workload.command(*words).stdout) and "hot-b  " in table
