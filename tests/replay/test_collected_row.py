@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from doc_blocks import blocks
 from project_folder import Project
 
 from pilotcli import PostgreSQLConfig
@@ -76,6 +77,25 @@ def test_a_row_says_which_execution_it_is_of_and_how_that_was_steered(project: P
     }  # fmt: skip
     assert rows[0]["logged"] == {"choice": "memory"}
     assert (rows[1]["applied"], rows[1]["logged"]) == (None, None)
+
+
+def test_the_unsteered_rows_of_this_run_are_found_as_the_docs_say(project: Project) -> None:
+    project.write("drivers.py", HANDLER)
+    project.write("w.sql", "SELECT 1;\nSELECT 'plain';\n")
+    project.config("collect: observed\nhandlers: ['drivers.py:Arms']")
+    project.run("w.sql")
+    finished = project.run("w.sql")
+    config = PostgreSQLConfig.from_run_config(project.request().config, embedded=False)
+    (block,) = (
+        block.text
+        for block in blocks("python")
+        if (block.page, block.heading) == ("events.md", "The columns of a collected table")
+    )
+    with DataManager(config) as manager:
+        names: dict[str, Any] = {"data_manager": manager}
+        exec(block, names)
+    (row,) = names["rows"].to_dict("records")
+    assert (row["run_id"], row["sql"]) == (finished.run_id, "SELECT 'plain'")
 
 
 def test_rows_of_workers_have_their_numbers(project: Project) -> None:
