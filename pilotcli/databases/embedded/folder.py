@@ -38,6 +38,7 @@ from pilotcli.databases.embedded.os_user import Account, can_walk, server_accoun
 PORT = 5432
 """Part of the socket's name; nothing listens on a network port."""
 
+SERVER_LOCK = "server.lock"
 _LONGEST_SOCKET_PATH = 100  # bytes; sockaddr_un has room for 107 on Linux and 103 on macOS
 _PLAIN_PATH = re.compile(r"[\w/.+-]+", re.ASCII)
 _MUTEX_PATIENCE_S = 120.0
@@ -65,7 +66,7 @@ class Place:
         """Exists while the server stays up without a user."""
         self.users_lock = folder / "users.lock"
         """Locked, shared, by every process that uses the server."""
-        self.server_lock = folder / "server.lock"
+        self.server_lock = folder / SERVER_LOCK
         """Held by the server, and by each of its processes that outlives it."""
 
     def read_state(self) -> State | None:

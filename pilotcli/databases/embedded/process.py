@@ -16,7 +16,7 @@ from pilotcli.common.liveness import close_lock, is_held, open_lock
 from pilotcli.common.os_advice import advice, advice_for, reason
 from pilotcli.databases.embedded.binaries import Binaries
 from pilotcli.databases.embedded.cluster import run_as
-from pilotcli.databases.embedded.folder import Place
+from pilotcli.databases.embedded.folder import SERVER_LOCK, Place
 from pilotcli.databases.embedded.os_user import Account
 
 _START_PATIENCE_S = 60.0
@@ -39,7 +39,8 @@ def running_pid(data_dir: Path) -> int | None:
     """The process id of the server of `data_dir`, or None when none runs.
 
     A process id in a file that was left behind may be another program's now. A server works in
-    its data directory, which shows which it is where the system has /proc.
+    its data directory, which shows which it is where the system has /proc. Elsewhere a server of
+    pilot's own must also hold its lock.
     """
     lines = _pid_file(data_dir)
     if not lines or not lines[0].strip().isdigit():
@@ -47,17 +48,25 @@ def running_pid(data_dir: Path) -> int | None:
     pid = int(lines[0])
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a dead child of this process would look alive
-    if Path("/proc/self/cwd").exists():
+    if _shows_processes():
         if _works_in(pid, data_dir):
             return pid
         # The file may have the number that a server has in its own container.
         inner = [outer for outer in _working_in(data_dir) if _number_inside(outer) == pid]
         return inner[0] if inner else None
+    lock = data_dir.with_name(SERVER_LOCK)
+    if lock.exists() and not is_held(lock):
+        return None
     try:
         os.kill(pid, 0)
     except OSError:
         return None
     return pid
+
+
+def _shows_processes() -> bool:
+    """Whether the system says in which folder a process works, as Linux does."""
+    return Path("/proc/self/cwd").exists()
 
 
 def _works_in(pid: int, folder: Path) -> bool:
@@ -207,27 +216,36 @@ def _clear_remains(place: Place) -> None:
     if not _pid_file(place.data_dir) and not is_held(place.server_lock):
         return
     give_up_at = time.monotonic() + _STOP_PATIENCE_S
-    while orphans := _working_in(place.data_dir):
+    while (orphans := _working_in(place.data_dir)) or _may_have_orphans(place):
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGQUIT)
         if time.monotonic() > give_up_at:
+            which = f": {orphans}" if orphans else ""
             raise DatabaseError(
-                f"processes of a server that was killed do not end: {orphans}",
+                f"processes of the server that was killed in {place.folder} do not end{which}",
                 hint="End them with `kill -9`, then start again.",
             )
         time.sleep(0.02)
     require_no_hidden_server(place)
     socket_dir = place.known_socket_dir()
-    if Path("/proc/self/cwd").exists() and socket_dir is not None:
+    if _shows_processes() and socket_dir is not None:
         sockets = socket_dir.glob(".s.PGSQL.*")
         for path in (place.data_dir / "postmaster.pid", *sockets):
             path.unlink(missing_ok=True)
 
 
+def _may_have_orphans(place: Place) -> bool:
+    """Whether backends may have outlived their server, where the system does not show them. They
+    hold its lock, and end by themselves."""
+    return not _shows_processes() and is_held(place.server_lock)
+
+
 def runs_hidden(place: Place) -> bool:
     """Whether a server runs here of which no process can be seen: in another container."""
-    return not _working_in(place.data_dir) and is_held(place.server_lock)
+    if _shows_processes():
+        return not _working_in(place.data_dir) and is_held(place.server_lock)
+    return running_pid(place.data_dir) is None and is_held(place.server_lock)
 
 
 def require_no_hidden_server(place: Place) -> None:

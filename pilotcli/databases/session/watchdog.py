@@ -9,6 +9,8 @@ the user cancels.
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import threading
 import time
 import weakref
@@ -147,8 +149,13 @@ class _Watchdog:
 
 
 def _resident_bytes() -> int:
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - four times a second
-        return int(file.read().split()[1]) * _PAGE_BYTES
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - four times a second
+            return int(file.read().split()[1]) * _PAGE_BYTES
+    except OSError:
+        # Elsewhere the most that it was so far: it grows, too, when a large result comes in.
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
 
 
 def _send(line: Line, asked: _Cancel) -> None:

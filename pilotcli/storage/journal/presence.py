@@ -22,18 +22,20 @@ class Presence:
     """Which files a run writes, and that they are still there.
 
     Each is open by its name only (`O_PATH`), which keeps its number from being given to another.
-    To close such a descriptor releases none of the locks that SQLite has on the file.
+    To close such a descriptor releases none of the locks that SQLite has on the file. macOS has no
+    such descriptors: there only the number is compared.
     """
 
     def __init__(self) -> None:
-        self._files: dict[Path, int] = {}
+        self._files: dict[Path, os.stat_result] = {}
+        self._descriptors: list[int] = []
 
     def note(self, *paths: Path) -> None:
         """Watch those of the files that are there and not watched yet."""
         for path in paths:
             if path not in self._files:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    self._files[path] = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+                    self._files[path] = self._identity(path)
 
     def note_journal(self, path: Path) -> None:
         """Watch the journal, with the files that SQLite keeps beside it."""
@@ -42,7 +44,7 @@ class Presence:
     def is_same(self, path: Path) -> bool:
         """Whether a watched file is there and was not replaced."""
         try:
-            return os.path.samestat(path.lstat(), os.fstat(self._files[path]))
+            return os.path.samestat(path.lstat(), self._files[path])
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -53,9 +55,16 @@ class Presence:
 
     def close(self) -> None:
         """Watch no file any more; safe to call twice."""
-        files, self._files = self._files, {}
-        for descriptor in files.values():
-            os.close(descriptor)
+        self._files.clear()
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def _identity(self, path: Path) -> os.stat_result:
+        if not hasattr(os, "O_PATH"):
+            return path.lstat()
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._descriptors.append(descriptor)
+        return os.fstat(descriptor)
 
 
 def side_files(path: Path) -> list[Path]:

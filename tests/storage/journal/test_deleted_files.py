@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -28,13 +29,20 @@ def delete(home: Path, names: str) -> None:
         file.unlink()
 
 
+@pytest.mark.parametrize("has_path_descriptors", [True, False])
 @pytest.mark.parametrize(
     "names",
     ["", "*", "journal.db*", "journal.db", "journal.db-wal", "journal.db-shm", "*.tail", "*.lock"],
 )
 def test_what_was_written_is_saved_and_the_run_ends_with_an_error(
-    home: Path, journal: Journal, names: str
+    home: Path,
+    journal: Journal,
+    names: str,
+    has_path_descriptors: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not has_path_descriptors:
+        monkeypatch.delattr(os, "O_PATH")
     with start(journal) as before:
         before.add_result(query(1), result(1))
         before.finish("finished", 0, {})
