@@ -14,8 +14,11 @@ from pilotcli.cli.options import (
     SetOption,
     event_names,
 )
+from pilotcli.cli.run_options import Pdb
+from pilotcli.common.debugger import debugging
 from pilotcli.common.signals import Bus
 from pilotcli.config import load_config
+from pilotcli.run.debugging import make_debugger
 from pilotcli.run.firing import FiringRequest
 from pilotcli.run.firing import fire as fire_event
 from pilotcli.run.request import RunRequest
@@ -83,6 +86,7 @@ def fire(
         bool,
         typer.Option("--full-traceback", help="Also show the frames of other code than yours."),
     ] = False,
+    pdb: Pdb = False,
 ) -> None:
     """Call one event on the rows in the store, without a replay.
 
@@ -97,5 +101,7 @@ def fire(
     """
     loaded = load_config(config, set_)
     request = FiringRequest(loaded, name, run, collect, save)
-    fired = fire_event(request, Bus(CallView()))
-    show_fired(fired, save=save, full_traceback=full_traceback)
+    bus = Bus(CallView())
+    with debugging(make_debugger(bus, post_mortem=pdb)):
+        fired = fire_event(request, bus)
+    show_fired(fired, save=save, full_traceback=full_traceback, debugged=pdb)

@@ -16,7 +16,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Around the queries": ("prepare", "cleanup", "before-each", "cold"),
     "Time-outs and failures": ("timeout", "reconnect", "max-failures", "fail-fast"),
     "Events, handlers and models": (
-        *("events", "no-events", "no-handlers", "pretraining", "trust"),
+        *("events", "no-events", "no-handlers", "pretraining", "trust", "pdb"),
     ),
     "Learning and comparison": ("against", "learn", "fail-if", "expect-from"),
     "Record of the run": ("plans", "answers"),

@@ -14,6 +14,7 @@ from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
 from pilotcli.checks.dry_run import examine
 from pilotcli.cli.commands import load
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
+from pilotcli.common.debugger import debugging
 from pilotcli.common.errors import PilotError, StorageError, UsageError, WorkloadError
 from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
 from pilotcli.common.suggestions import nearest
@@ -22,6 +23,7 @@ from pilotcli.config.home import shown_path
 from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.run import commands
+from pilotcli.run.debugging import make_debugger
 from pilotcli.run.driver_output import own_stream, process_output
 from pilotcli.run.earlier import Earlier, narrowed
 from pilotcli.run.paired import NATIVE, Baseline, native, run_paired
@@ -283,7 +285,16 @@ def _view(options: ViewOptions) -> Iterator[_Shown]:
             color=False if options.no_color else None,
             stream=stream,
         )
-        shown = _Shown(Bus(stack.enter_context(view)), view.close)
+        bus = Bus(view)
+        debugger = make_debugger(
+            bus,
+            post_mortem=options.pdb,
+            step_aside=view.step_aside,
+            step_back=view.step_back,
+        )
+        stack.enter_context(view)
+        stack.enter_context(debugging(debugger))
+        shown = _Shown(bus, view.close)
         # Standard error leads to the view until the other contexts are closed.
         stack.callback(_report, view, shown)
         if stream is not None:

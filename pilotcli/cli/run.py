@@ -70,6 +70,7 @@ def run(
     quiet: run_options.Quiet = False,
     verbose: run_options.Verbose = False,
     no_color: run_options.NoColor = False,
+    pdb: run_options.Pdb = False,
 ) -> None:
     """Replay a SQL workload while events fire.
 
@@ -128,7 +129,7 @@ def run(
             slowest,
         ),
         run_options.Outputs(output, junit, summary, report, mlflow),
-        run_options.ViewOptions(format, quiet, verbose, no_color),
+        run_options.ViewOptions(format, quiet, verbose, no_color, pdb),
         against,
         fail_if or (),
         rounds_given=repeat is not None,
@@ -152,6 +153,7 @@ def pretrain(
     quiet: run_options.Quiet = False,
     verbose: run_options.Verbose = False,
     no_color: run_options.NoColor = False,
+    pdb: run_options.Pdb = False,
 ) -> None:
     """Run only the pretraining: collect rows, train, save models.
 
@@ -172,7 +174,7 @@ def pretrain(
         run_options.RequestOptions(
             "pretrain", config, tuple(set_ or ()), (), names, resume, force, trust
         ),
-        run_options.ViewOptions(format, quiet, verbose, no_color),
+        run_options.ViewOptions(format, quiet, verbose, no_color, pdb),
         collect=not no_collect,
         train=not no_train,
         fresh=fresh,

@@ -203,6 +203,12 @@ Trust = Annotated[
         "files.",
     ),
 ]
+Pdb = Annotated[
+    bool,
+    typer.Option(
+        "--pdb", help="Open Python's debugger where a call of an event, handler or model fails."
+    ),
+]
 Format = Literal["auto", "live", "plain", "jsonl"]
 ViewFormat = Annotated[
     Format, typer.Option("--format", help="auto: live in a terminal, else plain lines.")
@@ -264,3 +270,4 @@ class ViewOptions:
     quiet: bool
     verbose: bool
     no_color: bool
+    pdb: bool = False

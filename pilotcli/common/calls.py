@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pilotcli.common.debugger import current, is_debugging
 from pilotcli.common.errors import DriverError, Interrupted
 from pilotcli.common.failures import at_place, place_of_frame
 
@@ -105,7 +106,7 @@ class DriverCalls:
         """End a call that does not return after a stop; `call` then raises `Interrupted`.
         Another thread calls this repeatedly after the user has stopped the run."""
         now = time.monotonic()
-        if self._stopping_since is None:
+        if self._stopping_since is None or is_debugging():
             self._stopping_since = now
         elif now - self._stopping_since > STOPS_WITHIN_S and self._direct is not None:
             self._stopping_since = now
@@ -123,6 +124,9 @@ class DriverCalls:
         stopped_at = None
         while not call.done.wait(min(_LOOK_EVERY_S, max(0.0, due - time.monotonic()))):
             now = time.monotonic()
+            if is_debugging():
+                due = now + self._timeout_s  # it has all of its time again after that
+                continue
             if stopped_at is None and self._stop_requested():
                 stopped_at = now
             if now >= due or (stopped_at is not None and now > stopped_at + STOPS_WITHIN_S):
@@ -195,7 +199,13 @@ def _in_this_process(function: Callable[[], T]) -> T:
         if os.getpid() != process:
             os._exit(exit.code if isinstance(exit.code, int) else int(exit.code is not None))
         raise
+    except Exception as error:
+        if (debugger := current()) is not None and os.getpid() == process:
+            debugger.failed(error)
+        raise
     finally:
+        if (debugger := current()) is not None:
+            debugger.call_ended()
         if os.getpid() != process:
             os._exit(1 if sys.exc_info()[1] is not None else 0)
 

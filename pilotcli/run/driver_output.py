@@ -11,7 +11,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
 from pilotcli.common.redaction import redacted
@@ -20,6 +21,46 @@ from pilotcli.common.signals import Bus, DriverOutput, EventTriggered, Notice, S
 PATIENCE_S = 1.0
 MAX_LINE = 10_000
 """The length in characters after which a line is passed on before its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Capture:
+    """How to let go of output that is captured, and to capture it again."""
+
+    release: Callable[[], None]
+    retake: Callable[[], None]
+
+
+_captures: list[_Capture] = []
+"""What is captured, the latest last."""
+
+
+def release_output() -> None:
+    """Let all output go where it would go without pilot: the debugger needs the terminal."""
+    for capture in reversed(_captures):
+        capture.release()
+
+
+def retake_output() -> None:
+    """Capture again what `release_output` has let go."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    for capture in _captures:
+        capture.retake()
+
+
+@contextlib.contextmanager
+def _captured(release: Callable[[], None], retake: Callable[[], None]) -> Iterator[None]:
+    """While this is open, output is captured."""
+    capture = _Capture(release, retake)
+    retake()
+    _captures.append(capture)
+    try:
+        yield
+    finally:
+        _captures.remove(capture)
+        release()
 
 
 class _Lines(io.TextIOBase):
@@ -112,8 +153,6 @@ def _redirected(number: int, lines: _Lines) -> Iterator[None]:
     """While this is open, output to the descriptor `number` goes to `lines`."""
     reading, writing = os.pipe()
     before = os.dup(number)
-    os.dup2(writing, number)
-    os.close(writing)
 
     def pass_on() -> None:
         with os.fdopen(reading, encoding="utf-8", errors="replace", newline="\n") as pipe:
@@ -124,12 +163,19 @@ def _redirected(number: int, lines: _Lines) -> Iterator[None]:
     thread = threading.Thread(target=pass_on, name=f"pilot-output-{number}", daemon=True)
     thread.start()
     try:
-        yield
+        with _captured(
+            release=lambda: _duplicate(before, number), retake=lambda: _duplicate(writing, number)
+        ):
+            yield
     finally:
-        os.dup2(before, number)
+        os.close(writing)
         os.close(before)
         # A program that a driver left running may hold the pipe open: do not wait for it.
         thread.join(PATIENCE_S)
+
+
+def _duplicate(descriptor: int, number: int) -> None:
+    os.dup2(descriptor, number)
 
 
 @contextlib.contextmanager
@@ -157,12 +203,16 @@ def driver_output(bus: Bus) -> Iterator[None]:
         out.finish()
         err.finish()
 
+    def use(streams: tuple[Any, Any]) -> None:
+        sys.stdout, sys.stderr = streams
+
     bus.subscribe(end_lines, EventTriggered)
-    sys.stdout, sys.stderr = out, err
     try:
-        with _own_log(bus):
+        with (
+            _captured(release=lambda: use(before), retake=lambda: use((out, err))),
+            _own_log(bus),
+        ):
             yield
     finally:
-        sys.stdout, sys.stderr = before
         out.finish()
         err.finish()

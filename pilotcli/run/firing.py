@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bdb
 import contextlib
 import reprlib
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pilotcli.common.errors import DatabaseError, UsageError
+from pilotcli.common.errors import DatabaseError, Interrupted, UsageError
 from pilotcli.common.quantities import listed, plural
 from pilotcli.common.records import ModelVersion
 from pilotcli.common.redaction import redacted
@@ -159,6 +160,8 @@ def _fire(scheduler: PilotScheduler, registered: Registered, request: FiringRequ
     _in_thread(body, scheduler)
     if failures:
         raise failures[0]
+    if raised and isinstance(raised[0], bdb.BdbQuit):
+        raise Interrupted(f"{registered.name} was ended in the debugger")
     return _fired(heard, raised, registered)
 
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pilotcli.common.debugger import current
+
 CANCEL_EVERY_S = 0.2
 
 
@@ -23,8 +25,9 @@ def interrupts(
 
     A cancel that reaches the server between two statements does nothing, so it is repeated. The
     first signal also calls `on_first`, from another thread; the second calls `abort` and ends the
-    process with code 130 at once. SIGHUP that is ignored, as by nohup, stays so. Outside the main
-    thread signals cannot be handled, and this does nothing.
+    process with code 130 at once. While a debugger prompts, Ctrl-C only says how to leave it.
+    SIGHUP that is ignored, as by nohup, stays so. Outside the main thread signals cannot be
+    handled, and this does nothing.
     """
     left = threading.Event()
 
@@ -34,9 +37,15 @@ def interrupts(
             cancel()
             left.wait(CANCEL_EVERY_S)
 
-    def received(*_: object) -> None:
+    def received(number: int, _: object) -> None:
+        debugger = current()
+        if number == signal.SIGINT and debugger is not None and debugger.active:
+            debugger.say_keys()
+            return
         if stop.is_set():
             abort()
+            if debugger is not None:
+                debugger.restore_modes()
             os._exit(130)
         stop.set()
         threading.Thread(target=keep_cancelling, daemon=True).start()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from pilotcli.common.debugger import current
 from pilotcli.common.errors import DriverError, PilotError
 from pilotcli.common.failures import failure_of
 from pilotcli.common.records import ModelVersion
@@ -70,6 +71,8 @@ def loading(model: PilotModel, load: Callable[[], Any]) -> Any:
     except PilotError:
         raise
     except BaseException as exc:
+        if (debugger := current()) is not None:
+            debugger.failed(exc)
         raise DriverError(
             f"the model {model.model_name!r} could not be loaded: {failure_of(exc)}",
             hint="Set `load: false` for this model, or repair its load_model/restore.",

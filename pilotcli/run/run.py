@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from pilotcli.common.debugger import current
 from pilotcli.common.errors import DatabaseError, PilotError, StorageError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import PretrainingProgress
@@ -203,6 +204,8 @@ class OpenRun:
             for run in runs:
                 failures.extend(exc for exc in run.settle() if exc not in failures)
 
+        if (debugger := current()) is not None:
+            debugger.end_run = self.scheduler.stop.set
         with interrupts(self.scheduler.stop, cancel, abort, self._say_stopping):
             thread = threading.Thread(target=body, name="pilot-run")
             thread.start()

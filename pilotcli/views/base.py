@@ -20,6 +20,12 @@ class View:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def step_aside(self) -> None:
+        """Leave the terminal to a debugger, until `step_back`; signals go on coming."""
+
+    def step_back(self) -> None:
+        """Show the run again, and what has come meanwhile."""
+
     def check(self) -> None:
         """Raise `StorageError` if something could not be shown because the output is full."""
 

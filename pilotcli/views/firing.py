@@ -48,13 +48,13 @@ def _own_line(signal: object) -> str | None:
     return None
 
 
-def show_fired(fired: Fired, *, save: bool, full_traceback: bool) -> None:
+def show_fired(fired: Fired, *, save: bool, full_traceback: bool, debugged: bool) -> None:
     """Write what came of the call. Raises `DriverError` for a call that failed, after its
     traceback."""
     signal = fired.signal
     if fired.raised is not None:
         _show_traceback(fired, full=full_traceback)
-        hint = "Look around where it failed: add --pdb."
+        hint = None if debugged else "Look around where it failed: add --pdb."
         raise DriverError(f"{signal.event} failed: {signal.error}", hint=hint)
     out(f"{clean(signal.event)} ended well in {duration(signal.duration_s)}")
     if fired.model is not None:

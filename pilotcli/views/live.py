@@ -61,6 +61,7 @@ class LiveView(View):
         self._painting = threading.Lock()
         self._done = threading.Event()
         self._closed = False
+        self._aside = False
         self._interval_s = 1 / refresh_hz
         self._with_thread = thread
         self._thread: threading.Thread | None = None
@@ -119,10 +120,24 @@ class LiveView(View):
         between: list[Line] = [[]] if above and below else []
         self._screen.leave(self._size()[0], self._styled([*above, *between, *below]))
 
+    def step_aside(self) -> None:
+        """Remove the block, and paint nothing until `step_back`."""
+        self.refresh()  # what waits to be printed above
+        with self._painting:
+            self._aside = True
+            if not self._closed:
+                self._screen.leave(self._size()[0], [])
+
+    def step_back(self) -> None:
+        """Paint the block again, below what has come meanwhile."""
+        with self._painting:
+            self._aside = False
+        self.refresh()
+
     def refresh(self) -> None:
         """Paint what is there now."""
         with self._painting:
-            if self._closed:
+            if self._closed or self._aside:
                 return
             columns, rows = self._size()
             with self.state.lock:

@@ -57,6 +57,8 @@ class PlainView(View):
         self._intervals = False
         """Whether intervals are shown: they say more than the usual progress."""
         self._closed = False
+        self._kept_back: list[str] | None = None
+        """The lines that wait while a debugger has the terminal."""
         self._closing = threading.Lock()
         self._handlers: dict[type, Callable[[Any], None]] = {
             signals.QueryFinished: self._query_finished,
@@ -115,9 +117,25 @@ class PlainView(View):
         """Raise `StorageError` if a line could not be written."""
         self._writer.check()
 
+    def step_aside(self) -> None:
+        """Keep lines back until `step_back`."""
+        with self.state.lock:
+            self._kept_back = []
+
+    def step_back(self) -> None:
+        """Write the lines that were kept back."""
+        with self.state.lock:
+            kept, self._kept_back = self._kept_back or [], None
+            for line in kept:
+                self._writer.write(line)
+
     def _say(self, text: str) -> None:
         moment = datetime.fromtimestamp(self._wall()).isoformat(timespec="seconds")
-        self._writer.write(f"{moment} {clean(text)}\n")
+        line = f"{moment} {clean(text)}\n"
+        if self._kept_back is None:
+            self._writer.write(line)
+        else:
+            self._kept_back.append(line)
 
     def _run_started(self, signal: signals.RunStarted) -> None:
         total = plural(signal.total, "query", "queries") if signal.total else ""
