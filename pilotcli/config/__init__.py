@@ -6,7 +6,7 @@ from pilotcli.common.redaction import masked_dsn
 from pilotcli.config.load import load_config
 from pilotcli.config.model import RunConfig
 from pilotcli.config.pilot_config import PilotConfig, PostgreSQLConfig, choose_embedded
-from pilotcli.config.shown import shown_config, shown_yaml
+from pilotcli.config.shown import shown_config, shown_yaml, yaml_text
 
 __all__ = [
     "PilotConfig",
@@ -17,4 +17,5 @@ __all__ = [
     "masked_dsn",
     "shown_config",
     "shown_yaml",
+    "yaml_text",
 ]

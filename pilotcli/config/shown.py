@@ -55,6 +55,11 @@ def _handlers(config: RunConfig) -> Any:
 
 def shown_yaml(config: RunConfig) -> str:
     """`shown_config` as YAML that loads again."""
+    return yaml_text(shown_config(config))
+
+
+def yaml_text(shown: Mapping[str, Any]) -> str:
+    """What `shown_config` returns, as YAML that loads again."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -69,7 +74,7 @@ def shown_yaml(config: RunConfig) -> str:
         return node
 
     Dumper.add_representer(str, text)
-    written = yaml.dump(shown_config(config), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    written = yaml.dump(shown, Dumper=Dumper, sort_keys=False, allow_unicode=True)
     return _UNSEEN.sub(_spelt, str(written)).rstrip()
 
 

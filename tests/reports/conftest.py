@@ -52,6 +52,7 @@ def write_run(journal: Journal, arm: str, pair: int | None) -> int:
     for round in (1, 2, 3):
         for seq in FACTORS:
             elapsed_s = seq / 1000 * chance.uniform(0.995, 1.005) * (FACTORS[seq] if driver else 1)
+            logged = {"predicted_s": 0.006, "arm": "nl" if round == 2 else "hash"}
             query = Query(seq, label(seq), f"SELECT '{NASTY}', {seq}", "w.sql", seq, "SELECT")
             result = QueryResult(
                 *(seq, query.label, "ok", 1e9 + round * 10 + seq, elapsed_s, 3),
@@ -63,6 +64,7 @@ def write_run(journal: Journal, arm: str, pair: int | None) -> int:
                 planning_s=elapsed_s * 0.05,
                 inference_s=1e-5 if driver else 0.0,
                 steering=STEERING if driver and seq == 3 else None,
+                logged=logged if driver and seq == 3 else None,
             )
             if driver and seq == 4:
                 result = result._replace(status="error", error=f"no \x00 {NASTY}", answer=None)

@@ -104,10 +104,154 @@ def test_pushes_are_shown(paired_home: Path, tmp_path: Path, compared: bool) -> 
         "pushed cardinality: 1,234 rows for SELECT COUNT(*) FROM users u WHERE u.id &lt; 5\n"
         in page
     )
-    assert "not applied: &lt;b&gt;SELECT" in page and "5: the planner removed u</pre>" in page
+    assert "not applied: &lt;b&gt;SELECT" in page and "5: the planner removed u\n" in page
+    assert "logged predicted_s: 6.00 ms, measured 12.0 ms: 2x too low\n" in page
+    assert "logged arm: hash (2x), nl (1x)</pre>" in page
+
+
+def test_the_top_says_when_where_and_with_what(paired_home: Path, tmp_path: Path) -> None:
+    report = read_report(paired_home, "1", None)
+    assert report.baseline is not None
+    machine = {"cpu": "Fast & Co", "cpus": 2, "system": "Debian", "memory_bytes": 4_000_000_000}
+    provenance = {
+        "command": ["pilot", "run", "w.sql", "--name", "a <b>"],
+        "overrides": ["run.repeat=3"],
+        "git": {"commit": "abc123", "changed": True},
+        "versions": {"pilot": "9.8", "python": "3.12.1", "numpy": "2.0"},
+        "machine": machine,
+        "server": {"build": "PostgreSQL 18.1 on x86", "settings": {"work_mem": "64MB"}},
+    }
+    config = json.dumps({"run": {"repeat": 3}, "collect": None})
+    record = replace(
+        report.run.record, provenance=provenance, config_text=config, tags=("t1", "t2")
+    )
+    write_html(tmp_path / "a.html", replace(report, run=replace(report.run, record=record)))
+    page = (tmp_path / "a.html").read_text("utf-8")
+    first = page.partition("</summary>")[0]
+    for words in (
+        "pilot 9.8",
+        "Python 3.12.1",
+        "PostgreSQL 18",
+        "Fast &amp; Co, 2 CPUs",
+        "pilot.yaml",
+    ):
+        assert words in first, words
+    for words in (
+        "<dd>pilot 9.8, python 3.12.1, numpy 2.0</dd>",
+        "<dd>Fast &amp; Co, 2 CPUs, Debian, 4.00 GB of memory</dd>",
+        "<dd>pilot run w.sql --name &#x27;a &lt;b&gt;&#x27;</dd>",
+        "<dd>abc123, with changes that are not committed</dd>",
+        "<dd>run.repeat=3</dd>",
+        "<dd>t1, t2</dd>",
+        "<dd>PostgreSQL 18.1 on x86</dd>",
+        "work_mem = 64MB",
+        "run:\n  repeat: 3\ncollect: null",
+        "<dt>baseline&#x27;s run</dt>",
+    ):
+        assert words in page.replace("baseline's", "baseline&#x27;s"), words
+    assert "<dt>baseline's date" not in page, "arms of a pair began together"
+
+
+def test_a_query_says_why_it_is_slower_and_how_steady_it_is(page: Path) -> None:
+    slower = re.search(r'<tbody id="q3".*?</tbody>\s*</table></div>', page.read_text("utf-8"), re.S)
+    assert slower is not None
+    assert (
+        "<h4>Why it is slower</h4><ul><li>join of u&lt;b&gt;: Nested Loop → Hash Join" in slower[0]
+    )
+    assert slower[0].count('data-value="">3</td>') == 2, "the executions in both runs"
+
+
+def test_rows_are_filtered_and_found(browser: Any, paired_home: Path, tmp_path: Path) -> None:
+    report = read_report(paired_home, "1", None)
+    assert report.comparison is not None
+    queries = [
+        replace(one, verdict="unclear") if one.seq in (1, 6) else one
+        for one in report.comparison.queries
+    ]
+    report = replace(report, comparison=replace(report.comparison, queries=queries))
+    write_html(tmp_path / "report.html", report)
+    look(browser, tmp_path / "report.html")
+
+    def shown() -> set[str]:
+        rows = browser.find_elements("css selector", "table.sortable > tbody")
+        return {row.get_attribute("id") for row in rows if row.is_displayed()}
+
+    everything = {f"q{seq}" for seq in range(1, 9)}
+    assert shown() == everything - {"q1", "q6"}
+    assert browser.find_element("css selector", ".filter output").text == "6 of 8 queries"
+    unfold = browser.find_element("css selector", ".unfold")
+    assert unfold.text == "Show 2 unclear queries"
+    search = browser.find_element("css selector", ".filter input")
+    search.send_keys("SELECT 'query-6")
+    assert shown() == set()
+    search.clear()
+    search.send_keys("QUERY-6 6")
+    assert shown() == {"q6"}, "a search finds unclear rows, too"
+    search.clear()
+    search.send_keys("work_mem")
+    assert shown() == {"q3"}, "and what was pushed"
+    search.clear()
+    search.send_keys(" ")
+    assert shown() == everything - {"q1", "q6"}
+
+    def choose(words: str) -> None:
+        for option in browser.find_elements("css selector", ".filter option"):
+            if option.text.startswith(f"{words} ("):
+                option.click()
+
+    for words, found in (
+        ("only hurt", {"q3", "q4", "q5", "q7"}),
+        ("only helped", {"q2", "q8"}),
+        ("only steered", {"q3"}),
+        ("failed", {"q4"}),
+        ("other rows", {"q7"}),
+        ("unclear", {"q1", "q6"}),
+    ):
+        choose(words)
+        assert shown() == found, words
+    browser.execute_script("location.hash = '#q8'")
+    WebDriverWait(browser, 10).until(lambda _: shown() == everything)
+    choose("all but unclear")
+    assert shown() == everything - {"q1", "q6"}
+    unfold.send_keys("\ue007")  # Enter
+    assert shown() == everything
+    assert not unfold.is_displayed()
+    assert browser.get_log("browser") == []
+
+
+def test_a_plan_is_copied_as_explain_gives_it(browser: Any, page: Path) -> None:
+    look(browser, page)
+    browser.execute_script(
+        "document.querySelector('#q3 details').open = true;"
+        "navigator.clipboard.writeText = (text) => { window.copied = text; };"
+    )
+    first, second = browser.find_elements("css selector", "#q3 button.copy")
+    assert (first.text, second.text) == (
+        "Copy the baseline's plan as JSON",
+        "Copy this run's plan as JSON",
+    )
+    second.send_keys("\ue007")  # Enter
+    WebDriverWait(browser, 10).until(lambda _: second.text == "Copied")
+    (copied,) = json.loads(browser.execute_script("return window.copied"))
+    assert copied["Plan"]["Node Type"] == "Hash Join"
+    assert copied["Plan"]["Plans"][0]["Alias"] == "u<b>"
+
+
+def test_a_run_with_repeats_has_their_figures(paired_home: Path, tmp_path: Path) -> None:
+    report = replace(read_report(paired_home, "1", None), baseline=None, comparison=None)
+    write_html(tmp_path / "report.html", report)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    for name in ("worst", "mean", "median", "deviation", "least", "times"):
+        assert f'scope="col">{name}</th>' in page
+    row = page[page.index('<tbody id="q8"') :].partition("</tr>")[0]
+    figures = report.run.repeats[8]
+    assert figures.executions == 3 and figures.deviation_s
+    for value in (figures.mean_s, figures.median_s, figures.deviation_s, figures.least_s):
+        assert f'data-value="{value!r}"' in row
 
 
 def test_it_loads_without_an_error_and_without_a_request(browser: Any, page: Path) -> None:
+    browser.get_log("performance")  # of other tests
     look(browser, page)
     assert browser.get_log("browser") == []
     requests = [
@@ -124,7 +268,7 @@ def test_sorting_and_opening_work(browser: Any, page: Path) -> None:
 
     def column(number: int) -> list[str]:
         told: list[str] = browser.execute_script(
-            "return [...document.querySelectorAll('table.sortable tbody')]"
+            "return [...document.querySelectorAll('table.sortable > tbody')]"
             ".map(one => one.rows[0].cells[arguments[0]].textContent)",
             number,
         )
@@ -151,7 +295,7 @@ def test_sorting_and_opening_work(browser: Any, page: Path) -> None:
 
 def test_bars_and_dots_say_which_query_they_are_and_lead_to_it(browser: Any, page: Path) -> None:
     look(browser, page)
-    rows = browser.find_elements("css selector", "table.sortable tbody")
+    rows = browser.find_elements("css selector", "table.sortable > tbody")
     by_name = {f"#{one.get_attribute('id')}": one for one in rows}
     assert len(by_name) == len(rows)
     for chart in (".chart.wide", ".pair .chart"):
@@ -231,7 +375,8 @@ def test_what_a_workload_says_stays_text(browser: Any, page: Path) -> None:
         ".find(one => one.includes('onerror'))"
     )
     assert label == "</script><img src=x onerror=\"document.title='broken'\">'\u2028`|*_\ufffd[31m"
-    assert browser.execute_script("return document.querySelectorAll('script').length") == 1
+    scripts = "return document.querySelectorAll('script:not([type=\"application/json\"])').length"
+    assert browser.execute_script(scripts) == 1
 
 
 def test_it_can_be_read_without_a_script(browser: Any, page: Path) -> None:
@@ -239,6 +384,9 @@ def test_it_can_be_read_without_a_script(browser: Any, page: Path) -> None:
     try:
         look(browser, page)
         assert browser.find_elements("css selector", "th button") == []
+        needs_script = browser.find_elements("css selector", "form.filter, .unfold, .copy")
+        assert len(needs_script) > 2
+        assert not any(one.is_displayed() for one in needs_script)
         rows = browser.find_elements("css selector", "table.sortable > tbody")
         assert len(rows) == 8
         assert browser.find_element("css selector", ".chart.wide svg").is_displayed()

@@ -15,12 +15,11 @@ NAMES_SHOWN = 5
 
 def heading(report: HtmlReport) -> str:
     """What the page is about."""
-    record = report.run.record
-    title = f"Run {record.run_id}"
+    title = f"Run {report.run.record.run_id}"
     if report.comparison is not None:
-        title = f"Does the driver help? Run {record.run_id} against run "
+        title = f"Does the driver help? Run {report.run.record.run_id} against run "
         title += str(report.comparison.run_b.run_id)
-    return f"<h1>{title}</h1>\n<p>{text(record.workload)}</p>"
+    return f"<h1>{title}</h1>"
 
 
 def answer(report: HtmlReport) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pilotcli.analysis.wording import factor
 from pilotcli.common.quantities import count, duration, plural
 from pilotcli.reports.html import svg
 from pilotcli.reports.html.markup import label
-from pilotcli.reports.html.tables import ROWS_SHOWN, row_name
+from pilotcli.reports.html.queries import ROWS_SHOWN, row_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

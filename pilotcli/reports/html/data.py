@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.compare_named import named_run, open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.model_updates import UpdateEffect, update_effects
 from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
+from pilotcli.analysis.repeats import QueryRepeats, repeats_of
 from pilotcli.common.errors import UsageError
 from pilotcli.common.records import ModelVersion, QueryResult, SteeringReport
 from pilotcli.storage.journal import (
@@ -39,6 +42,8 @@ class RunPart:
     statistics: RunStatistics
     updates: Sequence[UpdateEffect] = ()
     """What changed after each update of a model."""
+    plan_texts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """The plans as the server gave them: objects with the key `Plan`."""
 
     @cached_property
     def steering(self) -> Mapping[int, SteeringReport]:
@@ -46,6 +51,19 @@ class RunPart:
         return {
             result.seq: result.steering for result in self.results if result.steering is not None
         }
+
+    @cached_property
+    def by_query(self) -> Mapping[int, Sequence[QueryResult]]:
+        """The results of each query, in the order in which they began."""
+        found: dict[int, list[QueryResult]] = defaultdict(list)
+        for result in self.results:
+            found[result.seq].append(result)
+        return found
+
+    @cached_property
+    def repeats(self) -> Mapping[int, QueryRepeats]:
+        """The figures of each query over its executions."""
+        return repeats_of(self.results)
 
     @property
     def whole(self) -> bool:
@@ -104,6 +122,7 @@ def _part(journal: JournalReader, run_id: int) -> RunPart:
         firings=journal.firings(run_id),
         models=journal.models(run_id),
         plans={seq: tree for seq, tree in trees.items() if tree is not None},
+        plan_texts={seq: plan.plan for seq, plan in plans.items()},
         statistics=journal.statistics(run_id),
         updates=update_effects(journal, run_id),
     )

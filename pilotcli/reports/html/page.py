@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from importlib.resources import files
 from statistics import median
 
 from pilotcli.analysis.plans import q_error
 from pilotcli.common.extras import install
-from pilotcli.common.quantities import count, plural
+from pilotcli.common.quantities import count
 from pilotcli.common.records import QueryResult
-from pilotcli.reports.html import charts, run_charts, svg, tables
+from pilotcli.reports.html import charts, queries, run_charts, svg, tables
 from pilotcli.reports.html.answer import answer, belief, heading
 from pilotcli.reports.html.data import HtmlReport, RunPart
+from pilotcli.reports.html.facts import facts
 from pilotcli.reports.html.markup import text
 
 _COLOURS_KEY = (
@@ -46,6 +46,7 @@ def page(report: HtmlReport) -> str:
 def _body(report: HtmlReport) -> Iterator[str]:
     comparison = report.comparison
     yield heading(report)
+    yield facts(report)
     yield from answer(report)
     if comparison is not None:
         yield belief(comparison)
@@ -53,11 +54,11 @@ def _body(report: HtmlReport) -> Iterator[str]:
     yield tables.updates(report.run)
     if comparison is not None:
         yield tables.costs(comparison)
-        yield tables.compared_queries(report, comparison)
+        yield queries.compared_queries(report, comparison)
         yield tables.unmatched(comparison)
     else:
-        yield tables.queries_of_run(report.run)
-    yield _facts(report)
+        yield queries.queries_of_run(report.run)
+    yield "<footer><p>Made by pilot.</p></footer>"
 
 
 def _charts(report: HtmlReport) -> Iterator[str]:
@@ -165,19 +166,3 @@ def _estimates(run: RunPart) -> list[tuple[float, float]]:
         for node in tree.walk()
         if node.actual is not None and node.loops
     ]
-
-
-def _facts(report: HtmlReport) -> str:
-    lines = []
-    parts = [("this run", report.run)]
-    if report.baseline is not None:
-        parts.append(("the baseline", report.baseline))
-    for name, part in parts:
-        record = part.record
-        began = datetime.fromtimestamp(record.started_at).astimezone()
-        lines.append(
-            f"<p>{name}: run {record.run_id}, {began:%Y-%m-%d %H:%M:%S %Z}, "
-            f"{text(record.database)}, config {text(record.config_path or 'none')}, "
-            f"{plural(part.statistics.total, 'execution')}.</p>"
-        )
-    return f"<footer>{''.join(lines)}<p>Made by pilot.</p></footer>"

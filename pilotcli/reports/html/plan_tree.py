@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from pilotcli.analysis.plans import PlanNode
+from pilotcli.reports.formats import as_finite
 from pilotcli.reports.html.markup import cut, text
 
 NODES_SHOWN = 300
@@ -27,6 +32,24 @@ def plan_tree(title: str, tree: PlanNode | None) -> str:
     return f"<div><b>{text(title)}</b><ul>{nodes}</ul>{more}</div>"
 
 
+def plan_json(title: str, plan: Mapping[str, Any] | None) -> str:
+    """A button that copies `plan` as `EXPLAIN (FORMAT JSON)` gives it; empty without one.
+
+    The script shows it. The plan is data of the page, which no browser carries out.
+    """
+    if plan is None:
+        return ""
+    try:
+        # What other programs read is a list of one object.
+        content = json.dumps([as_finite(plan)], separators=(",", ":"))
+    except RecursionError:
+        return ""
+    return (
+        f'<button type="button" class="copy" hidden>Copy {text(title)} as JSON</button>'
+        f'<script type="application/json">{content.replace("<", chr(92) + "u003c")}</script>'
+    )
+
+
 def _node(node: PlanNode, left: list[int], depth: int) -> str:
     left[0] -= 1
     if left[0] < 0:
@@ -37,8 +60,9 @@ def _node(node: PlanNode, left: list[int], depth: int) -> str:
         if node.q_error >= Q_ERRORS[-2][0]:
             rows += f" (off by {node.q_error:,.0f}x)"
     conditions = "".join(
-        f'<div class="condition">{text(cut(condition, CONDITION_SHOWN))}</div>'
-        for condition in node.conditions
+        f'<div class="condition">{text(cut(words, CONDITION_SHOWN))}</div>'
+        for words in (node.costs.words, *node.conditions)
+        if words
     )
     if depth == DEPTH_SHOWN and node.children:
         left[0] = -1
