@@ -10,6 +10,7 @@ from typing import Any
 from pilotcli.analysis.compare import times_of
 from pilotcli.analysis.compare_named import named_pair, open_journal
 from pilotcli.analysis.comparison import QueryTimes, whole_s
+from pilotcli.analysis.logged import logged_lines
 from pilotcli.analysis.plan_changes import plan_changes
 from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
 from pilotcli.analysis.slowdown import why_slower
@@ -28,7 +29,8 @@ class PlanSide:
     None when it never ended well. `times` has the parts of that. `timeouts` counts time-outs,
     `error` is the last error. `steering` is what was pushed into its last execution, `cards` the
     rows for each sub-plan query in it, `not_applied` what was not applied with the reason, and
-    `native` why it ran unsteered. In a paired run only the rounds that both arms have count: in
+    `native` why it ran unsteered. `logged` are the values that handlers have logged for it, in
+    words, beside what came. In a paired run only the rounds that both arms have count: in
     others the driver learned alone.
     """
 
@@ -44,6 +46,7 @@ class PlanSide:
     times: QueryTimes | None = None
     not_applied: Sequence[tuple[str, str]] = ()
     native: str | None = None
+    logged: Sequence[str] = ()
 
     @property
     def tree(self) -> PlanNode | None:
@@ -175,4 +178,5 @@ def _side(
         times=times,
         not_applied=() if report is None else tuple(report.ignored),
         native=None if report is None else report.native,
+        logged=tuple(logged_lines(results)),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.model_updates import UpdateEffect
+from pilotcli.analysis.repeats import QueryRepeats
 from pilotcli.analysis.wording import factor, interval
 from pilotcli.common.quantities import MISSING, count, duration, plural, size
 from pilotcli.common.records import ModelVersion, QueryResult, QueryStatus
@@ -66,6 +67,8 @@ class RunDetails:
     """The effect of each update of a model."""
     comparison: Comparison | None = None
     """The driver's run of a pair against its baseline."""
+    repeats: Mapping[int, QueryRepeats] = field(default_factory=dict)
+    """The figures of each query over its executions; empty where they were not read."""
 
 
 def show_run(details: RunDetails, format: str) -> None:
@@ -80,6 +83,7 @@ def show_run(details: RunDetails, format: str) -> None:
                 "updates": details.updates,
                 "models": details.models,
                 name: details.results,
+                "repeats": list(details.repeats.values()),
             }
         )
         return
@@ -211,6 +215,9 @@ def _show_results(details: RunDetails) -> None:
         failures = statistics.total - statistics.counts.get("ok", 0)
         first = f", the first {count(len(results))}" if failures > len(results) else ""
         out(plural(failures, "failed query", "failed queries") + first)
+    elif details.rounds > 1 and details.repeats:
+        _show_repeats(details)
+        return
     else:
         worst = f", each with the worst of its {count(details.rounds)} rounds"
         out("slowest" + (worst if details.rounds > 1 else ""))
@@ -233,6 +240,30 @@ def _show_results(details: RunDetails) -> None:
             (
                 Column("ERROR", least=12, flexible=True, drop=1, optional=True),
                 lambda result: result.error or "",
+            ),
+        ],
+    )
+
+
+def _show_repeats(details: RunDetails) -> None:
+    """The slowest queries of a run with repeats, each with its figures over all executions."""
+    out(f"slowest of {count(details.rounds)} rounds, each over its executions")
+    worst = {result.seq: result for result in details.results}
+    shown = [details.repeats[seq] for seq in worst if seq in details.repeats]
+    show_items(
+        shown,
+        [
+            (Column("QUERY", right=True), lambda query: str(query.seq)),
+            (Column("LABEL", least=12, flexible=True), lambda query: query.label),
+            (Column("TIMES", right=True), lambda query: count(query.executions)),
+            (Column("MEAN", right=True), lambda query: duration(query.mean_s)),
+            (Column("MEDIAN", right=True), lambda query: duration(query.median_s)),
+            (Column("DEVIATION", right=True), lambda query: duration(query.deviation_s)),
+            (Column("LEAST", right=True), lambda query: duration(query.least_s)),
+            (Column("WORST", right=True), lambda query: duration(worst[query.seq].elapsed_s)),
+            (
+                Column("STATUS", optional=True, drop=1),
+                lambda query: "" if worst[query.seq].ok else worst[query.seq].status,
             ),
         ],
     )

@@ -107,6 +107,7 @@ def _side(side: PlanSide) -> list[Line]:
     )
     if side.native is not None:
         lines.append([(f"ran unsteered: {clean(side.native)}", "yellow")])
+    lines.extend([(f"logged {clean(words)}", "cyan")] for words in side.logged)
     lines.append([("", "")])
     if side.tree is not None:
         return lines + _tree(side.tree)

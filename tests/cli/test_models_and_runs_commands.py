@@ -161,16 +161,23 @@ def test_failed_queries_are_shown_with_their_errors(home: Path) -> None:
 def test_a_query_that_ran_often_is_shown_once_with_its_worst(tmp_path: Path) -> None:
     make_journal(tmp_path, 3000, queries=1000)
     text = told(tmp_path, "runs", "show", "--slowest", "50")
-    assert "\nslowest, each with the worst of its 3 rounds\n" in text
-    lines = [line.split() for line in text[text.index("\nslowest") :].splitlines()[3:]]
-    assert len({seq for _, _, seq, *_ in lines}) == 50
-    (shown,) = json.loads(told(tmp_path, "runs", "show", "--slowest", "1", "--format", "json"))[
-        "slowest"
-    ]
+    assert "\nslowest of 3 rounds, each over its executions\n" in text
+    header, *lines = (line.split() for line in text[text.index("\nslowest") :].splitlines()[2:])
+    assert header == [*("QUERY", "LABEL", "TIMES", "MEAN", "MEDIAN", "DEVIATION", "LEAST", "WORST")]
+    assert len({line[0] for line in lines}) == 50
+    assert {line[2] for line in lines} == {"3"}
+    read = json.loads(told(tmp_path, "runs", "show", "--slowest", "1", "--format", "json"))
+    (shown,) = read["slowest"]
     with Journal.open(tmp_path) as journal:
         slowest = max(journal.results(1), key=lambda one: one.elapsed_s)
+        times = [one.elapsed_s for one in journal.results(1, seq=slowest.seq) if one.ok]
     assert (shown["seq"], shown["round"]) == (slowest.seq, slowest.round)
     assert shown["elapsed_s"] == slowest.elapsed_s
+    assert len(read["repeats"]) == 1000
+    (figures,) = (query for query in read["repeats"] if query["seq"] == slowest.seq)
+    assert figures["executions"] == 3 and figures["timed"] == len(times)
+    assert figures["mean_s"] == pytest.approx(sum(times) / len(times))
+    assert (figures["least_s"], figures["most_s"]) == (min(times), max(times))
 
 
 def test_a_table_shows_the_first_of_many_failures_and_json_all(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def paired(project: Project) -> Project:
     project.write("own.py", DRIVER)
     project.write("w.sql", "SELECT count(*) FROM generate_series(1, 10);\nSELECT 2;\n")
     project.config(CONFIG)
-    assert project.command("run", "w.sql", "--against", "native", "--rounds", "1").returncode == 0
+    assert project.command("run", "w.sql", "--against", "native", "--rounds", "2").returncode == 0
     return project
 
 

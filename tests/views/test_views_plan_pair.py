@@ -16,22 +16,27 @@ KEY = "SELECT COUNT(*) FROM lines l, orders o WHERE l.order_id = o.id AND o.tota
 
 
 def test_pushed_rows_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pushed = SteeringReport(("work_mem = 7MB", KEY), (), None, ((KEY, 1234.0),))
+    not_applied = (("Leading(l o)", "there is no l"),)
+    pushed = SteeringReport(("work_mem = 7MB", KEY), not_applied, None, ((KEY, 1234.0),))
     with Journal.open(tmp_path) as journal:
         for report in (None, pushed):
             run = journal.start_run(
                 kind="run", workload="w.sql", config_path=None, config_text="{}", database="x",
                 options={},
             )  # fmt: skip
-            result = QueryResult(1, "q", "ok", 1e9, 0.5, 1, steering=report)
+            logged = None if report is None else {"predicted_s": 1.0, "arm": "nl"}
+            result = QueryResult(1, "q", "ok", 1e9, 0.5, 1, steering=report, logged=logged)
             run.add_result(Query(1, "q", "SELECT 1", "w.sql", 1, "SELECT"), result)
             run.finish("finished", 0, {})
             run.close()
     pair = plan_pair(tmp_path, "2", "1", "1")
     show_plan_pair(pair)
     shown = capsys.readouterr().out
+    assert "not applied: Leading(l o): there is no l" in shown
     assert "pushed setting: work_mem = 7MB" in shown
     assert "pushed cardinality: 1,234 rows for SELECT COUNT(*) FROM lines l" in shown
+    assert "logged predicted_s: 1.00 s, measured 500 ms: 2x too high" in shown
+    assert "logged arm: nl" in shown
     show_plan_pair(pair, json=True)
     read = json.loads(capsys.readouterr().out)
     assert read["run"]["steering"] == ["work_mem = 7MB", KEY]

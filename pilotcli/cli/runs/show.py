@@ -13,6 +13,7 @@ from pilotcli.analysis.compare_named import compare_runs, open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import gate_reasons
 from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
+from pilotcli.analysis.repeats import repeats_of
 from pilotcli.cli import options
 from pilotcli.cli.outputs import check_outputs, shown_elsewhere, write_outputs
 from pilotcli.cli.run_options import Outputs
@@ -46,6 +47,9 @@ def show(
     format: options.FormatOption = "table",
 ) -> None:
     """Show one run: its end, latencies, events, models, queries.
+
+    Queries of a run with several rounds have mean, median, standard deviation,
+    least and worst time.
 
     \b
     Examples:
@@ -107,6 +111,10 @@ def _details(
     A table has the first of many only, since it is held in memory; JSON (`whole`) has all.
     """
     run_id = record.run_id
+    statistics = journal.statistics(run_id)
+    rounds = journal.rounds(run_id)
+    repeated = slowest is not None and rounds > 1
+    reads_all = repeated and (whole or statistics.total <= MOST_RESULTS)
     parts = journal.timeline(run_id, PARTS)
     if slowest is None:
         failures = None if whole else FAILED_SHOWN
@@ -115,14 +123,15 @@ def _details(
         results = tuple(journal.slowest(run_id, slowest))
     return RunDetails(
         record,
-        journal.statistics(run_id),
+        statistics,
         journal.event_totals(run_id, FAILURES_SHOWN),
         journal.firings(run_id) if whole or parts else (),
         journal.models(run_id),
         results,
         slowest is None,
-        journal.rounds(run_id),
+        rounds,
         parts,
         update_effects(journal, run_id),
         comparison,
+        repeats_of(journal.results(run_id)) if reads_all else {},
     )

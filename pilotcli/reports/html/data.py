@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class RunPart:
     """What changed after each update of a model."""
     plan_texts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """The plans as the server gave them: objects with the key `Plan`."""
+    rounds: frozenset[int] | None = None
+    """The rounds that are compared; None for all. In others the driver learned."""
 
     @cached_property
     def steering(self) -> Mapping[int, SteeringReport]:
@@ -54,16 +57,17 @@ class RunPart:
 
     @cached_property
     def by_query(self) -> Mapping[int, Sequence[QueryResult]]:
-        """The results of each query, in the order in which they began."""
+        """The results of each query in the rounds that count, in the order in which they began."""
         found: dict[int, list[QueryResult]] = defaultdict(list)
         for result in self.results:
-            found[result.seq].append(result)
+            if self.rounds is None or result.round in self.rounds:
+                found[result.seq].append(result)
         return found
 
     @cached_property
     def repeats(self) -> Mapping[int, QueryRepeats]:
-        """The figures of each query over its executions."""
-        return repeats_of(self.results)
+        """The figures of each query over its executions in the rounds that count."""
+        return repeats_of(chain.from_iterable(self.by_query.values()))
 
     @property
     def whole(self) -> bool:
@@ -108,7 +112,16 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
                     raise
                 # A paired run that ended before any query had ended in both is shown alone.
                 return alone
-            return replace(alone, baseline=_part(journal_b, id_b), comparison=comparison)
+            return _compared(alone, _part(journal_b, id_b), comparison)
+
+
+def _compared(alone: HtmlReport, baseline: RunPart, comparison: Comparison) -> HtmlReport:
+    run = alone.run
+    if comparison.paired:  # the driver may have learned alone in other rounds
+        of_both = ({result.round for result in part.results} for part in (run, baseline))
+        rounds = frozenset(set.intersection(*of_both))
+        run, baseline = replace(run, rounds=rounds), replace(baseline, rounds=rounds)
+    return replace(alone, run=run, baseline=baseline, comparison=comparison)
 
 
 def _part(journal: JournalReader, run_id: int) -> RunPart:

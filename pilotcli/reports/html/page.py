@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.resources import files
 from statistics import median
 
 from pilotcli.analysis.plans import q_error
 from pilotcli.common.extras import install
 from pilotcli.common.quantities import count
-from pilotcli.common.records import QueryResult
 from pilotcli.reports.html import charts, queries, run_charts, svg, tables
 from pilotcli.reports.html.answer import answer, belief, heading
 from pilotcli.reports.html.data import HtmlReport, RunPart
@@ -103,10 +102,9 @@ def _times(report: HtmlReport) -> Iterator[str]:
             "Each query's mean time; below the dashed line it is faster in this run. A dot leads "
             "to its query below.",
         )
-    rounds = _shared_rounds(report)
-    times = _executions(report.run.results, rounds)
+    times = _executions(report.run)
     if times:
-        both = _executions(other.results, rounds) if other is not None else []
+        both = _executions(other) if other is not None else []
         better = " The higher line has more of them done." if both else ""
         yield _figure(
             charts.distributions(times, both),
@@ -143,19 +141,12 @@ def _figure(drawing: svg.Drawing, caption: str, *, key: str = "") -> str:
     return f"<figure>{shown}{''.join(parts)}<figcaption>{text(text_below)}</figcaption></figure>"
 
 
-def _shared_rounds(report: HtmlReport) -> set[int] | None:
-    """The rounds that both of two paired runs have: in others the driver learned alone."""
-    if report.comparison is None or not report.comparison.paired or report.baseline is None:
-        return None
-    a, b = ({result.round for result in part.results} for part in (report.run, report.baseline))
-    return a & b
-
-
-def _executions(results: Sequence[QueryResult], rounds: set[int] | None) -> list[float]:
+def _executions(run: RunPart) -> list[float]:
     return [
         result.elapsed_s
+        for results in run.by_query.values()
         for result in results
-        if result.status in ("ok", "timeout") and (rounds is None or result.round in rounds)
+        if result.status in ("ok", "timeout")
     ]
 
 
