@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from pilotcli.steering.methods import ScanJoinMethodEnum
     from pilotcli.steering.subplans import NamedCards, NotAnalysable, SubPlan
     from pilotcli.storage.store.data_manager import DataManager
+    from pilotcli.workload.upcoming import WorkloadQueries
 
 __version__ = "0.1.0"
 
@@ -120,6 +121,7 @@ __all__ = [
     "WorkloadBeforeEvent",
     "WorkloadError",
     "WorkloadPushHandler",
+    "WorkloadQueries",
     "__version__",
 ]
 
@@ -150,6 +152,7 @@ _NAMES = {
     "pilotcli.steering.methods": "ScanJoinMethodEnum",
     "pilotcli.steering.subplans": "NamedCards NotAnalysable SubPlan",
     "pilotcli.storage.store.data_manager": "DataManager",
+    "pilotcli.workload.upcoming": "WorkloadQueries",
 }
 """The module of each public name."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

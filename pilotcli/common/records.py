@@ -64,12 +64,14 @@ class QueryFacts(NamedTuple):
 
     - `expect`: the answer that it must have: a number, a number of rows, or a digest of them;
     - `session`: the session that sent it; queries of one session share a connection;
-    - `at_s`: when it was sent, in seconds after the beginning.
+    - `at_s`: when it was sent, in seconds after the beginning;
+    - `weight`: how often it was called.
     """
 
     expect: str | None = None
     session: str | None = None
     at_s: float | None = None
+    weight: float | None = None
 
 
 NO_FACTS = QueryFacts()

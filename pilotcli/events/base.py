@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.databases.protocols import BaseDBController
     from pilotcli.storage.store.data_manager import DataManager
+    from pilotcli.workload import WorkloadQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,13 @@ class Event(ABC):
 
     - `config`: the database and folder settings of the run;
     - `resumed`: True while `pilot run --resume` repeats a call that was running when its run was
-      interrupted or killed. That call may have done half of its work.
+      interrupted or killed. That call may have done half of its work;
+    - `workload`: the queries that the run replays, set before the first call; None in a script,
+      in `pilot pretrain`, and in the constructor.
     """
 
     resumed: bool = False
+    workload: WorkloadQueries | None = None
     scheduler: ClassVar[str | None] = None
     """The scheduler of a run with such events, as `module:Class`; None for pilot's own."""
 

@@ -49,7 +49,7 @@ from pilotcli.steering.controller import get_db_controller
 from pilotcli.steering.requests import Steered
 from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager
-from pilotcli.workload import leading_keyword
+from pilotcli.workload import QuerySource, WorkloadQueries, leading_keyword, show_workload
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +129,7 @@ class PilotScheduler(Closing):
         """Which arm of a paired run this is, `driver` or `baseline`; None in other runs."""
         self._log = log
         self._run_id = run_id
+        self._workload: WorkloadQueries | None = None
         self._collect: CollectSection | None = None
         self._table = ""
         self._max_rows: int | None = None
@@ -157,6 +158,7 @@ class PilotScheduler(Closing):
         """Add events, which fire in this order. Raises `UsageError` for anything else."""
         for event in [events] if isinstance(events, Event) else events:
             self.event_runner.register(event)
+            show_workload(event, self._workload)
 
     def register_custom_handlers(self, handlers: Any) -> None:
         """Add a push handler, or several, which are called in this order.
@@ -164,6 +166,20 @@ class PilotScheduler(Closing):
         Raises `UsageError` for anything else.
         """
         self.steering.register(handlers)
+        self._show_workload()
+
+    def set_workload(self, queries: QuerySource | None) -> None:
+        """Show `queries` to events and handlers as their `workload`, from now on; None for none.
+
+        Call it where a phase begins that replays other queries.
+        """
+        self._workload = WorkloadQueries(queries) if queries is not None else None
+        self._show_workload()
+
+    def _show_workload(self) -> None:
+        events = (registered.event for registered in self.event_runner.events)
+        for driver in (*events, *self.steering.handlers):
+            show_workload(driver, self._workload)
 
     def register_required_data(
         self,

@@ -42,6 +42,7 @@ def run(request: RunRequest, bus: Bus, *, abort: Callable[[], None] = lambda: No
         total = PhaseSizes(config.run, queries).total
         with open_run("run", request, bus, workload, total) as opened:
             past, scheduler = opened.past, opened.scheduler
+            scheduler.set_workload(workload)
             if config.run.plans:
                 keep_plans(scheduler, opened.log)
             progress = Progress(past.done, past.warmed, past.killed) if past is not None else None

@@ -105,6 +105,8 @@ def run_paired(
             driver.against = baseline.name
             driver.log.set_pair(other.log.run_id, "driver")
             driver.scheduler.arm, other.scheduler.arm = "driver", "baseline"
+            for run in (driver, other):
+                run.scheduler.set_workload(workload)
             replay = PairedReplay(driver, other, workload, options, stop)
             driver.restore(replay.driver.tally)
             other.restore(replay.baseline.tally)

@@ -22,6 +22,7 @@ from pilotcli.steering.requests import Pushes
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.steering.interactor import PilotDataInteractor
+    from pilotcli.workload import WorkloadQueries
 
 
 class BasePushHandler(ABC):
@@ -30,6 +31,9 @@ class BasePushHandler(ABC):
     interactor: PilotDataInteractor | None = None
     """Reads from the run's database, over a connection of its own; set by the scheduler that the
     handler is registered with."""
+    workload: WorkloadQueries | None = None
+    """The queries that the run replays, set before the first call; None in a script, and in the
+    constructor."""
     scheduler: ClassVar[str | None] = None
     """The scheduler of a run with such handlers, as `module:Class`; None for pilot's own."""
 

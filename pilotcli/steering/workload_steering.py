@@ -108,6 +108,11 @@ class Steering:
                     "IndexPushHandler, CommentPushHandler or ScanJoinMethodPushHandler.",
                 )
 
+    @property
+    def handlers(self) -> Sequence[BasePushHandler]:
+        """All handlers: those for each query, then those for the workload."""
+        return [*self._handlers, *self._workload_handlers]
+
     def _cancel(self, belongs: Callable[[int], bool]) -> None:
         """Cancel what a handler runs, over whichever connection."""
         cancel_statements(belongs)

@@ -22,7 +22,11 @@ from pilotcli.workload.sources import Read, Source
 QUERIES = ("sql", "query")
 """Columns and keys that hold the query; the first one that is there counts."""
 _LABELS = ("label", "name")
-_FACTS = ("expect", "session", "at_s")
+_FACTS = ("expect", "session", "at_s", "weight")
+_NUMBERS = {
+    "at_s": ("of seconds ", "how long after the beginning the query was sent"),
+    "weight": ("", "how often the query was called"),
+}
 _DELIMITERS = ",\t;|"
 _HEADER = re.compile(r"[\w \"]+(?:[,;|\t][\w \"]*)*\r?\Z")
 _JSON = re.compile(r"\{\s*[\"}]|\[\s*[\[{\"\]]")
@@ -196,23 +200,29 @@ def object_query(file: str, line: int, row: object, hint: str) -> Found | None:
 
 def facts_of(file: str, line: int, given: Mapping[str, str]) -> QueryFacts:
     """Returns the facts in the fields of a row."""
-    at_s = None
-    if "at_s" in given:
-        try:
-            at_s = float(given["at_s"])
-        except ValueError:
-            at_s = math.nan
-        if not 0 <= at_s < math.inf:
-            raise WorkloadError(
-                f"at_s is a number of seconds from 0 on, not {given['at_s']!r}",
-                file=file,
-                line=line,
-                hint="It says how long after the beginning the query was sent.",
-            )
     expect = given.get("expect")
     if expect is not None:
         expected_text(expect, file, line)
-    return QueryFacts(expect, given.get("session"), at_s)
+    numbers = [_number_of(file, line, given, name) for name in _NUMBERS]
+    return QueryFacts(expect, given.get("session"), *numbers)
+
+
+def _number_of(file: str, line: int, given: Mapping[str, str], name: str) -> float | None:
+    if name not in given:
+        return None
+    try:
+        number = float(given[name])
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        unit, meaning = _NUMBERS[name]
+        raise WorkloadError(
+            f"{name} is a number {unit}from 0 on, not {given[name]!r}",
+            file=file,
+            line=line,
+            hint=f"It says {meaning}.",
+        )
+    return number
 
 
 def row_query(file: str, line: int, sql: str, label: str, facts: QueryFacts) -> Found | None:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,13 @@ from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import ScriptReader
 from pilotcli.workload.selection import Selection
-from pilotcli.workload.sources import CompressedSource, Source, StreamSource, open_source
+from pilotcli.workload.sources import (
+    CompressedSource,
+    PlainSource,
+    Source,
+    StreamSource,
+    open_source,
+)
 from pilotcli.workload.tables import read_csv, table_kind
 
 _LOOKED_AT = 500
@@ -72,6 +79,8 @@ class Workload:
       selection `forum.sql (5 of 50 queries)`;
     - `size_bytes`: their size on disk, None when standard input is among them.
 
+    Several threads may iterate at once, each over all queries.
+
     The files are read one after the other as in one psql session: a variable or a
     `standard_conforming_strings` that is set in one holds in the next.
 
@@ -104,6 +113,7 @@ class Workload:
         self._chosen: Chosen | None = None
         self._count: int | None = None
         self._digest: str | None = None
+        self._reading = threading.RLock()
         self._sources: dict[str, Source] = {}
         self._formats: dict[Source, LogFormat | Literal["csv", "json"] | None] = {}
         self._entries = [(entry, self._entry_source(entry, stdin)) for entry in entries]
@@ -131,10 +141,27 @@ class Workload:
 
     def __iter__(self) -> Iterator[Query]:
         if not self._selection:
-            return self._all(self._limit)
+            return self._in_turns(self._all(self._limit))
         stays = self._choose().stays
         left = (query for query in self._all(None) if stays[query.seq])
-        return itertools.islice(left, self._limit)
+        return self._in_turns(itertools.islice(left, self._limit))
+
+    def _in_turns(self, queries: Iterator[Query]) -> Iterator[Query]:
+        """The queries; of several threads that iterate, one at a time reads.
+
+        Plain files need no turns: each iteration opens them for itself.
+        """
+        if all(isinstance(source, PlainSource) for _, source in self._entries):
+            return queries
+        return self._locked(queries)
+
+    def _locked(self, queries: Iterator[Query]) -> Iterator[Query]:
+        while True:
+            with self._reading:
+                query = next(queries, None)
+            if query is None:
+                return
+            yield query
 
     def _choose(self) -> Chosen:
         """What the selection leaves; reads the workload once."""

@@ -38,6 +38,7 @@ ELSEWHERE = {
     ("README.md", "Your own event in five minutes"): "test_readme.py runs it",
     ("ci.md", "GitHub Actions"): "test_ci_page.py runs it",
     ("events.md", "The columns of a collected table"): "test_collected_row.py runs it",
+    ("events.md", "The queries to come"): "test_shown_workload.py runs it",
     ("steering.md", "Rights on a server of your own"): "test_granted_rights.py grants them",
     ("steering.md", "Libraries for other roles"): "test_granted_rights.py runs them",
 }

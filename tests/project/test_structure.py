@@ -71,6 +71,7 @@ def test_the_public_api() -> None:
         "WorkloadBeforeEvent",
         "WorkloadError",
         "WorkloadPushHandler",
+        "WorkloadQueries",
         "__version__",
     ]
     for name in pilotcli.__all__:
