@@ -27,7 +27,7 @@ from pilotcli.views.text import Line
 
 ROOT = Path(__file__).parents[1]
 QUERIES = 55
-COLUMNS, ROWS = 84, 22
+COLUMNS, ROWS = 84, 36
 
 # rich's own template loads a font from a CDN; this one takes what the reader's machine has. The
 # places of all pieces of text are given, so that any monospaced font lines up.

@@ -30,21 +30,20 @@ SLOWED_MOST = 10
 
 def frame(state: RunState, columns: int, rows: int) -> list[Line]:
     """What the live view shows now, in at most `rows` lines of at most `columns` columns."""
-    with_queries = state.total != 0 or state.progress.ended > 0
-    two = columns >= TWO_PANES and rows >= LARGE and with_queries
-    columns = max(1, min(columns, WIDEST_OF_TWO if two else WIDEST))
     rows = max(1, rows)
-    large = rows >= LARGE and with_queries
+    large = rows >= LARGE and (state.total != 0 or state.progress.ended > 0)
+    two = large and columns >= TWO_PANES
+    columns = max(1, min(columns, WIDEST_OF_TWO if two else WIDEST))
     top = head(state, columns, rows, with_worst=not large)
-    # Room above the frame is for what drivers print, and for failures.
-    room = rows * 4 // 5 - len(top)
-    if two:
-        lines = [*top, *_panes(state, columns, room)]
-    elif large:
-        lines = [*top, *_stacked(state, columns, room, rows - len(top))]
+    if large:
+        # Room above the frame is for what drivers print, and for failures.
+        room = rows * 4 // 5 - len(top)
+        below, with_slowed = (_panes if two else _stacked)(state, columns, room)
+        if not with_slowed:
+            top = head(state, columns, rows, with_worst=True)
     else:
-        lines = [*top, *_fit(_tables(state, columns), rows - len(top))]
-    return [clip_line(line, columns) for line in lines[:rows]]
+        below = _fit(_tables(state, columns), rows - len(top))
+    return [clip_line(line, columns) for line in [*top, *below][:rows]]
 
 
 def _tables(state: RunState, columns: int) -> list[tuple[list[Line], list[int]]]:
@@ -53,10 +52,10 @@ def _tables(state: RunState, columns: int) -> list[tuple[list[Line], list[int]]]
     return [(lines, order) for lines, order in (events, models) if lines]
 
 
-def _stacked(state: RunState, columns: int, room: int, rows: int) -> list[Line]:
-    """All sections below each other: the tables of events and models in at most `rows` lines, the
-    others in what then is left of `room`."""
-    lines = _fit(_tables(state, columns), rows)
+def _stacked(state: RunState, columns: int, room: int) -> tuple[list[Line], bool]:
+    """All sections below each other in about `room` lines, and whether the slowed queries are among
+    them. Events, models and the last queries come first, then slowed queries, then the chart."""
+    lines = _fit(_tables(state, columns), room)
     left = room - len(lines)
     chart = sections.latencies(state)
     slowed_rows = last_rows = 0
@@ -77,11 +76,12 @@ def _stacked(state: RunState, columns: int, room: int, rows: int) -> list[Line]:
         sections.slowed(state, columns, slowed_rows),
         sections.last_queries(state, columns, last_rows),
     ]
-    return [*lines, *_below(blocks)]
+    return [*lines, *_below(blocks)], slowed_rows > 0
 
 
-def _panes(state: RunState, columns: int, room: int) -> list[Line]:
-    """Two panes side by side: the driver on the left, its queries on the right."""
+def _panes(state: RunState, columns: int, room: int) -> tuple[list[Line], bool]:
+    """Two panes side by side, the driver on the left and its queries on the right, and whether the
+    slowed queries are among them."""
     wide = (columns - _GAP) // 2
     left = _fit(_tables(state, wide), room)
     chart = sections.latencies(state)
@@ -95,7 +95,8 @@ def _panes(state: RunState, columns: int, room: int) -> list[Line]:
     height = max(len(left), len(right))
     blanks: list[Line] = [[] for _ in range(height)]
     pairs = zip([*left, *blanks][:height], [*right, *blanks][:height], strict=True)
-    return [_beside(clip_line(one, wide), other, wide + _GAP) for one, other in pairs]
+    lines = [_beside(clip_line(one, wide), other, wide + _GAP) for one, other in pairs]
+    return lines, slowed_rows > 0
 
 
 def _beside(left: Line, right: Line, columns: int) -> Line:

@@ -75,13 +75,13 @@ def _progress(state: RunState, columns: int) -> Line:
 
 
 def _phase(state: RunState) -> list[Line]:
-    """The phase with how far it is, where the run has phases."""
+    """The phase, with how far it is unless it is the only one."""
     progress = state.progress
     phase = progress.phase
     if phase is None:
         return []
     details = ""
-    if phase.executions:
+    if phase.executions and phase.executions != progress.total:
         details = f"  {count(progress.in_phase)}/{count(phase.executions)}"
     if phase.rounds > 1 and progress.round is not None:
         details += f"  round {progress.round}/{phase.rounds}"
@@ -137,12 +137,12 @@ def _worst(found: ComparedSoFar) -> list[Line]:
 
 
 def _latency(state: RunState) -> Line:
-    line: Line = [("latency", "dim")]
     percentiles, warm = state.shown_latencies()
+    line: Line = [("warm-up" if warm else "latency", "dim")]
     values: Sequence[float | None] = percentiles or (None, None, None)
     for name, value in zip(("p50", "p95", "p99"), values, strict=True):
         line += [(f"  {name} ", "dim"), (duration(value).ljust(10), "")]
-    return [*line, ("  in the warm-up" if warm else "", "dim")]
+    return line
 
 
 def _failures(state: RunState) -> Line:

@@ -90,7 +90,7 @@ def test_the_warm_up_counts_and_shows_its_latencies(seen: Seen) -> None:
         "phase    warm-up, not measured  9/40",
         "     – queries/s   elapsed 0:03   left 0:57",  # noqa: RUF001
         "query    query-9",
-        "latency  p50 20.0 ms     p95 20.0 ms     p99 20.0 ms     in the warm-up",
+        "warm-up  p50 20.0 ms     p95 20.0 ms     p99 20.0 ms",
         "failed   0   timed out 0",
     ]
 
@@ -112,6 +112,12 @@ def test_the_phase_says_which_round_it_is_in(seen: Seen) -> None:
     assert "phase    comparison  38/80  round 1/2" in seen.lines()
     seen.pair(20, 0.1, 0.2)
     assert "phase    comparison  40/80  round 2/2" in seen.lines()
+
+
+def test_the_only_phase_has_no_count_beside_the_total(seen: Seen) -> None:
+    seen(seen.make.started(total=4, executions=4), PhaseStarted("replay", 4, 2))
+    seen(seen.make.finished(1), seen.make.finished(2))
+    assert seen.lines()[2] == "phase    replay  round 2/2"
 
 
 def test_plans_are_part_of_the_total(seen: Seen) -> None:
@@ -225,6 +231,16 @@ def test_a_middle_terminal_has_all_of_a_paired_run_below_each_other(seen: Seen) 
         "  query-1                 100 ms    250 ms      2.5x  ok",
         "  echo                   50.0 ms         –         –  warm-up, native",  # noqa: RUF001
     ]
+
+
+@pytest.mark.parametrize("rows", [24, 30, 40, 60])
+def test_the_worst_query_is_shown_once(seen: Seen, rows: int) -> None:
+    """In a line of its own, or where there is room as the first of the slowed ones."""
+    begin_paired(seen)
+    seen(PhaseStarted("comparison", 120))
+    seen.pair(1, 0.1, 0.25)
+    seen(compared())
+    assert sum("two-cities" in line for line in seen.lines(100, rows)) == 1
 
 
 def test_a_wide_terminal_has_two_panes(seen: Seen) -> None:
