@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.databases.protocols import BaseDBController
     from pilotcli.storage.store.data_manager import DataManager
-    from pilotcli.workload import WorkloadQueries
+    from pilotcli.workload.upcoming import WorkloadQueries
 
 
 @dataclass(frozen=True, slots=True)

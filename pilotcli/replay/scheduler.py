@@ -49,7 +49,8 @@ from pilotcli.steering.controller import get_db_controller
 from pilotcli.steering.requests import Steered
 from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager
-from pilotcli.workload import QuerySource, WorkloadQueries, leading_keyword, show_workload
+from pilotcli.workload import leading_keyword
+from pilotcli.workload.upcoming import QuerySource, WorkloadQueries, show_workload
 
 log = logging.getLogger(__name__)
 

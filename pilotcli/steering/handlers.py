@@ -22,7 +22,7 @@ from pilotcli.steering.requests import Pushes
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
     from pilotcli.steering.interactor import PilotDataInteractor
-    from pilotcli.workload import WorkloadQueries
+    from pilotcli.workload.upcoming import WorkloadQueries
 
 
 class BasePushHandler(ABC):

@@ -8,17 +8,13 @@ from __future__ import annotations
 from pilotcli.common.sql_commands import leading_keyword
 from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import is_one_statement, iter_statements
-from pilotcli.workload.upcoming import QuerySource, WorkloadQueries, show_workload
 from pilotcli.workload.workload import Workload, open_workload
 
 __all__ = [
-    "QuerySource",
     "Statement",
     "Workload",
-    "WorkloadQueries",
     "is_one_statement",
     "iter_statements",
     "leading_keyword",
     "open_workload",
-    "show_workload",
 ]
