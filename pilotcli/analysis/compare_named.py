@@ -9,6 +9,7 @@ from pathlib import Path
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.labels import NEWEST, is_run_name
 from pilotcli.common.sql_commands import command_of
 from pilotcli.common.suggestions import nearest
 from pilotcli.storage.journal import Journal
@@ -21,9 +22,8 @@ _ALL = Selection()
 def compare_runs(
     home: Path, run: str, baseline: str | None, selection: Selection = _ALL
 ) -> Comparison:
-    """Compare `run` with `baseline`, each a number, or `FOLDER:NUMBER` for a run of another home
-    than `home`; without `baseline` with the run with which `run` took turns. Of the queries only
-    those of `selection` count.
+    """Compare `run` with `baseline`, each as `named_run` takes it; without `baseline` with the run
+    with which `run` took turns. Of the queries only those of `selection` count.
 
     Raises `UsageError` and `StorageError`.
     """
@@ -67,14 +67,21 @@ def named_pair(
 
 
 def named_run(home: Path, name: str) -> tuple[Path, int]:
-    """Returns the home and the number of the run that `name` means. Raises `UsageError`."""
-    folder, _, number = name.rpartition(":")
-    if not number.isdecimal():
+    """Returns the home and the number of the run that `name` means: its number or its name, or
+    those of a run in another home after `FOLDER:`. Raises `UsageError`, and `StorageError` where no
+    run has that name."""
+    folder, _, run = name.rpartition(":")
+    home = Path(folder) if folder else home
+    if run.isdecimal():
+        return home, int(run)
+    if not is_run_name(run) and run != NEWEST:
         raise UsageError(
             f"{name!r} is not a run",
-            hint="Write its number, or FOLDER:NUMBER for one of another home: pilot runs list",
+            hint="Write its number or its name, or FOLDER:NUMBER for one of another home: "
+            "pilot runs list",
         )
-    return (Path(folder) if folder else home), int(number)
+    with open_journal(home) as journal:
+        return home, journal.named_run(run).run_id
 
 
 def open_journal(home: Path) -> Journal:

@@ -19,7 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("events", "no-events", "no-handlers", "pretraining", "trust", "pdb"),
     ),
     "Learning and comparison": ("against", "learn", "fail-if", "expect-from"),
-    "Record of the run": ("plans", "answers"),
+    "Record of the run": ("name", "tag", "note", "plans", "answers"),
     "Output files": ("output", "report", "junit", "summary", "mlflow"),
     "Check and resume": ("dry-run", "resume", "force"),
     "Display": ("format", "quiet", "verbose", "no-color", "help"),

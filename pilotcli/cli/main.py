@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from itertools import zip_longest
 from traceback import walk_tb
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 import pilotcli
 from pilotcli.cli.commands import LazyGroup, add_commands
 from pilotcli.common.errors import PilotError, StorageError
+from pilotcli.common.labels import NEWEST, is_run_name
 from pilotcli.common.os_advice import advice
 from pilotcli.views.console import defect, error, out, trace, unwritable
 from pilotcli.views.log_lines import LogLines
@@ -102,13 +104,19 @@ def _keep_standard_descriptors() -> None:
 
 
 def _with_run(arguments: list[str]) -> list[str]:
-    """The arguments with `--resume last` for a `--resume` that no number follows."""
+    """The arguments with `--resume last` for a `--resume` that no run follows."""
     completed = []
-    for at, word in enumerate(arguments):
+    for word, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         completed.append(word)
-        if word == "--resume" and not "".join(arguments[at + 1 : at + 2]).isdecimal():
-            completed.append("last")
+        if word == "--resume" and not _names_run(following):
+            completed.append(NEWEST)
     return completed
+
+
+def _names_run(word: str) -> bool:
+    """Whether the word after `--resume` is a run, and not a file of the workload."""
+    named = word.isdecimal() or word == NEWEST
+    return named or (is_run_name(word) and not os.path.lexists(word))
 
 
 def _exit_code(arguments: list[str], debug: bool) -> int:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pilotcli.analysis.compare_named import open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
 from pilotcli.checks.dry_run import examine
@@ -41,6 +42,7 @@ LEAST_ROUNDS = 3
 """Rounds of a paired run where neither option nor config says more than one: with fewer, nothing
 separates noise from difference."""
 WARMUPS = 1
+_EXPECT_FROM = "--expect-from"
 
 
 def replay(
@@ -165,7 +167,7 @@ def pretrain(
 def _request(options: RequestOptions) -> RunRequest:
     """Returns what to run: as the options say, or as the run that is continued, to which they
     add."""
-    workload, overrides = options.workload, options.overrides
+    workload, overrides = options.workload, _numbered(options)
     if options.resume is None:
         loaded = load_config(options.config, overrides)
         request = RunRequest(loaded, workload, options.events, overrides=overrides)
@@ -185,7 +187,27 @@ def _request(options: RequestOptions) -> RunRequest:
         models = tuple(replace(spec, trust=True) for spec in request.config.models)
         request = replace(request, config=replace(request.config, models=models))
     stdin = None if sys.stdin is None else sys.stdin.buffer
-    return replace(request, stdin=stdin, force=options.force)
+    return replace(
+        request,
+        stdin=stdin,
+        force=options.force,
+        labels=options.labels,
+        command=("pilot", *sys.argv[1:]),
+    )
+
+
+def _numbered(options: RequestOptions) -> tuple[str, ...]:
+    """The overrides, with the number of the run that `--expect-from` names. Raises `StorageError`
+    where there is no such run."""
+    found = []
+    for text in options.overrides:
+        key, _, run = text.partition("=")
+        if key == _EXPECT_FROM and not run.isdecimal():
+            others = [other for other in options.overrides if other != text]
+            with open_journal(load_config(options.config, others).home) as journal:
+                text = f"{key}={journal.named_run(run).run_id}"
+        found.append(text)
+    return tuple(found)
 
 
 def _with_rounds(request: RunRequest, *, rounds_given: bool, warm: bool) -> RunRequest:

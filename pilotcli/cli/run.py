@@ -13,6 +13,7 @@ import typer
 from pilotcli.cli import options, run_options
 from pilotcli.cli.commands import load
 from pilotcli.common.errors import UsageError
+from pilotcli.common.labels import checked_labels
 
 
 def run(
@@ -66,6 +67,9 @@ def run(
     answers: run_options.Answers = False,
     expect_from: run_options.ExpectFrom = None,
     trust: run_options.Trust = False,
+    name: run_options.Name = None,
+    tag: run_options.Tag = None,
+    note: run_options.Note = None,
     format: run_options.ViewFormat = "auto",
     quiet: run_options.Quiet = False,
     verbose: run_options.Verbose = False,
@@ -114,6 +118,7 @@ def run(
     keys |= {"cold": cold}
     overrides = run_options.run_overrides(set_, keys, handlers=not no_handlers)
     names = options.event_names(events, none=no_events)
+    labels = checked_labels(name, tag or (), note)
     exit_code = load("replay:replay")(
         run_options.RequestOptions(
             "run",
@@ -124,6 +129,7 @@ def run(
             resume,
             force,
             trust,
+            labels,
             failed,
             failed_of,
             slowest,
@@ -149,6 +155,9 @@ def pretrain(
     resume: run_options.Resume = None,
     force: run_options.Force = False,
     trust: run_options.Trust = False,
+    name: run_options.Name = None,
+    tag: run_options.Tag = None,
+    note: run_options.Note = None,
     format: run_options.ViewFormat = "auto",
     quiet: run_options.Quiet = False,
     verbose: run_options.Verbose = False,
@@ -170,9 +179,10 @@ def pretrain(
         why = "would train on the rows that it removes" if fresh else "leaves nothing to do"
         raise UsageError(f"{other} together with --no-collect {why}", hint="Leave one of them out.")
     names = options.event_names(events)
+    labels = checked_labels(name, tag or (), note)
     exit_code = load("replay:pretrain")(
         run_options.RequestOptions(
-            "pretrain", config, tuple(set_ or ()), (), names, resume, force, trust
+            "pretrain", config, tuple(set_ or ()), (), names, resume, force, trust, labels
         ),
         run_options.ViewOptions(format, quiet, verbose, no_color, pdb),
         collect=not no_collect,

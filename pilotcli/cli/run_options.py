@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from pilotcli.common.labels import RunLabels
+
 Workload = Annotated[
     list[str] | None,
     typer.Argument(
@@ -168,11 +170,11 @@ Answers = Annotated[
     typer.Option("--answers", help="Keep digests of all answers, for --expect-from and compare."),
 ]
 ExpectFrom = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--expect-from",
         metavar="RUN",
-        help="Check each answer against that of an earlier run, by its number.",
+        help="Check each answer against that of an earlier run: its number or name.",
     ),
 ]
 
@@ -189,7 +191,7 @@ Resume = Annotated[
     typer.Option(
         "--resume",
         metavar="[RUN]",
-        help="Continue an interrupted run: the one with this number, or the newest.",
+        help="Continue an interrupted run: the one with this number or name, or the newest.",
     ),
 ]
 Force = Annotated[
@@ -208,6 +210,17 @@ Pdb = Annotated[
     typer.Option(
         "--pdb", help="Open Python's debugger where a call of an event, handler or model fails."
     ),
+]
+Name = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Name the run, so that commands find it."),
+]
+Tag = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Tag the run, for `pilot runs list`. Repeatable."),
+]
+Note = Annotated[
+    str | None, typer.Option("--note", metavar="TEXT", help="Keep a note about the run.")
 ]
 Format = Literal["auto", "live", "plain", "jsonl"]
 ViewFormat = Annotated[
@@ -246,6 +259,7 @@ class RequestOptions:
     resume: str | None
     force: bool
     trust: bool
+    labels: RunLabels
     failed: bool = False
     failed_of: int | None = None
     slowest: int | None = None

@@ -146,6 +146,25 @@ class HasObjects(Protocol):
         """Read them now. Raises as `Session.execute` does."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server is: its `build` as it names itself, by name the `settings` that differ from
+    their defaults, without those that may hold secrets, and the versions of the installed
+    `extensions`."""
+
+    build: str
+    settings: Mapping[str, str]
+    extensions: Mapping[str, str]
+
+
+@runtime_checkable
+class HasFacts(Protocol):
+    """A target that knows what its server is set to. A target need not."""
+
+    def facts(self) -> ServerFacts:
+        """Read them now. Raises as `Session.execute` does."""
+
+
 class PlansWithIndexes(Protocol):
     """A way to show the planner indexes that are not there, in one session. Nothing is built."""
 

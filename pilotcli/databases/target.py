@@ -12,7 +12,8 @@ from pilotcli.databases.changes.undo import Undone
 from pilotcli.databases.knobs.knobs import Knobs
 from pilotcli.databases.knobs.server_control import ServerControl
 from pilotcli.databases.objects import read_objects
-from pilotcli.databases.protocols import DatabaseObjects
+from pilotcli.databases.protocols import DatabaseObjects, ServerFacts
+from pilotcli.databases.server_facts import read_facts
 from pilotcli.databases.session.connection import Server
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.databases.session.sessions import Sessions
@@ -57,6 +58,11 @@ class PostgresTarget:
             # An open transaction of the workload may hold a table that a view reads.
             session.execute("SET lock_timeout = '100ms'")
             return read_objects(lambda sql: session.execute(sql).rows)
+
+    def facts(self) -> ServerFacts:
+        """The server's build, its changed settings and its extensions; see `HasFacts`."""
+        with contextlib.closing(self.plain_session()) as session:
+            return read_facts(lambda sql: session.execute(sql).rows)
 
     def plain_session(self) -> PostgresSession:
         """Open a session with the server's own settings, without the config's."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pilotcli.common.errors import UsageError
+from pilotcli.common.labels import NO_LABELS, RunLabels
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config import RunConfig
 from pilotcli.config.model import EventSpec
@@ -37,6 +38,8 @@ class RunRequest:
     against: str | None = None
     fail_if: tuple[str, ...] = ()
     resume_too: tuple[int, ...] = ()
+    labels: RunLabels = NO_LABELS
+    command: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:

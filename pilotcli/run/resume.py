@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import UsageError
+from pilotcli.common.labels import NEWEST, is_run_name
 from pilotcli.common.quantities import count, plural
 from pilotcli.common.records import Query
 from pilotcli.common.signals import EventTriggered
@@ -21,7 +22,6 @@ from pilotcli.run.request import RunRequest, StoredRequest
 from pilotcli.storage.journal import FiringRecord, Journal, PastRun, RunKind, RunRecord
 from pilotcli.storage.journal.rows import text_in_journal
 
-_NEWEST = "last"
 _ROUNDS = ("repeat", "warmup")
 
 
@@ -97,16 +97,17 @@ def _stored(request: Mapping[str, Any], record: RunRecord) -> StoredRequest:
 
 
 def find_run(journal: Journal, resume: str, kind: RunKind) -> RunRecord:
-    """The run numbered `resume`, or, for `last`, the newest run that can be continued.
+    """The run that `resume` numbers or names, or, for `last`, the newest run that can be continued.
 
     Raises `UsageError` if there is none, or the run has nothing left to do.
     """
-    if resume != _NEWEST:
-        if not resume.isdecimal():
+    if resume != NEWEST:
+        if not resume.isdecimal() and not is_run_name(resume):
             raise UsageError(
-                f"--resume takes the number of a run, not {resume!r}", hint="See: pilot runs list"
+                f"--resume takes the number or the name of a run, not {resume!r}",
+                hint="See: pilot runs list",
             )
-        record = journal.run(int(resume))
+        record = journal.named_run(resume)
         if record.kind != kind:
             raise UsageError(
                 f"run {record.run_id} is a `pilot {record.kind}`",

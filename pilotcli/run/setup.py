@@ -22,7 +22,7 @@ from pilotcli.config.home import make_home
 from pilotcli.databases.protocols import Target
 from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, kind_of
-from pilotcli.plugins import Plugins, aliases, check_plugins
+from pilotcli.plugins import BuiltEvent, Plugins, aliases, check_plugins
 from pilotcli.replay.answers import AnswerDigests
 from pilotcli.replay.expected import Expectations, answers_of, query_key
 from pilotcli.replay.scheduler import PilotScheduler
@@ -32,6 +32,7 @@ from pilotcli.run.left_rows import LeftRows
 from pilotcli.run.log import RunLogger, begin_run, fingerprint
 from pilotcli.run.model_loading import current_version, load_models
 from pilotcli.run.model_rollback import RegressionWatch
+from pilotcli.run.provenance import describe, gather
 from pilotcli.run.request import RunRequest, StoredRequest, select_events
 from pilotcli.run.resume import refuse_changed_config, refuse_changed_workload, versions_to_load
 from pilotcli.run.run import Driver, OpenRun
@@ -96,6 +97,7 @@ def open_run(
             stack.callback(entry.close)
             entry.set_loaded({model.model_name: _number(model) for model in models.values()})
         stack.push(partial(_record_failure, entry, past, target))
+        describe(entry, journal, request, gather(request, plugins, target, pilot_config))
         fingerprints = {event.spec.name: fingerprint(event.spec) for event in built}
         log = RunLogger(journal, entry, store, config, fingerprints=fingerprints, models=models)
         scheduler = _open_scheduler(scheduler_class, pilot_config, config, target, bus, log, stop)
@@ -107,8 +109,7 @@ def open_run(
         scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))
         unsaved = _collect(scheduler, config, log, home)
         scheduler.prepare()
-        register = scheduler.event_runner.register
-        registered = tuple(register(event.event, event.spec.name) for event in built)
+        registered = _register(scheduler, built)
         progress = _pretraining_progress(config, registered, log, bus)
         watch = RegressionWatch(config.models, models, bus)
         yield OpenRun(
@@ -122,6 +123,11 @@ def open_run(
             past=past,
             unsaved=unsaved,
         )
+
+
+def _register(scheduler: PilotScheduler, built: Sequence[BuiltEvent]) -> tuple[Registered, ...]:
+    register = scheduler.event_runner.register
+    return tuple(register(event.event, event.spec.name) for event in built)
 
 
 def _record_failure(

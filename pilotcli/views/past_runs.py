@@ -24,6 +24,7 @@ from pilotcli.views.comparison import headline
 from pilotcli.views.console import out, out_styled
 from pilotcli.views.layout import Column
 from pilotcli.views.messages import latency_text, place
+from pilotcli.views.provenance import label_facts
 from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import clean, indented, joined
 
@@ -97,6 +98,7 @@ def show_run(details: RunDetails, format: str) -> None:
     facts = {
         "run": f"{run.run_id} ({run.kind}{pair})",
         "status": run.outcome + ("" if run.exit_code is None else f", exit code {run.exit_code}"),
+        **label_facts(run),
         "started": when(run.started_at),
         "took": duration(run.elapsed_s),
         "workload": run.workload,

@@ -91,6 +91,9 @@ def test_each_key_of_a_command_with_runs(paired: Project) -> None:
     run = frozenset(documented("runs list") - {"counts"})
     hold("runs list", show("runs", "list"))
     hold("runs show", show("runs", "show", "1"), run)
+    sometimes = {"provenance.git", "provenance.continued"}
+    known = documented("runs show --provenance")
+    assert printed(show("runs", "show", "--provenance"), known) | sometimes == known
     hold("runs diff", show("runs", "diff", "1", "--query", "1"))
     hold("models list", show("models", "list"))
     model = show("models", "show", "counter")

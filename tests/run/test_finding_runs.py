@@ -10,7 +10,9 @@ import pytest
 from project_folder import Project
 from written_run import query, result, version
 
-from pilotcli.common.errors import StoreError, UsageError
+from pilotcli.analysis.compare_named import named_run
+from pilotcli.common.errors import StorageError, StoreError, UsageError
+from pilotcli.common.labels import RunLabels
 from pilotcli.run.resume import find_run, refuse_changed_workload, versions_to_load
 from pilotcli.storage.journal import Journal, RunJournal, RunKind
 from pilotcli.storage.journal.rows import MAX_SQL_CHARS
@@ -108,3 +110,32 @@ def test_numbers_of_queries_are_written_alike(journal: Journal) -> None:
         run.add_result(query(1), result(1))
     with pytest.raises(UsageError, match="it has 36,000 queries to run, and had 33,000"):
         refuse_changed_workload(journal, run.run_id, [query(1)], "b", 36_000)
+
+
+def test_a_run_is_found_by_its_name(journal: Journal) -> None:
+    def named(name: str, baseline_of: int | None = None) -> int:
+        with journal.start_run(
+            kind="run", workload="w", config_path=None, config_text="{}", database="x", options={},
+            driver=baseline_of,
+        ) as run:  # fmt: skip
+            run.describe(RunLabels(name), {})
+            if baseline_of is not None:
+                run.finish("finished", 0, {})
+            else:
+                run.finish("interrupted", 130, {"complete": False})
+        return run.run_id
+
+    named("nightly")
+    newest = named("nightly")
+    named("nightly", baseline_of=newest)
+    assert journal.named_run("nightly").run_id == newest
+    assert journal.named_run("1").run_id == 1
+    assert journal.named_run("last").run_id == 3
+    assert find_run(journal, "nightly", "run").run_id == newest
+    with pytest.raises(StorageError, match="no run named 'nigtly'") as caught:
+        journal.named_run("nigtly")
+    assert caught.value.hint == "Did you mean 'nightly'?"
+    home = journal.path.parent
+    assert named_run(home, "nightly") == named_run(Path("/"), f"{home}:nightly") == (home, newest)
+    with pytest.raises(UsageError, match="'a b' is not a run"):
+        named_run(home, "a b")

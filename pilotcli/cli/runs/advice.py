@@ -23,7 +23,8 @@ def advice(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="The run's number, or FOLDER:NUMBER in another home. Default: the newest run.",
+            help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
+            "run.",
         ),
     ] = None,
     output: Annotated[

@@ -35,7 +35,7 @@ QUERIES_LISTED = 20
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="A", help="The run to judge: its number, or FOLDER:NUMBER in another home."
+        metavar="A", help="The run to judge: its number or name, or FOLDER:NUMBER in another home."
     ),
 ]
 BaselineArgument = Annotated[

@@ -25,7 +25,9 @@ from pilotcli.views.text import clean
 def report(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="The run's number, or FOLDER:NUMBER in another home."),
+        typer.Argument(
+            metavar="RUN", help="The run's number or name, or FOLDER:NUMBER in another home."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The .html file to write.")
@@ -60,7 +62,8 @@ def export(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="The run's number, or FOLDER:NUMBER in another home. Default: the newest run.",
+            help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
+            "run.",
         ),
     ] = None,
     output: Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pilotcli.analysis.compare_named import compare_runs, open_journal
+from pilotcli.analysis.compare_named import compare_runs, named_run, open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import gate_reasons
 from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
@@ -24,13 +24,18 @@ from pilotcli.storage.journal import JournalReader, RunRecord
 from pilotcli.views.charts import PARTS
 from pilotcli.views.console import err
 from pilotcli.views.past_runs import FAILED_SHOWN, FAILURES_SHOWN, RunDetails, show_run
+from pilotcli.views.provenance import show_provenance
 from pilotcli.workload.selection import Selection, chosen_numbers
 
 
 def show(
     run: Annotated[
-        int | None,
-        typer.Argument(metavar="RUN", help="The run's number. Default: the newest run."),
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
+            "run.",
+        ),
     ] = None,
     slowest: Annotated[
         int, typer.Option("--slowest", metavar="N", min=0, help="Show the N slowest queries.")
@@ -40,6 +45,14 @@ def show(
     ] = False,
     select: options.SelectOption = None,
     exclude: options.ExcludeOption = None,
+    provenance: Annotated[
+        bool,
+        typer.Option(
+            "--provenance",
+            help="Show what the run depended on instead: command, commit, versions, machine, "
+            "server, config.",
+        ),
+    ] = False,
     junit: options.JUnitOption = None,
     summary: options.SummaryOption = None,
     config: options.ConfigOption = None,
@@ -57,12 +70,17 @@ def show(
       pilot runs show 12 --slowest 20
       pilot runs show 12 --failed --format json
       pilot runs show 12 --select 'hot-*' --slowest 50
+      pilot runs show nightly --provenance
     """
     home = load_config(config, set_).home
     outputs = Outputs(junit=junit, summary=summary)
     check_outputs(outputs)
+    home, run_id = (home, None) if run is None else named_run(home, run)
     with open_journal(home) as journal:
-        record = journal.run(run)
+        record = journal.run(run_id)
+        if provenance:
+            show_provenance(record, format)
+            return
         comparison = _comparison(home, journal, record)
         whole = format == "json"
         selection = Selection(tuple(select or ()), tuple(exclude or ()))

@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotcli.common.labels import RunLabels
 from pilotcli.common.liveness import this_process
 from pilotcli.storage.journal.reader import JournalReader
-from pilotcli.storage.journal.records import PastRun, RunKind, RunLabels
+from pilotcli.storage.journal.records import PastRun, RunKind
 from pilotcli.storage.journal.recovery import recover
 from pilotcli.storage.journal.rows import label_values, storable
 from pilotcli.storage.journal.run_lock import highest_number, lock_run

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pilotcli.common.errors import StorageError
 from pilotcli.common.records import (
     EventKind,
     ModelVersion,
@@ -21,7 +20,6 @@ from pilotcli.storage.journal.records import (
     FiringRecord,
     PlanRecord,
     QueryRecord,
-    RunRecord,
 )
 from pilotcli.storage.journal.rows import (
     FIRING_COLUMNS,
@@ -32,55 +30,14 @@ from pilotcli.storage.journal.rows import (
     result_of,
     steering_report,
 )
-from pilotcli.storage.journal.run_lock import is_alive
-from pilotcli.storage.journal.statistics import StatisticsReader
+from pilotcli.storage.journal.run_reader import RunReader, where
 from pilotcli.storage.journal.summary import SLOWEST_KEPT
 
-_RUN_COLUMNS = (
-    "run_id, kind, workload, config_path, config_text, database, options, started_at, "
-    "finished_at, status, exit_code, summary"
-)
-_PAIR_COLUMNS = ("paired_with", "arm")
-_LABEL_COLUMNS = ("name", "tags", "note", "provenance", "experiment", "fold")
 _FIRINGS = f"SELECT {', '.join(FIRING_COLUMNS)} FROM"
 
 
-class JournalReader(StatisticsReader):
+class JournalReader(RunReader):
     """The reading half of a journal. Each method raises `StorageError` when SQLite fails."""
-
-    def runs(self, limit: int | None = 20) -> list[RunRecord]:
-        """The newest runs, newest first; all of them with `limit=None`."""
-        rows = self._all(
-            f"SELECT {self._run_columns()} FROM runs ORDER BY run_id DESC LIMIT ?",  # noqa: S608
-            -1 if limit is None else limit,
-        )
-        return [_run(row, self.path.parent) for row in rows]
-
-    def run(self, run_id: int | None = None) -> RunRecord:
-        """The run `run_id`, or the newest. Raises `StorageError` when there is none."""
-        wanted, arguments = _where(run_id=run_id)
-        rows = self._all(
-            f"SELECT {self._run_columns()} FROM runs {wanted} "  # noqa: S608
-            "ORDER BY run_id DESC LIMIT 1",
-            *arguments,
-        )
-        if rows:
-            return _run(rows[0], self.path.parent)
-        if run_id is None:
-            raise StorageError(
-                f"there are no runs in {self.path.parent} yet", hint="Begin one: pilot run WORKLOAD"
-            )
-        raise StorageError(
-            f"there is no run {run_id} in {self.path.parent}", hint="See: pilot runs list"
-        )
-
-    def baseline_of(self, run_id: int) -> int | None:
-        """The run that is the baseline of a paired run, by the number of the driver's."""
-        if "arm" not in self._columns("runs"):
-            return None
-        sql = "SELECT max(run_id) FROM runs WHERE paired_with = ? AND arm = 'baseline'"
-        found: int | None = self._all(sql, run_id)[0][0]
-        return found
 
     def results(
         self,
@@ -96,7 +53,7 @@ class JournalReader(StatisticsReader):
         `seq` selects those of one query, `status` those with that status, `failed` those that did
         not end `ok`, and `limit` the first so many of them to end.
         """
-        wanted, arguments = _where(run_id=run_id, seq=seq, status=status)
+        wanted, arguments = where(run_id=run_id, seq=seq, status=status)
         if failed:
             # By itself SQLite takes the key, which is in order, and looks at every result.
             wanted = f"INDEXED BY results_failed {wanted} AND status <> 'ok'"
@@ -147,7 +104,7 @@ class JournalReader(StatisticsReader):
 
     def queries(self, run_id: int, *, seq: int | None = None) -> Iterator[QueryRecord]:
         """The queries of a run in their order, each once; only `seq` when that is given."""
-        wanted, arguments = _where(run_id=run_id, seq=seq)
+        wanted, arguments = where(run_id=run_id, seq=seq)
         rows = self._each(
             f"SELECT {', '.join(QUERY_COLUMNS)} FROM queries {wanted} ORDER BY seq",  # noqa: S608
             *arguments,
@@ -161,7 +118,7 @@ class JournalReader(StatisticsReader):
         """
         if not self._columns("plans"):  # of an older pilot
             return iter(())
-        wanted, arguments = _where(run_id=run_id, seq=seq)
+        wanted, arguments = where(run_id=run_id, seq=seq)
         rows = self._each(
             f"SELECT seq, round, plan FROM plans {wanted} ORDER BY seq, round",  # noqa: S608
             *arguments,
@@ -241,26 +198,6 @@ class JournalReader(StatisticsReader):
             return PretrainingProgress(rows_saved, iterations, bool(collected), bool(trained))
         return None
 
-    def _run_columns(self) -> str:
-        known = self._columns("runs")  # a journal of an older pilot has fewer
-        later = (name if name in known else "NULL" for name in (*_PAIR_COLUMNS, *_LABEL_COLUMNS))
-        return ", ".join((_RUN_COLUMNS, *later))
-
 
 def _firing(row: tuple[Any, ...]) -> FiringRecord:
     return FiringRecord(row[0], EventKind(row[1]), *row[2:])
-
-
-def _run(row: tuple[Any, ...], home: Path) -> RunRecord:
-    alive = row[9] == "running" and is_alive(home, row[0])
-    tags, provenance = row[15], row[17]
-    values = [*row[:6], json.loads(row[6]), *row[7:11], json.loads(row[11]), alive, *row[12:15]]
-    values += [tuple(json.loads(tags or "[]")), row[16], json.loads(provenance or "{}"), *row[18:]]
-    return RunRecord(*values)
-
-
-def _where(**values: object) -> tuple[str, list[Any]]:
-    """A condition on the columns that have a value, and its arguments."""
-    given = {name: value for name, value in values.items() if value is not None}
-    conditions = " AND ".join(f"{name} = ?" for name in given)
-    return f"WHERE {conditions}" if given else "", list(given.values())

@@ -14,15 +14,6 @@ Arm = Literal["driver", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)
-class RunLabels:
-    """What the user calls a run: its name, its tags, and a note about it."""
-
-    name: str | None = None
-    tags: tuple[str, ...] = ()
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One run in the journal.
 
@@ -65,6 +56,29 @@ class RunRecord:
     def elapsed_s(self) -> float | None:
         """Seconds from start to end; None while there is no end."""
         return None if self.finished_at is None else self.finished_at - self.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are wanted: those that fit to everything that is not None.
+
+    - `name`: the run's name; `tags`: tags that it has, all of them;
+    - `status`: its outcome, as in `RunRecord.outcome`;
+    - `since`: the earliest start, in seconds since the epoch;
+    - `workload`, `config`: a part of the workload's description, and of the config's path;
+    - `baselines`: whether the baselines of paired runs are wanted, too.
+    """
+
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    status: str | None = None
+    since: float | None = None
+    workload: str | None = None
+    config: str | None = None
+    baselines: bool = True
+
+
+ANY_RUN = RunFilter()
 
 
 @dataclass(frozen=True, slots=True)

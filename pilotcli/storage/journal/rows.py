@@ -12,8 +12,9 @@ from dataclasses import asdict, fields
 from operator import itemgetter
 from typing import Any, get_type_hints
 
+from pilotcli.common.labels import RunLabels
 from pilotcli.common.records import ModelVersion, Query, QueryResult, SteeringReport, Stored
-from pilotcli.storage.journal.records import FiringRecord, QueryRecord, RunLabels
+from pilotcli.storage.journal.records import FiringRecord, QueryRecord
 
 MAX_SQL_CHARS = 1_000_000
 

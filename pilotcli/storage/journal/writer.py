@@ -14,6 +14,7 @@ from typing import Any
 
 from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StorageError
+from pilotcli.common.labels import RunLabels
 from pilotcli.common.liveness import Hold
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import (
@@ -32,7 +33,7 @@ from pilotcli.storage.journal.inserts import (
     insert_results,
 )
 from pilotcli.storage.journal.presence import Presence, save_copy
-from pilotcli.storage.journal.records import Arm, PastRun, RunLabels
+from pilotcli.storage.journal.records import Arm, PastRun
 from pilotcli.storage.journal.rows import (
     MODEL_COLUMNS,
     OTHER_COLUMNS,

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pilotcli.common.errors import StorageError
+from pilotcli.common.labels import RunLabels
 from pilotcli.common.records import (
     EventKind,
     ModelVersion,
@@ -26,7 +27,7 @@ from pilotcli.common.records import (
     SteeringReport,
 )
 from pilotcli.common.signals import EventTriggered
-from pilotcli.storage.journal import Journal, RunJournal, RunLabels
+from pilotcli.storage.journal import Journal, RunJournal
 from pilotcli.storage.journal.reader import JournalReader
 from pilotcli.storage.journal.rows import RESULT_FIELDS
 from pilotcli.storage.journal.schema import SCHEMA_VERSION
