@@ -22,6 +22,7 @@ from pilotcli.run.debugging import make_debugger
 from pilotcli.run.firing import FiringRequest
 from pilotcli.run.firing import fire as fire_event
 from pilotcli.run.request import RunRequest
+from pilotcli.views.console import out
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_events, show_plan
 from pilotcli.views.firing import CallView, show_fired
@@ -102,6 +103,6 @@ def fire(
     loaded = load_config(config, set_)
     request = FiringRequest(loaded, name, run, collect, save)
     bus = Bus(CallView())
-    with debugging(make_debugger(bus, post_mortem=pdb)):
+    with debugging(make_debugger(bus, out, post_mortem=pdb)):
         fired = fire_event(request, bus)
     show_fired(fired, save=save, full_traceback=full_traceback, debugged=pdb)

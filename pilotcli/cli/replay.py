@@ -32,7 +32,7 @@ from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
 from pilotcli.views.base import View
 from pilotcli.views.comparison import show_comparison, show_headline, show_more
-from pilotcli.views.console import error
+from pilotcli.views.console import error, out
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_dry_run
 from pilotcli.views.view import make_view
@@ -310,6 +310,7 @@ def _view(options: ViewOptions) -> Iterator[_Shown]:
         bus = Bus(view)
         debugger = make_debugger(
             bus,
+            out,
             post_mortem=options.pdb,
             step_aside=view.step_aside,
             step_back=view.step_back,

@@ -39,6 +39,7 @@ class Debugger:
 
     - `prompt`: makes the prompt;
     - `terminal`: whether standard input and output are one;
+    - `say`: writes a line to it, while the debugger has it;
     - `post_mortem`: open it where a call of a driver's code fails;
     - `step_aside`, `step_back`: give the terminal away, and take it again;
     - `warn`: shows a text where no debugger can be opened.
@@ -51,6 +52,7 @@ class Debugger:
         prompt: Callable[[Debugger], Prompt],
         *,
         terminal: bool,
+        say: Callable[[str], None],
         post_mortem: bool = False,
         step_aside: Action = lambda: None,
         step_back: Action = lambda: None,
@@ -60,6 +62,7 @@ class Debugger:
         """Ends the run, where there is one."""
         self.left = False
         """Whether the user has left the debugger to end the run."""
+        self.say = say
         self._make_prompt = prompt
         self._terminal = terminal
         self._post_mortem = post_mortem
@@ -93,7 +96,7 @@ class Debugger:
         self.take_terminal()
         # Kept: it has the breakpoints that the user has set.
         self._prompt = self._prompt or self._make_prompt(self)
-        print(f"breakpoint: {KEYS}")  # noqa: T201 - the terminal is the debugger's
+        self.say(f"breakpoint: {KEYS}")
         self._prompt.begin(frame)
         return None
 
@@ -102,7 +105,7 @@ class Debugger:
         if not self._post_mortem or self.left:
             return
         with self._with_terminal():
-            print(f"{redacted(failure_of(error))}\n{KEYS}")  # noqa: T201 - as above
+            self.say(f"{redacted(failure_of(error))}\n{KEYS}")
             self._make_prompt(self).look(error.__traceback__)
 
     def quit(self) -> None:
@@ -111,8 +114,8 @@ class Debugger:
         self.end_run()
 
     def say_keys(self) -> None:
-        """Say how to leave the prompt, after Ctrl-C, and prompt again."""
-        print(f"\n{KEYS}\n(Pdb) ", end="", flush=True)  # noqa: T201 - as above
+        """Say how to leave the prompt, after Ctrl-C."""
+        self.say(f"\n{KEYS}")
 
     def call_ended(self) -> None:
         """Stop debugging in this thread: what follows is pilot's own code."""

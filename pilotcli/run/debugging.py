@@ -14,6 +14,7 @@ from pilotcli.run.prompt import Prompt
 
 def make_debugger(
     bus: Bus,
+    say: Callable[[str], None],
     *,
     post_mortem: bool,
     step_aside: Callable[[], None] = lambda: None,
@@ -22,8 +23,8 @@ def make_debugger(
     """Returns the debugger that `breakpoint()` opens, and with `post_mortem` a failure. Make it
     before output is captured.
 
-    `step_aside` and `step_back` are those of the view. Raises `UsageError` for `post_mortem`
-    without a terminal.
+    `say` writes a line to standard output as it is then; `step_aside` and `step_back` are those of
+    the view. Raises `UsageError` for `post_mortem` without a terminal.
     """
     terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     if post_mortem and not terminal:
@@ -43,6 +44,7 @@ def make_debugger(
     return Debugger(
         Prompt,
         terminal=terminal,
+        say=say,
         post_mortem=post_mortem,
         step_aside=leave,
         step_back=come_back,

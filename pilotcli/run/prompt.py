@@ -75,5 +75,5 @@ class Prompt(pdb.Pdb):
 
         End the run, as `quit` does.
         """
-        print()  # noqa: T201 - the terminal is the debugger's
+        self._owner.say("")
         return self.do_quit(arg)
