@@ -12,7 +12,7 @@ from pilotcli.storage.journal import FiringRecord, TimelinePart
 from pilotcli.views.recent import MOST_PARTS, Part
 from pilotcli.views.text import Line, clean, clip, width
 
-PARTS = 60
+PARTS = 50
 """Columns of a timeline."""
 BARS_SHOWN = 20
 _LABEL = 26

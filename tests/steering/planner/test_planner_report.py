@@ -122,6 +122,17 @@ def test_the_plan_is_the_one_that_explain_shows(steered: Steered) -> None:
     assert all("Shared Hit Blocks" in node for node in nodes(report.plan["Plan"]))
 
 
+def test_the_time_of_jit_compilation_is_reported_with_those_of_nodes(steered: Steered) -> None:
+    if steered.session.execute("SELECT pg_jit_available()").rows == [(False,)]:
+        pytest.skip("this installation has no JIT compilation")
+    steered.session.execute("SET jit = on; SET jit_above_cost = 0")
+    _, report = steered.run(THREE, report="timing")
+    assert report.plan is not None
+    assert report.plan["JIT"]["Timing"]["Total"] > 0
+    _, report = steered.run(THREE, report="actual")
+    assert report.plan is not None and "JIT" not in report.plan
+
+
 def test_execution_time_is_that_of_the_server(steered: Steered) -> None:
     began_s = time.perf_counter()
     _, report = steered.run("SELECT pg_sleep(0.05)", report="time")
