@@ -67,7 +67,7 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
             out(f"\nrun {side.run_id} failed: {clean(side.error)}")
         if side.replanned:
             out()
-            out(
+            _show_text(
                 f"run {side.run_id}: only the planner's rows, because the query got another plan "
                 "after the last round"
             )
@@ -80,14 +80,20 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
         out("\nThe plans have the same structure, and much the same estimates.")
     if any(side.tree is not None and side.tree.actual is not None for side in (pair.a, pair.b)):
         out()
-        out("rows: expected → actual; ! off by a factor of 2 or more in each loop, !! 10, !!! 100")
+        _show_text(
+            "rows: expected → actual; ! off by a factor of 2 or more in each loop, !! 10, !!! 100"
+        )
 
 
 def _show_listed(title: str, lines: Sequence[str]) -> None:
     out(f"\n{title}")
     for line in lines:
-        for text in wrapped(line, columns(IN_A_PIPE), "  "):
-            out(text)
+        _show_text(line, "  ")
+
+
+def _show_text(line: str, indent: str = "") -> None:
+    for part in wrapped(line, columns(IN_A_PIPE), indent):
+        out(part)
 
 
 def _side(side: PlanSide) -> list[Line]:
@@ -98,6 +104,7 @@ def _side(side: PlanSide) -> list[Line]:
         [(f"run {side.run_id}, {side.name}", "bold"), (f"   {took}", "")],
     ]
     cards = dict(side.cards)
+    lines.extend([(f"logged {clean(words)}", "cyan")] for words in side.logged)
     lines.extend(
         [(f"pushed {push_kind(push, cards)}: {clean(push_text(push, cards))}", "cyan")]
         for push in side.steering
@@ -107,7 +114,6 @@ def _side(side: PlanSide) -> list[Line]:
     )
     if side.native is not None:
         lines.append([(f"ran unsteered: {clean(side.native)}", "yellow")])
-    lines.extend([(f"logged {clean(words)}", "cyan")] for words in side.logged)
     lines.append([("", "")])
     if side.tree is not None:
         return lines + _tree(side.tree)

@@ -104,9 +104,9 @@ def test_pushes_are_shown(paired_home: Path, tmp_path: Path, compared: bool) -> 
         "pushed cardinality: 1,234 rows for SELECT COUNT(*) FROM users u WHERE u.id &lt; 5\n"
         in page
     )
-    assert "not applied: &lt;b&gt;SELECT" in page and "5: the planner removed u\n" in page
+    assert "not applied: &lt;b&gt;SELECT" in page and "5: the planner removed u</pre>" in page
     assert "logged predicted_s: 6.00 ms, measured 12.0 ms: 2x too low\n" in page
-    assert "logged arm: hash (2x), nl (1x)</pre>" in page
+    assert "logged arm: hash (2x), nl (1x)\n" in page
 
 
 def test_the_top_says_when_where_and_with_what(paired_home: Path, tmp_path: Path) -> None:
@@ -159,6 +159,29 @@ def test_a_query_says_why_it_is_slower_and_how_steady_it_is(page: Path) -> None:
         "<h4>Why it is slower</h4><ul><li>join of u&lt;b&gt;: Nested Loop → Hash Join" in slower[0]
     )
     assert slower[0].count('data-value="">3</td>') == 2, "the executions in both runs"
+
+
+def test_rounds_in_which_an_arm_learned_do_not_count(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        for number, rounds in ((1, (1, 2, 3, 4)), (2, (1, 3, 4))):
+            run = journal.start_run(
+                kind="run", workload="w", config_path=None, config_text="{}", database="x",
+                options={"learn": 2},
+            )  # fmt: skip
+            for round in rounds:
+                result = QueryResult(1, "q", "ok", 1e9 + round, 10.0**-round, 1, round=round)
+                run.add_result(Query(1, "q", "SELECT 1"), result)
+            if number == 2:
+                run.set_pair(1, "baseline")
+            run.close()
+        journal._connection.execute(
+            "UPDATE runs SET paired_with = 2, arm = 'driver' WHERE run_id = 1"
+        )
+    report = read_report(tmp_path, "1", None)
+    assert report.baseline is not None
+    for part in (report.run, report.baseline):
+        assert [result.round for result in part.by_query[1]] == [3, 4]
+        assert (part.repeats[1].executions, part.repeats[1].most_s) == (2, 1e-3)
 
 
 def test_rows_are_filtered_and_found(browser: Any, paired_home: Path, tmp_path: Path) -> None:

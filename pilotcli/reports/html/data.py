@@ -117,9 +117,11 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
 
 def _compared(alone: HtmlReport, baseline: RunPart, comparison: Comparison) -> HtmlReport:
     run = alone.run
-    if comparison.paired:  # the driver may have learned alone in other rounds
-        of_both = ({result.round for result in part.results} for part in (run, baseline))
-        rounds = frozenset(set.intersection(*of_both))
+    if comparison.paired:
+        parts = (run, baseline)
+        of_both = ({result.round for result in part.results} for part in parts)
+        learned = max(int(part.record.options.get("learn") or 0) for part in parts)
+        rounds = frozenset(round for round in set.intersection(*of_both) if round > learned)
         run, baseline = replace(run, rounds=rounds), replace(baseline, rounds=rounds)
     return replace(alone, run=run, baseline=baseline, comparison=comparison)
 

@@ -116,7 +116,7 @@ def _time_cells(name: str, times: QueryTimes, part: RunPart) -> Iterator[str]:
 
 def _driver(run: RunPart, seq: int) -> str:
     """What the driver did for the query: its pushes, and the values that it logged."""
-    lines = []
+    lines = [f"logged {line}" for line in logged_lines(run.by_query.get(seq, ()))]
     report = run.steering.get(seq)
     if report is not None:
         cards = dict(report.cards)
@@ -125,7 +125,6 @@ def _driver(run: RunPart, seq: int) -> str:
         ]
         lines += [f"not applied: {push}: {reason}" for push, reason in report.ignored]
         lines += [f"ran unsteered: {report.native}"] if report.native else []
-    lines += [f"logged {line}" for line in logged_lines(run.by_query.get(seq, ()))]
     if not lines:
         return ""
     shown = text(cut("\n".join(lines), SQL_SHOWN))
