@@ -85,7 +85,7 @@ def _facts(part: RunPart) -> Iterator[tuple[str, str]]:
         yield "command", _words(known["command"])
     yield "config", record.config_path or "none: built-in defaults"
     if known.get("overrides"):
-        yield "with", _words(known["overrides"])
+        yield "overrides", _words(known["overrides"])
     git = _mapping(known, "git")
     if git.get("commit"):
         changed = ", with changes that are not committed" if git.get("changed") else ""
