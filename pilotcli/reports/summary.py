@@ -97,7 +97,7 @@ def _events(events: Sequence[EventTotals]) -> Iterator[str]:
     """A table of the events, those that failed first."""
     if not events:
         return
-    yield "| event | fired | failed | took | error |"
+    yield "| event | fired | failed | took in all | error |"
     yield "| --- | ---: | ---: | ---: | --- |"
     for event in sorted(events, key=lambda event_totals: -event_totals.failed)[:LINES_SHOWN]:
         error = event.failures[0].error if event.failures else None

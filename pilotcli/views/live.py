@@ -32,7 +32,7 @@ WAITING_LINES = 10_000
 class LiveView(View):
     """Shows a run in a terminal, refreshed by a thread of its own.
 
-    A signal touches counters only (about a microsecond for a query), or leaves a line to be
+    A signal touches counters only (a few microseconds for a query), or leaves a line to be
     printed above the block at the next refresh. With `verbose`, every query and firing is such a
     line. `thread=False` leaves refreshing to the caller (`refresh`).
     """

@@ -181,7 +181,7 @@ def _show_events(events: Sequence[EventTotals]) -> None:
             (Column("FIRED", right=True), lambda event: count(event.fired)),
             (Column("FAILED", right=True), lambda event: count(event.failed)),
             (Column("LAST AFTER", right=True), lambda event: f"query {count(event.last_after)}"),
-            (Column("TOOK", right=True), lambda event: duration(event.duration_s)),
+            (Column("TOOK IN ALL", right=True), lambda event: duration(event.duration_s)),
         ],
     )
     for event in events:

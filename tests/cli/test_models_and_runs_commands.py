@@ -143,6 +143,7 @@ def test_a_run_is_shown(home: Path) -> None:
     assert re.search(r"^status +failed, exit code 3$", text, re.MULTILINE)
     assert re.search(r"^queries +20: 19 ok, 1 failed$", text, re.MULTILINE)
     assert re.search(r"^latency +p50 110 ms +p95 200 ms", text, re.MULTILINE)
+    assert re.search(r"^EVENT .* TOOK IN ALL$", text, re.MULTILINE)
     assert "Update failed after query 20:\n  Traceback:\n    boom\n" in text
     slowest = text[text.index("slowest") :].splitlines()[2:]
     assert [line.split()[2] for line in slowest] == ["7", "20"]

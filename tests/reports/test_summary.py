@@ -83,7 +83,7 @@ def test_events_that_failed_come_first_with_their_error(tmp_path: Path) -> None:
     firings.append(firing(12, event="Bad", outcome="failed", error="ValueError: no"))
     run_id = write_run(tmp_path / "home", [result(1)], firings=firings, ended=("failed", 3))
     lines = summary_of(tmp_path / "home", run_id).splitlines()
-    place = lines.index("| event | fired | failed | took | error |")
+    place = lines.index("| event | fired | failed | took in all | error |")
     assert lines[place + 2] == "| Bad | 1 | 1 | 250 ms | ValueError: no |"
 
 
