@@ -30,6 +30,7 @@ from pilotcli.analysis.round_effects import (
     total_of_round,
     widened,
 )
+from pilotcli.analysis.run_differences import run_differences
 from pilotcli.analysis.slowdown import why_slower
 from pilotcli.analysis.statistics import (
     Difference,
@@ -248,6 +249,7 @@ def _compared(
         trained_speedup=sum_b / trained if trained > 0 else None,
         warnings=tuple(_warnings(a, b, queries, paired)),
         by_rounds=by_rounds,
+        differences=run_differences(a.record, b.record),
     )
 
 
@@ -395,8 +397,6 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
     if timeouts:
         noun = plural(timeouts, "query", "queries")
         yield f"{noun} ran into the time-out, which counts as twice its limit (PAR2)"
-    if not paired and a.record.database != b.record.database:
-        yield f"different databases: {a.record.database}; {b.record.database}"
     if a.saved_late:
         yield (
             f"the driver saved {plural(a.saved_late, 'version')} of models between the rounds that "

@@ -157,6 +157,7 @@ class Comparison:
     """Run A against run B.
 
     - `paired`: their queries took turns, so that drift of the machine cancels;
+    - `differences`: what the two runs did not have in common besides their drivers, in words;
     - `by_rounds`: they took turns by whole rounds, so that drift within a round does not cancel;
     - `total`: of the sum of all queries' times, what the user waits for a replay;
     - `geometric`: the geometric mean of the queries' speed-ups, where each counts the same;
@@ -188,6 +189,7 @@ class Comparison:
     trained_speedup: float | None
     warnings: Sequence[str]
     by_rounds: bool = False
+    differences: Sequence[str] = ()
     part: str | None = None
 
     def count(self, verdict: Verdict) -> int:

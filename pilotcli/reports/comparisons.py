@@ -77,6 +77,7 @@ def as_json(comparison: Comparison) -> str:
         "only_in_run": list(map(asdict, comparison.only_a)),
         "only_in_baseline": list(map(asdict, comparison.only_b)),
         "warnings": list(comparison.warnings),
+        "differences": list(comparison.differences),
     }
     return json.dumps(as_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -103,6 +104,8 @@ def as_markdown(
     lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
     if comparison.part is not None:
         lines += [f"A part of the workload: {markdown_cell(comparison.part)}", ""]
+    lines += [f"> Not the same in both: {markdown_cell(text)}" for text in comparison.differences]
+    lines += [""] if comparison.differences else []
     alarm_lines = [f"- **{text}**" for text in _alarms(comparison)]
     lines += [*alarm_lines, ""] if alarm_lines else []
     lines += [

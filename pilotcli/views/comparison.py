@@ -57,9 +57,16 @@ def show_headline(comparison: Comparison) -> None:
 
 
 def _show_answer(comparison: Comparison) -> None:
+    if comparison.differences:
+        _show_facts([("differs", text) for text in comparison.differences])
+        out()
     show_headline(comparison)
     out()
-    facts = [*_facts(comparison).items(), *(("note", text) for text in comparison.warnings)]
+    notes = (("note", text) for text in comparison.warnings)
+    _show_facts([*_facts(comparison).items(), *notes])
+
+
+def _show_facts(facts: Sequence[tuple[str, str]]) -> None:
     for name, text in facts:
         line = f"{name:<10} {clean(text)}"
         for part in wrap(line, columns(), subsequent_indent=" " * 11, break_on_hyphens=False):

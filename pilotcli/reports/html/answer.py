@@ -26,6 +26,9 @@ def answer(report: HtmlReport) -> Iterator[str]:
     """What the reader must know first: wrong rows and failures before any average."""
     comparison = report.comparison
     if comparison is not None:
+        for difference in comparison.differences:
+            mark = '<b class="warning">Not the same in both runs:</b>'
+            yield f"<p>{mark} {text(difference)}.</p>"
         yield from _alarms(comparison)
     for reason in report.reasons:
         yield alarm(text(reason))
