@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from textwrap import shorten
 from typing import Any
 
 import typer
@@ -88,6 +89,10 @@ COMMANDS = {
 """By name: the module and function below `pilotcli.cli`, and the first sentence of its text."""
 
 
+COMPLETION_COLUMNS = 78
+"""Columns of the text beside a completion: typer wraps longer ones, which some shells show as
+further completions."""
+_CLAUSES = re.compile(rf"(.{{1,{COMPLETION_COLUMNS}}})(?:[:;,] |$)")
 _NAMES = 30
 """Columns of a help for the names of options; the text of a longer one begins on the next line."""
 _CHOICE = re.compile(r"'(.*)' is not one of (.*)\.")
@@ -116,6 +121,10 @@ class LazyGroup(TyperGroup):
         except Exception as exc:
             _name_option(exc)
             raise
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete as typer does, with brief texts."""
+        return _with_brief_texts(super().shell_complete(ctx, incomplete))
 
 
 def _name_commands(exc: Any, word: str, group: str) -> None:
@@ -149,6 +158,10 @@ def _name_option(exc: Any) -> None:
 class Command(TyperCommand):
     """A command whose errors of use name what was probably meant, and whose options are shown in
     groups if there are many."""
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete as typer does, with brief texts."""
+        return _with_brief_texts(super().shell_complete(ctx, incomplete))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options into the help."""
@@ -188,6 +201,20 @@ class Command(TyperCommand):
         except Exception as exc:
             _name_option(exc)
             raise
+
+
+def brief(text: str) -> str:
+    """The first sentence of a help, or as many of its clauses as have room on one line, without
+    what typer would take for markup."""
+    sentence = " ".join(text.split()).partition(". ")[0].replace("[", "(").replace("]", ")")
+    clauses = _CLAUSES.match(sentence)
+    return clauses[1] if clauses else shorten(sentence, COMPLETION_COLUMNS, placeholder=" ...")
+
+
+def _with_brief_texts(items: Any) -> Any:
+    for item in items:
+        item.help = brief(item.help or "") or None
+    return items
 
 
 def _long_name(param: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
 from pilotcli.common.errors import CheckpointError, UsageError
 from pilotcli.common.suggestions import did_you_mean
@@ -14,7 +15,12 @@ from pilotcli.config import load_config
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.views import checkpoints
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", autocompletion=completed_by("names:models"), help="The model's name."
+    ),
+]
 
 
 def list_(
@@ -118,7 +124,9 @@ def prune(
     keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many to keep.")],
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="The model's name."),
+        typer.Argument(
+            metavar="NAME", autocompletion=completed_by("names:models"), help="The model's name."
+        ),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Prune all models.")] = False,
     config: ConfigOption = None,

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from pilotcli.cli.completion import completed_by
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -22,6 +24,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
+        autocompletion=completed_by("config_keys:config_keys"),
         help="Override a key of the config: --set run.workers=4. Can be repeated.",
     ),
 ]
@@ -30,6 +33,7 @@ EventsOption = Annotated[
     typer.Option(
         "--events",
         metavar="NAMES",
+        autocompletion=completed_by("names:events"),
         help="Use only these events of the config. Separate names with commas.",
     ),
 ]
@@ -38,6 +42,7 @@ SelectOption = Annotated[
     typer.Option(
         "--select",
         metavar="QUERIES",
+        autocompletion=completed_by("labels:labels"),
         help="Only these queries, by label ('hot-*'), number (3,7-12) or file (joins.sql:40). Can "
         "be repeated.",
     ),
@@ -47,6 +52,7 @@ ExcludeOption = Annotated[
     typer.Option(
         "--exclude",
         metavar="QUERIES",
+        autocompletion=completed_by("labels:labels"),
         help="Without these queries, named as for --select. Can be repeated.",
     ),
 ]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from pilotcli.cli.completion import completed_by
 from pilotcli.common.labels import RunLabels
 
 Workload = Annotated[
@@ -39,7 +40,12 @@ Failed = Annotated[
 ]
 FailedOf = Annotated[
     int | None,
-    typer.Option("--failed-of", metavar="RUN", help="Replay only what failed in this run."),
+    typer.Option(
+        "--failed-of",
+        metavar="RUN",
+        autocompletion=completed_by("runs:runs"),
+        help="Replay only what failed in this run.",
+    ),
 ]
 Slowest = Annotated[
     int | None,
@@ -144,6 +150,7 @@ Against = Annotated[
     typer.Option(
         "--against",
         metavar="WHAT",
+        autocompletion=completed_by("names:baselines"),
         help="Run each query in turns with the driver and with WHAT, and compare. WHAT: native "
         "(no driver), or another config. Default: 3 rounds after 1 warm-up round.",
     ),
@@ -174,6 +181,7 @@ ExpectFrom = Annotated[
     typer.Option(
         "--expect-from",
         metavar="RUN",
+        autocompletion=completed_by("runs:runs"),
         help="Check each answer against that of an earlier run: its number or name.",
     ),
 ]
@@ -191,6 +199,7 @@ Resume = Annotated[
     typer.Option(
         "--resume",
         metavar="[RUN]",
+        autocompletion=completed_by("runs:resumable_runs"),
         help="Continue an interrupted run: the one with this number or name, or the newest.",
     ),
 ]

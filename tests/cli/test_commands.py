@@ -76,7 +76,7 @@ def test_a_command_that_lists_imports_no_driver_and_no_database(tmp_path: Path) 
         ("pilot ru", {"run", "runs"}),
         ("pilot models r", {"rollback"}),
         ("pilot runs compare --so", {"--sort"}),
-        ("pilot runs compare --sort l", {"lost"}),
+        ("pilot runs compare --sort lo", {"lost"}),
     ],
 )
 def test_the_shell_completes_commands_options_and_choices(words: str, expected: set[str]) -> None:

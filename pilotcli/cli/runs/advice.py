@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from pilotcli.analysis.compare_named import named_run, open_journal
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.database import database_config
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.common.errors import UsageError
@@ -23,6 +24,7 @@ def advice(
         str | None,
         typer.Argument(
             metavar="RUN",
+            autocompletion=completed_by("runs:runs"),
             help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
             "run.",
         ),

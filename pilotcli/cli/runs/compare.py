@@ -13,6 +13,7 @@ from pilotcli.analysis.compare_named import compare_runs, selected_queries
 from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
 from pilotcli.analysis.ordering import SORTS, ordered
 from pilotcli.analysis.plan_pair import plan_pair
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import (
     ConfigOption,
     ExcludeOption,
@@ -32,16 +33,26 @@ from pilotcli.workload.selection import Selection
 QUERIES_LISTED = 20
 """Queries of a sorted list, where neither --limit nor --all says how many."""
 
+
+def _sort_keys(incomplete: str) -> list[str]:
+    """The orders, as the shell completes them."""
+    sign = "-" if incomplete.startswith("-") else ""
+    return [f"{sign}{key}" for key in SORTS]
+
+
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="A", help="The run to judge: its number or name, or FOLDER:NUMBER in another home."
+        metavar="A",
+        autocompletion=completed_by("runs:runs"),
+        help="The run to judge: its number or name, or FOLDER:NUMBER in another home.",
     ),
 ]
 BaselineArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="B",
+        autocompletion=completed_by("runs:runs"),
         help="The run to compare it with. Default: the other run of its pair (--against).",
     ),
 ]
@@ -69,6 +80,7 @@ def compare(
         typer.Option(
             "--sort",
             metavar="[-]KEY",
+            autocompletion=_sort_keys,
             help=f"Order: {', '.join(SORTS)}; the least first, with - in front the largest first. "
             "Default: worst regressions first.",
         ),
@@ -122,7 +134,13 @@ def diff(
     run: RunArgument,
     baseline: BaselineArgument = None,
     query: Annotated[
-        str, typer.Option("--query", metavar="QUERY", help="The query's number in A, or its label.")
+        str,
+        typer.Option(
+            "--query",
+            metavar="QUERY",
+            autocompletion=completed_by("labels:labels"),
+            help="The query's number in A, or its label.",
+        ),
     ] = "1",
     select: SelectOption = None,
     exclude: ExcludeOption = None,

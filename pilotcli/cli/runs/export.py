@@ -10,6 +10,7 @@ import typer
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.compare_named import named_run, open_journal
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import ConfigOption, MLflowOption, SetOption
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
@@ -26,7 +27,9 @@ def report(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="The run's number or name, or FOLDER:NUMBER in another home."
+            metavar="RUN",
+            autocompletion=completed_by("runs:runs"),
+            help="The run's number or name, or FOLDER:NUMBER in another home.",
         ),
     ],
     output: Annotated[
@@ -37,6 +40,7 @@ def report(
         typer.Option(
             "--against",
             metavar="RUN",
+            autocompletion=completed_by("runs:runs"),
             help="Compare it with this run. Default: the other run of its pair, if any.",
         ),
     ] = None,
@@ -62,6 +66,7 @@ def export(
         str | None,
         typer.Argument(
             metavar="RUN",
+            autocompletion=completed_by("runs:runs"),
             help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
             "run.",
         ),

@@ -10,6 +10,7 @@ import typer
 from pilotcli.benchmarks.catalog import BENCHMARKS, benchmark_named, write_benchmark
 from pilotcli.benchmarks.request import Request
 from pilotcli.cli.asking import YesOption, agreed
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import FormatOption, change_folder
 from pilotcli.common.quantities import plural
 from pilotcli.views.benchmark_list import show_benchmarks
@@ -35,7 +36,14 @@ def list_(format: FormatOption = "table") -> None:
 
 
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of pilot workloads list.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completed_by("benchmarks:benchmarks"),
+            help="A name of pilot workloads list.",
+        ),
+    ],
     scale: Annotated[
         float | None,
         typer.Option(
