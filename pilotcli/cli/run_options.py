@@ -39,12 +39,12 @@ Failed = Annotated[
     bool, typer.Option("--failed", help="Replay only what failed in the workload's last run.")
 ]
 FailedOf = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--failed-of",
         metavar="RUN",
         autocompletion=completed_by("runs:runs"),
-        help="Replay only what failed in this run.",
+        help="Replay only what failed in this run: its number or name.",
     ),
 ]
 Slowest = Annotated[
@@ -270,7 +270,7 @@ class RequestOptions:
     trust: bool
     labels: RunLabels
     failed: bool = False
-    failed_of: int | None = None
+    failed_of: str | None = None
     slowest: int | None = None
 
 

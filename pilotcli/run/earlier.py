@@ -21,11 +21,12 @@ from pilotcli.workload.selection import Selection, chosen_numbers
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """What to choose of an earlier run: its `failed` queries, or its `slowest`, or the slowest of
-    the failed ones. `run_id` is the run; None is the newest one of the workload."""
+    the failed ones. `run` is the number or the name of the run; None is the newest one of the
+    workload."""
 
     failed: bool = False
     slowest: int | None = None
-    run_id: int | None = None
+    run: str | None = None
 
 
 def narrowed(request: RunRequest, earlier: Earlier) -> RunRequest:
@@ -38,7 +39,7 @@ def narrowed(request: RunRequest, earlier: Earlier) -> RunRequest:
     if journal is None:
         raise _no_earlier_run(request)
     with journal:
-        record = _run(journal, request, earlier.run_id)
+        record = _run(journal, request, earlier.run)
         labels = list(_chosen(journal, record, request, earlier))
     if not labels:
         what = "failed" if earlier.failed else "ended"
@@ -59,12 +60,12 @@ def _as_yaml(texts: Iterable[str]) -> str:
     return json.dumps(list(texts), ensure_ascii=False).replace("${", "$${")
 
 
-def _run(journal: Journal, request: RunRequest, run_id: int | None) -> RunRecord:
-    if run_id is not None:
-        record = journal.run(run_id)
+def _run(journal: Journal, request: RunRequest, name: str | None) -> RunRecord:
+    if name is not None:
+        record = journal.named_run(name)
         if record.kind != "run":
             raise UsageError(
-                f"run {run_id} is a `pilot {record.kind}`, without queries",
+                f"run {record.run_id} is a `pilot {record.kind}`, without queries",
                 hint="Name another run: pilot runs list",
             )
         return record

@@ -13,7 +13,8 @@ from pilot_starter import PILOT, run_pilot
 
 from pilotcli.benchmarks.catalog import BENCHMARKS
 from pilotcli.cli.commands import COMMANDS, GROUPS, brief, load, load_command
-from pilotcli.storage.journal import Journal, RunLabels
+from pilotcli.common.labels import RunLabels
+from pilotcli.storage.journal import Journal
 
 CONFIG = """\
 workload: w.sql
@@ -98,7 +99,8 @@ def runs(folder: Path) -> Path:
 )
 def test_runs_are_completed_with_what_they_were(runs: Path, words: str) -> None:
     found = completed(runs, f"{words} ")
-    assert list(found) == ["3", "2", "1"]
+    assert list(found) == ["3", "2", "first", "1"]
+    assert found["first"].startswith("run 1 ")
     assert found["1"].startswith("first ") and found["1"].endswith("run finished: (/w).sql")
     assert found["3"].endswith("run killed: (/w).sql")
     assert list(completed(runs, f"{words} 2")) == ["2"]
@@ -188,7 +190,7 @@ def test_a_damaged_journal_or_workload_completes_nothing(folder: Path) -> None:
 
 
 def test_every_shell_gets_the_values(runs: Path) -> None:
-    assert list(completed(runs, "runs show ", "bash")) == ["3", "2", "1"]
+    assert list(completed(runs, "runs show ", "bash")) == ["3", "2", "first", "1"]
     done = run_pilot(cwd=runs, env=shell("zsh", "pilot runs show "))
     assert done.stdout.startswith('_arguments \'*: :(("3":"')
 

@@ -63,7 +63,7 @@ def test_options_take_precedence_over_the_config(workload: Project) -> None:
 
 
 def test_what_failed_in_the_last_run_runs_again(workload: Project) -> None:
-    assert workload.command("run", "w.sql").returncode == 1
+    assert workload.command("run", "w.sql", "--name", "all").returncode == 1
     workload.write("other.sql", "SELECT 1;")
     assert workload.command("run", "other.sql").returncode == 0
     (workload.folder / "w.sql").write_text(QUERIES.replace("1 / (", "1 + ("))
@@ -72,7 +72,7 @@ def test_what_failed_in_the_last_run_runs_again(workload: Project) -> None:
     # Of the newest run of this workload, one has failed.
     assert workload.command("run", "./w.sql", "--failed").returncode == 1
     assert labels(workload) == ["q2", "a,b ${c}"]
-    assert workload.command("run", "w.sql", "--failed-of", "1", "--exclude", "q*").returncode == 1
+    assert workload.command("run", "w.sql", "--failed-of", "all", "--exclude", "q*").returncode == 1
     assert labels(workload) == ["broken", "a,b ${c}"]
 
 

@@ -1,4 +1,4 @@
-"""Completes the numbers of runs."""
+"""Completes the numbers and names of runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ NEWEST_RUNS = 50
 
 
 def runs(parameters: Parameters, incomplete: str) -> Found:
-    """The newest runs, by number, with what they were."""
+    """The newest runs, by number and by name, with what they were."""
     for record in _records(parameters):
-        yield str(record.run_id), _run_text(record)
+        yield from _named(record)
 
 
 def resumable_runs(parameters: Parameters, incomplete: str) -> Found:
     """The runs that were interrupted or killed."""
     for record in _records(parameters):
         if record.outcome in ("interrupted", "killed") and record.arm != "baseline":
-            yield str(record.run_id), _run_text(record)
+            yield from _named(record)
 
 
 def _records(parameters: Parameters) -> Sequence[RunRecord]:
@@ -32,7 +32,11 @@ def _records(parameters: Parameters) -> Sequence[RunRecord]:
         return journal.runs(NEWEST_RUNS)
 
 
-def _run_text(record: RunRecord) -> str:
+def _named(record: RunRecord) -> Found:
     started = time.strftime("%d %b %H:%M", time.localtime(record.started_at))
     what = record.arm or record.kind
-    return f"{record.name or ''} {started} {what} {record.outcome}: {record.workload}".strip()
+    text = f"{started} {what} {record.outcome}: {record.workload}"
+    if record.name is not None:
+        yield record.name, f"run {record.run_id} {text}"
+        text = f"{record.name} {text}"
+    yield str(record.run_id), text
