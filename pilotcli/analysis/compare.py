@@ -5,16 +5,18 @@ Queries are matched by their text; those with the same text in their order.
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from statistics import fmean, median
 
+from pilotcli.analysis.compared_runs import ComparedRun, count_seen, joined, prepare, read_run
 from pilotcli.analysis.comparison import (
     Answers,
     Comparison,
     Costs,
+    Fold,
+    Learning,
     QueryComparison,
     QueryTimes,
     Unmatched,
@@ -22,7 +24,7 @@ from pilotcli.analysis.comparison import (
     whole_s,
 )
 from pilotcli.analysis.part import part_text
-from pilotcli.analysis.plans import plans_that_ran, same_plan
+from pilotcli.analysis.plans import same_plan
 from pilotcli.analysis.result_digest import compare_answers
 from pilotcli.analysis.round_effects import (
     geometric_of_round,
@@ -44,9 +46,8 @@ from pilotcli.analysis.verdicts import agreeing, effect_of, query_verdict
 from pilotcli.analysis.wording import BAD_SPEEDUP
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
-from pilotcli.common.records import STOPPED, EventKind, QueryResult
-from pilotcli.common.sql_commands import command_of
-from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
+from pilotcli.common.records import QueryResult
+from pilotcli.storage.journal import JournalReader
 from pilotcli.workload.selection import Selection, chosen_numbers
 
 TIMEOUT_FACTOR = 2.0
@@ -54,30 +55,6 @@ TIMEOUT_FACTOR = 2.0
 algorithm-selection competitions)."""
 LEAST_TIME_S = 1e-7
 _ALL = Selection()
-
-_TRAINING = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
-
-
-@dataclass(slots=True)
-class _Run:
-    """What a journal has of one run."""
-
-    record: RunRecord
-    queries: dict[int, QueryRecord]
-    results: dict[int, list[QueryResult]] = field(default_factory=lambda: defaultdict(list))
-    plans: dict[int, PlanRecord] = field(default_factory=dict)
-    training_s: float = 0.0
-    events_s: float = 0.0
-    trained_before: bool = False
-    saved_late: int = 0
-    """Versions that were saved after the first round that counts and before the last result."""
-
-    @property
-    def rounds(self) -> int:
-        return max((len({r.round for r in own}) for own in self.results.values()), default=0)
-
-    def all_results(self) -> Iterator[QueryResult]:
-        return itertools.chain.from_iterable(self.results.values())
 
 
 def compare(
@@ -93,20 +70,49 @@ def compare(
     Raises `UsageError` when the two have no query in common, or are the same run, or nothing is
     selected; and `StorageError` when there is no such run.
     """
-    a, b = _read(journal_a, run_a), _read(journal_b, run_b)
+    a, b = read_run(journal_a, run_a), read_run(journal_b, run_b)
+    _refuse_itself(journal_a, a, journal_b, b)
+    paired = prepare(journal_a, a, journal_b, b)
+    return _compare(a, b, selection, paired=paired)
+
+
+def compare_folds(
+    journal: JournalReader, pairs: Sequence[tuple[int, int]], selection: Selection = _ALL
+) -> Comparison:
+    """Compare the folds of a cross-validation, each a driver's run and its baseline, in one: each
+    query is judged in the fold that has not learned from it.
+
+    Raises as `compare`.
+    """
+    folds, read = [], []
+    for number, (run_a, run_b) in enumerate(pairs, 1):
+        a, b = read_run(journal, run_a), read_run(journal, run_b)
+        prepare(journal, a, journal, b)
+        if a.results and b.results:
+            found = _compare(a, b, paired=True)
+            folds.append(Fold(number, run_a, run_b, len(found.queries), found.total))
+        read.append((a, b))
+    a, b = (joined([pair[at] for pair in read]) for at in (0, 1))
+    return replace(_compare(a, b, selection, paired=True), folds=tuple(folds))
+
+
+def _refuse_itself(
+    journal_a: JournalReader, a: ComparedRun, journal_b: JournalReader, b: ComparedRun
+) -> None:
     if journal_a.path == journal_b.path and a.record.run_id == b.record.run_id:
         raise UsageError(
             f"run {a.record.run_id} would be compared with itself",
             hint="Name two runs; see: pilot runs list",
         )
-    paired = journal_a.path == journal_b.path and a.record.paired_with == b.record.run_id
-    if paired:
-        _keep_shared_rounds(a, b)
+
+
+def _compare(
+    a: ComparedRun, b: ComparedRun, selection: Selection = _ALL, *, paired: bool
+) -> Comparison:
     part = part_text(selection, a.record, b.record, a.queries.values())
     if selection:
         kept = chosen_numbers(selection, a.queries.values())
         a.queries = {seq: query for seq, query in a.queries.items() if seq in kept}
-    a.saved_late = _saved_late(journal_a, a)
     pairs, only_a, only_b = _matched(a, b)
     if selection:
         _forget_others(a, b, pairs)
@@ -126,45 +132,17 @@ def compare(
     return compared if part is None else replace(compared, part=part)
 
 
-def _forget_others(a: _Run, b: _Run, pairs: Sequence[tuple[int, int]]) -> None:
+def _forget_others(a: ComparedRun, b: ComparedRun, pairs: Sequence[tuple[int, int]]) -> None:
     """Forget the results of queries that are in no pair."""
     for run, kept in ((a, {pair[0] for pair in pairs}), (b, {pair[1] for pair in pairs})):
         for seq in [seq for seq in run.results if seq not in kept]:
             del run.results[seq]
+        count_seen(run)
 
 
-def _read(journal: JournalReader, run_id: int | None) -> _Run:
-    record = journal.run(run_id)
-    kept = (query for query in journal.queries(record.run_id) if command_of(query.command).compared)
-    queries = {query.seq: query for query in kept}
-    run = _Run(record, queries)
-    for result in journal.results(record.run_id):
-        if result.seq in queries and result.error != STOPPED:
-            run.results[result.seq].append(result)
-    run.plans = plans_that_ran(journal.plans(record.run_id))
-    for total in journal.event_totals(record.run_id, 0):
-        if total.kind in _TRAINING:
-            run.training_s += total.duration_s
-        else:
-            run.events_s += total.duration_s
-    run.trained_before = journal.began_trained(record.run_id)
-    return run
-
-
-def _keep_shared_rounds(a: _Run, b: _Run) -> None:
-    """Forget rounds that only one run has: the driver learned alone in them, or an interruption has
-    left them without the other half."""
-    rounds_a, rounds_b = ({result.round for result in run.all_results()} for run in (a, b))
-    for run in (a, b):
-        for seq, own in list(run.results.items()):
-            kept = [result for result in own if result.round in rounds_a & rounds_b]
-            if kept:
-                run.results[seq] = kept
-            else:
-                del run.results[seq]
-
-
-def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
+def _matched(
+    a: ComparedRun, b: ComparedRun
+) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
     """Returns the numbers of the queries that both have; those that only A has, and only B."""
     waiting: dict[tuple[str, int], deque[int]] = defaultdict(deque)
     for seq, query in b.queries.items():
@@ -184,19 +162,9 @@ def _matched(a: _Run, b: _Run) -> tuple[list[tuple[int, int]], list[Unmatched], 
     return pairs, only_a, [Unmatched(seq, b.queries[seq].label) for seq in left]
 
 
-def _saved_late(journal: JournalReader, run: _Run) -> int:
-    results = list(run.all_results())
-    if not results:
-        return 0
-    first = min(result.round for result in results)
-    begin = max(result.started_at + result.elapsed_s for result in results if result.round == first)
-    end = max(result.started_at for result in results)
-    return sum(begin < model.created_at < end for model in journal.models(run.record.run_id))
-
-
 def _compared(
-    a: _Run,
-    b: _Run,
+    a: ComparedRun,
+    b: ComparedRun,
     pairs: Sequence[tuple[int, int]],
     only_a: Sequence[Unmatched],
     only_b: Sequence[Unmatched],
@@ -250,6 +218,7 @@ def _compared(
         warnings=tuple(_warnings(a, b, queries, paired)),
         by_rounds=by_rounds,
         differences=run_differences(a.record, b.record),
+        learning=_learning(a),
     )
 
 
@@ -297,8 +266,8 @@ def _sample(a: Sequence[QueryResult], b: Sequence[QueryResult], paired: bool) ->
 
 
 def _query(
-    a: _Run,
-    b: _Run,
+    a: ComparedRun,
+    b: ComparedRun,
     pair: tuple[int, int],
     times: tuple[QueryTimes, QueryTimes],
     difference: Difference | None,
@@ -351,7 +320,14 @@ def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult]) -> Answers:
     return next(worst for worst in ("different", "undetermined", "same") if worst in found)
 
 
-def _costs(run: _Run, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:
+def _learning(run: ComparedRun) -> Learning | None:
+    if not run.learned:
+        return None
+    frozen = bool(run.record.options.get("freeze"))
+    return Learning(len(run.learned), run.learning_rounds, run.same, run.alike, frozen)
+
+
+def _costs(run: ComparedRun, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:
     own = [both[at] for both in times]
     return Costs(
         query_s=sum(query.mean_s for query in own if query.mean_s is not None),
@@ -376,7 +352,9 @@ def _by_weight(query: QueryComparison) -> tuple[int, float, int]:
     return place, -query.lost_s, query.seq
 
 
-def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool) -> Iterable[str]:
+def _warnings(
+    a: ComparedRun, b: ComparedRun, queries: Sequence[QueryComparison], paired: bool
+) -> Iterable[str]:
     fewest = min(a.rounds, b.rounds)
     if not paired:
         yield (
@@ -401,6 +379,18 @@ def _warnings(a: _Run, b: _Run, queries: Sequence[QueryComparison], paired: bool
         yield (
             f"the driver saved {plural(a.saved_late, 'version')} of models between the rounds that "
             "are compared: what it learned there counts as noise (--learn lets it learn before)"
+        )
+    if a.same == len(queries):
+        yield (
+            "the driver learned from these same queries: nothing here says what it is worth on "
+            "others (--learn-on FILE, --split 80/20)"
+        )
+    elif a.same:
+        yield f"the driver learned from {a.same} of the {len(queries)} compared queries"
+    if a.alike:
+        yield (
+            f"{a.alike} of the {len(queries)} compared queries differ in their values only from "
+            "queries that the driver learned from (--split-by template keeps them together)"
         )
     if a.trained_before:
         yield "a model was trained before this run, which its training time does not have"

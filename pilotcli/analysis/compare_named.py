@@ -6,13 +6,15 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pilotcli.analysis.compare import compare
+from pilotcli.analysis.arms import Ranking, rank
+from pilotcli.analysis.compare import compare, compare_folds
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.labels import NEWEST, is_run_name
 from pilotcli.common.sql_commands import command_of
 from pilotcli.common.suggestions import nearest
-from pilotcli.storage.journal import Journal
+from pilotcli.config.home import shown_path
+from pilotcli.storage.journal import Journal, JournalReader, RunRecord
 from pilotcli.storage.journal.schema import FILE_NAME
 from pilotcli.workload.selection import Selection, chosen_numbers
 
@@ -23,10 +25,17 @@ def compare_runs(
     home: Path, run: str, baseline: str | None, selection: Selection = _ALL
 ) -> Comparison:
     """Compare `run` with `baseline`, each as `named_run` takes it; without `baseline` with the run
-    with which `run` took turns. Of the queries only those of `selection` count.
+    with which `run` took turns, or, if `run` is a fold of a cross-validation, all folds of it. Of
+    the queries only those of `selection` count.
 
     Raises `UsageError` and `StorageError`.
     """
+    if baseline is None:
+        home_a, id_a = named_run(home, run)
+        with open_journal(home_a) as journal:
+            experiment = journal.run(id_a).experiment
+            if experiment is not None:
+                return compare_experiment(journal, experiment, selection)
     what_next = "Name the run to compare it with: pilot runs compare {} B"
     (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, what_next.format)
     with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
@@ -44,6 +53,35 @@ def selected_queries(
     with open_journal(home_a) as journal:
         queries = [one for one in journal.queries(id_a) if command_of(one.command).compared]
         return sorted(chosen_numbers(selection, queries))
+
+
+def compare_experiment(
+    journal: JournalReader, experiment: int, selection: Selection = _ALL
+) -> Comparison:
+    """Compare the folds of a cross-validation; `experiment` is the driver's run of the first one.
+
+    Raises `UsageError` where no fold has ended.
+    """
+    runs = [run for run in journal.runs(limit=None) if run.experiment == experiment]
+    pairs = [
+        (run.run_id, run.paired_with)
+        for run in sorted(runs, key=lambda run: run.run_id)
+        if run.arm == "driver" and run.paired_with is not None
+    ]
+    return compare_folds(journal, pairs, selection)
+
+
+def rank_arms(journal: JournalReader, run: RunRecord) -> Ranking | None:
+    """The ranking of the arms of a paired run, by its driver's run; None for fewer than three."""
+    baselines = journal.baselines_of(run.run_id)
+    if len(baselines) < 2:
+        return None
+    against = journal.request(run.run_id)[0].get("against") or ()
+    names = {run.run_id: "driver" if run.config_path is None else shown_path(Path(run.config_path))}
+    for number, baseline in enumerate(baselines):
+        name = against[number] if number < len(against) else f"run {baseline}"
+        names[baseline] = shown_path(Path(name)) if name.startswith("/") else name
+    return rank(journal, names, baselines[0])
 
 
 def named_pair(

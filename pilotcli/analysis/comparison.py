@@ -153,6 +153,35 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Learning:
+    """What the drivers of a paired run learned from before they were compared.
+
+    - `queries`: how many, and `rounds`: how often each;
+    - `same`: how many of the compared queries are among them;
+    - `alike`: how many others differ from one of them in values only;
+    - `frozen`: whether models stayed as they were in the compared rounds.
+    """
+
+    queries: int
+    rounds: int
+    same: int
+    alike: int
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One fold of a cross-validation: its number, its runs, how many queries it compares, and the
+    result."""
+
+    number: int
+    run_id: int
+    baseline_id: int
+    queries: int
+    total: Effect
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Run A against run B.
 
@@ -169,7 +198,10 @@ class Comparison:
       there was none, None unless `total` is faster;
     - `trained_speedup`: `total` with A's training in its time;
     - `warnings`: what to keep in mind, in words;
-    - `part`: which queries are compared, in words, if they are not those of a whole workload.
+    - `part`: which queries are compared, in words, if they are not those of a whole workload;
+    - `learning`: what the drivers learned from before, None for nothing;
+    - `folds`: the folds of a cross-validation, of which this has all queries: `run_a` and `run_b`
+      are the runs of the first one.
     """
 
     run_a: RunRecord
@@ -191,6 +223,8 @@ class Comparison:
     by_rounds: bool = False
     differences: Sequence[str] = ()
     part: str | None = None
+    learning: Learning | None = None
+    folds: Sequence[Fold] = ()
 
     def count(self, verdict: Verdict) -> int:
         """How many queries have that verdict."""

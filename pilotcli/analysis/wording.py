@@ -76,6 +76,27 @@ def _slowdown(speedup: float, times: bool) -> str:
     return f"{1 / speedup:.3g}x" if times else f"{1 / speedup - 1:.0%}"
 
 
+def learning_text(comparison: Comparison) -> str:
+    """Returns what the drivers learned from, and how many of the compared queries they saw."""
+    learning = comparison.learning
+    if learning is None:
+        return "from nothing before"
+    rounds, compared = plural(learning.rounds, "round"), len(comparison.queries)
+    if comparison.folds:
+        text = f"in each fold from the queries of the others, in {rounds}"
+    else:
+        text = f"from {plural(learning.queries, 'query', 'queries')} in {rounds}"
+        if learning.same == compared:
+            text += ", those compared here"
+        elif learning.same:
+            text += f"; {learning.same} of the {compared} compared here are among them"
+        elif learning.alike:
+            text += f"; {learning.alike} of the {compared} compared here differ in values only"
+        else:
+            text += f"; none of the {compared} compared here is like them"
+    return f"{text}; models {'frozen' if learning.frozen else 'updated'} while comparing"
+
+
 def training_text(comparison: Comparison) -> str:
     """Returns how long the training took, and when it has paid for itself."""
     text = f"{duration(comparison.costs_a.training_s)} in this run"

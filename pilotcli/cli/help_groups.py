@@ -18,7 +18,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Events, handlers and models": (
         *("events", "no-events", "no-handlers", "pretraining", "trust", "pdb"),
     ),
-    "Learning and comparison": ("against", "learn", "fail-if", "expect-from"),
+    "Learning and comparison": (
+        *("against", "learn", "learn-on", "split", "split-by", "folds", "freeze", "fresh"),
+        *("fail-if", "expect-from"),
+    ),
     "Record of the run": ("name", "tag", "note", "plans", "answers"),
     "Output files": ("output", "report", "junit", "summary", "mlflow"),
     "Check and resume": ("dry-run", "resume", "force"),

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pilotcli.analysis.compare_named import open_journal
+from pilotcli.analysis.compare_named import open_journal, rank_arms
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
 from pilotcli.checks.dry_run import examine
 from pilotcli.cli.commands import load
+from pilotcli.cli.cross_validation import cross_validate, refuse_outputs
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
 from pilotcli.common.debugger import debugging
 from pilotcli.common.errors import PilotError, StorageError, UsageError, WorkloadError
@@ -27,9 +28,11 @@ from pilotcli.run import commands
 from pilotcli.run.debugging import make_debugger
 from pilotcli.run.driver_output import own_stream, process_output
 from pilotcli.run.earlier import Earlier, narrowed
+from pilotcli.run.experiment import fold_count
 from pilotcli.run.paired import NATIVE, Baseline, native, run_paired
 from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
+from pilotcli.views.arms import show_ranking
 from pilotcli.views.base import View
 from pilotcli.views.comparison import show_comparison, show_headline, show_more
 from pilotcli.views.console import error, out
@@ -49,7 +52,7 @@ def replay(
     options: RequestOptions,
     outputs: Outputs,
     view: ViewOptions,
-    against: str | None,
+    against: Sequence[str],
     fail_if: Sequence[str],
     *,
     rounds_given: bool,
@@ -65,15 +68,12 @@ def replay(
         request = _request(options)
     shown_elsewhere = _checked(outputs, request)
     with _not_begun(outputs, begun, dry_run=dry_run, checked=True):
-        baseline = None
-        if against is not None:
+        if against:
             request = _with_rounds(request, rounds_given=rounds_given, warm=warm)
         else:
             against = request.against  # of a run that is continued
-        if against is not None:
-            own = _baseline_config(against, request.config)
-            baseline = Baseline(own, against if against == NATIVE else shown_path(Path(against)))
-        elif fail_if:
+        baselines = [_baseline(name, request.config) for name in dict.fromkeys(against)]
+        if fail_if and not baselines:
             raise UsageError(
                 f"--fail-if needs something to compare with, and run {request.resume} has nothing",
                 hint="Compare it with another run: pilot runs compare A B --fail-if ...",
@@ -81,20 +81,37 @@ def replay(
         request = replace(request, fail_if=tuple(fail_if) or request.fail_if)
         gates = [parse_gate(text) for text in request.fail_if]
         if dry_run:
-            _dry_run(request, baseline)
+            _dry_run(request, baselines)
             return 0
+        if request.config.run.folds is not None and baselines:
+            refuse_outputs(outputs)
+            return _cross_validate(request, baselines, gates, view)
         with shown_elsewhere:
-            finished, comparison, shown = _replay(
-                request, baseline, gates, outputs, _view(view), begun
+            finished, comparisons, shown = _replay(
+                request, baselines, gates, outputs, _view(view), begun
             )
     with shown_elsewhere:
-        if comparison is not None and view.format != "jsonl" and not shown.failed:
+        if comparisons and view.format != "jsonl" and not shown.failed:
             try:
-                _show(comparison, view.quiet, outputs.report)
+                _show(comparisons, view.quiet, outputs.report, request.config.home)
             except StorageError as exc:
                 shown.failed = True
                 error(exc)
     return shown.exit_code(finished.exit_code)
+
+
+def _cross_validate(
+    request: RunRequest,
+    baselines: Sequence[Baseline],
+    gates: Sequence[Gate],
+    view: ViewOptions,
+) -> int:
+    def run_fold(request: RunRequest) -> tuple[RunFinished, int]:
+        finished, _, shown = _replay(request, baselines, (), Outputs(), _view(view), [])
+        return finished, shown.exit_code(finished.exit_code)
+
+    shows = view.format != "jsonl" and not view.quiet
+    return cross_validate(request, fold_count(request), gates, run_fold, shows=shows)
 
 
 def _checked(outputs: Outputs, request: RunRequest) -> AbstractContextManager[object]:
@@ -143,14 +160,14 @@ def _not_begun(
         raise
 
 
-def _baseline_config(against: str, config: RunConfig) -> RunConfig:
+def _baseline(against: str, config: RunConfig) -> Baseline:
     if against == NATIVE:
-        return native(config)
+        return Baseline(native(config))
     if not Path(against).exists() and nearest(against, [NATIVE]):
         raise UsageError(
             f"--against {against}: there is no such config", hint=f"Did you mean {NATIVE!r}?"
         )
-    return load_config(Path(against))
+    return Baseline(load_config(Path(against)), shown_path(Path(against)))
 
 
 def pretrain(
@@ -223,14 +240,15 @@ def _with_rounds(request: RunRequest, *, rounds_given: bool, warm: bool) -> RunR
 def _whole_driver(request: RunRequest) -> RunRequest:
     """What the driver's arm runs, as a run of its own: the rounds in which it learns, too."""
     run = request.config.run
-    run = replace(run, repeat=run.learn + run.repeat, learn=0)
+    run = replace(run, repeat=run.learning_rounds + run.repeat, learn=0)
     return replace(request, config=replace(request.config, run=run))
 
 
-def _dry_run(request: RunRequest, baseline: Baseline | None) -> None:
+def _dry_run(request: RunRequest, baselines: Sequence[Baseline]) -> None:
     with driver_lines():
-        if baseline is not None:
+        if baselines:
             request = _whole_driver(request)
+        for baseline in baselines:
             examine(replace(request, config=baseline.config, events=None))
         examined = examine(request)
     show_dry_run(examined)
@@ -238,18 +256,18 @@ def _dry_run(request: RunRequest, baseline: Baseline | None) -> None:
 
 def _replay(
     request: RunRequest,
-    baseline: Baseline | None,
+    baselines: Sequence[Baseline],
     gates: Sequence[Gate],
     outputs: Outputs,
     view: AbstractContextManager[_Shown],
     begun: list[int],
-) -> tuple[RunFinished, Comparison | None, _Shown]:
+) -> tuple[RunFinished, Sequence[Comparison], _Shown]:
     """Carry out the request while `view` shows it, and write `outputs` however it ends.
 
     The run's number is added to `begun` once it begins.
     """
     reasons: Sequence[str] = ()
-    comparison = None
+    comparisons: Sequence[Comparison] = ()
 
     def note_run(signal: Signal) -> None:
         assert isinstance(signal, RunStarted)
@@ -259,27 +277,36 @@ def _replay(
         with view as shown:
             bus, abort = shown.bus, shown.close
             bus.subscribe(note_run, RunStarted)
-            if baseline is None:
+            if not baselines:
                 finished = commands.run(request, bus, abort=abort)
             else:
-                finished, comparison = run_paired(request, baseline, bus, gates, abort=abort)
+                finished, comparisons = run_paired(request, baselines, bus, gates, abort=abort)
                 reasons = gate_reasons(finished.reasons)
     finally:
         if begun and outputs != Outputs():
             load("outputs:write_outputs")(
-                outputs, request.config.home, begun[0], comparison, reasons
+                outputs, request.config.home, begun[0], next(iter(comparisons), None), reasons
             )
-    return finished, comparison, shown
+    return finished, comparisons, shown
 
 
-def _show(comparison: Comparison, quiet: bool, report: Path | None) -> None:
+def _show(comparisons: Sequence[Comparison], quiet: bool, report: Path | None, home: Path) -> None:
     # A reader that stops early (`| head`) does not change the exit code.
     with contextlib.suppress(BrokenPipeError):
-        if quiet:
-            show_headline(comparison)
-        else:
-            show_comparison(comparison, answer_last=True)
-            show_more(comparison, report)
+        for comparison in comparisons:
+            if quiet or len(comparisons) > 1:
+                show_headline(comparison)
+            else:
+                show_comparison(comparison, answer_last=True)
+                show_more(comparison, report)
+        if len(comparisons) > 1 and not quiet:
+            out()
+            with open_journal(home) as journal:
+                if (ranking := rank_arms(journal, comparisons[0].run_a)) is not None:
+                    show_ranking(ranking)
+            for comparison in comparisons:
+                pair = f"{comparison.run_a.run_id} {comparison.run_b.run_id}"
+                out(f"{'more':<10} pilot runs compare {pair}")
 
 
 @dataclass(slots=True)

@@ -6,7 +6,9 @@ What carries them out is in `pilotcli.cli.replay`, which is imported when they a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import typer
 
@@ -58,6 +60,12 @@ def run(
     output: run_options.Output = None,
     against: run_options.Against = None,
     learn: run_options.Learn = None,
+    learn_on: run_options.LearnOn = None,
+    split: run_options.Split = None,
+    split_by: run_options.SplitBy = None,
+    folds: run_options.Folds = None,
+    freeze: run_options.Freeze = None,
+    fresh: run_options.BeginFresh = None,
     fail_if: options.FailIfOption = None,
     report: run_options.Report = None,
     junit: options.JUnitOption = None,
@@ -90,12 +98,14 @@ def run(
       pilot run queries/ --workers 4 --timeout 30s --output results.csv
       pilot run queries/ --rate 200/s --duration 5min --workers 16 --every 10s
       zcat log.sql.gz | pilot run - --format jsonl
-      pilot run workloads/forum.sql -c configs/forum-cards.yaml --against native --rounds 5
+      pilot run test.sql --against native --learn-on train.sql --learn 3
       pilot run queries/ --select 'hot-*' --select joins.sql:40
       pilot run queries/ --failed
       pilot run --resume
     """
-    _refuse_contradictions(against, resume, learn, fail_if)
+    paired = {"--learn": learn, "--learn-on": learn_on, "--split": split, "--folds": folds}
+    paired |= {"--split-by": split_by, "--freeze": freeze, "--fresh": fresh}
+    _refuse_contradictions(against, resume, paired, fail_if)
     repeat = _same("--repeat", repeat, "--rounds", rounds)
     workers = _same("--workers", workers, "--clients", clients)
     if resume is not None and (failed or failed_of is not None or slowest is not None):
@@ -110,7 +120,9 @@ def run(
     }
     keys |= {"limit": limit, "timeout": timeout, "reconnect": reconnect, "workers": workers}
     keys |= {"max_failures": max_failures, "fail_fast": fail_fast, "pretraining": pretraining}
-    keys |= {"learn": learn, "plans": plans or None}
+    keys |= {"learn": learn, "learn_on": _listed_paths(learn_on), "split": split}
+    keys |= {"split_by": split_by, "folds": folds, "freeze": freeze, "fresh": fresh}
+    keys |= {"plans": plans or None}
     keys |= {"answers": answers or None, "expect_from": expect_from}
     keys |= {"rate": rate, "arrivals": arrivals, "duration": duration, "think": think}
     keys |= {"ramp": ramp, "pace": pace, "every": every}
@@ -136,7 +148,7 @@ def run(
         ),
         run_options.Outputs(output, junit, summary, report, mlflow),
         run_options.ViewOptions(format, quiet, verbose, no_color, pdb),
-        against,
+        against or (),
         fail_if or (),
         rounds_given=repeat is not None,
         warm=warmup is not None,
@@ -192,6 +204,11 @@ def pretrain(
     raise typer.Exit(exit_code)
 
 
+def _listed_paths(paths: Sequence[Path] | None) -> str | None:
+    """The value of an override that lists paths."""
+    return json.dumps([str(path.absolute()) for path in paths]) if paths else None
+
+
 def _same(name: str, value: int | None, other: str, other_value: int | None) -> int | None:
     """The value of an option with two names. Raises `UsageError` where they differ."""
     if value is not None and other_value is not None and value != other_value:
@@ -203,20 +220,24 @@ def _same(name: str, value: int | None, other: str, other_value: int | None) -> 
 
 
 def _refuse_contradictions(
-    against: str | None, resume: str | None, learn: int | None, fail_if: Sequence[str] | None
+    against: Sequence[str] | None,
+    resume: str | None,
+    paired: Mapping[str, object],
+    fail_if: Sequence[str] | None,
 ) -> None:
     """Raise `UsageError` for options of paired runs where they mean nothing."""
-    if against is not None and resume is not None:
+    if against and resume is not None:
         raise UsageError(
             "--against together with --resume: a run cannot be continued against anything else",
             hint="Leave --against out: a paired run is continued against what it began with.",
         )
-    if against is None and learn is not None:
+    given = next((name for name, value in paired.items() if value is not None), None)
+    if not against and resume is None and given is not None:
         raise UsageError(
-            "--learn is for a paired run: rounds in which the driver learns before it is compared",
-            hint="Add --against native, or replay the workload more often: --repeat.",
+            f"{given} is for a paired run: it says what the driver learns before it is compared",
+            hint="Add --against native.",
         )
-    if against is None and resume is None and fail_if:
+    if not against and resume is None and fail_if:
         raise UsageError(
             "--fail-if needs something to compare with",
             hint="Add --against native, or compare two runs: pilot runs compare A B --fail-if ...",

@@ -146,19 +146,56 @@ Output = Annotated[
     ),
 ]
 Against = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--against",
         metavar="WHAT",
         autocompletion=completed_by("names:baselines"),
         help="Run each query in turns with the driver and with WHAT, and compare. WHAT: native "
-        "(no driver), or another config. Default: 3 rounds after 1 warm-up round.",
+        "(no driver), or another config. Repeatable. Default: 3 rounds after 1 warm-up round.",
     ),
 ]
 Learn = Annotated[
     int | None,
     typer.Option(
         metavar="N", help="With --against: first let the driver learn alone for N rounds."
+    ),
+]
+LearnOn = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --against: learn from this workload, and judge on WORKLOAD. Repeatable.",
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="80/20", help="With --against: learn from 80 % of the queries, judge on the others."
+    ),
+]
+SplitBy = Annotated[
+    str | None,
+    typer.Option(metavar="WHAT", help="What is split: query (default) or template."),
+]
+Folds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K", help="With --against: cross-validation, in K parts or one of each `templates`."
+    ),
+]
+Freeze = Annotated[
+    bool | None,
+    typer.Option(
+        "--freeze/--no-freeze",
+        help="Update no model in compared rounds. Default with --learn-on, --split, --folds.",
+    ),
+]
+BeginFresh = Annotated[
+    bool | None,
+    typer.Option(
+        "--fresh/--no-fresh",
+        help="Compare with empty models and no earlier rows. Default as of --freeze.",
     ),
 ]
 Report = Annotated[

@@ -129,6 +129,31 @@ def _pace(node: Node, reading: Reading) -> Any:
     return speed
 
 
+_SPLIT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*([0-9]+(?:\.[0-9]+)?)|%)\s*\Z")
+
+
+def _split(node: Node, reading: Reading) -> Any:
+    """The share of `80/20` that comes first."""
+    found = _SPLIT.match(str(node.value))
+    share = 0.0
+    if found:
+        first, second = float(found[1]), float(found[2] or 100 - float(found[1]))
+        share = first / (first + second) if second > 0 else 0.0
+    if not 0 < share < 1:
+        hint = "The first part is for learning: 80/20 learns on 80 % of the queries."
+        return reading.wrong(node, "two parts such as 80/20", hint=hint)
+    return share
+
+
+def _folds(node: Node, reading: Reading) -> Any:
+    if node.value == "templates":
+        return "templates"
+    value = _unquoted(node)
+    if type(value) is not int or value < 2:
+        return reading.wrong(node, "a whole number from 2 on, or `templates`")
+    return value
+
+
 def _choice(node: Node, reading: Reading) -> Any:
     choices = reading.limits["choices"]
     if node.value in choices:
@@ -208,6 +233,18 @@ KINDS: dict[str, tuple[Callable[[Node, Reading], Any], dict[str, Any]]] = {
             "type": ["number", "string"],
             "exclusiveMinimum": 0,
             "pattern": r"^(original|fast|\s*x?\s*(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?\s*)$|\$\{",
+        },
+    ),
+    "split": (
+        _split,
+        {"type": "string", "pattern": r"^\s*[0-9.]+\s*(/\s*[0-9.]+|%)\s*$|\$\{"},
+    ),
+    "folds": (
+        _folds,
+        {
+            "type": ["integer", "string"],
+            "minimum": 2,
+            "pattern": r"^\s*(templates|[0-9]+)\s*$|\$\{",
         },
     ),
     "choice": (_choice, {"type": "string"}),

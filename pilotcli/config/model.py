@@ -150,9 +150,30 @@ class RunSection:
     )
     """`auto`: skip a pretraining that this `home` has completed with the same class and arguments,
     if its model could be loaded. `always`: run it again. `never`: skip it."""
-    learn: int = _key(0, "integer", least=0)
-    """In a paired run (`--against`): how many rounds the driver replays alone first, with its
-    events, before pilot compares. Otherwise what the driver learns would look like noise."""
+    learn: int | None = _key(None, "integer", least=0)
+    """In a paired run (`--against`): how many rounds each driver replays alone first, with its
+    events, before pilot compares. Otherwise what a driver learns would look like noise. The default
+    is 1 with `learn_on`, `split` or `folds`, and 0 without."""
+    learn_on: tuple[Path, ...] = _key((), "paths")
+    """In a paired run: the workload from which the drivers learn. They are then judged on
+    `workload`, whose queries they have not seen."""
+    split: float | None = _key(None, "split")
+    """In a paired run: learn from the first part of the workload's queries, chosen at random by
+    `seed`, and judge on the second: `80/20`."""
+    split_by: Literal["query", "template"] = _key("query", "choice", choices=("query", "template"))
+    """What `split` and `folds` divide. `query`: any query may come into any part. `template`:
+    queries that differ only in their values, or whose labels differ only at the end (`17a`, `17b`),
+    stay together."""
+    folds: int | Literal["templates"] | None = _key(None, "folds")
+    """In a paired run: cross-validation. The workload is divided into so many parts; each is judged
+    once, by drivers that have learned from the others. `templates`: one part for each template."""
+    freeze: bool | None = _key(None, "boolean")
+    """In a paired run: update no model in the compared rounds. Handlers use what was learned
+    before. The default is true with `learn_on`, `split` or `folds`."""
+    fresh: bool | None = _key(None, "boolean")
+    """In a paired run: begin with empty models, and without the rows that earlier runs collected,
+    so that nothing of the judged queries is known. The rows go into a schema of the store that
+    belongs to the run. The default is true with `learn_on`, `split` or `folds`."""
     plans: bool = _key(False, "boolean")
     """Keep the plans of queries in the journal, with the server's own times: the first plan of
     each query, and each plan that differs from the one before. Without the planner module and
@@ -163,6 +184,26 @@ class RunSection:
     expect_from: int | None = _key(None, "integer", least=1)
     """The number of an earlier run of this `home`. A query whose answer is another one than in the
     first round of that run gets the status `wrong_answer`, and the run fails."""
+
+    @property
+    def learns_apart(self) -> bool:
+        """Whether a driver learns from other queries than those that it is judged on."""
+        return bool(self.learn_on or self.split is not None or self.folds is not None)
+
+    @property
+    def learning_rounds(self) -> int:
+        """Rounds in which drivers learn before they are compared."""
+        return int(self.learns_apart) if self.learn is None else self.learn
+
+    @property
+    def frozen(self) -> bool:
+        """Whether models are not updated in the compared rounds."""
+        return self.learns_apart if self.freeze is None else self.freeze
+
+    @property
+    def begins_fresh(self) -> bool:
+        """Whether a paired run begins with empty models and no rows of earlier runs."""
+        return self.learns_apart if self.fresh is None else self.fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +239,10 @@ class CollectSection:
     buffercache: bool = _key(False, "boolean")
     """`buffercache`: the number of cached blocks of each relation, as JSON. Each query costs one
     more request to the server."""
+    compared: bool = _key(False, "boolean")
+    """In a paired run (`--against`): collect in the compared rounds, too, what makes the server
+    slower: actual rows, sub-plan cardinalities, the buffer cache. All arms then collect it, so that
+    the comparison stays fair. Otherwise these columns are null there."""
 
 
 @dataclass(frozen=True, slots=True)

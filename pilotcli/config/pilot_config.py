@@ -43,6 +43,8 @@ class PilotConfig:
     - `db`: the database's name; None uses the one of `dsn` or the embedded server's `pilot`;
     - `sql_execution_timeout`, `once_request_timeout`: seconds; None never times out;
     - `user_data_db_name`: the database of the store, beside the target;
+    - `store_schema`: the schema of the store's tables, created if missing; None is that of the
+      connection;
     - `planner`: whether the planner module is built and loaded where it is needed (`auto`), or
       `never`;
     - `home`: the folder of the embedded server, the journal and the checkpoints;
@@ -66,6 +68,7 @@ class PilotConfig:
         self.sql_execution_timeout: float | None = 300.0
         self.once_request_timeout: float | None = 300.0
         self.user_data_db_name = "pilot_data"
+        self.store_schema: str | None = None
         self.connect_timeout: float = 10.0
         self.planner: Literal["auto", "never"] = "auto"
 

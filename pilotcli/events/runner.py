@@ -40,6 +40,7 @@ from pilotcli.databases.session.watchdog import cancel_statements
 from pilotcli.events.base import (
     Event,
     ModelUpdate,
+    PeriodicModelUpdateEvent,
     PretrainingModelEvent,
     QueryFinishEvent,
     WorkloadBeforeEvent,
@@ -125,6 +126,8 @@ class EventRunner:
         self._pretraining = Pretraining(
             bus, db_controller, data_manager, self.calls, log=log, stop_requested=stop_requested
         )
+        self.frozen = False
+        """Whether models stay as they are: no `PeriodicModelUpdateEvent` fires."""
         self._workload_begun = self._pretraining_begun = False
         self._names: set[str] = set()
         self._counted = 0
@@ -184,7 +187,8 @@ class EventRunner:
             _, place = heapq.heappop(self._due)
             registered, event = self._by_interval[place]
             try:
-                self._process(registered, "interval", after_query)
+                if not (self.frozen and isinstance(event, PeriodicModelUpdateEvent)):
+                    self._process(registered, "interval", after_query)
             finally:
                 # The event may have changed its interval.
                 following = self._counted + max(1, event.interval_count)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pilotcli.common.calls import CallTimeouts
@@ -46,7 +47,7 @@ from pilotcli.replay.collected_row import collected_row, origin, pulls_for
 from pilotcli.replay.expected import Expectations
 from pilotcli.replay.observers import RunLog, RunObserver
 from pilotcli.steering.controller import get_db_controller
-from pilotcli.steering.requests import Steered
+from pilotcli.steering.requests import Pulls, Steered
 from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager
 from pilotcli.workload import leading_keyword
@@ -218,6 +219,19 @@ class PilotScheduler(Closing):
             return
         self._collect, self._table = section, section.table
         self.steering.pulls = pulls_for(section)
+
+    def begin_comparison(self, pulls: Pulls, *, frozen: bool) -> None:
+        """From here on pull only `pulls` about each query, also for the rows to collect; with
+        `frozen` update no models. Sessions that are opened afterwards do so."""
+        self.event_runner.frozen = frozen
+        self.steering.pulls = pulls
+        if self._collect is not None:
+            self._collect = replace(
+                self._collect,
+                actual_rows=self._collect.actual_rows and pulls.actual_rows,
+                subquery_cards=self._collect.subquery_cards and pulls.subquery_cards,
+                buffercache=self._collect.buffercache and pulls.buffercache,
+            )
 
     def prepare(self) -> None:
         """Check before the first query that the store and the server can do what is needed.

@@ -6,6 +6,7 @@ resumes the run, the next start with the same store does. The run can be resumed
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pilotcli.common.errors import PilotError
 from pilotcli.common.quantities import plural
 from pilotcli.common.signals import Bus, Notice
 from pilotcli.config import PilotConfig, RunConfig, shown_config
-from pilotcli.run.log import token_of
+from pilotcli.run.log import store_schema, token_of
 from pilotcli.storage.journal import Journal, RunRecord
 from pilotcli.storage.journal.run_lock import is_alive, lock_run
 from pilotcli.storage.store.data_manager import DataManager
@@ -46,7 +47,11 @@ class LeftRows:
             try:
                 lock = lock_run(self.home, run_id)
                 try:
-                    self._save(self.journal.run(run_id), manager_class(config))
+                    record = self.journal.run(run_id)
+                    own = copy.copy(config)
+                    fresh = record.arm is not None and record.options.get("fresh")
+                    own.store_schema = store_schema(run_id) if fresh else None
+                    self._save(record, manager_class(own))
                 finally:
                     lock.release()
             except PilotError as error:

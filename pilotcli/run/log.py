@@ -49,6 +49,7 @@ class RunLogger:
         self.add_firing = run.add_firing
         self.add_plan = run.add_plan
         self.set_pair = run.set_pair
+        self.set_experiment = run.set_experiment
         self.flush = run.flush
         self.check = run.check
         self.close = run.close
@@ -123,7 +124,14 @@ def begin_run(
     )
 
 
-def fingerprint(spec: EventSpec) -> str:
-    """A digest of an event's class, arguments and model."""
-    text = json.dumps([spec.class_path, dict(spec.args), spec.model], sort_keys=True, default=str)
+def store_schema(run_id: int) -> str:
+    """The schema of the store for the rows of a run that begins fresh."""
+    return f"run_{run_id}"
+
+
+def fingerprint(spec: EventSpec, schema: str | None = None) -> str:
+    """A digest of an event's class, arguments and model, and of the store's schema if it has a
+    name."""
+    parts = [spec.class_path, dict(spec.args), spec.model, *([] if schema is None else [schema])]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -22,8 +22,11 @@ def load_models(
     store: CheckpointStore,
     bus: Bus,
     in_use: Mapping[str, int | None] | None = None,
+    *,
+    fresh: bool = False,
 ) -> None:
-    """Load every model as its `load:` says. Raises `CheckpointError` or `DriverError`.
+    """Load every model as its `load:` says; with `fresh` not those with `auto`. Raises
+    `CheckpointError` or `DriverError`.
 
     In a continued run, `in_use` has the version of each checkpointed model, by the model's name.
     That version is loaded and becomes the current one; a newer one, which the interrupted firing
@@ -44,7 +47,9 @@ def load_models(
             current = current_version(model)
             if current is None or current.version != wanted:
                 store.rollback(model.model_name, wanted)
-        elif spec.load is False or (spec.load == "auto" and current_version(model) is None):
+        elif spec.load is False or (
+            spec.load == "auto" and (fresh or current_version(model) is None)
+        ):
             continue
         else:
             wanted = spec.load if type(spec.load) is int else None

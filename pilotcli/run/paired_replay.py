@@ -1,104 +1,119 @@
-"""The replay of a paired run: units in turns, answers compared, plans taken at the end.
+"""The replay of a paired run: learning, warm-up, the compared rounds in turns, and the plans.
 
-The arms take turns query by query. If both work on one database, and the driver's handlers change
+The arms take turns query by query. If several work on one database, and the handlers of one change
 knobs or indexes for a whole workload, the arms take turns by rounds: the changes are in effect in
-the driver's rounds only.
+the rounds of that arm only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from pilotcli.analysis.comparison import Answers
-from pilotcli.analysis.result_digest import comparable
+from pilotcli.analysis.result_digest import comparable, compare_answers
 from pilotcli.common.errors import PilotError, QueryError
-from pilotcli.common.records import ModelVersion, Query, QueryResult
-from pilotcli.common.signals import Notice, PairFinished, StepStarted
+from pilotcli.common.records import Query, QueryResult
+from pilotcli.common.signals import ExecutionFinished, Notice, PairFinished, PhaseStarted
 from pilotcli.common.sql_commands import command_of, may_repeat
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session, UndoesChanges
 from pilotcli.replay.answers import AnswerDigests
+from pilotcli.replay.collected_row import pulls_for
 from pilotcli.replay.hooks import COLD_TEXT, around_run
-from pilotcli.replay.observers import RunObserver
 from pilotcli.replay.tally import Tally
-from pilotcli.replay.units import Effects, ordered_units
-from pilotcli.replay.worker import Worker
-from pilotcli.run.model_rollback import RegressionWatch
-from pilotcli.run.paired_answer import ROWS_KEPT, PairAnswer, always
+from pilotcli.replay.units import Effects, Shared, ordered_units
+from pilotcli.run.paired_answer import ROWS_KEPT, ArmAnswers, always
+from pilotcli.run.paired_arms import (
+    Arm,
+    Halves,
+    Pending,
+    Seat,
+    Seats,
+    database_of,
+    order_of,
+    seated,
+)
+from pilotcli.run.paired_phases import PairedSizes
 from pilotcli.run.paired_progress import SoFar
-from pilotcli.run.paired_resume import LeftOfArm, ended_pairs, result_of
+from pilotcli.run.paired_resume import ended_pairs, result_of
 from pilotcli.run.plan_log import keep_plans
 from pilotcli.run.run import OpenRun
 from pilotcli.steering.requests import Pulls
-from pilotcli.workload import Workload
+from pilotcli.workload.parts import Queries
 
 _REPORT_EVERY_S = 1.0
 
 
-@dataclass(slots=True, eq=False)
-class _Arm:
-    """One of the two arms: its run, its session, and its counts so far."""
+class _Turn(NamedTuple):
+    """A unit to run, and the arms that run it, in their order; `alone` if others do not, since it
+    writes to a database that they share."""
 
-    run: OpenRun
-    worker: Worker
-    sessions: list[Session]
-    left: LeftOfArm
-    tally: Tally = field(default_factory=Tally)
+    unit: Sequence[Query]
+    arms: Sequence[Arm]
+    alone: bool
 
 
-@dataclass(slots=True)
-class _Half:
-    """A query that has ended in one arm only."""
-
-    result: QueryResult
-    answer: PairAnswer
+_Act = Callable[[Seats, Arm, _Turn], None]
+"""Runs a unit in one arm."""
 
 
 class PairedReplay:
-    """Replays `workload` in both arms; see the module's text."""
+    """Replays `workload` in all arms, the driver's first; see the module's text.
+
+    The arms learn from `learning` before, where it is another workload.
+    """
 
     def __init__(
         self,
-        driver: OpenRun,
-        baseline: OpenRun,
-        workload: Workload,
+        arms: Sequence[tuple[OpenRun, str]],
+        workload: Queries,
         options: RunSection,
         stop: threading.Event,
+        learning: Queries | None = None,
     ) -> None:
         self.complete = False
         """Whether every round was completed."""
         self.begun: float | None = None
-        """`time.perf_counter()` when the first round began, after warm-up."""
+        """`time.perf_counter()` when the first round began."""
         self.ended: float | None = None
         """The same when the last round ended."""
         self.pairs = 0
-        """Queries that have ended in both arms."""
+        """Queries that have ended in all arms."""
         self._workload = workload
+        self._learning = workload if learning is None else learning
         self._options = options
         self._stop = stop
-        self._bus = driver.scheduler.bus
-        self._so_far = SoFar()
-        self._digests = AnswerDigests(driver.scheduler.target)
+        self.arms = [self._arm(run, name) for run, name in arms]
+        self.driver, *self.baselines = self.arms
+        self._bus = self.driver.run.scheduler.bus
+        self._so_far = {arm: SoFar(arm.name) for arm in self.baselines}
+        self._digests = AnswerDigests(self.driver.run.scheduler.target)
         self._reported_at = 0.0
-        self._shared = _same_database(driver, baseline)
-        self._by_rounds = self._shared and driver.scheduler.steering.for_workload
+        self._firsts = _firsts(self.arms)
+        self._shared = len(self._firsts) < len(self.arms)
+        self._by_rounds = any(self._changes(arm) for arm in self.arms)
         self._warned = False
-        self._in_pair = False
-        """Whether what the driver's arm runs is one half of a pair."""
-        self.driver, self.baseline = (self._arm(run) for run in (driver, baseline))
-        watch = driver.driver.watch
+        self._alone: set[int] = set()
+        """Numbers of the queries that only one arm of a database runs."""
+        self._alone_last = 0
+        """Units of the last round among them."""
+        self._pending: dict[int, Pending] = {}
+        self._lock = threading.Lock()
+        self._errors: list[BaseException] = []
+        watch = self.driver.run.driver.watch
         if watch and self._by_rounds:
-            driver.scheduler.add_observer(watch)
+            self.driver.run.scheduler.add_observer(watch)
         elif watch:
             # Both halves of a pair run one right after the other: updates are judged by pairs.
-            for run in (driver, baseline):
-                run.scheduler.add_observer(_Halves(watch, run is driver, lambda: self._in_pair))
+            for arm in self.arms[:2]:
+                halves = Halves(watch, arm is self.driver, self._is_in_pair)
+                arm.run.scheduler.add_observer(halves)
 
     @property
     def tally(self) -> Tally:
@@ -110,312 +125,420 @@ class PairedReplay:
         """Seconds since the first round began."""
         return 0.0 if self.begun is None else time.perf_counter() - self.begun
 
+    @property
+    def sizes(self) -> PairedSizes:
+        """How many executions the phases have."""
+        queries, learned = self._workload.count(), self._learning.count()
+        measured = plans = None
+        if queries is not None:
+            alone = sum(len(unit) for unit, alone in self._units(0) if alone) if self._shared else 0
+            measured = queries * len(self.arms) - alone * (len(self.arms) - len(self._firsts))
+            plans = (queries - alone) * len(self.arms)
+        return PairedSizes(
+            self._options,
+            None if learned is None else learned * len(self._learners),
+            measured,
+            plans,
+            [arm.run.past for arm in self.arms if arm.run.past is not None],
+        )
+
     def restore(self) -> None:
         """Count the pairs that have ended in earlier parts of a continued run."""
-        arms = (self.driver.run, self.baseline.run)
-        for query, driver, baseline, answers in ended_pairs(*arms, self._options.learn):
-            self.pairs += 1
-            self._so_far.add(query, driver, baseline, answers)
+        for arm in self.baselines:
+            runs = (self.driver.run, arm.run)
+            rounds = self._options.learning_rounds
+            for query, driver, baseline, answers in ended_pairs(*runs, rounds):
+                self.pairs += arm is self.baselines[0]
+                self._so_far[arm].add(query, driver, baseline, answers)
 
     def run(self) -> None:
-        """Warm up, then replay every round. Raises as `Replay.run` does."""
+        """Let the arms learn, warm up, and replay every round. Raises as `Replay.run` does."""
         gc.freeze()
-        arms = (self.driver, self.baseline)
         if self._options.cold:
             self._bus.emit(Notice("info", COLD_TEXT))
         with contextlib.ExitStack() as stack:
-            for arm in arms[:1] if self._shared else arms:
+            for arm in self._firsts:
                 target = arm.run.scheduler.target
                 around = around_run(self._options, target, arm.sessions, self._stop)
                 stack.enter_context(around)
-            for arm in arms:
-                stack.callback(arm.worker.leave)
-                arm.worker.connect()
-            first = next(iter(self._workload), None)
-            first_sql = first.sql if first is not None else ""
-            for arm in arms:
-                handlers = not (arm is self.driver and self._by_rounds)
-                arm.run.scheduler.before_workload(first_sql, handlers=handlers)
-                arm.run.scheduler.fire_due()
-            self._rounds(first_sql)
+            self._before_workload()
+            self.begun = time.perf_counter()
+            self._learn()
+            self._compare()
             self.ended = time.perf_counter()
             self.complete = not self._stop.is_set()
             if self.complete:
-                self._take_plans(first_sql)
+                self._take_plans()
 
     def cancel(self) -> None:
         """Cancel what runs; may be called from any thread."""
-        for arm in (self.driver, self.baseline):
+        for arm in self.arms:
             for session in tuple(arm.sessions):
                 session.cancel()
 
-    def _arm(self, run: OpenRun) -> _Arm:
-        scheduler, sessions = run.scheduler, list[Session]()
-        # Both pull the same data about each query, so that both pay the same for it.
-        keep_plans(scheduler, run.log)
-        worker = Worker(scheduler, self._options, self._stop, sessions, 0)
-        arm = _Arm(run, worker, sessions, LeftOfArm(run, worker))
-        scheduler.add_observer(arm.tally)
+    def _arm(self, run: OpenRun, name: str) -> Arm:
+        # All pull the same data about each query, so that all pay the same for it.
+        keep_plans(run.scheduler, run.log)
+        arm = Arm(run, name, database_of(run))
+        run.scheduler.add_observer(arm.tally)
         return arm
 
-    def _rounds(self, first_sql: str) -> None:
-        options = self._options
-        for number in range(options.warmup):
-            for arm, unit, _ in self._turns(-number, first_sql):
-                for query in arm.left.of(unit, -number):
-                    arm.worker.warm(query, number)
-        self.begun = time.perf_counter()
-        for round in range(1, options.learn + 1):
-            units = (unit for unit, _ in self._units(round))
-            for unit in self._in_change(self.driver, units, round, first_sql):
-                for query in self.driver.left.of(unit, round):
-                    self.driver.worker.run(query, round)
-        last = options.learn + options.repeat
-        alone_last = 0  # units of the last round that only the driver's arm ran, since they write
-        for round in range(options.learn + 1, last + 1):
-            halves: dict[int, _Half] = {}
-            for arm, unit, alone in self._turns(round, first_sql):
-                alone_last += alone and round == last
-                left = arm.left.of(unit, round)
-                if self._by_rounds:
-                    self._take_halves(arm, unit, round, halves)
-                for query in left:
-                    if self._stop.is_set():
-                        return
-                    self._run(arm, query, round, halves, alone=alone)
-                if time.monotonic() - self._reported_at > _REPORT_EVERY_S:
-                    self._report()
-            self._report()
-        if alone_last:
-            noun = "statement writes" if alone_last == 1 else "statements write"
-            text = f"{alone_last} {noun}, and the arms share one database: only the driver's ran"
-            self._bus.emit(Notice("info", f"{text} them, and they are not compared"))
+    def _changes(self, arm: Arm) -> bool:
+        """Whether the arm's handlers change a database on which other arms work, too."""
+        own = [other for other in self.arms if other.database == arm.database]
+        return len(own) > 1 and arm.run.scheduler.steering.for_workload
 
-    def _turns(self, round: int, first_sql: str) -> Iterator[tuple[_Arm, Sequence[Query], bool]]:
-        """Yield the arm and the unit to run next, and whether only the driver runs the unit."""
-        arms = (self.driver, self.baseline)
-        if self._by_rounds:
-            coin = random.Random(self._options.seed).random() < 0.5
-            for arm in arms if coin == bool(round % 2) else arms[::-1]:
-                alone_units: set[int] = set()
-                units = self._units_of(arm, round, alone_units)
-                for unit in self._in_change(arm, units, round, first_sql):
-                    yield arm, unit, unit[0].seq in alone_units
+    def _before_workload(self) -> None:
+        learns = self._options.learning_rounds > 0
+        first_sql = _first_sql(self._learning if learns else self._workload)
+        for arm in self.arms:
+            handlers = not (self._by_rounds and self._changes(arm))
+            arm.run.scheduler.before_workload(first_sql, handlers=handlers)
+            arm.run.scheduler.fire_due()
+
+    # Phases
+
+    def _learn(self) -> None:
+        """Let each arm with events replay what it learns from, alone."""
+        rounds = self._options.learning_rounds
+        if not rounds:
             return
-        for unit, alone in self._units(round):
-            if alone:
-                yield self.driver, unit, True
-                continue
-            coin = random.Random(f"{self._options.seed}/{unit[0].seq}").random() < 0.5
-            for arm in arms if coin == bool(round % 2) else arms[::-1]:
-                yield arm, unit, False
-
-    def _units_of(self, arm: _Arm, round: int, alone_units: set[int]) -> Iterator[Sequence[Query]]:
-        """Yield the units of a round that the arm runs; `alone_units` gets the first number of each
-        that only the driver runs."""
-        for unit, alone in self._units(round):
-            if alone:
-                alone_units.add(unit[0].seq)
-            if not (alone and arm is self.baseline):
-                yield unit
-
-    def _in_change(
-        self, arm: _Arm, units: Iterator[Sequence[Query]], round: int, first_sql: str
-    ) -> Iterator[Sequence[Query]]:
-        """Yield the units; the changes of the arm's handlers are in effect from the first that is
-        left to do."""
-        with contextlib.ExitStack() as stack:
-            begun = False
-            for unit in units:
-                needed = arm.left.has_left(unit, round) or any(self._half_done(arm, unit, round))
-                if not begun and needed:
-                    begun = True
-                    stack.enter_context(self._changed(arm, first_sql))
-                yield unit
-
-    def _units(self, round: int) -> Iterator[tuple[Sequence[Query], bool]]:
-        """Yield the units of a round in order, and whether each writes to a shared database."""
-        effects = Effects()
-        for unit in ordered_units(self._workload, self._options, round):
-            if self._stop.is_set() or self._stopped_early:
-                return
-            yield unit, effects.writes(unit) and self._shared
-
-    @contextlib.contextmanager
-    def _changed(self, arm: _Arm, first_sql: str) -> Iterator[None]:
-        """Put the changes of the arm's handlers for a whole workload in effect meanwhile."""
-        target = arm.run.scheduler.target
-        if not (self._by_rounds and arm is self.driver and isinstance(target, UndoesChanges)):
-            yield
-            return
-        with target.for_a_while():
-            arm.run.scheduler.push_for_workload(first_sql)
-            yield
+        self._bus.emit(PhaseStarted("learning", self.sizes.learning_left, rounds))
+        with seated(self._learners, self._options, self._stop) as workers:
+            for round in range(1, rounds + 1):
+                for arm in self._learners:
+                    self._learn_round(workers, arm, round)
 
     @property
-    def _stopped_early(self) -> bool:
-        if not self._options.fail_fast:
-            return False
-        scheduler = self.driver.run.scheduler
-        failed = self.tally.too_many(self._options.max_failures)
-        return failed or bool(scheduler.event_runner.failures)
+    def _learners(self) -> Sequence[Arm]:
+        return [arm for arm in self.arms if arm.learns] or [self.driver]
 
-    def _run(
-        self, arm: _Arm, query: Query, round: int, halves: dict[int, _Half], *, alone: bool
-    ) -> None:
-        self._in_pair = not alone
-        if alone:
-            arm.worker.run(query, round)
-            return
-        other = halves.pop(query.seq, None) or self._half_before(arm, query, round)
-        answer = (
-            other.answer
-            if other is not None
-            else PairAnswer(self._digests, bounded=self._by_rounds)
-        )
-        result = arm.worker.run(query, round, answer)
-        if other is None:
-            halves[query.seq] = _Half(result, answer)
-        elif command_of(query.command).compared:
-            both = (result, other.result) if arm is self.driver else (other.result, result)
-            self._add(query, *both, answer)
+    def _learn_round(self, workers: Sequence[Seats], arm: Arm, round: int) -> None:
+        def learn(seats: Seats, arm: Arm, turn: _Turn) -> None:
+            for query in seats[arm].left.of(turn.unit, round):
+                if self._over():
+                    return
+                seats[arm].worker.run(query, round)
 
-    def _half_before(self, arm: _Arm, query: Query, round: int) -> _Half | None:
-        """The half of a pair that had ended in the other arm when the run was interrupted."""
-        first = self.baseline if arm is self.driver else self.driver
-        if not first.left.ended(query, round):
-            return None
-        result = result_of(first.run, query, round)
-        if result is None:
-            return None
-        answer = PairAnswer(self._digests, bounded=self._by_rounds)
-        if result.answer is not None:
-            answer.continue_after(result.answer, lambda: self._rows_again(first, query))
-        return _Half(result, answer)
+        units = ordered_units(self._learning, self._options, round)
+        turns = (_Turn(unit, [arm], True) for unit in units)
+        left = workers[0][arm].left
+        again = ordered_units(self._learning, self._options, round)
+        needed = any(left.has_left(unit, round) for unit in again)
+        with self._changed(arm, self._learning, needed=needed):
+            self._replay(workers, turns, learn)
 
-    def _half_done(self, arm: _Arm, unit: Sequence[Query], round: int) -> Iterator[Query]:
-        """Yield the queries of the unit that had ended in this arm only."""
-        second = self.baseline if arm is self.driver else self.driver
-        for query in unit:
-            if arm.left.ended(query, round) and not second.left.ended(query, round):
-                yield query
+    def _compare(self) -> None:
+        options, sizes = self._options, self.sizes
+        pulls = self._pulls()
+        hints = any(arm.run.scheduler.steering.needs_hints for arm in self.arms)
+        for arm in self.arms:
+            arm.run.scheduler.begin_comparison(pulls, frozen=options.frozen)
+            arm.run.scheduler.steering.loads_hints = hints
+        with seated(self.arms, options, self._stop) as workers:
+            if options.warmup:
+                self._bus.emit(PhaseStarted("warm-up", sizes.warmup_left, options.warmup))
+            for number in range(options.warmup):
+                self._warm(workers, number)
+            self._bus.emit(PhaseStarted("comparison", sizes.comparison_left, options.repeat))
+            first = options.learning_rounds + 1
+            for round in range(first, first + options.repeat):
+                self._compare_round(workers, round)
+        if self._alone_last:
+            noun = "statement writes" if self._alone_last == 1 else "statements write"
+            text = f"{self._alone_last} {noun}, and the arms share one database: only one arm ran"
+            self._bus.emit(Notice("info", f"{text} them, and they are not compared"))
 
-    def _take_halves(
-        self, arm: _Arm, unit: Sequence[Query], round: int, halves: dict[int, _Half]
-    ) -> None:
-        """Take what had ended in this arm only as halves of pairs, with their rows, while the arm's
-        changes are in effect."""
-        second = self.baseline if arm is self.driver else self.driver
-        for query in self._half_done(arm, unit, round):
-            half = self._half_before(second, query, round)
-            if half is not None:
-                rows = self._rows_again(arm, query)
-                if half.result.answer is not None:
-                    half.answer.continue_after(half.result.answer, always(rows))
-                halves[query.seq] = half
+    def _pulls(self) -> Pulls:
+        """What is pulled about each compared query, in all arms alike: its plan and the server's
+        times, and what a config insists on (`collect.compared`)."""
+        pulls = Pulls(execution_time=True, physical_plan=True, node_times=False)
+        for arm in self.arms:
+            collect = arm.run.config.collect
+            if collect is not None and collect.compared:
+                pulls = pulls.union(pulls_for(collect))
+        return pulls
 
-    def _rows_again(self, arm: _Arm, query: Query) -> Sequence[tuple[object, ...]]:
-        """The rows that a query gives in an arm now; none where it must not run again, or gives
-        many."""
-        if not may_repeat(query.command, query.sql):
-            return ()
-        arm.left.catch_up()
-        try:
-            rows = arm.worker.rows_of(query)
-        except QueryError:
-            return ()
-        many = self._by_rounds and len(rows.rows) > ROWS_KEPT
-        return () if many else comparable(rows)
+    def _warm(self, workers: Sequence[Seats], number: int) -> None:
+        def warm(seats: Seats, arm: Arm, turn: _Turn) -> None:
+            for query in seats[arm].left.of(turn.unit, -number):
+                if self._over():
+                    return
+                seats[arm].worker.warm(query, number)
 
-    def _add(
-        self, query: Query, driver: QueryResult, baseline: QueryResult, answer: PairAnswer
-    ) -> None:
-        self.pairs += 1
-        answers: Answers = "unknown"
-        if driver.ok and baseline.ok:
-            answers = answer.verdict
-        before = self._so_far.different
-        self._so_far.add(query, driver, baseline, answers)
-        if self._so_far.different > before:
-            text = f"{query.label} gives other rows than the baseline"
-            self._bus.emit(Notice("error", text))
-        if self._bus.hears(PairFinished):
-            self._bus.emit(
-                PairFinished(
-                    query.label,
-                    query.seq,
-                    driver.round,
-                    driver.elapsed_s + driver.inference_s + driver.steering_s,
-                    baseline.elapsed_s + baseline.inference_s + baseline.steering_s,
-                    driver.status,
-                    baseline.status,
-                    answers,
+        self._round(workers, -number, warm)
+
+    def _compare_round(self, workers: Sequence[Seats], round: int) -> None:
+        last = round == self._options.learning_rounds + self._options.repeat
+
+        def compare(seats: Seats, arm: Arm, turn: _Turn) -> None:
+            left = seats[arm].left.of(turn.unit, round)
+            if self._by_rounds:
+                self._take_pending(seats, arm, turn.unit, round)
+            if turn.alone and last and arm is turn.arms[0]:
+                self._alone_last += 1
+            for query in left:
+                if self._over():
+                    return
+                self._run(seats, arm, query, round, alone=turn.alone)
+            if time.monotonic() - self._reported_at > _REPORT_EVERY_S:
+                self._report()
+
+        self._round(workers, round, compare)
+        self._pending.clear()
+        self._report()
+
+    def _take_plans(self) -> None:
+        """Run each query once more in all arms, unmeasured, for its plan with actual rows."""
+        self._bus.emit(PhaseStarted("plans", self.sizes.plans))
+        sessions: dict[Arm, Session] = {}
+
+        def take(seats: Seats, arm: Arm, turn: _Turn) -> None:
+            for query in turn.unit:
+                if turn.alone or sessions[arm].closed or self._over():
+                    return
+                steered, _ = arm.run.scheduler.steering.run(sessions[arm], query)
+                if steered.plan_text is not None:
+                    arm.run.log.add_plan(query.seq, 0, steered.plan_text)
+                name = None if arm is self.driver else arm.name
+                self._bus.emit(
+                    ExecutionFinished(query.label, query.seq, "plans", name, steered.elapsed_s)
                 )
-            )
 
-    def _report(self) -> None:
-        self._bus.emit(self._so_far.compared())
-        self._reported_at = time.monotonic()
-        target = self.driver.run.scheduler.target
-        if self._warned or not self._shared or not isinstance(target, UndoesChanges):
-            return
-        if not self._by_rounds and target.has_changes():
-            self._warned = True
-            text = (
-                "an event has changed knobs or indexes of the database, which holds for the "
-                "baseline too: give it a database of its own (--against other.yaml)"
-            )
-            self._bus.emit(Notice("warning", text))
-
-    def _take_plans(self, first_sql: str) -> None:
-        """Run each query once more in both arms, unmeasured, for its plan with actual rows."""
-        self._bus.emit(StepStarted("taking the plans with actual rows"))
-        sessions: dict[_Arm, Session] = {}
         try:
-            for arm in (self.driver, self.baseline):
-                arm.left.forget()
+            for arm in self.arms:
                 scheduler = arm.run.scheduler
                 scheduler.steering.pulls = Pulls(physical_plan=True, actual_rows=True)
                 sessions[arm] = scheduler.open_session(self._options.timeout)
                 arm.sessions.append(sessions[arm])
-            for arm, unit, alone in self._turns(0, first_sql):
-                for query in unit:
-                    if sessions[arm].closed or self._stop.is_set():
-                        return
-                    if alone:
-                        continue
-                    steered, _ = arm.run.scheduler.steering.run(sessions[arm], query)
-                    if steered.plan_text is not None:
-                        arm.run.log.add_plan(query.seq, 0, steered.plan_text)
+            self._round([{}], 0, take)
         except PilotError as exc:
             self._bus.emit(Notice("warning", f"not all plans could be taken: {exc.message}"))
         finally:
             for session in sessions.values():
                 session.close()
 
+    # Rounds
 
-def _same_database(a: OpenRun, b: OpenRun) -> bool:
-    """Whether both arms work on one database, so that each reads what the other writes."""
-    sql = "SELECT current_database(), pg_postmaster_start_time(), inet_server_port()"
-    one, other = (run.scheduler.db_controller.execute(sql, fetch=True) for run in (a, b))
-    return bool(one == other)
+    def _round(self, workers: Sequence[Seats], round: int, act: _Act) -> None:
+        """Run the units of a round in all arms: in turns, or arm by arm."""
+        if not self._by_rounds:
+            self._replay(workers, self._turns(round), act)
+            return
+        for arm in order_of(self.arms, self._options.seed, 0, round):
+            seats = workers[0]
+            needed = not seats or any(
+                seats[arm].left.has_left(turn.unit, round)
+                or any(self._half_done(seats, arm, turn.unit, round))
+                for turn in self._turns_of(arm, round)
+            )
+            with self._changed(arm, self._workload, needed=needed):
+                self._replay(workers, self._turns_of(arm, round), act)
+
+    def _replay(self, workers: Sequence[Seats], turns: Iterator[_Turn], act: _Act) -> None:
+        """Run the turns, each in a free worker."""
+        if len(workers) > 1:
+            turns = Shared(turns)
+        threads = [
+            threading.Thread(
+                target=self._work, args=(seats, turns, act), name=f"pilot-worker-{number}"
+            )
+            for number, seats in enumerate(workers[1:], 1)
+        ]
+        for thread in threads:
+            thread.start()
+        self._work(workers[0], turns, act)
+        for thread in threads:
+            thread.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _work(self, seats: Seats, turns: Iterator[_Turn], act: _Act) -> None:
+        try:
+            for turn in turns:
+                for arm in turn.arms:
+                    act(seats, arm, turn)
+                if self._over():
+                    return
+        except BaseException as exc:  # noqa: BLE001 - raised again by _replay()
+            self._errors.append(exc)
+            self.cancel()
+
+    def _turns(self, round: int) -> Iterator[_Turn]:
+        for unit, alone in self._units(round):
+            arms = self._firsts if alone else self.arms
+            yield _Turn(unit, order_of(arms, self._options.seed, unit[0].seq, round), alone)
+
+    def _turns_of(self, arm: Arm, round: int) -> Iterator[_Turn]:
+        """Yield the turns of a round that the arm takes."""
+        for unit, alone in self._units(round):
+            if not alone or arm in self._firsts:
+                yield _Turn(unit, [arm], alone)
+
+    def _units(self, round: int) -> Iterator[tuple[Sequence[Query], bool]]:
+        """Yield the units of a round in order, and whether each writes to a shared database."""
+        effects = Effects()
+        for unit in ordered_units(self._workload, self._options, round):
+            if self._over():
+                return
+            alone = effects.writes(unit) and self._shared
+            if alone:
+                self._alone.update(query.seq for query in unit)
+            yield unit, alone
+
+    @contextlib.contextmanager
+    def _changed(self, arm: Arm, workload: Iterable[Query], *, needed: bool) -> Iterator[None]:
+        """Put the changes of the arm's handlers for a whole workload in effect meanwhile."""
+        target = arm.run.scheduler.target
+        if not (needed and self._by_rounds and self._changes(arm)):
+            yield
+            return
+        assert isinstance(target, UndoesChanges)
+        with target.for_a_while():
+            arm.run.scheduler.push_for_workload(_first_sql(workload))
+            yield
+
+    def _over(self) -> bool:
+        if self._stop.is_set() or self._errors:
+            return True
+        if not self._options.fail_fast:
+            return False
+        scheduler = self.driver.run.scheduler
+        failed = self.tally.too_many(self._options.max_failures)
+        return failed or bool(scheduler.event_runner.failures)
+
+    # Queries
+
+    def _run(self, seats: Seats, arm: Arm, query: Query, round: int, *, alone: bool) -> None:
+        worker = seats[arm].worker
+        if alone:
+            worker.run(query, round)
+            return
+        with self._lock:
+            pending = self._pending.get(query.seq)
+            if pending is None:
+                pending = self._pending[query.seq] = self._begun_before(seats, arm, query, round)
+        pending.results[arm] = worker.run(query, round, pending.answers)
+        if len(pending.results) == len(self.arms):
+            with self._lock:
+                self._pending.pop(query.seq, None)
+                if command_of(query.command).compared:
+                    self._add(query, pending)
+
+    def _begun_before(self, seats: Seats, arm: Arm, query: Query, round: int) -> Pending:
+        """What other arms have of a query from an earlier part of the run."""
+        pending = Pending(ArmAnswers(self._digests, bounded=self._by_rounds))
+        for other in self.arms:
+            seat = seats[other]
+            if other is arm or not seat.left.ended(query, round):
+                continue
+            result = result_of(other.run, query, round)
+            if result is not None:
+                _continue(pending, seat, result, partial(self._rows_again, seat, query))
+        return pending
+
+    def _half_done(
+        self, seats: Seats, arm: Arm, unit: Sequence[Query], round: int
+    ) -> Iterator[Query]:
+        """Yield the queries of the unit that had ended in this arm, and not in all."""
+        for query in unit:
+            ended = [seats[other].left.ended(query, round) for other in self.arms]
+            if seats[arm].left.ended(query, round) and not all(ended):
+                yield query
+
+    def _take_pending(self, seats: Seats, arm: Arm, unit: Sequence[Query], round: int) -> None:
+        """Take what had ended in this arm and not in all, with its rows, while the arm's changes
+        are in effect."""
+        for query in self._half_done(seats, arm, unit, round):
+            result = result_of(arm.run, query, round)
+            if result is None:
+                continue
+            answers = ArmAnswers(self._digests, bounded=True)
+            pending = self._pending.setdefault(query.seq, Pending(answers))
+            _continue(pending, seats[arm], result, always(self._rows_again(seats[arm], query)))
+
+    def _rows_again(self, seat: Seat, query: Query) -> Sequence[tuple[object, ...]]:
+        """The rows that a query gives in an arm now; none where it must not run again, or gives
+        many."""
+        if not may_repeat(query.command, query.sql):
+            return ()
+        seat.left.catch_up()
+        try:
+            rows = seat.worker.rows_of(query)
+        except QueryError:
+            return ()
+        many = self._by_rounds and len(rows.rows) > ROWS_KEPT
+        return () if many else comparable(rows)
+
+    def _add(self, query: Query, pending: Pending) -> None:
+        self.pairs += 1
+        driver = pending.results[self.driver]
+        for arm in self.baselines:
+            baseline = pending.results[arm]
+            answers: Answers = "unknown"
+            if driver.ok and baseline.ok and driver.answer and baseline.answer:
+                answers = compare_answers(driver.answer, baseline.answer)
+            so_far = self._so_far[arm]
+            before = so_far.different
+            so_far.add(query, driver, baseline, answers)
+            if so_far.different > before:
+                than = "the baseline" if len(self.baselines) == 1 else arm.name
+                self._bus.emit(Notice("error", f"{query.label} gives other rows than {than}"))
+            if self._bus.hears(PairFinished):
+                self._bus.emit(
+                    PairFinished(
+                        query.label,
+                        query.seq,
+                        driver.round,
+                        _whole_s(driver),
+                        _whole_s(baseline),
+                        driver.status,
+                        baseline.status,
+                        answers,
+                        arm.name,
+                    )
+                )
+
+    def _is_in_pair(self, result: QueryResult) -> bool:
+        return result.round > self._options.learning_rounds and result.seq not in self._alone
+
+    def _report(self) -> None:
+        with self._lock:
+            for so_far in self._so_far.values():
+                self._bus.emit(so_far.compared())
+            self._reported_at = time.monotonic()
+            target = self.driver.run.scheduler.target
+            if self._warned or not self._shared or not isinstance(target, UndoesChanges):
+                return
+            if not self._by_rounds and target.has_changes():
+                self._warned = True
+                text = (
+                    "an event has changed knobs or indexes of the database, which holds for the "
+                    "baseline too: give it a database of its own (--against other.yaml)"
+                )
+                self._bus.emit(Notice("warning", text))
 
 
-@dataclass(frozen=True, slots=True)
-class _Halves(RunObserver):
-    """Passes the results of one arm to `watch`: as halves of pairs, or, if only the driver's arm
-    runs a query, as whole results."""
+def _firsts(arms: Sequence[Arm]) -> list[Arm]:
+    """The first arm of each database."""
+    return list({arm.database: arm for arm in reversed(arms)}.values())[::-1]
 
-    watch: RegressionWatch
-    driver: bool
-    in_pair: Callable[[], bool]
 
-    def query_finished(self, query: Query, result: QueryResult) -> None:
-        if self.in_pair():
-            self.watch.add_half(result, driver=self.driver)
-        else:
-            self.watch.query_finished(query, result)
+def _continue(
+    pending: Pending,
+    seat: Seat,
+    result: QueryResult,
+    rows: Callable[[], Sequence[tuple[object, ...]]],
+) -> None:
+    pending.results[seat.arm] = result
+    if result.answer is not None:
+        pending.answers.continue_after(result.answer, rows)
 
-    def model_saved(self, version: ModelVersion) -> None:
-        if self.driver:
-            self.watch.model_saved(version)
+
+def _first_sql(workload: Iterable[Query]) -> str:
+    first = next(iter(workload), None)
+    return first.sql if first is not None else ""
+
+
+def _whole_s(result: QueryResult) -> float:
+    return result.elapsed_s + result.inference_s + result.steering_s

@@ -19,13 +19,15 @@ class LeftOfArm:
     """Says which queries of an arm are left to do, and brings its session to the state that the
     first of them needs: settings, and the start of an open block."""
 
-    def __init__(self, run: OpenRun, worker: Worker) -> None:
+    def __init__(self, run: OpenRun, worker: Worker, *, one_session: bool) -> None:
+        """`one_session`: the arm has no other session, so that its state is that of its queries."""
         self._past: PastRun | None = run.past
         self._bus: Bus = run.scheduler.bus
         self._worker = worker
         self._settings: list[Query] = []
         self._block: list[Query] = []
-        self._waits = True
+        self._waits = one_session
+        self._one_session = one_session
         self._warned = False
 
     def ended(self, query: Query, round: int) -> bool:
@@ -46,7 +48,7 @@ class LeftOfArm:
             return unit
         again = sum(self.ended(query, round) for query in unit)
         if again == len(unit):
-            for query in unit:
+            for query in unit if self._one_session else ():
                 remember(query, self._settings, self._block)
             if not self._waits:
                 self._bring()
@@ -62,10 +64,6 @@ class LeftOfArm:
         if rest.again:
             self._worker.repeat(rest[: rest.again])
         return rest[rest.again :]
-
-    def forget(self) -> None:
-        """Count nothing as ended before, once all that was left is done."""
-        self._past = None
 
     def catch_up(self) -> None:
         """Bring the session to the state that it had after the last unit given to `of`."""

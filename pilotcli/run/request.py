@@ -23,9 +23,10 @@ class RunRequest:
     that `config` was loaded with, to continue the run later. `resume` is the run to continue; with
     `force` also if its workload or config has changed.
 
-    For a paired run, `against` is what it is compared with: `native`, or the path of a config;
-    `fail_if` has the conditions for its failure, and `resume_too` the other run to continue, where
-    there is one.
+    For a paired run, `against` is what it is compared with, each `native` or the path of a config;
+    `fail_if` has the conditions for its failure, and `resume_too` the other runs to continue, in
+    the order of `against`. In a cross-validation, `fold` counts from 1, and `experiment` is the
+    driver's run of the first fold, None in it.
     """
 
     config: RunConfig
@@ -35,11 +36,18 @@ class RunRequest:
     overrides: tuple[str, ...] = ()
     resume: int | None = None
     force: bool = False
-    against: str | None = None
+    against: tuple[str, ...] = ()
     fail_if: tuple[str, ...] = ()
     resume_too: tuple[int, ...] = ()
     labels: RunLabels = NO_LABELS
     command: tuple[str, ...] = ()
+    fold: int | None = None
+    experiment: int | None = None
+
+    @property
+    def resumes(self) -> tuple[int | None, ...]:
+        """The runs to continue, of all arms."""
+        return (self.resume, *self.resume_too)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -69,8 +77,9 @@ class StoredRequest:
     config: str | None = None
     folder: str = ""
     total: int | None = None
-    against: str | None = None
+    against: tuple[str, ...] = ()
     fail_if: tuple[str, ...] = ()
+    fold: int | None = None
 
     @classmethod
     def of(cls, request: RunRequest, total: int | None) -> StoredRequest:
@@ -89,6 +98,7 @@ class StoredRequest:
             total=total,
             against=request.against,
             fail_if=request.fail_if,
+            fold=request.fold,
         )
 
 

@@ -40,7 +40,7 @@ def resume_request(
     with _journal(load_config(config, overrides)) as journal:
         record = find_run(journal, resume, kind)
         stored = _stored(journal.request(record.run_id)[0], record)
-        baseline = journal.baseline_of(record.run_id)
+        baselines = journal.baselines_of(record.run_id)
     given = {text.partition("=")[0].strip() for text in overrides}
     missing = [key for key in stored.withheld if key not in given]
     if missing:
@@ -52,7 +52,7 @@ def resume_request(
     both = (*stored.overrides, *overrides)
     path = config if config is not None or stored.config is None else Path(stored.config)
     loaded = load_config(path, both)
-    if stored.against is not None:
+    if stored.against:
         # A paired run has more rounds than its config says, unless the user chose them.
         own = {key: record.options[key] for key in _ROUNDS if f"run.{key}" not in given}
         loaded = replace(loaded, run=replace(loaded.run, **own))
@@ -64,7 +64,9 @@ def resume_request(
         resume=record.run_id,
         against=stored.against,
         fail_if=stored.fail_if,
-        resume_too=() if baseline is None else (baseline,),
+        resume_too=baselines,
+        fold=stored.fold,
+        experiment=record.experiment,
     )
 
 
@@ -93,6 +95,9 @@ def _stored(request: Mapping[str, Any], record: RunRecord) -> StoredRequest:
             path if path == "-" else os.path.join(fields["folder"], path)  # noqa: PTH118
             for path in fields["workload"]
         )
+    against = fields.get("against")
+    if against is None or isinstance(against, str):  # a journal of an older pilot
+        fields["against"] = () if against is None else (against,)
     return StoredRequest(**fields)
 
 
@@ -142,7 +147,7 @@ def _knows_its_baseline(journal: Journal, record: RunRecord) -> bool:
     """Whether the journal says what a paired run was compared with; True for any other run."""
     if record.paired_with is None:
         return True
-    return journal.request(record.run_id)[0].get("against") is not None
+    return bool(journal.request(record.run_id)[0].get("against"))
 
 
 def _is_complete(record: RunRecord) -> bool:

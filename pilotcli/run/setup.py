@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.connecting import config_for_drivers, connect
 from pilotcli.run.driver_output import driver_output
 from pilotcli.run.left_rows import LeftRows
-from pilotcli.run.log import RunLogger, begin_run, fingerprint
+from pilotcli.run.log import RunLogger, begin_run, fingerprint, store_schema
 from pilotcli.run.model_loading import current_version, load_models
 from pilotcli.run.model_rollback import RegressionWatch
 from pilotcli.run.provenance import describe, gather
@@ -39,7 +39,7 @@ from pilotcli.run.run import Driver, OpenRun
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.storage.journal import Journal, PastRun, RunJournal, RunKind
 from pilotcli.storage.store.unsaved_rows import WaitingRow, WaitingRows
-from pilotcli.workload import Workload
+from pilotcli.workload.parts import Queries
 
 
 @contextlib.contextmanager
@@ -47,18 +47,20 @@ def open_run(
     kind: RunKind,
     request: RunRequest,
     bus: Bus,
-    workload: Workload | None = None,
+    workload: Queries | None = None,
     total: int | None = None,
     *,
     home: Path | None = None,
     stop: threading.Event | None = None,
     driver: int | None = None,
+    fresh: bool = False,
 ) -> Iterator[OpenRun]:
     """Load, connect and register everything; close it in the reverse order.
 
     `total` is the number of queries to run. The run is recorded in the journal of `home` (default:
     the config's home). `stop` ends this run; several runs may share it. `driver` is given for a
-    baseline: the driver's run.
+    baseline: the driver's run. With `fresh` the models are empty at first, and the tables of the
+    store are in a schema of this run.
     """
     config = replace(request.config, events=select_events(request.config.events, request.events))
     home = home or config.home
@@ -79,9 +81,8 @@ def open_run(
         if request.resume is not None:
             entry, past = journal.resume_run(request.resume, forced=request.force)
             stack.callback(entry.close)
-            load_models(models, config.models, store, bus, versions_to_load(journal, past))
-        else:
-            load_models(models, config.models, store, bus)
+        in_use = versions_to_load(journal, past) if past is not None else None
+        load_models(models, config.models, store, bus, in_use, fresh=fresh)
         built = plugins.build_events(pilot_config, models)
         if past is None:
             entry = begin_run(
@@ -98,20 +99,18 @@ def open_run(
             entry.set_loaded({model.model_name: _number(model) for model in models.values()})
         stack.push(partial(_record_failure, entry, past, target))
         describe(entry, journal, request, gather(request, plugins, target, pilot_config))
-        fingerprints = {event.spec.name: fingerprint(event.spec) for event in built}
+        schema = pilot_config.store_schema = store_schema(entry.run_id) if fresh else None
+        fingerprints = {event.spec.name: fingerprint(event.spec, schema) for event in built}
         log = RunLogger(journal, entry, store, config, fingerprints=fingerprints, models=models)
         scheduler = _open_scheduler(scheduler_class, pilot_config, config, target, bus, log, stop)
         stack.callback(scheduler.close)
         scheduler.expected = Expectations(AnswerDigests(target), bus, earlier)
         left = LeftRows(home, journal, config, target.description, bus)
-        resumed = (request.resume, *request.resume_too)
-        left.take_over(scheduler.data_manager_class, pilot_config, resumed)
+        left.take_over(scheduler.data_manager_class, pilot_config, request.resumes)
         scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))
         unsaved = _collect(scheduler, config, log, home)
         scheduler.prepare()
         registered = _register(scheduler, built)
-        progress = _pretraining_progress(config, registered, log, bus)
-        watch = RegressionWatch(config.models, models, bus)
         yield OpenRun(
             kind=kind,
             config=config,
@@ -119,7 +118,7 @@ def open_run(
             journal=journal,
             log=log,
             scheduler=scheduler,
-            driver=Driver(registered, models, watch, progress),
+            driver=_driver(config, registered, models, log, bus),
             past=past,
             unsaved=unsaved,
         )
@@ -128,6 +127,17 @@ def open_run(
 def _register(scheduler: PilotScheduler, built: Sequence[BuiltEvent]) -> tuple[Registered, ...]:
     register = scheduler.event_runner.register
     return tuple(register(event.event, event.spec.name) for event in built)
+
+
+def _driver(
+    config: RunConfig,
+    registered: tuple[Registered, ...],
+    models: Mapping[str, PilotModel],
+    log: RunLogger,
+    bus: Bus,
+) -> Driver:
+    progress = _pretraining_progress(config, registered, log, bus)
+    return Driver(registered, models, RegressionWatch(config.models, models, bus), progress)
 
 
 def _record_failure(
@@ -152,7 +162,7 @@ def _refuse_changes(
     journal: Journal,
     request: RunRequest,
     config: RunConfig,
-    workload: Workload | None,
+    workload: Queries | None,
     total: int | None,
 ) -> None:
     """Raise `UsageError` if the run to continue had another config or workload."""
@@ -164,7 +174,7 @@ def _refuse_changes(
 
 
 def _earlier_answers(
-    journal: Journal, run_id: int | None, workload: Workload | None, bus: Bus
+    journal: Journal, run_id: int | None, workload: Queries | None, bus: Bus
 ) -> dict[int, str]:
     """The answers of the run that `run.expect_from` names. Raises `UsageError` where there are
     none, or none of a query in a workload that is quick to read; `StorageError` where there is no

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pilotcli.common.errors import PilotError, SteeringError
@@ -129,6 +129,11 @@ class Pulls:
     def plan(self) -> bool:
         """Whether a plan is needed."""
         return self.physical_plan or self.actual_rows or self.estimated_cost
+
+    def union(self, other: Pulls) -> Pulls:
+        """Returns what either asks for."""
+        names = [each.name for each in fields(self)]
+        return Pulls(**{name: getattr(self, name) or getattr(other, name) for name in names})
 
     def __bool__(self) -> bool:
         return self.plan or self.execution_time or self.subquery_cards or self.buffercache

@@ -78,6 +78,8 @@ class Steering:
         self.calls = DriverCalls(timeout_s, self._cancel, stop_requested, "handlers.timeout")
         self.pulls = Pulls()
         self.cards_of: Callable[[NamedCards], dict[str, float]] = attrgetter("cards")
+        self.loads_hints = False
+        """Whether sessions load pg_hint_plan where it is, although no handler here needs it."""
         self._target = target
         self._interactor: PilotDataInteractor | None = None
         self._config = config
@@ -145,10 +147,7 @@ class Steering:
             able = abilities.planner is not None or abilities.hint_plan
             if not able and not self._skip_missing:
                 raise abilities.missing("pushed cardinalities")
-        if any(
-            isinstance(handler, (CommentPushHandler, ScanJoinMethodPushHandler))
-            for handler in self._handlers
-        ):
+        if self.loads_hints or self.needs_hints:
             _ = abilities.hint_plan  # probed now: later the session may be in a transaction
         self._steerers[session] = SessionSteering(
             session,
@@ -158,6 +157,12 @@ class Steering:
             buffercache=self._own_interactor().db_controller.get_buffercache,
             cards_of=self.cards_of,
         )
+
+    @property
+    def needs_hints(self) -> bool:
+        """Whether a handler uses pg_hint_plan where it is."""
+        kinds = (CommentPushHandler, ScanJoinMethodPushHandler)
+        return any(isinstance(handler, kinds) for handler in self._handlers)
 
     @property
     def for_workload(self) -> bool:

@@ -137,10 +137,15 @@ def headline(comparison: Comparison) -> list[str]:
         mark = marks[words]
         names = wording.names_text(queries, 3, clean, " {}" if mark == "SLOWER" else "")
         lines.append(f"{mark:<9} {words.removeprefix('slower ')}: {names}")
-    a, b = comparison.run_a.run_id, comparison.run_b.run_id
     part = "" if comparison.part is None else ", a part of the workload"
-    lines.append(f"run {a} against run {b}{part}: {wording.verdict_text(comparison.total)}")
+    lines.append(f"{_title(comparison)}{part}: {wording.verdict_text(comparison.total)}")
     return lines
+
+
+def _title(comparison: Comparison) -> str:
+    if comparison.folds:
+        return f"all {len(comparison.folds)} folds of run {comparison.run_a.run_id}"
+    return f"run {comparison.run_a.run_id} against run {comparison.run_b.run_id}"
 
 
 def _facts(comparison: Comparison) -> dict[str, str]:
@@ -155,6 +160,8 @@ def _facts(comparison: Comparison) -> dict[str, str]:
         "queries": wording.counts_text(comparison),
         "answers": _answers(comparison),
     }
+    if comparison.learning is not None:
+        facts["learned"] = wording.learning_text(comparison)
     if a.training_s or b.training_s:
         facts["training"] = wording.training_text(comparison)
     # The table calls the two so, whatever they were called when they were asked for.

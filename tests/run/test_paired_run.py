@@ -292,12 +292,12 @@ def test_two_arms_do_not_learn_from_each_other(project: Project) -> None:
     (project.folder / "other.yaml").write_text((project.folder / "pilot.yaml").read_text())
     refused = project.command("run", "w.sql", "--against", "other.yaml")
     assert refused.returncode == 2
-    assert "both arms would save the model 'own'" in refused.stderr
+    assert "two arms would save the model 'own'" in refused.stderr
     project.config("collect: {table: seen, execution_time: true}\n")
     (project.folder / "other.yaml").write_text((project.folder / "pilot.yaml").read_text())
     refused = project.command("run", "w.sql", "--against", "other.yaml")
     assert refused.returncode == 2
-    assert "both arms would collect into the table 'seen'" in refused.stderr
+    assert "two arms would collect into the table 'seen'" in refused.stderr
     fine = project.command("run", "w.sql", "--against", "native", "--quiet")
     assert fine.returncode == 0, fine.stderr
     assert fine.stdout.splitlines()[-1].startswith("run 1 against run 2: ")
@@ -434,7 +434,6 @@ def test_jsonl_has_the_pairs(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--against", "native", "--workers", "2"), "a paired run has one worker"),
         (("--against", "nowhere.yaml"), "nowhere.yaml"),
         (("--fail-if", "results.differ"), "--fail-if needs something to compare with"),
         (("--against", "native", "--fail-if", "total.slowdown"), "has no limit"),

@@ -23,4 +23,5 @@ def run_pair(
     request = project.request(*workload, sets=("run.repeat=3", *sets))
     against = Baseline(baseline or native(request.config))
     bus = Bus(project.signals.append)
-    return run_paired(request, against, bus, [parse_gate(text) for text in gates])
+    finished, comparisons = run_paired(request, [against], bus, list(map(parse_gate, gates)))
+    return finished, comparisons[0] if comparisons else None

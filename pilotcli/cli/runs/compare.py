@@ -5,11 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pilotcli.analysis.compare_named import compare_runs, selected_queries
+from pilotcli.analysis.compare_named import (
+    compare_runs,
+    open_journal,
+    rank_arms,
+    selected_queries,
+)
+from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
 from pilotcli.analysis.ordering import SORTS, ordered
 from pilotcli.analysis.plan_pair import plan_pair
@@ -25,6 +32,7 @@ from pilotcli.cli.options import (
 from pilotcli.common.unsafe import escaped_json
 from pilotcli.config import load_config
 from pilotcli.reports.comparisons import as_csv, as_json, as_markdown
+from pilotcli.views.arms import show_folds, show_ranking
 from pilotcli.views.comparison import show_comparison, show_reasons
 from pilotcli.views.console import out
 from pilotcli.views.plan_pair import show_plan_pair, show_plan_pairs
@@ -107,7 +115,8 @@ def compare(
     """
     gates = [parse_gate(text) for text in fail_if or ()]
     selection = Selection(tuple(select or ()), tuple(exclude or ()))
-    comparison = compare_runs(load_config(config, set_).home, run, baseline, selection)
+    home = load_config(config, set_).home
+    comparison = compare_runs(home, run, baseline, selection)
     comparison = replace(comparison, queries=ordered(comparison.queries, sort))
     if limit is None and (all_ or sort is not None or format == "markdown"):
         limit = len(comparison.queries) if all_ else QUERIES_LISTED
@@ -117,6 +126,8 @@ def compare(
         with contextlib.suppress(BrokenPipeError):
             if format == "table":
                 show_comparison(comparison, limit=limit)
+                if baseline is None:
+                    _show_more(home, comparison)
             elif format == "markdown":
                 out(as_markdown(comparison, limit).rstrip("\n"))
             else:
@@ -128,6 +139,18 @@ def compare(
         show_reasons(reasons)
     if reasons:
         raise typer.Exit(GATE_EXIT_CODE)
+
+
+def _show_more(home: Path, comparison: Comparison) -> None:
+    """Write the folds of a cross-validation, or the ranking of several arms."""
+    if comparison.folds:
+        out()
+        show_folds(comparison)
+        return
+    with open_journal(home) as journal:
+        if (ranking := rank_arms(journal, comparison.run_a)) is not None:
+            out()
+            show_ranking(ranking)
 
 
 def diff(

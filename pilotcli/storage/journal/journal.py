@@ -105,13 +105,6 @@ class Journal(JournalReader):
             undo.pop_all()
         return run
 
-    def request(self, run_id: int) -> tuple[dict[str, Any], str | None]:
-        """The request and the workload's digest that `start_run` stored for a run."""
-        ((request, digest),) = self._all(
-            "SELECT request, workload_digest FROM runs WHERE run_id = ?", run_id
-        )
-        return json.loads(request), digest
-
     def set_labels(self, run_id: int, labels: RunLabels) -> None:
         """Change what the user calls a run that has been recorded. Raises `StorageError`."""
         with transaction(self._connection, self.path):

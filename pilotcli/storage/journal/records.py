@@ -18,8 +18,9 @@ class RunRecord:
     """One run in the journal.
 
     `alive` is False when `status` says `running` and the process of the run is gone: the run was
-    killed. `summary` is what the runner counted, empty until the run ends. `paired_with` is the run
-    whose queries took turns with those of this run, and `arm` says which of the two this is.
+    killed. `summary` is what the runner counted, empty until the run ends. `arm` says
+    which arm of a paired run this is; `paired_with` is the driver's run for a baseline, and the
+    first baseline's for the driver.
     `name`, `tags` and `note` are the user's. `provenance` is what the run depended on, empty for
     runs of older pilots. `experiment` is the number of the first driver's run of an experiment of
     several folds, and `fold` counts its folds from 1; both are None outside of one.
@@ -46,6 +47,13 @@ class RunRecord:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     experiment: int | None = None
     fold: int | None = None
+
+    def took_turns_with(self, other: RunRecord) -> bool:
+        """Whether both are arms of one paired run; they are of one journal."""
+        if self.arm is None or other.arm is None or self.run_id == other.run_id:
+            return False
+        drivers = [run.run_id if run.arm == "driver" else run.paired_with for run in (self, other)]
+        return drivers[0] == drivers[1]
 
     @property
     def outcome(self) -> str:

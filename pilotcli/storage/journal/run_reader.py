@@ -78,13 +78,19 @@ class RunReader(StatisticsReader):
         hint = did_you_mean(name, names, listed="Names are") if names else "See: pilot runs list"
         raise StorageError(f"there is no run named {name!r} in {self.path.parent}", hint=hint)
 
-    def baseline_of(self, run_id: int) -> int | None:
-        """The run that is the baseline of a paired run, by the number of the driver's."""
+    def request(self, run_id: int) -> tuple[dict[str, Any], str | None]:
+        """The request and the workload's digest that `start_run` stored for a run."""
+        ((request, digest),) = self._all(
+            "SELECT request, workload_digest FROM runs WHERE run_id = ?", run_id
+        )
+        return json.loads(request), digest
+
+    def baselines_of(self, run_id: int) -> tuple[int, ...]:
+        """The runs with which a driver's run takes turns, in their order."""
         if "arm" not in self._columns("runs"):
-            return None
-        sql = "SELECT max(run_id) FROM runs WHERE paired_with = ? AND arm = 'baseline'"
-        found: int | None = self._all(sql, run_id)[0][0]
-        return found
+            return ()
+        sql = "SELECT run_id FROM runs WHERE paired_with = ? AND arm = 'baseline' ORDER BY run_id"
+        return tuple(found for (found,) in self._all(sql, run_id))
 
     def _run_columns(self) -> str:
         known = self._columns("runs")

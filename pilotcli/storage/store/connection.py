@@ -165,6 +165,10 @@ def _opened(config: PilotConfig, *, may_create: bool) -> Connection:
                 ", set_config('lock_timeout', %s, false)",
                 (f"{LOCK_TIMEOUT_S}s",),
             )
+            if (schema := config.store_schema) is not None:
+                name_of_schema = extensions.quote_ident(schema, connection)
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {name_of_schema}")
+                cursor.execute(f"SET search_path = {name_of_schema}")
     except psycopg2.Error as error:
         raise store_error(error, name) from error
     extras.register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]

@@ -1,0 +1,133 @@
+"""What a comparison reads of a run: queries, results in the compared rounds, and costs."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pilotcli.analysis.plans import plans_that_ran
+from pilotcli.common.records import STOPPED, EventKind, QueryResult
+from pilotcli.common.sql_commands import command_of
+from pilotcli.storage.journal import JournalReader, PlanRecord, QueryRecord, RunRecord
+from pilotcli.workload.logs.normal_form import normal_form
+
+_TRAINING = (EventKind.PERIODIC_UPDATE, EventKind.PRETRAINING)
+
+
+@dataclass(slots=True)
+class ComparedRun:
+    """What a journal has of one run."""
+
+    record: RunRecord
+    queries: dict[int, QueryRecord]
+    results: dict[int, list[QueryResult]] = field(default_factory=lambda: defaultdict(list))
+    plans: dict[int, PlanRecord] = field(default_factory=dict)
+    training_s: float = 0.0
+    events_s: float = 0.0
+    trained_before: bool = False
+    saved_late: int = 0
+    """Versions that were saved after the first round that counts and before the last result."""
+    learned: set[str] = field(default_factory=set)
+    """The texts of the queries that it learned from before."""
+    same: int = 0
+    """How many of the compared queries have such a text."""
+    alike: int = 0
+    """How many others differ from one of them in values only."""
+
+    @property
+    def learning_rounds(self) -> int:
+        return int(self.record.options.get("learn") or 0)
+
+    @property
+    def rounds(self) -> int:
+        return max((len({r.round for r in own}) for own in self.results.values()), default=0)
+
+    def all_results(self) -> Iterator[QueryResult]:
+        return itertools.chain.from_iterable(self.results.values())
+
+
+def joined(runs: Sequence[ComparedRun]) -> ComparedRun:
+    """The runs of one arm in all folds as one run: each query with the results of its fold."""
+    whole = ComparedRun(runs[0].record, {})
+    for run in runs:
+        for seq, results in run.results.items():
+            whole.results[seq] = results
+            whole.queries[seq] = run.queries[seq]
+            if seq in run.plans:
+                whole.plans[seq] = run.plans[seq]
+        whole.training_s += run.training_s
+        whole.events_s += run.events_s
+        whole.saved_late += run.saved_late
+        whole.trained_before |= run.trained_before
+        whole.same += run.same
+        whole.alike += run.alike
+        whole.learned |= run.learned
+    return whole
+
+
+def prepare(
+    journal_a: JournalReader, a: ComparedRun, journal_b: JournalReader, b: ComparedRun
+) -> bool:
+    """Keep what is compared of both runs; returns whether they took turns."""
+    paired = journal_a.path == journal_b.path and a.record.took_turns_with(b.record)
+    if paired:
+        _keep_compared_rounds(a, b)
+    a.saved_late = _saved_late(journal_a, a)
+    return paired
+
+
+def read_run(journal: JournalReader, run_id: int | None) -> ComparedRun:
+    record = journal.run(run_id)
+    kept = (query for query in journal.queries(record.run_id) if command_of(query.command).compared)
+    queries = {query.seq: query for query in kept}
+    run = ComparedRun(record, queries)
+    for result in journal.results(record.run_id):
+        if result.seq in queries and result.error != STOPPED:
+            run.results[result.seq].append(result)
+    run.plans = plans_that_ran(journal.plans(record.run_id))
+    for total in journal.event_totals(record.run_id, 0):
+        if total.kind in _TRAINING:
+            run.training_s += total.duration_s
+        else:
+            run.events_s += total.duration_s
+    run.trained_before = journal.began_trained(record.run_id)
+    return run
+
+
+def _keep_compared_rounds(a: ComparedRun, b: ComparedRun) -> None:
+    """Forget the rounds in which an arm learned alone, and those that an interruption has left
+    without the other half."""
+    rounds_a, rounds_b = ({result.round for result in run.all_results()} for run in (a, b))
+    learned = max(run.learning_rounds for run in (a, b))
+    for run in (a, b):
+        for seq, own in run.results.items():
+            if any(result.round <= learned for result in own):
+                run.learned.add(run.queries[seq].sql)
+        for seq, own in list(run.results.items()):
+            rounds = rounds_a & rounds_b
+            kept = [r for r in own if r.round in rounds and r.round > learned]
+            if kept:
+                run.results[seq] = kept
+            else:
+                del run.results[seq]
+        count_seen(run)
+
+
+def count_seen(run: ComparedRun) -> None:
+    """Count the compared queries that the run learned from before, and those like them."""
+    others = [sql for seq in run.results if (sql := run.queries[seq].sql) not in run.learned]
+    forms = set(map(normal_form, run.learned)) if others else set()
+    run.same = len(run.results) - len(others)
+    run.alike = sum(normal_form(sql) in forms for sql in others)
+
+
+def _saved_late(journal: JournalReader, run: ComparedRun) -> int:
+    results = list(run.all_results())
+    if not results:
+        return 0
+    first = min(result.round for result in results)
+    begin = max(result.started_at + result.elapsed_s for result in results if result.round == first)
+    end = max(result.started_at for result in results)
+    return sum(begin < model.created_at < end for model in journal.models(run.record.run_id))

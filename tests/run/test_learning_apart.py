@@ -1,0 +1,374 @@
+"""Paired runs that learn from other queries than those that they are judged on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from paired import run_pair
+from project_folder import Project
+
+from pilotcli.analysis.compare_named import compare_experiment, rank_arms
+from pilotcli.common.signals import Bus, ExecutionFinished, Notice, PhaseStarted, QueryFinished
+from pilotcli.config import load_config
+from pilotcli.run.experiment import fold_count
+from pilotcli.run.paired import Baseline, native, run_paired
+
+pytestmark = pytest.mark.slow
+
+DRIVER = """
+import json
+
+from pilotcli import CheckpointedModel, HintPushHandler, PeriodicModelUpdateEvent
+
+
+class Seen(CheckpointedModel):
+    "The texts of the queries that the driver has learned from."
+
+    def dump(self, folder):
+        (folder / "seen.json").write_text(json.dumps(self.model))
+
+    def restore(self, folder):
+        self.model = json.loads((folder / "seen.json").read_text())
+
+
+class Learn(PeriodicModelUpdateEvent):
+    def custom_model_update(self, pilot_model, db_controller, data_manager):
+        rows = data_manager.read_all("observed")
+        has_rows = rows["physical_plan"].astype(str).str.contains("Actual Rows")
+        return [*rows["sql"], f"{int(has_rows.sum())} with actual rows"]
+
+
+class Use(HintPushHandler):
+    def __init__(self, config, pilot_model):
+        super().__init__(config)
+        self.pilot_model = pilot_model
+
+    def acquire_injected_data(self, sql):
+        return {"application_name": f"learned-{len(self.pilot_model.model or [])}"}
+"""
+CONFIG = """
+collect: {table: observed, physical_plan: true, actual_rows: true}
+models: {seen: 'own.py:Seen'}
+events:
+  - class: own.py:Learn
+    model: seen
+    args: {interval_count: 2, execute_on_init: false}
+handlers:
+  - class: own.py:Use
+    model: seen
+"""
+TEST = "SELECT 1 AS a; SELECT 2 AS b; SELECT 3 AS c;"
+TRAIN = "SELECT 11 AS x; SELECT 12 AS y; SELECT 13 AS z; SELECT 14 AS v;"
+
+
+@pytest.fixture
+def learner(project: Project) -> Project:
+    project.write("own.py", DRIVER)
+    project.write("test.sql", TEST)
+    project.write("train.sql", TRAIN)
+    project.config(CONFIG)
+    return project
+
+
+def learned(project: Project, version: int) -> list[str]:
+    path = project.folder / ".pilot" / "models" / "seen"
+    found = next(path.glob(f"*{version}*/seen.json"))
+    texts: list[str] = json.loads(found.read_text())
+    return texts
+
+
+def on(project: Project, name: str) -> str:
+    return f"run.learn_on={project.folder / name}"
+
+
+def test_a_driver_learns_from_one_workload_and_is_judged_on_another(learner: Project) -> None:
+    finished, comparison = run_pair(
+        learner, "test.sql", sets=(on(learner, "train.sql"), "run.learn=2", "run.warmup=1")
+    )
+    assert finished.exit_code == 0, finished.reasons
+    assert comparison is not None
+    assert [query.sql for query in sorted(comparison.queries, key=lambda query: query.seq)] == (
+        ["SELECT 1 AS a", "SELECT 2 AS b", "SELECT 3 AS c"]
+    )
+    learning = comparison.learning
+    assert learning is not None
+    assert (learning.queries, learning.rounds, learning.same, learning.alike) == (4, 2, 0, 0)
+    assert learning.frozen
+    with learner.journal() as journal:
+        results = list(journal.results(1))
+        assert {(r.seq, r.round) for r in results if r.round <= 2} == {
+            (seq, round) for seq in (4, 5, 6, 7) for round in (1, 2)
+        }
+        assert {(r.seq, r.round) for r in results if r.round > 2} == {
+            (seq, round) for seq in (1, 2, 3) for round in (3, 4, 5)
+        }
+        assert {r.round for r in journal.results(2)} == {3, 4, 5}
+        assert len(journal.models(1)) == 4  # after every 2 of 8 queries, and none while comparing
+    versions = learned(learner, 4)
+    assert set(versions[:-1]) == {f"SELECT 1{n} AS {name}" for n, name in enumerate("xyzv", 1)}
+    assert versions[-1] == "8 with actual rows"
+
+
+def test_a_driver_that_learns_apart_does_not_see_the_judged_queries(learner: Project) -> None:
+    learner.write(
+        "own.py",
+        DRIVER.replace(
+            "        return {",
+            "        assert {query.sql for query in self.workload} == {\n"
+            "            f'SELECT 1{n} AS {name}' for n, name in enumerate('xyzv', 1)\n"
+            "        }\n"
+            "        return {",
+        ),
+    )
+    finished, _ = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    assert finished.exit_code == 0, finished.reasons
+
+
+def test_models_are_updated_while_comparing_if_the_user_says_so(learner: Project) -> None:
+    _, comparison = run_pair(
+        learner, "test.sql", sets=(on(learner, "train.sql"), "run.freeze=false")
+    )
+    assert comparison is not None
+    assert comparison.learning is not None
+    assert not comparison.learning.frozen
+    with learner.journal() as journal:
+        assert len(journal.models(1)) == 2 + 4
+
+
+def test_phases_come_in_order_and_their_sizes_are_those_of_all_arms(learner: Project) -> None:
+    run_pair(learner, "test.sql", sets=(on(learner, "train.sql"), "run.warmup=2", "run.learn=3"))
+    phases = learner.heard(PhaseStarted)
+    assert [(phase.phase, phase.executions) for phase in phases] == [  # type: ignore[attr-defined]
+        ("learning", 12),
+        ("warm-up", 12),
+        ("comparison", 18),
+        ("plans", 6),
+    ]
+    ended = len(learner.heard(ExecutionFinished)) + len(learner.heard(QueryFinished))
+    assert ended == 12 + 12 + 18 + 6
+
+
+def test_an_experiment_begins_without_what_was_learned_before(learner: Project) -> None:
+    # The first run learns from the queries that the second one is judged on.
+    assert learner.run("test.sql").exit_code == 0
+    _, comparison = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    assert comparison is not None
+    assert not any("trained before" in text for text in comparison.warnings)
+    with learner.journal() as journal:
+        versions = [model.version for model in journal.models(2)]
+    for version in versions:
+        assert not any(sql in TEST for sql in learned(learner, version)[:-1])
+    # Without --fresh it is there, and the comparison says so.
+    _, comparison = run_pair(
+        learner, "test.sql", sets=(on(learner, "train.sql"), "run.fresh=false")
+    )
+    assert comparison is not None
+    assert any("trained before" in text for text in comparison.warnings)
+
+
+def test_queries_that_are_in_both_workloads_are_named(learner: Project) -> None:
+    learner.write("train.sql", "SELECT 1 AS a; SELECT 99 AS b; SELECT 5 AS other;")
+    _, comparison = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    texts = [notice.text for notice in learner.heard(Notice)]  # type: ignore[attr-defined]
+    assert any(text.startswith("2 queries are among those to learn from") for text in texts)
+    assert comparison is not None
+    learning = comparison.learning
+    assert learning is not None
+    assert (learning.same, learning.alike) == (1, 1)
+
+
+def test_a_driver_that_learns_from_the_judged_queries_is_said_to(learner: Project) -> None:
+    _, comparison = run_pair(learner, "test.sql", sets=("run.learn=1",))
+    assert comparison is not None
+    assert any("learned from these same queries" in text for text in comparison.warnings)
+
+
+def test_nothing_is_instrumented_in_compared_rounds(learner: Project) -> None:
+    learner.config(CONFIG + "run: {freeze: false}\n")
+    run_pair(learner, "test.sql", sets=("run.learn=1",))
+    texts = learned(learner, 6)
+    assert texts[-1] == "3 with actual rows"  # those of the learning round
+    assert len(texts) == 1 + 12
+
+
+def test_a_config_may_insist_on_instruments_in_all_arms(learner: Project) -> None:
+    learner.config(CONFIG.replace("actual_rows: true", "actual_rows: true, compared: true"))
+    run_pair(learner, "test.sql", sets=("run.freeze=false",))
+    with learner.journal() as journal:
+        for run_id in (1, 2):
+            plans = [plan for plan in journal.plans(run_id) if plan.round]
+            assert plans
+            assert all("Actual Rows" in plan.plan["Plan"] for plan in plans)
+
+
+def test_a_split_of_one_workload(learner: Project) -> None:
+    learner.write("test.sql", "".join(f"SELECT {n} AS c{n};\n" for n in range(1, 11)))
+    _, comparison = run_pair(learner, "test.sql", sets=("run.split=70/30", "run.seed=5"))
+    assert comparison is not None
+    assert len(comparison.queries) == 3
+    assert comparison.learning is not None
+    assert comparison.learning.queries == 7
+    with learner.journal() as journal:
+        assert journal.run(1).workload.endswith("test.sql (70/30 by query, seed 5)")
+        judged = {query.sql for query in comparison.queries}
+        assert not judged & set(learned(learner, journal.models(1)[-1].version))
+
+
+def test_folds_judge_each_query_once_by_a_driver_that_has_not_seen_it(learner: Project) -> None:
+    learner.write("test.sql", "".join(f"SELECT {n} AS c{n};\n" for n in range(1, 8)))
+    learner.config(CONFIG + "run: {folds: 3, repeat: 2}\n")
+    shown = learner.command("run", "test.sql", "--against", "native")
+    assert shown.returncode == 0, shown.stderr
+    with learner.journal() as journal:
+        runs = sorted(journal.runs(limit=None), key=lambda run: run.run_id)
+        assert [(run.experiment, run.fold) for run in runs] == [
+            (1, 1), (1, 1), (1, 2), (1, 2), (1, 3), (1, 3),
+        ]  # fmt: skip
+        comparison = compare_experiment(journal, 1)
+        assert sorted(query.sql for query in comparison.queries) == [
+            f"SELECT {n} AS c{n}" for n in range(1, 8)
+        ]
+        assert [fold.queries for fold in comparison.folds] == [3, 2, 2]
+        for run in runs[::2]:
+            judged = {r.seq for r in journal.results(run.run_id) if r.round > 1}
+            texts = {q.sql for q in journal.queries(run.run_id) if q.seq in judged}
+            assert not texts & set(learned(learner, journal.models(run.run_id)[-1].version))
+    assert "all 3 folds of run 1" in shown.stdout
+    again = learner.command("runs", "compare", "3")
+    assert "all 3 folds of run 1" in again.stdout
+    one = learner.command("runs", "compare", "3", "4")
+    assert "run 3 against run 4" in one.stdout
+
+
+def test_an_interrupted_cross_validation_is_continued_with_its_fold(learner: Project) -> None:
+    learner.write("test.sql", "SELECT 1 AS a; SELECT 2 AS b; SELECT 3 AS c; SELECT 4 AS d;")
+    learner.config(CONFIG + "run: {folds: 2, repeat: 2}\n")
+    request = learner.request("test.sql")
+    assert fold_count(request) == 2
+    stops = Bus(learner.signals.append)
+    baseline = Baseline(native(request.config))
+
+    def stop(signal: object) -> None:
+        import os
+        import signal as signals
+
+        if isinstance(signal, QueryFinished) and signal.result.round == 2:
+            os.kill(os.getpid(), signals.SIGINT)
+
+    stops.subscribe(stop, QueryFinished)
+    finished, _ = run_paired(replace(request, fold=1), [baseline], stops)
+    assert finished.exit_code == 130
+    shown = learner.command("run", "--resume")
+    assert shown.returncode == 0, shown.stderr
+    with learner.journal() as journal:
+        runs = sorted(journal.runs(limit=None), key=lambda run: run.run_id)
+        assert [(run.status, run.fold) for run in runs] == [
+            ("finished", 1), ("finished", 1), ("finished", 2), ("finished", 2),
+        ]  # fmt: skip
+        comparison = compare_experiment(journal, 1)
+        assert len(comparison.queries) == 4
+        assert comparison.rounds_a == 2
+
+
+def test_several_arms_take_turns_and_are_ranked(learner: Project) -> None:
+    learner.write(
+        "hands.py",
+        """
+        from pilotcli import HintPushHandler
+
+        class Slow(HintPushHandler):
+            def acquire_injected_data(self, sql):
+                return {"enable_indexscan": "off", "enable_bitmapscan": "off"}
+        """,
+    )
+    learner.write("test.sql", "SELECT count(*) FROM pg_class WHERE oid = 1259; SELECT 1;")
+    text = (learner.folder / "pilot.yaml").read_text().partition("collect:")[0]
+    learner.write("slow.yaml", text + "handlers: ['hands.py:Slow']\n")
+    other = load_config(learner.folder / "slow.yaml")
+    request = learner.request("test.sql", sets=("run.repeat=3",))
+    baselines = [Baseline(native(request.config)), Baseline(other, "slow.yaml")]
+    finished, comparisons = run_paired(request, baselines, Bus(learner.signals.append))
+    assert finished.exit_code == 0, finished.reasons
+    assert [(found.run_a.run_id, found.run_b.run_id) for found in comparisons] == [(1, 2), (1, 3)]
+    assert all(found.paired and found.rounds_a == 3 for found in comparisons)
+    with learner.journal() as journal:
+        began = sorted(
+            (result.started_at, result.round, run)
+            for run in (1, 2, 3)
+            for result in journal.results(run)
+            if result.seq == 1
+        )
+        order = [[run for _, round, run in began if round == each] for each in (1, 2, 3)]
+        assert [sorted(runs) for runs in order] == [[1, 2, 3]] * 3
+        assert sorted(runs[0] for runs in order) == [1, 2, 3]  # each goes first once
+        ranking = rank_arms(journal, journal.run(1))
+    assert ranking is not None
+    assert ranking.reference == "native"
+    assert {arm.name for arm in ranking.arms} == {"pilot.yaml", "native", "slow.yaml"}
+    assert [arm.run_id for arm in ranking.arms if arm.total is None] == [2]
+    assert all(1 <= arm.best <= arm.worst <= 3 for arm in ranking.arms)
+    shown = learner.command("runs", "compare", "1")
+    assert "PLACE" in shown.stdout
+
+
+def test_several_workers_replay_every_query_in_each_arm(learner: Project) -> None:
+    learner.write("test.sql", "".join(f"SELECT {n} AS c{n};\n" for n in range(1, 30)))
+    finished, comparison = run_pair(
+        learner, "test.sql", sets=("run.workers=3", "run.learn=1", "run.warmup=1")
+    )
+    assert finished.exit_code == 0, finished.reasons
+    assert comparison is not None
+    assert len(comparison.queries) == 29
+    assert {query.answers for query in comparison.queries} == {"same"}
+    with learner.journal() as journal:
+        results = list(journal.results(1))
+        assert sorted((r.round, r.seq) for r in results) == [
+            (round, seq) for round in range(1, 5) for seq in range(1, 30)
+        ]
+        assert len({r.worker for r in results}) > 1
+        assert len(list(journal.results(2))) == 3 * 29
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--learn-on", "train.sql"), "--learn-on is for a paired run"),
+        (("--folds", "2"), "--folds is for a paired run"),
+        (("--freeze",), "--freeze is for a paired run"),
+        (("--against", "native", "--learn-on", "train.sql", "--folds", "2"), "Choose one."),
+        (("--against", "native", "--learn-on", "nowhere.sql"), "nowhere.sql"),
+        (("--against", "native", "--split", "80"), "two parts such as 80/20"),
+        (("--against", "native", "--split", "100/0"), "two parts such as 80/20"),
+        (("--against", "native", "--folds", "1"), "a whole number from 2 on"),
+        (("--against", "native", "--folds", "9"), "3 queries cannot make 9 folds"),
+        (("--against", "native", "--split", "1/99"), "one part would be empty"),
+        (("--against", "native", "--split", "50/50", "--learn", "0"), "learns in no round"),
+        (("--against", "native", "--split", "50/50", "--split-by", "words"), "split_by"),
+        (
+            ("--against", "native", "--folds", "2", "--report", "r.html"),
+            "--folds makes several runs",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(
+    learner: Project, words: tuple[str, ...], said: str
+) -> None:
+    shown = learner.command("run", "test.sql", *words)
+    assert shown.returncode == 2
+    assert said in shown.stderr
+    assert not (learner.folder / "r.html").exists()
+
+
+def test_the_paths_to_learn_on_may_be_several(learner: Project, tmp_path: Path) -> None:
+    learner.write("more/train 2.sql", "SELECT 21 AS w;")
+    shown = learner.command(
+        *("run", "test.sql", "--against", "native"),
+        *("--learn-on", "train.sql", "--learn-on", "more/train 2.sql"),
+    )
+    assert shown.returncode == 0, shown.stderr
+    with learner.journal() as journal:
+        assert journal.run(1).workload == "test.sql, learned on 2 files"
+        assert sum(r.round == 1 for r in journal.results(1)) == 5
