@@ -69,7 +69,7 @@ def timeline(
         return []
     total = sum(part.results for part in parts)
     means, worst = [part.mean_s for part in parts], [part.max_s for part in parts]
-    lines = _latencies(worst, {"mean": means})
+    lines = _latencies(worst, [("mean", means)])
     if firings:
         marks = _marks(
             len(parts),
@@ -88,14 +88,16 @@ def timeline(
     return lines
 
 
-def trend_chart(parts: Sequence[Part], arms: Sequence[str]) -> list[Line]:
-    """A run over time while it runs: latencies of the driver and the means of other `arms`, with
-    the firings of events and the saved models below them. Lines keep their places as it grows."""
+def trend_chart(parts: Sequence[Part], arms: Mapping[str, str]) -> list[Line]:
+    """A run over time while it runs: latencies of the driver and the means of other `arms` (each
+    with the name to show), and below them the firings of events and the saved models. Lines keep
+    their places as it grows."""
     parts = [part for part in parts if part.results]
     if not parts:
         return []
-    means = {"mean": [part.mean_s for part in parts]}
-    means |= {clip(clean(arm), _NAME): [part.mean_of(arm) for part in parts] for arm in arms}
+    means = [("mean", [part.mean_s for part in parts])]
+    for arm, name in arms.items():
+        means.append((clip(name, _NAME), [part.mean_of(arm) for part in parts]))
     lines = _latencies([part.max_s for part in parts], means)
     firings, failures = (
         sum(part.firings for part in parts),
@@ -111,14 +113,16 @@ def trend_chart(parts: Sequence[Part], arms: Sequence[str]) -> list[Line]:
     ]
 
 
-def _latencies(worst: Sequence[float], means: Mapping[str, Sequence[float | None]]) -> list[Line]:
-    """A line of the slowest queries, and one for each row of means, all on one scale."""
-    known = {name: [mean for mean in row if mean is not None] for name, row in means.items()}
-    everything = [*worst, *(mean for row in known.values() for mean in row)]
+def _latencies(
+    worst: Sequence[float], means: Sequence[tuple[str, Sequence[float | None]]]
+) -> list[Line]:
+    """A line of the slowest queries, and one for each row of means, with its name, all on one
+    scale."""
+    known = [[mean for mean in row if mean is not None] for _, row in means]
+    everything = [*worst, *(mean for row in known for mean in row)]
     low, high = min(everything), max(everything)
     lines = [_row("worst", _spark(worst, low, high), f"up to {duration(max(worst))}")]
-    for name, row in means.items():
-        found = known[name]
+    for (name, row), found in zip(means, known, strict=True):
         details = f"{duration(min(found))} to {duration(max(found))}" if found else MISSING
         lines.append(_row(name, _spark(row, low, high), details))
     return lines

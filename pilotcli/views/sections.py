@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import PurePath
 
 from pilotcli.analysis.wording import factor
 from pilotcli.common.quantities import MISSING, count, duration, size
@@ -19,6 +20,7 @@ from pilotcli.views.text import Line, clean, clip, joined, width
 LONGEST_NAME = 24
 """Columns up to which the name of a model or an event is not cut: other columns go first."""
 LONGEST_LABEL = 32
+LONGEST_ARM = 12
 NOTICEABLE = 1.1
 """A speed-up of a single execution beyond which it is coloured."""
 
@@ -114,8 +116,21 @@ def _model_cells(row: ModelRow, now: float) -> list[tuple[str, str]]:
 
 def latencies(state: RunState) -> list[Line]:
     """Latencies over time, below a title; empty before the first query."""
-    chart = trend_chart(state.trend.parts, tuple(state.compared))
+    chart = trend_chart(state.trend.parts, arm_names(state.compared))
     return [[("latency over time", "dim")], *chart] if chart else []
+
+
+def arm_names(arms: Iterable[str]) -> dict[str, str]:
+    """A short name for each arm: a config's file without folder and ending, where no other one has
+    the same."""
+    short = {arm: _short(arm) for arm in arms}
+    found = list(short.values())
+    return {arm: name if found.count(name) == 1 else clean(arm) for arm, name in short.items()}
+
+
+def _short(arm: str) -> str:
+    name = clean(arm)
+    return PurePath(name).stem if name.endswith((".yaml", ".yml")) else name
 
 
 def slowed(state: RunState, columns: int, rows: int) -> list[Line]:
@@ -123,22 +138,24 @@ def slowed(state: RunState, columns: int, rows: int) -> list[Line]:
     nothing below it moves. Empty unless something is compared."""
     if not state.compared or rows < 2:
         return []
-    several = len(state.compared) > 1
-    found = [query for compared in state.compared.values() for query in compared.slowed]
-    names = {
-        id(query): found.against for found in state.compared.values() for query in found.slowed
-    }
-    found.sort(key=lambda query: (query.clear, query.driver_s - query.baseline_s), reverse=True)
+    names = arm_names(state.compared)
+    several = len(names) > 1
+    found = [
+        (query, names[against])
+        for against, compared in state.compared.items()
+        for query in compared.slowed
+    ]
+    found.sort(key=lambda one: (one[0].clear, one[0].driver_s - one[0].baseline_s), reverse=True)
     cells = [
         [
             ("  " + clean(query.label), ""),
-            *([(clean(names[id(query)]), "")] if several else []),
+            *([(name, "")] if several else []),
             (duration(query.driver_s), ""),
             (duration(query.baseline_s), ""),
             (factor(query.speedup), "yellow" if query.clear else ""),
             ("slower" if query.clear else "unclear", "yellow" if query.clear else "dim"),
         ]
-        for query in found[: rows - 1]
+        for query, name in found[: rows - 1]
     ]
     shown = (
         Column("slowed by the driver", least=_label_columns(state), flexible=True),
@@ -154,35 +171,40 @@ def slowed(state: RunState, columns: int, rows: int) -> list[Line]:
     return [*lines, *([] for _ in range(rows - len(lines)))]
 
 
+def last_queries(state: RunState, columns: int, rows: int) -> list[Line]:
+    """The last queries in at most `rows` lines, the newest first; empty before the first one."""
+    found = list(state.recent)[: rows - 1] if rows > 1 else []
+    if not found:
+        return []
+    names = arm_names(state.compared)
+    shown = (
+        Column("last queries", least=_label_columns(state), flexible=True),
+        Column("driver" if names else "time", least=8, right=True),
+        *(column for name in names.values() for column in _pair_columns(name, len(names) > 1)),
+        Column("status", least=18 if state.progress.phase is not None else 7, drop=1),
+    )
+    return table(shown, [_query_cells(query, names) for query in found], columns)
+
+
+def _pair_columns(name: str, several: bool) -> tuple[Column, Column]:
+    """The time with a baseline, and the speed-up to it: where there are several baselines and no
+    room for all, the times go first."""
+    name = clip(name, LONGEST_ARM)
+    speedup = f"to {name}" if several else "speed-up"
+    times = Column(name, least=8, right=True, drop=4)
+    return times, Column(speedup, least=8, right=True, drop=3 if several else 2)
+
+
 def _label_columns(state: RunState) -> int:
     """The width for labels: that of the longest one so far, so that the table does not move with
     each query."""
     return min(max(20, state.longest_label), LONGEST_LABEL) + 2
 
 
-def last_queries(state: RunState, columns: int, rows: int) -> list[Line]:
-    """The last queries in at most `rows` lines, the newest first; empty before the first one."""
-    found = list(state.recent)[: rows - 1] if rows > 1 else []
-    if not found:
-        return []
-    baselines = list(state.compared) or list(found[0].baselines)
-    pairs: list[Column] = []
-    for place, name in enumerate(baselines):
-        pairs.append(Column(clip(clean(name), 12), least=8, right=True, drop=3 + 2 * place))
-        pairs.append(Column("speed-up", least=8, right=True, drop=2 + 2 * place))
-    shown = (
-        Column("last queries", least=_label_columns(state), flexible=True),
-        Column("time" if not pairs else "driver", least=8, right=True),
-        *pairs,
-        Column("status", least=18 if state.progress.phase is not None else 7, drop=1),
-    )
-    return table(shown, [_query_cells(query, baselines) for query in found], columns)
-
-
-def _query_cells(query: RecentQuery, baselines: Sequence[str]) -> list[tuple[str, str]]:
+def _query_cells(query: RecentQuery, names: Mapping[str, str]) -> list[tuple[str, str]]:
     cells = [("  " + clean(query.label), ""), (duration(query.elapsed_s), "")]
-    for name in baselines:
-        baseline_s = query.baselines.get(name)
+    for arm in names:
+        baseline_s = query.baselines.get(arm)
         speedup = None
         if baseline_s is not None and query.elapsed_s:
             speedup = baseline_s / query.elapsed_s
@@ -190,12 +212,13 @@ def _query_cells(query: RecentQuery, baselines: Sequence[str]) -> list[tuple[str
         if speedup is not None and not 1 / NOTICEABLE < speedup < NOTICEABLE:
             style = "cyan" if speedup > 1 else "yellow"
         cells += [(duration(baseline_s), ""), (factor(speedup), style)]
-    return [*cells, _status(query)]
+    return [*cells, _status(query, names)]
 
 
-def _status(query: RecentQuery) -> tuple[str, str]:
+def _status(query: RecentQuery, names: Mapping[str, str]) -> tuple[str, str]:
     """How the query ended, and in which phase, where its time is not part of the result."""
     phase = query.phase if query.phase in UNMEASURED or query.phase == "learning" else None
     ended = "" if query.status == "ok" and phase is not None else query.status.replace("_", " ")
+    arm = "" if query.arm is None else names.get(query.arm) or _short(query.arm)
     style = {"ok": "dim", "timeout": "yellow", "cancelled": "yellow"}.get(query.status, "red")
-    return joined([phase or "", clean(query.arm or ""), ended]), style
+    return joined([phase or "", arm, ended]), style

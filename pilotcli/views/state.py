@@ -91,9 +91,11 @@ class RunState:
         return sum(self.statuses[status] for status in failed)
 
     def shown_latencies(self) -> tuple[Sequence[float | None], bool]:
-        """The 50th, 95th and 99th percentile, and whether they are of the warm-up, before there are
-        others; without any they are empty."""
-        warm = not self.latencies.total and self.warm_latencies.total > 0
+        """The 50th, 95th and 99th percentile, and whether they are of the warm-up: during it, and
+        before there are others. Empty without any."""
+        phase = self.progress.phase
+        warms = not self.latencies.total or (phase is not None and phase.phase == "warm-up")
+        warm = warms and self.warm_latencies.total > 0
         found = self.warm_latencies if warm else self.latencies
         return (found.percentiles(0.5, 0.95, 0.99) if found.total else ()), warm
 

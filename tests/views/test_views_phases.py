@@ -17,6 +17,7 @@ from pilotcli.common.signals import (
     SlowedQuery,
 )
 from pilotcli.views.frame import frame
+from pilotcli.views.sections import arm_names
 from pilotcli.views.state import RunState
 from pilotcli.views.text import line_text, width
 
@@ -95,13 +96,21 @@ def test_the_warm_up_counts_and_shows_its_latencies(seen: Seen) -> None:
     ]
 
 
-def test_the_first_measured_query_ends_the_latencies_of_the_warm_up(seen: Seen) -> None:
+def test_latencies_of_the_warm_up_give_way_to_those_of_measured_queries(seen: Seen) -> None:
+    """Also where the driver has learned before the warm-up."""
+
+    def latencies() -> str:
+        (line,) = (line for line in seen.lines() if "p50" in line)
+        return line
+
     begin_paired(seen)
-    seen(ExecutionFinished("query-1", 1, "warm-up", None, 0.5))
     seen(PhaseStarted("learning", 20), seen.make.finished(1))
-    (line,) = (line for line in seen.lines() if line.startswith("latency"))
-    assert line == "latency  p50 10.0 ms     p95 10.0 ms     p99 10.0 ms"
     assert "phase    learning  1/20" in seen.lines()
+    assert latencies() == "latency  p50 10.0 ms     p95 10.0 ms     p99 10.0 ms"
+    seen(PhaseStarted("warm-up", 20), ExecutionFinished("query-1", 1, "warm-up", None, 0.5))
+    assert latencies() == "warm-up  p50 500 ms      p95 500 ms      p99 500 ms"
+    seen(PhaseStarted("comparison", 20))
+    assert latencies() == "latency  p50 10.0 ms     p95 10.0 ms     p99 10.0 ms"
 
 
 def test_the_phase_says_which_round_it_is_in(seen: Seen) -> None:
@@ -278,24 +287,48 @@ def test_tables_keep_their_columns_when_a_short_label_follows_a_long_one(seen: S
 def test_slowed_queries_of_several_baselines_are_in_one_table(seen: Seen) -> None:
     begin_paired(seen, against="native and lero.yaml")
     other = SlowedQuery("chains", 5, 3.0, 1.0, 0.33, clear=True)
-    seen(seen.make.finished(1), compared(), compared("lero.yaml", slowed=(other,)))
+    seen(seen.make.finished(1), compared(), compared("configs/lero.yaml", slowed=(other,)))
     lines = seen.lines(110, 50)
     at = next(n for n, line in enumerate(lines) if line.startswith("slowed by the driver"))
     assert lines[at : at + 4] == [
         "slowed by the driver    against      driver  baseline  speed-up  verdict",
-        "  chains                lero.yaml    3.00 s    1.00 s     0.33x  slower",
+        "  chains                lero         3.00 s    1.00 s     0.33x  slower",
         "  two-cities            native       400 ms    100 ms     0.25x  slower",
         "  echo                  native       110 ms    100 ms     0.91x  unclear",
     ]
 
 
-def test_pairs_with_two_baselines_are_one_row(seen: Seen) -> None:
-    begin_paired(seen, against="native and lero.yaml")
-    seen(PhaseStarted("comparison", 120), compared(), compared("lero.yaml"))
+def test_a_query_with_two_baselines_is_one_row(seen: Seen) -> None:
+    begin_paired(seen, against="native and configs/lero.yaml")
+    seen(ExecutionFinished("query-0", 9, "warm-up", "configs/lero.yaml", 0.07))
+    seen(PhaseStarted("comparison", 120), compared(), compared("configs/lero.yaml"))
     seen.pair(1, 0.1, 0.2)
-    seen(PairFinished("query-1", 1, 1, 0.1, 0.05, "ok", "ok", "same", against="lero.yaml"))
-    (row,) = (line for line in seen.lines(110, 50) if line.startswith("  query-1 "))
-    assert row.split() == ["query-1", "100", "ms", "200", "ms", "2x", "50.0", "ms", "0.5x", "ok"]
+    seen(PairFinished("query-1", 1, 1, 0.1, 0.05, "ok", "ok", "same", against="configs/lero.yaml"))
+
+    def last(columns: int) -> list[str]:
+        lines = seen.lines(columns, 50)
+        at = next(n for n, line in enumerate(lines) if line.startswith("last queries"))
+        return lines[at:]
+
+    assert last(110) == [
+        "last queries              driver    native  to native      lero   to lero  status",
+        "  query-1                 100 ms    200 ms         2x   50.0 ms      0.5x  ok",
+        "  query-0                70.0 ms         –          –         –         –  warm-up, lero",  # noqa: RUF001
+    ]
+    assert last(80) == [
+        "last queries              driver  to native   to lero  status",
+        "  query-1                 100 ms         2x      0.5x  ok",
+        "  query-0                70.0 ms          –         –  warm-up, lero",  # noqa: RUF001
+    ]
+
+
+def test_arms_with_files_of_the_same_name_are_shown_with_their_folders() -> None:
+    assert arm_names(["native", "a/x.yaml", "b/x.yaml", "b/y.yml"]) == {
+        "native": "native",
+        "a/x.yaml": "a/x.yaml",
+        "b/x.yaml": "b/x.yaml",
+        "b/y.yml": "y",
+    }
 
 
 def test_the_chart_has_one_part_for_many_queries(seen: Seen) -> None:
