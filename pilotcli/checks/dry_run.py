@@ -21,7 +21,17 @@ from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class
 from pilotcli.replay.load import refuse_contradictions
 from pilotcli.run.request import RunRequest, select_events
-from pilotcli.steering.handlers import BasePushHandler
+from pilotcli.steering.handlers import (
+    BasePushHandler,
+    CardPushHandler,
+    CommentPushHandler,
+    HintPushHandler,
+    IndexPushHandler,
+    JoinOrderPushHandler,
+    KnobPushHandler,
+    QueryPushHandler,
+    ScanJoinMethodPushHandler,
+)
 from pilotcli.workload import open_workload
 
 
@@ -39,6 +49,18 @@ class EventListing:
     class_path: str
     file: str | None
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerListing:
+    """One handler of a config, as `pilot handlers list` shows it."""
+
+    name: str
+    pushes: str
+    called: str
+    model: str | None
+    class_path: str
+    file: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +115,37 @@ def list_events(config: RunConfig) -> tuple[EventListing, ...]:
         _enabled(spec, built[spec.name]) if spec.enabled else _disabled(spec, config.base)
         for spec in config.events
     )
+
+
+def list_handlers(config: RunConfig) -> tuple[HandlerListing, ...]:
+    """Every handler of `config`, in the order in which they are called for a query."""
+    built = _build(replace(config, events=()))[1]
+    return tuple(
+        HandlerListing(
+            spec.name,
+            _pushes(handler),
+            "before each query" if isinstance(handler, QueryPushHandler) else "before the workload",
+            spec.model,
+            spec.class_path,
+            _source(type(handler)),
+        )
+        for spec, handler in zip(config.handlers, built, strict=True)
+    )
+
+
+_PUSHES: tuple[tuple[type[BasePushHandler], str], ...] = (
+    (HintPushHandler, "hints"),
+    (CardPushHandler, "cardinalities"),
+    (CommentPushHandler, "comment"),
+    (ScanJoinMethodPushHandler, "methods"),
+    (JoinOrderPushHandler, "join order"),
+    (KnobPushHandler, "knobs"),
+    (IndexPushHandler, "indexes"),
+)
+
+
+def _pushes(handler: BasePushHandler) -> str:
+    return next((word for kind, word in _PUSHES if isinstance(handler, kind)), "other")
 
 
 def _enabled(spec: EventSpec, registered: Registered) -> EventListing:

@@ -21,6 +21,7 @@ from pilotcli.views.text import clean
 
 GROUPS = {
     "events": "Show the events of the config, and when they fire.",
+    "handlers": "Show the handlers of the config, and what they do to a query.",
     "models": "Manage model checkpoints.",
     "runs": "Show and compare past runs.",
     "workloads": "Make workloads: benchmarks, generated queries, production logs.",
@@ -37,6 +38,14 @@ COMMANDS = {
     "events list": ("events:list_", "List the events: name, kind, when they fire, model, class."),
     "events plan": ("events:plan", "Show which event fires after which query."),
     "events fire": ("events:fire", "Call one event on the rows in the store, without a replay."),
+    "handlers list": (
+        "handlers:list_",
+        "List the handlers: name, what they push, when they are called, model, class.",
+    ),
+    "handlers try": (
+        "handlers:try_",
+        "Show what a handler does to one query: its pushes, and both plans.",
+    ),
     "models list": ("models:list_", "List all models with their current checkpoints."),
     "models show": ("models:show", "Show a model's checkpoints, oldest first."),
     "models trust": ("models:trust", "Trust checkpoints that this home did not save."),

@@ -7,7 +7,6 @@ import contextlib
 import reprlib
 import tempfile
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,10 +32,11 @@ from pilotcli.plugins import check_plugins
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.connecting import config_for_drivers, connect
 from pilotcli.run.driver_output import driver_output
-from pilotcli.run.interrupts import interrupts
 from pilotcli.run.model_loading import load_models
 from pilotcli.run.request import select_events
+from pilotcli.run.threads import run_in_thread
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
+from pilotcli.workload import open_workload
 
 MOST_TABLES = 6
 
@@ -98,6 +98,8 @@ def fire(request: FiringRequest, bus: Bus) -> Fired:
         _refuse_nothing_to_do(event, spec.name, request)
         scheduler = scheduler_class(pilot_config, target=target, bus=bus, stop=stop)
         stack.callback(scheduler.close)
+        if config.workload:
+            scheduler.set_workload(stack.enter_context(open_workload(config.workload)))
         fired = _fire(scheduler, scheduler.event_runner.register(event, spec.name), request)
         target.close()
         if isinstance(target, UndoesChanges) and target.not_undone:
@@ -141,39 +143,22 @@ def _fire(scheduler: PilotScheduler, registered: Registered, request: FiringRequ
     runner, bus, manager = scheduler.event_runner, scheduler.bus, scheduler.data_manager
     heard: list[Signal] = []
     raised: list[BaseException] = []
-    failures: list[BaseException] = []
     bus.subscribe(heard.append, EventTriggered)
     bus.subscribe(heard.append, ModelSaved)
     bus.subscribe(heard.append, ModelKept)
     runner.event_failed = lambda registered, reason, error: raised.append(error)
 
-    def body() -> None:
-        try:
-            manager.rehearse(request.run_id)
-            bus.emit(Notice("info", _stored(manager.row_counts(), request.run_id)))
-            if request.collect and isinstance(registered.event, PretrainingModelEvent):
-                manager.remove_table_and_tracker(registered.event.data_saving_table)
-            runner.fire(registered, PretrainingSteps(collect=request.collect))
-        except BaseException as exc:  # noqa: BLE001 - raised again in the main thread
-            failures.append(exc)
+    def work() -> None:
+        manager.rehearse(request.run_id)
+        bus.emit(Notice("info", _stored(manager.row_counts(), request.run_id)))
+        if request.collect and isinstance(registered.event, PretrainingModelEvent):
+            manager.remove_table_and_tracker(registered.event.data_saving_table)
+        runner.fire(registered, PretrainingSteps(collect=request.collect))
 
-    _in_thread(body, scheduler)
-    if failures:
-        raise failures[0]
+    run_in_thread(work, scheduler)
     if raised and isinstance(raised[0], bdb.BdbQuit):
         raise Interrupted(f"{registered.name} was ended in the debugger")
     return _fired(heard, raised, registered)
-
-
-def _in_thread(body: Callable[[], None], scheduler: PilotScheduler) -> None:
-    def say() -> None:
-        scheduler.bus.emit(Notice("warning", "stopping: the event is ended; Ctrl-C ends at once"))
-
-    with interrupts(scheduler.stop, scheduler.cancel, lambda: None, say):
-        thread = threading.Thread(target=body, name="pilot-fire")
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.5)
 
 
 def _stored(rows: dict[str, int], run_id: int | None) -> str:

@@ -242,15 +242,22 @@ class Steering:
         if self._stop_requested():
             raise Interrupted("stopped before the workload began")
 
-    def run(self, session: Session, query: Query, *, pull: bool = True) -> tuple[Steered, float]:
+    def run_native(self, session: Session, query: Query, *, execute: bool = True) -> Steered:
+        """Run `query` as `run` does, without the handlers."""
+        return self._steerers[session].run(query, None, execute=execute)
+
+    def run(
+        self, session: Session, query: Query, *, execute: bool = True, pull: bool = True
+    ) -> tuple[Steered, float]:
         """Run `query` in a session that was opened here, with what the handlers return for it.
 
-        Returns the result and how long the handlers took, in seconds. Without `pull` no further
-        questions are sent to the server. Never raises for the query.
+        Returns the result and how long the handlers took, in seconds. Without `execute` the query
+        is planned and not run; without `pull` no further questions are sent to the server. Never
+        raises for the query.
         """
         steerer = self._steerers[session]
         if not self._handlers or not _is_steered(query):
-            return steerer.run(query, None, pull=pull), 0.0
+            return steerer.run(query, None, execute=execute, pull=pull), 0.0
         logged: dict[str, LoggedValue] = {}
         began = time.perf_counter()
         try:
@@ -263,7 +270,7 @@ class Steering:
             steered = self._run_native(steerer, query, Steered(error=exc), pull)
         else:
             inference_s = time.perf_counter() - began
-            steered = steerer.run(query, pushes, pull=pull)
+            steered = steerer.run(query, pushes, execute=execute, pull=pull)
             if isinstance(steered.error, (SteeringError, CapabilityError)):
                 steered = self._run_native(steerer, query, steered, pull)
         steered.logged = logged or None

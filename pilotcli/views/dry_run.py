@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from pilotcli.checks.dry_run import EventListing, Examination
+from pilotcli.checks.dry_run import EventListing, Examination, HandlerListing
 from pilotcli.common.quantities import count, listed, plural
 from pilotcli.events.schedule import firings_in
 from pilotcli.views.console import out
@@ -54,6 +54,39 @@ def show_events(events: Sequence[EventListing], format: str) -> None:
             (Column("MODEL", drop=1), lambda event: event.model or ""),
             (Column("CLASS", least=10, flexible=True, drop=2), lambda event: event.class_path),
             (Column("FILE", least=10, flexible=True, drop=3), lambda event: event.file or ""),
+        ],
+    )
+
+
+def show_handlers(handlers: Sequence[HandlerListing], format: str) -> None:
+    """The config's handlers, one a line."""
+    if format == "json":
+        show_json(
+            [
+                {
+                    "name": handler.name,
+                    "pushes": handler.pushes,
+                    "called": handler.called,
+                    "model": handler.model,
+                    "class": handler.class_path,
+                    "file": handler.file,
+                }
+                for handler in handlers
+            ]
+        )
+        return
+    if not handlers:
+        out("The config has no handlers. docs/steering.md shows how to write one.")
+        return
+    show_items(
+        handlers,
+        [
+            (Column("HANDLER", least=12, flexible=True), lambda handler: handler.name),
+            (Column("PUSHES"), lambda handler: handler.pushes),
+            (Column("CALLED", least=12, flexible=True), lambda handler: handler.called),
+            (Column("MODEL", drop=1), lambda handler: handler.model or ""),
+            (Column("CLASS", least=10, flexible=True, drop=2), lambda handler: handler.class_path),
+            (Column("FILE", least=10, flexible=True, drop=3), lambda handler: handler.file or ""),
         ],
     )
 

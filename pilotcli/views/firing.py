@@ -84,10 +84,12 @@ def _size(fired: Fired) -> str:
 
 def _show_traceback(fired: Fired, *, full: bool) -> None:
     whole = fired.signal.traceback or ""
-    shown = whole
-    if fired.raised is not None and not full:
-        shown = redacted(own_traceback(fired.raised))
-    for line in shown.splitlines():
+    show_traceback(whole, whole if full or fired.raised is None else own_traceback(fired.raised))
+
+
+def show_traceback(whole: str, shown: str) -> None:
+    """Write the traceback `shown`, which may be a part of the `whole` one, to standard error."""
+    for line in redacted(shown).splitlines():
         err(f"  {clean(line)}")
     if shown.count("\n  File ") < whole.count("\n  File "):
         err("  (frames of other code are left out: --full-traceback shows them)")

@@ -43,25 +43,9 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
     if json:
         show_json(pair.as_json())
         return
-    wide = columns(IN_A_PIPE)
-    place = f"  {clean(pair.file)}:{pair.line}" if pair.file else ""
-    out(f"{clean(pair.label)}{place}")
-    for text in pair.sql.strip().splitlines():
-        out(f"    {clean(text)}")
-    out()
+    show_query(pair.label, pair.sql, pair.file, pair.line)
     shown = [_side(pair.b), _side(pair.a)]
-    half = (wide - 3) // 2
-    if half >= LEAST_COLUMN:
-        empty: Line = [("", "")]
-        for baseline, run in zip_longest(*shown, fillvalue=empty):
-            left = clip_line(baseline, half)
-            gap = " " * (half - width(line_text(left)))
-            out_styled([*left, (f"{gap} │ ", "dim"), *clip_line(run, half)])
-    else:
-        for lines in shown:
-            for line in lines:
-                out_styled(clip_line(line, wide))
-            out()
+    show_beside(*shown)
     for side in (pair.b, pair.a):
         if side.mean_s is None and side.error is not None:
             out(f"\nrun {side.run_id} failed: {clean(side.error)}")
@@ -72,10 +56,10 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
                 "after the last round"
             )
     if pair.reasons:
-        _show_listed(f"Why run {pair.a.run_id} is slower", pair.reasons)
+        show_listed(f"Why run {pair.a.run_id} is slower", pair.reasons)
     other = [change for change in pair.changes if change not in pair.reasons]
     if other:
-        _show_listed("What else differs" if pair.reasons else "What differs", other)
+        show_listed("What else differs" if pair.reasons else "What differs", other)
     elif not pair.changes and pair.a.tree is not None and pair.b.tree is not None:
         out("\nThe plans have the same structure, and much the same estimates.")
     if any(side.tree is not None and side.tree.actual is not None for side in (pair.a, pair.b)):
@@ -85,7 +69,34 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
         )
 
 
-def _show_listed(title: str, lines: Sequence[str]) -> None:
+def show_query(label: str, sql: str, file: str | None, line: int | None) -> None:
+    """Write a query's name, its place and its text."""
+    place = f"  {clean(file)}:{line}" if file else ""
+    out(f"{clean(label)}{place}")
+    for text in sql.strip().splitlines():
+        out(f"    {clean(text)}")
+    out()
+
+
+def show_beside(left: Sequence[Line], right: Sequence[Line]) -> None:
+    """Write lines next to each other where there is room, else the right ones below the others."""
+    wide = columns(IN_A_PIPE)
+    half = (wide - 3) // 2
+    if half < LEAST_COLUMN:
+        for lines in (left, right):
+            for line in lines:
+                out_styled(clip_line(line, wide))
+            out()
+        return
+    empty: Line = [("", "")]
+    for one, other in zip_longest(left, right, fillvalue=empty):
+        clipped = clip_line(one, half)
+        gap = " " * (half - width(line_text(clipped)))
+        out_styled([*clipped, (f"{gap} │ ", "dim"), *clip_line(other, half)])
+
+
+def show_listed(title: str, lines: Sequence[str]) -> None:
+    """Write a title, and lines below it."""
     out(f"\n{title}")
     for line in lines:
         _show_text(line, "  ")
@@ -116,13 +127,14 @@ def _side(side: PlanSide) -> list[Line]:
         lines.append([(f"ran unsteered: {clean(side.native)}", "yellow")])
     lines.append([("", "")])
     if side.tree is not None:
-        return lines + _tree(side.tree)
+        return lines + tree_lines(side.tree)
     if side.mean_s is None and side.error is not None:
         return [*lines, [("no plan: it failed", "red")]]
     return [*lines, [("no plan was kept (pilot run --plans)", "yellow")]]
 
 
-def _tree(tree: PlanNode) -> list[Line]:
+def tree_lines(tree: PlanNode) -> list[Line]:
+    """A plan as lines, one node below the other."""
     lines: list[Line] = []
     waiting: list[tuple[PlanNode, str, str]] = [(tree, "", "")]
     while waiting:

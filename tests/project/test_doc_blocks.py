@@ -31,12 +31,14 @@ TUTORIALS = {
     ("events.md", "Tutorial: a pretraining event"),
     ("events.md", "Test your driver"),
     ("steering.md", "Tutorial: a handler"),
+    ("debugging.md", "Tutorial: one event, one query"),
     ("pilotscope.md", "Tutorial: from a script to `pilot run`"),
 }
 """Run by `test_tutorials.py`, each as a whole."""
 ELSEWHERE = {
     ("README.md", "Your own event in five minutes"): "test_readme.py runs it",
     ("ci.md", "GitHub Actions"): "test_ci_page.py runs it",
+    ("debugging.md", "Where a call failed"): "test_runner.py makes a run end with this line",
     ("events.md", "The columns of a collected table"): "test_collected_row.py runs it",
     ("events.md", "The queries to come"): "test_shown_workload.py runs it",
     ("steering.md", "Rights on a server of your own"): "test_granted_rights.py grants them",

@@ -102,6 +102,7 @@ def test_each_key_of_a_command_with_runs(paired: Project) -> None:
     assert printed([model], set()) | own == documented("models show")
     assert printed(version, own) == own | model["current"].keys()
     hold("events list", show("events", "list"))
+    hold("handlers list", show("handlers", "list"))
     hold("workloads list", show("workloads", "list"))
     hold("doctor", show("doctor"))
     plan = paired.command("events", "plan", "w.sql", "--format", "json").stdout.splitlines()

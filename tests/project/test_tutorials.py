@@ -42,6 +42,7 @@ def without_figures(text: str) -> str:
         ("events.md", "Tutorial: a pretraining event"),
         ("events.md", "Test your driver"),
         ("steering.md", "Tutorial: a handler"),
+        ("debugging.md", "Tutorial: one event, one query"),
         ("pilotscope.md", "Tutorial: from a script to `pilot run`"),
     ],
 )
