@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pilotcli.common.errors import DriverError, PilotError, UsageError, text_of
+from pilotcli.common.errors import UsageError
 from pilotcli.common.records import ModelVersion
-from pilotcli.events.model import PilotModel
-from pilotcli.storage.checkpoints.pickling import unpicklable_part
+from pilotcli.events.model import PilotModel, save_now
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
@@ -51,6 +50,8 @@ class Event(ABC):
 
     resumed: bool = False
     workload: WorkloadQueries | None = None
+    pilot_model: PilotModel | None = None
+    """The model that the config names for this event; `self.pilot_model.save()` saves it."""
     scheduler: ClassVar[str | None] = None
     """The scheduler of a run with such events, as `module:Class`; None for pilot's own."""
 
@@ -64,9 +65,16 @@ class QueryFinishEvent(Event):
     An event may change its `interval_count`; the new value applies from its next firing on.
     """
 
-    def __init__(self, config: PilotConfig, interval_count: int = 1) -> None:
+    def __init__(
+        self,
+        config: PilotConfig,
+        interval_count: int = 1,
+        pilot_model: PilotModel | None = None,
+    ) -> None:
         """Raises `UsageError` for an `interval_count` that is not a whole number of 1 or more."""
         super().__init__(config)
+        if pilot_model is not None:
+            self.pilot_model = pilot_model
         self.interval_count = checked_interval(interval_count, f"{type(self).__name__}: ")
 
     @abstractmethod
@@ -83,8 +91,15 @@ class QueryFinishEvent(Event):
 class WorkloadBeforeEvent(Event):
     """Called once, before the first query of a workload; never with `enable=False`."""
 
-    def __init__(self, config: PilotConfig, enable: bool = True) -> None:
+    def __init__(
+        self,
+        config: PilotConfig,
+        enable: bool = True,
+        pilot_model: PilotModel | None = None,
+    ) -> None:
         super().__init__(config)
+        if pilot_model is not None:
+            self.pilot_model = pilot_model
         self.enable = enable
 
     @abstractmethod
@@ -211,29 +226,11 @@ def _adopt(pilot_model: PilotModel, user_model: Any) -> ModelUpdate:
     before = pilot_model.model
     pilot_model.model = user_model
     try:
-        saved = _save(pilot_model)
+        version = save_now(pilot_model)
     except BaseException:
         pilot_model.model = before
         raise
-    version = saved if isinstance(saved, ModelVersion) else None
     return ModelUpdate(pilot_model, saved=True, version=version)
-
-
-def _save(pilot_model: PilotModel) -> Any:
-    """Save the model; if pickling fails, raise a `DriverError` that names the part at fault."""
-    try:
-        return pilot_model.save_model()
-    except PilotError:
-        raise
-    except Exception as exc:
-        part = unpicklable_part(pilot_model.model, "model", exc)
-        if part is None:
-            raise
-        raise DriverError(
-            f"the model {pilot_model.model_name!r} cannot be saved: pickle does not take {part} "
-            f"({text_of(exc)})",
-            hint="Leave it out: in the `__getstate__` of its class, or before you return it.",
-        ) from exc
 
 
 def checked_interval(value: Any, prefix: str = "") -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pilotcli.common.errors import CheckpointError
+from pilotcli.common.errors import CheckpointError, DriverError, PilotError, text_of
 from pilotcli.common.records import ModelVersion
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
+from pilotcli.storage.checkpoints.pickling import unpicklable_part
 
 
 class PilotModel(ABC):
@@ -21,8 +22,12 @@ class PilotModel(ABC):
       them with the checkpoint;
     - `trained_rows`: the number of rows that the model was trained on.
 
-    A driver may set `metrics` and `trained_rows` before it returns from an update or a training.
+    A driver may set `metrics` and `trained_rows` before it returns from an update or a training,
+    or calls `save`.
     """
+
+    pilot_saves: Sequence[ModelVersion | None] = ()
+    """What was saved in the running call of an event, which pilot takes when the call ends."""
 
     def __init__(self, model_name: str) -> None:
         self.model_name = model_name
@@ -30,9 +35,18 @@ class PilotModel(ABC):
         self.metrics: Mapping[str, float] = {}
         self.trained_rows: int | None = None
 
+    def save(self) -> ModelVersion | None:
+        """Save the model now, and return its new version; None for a model that saves itself.
+
+        For an event of any kind that has changed `self.model`. In a run the version is recorded
+        with its origin, as that of an update is: call it in the event's method. Raises what
+        `save_model` raises, and `DriverError` for a model that cannot be pickled.
+        """
+        return save_now(self)
+
     @abstractmethod
     def save_model(self) -> Any:
-        """Save `self.model`. Called after each update and training.
+        """Save `self.model`. Called after each update and training, and by `save`.
 
         An exception makes the event fail; `self.model` then stays what it was before.
         """
@@ -73,7 +87,7 @@ class CheckpointedModel(PilotModel):
 
     def save_model(self) -> ModelVersion:
         """Save a new version, make it the current one and return it. Raises `CheckpointError`."""
-        return self.checkpoints.save(
+        version = self.checkpoints.save(
             self.model_name,
             self.dump,
             model_class=f"{type(self).__module__}.{type(self).__qualname__}",
@@ -83,6 +97,8 @@ class CheckpointedModel(PilotModel):
             trained_rows=self.trained_rows,
             metrics=self.metrics,
         )
+        self.pilot_saves = (*self.pilot_saves, version)
+        return version
 
     def load_model(self, version: int | None = None) -> ModelVersion:
         """Check and restore `version` (None: the current one), and return it.
@@ -103,3 +119,26 @@ class CheckpointedModel(PilotModel):
         self.metrics = dict(found.metrics)
         self.trained_rows = found.trained_rows
         return found
+
+
+def save_now(pilot_model: PilotModel) -> ModelVersion | None:
+    """Save a model, and note it in its `pilot_saves`. Raises a `DriverError` that names the part at
+    fault if pickling fails."""
+    before = len(pilot_model.pilot_saves)
+    try:
+        saved = pilot_model.save_model()
+    except PilotError:
+        raise
+    except Exception as exc:
+        part = unpicklable_part(pilot_model.model, "model", exc)
+        if part is None:
+            raise
+        raise DriverError(
+            f"the model {pilot_model.model_name!r} cannot be saved: pickle does not take {part} "
+            f"({text_of(exc)})",
+            hint="Leave it out: in the `__getstate__` of its class, or before you return it.",
+        ) from exc
+    version = saved if isinstance(saved, ModelVersion) else None
+    if len(pilot_model.pilot_saves) == before:  # a model that saves itself
+        pilot_model.pilot_saves = (*pilot_model.pilot_saves, version)
+    return version

@@ -290,17 +290,20 @@ class EventRunner:
         model = registered.model
         if isinstance(model, CheckpointedModel):
             model.provenance = Provenance(registered.name, after_query, self._run_id)
+        if model is not None:
+            model.pilot_saves = ()
+        saved: Sequence[ModelVersion | None] = ()
         outcome: FiringOutcome = "ok"
         error = trace = None
         raised: BaseException | None = None
-        update: ModelUpdate | None = None
         started = time.perf_counter()
         try:
             returned = call()
             self._data_manager.flush()  # if its rows cannot be written, the event has failed
-            if isinstance(returned, ModelUpdate):
-                update = returned
-                outcome = self._report(registered, update, after_query)
+            saved = self._report_saves(registered, after_query)
+            if isinstance(returned, ModelUpdate) and not (returned.saved or saved):
+                self._bus.emit(ModelKept(returned.model.model_name, name, after_query))
+                outcome = "kept"
         except Interrupted:
             raise
         except BaseException as exc:  # a driver can raise any class
@@ -311,6 +314,7 @@ class EventRunner:
                 raise
             outcome, raised = "failed", exc
             error, trace = _describe(exc)
+            saved = self._report_saves(registered, after_query)  # before it failed
         duration_s = time.perf_counter() - started
         registered.event.resumed = False
         with contextlib.suppress(CallTimeout):  # the session has been replaced
@@ -335,23 +339,27 @@ class EventRunner:
         if outcome == "failed":
             self.failures.append(signal)
         self._bus.emit(signal)
-        if outcome == "ok" and update is not None and update.version is not None:
-            self._saved(update.version)
+        for version in saved:
+            if version is not None:
+                self._saved(version)
         if raised is not None:
             self.event_failed(registered, reason, raised)
 
-    def _report(
-        self, registered: Registered, update: ModelUpdate, after_query: int
-    ) -> FiringOutcome:
-        name = update.model.model_name
-        if not update.saved:
-            self._bus.emit(ModelKept(name, registered.name, after_query))
-            return "kept"
-        if update.version is not None and self._log is not None:
-            self._log.add_model(update.version)
-        metrics = dict(update.model.metrics)
-        self._bus.emit(ModelSaved(name, registered.name, after_query, update.version, metrics))
-        return "ok"
+    def _report_saves(
+        self, registered: Registered, after_query: int
+    ) -> Sequence[ModelVersion | None]:
+        """Record the versions that the event has saved, and return them."""
+        model = registered.model
+        if model is None:
+            return ()
+        saved, model.pilot_saves = model.pilot_saves, ()
+        for version in saved:
+            if version is not None and self._log is not None:
+                self._log.add_model(version)
+            metrics = dict(model.metrics if version is None else version.metrics)
+            signal = ModelSaved(model.model_name, registered.name, after_query, version, metrics)
+            self._bus.emit(signal)
+        return saved
 
 
 _OWN_MODULES = frozenset({__name__, DriverCalls.__module__, Pretraining.__module__})

@@ -32,12 +32,13 @@ class Registered:
 
     @property
     def model(self) -> PilotModel | None:
-        """The model that the event trains or updates."""
-        if isinstance(self.event, PeriodicModelUpdateEvent):
-            return self.event.pilot_model
+        """The model that the event trains, updates or saves, whatever its attribute is called."""
         if isinstance(self.event, PretrainingModelEvent):
             return self.event.bind_pilot_model
-        return None
+        if isinstance(self.event, PeriodicModelUpdateEvent) or self.event.pilot_model is not None:
+            return self.event.pilot_model
+        models = (value for value in vars(self.event).values() if isinstance(value, PilotModel))
+        return next(models, None)
 
 
 def kind_of(event: Event | type[Event]) -> EventKind:

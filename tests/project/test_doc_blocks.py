@@ -40,6 +40,7 @@ ELSEWHERE = {
     ("ci.md", "GitHub Actions"): "test_ci_page.py runs it",
     ("debugging.md", "Where a call failed"): "test_runner.py makes a run end with this line",
     ("events.md", "The columns of a collected table"): "test_collected_row.py runs it",
+    ("events.md", "Saving from any event"): "test_saved_by_events.py runs it",
     ("events.md", "The queries to come"): "test_shown_workload.py runs it",
     ("steering.md", "Rights on a server of your own"): "test_granted_rights.py grants them",
     ("steering.md", "Libraries for other roles"): "test_granted_rights.py runs them",
