@@ -42,7 +42,7 @@ from pilotcli.steering.subplans import NamedCards, SubPlan
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
-    from pilotcli.databases.protocols import BaseDBController
+    from pilotcli.steering.controller import PostgreSQLController
     from pilotcli.storage.store.data_manager import DataManager
 
 _FILE = "corrections.json"
@@ -166,7 +166,7 @@ class CardinalityUpdate(PeriodicModelUpdateEvent):
     def custom_model_update(
         self,
         pilot_model: PilotModel | None,
-        db_controller: BaseDBController,
+        db_controller: PostgreSQLController,
         data_manager: DataManager,
     ) -> Corrections | None:
         """Return the corrections, including those from new rows; None without new rows.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas
 
     from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.protocols import BaseDBController
+    from pilotcli.steering.controller import PostgreSQLController
     from pilotcli.storage.store.data_manager import DataManager
 
 _FILE = "latency.npz"
@@ -147,7 +147,7 @@ class LatencyPretraining(PretrainingModelEvent):
         self._sampled = 0
 
     def iterative_data_collection(
-        self, db_controller: BaseDBController, train_data_manager: DataManager
+        self, db_controller: PostgreSQLController, train_data_manager: DataManager
     ) -> tuple[Sequence[Mapping[str, Any]], bool]:
         """Time the next `batch` queries, and return one row for each of them.
 
@@ -180,7 +180,7 @@ class LatencyPretraining(PretrainingModelEvent):
     def custom_model_training(
         self,
         bind_pilot_model: PilotModel,
-        db_controller: BaseDBController,
+        db_controller: PostgreSQLController,
         data_manager: DataManager,
     ) -> FeatureRegressor | None:
         """Return a regression trained on the collected rows; None if they are too few."""
@@ -203,7 +203,7 @@ class LatencyPretraining(PretrainingModelEvent):
             self._sampled += 1
         return sql
 
-    def _time_random(self, db_controller: BaseDBController, sql: str) -> Mapping[str, Any]:
+    def _time_random(self, db_controller: PostgreSQLController, sql: str) -> Mapping[str, Any]:
         """Returns the row of a random query, also of one that fails."""
         began = time.perf_counter()
         row = {"sql": sql, "role": "training", "execution_time": None, "physical_plan": None}
@@ -247,7 +247,7 @@ class LatencyUpdate(PeriodicModelUpdateEvent):
     def custom_model_update(
         self,
         pilot_model: PilotModel | None,
-        db_controller: BaseDBController,
+        db_controller: PostgreSQLController,
         data_manager: DataManager,
     ) -> FeatureRegressor | None:
         """Return a regression trained on all rows, including that of the last query.
@@ -308,7 +308,7 @@ def _mean_factor(errors: Sequence[float]) -> float:
     return float(10.0 ** (math.fsum(errors) / len(errors)))
 
 
-def _time(db_controller: BaseDBController, sql: str, role: str) -> Mapping[str, Any]:
+def _time(db_controller: PostgreSQLController, sql: str, role: str) -> Mapping[str, Any]:
     """Plan and run `sql`, and return its row; raises `QueryError`."""
     plan = db_controller.explain_physical_plan(sql)
     began = time.perf_counter()

@@ -13,7 +13,7 @@ from pilotcli.events.base import QueryFinishEvent, WorkloadBeforeEvent
 
 if TYPE_CHECKING:
     from pilotcli.config.pilot_config import PilotConfig
-    from pilotcli.databases.protocols import BaseDBController
+    from pilotcli.steering.controller import PostgreSQLController
     from pilotcli.storage.store.data_manager import DataManager
 
 _STALE_TABLES = """
@@ -42,7 +42,7 @@ class AnalyzeTables(WorkloadBeforeEvent):
             raise UsageError(f"AnalyzeTables: stale_share must be 0 or more, not {stale_share!r}")
         self.stale_share = float(stale_share)
 
-    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> list[str]:
+    def process(self, db_controller: PostgreSQLController, data_manager: DataManager) -> list[str]:
         """Analyze the tables with missing or old statistics, and return their names."""
         query = _STALE_TABLES.format(share=self.stale_share)
         tables = [row[0] for row in db_controller.execute(query, fetch=True)]
@@ -73,7 +73,7 @@ class PlanRecorder(QueryFinishEvent):
         self.table = table
         self.into = into
 
-    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> int:
+    def process(self, db_controller: PostgreSQLController, data_manager: DataManager) -> int:
         """Summarise the queries since the last call, and return their number."""
         new = data_manager.read_update(self.table, reader=f"{type(self).__name__}/{self.into}")
         rows = [self._summary(row) for row in new.to_dict("records")]
@@ -116,7 +116,7 @@ class SlowQueryReport(QueryFinishEvent):
         self.table = table
         self.analyze_limit_s = analyze_limit_s
 
-    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> str | None:
+    def process(self, db_controller: PostgreSQLController, data_manager: DataManager) -> str | None:
         """Print the line, and return it; None if no query was successful."""
         new = data_manager.read_update(self.table, reader=f"{type(self).__name__}/{self.table}")
         rows = new.to_dict("records")
@@ -140,7 +140,7 @@ class SlowQueryReport(QueryFinishEvent):
         return line
 
     def _misestimate(
-        self, db_controller: BaseDBController, sql: str, seconds: float
+        self, db_controller: PostgreSQLController, sql: str, seconds: float
     ) -> Misestimate | None:
         if seconds > self.analyze_limit_s or not _only_reads(sql):
             return None

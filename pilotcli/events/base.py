@@ -19,7 +19,7 @@ from pilotcli.events.model import PilotModel, save_now
 
 if TYPE_CHECKING:
     from pilotcli.config import PilotConfig
-    from pilotcli.databases.protocols import BaseDBController
+    from pilotcli.steering.controller import PostgreSQLController
     from pilotcli.storage.store.data_manager import DataManager
     from pilotcli.workload.upcoming import WorkloadQueries
 
@@ -78,7 +78,7 @@ class QueryFinishEvent(Event):
         self.interval_count = checked_interval(interval_count, f"{type(self).__name__}: ")
 
     @abstractmethod
-    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> Any:
+    def process(self, db_controller: PostgreSQLController, data_manager: DataManager) -> Any:
         """Called after every `interval_count` finished queries. The return value is ignored.
 
         - `db_controller`: the run's database, over a connection that replays no queries;
@@ -103,7 +103,7 @@ class WorkloadBeforeEvent(Event):
         self.enable = enable
 
     @abstractmethod
-    def process(self, db_controller: BaseDBController, data_manager: DataManager) -> Any:
+    def process(self, db_controller: PostgreSQLController, data_manager: DataManager) -> Any:
         """Called once, before the first query, with the arguments of `QueryFinishEvent.process`.
 
         The return value is ignored. An exception is reported and does not end the run.
@@ -127,7 +127,7 @@ class PeriodicModelUpdateEvent(QueryFinishEvent):
         self.execute_on_init = execute_on_init
 
     def process(
-        self, db_controller: BaseDBController, data_manager: DataManager
+        self, db_controller: PostgreSQLController, data_manager: DataManager
     ) -> ModelUpdate | None:
         """Call `custom_model_update`, then set and save the model that it returns."""
         updated = self.custom_model_update(self.pilot_model, db_controller, data_manager)
@@ -136,13 +136,14 @@ class PeriodicModelUpdateEvent(QueryFinishEvent):
     @abstractmethod
     def custom_model_update(
         self,
-        pilot_model: PilotModel | None,
-        db_controller: BaseDBController,
+        pilot_model: Any,
+        db_controller: PostgreSQLController,
         data_manager: DataManager,
     ) -> Any:
         """Return the updated user model; pilot sets it as `pilot_model.model` and saves it.
 
-        - `pilot_model`: the model that the config names for this event, None without one;
+        - `pilot_model`: the model that the config names for this event, None without one; of the
+          driver's own class;
         - `db_controller`: the run's database, over a connection that replays no queries;
         - `data_manager`: the collected rows, including those of the query that just finished.
 
@@ -184,7 +185,7 @@ class PretrainingModelEvent(Event):
 
     @abstractmethod
     def iterative_data_collection(
-        self, db_controller: BaseDBController, train_data_manager: DataManager
+        self, db_controller: PostgreSQLController, train_data_manager: DataManager
     ) -> tuple[Sequence[Mapping[str, Any]], bool]:
         """Return `(rows, terminate)`; called again until `terminate` is true.
 
@@ -199,8 +200,8 @@ class PretrainingModelEvent(Event):
     @abstractmethod
     def custom_model_training(
         self,
-        bind_pilot_model: PilotModel,
-        db_controller: BaseDBController,
+        bind_pilot_model: Any,
+        db_controller: PostgreSQLController,
         data_manager: DataManager,
     ) -> Any:
         """Return the trained user model; pilot sets it as `bind_pilot_model.model` and saves it.
@@ -213,7 +214,7 @@ class PretrainingModelEvent(Event):
         """Returns the first argument of `custom_model_training`."""
         return self.bind_pilot_model
 
-    def train(self, db_controller: BaseDBController, data_manager: DataManager) -> ModelUpdate:
+    def train(self, db_controller: PostgreSQLController, data_manager: DataManager) -> ModelUpdate:
         """Call `custom_model_training`, then set and save the model that it returns."""
         trained = self.custom_model_training(self.training_argument(), db_controller, data_manager)
         return _adopt(self.bind_pilot_model, trained)

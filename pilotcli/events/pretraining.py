@@ -20,8 +20,8 @@ from pilotcli.common.signals import (
     TrainingFinished,
     TrainingStarted,
 )
-from pilotcli.databases.protocols import BaseDBController
 from pilotcli.events.base import ModelUpdate, PretrainingModelEvent
+from pilotcli.steering.controller import PostgreSQLController
 from pilotcli.storage.store.data_manager import DataManager
 
 
@@ -56,7 +56,7 @@ class Pretraining:
     """Runs the pretraining events of one scheduler. Used by one thread at a time."""
 
     bus: Bus
-    db_controller: BaseDBController
+    db_controller: PostgreSQLController
     data_manager: DataManager
     calls: DriverCalls
     log: ProgressLog | None

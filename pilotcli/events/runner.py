@@ -35,7 +35,6 @@ from pilotcli.common.signals import (
     PhaseStarted,
 )
 from pilotcli.common.suggestions import sentences
-from pilotcli.databases.protocols import BaseDBController
 from pilotcli.databases.session.watchdog import cancel_statements
 from pilotcli.events.base import (
     Event,
@@ -48,6 +47,7 @@ from pilotcli.events.base import (
 from pilotcli.events.model import CheckpointedModel, Provenance
 from pilotcli.events.pretraining import Pretraining, PretrainingSteps, ProgressLog
 from pilotcli.events.schedule import Registered, describe, fires_once_for, kind_of
+from pilotcli.steering.controller import PostgreSQLController
 from pilotcli.storage.store.connection import StoreUnreachableError
 from pilotcli.storage.store.data_manager import DataManager
 
@@ -94,7 +94,7 @@ class EventRunner:
     def __init__(
         self,
         bus: Bus,
-        db_controller: BaseDBController,
+        db_controller: PostgreSQLController,
         data_manager: DataManager,
         *,
         log: EventLog | None = None,

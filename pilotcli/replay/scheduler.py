@@ -38,7 +38,7 @@ from pilotcli.common.signals import Bus, ExecutionFinished, Notice, QueryFinishe
 from pilotcli.config import PilotConfig, PostgreSQLConfig
 from pilotcli.config.model import CollectSection, SteeringSection
 from pilotcli.databases.opening import open_target
-from pilotcli.databases.protocols import BaseDBController, Row, Rows, Session, Target
+from pilotcli.databases.protocols import Row, Rows, Session, Target
 from pilotcli.databases.session.watchdog import cancel_statements
 from pilotcli.events.base import Event
 from pilotcli.events.runner import CountMode, EventRunner, PastFirings
@@ -46,7 +46,7 @@ from pilotcli.events.schedule import Registered
 from pilotcli.replay.collected_row import collected_row, origin, pulls_for
 from pilotcli.replay.expected import Expectations
 from pilotcli.replay.observers import RunLog, RunObserver
-from pilotcli.steering.controller import get_db_controller
+from pilotcli.steering.controller import PostgreSQLController, get_db_controller
 from pilotcli.steering.requests import Pulls, Steered
 from pilotcli.steering.workload_steering import Steering
 from pilotcli.storage.store.data_manager import DataManager
@@ -148,7 +148,7 @@ class PilotScheduler(Closing):
         self._lock = threading.RLock()
         self._session: Session | None = None
 
-    def controller(self) -> BaseDBController:
+    def controller(self) -> PostgreSQLController:
         """Returns a new controller for events."""
         return get_db_controller(self.config, target=self.target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.controller import PostgreSQLController as _Controller
-from pilotcli.databases.protocols import BaseDBController, PlansWithIndexes, Target
+from pilotcli.databases.protocols import PlansWithIndexes, Target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
 from pilotcli.steering.planner.what_if import PlannerIndexes, sees_indexes
@@ -22,7 +22,7 @@ class PostgreSQLController(_Controller):
 
 def get_db_controller(
     config: PilotConfig, enable_simulate_index: bool = False, *, target: Target | None = None
-) -> BaseDBController:
+) -> PostgreSQLController:
     """A new controller for the database that `config` names; with `enable_simulate_index` its
     indexes are what-if ones. With `target` it works on that, and leaves it open."""
     return PostgreSQLController(config, target=target, enable_simulate_index=enable_simulate_index)

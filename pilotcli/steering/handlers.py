@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class BasePushHandler(ABC):
     """The base of all push handlers; derive from one of those below."""
 
-    interactor: PilotDataInteractor | None = None
+    interactor: PilotDataInteractor = None  # type: ignore[assignment]
     """Reads from the run's database, over a connection of its own; set by the scheduler that the
-    handler is registered with."""
+    handler is registered with, None in the constructor."""
     workload: WorkloadQueries | None = None
     """The queries that the run replays, set before the first call; None in a script, and in the
     constructor."""
@@ -38,6 +38,9 @@ class BasePushHandler(ABC):
     """The scheduler of a run with such handlers, as `module:Class`; None for pilot's own."""
 
     def __init__(self, config: PilotConfig | None = None) -> None:
+        """A driver's own constructor takes `config` first, which pilot passes, then the `args:` of
+        the config by name, and as `pilot_model` the model that `model:` names. It calls this one.
+        """
         self.config = config
 
     @abstractmethod

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from pilotcli.common.errors import UsageError
 from pilotcli.common.records import Index, PilotTransData, Query
 from pilotcli.config import PilotConfig
-from pilotcli.databases.controller import PostgreSQLController
+from pilotcli.databases.controller import PostgreSQLController as _Controller
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import PostgresSession
 from pilotcli.steering.capabilities import Abilities
-from pilotcli.steering.controller import get_db_controller
+from pilotcli.steering.controller import PostgreSQLController, get_db_controller
 from pilotcli.steering.hint_plan import quote_name
 from pilotcli.steering.methods import JoinOrder, Method, ScanJoinMethodEnum
 from pilotcli.steering.naming import name_by_explain
@@ -73,9 +73,10 @@ class PilotDataInteractor:
         self._owns_controller = db_controller is None
         if db_controller is None:
             db_controller = get_db_controller(config, enable_simulate_index, target=target)
-        if not isinstance(db_controller, PostgreSQLController):
+        if not isinstance(db_controller, _Controller):
             raise UsageError(f"an interactor needs a PostgreSQL, not {type(db_controller)}")
-        self.db_controller = db_controller
+        # Its class has every method that a driver may call.
+        self.db_controller = cast(PostgreSQLController, db_controller)
         self._simulated = enable_simulate_index
         self._steerers: WeakKeyDictionary[PostgresSession, SessionSteering] = WeakKeyDictionary()
         self._abilities: WeakKeyDictionary[PostgresSession, Abilities] = WeakKeyDictionary()

@@ -91,14 +91,14 @@ class SavesItself(QueryFinishEvent):
 
 @pytest.fixture
 def saving(project: Project) -> Project:
-    project.write("ev.py", EVENTS)
+    project.write("saving_events.py", EVENTS)
     project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3; SELECT 4; SELECT 5")
     return project
 
 
 def config(project: Project, *events: str) -> None:
     project.config(
-        "models: {counts: ev.py:Counts, itself: ev.py:Itself}\nevents:\n"
+        "models: {counts: saving_events.py:Counts, itself: saving_events.py:Itself}\nevents:\n"
         + "".join(f"  - {{{event}}}\n" for event in events)
     )
 
@@ -106,9 +106,9 @@ def config(project: Project, *events: str) -> None:
 def test_each_version_is_recorded_with_its_origin(saving: Project) -> None:
     config(
         saving,
-        "class: ev.py:Before, model: counts",
-        "class: ev.py:Learns, model: counts, args: {interval_count: 2}",
-        "class: ev.py:OwnName, model: counts",
+        "class: saving_events.py:Before, model: counts",
+        "class: saving_events.py:Learns, model: counts, args: {interval_count: 2}",
+        "class: saving_events.py:OwnName, model: counts",
     )
     finished = saving.run("w.sql")
     assert (finished.exit_code, finished.event_failures) == (0, 0)
@@ -145,9 +145,9 @@ def test_the_event_of_the_docs_saves(saving: Project) -> None:
 
 
 def test_the_next_run_loads_what_an_event_saved(saving: Project) -> None:
-    config(saving, "class: ev.py:Before, model: counts")
+    config(saving, "class: saving_events.py:Before, model: counts")
     saving.run("w.sql")
-    config(saving, "class: ev.py:Learns, model: counts, args: {interval_count: 5}")
+    config(saving, "class: saving_events.py:Learns, model: counts, args: {interval_count: 5}")
     saving.run("w.sql")
     store = CheckpointStore(saving.folder / ".pilot" / "models")
     current = store.current("counts")
@@ -156,7 +156,9 @@ def test_the_next_run_loads_what_an_event_saved(saving: Project) -> None:
 
 
 def test_what_an_event_saved_before_it_failed_is_recorded(saving: Project) -> None:
-    config(saving, "class: ev.py:SavesAndFails, model: counts, args: {interval_count: 5}")
+    config(
+        saving, "class: saving_events.py:SavesAndFails, model: counts, args: {interval_count: 5}"
+    )
     finished = saving.run("w.sql")
     assert (finished.exit_code, finished.event_failures) == (3, 1)
     with saving.journal() as journal:
@@ -166,8 +168,10 @@ def test_what_an_event_saved_before_it_failed_is_recorded(saving: Project) -> No
 def test_an_update_that_saves_itself_and_returns_a_model_saves_twice(saving: Project) -> None:
     config(
         saving,
-        "class: ev.py:Twice, model: counts, args: {interval_count: 5, execute_on_init: false}",
-        "class: ev.py:OnlySaves, model: counts, args: {interval_count: 5, execute_on_init: false}",
+        "class: saving_events.py:Twice, model: counts, args: {interval_count: 5, "
+        "execute_on_init: false}",
+        "class: saving_events.py:OnlySaves, model: counts, args: {interval_count: 5, "
+        "execute_on_init: false}",
     )
     finished = saving.run("w.sql")
     with saving.journal() as journal:
@@ -180,7 +184,7 @@ def test_an_update_that_saves_itself_and_returns_a_model_saves_twice(saving: Pro
 
 
 def test_a_model_that_saves_itself_is_said_to_be_saved(saving: Project) -> None:
-    config(saving, "class: ev.py:SavesItself, model: itself, args: {interval_count: 5}")
+    config(saving, "class: saving_events.py:SavesItself, model: itself, args: {interval_count: 5}")
     saving.run("w.sql")
     (saved,) = saving.heard(ModelSaved)
     assert (saved.model, saved.event, saved.version) == ("itself", "SavesItself", None)  # type: ignore[attr-defined]
@@ -190,7 +194,7 @@ def test_a_resumed_run_loads_the_last_version_that_an_event_saved(saving: Projec
     saving.write(
         "stops.py",
         """
-        from ev import Learns
+        from saving_events import Learns
 
         class Stops(Learns):
             def process(self, db_controller, data_manager):
@@ -199,7 +203,11 @@ def test_a_resumed_run_loads_the_last_version_that_an_event_saved(saving: Projec
                     raise SystemExit
         """,
     )
-    config(saving, "class: ev.py:Before, model: counts", "class: stops.py:Stops, model: counts")
+    config(
+        saving,
+        "class: saving_events.py:Before, model: counts",
+        "class: stops.py:Stops, model: counts",
+    )
     stopped = saving.run("w.sql", sets=("run.fail_fast=true",))
     assert stopped.exit_code == 3
     done = saving.command("run", "--resume", "--force")
@@ -236,7 +244,7 @@ def test_a_model_may_have_a_method_of_the_name(saving: Project) -> None:
     saving.write(
         "own.py",
         """
-        from ev import Counts, Twice
+        from saving_events import Counts, Twice
 
         class Own(Counts):
             def save(self, path):

@@ -59,6 +59,7 @@ def place(block: Block) -> tuple[str, str]:
     return block.page, block.heading
 
 
+CONSTRUCTOR = ("steering.md", "Push handlers")
 SHELL = [
     pytest.param(words, id=f"{block}-{number}")
     for block in blocks("sh", "console")
@@ -115,6 +116,21 @@ def test_the_first_example_runs(page: str, project: Project) -> None:
     assert (finished.exit_code, finished.reasons) == (0, ())
     assert finished.steered == (40 if page == "steering.md" else 0)
     assert finished.event_firings == (2 if page == "events.md" else 0)
+
+
+def test_the_handler_with_a_constructor_runs(project: Project) -> None:
+    code, config = (block for block in blocks("python", "yaml") if place(block) == CONSTRUCTOR)
+    model = (
+        "from pilotcli import PilotModel\n"
+        "class Arms(PilotModel):\n"
+        "    def save_model(self): pass\n"
+        "    def load_model(self): self.model = {'SELECT 1': {'work_mem': '7MB'}}\n"
+    )
+    project.write("drivers.py", code.text + model)
+    project.write("w.sql", "SELECT 1; SELECT 2;")
+    project.config(config.text)
+    finished = project.run("w.sql", sets=("models.arms.load=true",))
+    assert (finished.exit_code, finished.steered) == (0, 1)
 
 
 def block_of(page: str, heading: str, language: str = "python") -> str:
@@ -264,6 +280,7 @@ HERE = {
     *(("events.md", heading) for heading in ("", "The four classes", "Models", "From Python")),
     *(("steering.md", heading) for heading in ("", "True rows in plans", "Sub-plan queries")),
     *(("steering.md", heading) for heading in ("Knobs and indexes", "The planner module")),
+    CONSTRUCTOR,
     ("steering.md", "By hand: `PilotDataInteractor`"),
     ("pilotscope.md", "What to know"),
     ("workloads.md", "Labels"),

@@ -26,7 +26,7 @@ from pilotcli.replay.scheduler import PilotScheduler as _Own
 if TYPE_CHECKING:
     from pilotcli.common.records import FiringReason, Query, QueryResult
     from pilotcli.config.model import CollectSection
-    from pilotcli.databases.protocols import BaseDBController, Rows, Session
+    from pilotcli.databases.protocols import Rows, Session
     from pilotcli.events.schedule import Registered
     from pilotcli.steering.requests import Steered
 
@@ -68,7 +68,7 @@ class PilotScheduler(_Own):
         """The table for what is collected; None where nothing is."""
         return self._table or None
 
-    def controller(self) -> BaseDBController:
+    def controller(self) -> PostgreSQLController:
         """A controller with PilotScope's further methods."""
         return PostgreSQLController(self.config, target=self.target)
 
