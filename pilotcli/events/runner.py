@@ -287,11 +287,7 @@ class EventRunner:
         if self._log is not None:
             self._log.begin_firing(name, reason, after_query)
         self._bus.emit(EventStarted(name, kind, reason, after_query, resumed))
-        model = registered.model
-        if isinstance(model, CheckpointedModel):
-            model.provenance = Provenance(registered.name, after_query, self._run_id)
-        if model is not None:
-            model.pilot_saves = ()
+        self._name_origin(registered, after_query)
         saved: Sequence[ModelVersion | None] = ()
         outcome: FiringOutcome = "ok"
         error = trace = None
@@ -344,6 +340,14 @@ class EventRunner:
                 self._saved(version)
         if raised is not None:
             self.event_failed(registered, reason, raised)
+
+    def _name_origin(self, registered: Registered, after_query: int) -> None:
+        """Give the event's model the origin of what is saved from here on."""
+        model = registered.model
+        if isinstance(model, CheckpointedModel):
+            model.provenance = Provenance(registered.name, after_query, self._run_id)
+        if model is not None:
+            model.pilot_saves = ()
 
     def _report_saves(
         self, registered: Registered, after_query: int
