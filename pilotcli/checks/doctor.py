@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 import pilotcli
+from pilotcli.checks.sizes import home_sizes, store_bytes, unsaved_rows
 from pilotcli.common.errors import PilotError, UsageError
-from pilotcli.common.quantities import plural
+from pilotcli.common.quantities import plural, size
 from pilotcli.config import (
     PostgreSQLConfig,
     RunConfig,
@@ -103,6 +105,7 @@ def examine_all(
     if config.workload:
         yield _check("workload", lambda: _check_workload(config))
     yield _home(config)
+    yield from _sizes(config.home)
     if wanted is not None and wanted.apart:
         yield _build_apart(wanted, config)
         wanted = None
@@ -169,12 +172,21 @@ def _home(config: RunConfig) -> Check:
     return Check("folder", "ok", text)
 
 
+def _sizes(home: Path) -> Iterator[Check]:
+    with contextlib.suppress(PilotError):  # the check of the folder has said so
+        for what, found, remedy in home_sizes(home):
+            yield Check(what, "ok", found, remedy)
+        if (waiting := unsaved_rows(home)) is not None:
+            remedy = "The next run with the config of these runs saves them."
+            yield Check("rows", "warning", waiting, remedy)
+
+
 def _check_store(config: RunConfig, pilot_config: PostgreSQLConfig, tables: list[str]) -> str:
     collect = config.collect if config.collect is not None else CollectSection()
     with DataManager(pilot_config) as manager:
         manager.try_writing(example_row(collect), collect.table, tables)
     name = "store.dsn" if config.store.dsn else config.store.database
-    return f"{name} can be written"
+    return f"{name} can be written, {size(store_bytes(pilot_config))}"
 
 
 def _database(

@@ -61,6 +61,11 @@ COMMANDS = {
     "runs report": ("runs.export:report", "Write a run, or a comparison of two, as one HTML page."),
     "runs advice": ("runs.advice:advice", "Write what a driver learned as plan advice."),
     "runs export": ("runs.export:export", "Write a run as tables for other tools."),
+    "runs name": ("runs.labels:name", "Name a run, or take its name away."),
+    "runs tag": ("runs.labels:tag", "Add tags to a run, or take them away."),
+    "runs note": ("runs.labels:note", "Keep a note about a run, or take it away."),
+    "runs rm": ("runs.remove:rm", "Remove runs from the journal."),
+    "runs prune": ("runs.remove:prune", "Remove old runs from the journal."),
     "workloads list": (
         "workloads.benchmarks:list_",
         "List the benchmarks that pilot can write as folders.",

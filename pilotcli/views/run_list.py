@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from pilotcli.common.quantities import count, duration
+from pilotcli.common.quantities import MISSING, count, duration
 from pilotcli.common.records import QueryStatus
 from pilotcli.storage.journal import RunRecord
 from pilotcli.views.console import out
@@ -14,11 +15,18 @@ from pilotcli.views.text import clean
 
 
 def show_runs(
-    runs: Sequence[tuple[RunRecord, Mapping[QueryStatus, int]]], home: object, format: str
+    runs: Sequence[tuple[RunRecord, Mapping[QueryStatus, int]]],
+    home: object,
+    format: str,
+    *,
+    all_: bool = True,
 ) -> None:
-    """One line per run, newest first."""
+    """One line per run, newest first. `all_` is False where only some were asked for."""
     if format == "json":
         show_json([{**as_json(run), "counts": counts} for run, counts in runs])
+        return
+    if not runs and not all_:
+        out(f"No run in {clean(home)} fits. All runs: pilot runs list")
         return
     if not runs:
         out(f"There are no runs in {clean(home)} yet. Begin one: pilot run WORKLOAD")
@@ -32,10 +40,25 @@ def show_runs(
             (Column("STATUS"), lambda item: item[0].outcome),
             (Column("QUERIES", right=True), lambda item: count(sum(item[1].values()))),
             (Column("FAILED", right=True), lambda item: count(_failed(item[1]))),
-            (Column("KIND", drop=1), lambda item: item[0].kind),
-            (Column("WORKLOAD", least=12, flexible=True, drop=2), lambda item: item[0].workload),
+            (
+                Column("NAME", least=8, flexible=True, optional=True),
+                lambda item: item[0].name or "",
+            ),
+            (
+                Column("TAGS", least=8, flexible=True, drop=1, optional=True),
+                lambda item: ", ".join(item[0].tags),
+            ),
+            (Column("ARM", drop=2, optional=True), lambda item: item[0].arm or ""),
+            (Column("KIND", drop=5), lambda item: item[0].kind),
+            (Column("CONFIG", least=12, flexible=True, drop=4), lambda item: _config(item[0])),
+            (Column("WORKLOAD", least=12, flexible=True, drop=3), lambda item: item[0].workload),
         ],
     )
+
+
+def _config(run: RunRecord) -> str:
+    """The name of the config's file; its folder is in `pilot runs show`."""
+    return MISSING if run.config_path is None else Path(run.config_path).name
 
 
 def _failed(counts: Mapping[QueryStatus, int]) -> int:

@@ -296,7 +296,7 @@ def test_a_real_pair_of_runs(project: Project) -> None:
     ("words", "told"),
     [
         (["export"], "Add -o FILE"),
-        (["export", "first", "-o", "r.csv"], "'first' is not a run"),
+        (["export", "first", "-o", "r.csv"], "no run named 'first'"),
         (["export", "9", "-o", "r.csv"], "no run 9"),
         (["export", "-o", "r.xml"], ".parquet, .csv, .jsonl"),
     ],

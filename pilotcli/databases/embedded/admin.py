@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotcli.common.errors import DatabaseError, StorageError
-from pilotcli.common.files import require_own_link
+from pilotcli.common.files import require_own_link, size_on_disk
 from pilotcli.common.liveness import close_lock, open_lock, try_lock
 from pilotcli.common.os_advice import advice_for_link, reason
 from pilotcli.config.home import require_safe
@@ -186,7 +185,7 @@ def _status(place: Place) -> ServerStatus:
         users=users,
         hidden_users=not users and _is_used(place),
         data_dir=place.data_dir,
-        size_bytes=_size_bytes(place.data_dir),
+        size_bytes=size_on_disk(place.data_dir),
         log_file=place.log_file,
         socket_dir=_socket_dir(state, is_seen=pid is not None),
     )
@@ -217,12 +216,3 @@ def _users(place: Place) -> tuple[int, ...]:
         if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
             pids.add(int(fields[4]))
     return tuple(sorted(pids - {0}))  # 0: a process of another container
-
-
-def _size_bytes(folder: Path) -> int:
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):  # the server removes files as it works
-                total += os.lstat(os.path.join(path, name)).st_blocks * 512  # noqa: PTH118
-    return total

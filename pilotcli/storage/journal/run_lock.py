@@ -55,6 +55,11 @@ def is_alive(home: Path, run_id: int) -> bool:
     return is_held(_path(home, run_id))
 
 
+def any_alive(home: Path) -> bool:
+    """Whether a process runs any run of `home` now."""
+    return any(is_held(path) for path in home.glob("run-*.lock"))
+
+
 def remove_left_locks(home: Path) -> None:
     """Remove the locks of runs, and of processes that took them over, that were killed."""
     remove_unheld([*home.glob("run-*.lock"), *home.glob(_TAKING_OVER)])

@@ -43,6 +43,11 @@ class RunReader(StatisticsReader):
         kept = (run for run in found if wanted.status in (None, run.outcome))
         return list(islice(kept, limit))
 
+    def count_runs(self) -> int:
+        """The number of runs."""
+        ((found,),) = self._all("SELECT count(*) FROM runs")
+        return int(found)
+
     def run(self, run_id: int | None = None) -> RunRecord:
         """The run `run_id`, or the newest. Raises `StorageError` when there is none."""
         wanted, arguments = where(run_id=run_id)
