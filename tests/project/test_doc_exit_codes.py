@@ -50,6 +50,9 @@ CLAIMS = {
     ),
     "The other events still fire": "run/test_runner.py::test_a_failed_event",
     "goes on after a failure and ends with exit code 3": "run/test_runner.py::test_a_failed_event",
+    "pilot prints the traceback with the frames of your own files": (
+        "cli/test_events_fire.py::test_a_failure_shows_the_frames"
+    ),
     "and the reason names the files": "faults/test_deleted_homes.py::test_a_run_whose_home",
     "A change that cannot be undone is among": (
         "databases/changes/test_runs_that_end.py::test_a_change_that_stays"
