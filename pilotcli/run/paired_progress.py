@@ -103,7 +103,7 @@ class SoFar:
                 seq in clear,
             )
             for seq, (driver, baseline) in self._times.items()
-            if effects[seq] < 0
+            if effects[seq] < 0 and sum(driver) > sum(baseline)
         ]
         slowed.sort(key=lambda query: (query.clear, query.driver_s - query.baseline_s))
         return tuple(slowed[: -SLOWED_KEPT - 1 : -1])

@@ -135,8 +135,6 @@ class RunState:
             self._end_running(signal.label)
         if signal.phase != "comparison":
             self.recent.add_execution(signal)
-        elif signal.arm is not None and signal.elapsed_s is not None:
-            self.trend.last.add_arm(signal.arm, signal.elapsed_s)
         if signal.phase == "warm-up" and signal.elapsed_s is not None:
             self.warm_latencies.add(signal.elapsed_s)
 
@@ -159,6 +157,8 @@ class RunState:
 
     def _pair_finished(self, signal: signals.PairFinished) -> None:
         self.recent.add_pair(signal)
+        if signal.baseline_status in ("ok", "timeout"):
+            self.trend.last.add_arm(signal.against, signal.baseline_s)
 
     def _phase_started(self, signal: signals.PhaseStarted) -> None:
         self.progress.begin_phase(signal)

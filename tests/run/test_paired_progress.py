@@ -66,6 +66,16 @@ def test_slowed_queries_come_by_lost_time_those_beyond_the_noise_first() -> None
     assert found.against == "lero.yaml"
 
 
+def test_a_query_that_is_faster_in_the_mean_is_not_slowed() -> None:
+    so_far = SoFar()
+    for round, (driver_s, baseline_s) in enumerate([(1.0, 0.1), (1.0, 0.9), (1.0, 4.0)], start=1):
+        add(so_far, 1, driver_s, baseline_s, round)
+    found = so_far.compared()
+    assert found.speedup is not None and found.speedup < 1
+    assert found.total_speedup is not None and found.total_speedup > 1
+    assert found.slowed == ()
+
+
 def test_only_the_most_slowed_queries_are_kept() -> None:
     so_far = SoFar()
     for seq in range(1, SLOWED_KEPT + 5):

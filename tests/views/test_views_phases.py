@@ -342,6 +342,18 @@ def test_the_chart_has_one_part_for_many_queries(seen: Seen) -> None:
     assert lines[at + 4] == "models   " + " " * 39 + "↑  1 version"
 
 
+def test_the_chart_shows_each_pair_in_one_part(seen: Seen) -> None:
+    """Whichever arm went first."""
+    begin_paired(seen, total=20)
+    seen(PhaseStarted("comparison", 40), compared())
+    for seq in range(1, 5):
+        seen.pair(seq, 0.1, 0.1 * seq)
+    lines = seen.lines(80, 50)
+    assert lines[lines.index("latency over time") + 3] == (
+        "native   ▁▄▇█" + " " * 36 + "  100 ms to 400 ms"
+    )
+
+
 def test_the_chart_of_an_uncounted_workload_makes_room(seen: Seen) -> None:
     seen(seen.make.started(total=None))
     for seq in range(1, 10_001):
