@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.logged import logged_lines
 from pilotcli.analysis.model_updates import UpdateEffect
 from pilotcli.analysis.repeats import QueryRepeats
 from pilotcli.analysis.wording import factor, interval
@@ -242,6 +243,10 @@ def _show_results(details: RunDetails) -> None:
             (
                 Column("ERROR", least=12, flexible=True, drop=1, optional=True),
                 lambda result: result.error or "",
+            ),
+            (
+                Column("LOGGED", least=30, flexible=True, drop=1, optional=True),
+                lambda result: joined(logged_lines([result])),
             ),
         ],
     )

@@ -161,6 +161,11 @@ def test_logged_values_are_in_journal_signals_and_exports(project: Project) -> N
     assert heard == expected
     with project.journal() as journal:
         assert [one.logged for one in journal.results(finished.run_id)] == expected
+    shown = project.command("runs", "show", "--select", "q1").stdout
+    assert "LOGGED\n" in shown
+    assert "arm: merge" in shown
+    whole = json.loads(project.command("runs", "show", "--format", "json").stdout)
+    assert first in [one["logged"] for one in whole["slowest"]]
     for name in ("r.jsonl", "r.csv", "r.parquet"):
         done = project.command("runs", "export", "-o", name)
         assert done.returncode == 0, done.stderr
