@@ -49,7 +49,7 @@ CONFIG = """
 home: .pilot
 workload: w.sql
 database: {name: shop, setup: schema.sql}
-collect: {table: seen, execution_time: true}
+collect: {table: seen, execution_time: true, records: true, max_rows: 5}
 models:
   mean: {class: "ev.py:Mean"}
 events:

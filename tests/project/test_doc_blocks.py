@@ -33,6 +33,7 @@ TUTORIALS = {
     ("steering.md", "Tutorial: a handler"),
     ("debugging.md", "Tutorial: one event, one query"),
     ("pilotscope.md", "Tutorial: from a script to `pilot run`"),
+    *((block.page, block.heading) for block in blocks() if block.page == "tutorial.md"),
 }
 """Run by `test_tutorials.py`, each as a whole."""
 ELSEWHERE = {
@@ -53,6 +54,7 @@ SHOWN = {
 }
 """Output that is shown and depends on the machine; tests of the views hold its words."""
 PROGRAMS = {"cd", "echo", "cat", "zcat", "grep", "jq", "pip", "pytest", "pg_dump", "python3"}
+PROGRAMS |= {"pipx", "rm", "uv"}
 
 
 def place(block: Block) -> tuple[str, str]:

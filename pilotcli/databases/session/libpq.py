@@ -56,8 +56,7 @@ _CONTEXT_ERRORS, _CONTEXT_ALWAYS = 1, 2  # PGContextVisibility
 def library() -> ctypes.CDLL | None:
     """The libpq of this process; None where it cannot be found: psycopg2 was linked otherwise."""
     try:
-        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
-        paths = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/libpq" in line}
+        paths = _loaded_files()
         if len(paths) != 1:
             return None
         found = ctypes.CDLL(paths.pop(), mode=os.RTLD_NOLOAD | os.RTLD_NOW)
@@ -67,6 +66,18 @@ def library() -> ctypes.CDLL | None:
     except (OSError, AttributeError):
         return None
     return found
+
+
+def _loaded_files() -> set[str]:
+    """The files of libpq that this process has loaded; where the system does not say which, those
+    that came with psycopg2-binary."""
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+        return {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/libpq" in line}
+    except OSError:
+        package = Path(psycopg2.__file__).parent
+        folders = (package / ".dylibs", package.with_name("psycopg2_binary.libs"))
+        return {str(path) for folder in folders for path in folder.glob("libpq*")}
 
 
 def shorten_errors(connection: Any) -> None:
