@@ -82,7 +82,7 @@ def try_(
 
     \b
     Examples:
-      pilot handlers try CorrectCards -c configs/forum-cards.yaml --query 17
+      pilot handlers try CorrectedCardinalities -c configs/forum-cards.yaml --query 17
       pilot handlers try Hints --query best_countries --analyze
       pilot handlers try Hints --sql 'SELECT count(*) FROM orders'
     """
