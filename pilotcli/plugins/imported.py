@@ -71,8 +71,12 @@ def _is_own(name: str) -> bool:
 
 
 def _version(name: str) -> str | None:
+    """The version of a package: as its module says, where that is imported, which costs nothing; or
+    as it was installed."""
+    version = getattr(sys.modules.get(name), "__version__", None)
+    if isinstance(version, str) and version:
+        return version.partition(" ")[0]  # psycopg2 has `2.9.9 (dt dec pq3 ext lo64)`
     try:
         return importlib.metadata.version(_INSTALLED_AS.get(name, name))
     except importlib.metadata.PackageNotFoundError:
-        version = getattr(sys.modules.get(name), "__version__", None)
-        return version.partition(" ")[0] if isinstance(version, str) else None
+        return None

@@ -13,6 +13,8 @@ from pilotcli.views.layout import Column
 from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import clean
 
+_TO_MINUTES = len("2026-01-31 12:34")
+
 
 def show_runs(
     runs: Sequence[tuple[RunRecord, Mapping[QueryStatus, int]]],
@@ -35,7 +37,7 @@ def show_runs(
         runs,
         [
             (Column("RUN", right=True), lambda item: str(item[0].run_id)),
-            (Column("STARTED"), lambda item: when(item[0].started_at)),
+            (Column("STARTED"), lambda item: when(item[0].started_at)[:_TO_MINUTES]),
             (Column("TOOK", right=True), lambda item: duration(item[0].elapsed_s)),
             (Column("STATUS"), lambda item: item[0].outcome),
             (Column("QUERIES", right=True), lambda item: count(sum(item[1].values()))),
@@ -44,11 +46,11 @@ def show_runs(
                 Column("NAME", least=8, flexible=True, optional=True),
                 lambda item: item[0].name or "",
             ),
+            (Column("ARM", drop=1, optional=True), lambda item: item[0].arm or ""),
             (
-                Column("TAGS", least=8, flexible=True, drop=1, optional=True),
+                Column("TAGS", least=6, flexible=True, drop=2, optional=True),
                 lambda item: ", ".join(item[0].tags),
             ),
-            (Column("ARM", drop=2, optional=True), lambda item: item[0].arm or ""),
             (Column("KIND", drop=5), lambda item: item[0].kind),
             (Column("CONFIG", least=12, flexible=True, drop=4), lambda item: _config(item[0])),
             (Column("WORKLOAD", least=12, flexible=True, drop=3), lambda item: item[0].workload),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pilotcli.analysis.compare_named import open_journal
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.common.labels import RunLabels, checked_labels
 from pilotcli.config import load_config
@@ -17,7 +18,12 @@ from pilotcli.storage.journal import Journal
 from pilotcli.storage.removal import with_others
 from pilotcli.views.removed_runs import show_labels
 
-_Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's number or name.")]
+_Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", autocompletion=completed_by("runs:runs"), help="The run's number or name."
+    ),
+]
 
 
 def name(

@@ -9,6 +9,7 @@ import typer
 
 from pilotcli.analysis.compare_named import open_journal
 from pilotcli.cli.asking import YesOption, agreed
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.cli.runs.moments import age_s
 from pilotcli.common.errors import UsageError
@@ -19,7 +20,14 @@ from pilotcli.views.removed_runs import question, show_kept, show_removed, show_
 
 
 def rm(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Numbers or names of runs.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            autocompletion=completed_by("runs:runs"),
+            help="Numbers or names of runs.",
+        ),
+    ],
     yes: YesOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
