@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pilot_starter import PILOT, run_pilot
+from project_folder import Project
 
 from pilotcli.benchmarks.catalog import BENCHMARKS
 from pilotcli.cli.commands import COMMANDS, GROUPS, brief, load, load_command
@@ -132,6 +133,14 @@ def test_labels_of_the_workload_are_completed(folder: Path, words: str) -> None:
     # A label that the shell would read as several words is not.
     assert completed(folder, f"{words} h") == {"hot-a": "SELECT 1", "hot-b": "SELECT 2"}
     assert set(completed(folder, f"{words} ")) == {"hot-a", "hot-b"}
+
+
+def test_labels_of_a_run_are_completed(project: Project) -> None:
+    project.write("w.sql", WORKLOAD)
+    project.run("w.sql")
+    for words in ("runs show 1 --select", "runs show --exclude", "runs diff 1 --query"):
+        assert set(completed(project.folder, f"{words} hot-")) == {"hot-a", "hot-b"}, words
+    assert completed(project.folder, "runs show 7 --select ") == {}
 
 
 def test_standard_input_is_not_read_for_labels(folder: Path) -> None:

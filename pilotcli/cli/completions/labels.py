@@ -6,6 +6,7 @@ import glob
 from itertools import islice
 
 from pilotcli.cli.completions.given import Found, Parameters, config_of, journal_of
+from pilotcli.common.labels import NEWEST
 from pilotcli.workload import open_workload
 
 MOST_LABELS = 500
@@ -36,8 +37,7 @@ def _labels_of_run(parameters: Parameters) -> Found:
     journal = journal_of(parameters)
     if journal is None:
         return
-    number = parameters["run"]
     with journal:
-        record = journal.run(None if number is None else int(number))
+        record = journal.named_run(str(parameters["run"] or NEWEST))
         for query in journal.queries(record.run_id):
             yield query.label, query.sql[:200]
