@@ -40,7 +40,7 @@ COMMANDS = {
     "events fire": ("events:fire", "Call one event on the rows in the store, without a replay."),
     "handlers list": (
         "handlers:list_",
-        "List the handlers: name, what they push, when they are called, model, class.",
+        "List the handlers: name, what they push, when, model, class.",
     ),
     "handlers try": (
         "handlers:try_",

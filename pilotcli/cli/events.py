@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pilotcli.checks.dry_run import examine, list_events
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import (
     ConfigOption,
     EventsOption,
@@ -72,12 +73,24 @@ def plan(
 
 
 def fire(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The event's name in the config.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completed_by("names:events"),
+            help="The event's name in the config.",
+        ),
+    ],
     config: ConfigOption = None,
     set_: SetOption = None,
     run: Annotated[
         int | None,
-        typer.Option("--run", metavar="RUN", help="Show it only the rows that this run collected."),
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            autocompletion=completed_by("runs:runs"),
+            help="Show it only the rows that this run collected.",
+        ),
     ] = None,
     collect: Annotated[
         bool, typer.Option("--collect", help="Have a pretraining collect rows anew, then train.")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pilotcli.checks.dry_run import list_handlers
+from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
 from pilotcli.cli.run_options import Pdb
 from pilotcli.common.debugger import debugging
@@ -24,7 +25,7 @@ from pilotcli.views.trying import show_tried
 def list_(
     config: ConfigOption = None, set_: SetOption = None, format: FormatOption = "table"
 ) -> None:
-    """List the handlers: name, what they push, when they are called, model, class.
+    """List the handlers: name, what they push, when, model, class.
 
     \b
     Examples:
@@ -38,12 +39,20 @@ def list_(
 
 
 def try_(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The handler's name in the config.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completed_by("names:handlers"),
+            help="The handler's name in the config.",
+        ),
+    ],
     query: Annotated[
         str | None,
         typer.Option(
             "--query",
             metavar="QUERY",
+            autocompletion=completed_by("labels:labels"),
             help="The query's number in the workload, or its label. Default: the first.",
             show_default=False,
         ),

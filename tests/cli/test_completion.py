@@ -13,7 +13,7 @@ from pilot_starter import PILOT, run_pilot
 from project_folder import Project
 
 from pilotcli.benchmarks.catalog import BENCHMARKS
-from pilotcli.cli.commands import COMMANDS, GROUPS, brief, load, load_command
+from pilotcli.cli.commands import COMMANDS, GROUPS, brief, load_command
 from pilotcli.common.labels import RunLabels
 from pilotcli.storage.journal import Journal
 
@@ -122,10 +122,10 @@ def test_events_are_completed_also_after_a_comma(folder: Path) -> None:
     assert set(completed(folder, "events plan --events late,")) == {"late,Collects"}
 
 
-def test_handlers_are_completed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-    found = load("completions.names:handlers")({}, "")
-    assert list(found) == [("Hints", "drivers.py:Hints")]
+def test_handlers_are_completed(folder: Path) -> None:
+    assert completed(folder, "handlers try ") == {"Hints": "drivers.py:Hints"}
+    assert set(completed(folder, "handlers try Hints --query h")) == {"hot-a", "hot-b"}
+    assert set(completed(folder, "events fire l")) == {"late"}
 
 
 @pytest.mark.parametrize("words", ["run w.sql --select", "run --select", "run --limit 3 --exclude"])
