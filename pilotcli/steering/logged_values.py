@@ -18,8 +18,11 @@ def logged_value(name: str, value: Any) -> LoggedValue:
     Numbers of numpy and other libraries become Python's, secrets in texts are masked, and NaN and
     infinity become None. Raises `DriverError` for any other value.
     """
-    if value is None or isinstance(value, bool):
-        return value
+    kind = type(value)
+    if kind is float:  # the usual kinds first: the checks below are slow
+        return value if math.isfinite(value) else None
+    if value is None or kind is bool or kind is int:
+        return value  # type: ignore[no-any-return]
     if isinstance(value, str):
         return redacted(str(value))
     if isinstance(value, Integral):
