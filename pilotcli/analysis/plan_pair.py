@@ -16,7 +16,7 @@ from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
 from pilotcli.analysis.slowdown import why_slower
 from pilotcli.common.errors import UsageError
 from pilotcli.common.suggestions import did_you_mean
-from pilotcli.storage.journal import JournalReader, QueryRecord
+from pilotcli.storage.journal import JournalReader, QueryRecord, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,15 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
 
     (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, hint)
     with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
-        paired = home_a == home_b and journal_a.run(id_a).paired_with == id_b
+        records = journal_a.run(id_a), journal_b.run(id_b)
+        paired = home_a == home_b and _took_turns(*records)
         found = _find(journal_a, id_a, query)
         if (home_a, id_a) == (home_b, id_b):
             raise UsageError(
                 f"run {id_a} would be compared with itself",
                 hint="Name two runs; see: pilot runs list",
             )
-        rounds = _shared_rounds(journal_a, (id_a, id_b), found.seq) if paired else None
+        rounds = _compared_rounds(journal_a, records, found.seq) if paired else None
         side_a = _side(journal_a, id_a, found, _name(journal_a, id_a, "A", paired), rounds)
         name = _name(journal_b, id_b, "B", paired)
         # A long statement is kept by its beginning and its length.
@@ -148,10 +149,20 @@ def _find(journal: JournalReader, run_id: int, query: str) -> QueryRecord:
     raise UsageError(f"run {run_id} has no query {query!r}", hint=hint)
 
 
-def _shared_rounds(journal: JournalReader, pair: tuple[int, int], seq: int) -> set[int] | None:
-    """Returns the rounds in which both arms ran the query; None where only one did."""
-    a, b = ({result.round for result in journal.results(run_id, seq=seq)} for run_id in pair)
-    return (a & b) or None
+def _took_turns(a: RunRecord, b: RunRecord) -> bool:
+    """Whether two runs of one journal are arms of one paired run, of which there may be several."""
+    shared = {a.run_id, a.paired_with} & {b.run_id, b.paired_with}
+    return bool(shared - {None})
+
+
+def _compared_rounds(
+    journal: JournalReader, pair: tuple[RunRecord, RunRecord], seq: int
+) -> set[int] | None:
+    """Returns the rounds in which both arms ran the query after they had learned; None where only
+    one did."""
+    learned = max(int(run.options.get("learn") or 0) for run in pair)
+    a, b = ({result.round for result in journal.results(run.run_id, seq=seq)} for run in pair)
+    return {round for round in a & b if round > learned} or None
 
 
 def _side(
