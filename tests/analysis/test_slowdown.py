@@ -113,6 +113,27 @@ def test_a_limit_makes_no_wrong_estimate() -> None:
     assert wrong[1][0].startswith("the planner expected 9,000 rows of u, and there were 1: off by")
 
 
+def test_the_most_expensive_of_several_steps_comes_first() -> None:
+    slow = {"Plan": join("Hash Join", 9, 9, 3000, node(SCAN, 9, 9, 900), node(OTHER, 9, 9, 2000))}
+    steps = why_slower(times(3.0), times(0.03), slow, HASHED)[:2]
+    assert [step.partition(" takes")[0] for step in steps] == [
+        "Seq Scan on posts p",
+        "Seq Scan on users u",
+    ]
+
+
+def test_a_wrong_estimate_is_named_where_it_began() -> None:
+    """Errors multiply on the way up: the join above is off by more, for the same reason."""
+    users, posts = node(SCAN, 1, 60, 9), node(OTHER, 50, 50, 1)
+    slow = {"Plan": join("Nested Loop", 1, 3000, 900, posts, users)}
+    (wrong,) = (r for r in why_slower(times(2.0), times(1.0), slow, HASHED) if "expected" in r)
+    assert wrong.startswith("the planner expected 1 row of u, and there were 60: off by 60x")
+    users = node(SCAN, 50, 60, 9)
+    slow = {"Plan": join("Nested Loop", 1, 3000, 900, posts, users)}
+    (wrong,) = (r for r in why_slower(times(2.0), times(1.0), slow, HASHED) if "expected" in r)
+    assert wrong.startswith("the planner expected 1 row of p u, and there were 3,000")
+
+
 def test_disk_pages_jit_and_time_outs_are_reasons() -> None:
     used = {"Shared Hit Blocks": 1000, "Shared Read Blocks": 5000}
     spills = {"Temp Written Blocks": 2000, **used}
