@@ -48,7 +48,9 @@ def why_slower(slow: QueryTimes, fast: QueryTimes, slow_plan: Plan, fast_plan: P
     if slow_plan is None or fast_plan is None:
         return [*reasons, "no plan was kept of both runs, so that its steps cannot be compared"]
     found = _of_plans(slow_plan, fast_plan, lost_s)
-    return [*reasons, *found] if found or reasons else [_nothing_found(slow_plan, fast_plan)]
+    if not found:
+        found = [_nothing_found(slow_plan, fast_plan, "for the rest " if parts else "")]
+    return [*reasons, *found]
 
 
 def _parts(slow: QueryTimes, fast: QueryTimes, lost_s: float) -> Iterator[tuple[str, float]]:
@@ -92,16 +94,15 @@ def _of_plans(
     return [*found, *_disk(slow, fast), *_pages(slow, fast)]
 
 
-def _nothing_found(slow_plan: Mapping[str, Any], fast_plan: Mapping[str, Any]) -> str:
+def _nothing_found(slow_plan: Mapping[str, Any], fast_plan: Mapping[str, Any], what: str) -> str:
+    none = f"no reason found {what}".rstrip()
     if not same_plan(slow_plan, fast_plan):
-        return "no reason found: the plans differ, but in no step that is known to cost more"
+        return f"{none}: the plans differ, but in no step that is known to cost more"
     slow, fast = tree_of(slow_plan), tree_of(fast_plan)
     if slow is None or fast is None or slow.costs.total_s is None or fast.costs.total_s is None:
-        return "no reason found: both plans are the same"
-    both = f"{duration(slow.costs.total_s)} and {duration(fast.costs.total_s)}"
-    return (
-        f"no reason found: both plans are the same, and took {both} when their steps were measured"
-    )
+        return f"{none}: both plans are the same"
+    both = f"{duration(slow.costs.total_s)}, in the baseline {duration(fast.costs.total_s)}"
+    return f"{none}: both plans are the same (with their steps measured they took {both})"
 
 
 def _jit(

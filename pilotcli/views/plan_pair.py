@@ -56,7 +56,8 @@ def show_plan_pair(pair: PlanPair, *, json: bool = False) -> None:
                 "after the last round"
             )
     if pair.reasons:
-        show_listed(f"Why run {pair.a.run_id} is slower", pair.reasons)
+        lost = duration((pair.a.mean_s or 0.0) - (pair.b.mean_s or 0.0))
+        show_listed(f"Why run {pair.a.run_id} took {lost} longer", pair.reasons)
     other = [change for change in pair.changes if change not in pair.reasons]
     if other:
         show_listed("What else differs" if pair.reasons else "What differs", other)

@@ -205,7 +205,7 @@ def test_diff_shows_both_plans_and_what_differs(project: Project) -> None:
     for words, said in (
         (("1", "--query", "9"), "has no query '9'"),
         (("7", "--query", "1"), "there is no run 7"),
-        (("1", "x", "--query", "1"), "'x' is not a run"),
+        (("1", "x", "--query", "1"), "there is no run named 'x'"),
     ):
         refused = project.command("runs", "diff", *words)
         assert refused.returncode == 2

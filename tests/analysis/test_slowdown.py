@@ -91,13 +91,18 @@ def test_a_part_of_the_difference_leaves_room_for_the_plans() -> None:
 def test_where_nothing_is_found_it_says_so() -> None:
     slow, fast = times(2.0), times(1.0)
     assert why_slower(slow, fast, HASHED, HASHED) == [
-        "no reason found: both plans are the same, and took 30.0 ms and 30.0 ms when their steps "
-        "were measured"
+        "no reason found: both plans are the same (with their steps measured they took 30.0 ms, in "
+        "the baseline 30.0 ms)"
     ]
     plain = {"Plan": {**SCAN, "Plan Rows": 5}}
     assert why_slower(slow, fast, plain, plain) == ["no reason found: both plans are the same"]
     assert why_slower(slow, fast, None, HASHED) == [
         "no plan was kept of both runs, so that its steps cannot be compared"
+    ]
+    planned = times(2.0, planning_s=0.3, execution_s=1.7)
+    assert why_slower(planned, times(1.0, planning_s=0.0, execution_s=1.0), plain, plain) == [
+        "planning takes 300 ms: 30% of the difference",
+        "no reason found for the rest: both plans are the same",
     ]
     swapped = {"Plan": join("Hash Join", 900, 900, 30, node(OTHER, 9, 9, 1), node(SCAN, 9, 9, 9))}
     assert why_slower(slow, fast, swapped, HASHED)[0] == "order of joining: u p → p u"
@@ -207,6 +212,6 @@ def test_a_driver_that_forbids_hash_joins_is_found_out(project: Project) -> None
     for side in ("run", "baseline"):
         assert shown[side]["plan"]["Plan"]["Actual Total Time"] > 0
     words = project.command("runs", "diff", "1", "--query", "1").stdout
-    assert "Why run 1 is slower" in words and " of its own; cost " in words
+    assert "Why run 1 took " in words and " of its own; cost " in words
     table = project.command("runs", "compare", "1").stdout
     assert "Nested Loop" in table or query.verdict != "slower"
