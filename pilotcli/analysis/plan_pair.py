@@ -103,7 +103,7 @@ def plan_pair(home: Path, run: str, baseline: str | None, query: str) -> PlanPai
     (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, hint)
     with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
         records = journal_a.run(id_a), journal_b.run(id_b)
-        paired = home_a == home_b and _took_turns(*records)
+        paired = home_a == home_b and records[0].took_turns_with(records[1])
         found = _find(journal_a, id_a, query)
         if (home_a, id_a) == (home_b, id_b):
             raise UsageError(
@@ -147,12 +147,6 @@ def _find(journal: JournalReader, run_id: int, query: str) -> QueryRecord:
         labels.append(record.label)
     hint = did_you_mean(query, labels, listed="It has")
     raise UsageError(f"run {run_id} has no query {query!r}", hint=hint)
-
-
-def _took_turns(a: RunRecord, b: RunRecord) -> bool:
-    """Whether two runs of one journal are arms of one paired run, of which there may be several."""
-    shared = {a.run_id, a.paired_with} & {b.run_id, b.paired_with}
-    return bool(shared - {None})
 
 
 def _compared_rounds(

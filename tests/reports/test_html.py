@@ -15,7 +15,8 @@ import pytest
 from project_folder import Project
 from selenium.webdriver.support.wait import WebDriverWait
 
-from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.arms import ArmRank, Ranking
+from pilotcli.analysis.comparison import Comparison, Learning
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.reports.html import HtmlReport, read_report, write_html
 from pilotcli.reports.html.answer import answer
@@ -182,6 +183,29 @@ def test_rounds_in_which_an_arm_learned_do_not_count(tmp_path: Path) -> None:
     for part in (report.run, report.baseline):
         assert [result.round for result in part.by_query[1]] == [3, 4]
         assert (part.repeats[1].executions, part.repeats[1].most_s) == (2, 1e-3)
+
+
+def test_the_arms_and_what_they_learned_from_are_shown(paired_home: Path, tmp_path: Path) -> None:
+    report = read_report(paired_home, "1", None)
+    comparison = report.comparison
+    assert comparison is not None and report.ranking is None, "there are two arms alone"
+    seen = replace(comparison, learning=Learning(60, 3, 0, 0, True))
+    arms = (
+        ArmRank(4, "b<o>", 1.5, comparison.total, 1, 2, ("q-1", "q<2>")),
+        ArmRank(2, "native", 2.0, None, 3, 3, ()),
+    )
+    ranked = Ranking("native", arms, 8, 6)
+    write_html(tmp_path / "a.html", replace(report, comparison=seen, ranking=ranked))
+    page = (tmp_path / "a.html").read_text("utf-8")
+    assert "from 60 queries in 3 rounds; none of the 8 compared here is like them" in page
+    for words in (
+        "<h2>All arms</h2>",
+        ">1 to 2</td>",
+        ">reference</td>",
+        "<li>b&lt;o&gt; wins q-1, q&lt;2&gt;</li>",
+        "No arm wins 6 queries beyond the noise.",
+    ):
+        assert words in page, words
 
 
 def test_rows_are_filtered_and_found(browser: Any, paired_home: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pilotcli.analysis.arms import Ranking
 from pilotcli.analysis.compare import compare
-from pilotcli.analysis.compare_named import named_run, open_journal
+from pilotcli.analysis.compare_named import named_run, open_journal, rank_arms
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.model_updates import UpdateEffect, update_effects
 from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
@@ -84,6 +85,8 @@ class HtmlReport:
     comparison: Comparison | None = None
     reasons: Sequence[str] = ()
     """Why the run failed, a line each."""
+    ranking: Ranking | None = None
+    """The arms of a run that took turns with several others."""
 
 
 def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
@@ -112,7 +115,9 @@ def read_report(home: Path, run: str, against: str | None) -> HtmlReport:
                     raise
                 # A paired run that ended before any query had ended in both is shown alone.
                 return alone
-            return _compared(alone, _part(journal_b, id_b), comparison)
+            report = _compared(alone, _part(journal_b, id_b), comparison)
+        ranked = rank_arms(journal_a, record) if record.arm == "driver" else None
+        return replace(report, ranking=ranked)
 
 
 def _compared(alone: HtmlReport, baseline: RunPart, comparison: Comparison) -> HtmlReport:

@@ -49,6 +49,8 @@ def _body(report: HtmlReport) -> Iterator[str]:
     yield from answer(report)
     if comparison is not None:
         yield belief(comparison)
+    if report.ranking is not None:
+        yield tables.ranking(report.ranking)
     yield from _charts(report)
     yield tables.updates(report.run)
     if comparison is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pilotcli.analysis.arms import Ranking
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.wording import factor, interval, training_text
 from pilotcli.common.quantities import MISSING, count, duration, listed, plural
@@ -77,6 +78,44 @@ def costs(comparison: Comparison) -> str:
     if a.training_s:
         training = f"<p>Training: {text(training_text(comparison))}.</p>"
     return f"<h2>Where the time goes</h2>{table(columns, f'<tbody>{body}</tbody>')}{training}"
+
+
+def ranking(ranked: Ranking) -> str:
+    """The arms of a run that took turns with several others, the fastest first."""
+    columns = (
+        ("place", "number"),
+        ("arm", "label"),
+        ("run", "number extra"),
+        ("a replay", "number"),
+        ("speed-up", "number"),
+        ("interval", "extra"),
+        ("queries won", "number"),
+    )
+    rows = "".join(
+        "<tr>"
+        + cell(str(arm.best) if arm.best == arm.worst else f"{arm.best} to {arm.worst}", "number")
+        + cell(arm.name, "label")
+        + cell(str(arm.run_id), "number extra")
+        + cell(duration(arm.whole_s), "number")
+        + cell("reference" if arm.total is None else factor(arm.total.speedup), "number")
+        + cell("" if arm.total is None else interval(arm.total.low, arm.total.high), "extra")
+        + cell(count(len(arm.wins)), "number")
+        + "</tr>"
+        for arm in ranked.arms
+    )
+    won = "".join(
+        f"<li>{text(arm.name)} wins {text(listed(arm.wins, NAMES_SHOWN))}</li>"
+        for arm in ranked.arms
+        if arm.wins
+    )
+    none = f"<p>No arm wins {plural(ranked.open, 'query', 'queries')} beyond the noise.</p>"
+    return (
+        "<h2>All arms</h2><p>The fastest first. Speed-ups are against "
+        f"{text(ranked.reference)}; a place from the tests of all pairs. The rest of this page "
+        "compares the first run with the first of its baselines.</p>"
+        f"{table(columns, f'<tbody>{rows}</tbody>')}{f'<ul>{won}</ul>' if won else ''}"
+        f"{none if ranked.open else ''}"
+    )
 
 
 def unmatched(comparison: Comparison) -> str:
