@@ -68,6 +68,7 @@ def _class(name: str, cls: type) -> Iterator[str]:
         yield f"### `{name}`\n\n{_summary(cls)} Members: {members}.\n"
         return
     yield f"### `{name}{_signature(cls)}`\n\n{_summary(cls)}\n"
+    yield from _lists(cls)
     rows = [f"| `{shown}` | {_summary(member)} |" for shown, member in _members(cls)]
     if rows:
         yield "\n".join(["| | |", "| --- | --- |", *rows, ""])
@@ -106,6 +107,13 @@ def _signature(what: Any) -> str:
             default = None
         bare.append(one.replace(annotation=inspect.Parameter.empty, default=default))
     return str(inspect.Signature(bare))
+
+
+def _lists(cls: type) -> Iterator[str]:
+    """The lists of the class's own docstring: what its fields and arguments mean."""
+    for paragraph in inspect.cleandoc(cls.__doc__ or "").split("\n\n"):
+        if paragraph.startswith("- "):
+            yield f"{paragraph}\n"
 
 
 def _summary(what: Any) -> str:
