@@ -139,7 +139,15 @@ def _known_to_both(
 
 def _collected(a: RunRecord, b: RunRecord) -> Iterator[str]:
     own, other = (_section(run, "collect") for run in (a, b))
+    took_turns = a.took_turns_with(b)
+    if took_turns and any(part.get("compared") and part.get("table") for part in (own, other)):
+        yield (
+            "all arms collect what makes the server slower (collect.compared): in use, each query "
+            "takes less"
+        )
     for key, words in _COLLECTED.items():
+        if took_turns and key == "actual_rows":
+            continue  # in compared rounds no arm counts them, or all do
         if own.get(key) and not other.get(key):
             yield f"only run {a.run_id} {words}"
         elif other.get(key) and not own.get(key):

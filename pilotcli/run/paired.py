@@ -33,7 +33,7 @@ from pilotcli.common.signals import (
     StepStarted,
 )
 from pilotcli.config import RunConfig
-from pilotcli.config.model import RunSection
+from pilotcli.config.model import CollectSection, RunSection
 from pilotcli.replay.load import refuse_load
 from pilotcli.run.experiment import Experiment, open_experiments
 from pilotcli.run.paired_replay import PairedReplay
@@ -54,8 +54,10 @@ class Baseline:
 
 
 def native(config: RunConfig) -> RunConfig:
-    """The same database without the driver."""
-    return replace(config, events=(), handlers=(), models=(), collect=None)
+    """The same database without the driver, which keeps as much of each result."""
+    kept = None if config.collect is None else config.collect.max_rows
+    collect = None if kept is None else CollectSection(max_rows=kept)
+    return replace(config, events=(), handlers=(), models=(), collect=collect)
 
 
 def run_paired(

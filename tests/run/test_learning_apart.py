@@ -194,14 +194,44 @@ def test_nothing_is_instrumented_in_compared_rounds(learner: Project) -> None:
     assert len(texts) == 1 + 12
 
 
+EVERYTHING = (
+    "{table: observed, physical_plan: true, actual_rows: true, estimated_cost: true, "
+    "subquery_cards: true, server_times: true}"
+)
+
+
+def test_all_arms_have_the_same_settings_and_libraries(project: Project) -> None:
+    # A library has settings of its own, so the list of all settings names those that are loaded.
+    project.write("w.sql", "SELECT name, setting, source FROM pg_settings; SELECT 1;")
+    project.write(
+        "own.py",
+        """
+        from pilotcli import CommentPushHandler
+
+        class Nothing(CommentPushHandler):
+            def acquire_injected_data(self, sql):
+                return None
+        """,
+    )
+    skips = "steering: {on_missing: skip}\n"
+    project.config(f"collect: {EVERYTHING}\n{skips}handlers: ['own.py:Nothing']\n")
+    finished, comparison = run_pair(project, "w.sql")
+    assert finished.exit_code == 0, finished.reasons
+    assert comparison is not None
+    assert {query.answers for query in comparison.queries} == {"same"}
+    assert comparison.differences == ()
+
+
 def test_a_config_may_insist_on_instruments_in_all_arms(learner: Project) -> None:
     learner.config(CONFIG.replace("actual_rows: true", "actual_rows: true, compared: true"))
-    run_pair(learner, "test.sql", sets=("run.freeze=false",))
+    _, comparison = run_pair(learner, "test.sql", sets=("run.freeze=false",))
     with learner.journal() as journal:
         for run_id in (1, 2):
             plans = [plan for plan in journal.plans(run_id) if plan.round]
             assert plans
             assert all("Actual Rows" in plan.plan["Plan"] for plan in plans)
+    assert comparison is not None
+    assert any("collect.compared" in text for text in comparison.differences)
 
 
 def test_a_split_of_one_workload(learner: Project) -> None:
