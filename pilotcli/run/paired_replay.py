@@ -194,7 +194,13 @@ class PairedReplay:
         for arm in self.arms:
             handlers = not (self._by_rounds and self._changes(arm))
             arm.run.scheduler.before_workload(first_sql, handlers=handlers)
+            arm.run.scheduler.event_runner.frozen = self._options.frozen and self._compares(arm)
             arm.run.scheduler.fire_due()
+
+    def _compares(self, arm: Arm) -> bool:
+        """Whether a continued run has begun to compare."""
+        past, learned = arm.run.past, self._options.learning_rounds
+        return past is not None and any(round > learned for round in past.done)
 
     # Phases
 

@@ -180,8 +180,11 @@ def story_of(folder: Path) -> Story:
             "SELECT metrics FROM models ORDER BY created_at DESC LIMIT 1"
         ).fetchone()
         updates = json.loads(last[0]) if last else {}
+        fresh = record.options["fresh"]
     config = load_config(folder / "pilot.yaml")
-    with DataManager(PostgreSQLConfig.from_run_config(config, embedded=False)) as manager:
+    store = PostgreSQLConfig.from_run_config(config, embedded=False)
+    store.store_schema = "run_1" if fresh else None
+    with DataManager(store) as manager:
         seen = manager.read_all("seen", reader="test")
         rows = manager.read_all("rows", reader="test")
     return Story(
@@ -228,10 +231,19 @@ def time_of_run(folder: Path, more: tuple[str, ...]) -> float:
 
 
 def campaign(
-    project: Project, options: str, *, kills: int, seed: int, more: tuple[str, ...] = ()
+    project: Project,
+    options: str,
+    *,
+    kills: int,
+    seed: int,
+    more: tuple[str, ...] = (),
+    rounds: int = 2,
+    learned: int = 2,
 ) -> int:
     """Kill and resume runs until that was done `kills` times, and compare each with one that was
-    left alone. Returns how often; an `AssertionError` says which differs."""
+    left alone. Returns how often; an `AssertionError` says which differs.
+
+    Each run has so many `rounds`, and updates models in the `learned` first ones."""
 
     def folder(number: int) -> Path:
         made = project.folder / f"{seed}-{number}"
@@ -242,9 +254,9 @@ def campaign(
     within_s = time_of_run(whole, more)
     expected = story_of(whole)
     assert (expected.status, expected.exit_code) == ("failed", 3), expected
-    assert len(expected.results) == len(expected.seen) == 28
+    assert len(expected.results) == len(expected.seen) == 14 * rounds
     assert expected.rows == (0, 1, 2, 3)
-    assert expected.updates["read"] == 28
+    assert expected.updates["read"] == 14 * learned
     assert bool(expected.baseline) == bool(more)
     killed = number = 0
     while killed < kills:

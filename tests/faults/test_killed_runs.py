@@ -54,6 +54,17 @@ def test_killed_and_resumed_paired_runs_tell_the_same_story(
     assert killed >= kills
 
 
+def test_killed_and_resumed_runs_that_learn_first_tell_the_same_story(
+    project: Project, record_property: Callable[[str, object], None]
+) -> None:
+    kills = max(6, KILLS // 4)
+    options = "learn: 1, freeze: true, fresh: true"
+    more = ("--against", "native")
+    killed = campaign(project, options, kills=kills, seed=3, more=more, rounds=3, learned=1)
+    record_property("tried", killed)
+    assert killed >= kills
+
+
 def test_an_event_that_was_running_fires_again_and_is_told(project: Project) -> None:
     project.write("ev.py", SLEEPER)
     project.config("events: [{class: 'ev.py:Dies', args: {interval_count: 2}}]")

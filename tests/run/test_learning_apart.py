@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGINT
 
 import pytest
 from paired import run_pair
@@ -273,23 +275,50 @@ def test_folds_judge_each_query_once_by_a_driver_that_has_not_seen_it(learner: P
     assert "run 3 against run 4" in one.stdout
 
 
+def interrupt_in(round: int) -> Bus:
+    """A bus that interrupts its run as by Ctrl-C when a query of this round has ended."""
+
+    seen = []
+
+    def stop(signal: object) -> None:
+        assert isinstance(signal, QueryFinished)
+        if signal.result.round == round and not seen:  # the second one ends the process at once
+            seen.append(signal)
+            os.kill(os.getpid(), SIGINT)
+
+    bus = Bus()
+    bus.subscribe(stop, QueryFinished)
+    return bus
+
+
+@pytest.mark.parametrize("round", [1, 2, 3])
+def test_an_interrupted_run_of_several_workers_is_continued(learner: Project, round: int) -> None:
+    learner.write("test.sql", "".join(f"SELECT {n} AS c{n};\n" for n in range(1, 20)))
+    learner.config(CONFIG + "run: {workers: 2, repeat: 2, learn: 1, freeze: true}\n")
+    request = learner.request("test.sql")
+    baseline = Baseline(native(request.config))
+    finished, _ = run_paired(request, [baseline], interrupt_in(round))
+    assert finished.exit_code == 130
+    with learner.journal() as journal:
+        assert 0 < len([r for r in journal.results(1) if r.ok]) < 3 * 19
+    shown = learner.command("run", "--resume")
+    assert shown.returncode == 0, shown.stderr
+    with learner.journal() as journal:
+        assert sorted((r.round, r.seq) for r in journal.results(1) if r.ok) == [
+            (number, seq) for number in (1, 2, 3) for seq in range(1, 20)
+        ]
+        assert len([r for r in journal.results(2) if r.ok]) == 2 * 19
+        # After 19 learned queries the update has fired 9 times, and never while comparing.
+        assert len(journal.models(1)) == 9
+
+
 def test_an_interrupted_cross_validation_is_continued_with_its_fold(learner: Project) -> None:
     learner.write("test.sql", "SELECT 1 AS a; SELECT 2 AS b; SELECT 3 AS c; SELECT 4 AS d;")
     learner.config(CONFIG + "run: {folds: 2, repeat: 2}\n")
     request = learner.request("test.sql")
     assert fold_count(request) == 2
-    stops = Bus(learner.signals.append)
     baseline = Baseline(native(request.config))
-
-    def stop(signal: object) -> None:
-        import os
-        import signal as signals
-
-        if isinstance(signal, QueryFinished) and signal.result.round == 2:
-            os.kill(os.getpid(), signals.SIGINT)
-
-    stops.subscribe(stop, QueryFinished)
-    finished, _ = run_paired(replace(request, fold=1), [baseline], stops)
+    finished, _ = run_paired(replace(request, fold=1), [baseline], interrupt_in(2))
     assert finished.exit_code == 130
     shown = learner.command("run", "--resume")
     assert shown.returncode == 0, shown.stderr
