@@ -323,8 +323,8 @@ def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult]) -> Answers:
 def _learning(run: ComparedRun) -> Learning | None:
     if not run.learned:
         return None
-    frozen = bool(run.record.options.get("freeze"))
-    return Learning(len(run.learned), run.learning_rounds, run.same, run.alike, frozen)
+    frozen, fresh = (bool(run.record.options.get(name)) for name in ("freeze", "fresh"))
+    return Learning(len(run.learned), run.learning_rounds, run.same, run.alike, frozen, fresh)
 
 
 def _costs(run: ComparedRun, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:

@@ -159,7 +159,8 @@ class Learning:
     - `queries`: how many, and `rounds`: how often each;
     - `same`: how many of the compared queries are among them;
     - `alike`: how many others differ from one of them in values only;
-    - `frozen`: whether models stayed as they were in the compared rounds.
+    - `frozen`: whether models stayed as they were in the compared rounds;
+    - `fresh`: whether the run began with empty models and without rows of earlier runs.
     """
 
     queries: int
@@ -167,6 +168,7 @@ class Learning:
     same: int
     alike: int
     frozen: bool
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)

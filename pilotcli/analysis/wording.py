@@ -97,6 +97,24 @@ def learning_text(comparison: Comparison) -> str:
     return f"{text}; models {'frozen' if learning.frozen else 'updated'} while comparing"
 
 
+def judged_text(comparison: Comparison) -> str:
+    """Returns whether the drivers had seen the compared queries before, as a sentence without its
+    full stop; empty where they learned from nothing before."""
+    learning = comparison.learning
+    if learning is None:
+        return ""
+    compared = len(comparison.queries)
+    if learning.same == compared:
+        return "Judged on the queries that the driver learned from"
+    if not learning.fresh:
+        return "Judged on queries that the driver may have seen: it began with what it had learned"
+    if not learning.frozen:
+        return "Judged on queries that the driver learned from while they were compared"
+    if seen := learning.same + learning.alike:
+        return f"Judged on {compared} queries, {seen} of which the driver had seen in some form"
+    return "Judged on queries that the driver never saw"
+
+
 def training_text(comparison: Comparison) -> str:
     """Returns how long the training took, and when it has paid for itself."""
     text = f"{duration(comparison.costs_a.training_s)} in this run"

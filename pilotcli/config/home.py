@@ -108,7 +108,13 @@ def create_private(file: Path) -> None:
 
 
 def shown_path(path: Path) -> str:
-    """A path as a user would write it: from the current folder where it is below it."""
+    """A path as a user would write it: from the current folder where it is below it, and without
+    `..` where that is the same file."""
+    try:
+        plain = Path(os.path.normpath(path))
+        path = plain if plain.samefile(path) else path
+    except OSError:
+        pass  # no file, but for instance a pattern
     try:
         return str(path.relative_to(Path.cwd()))
     except (ValueError, OSError):

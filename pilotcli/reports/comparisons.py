@@ -22,8 +22,15 @@ from pilotcli.analysis.comparison import (
     QueryTimes,
     whole_s,
 )
-from pilotcli.analysis.wording import alarms, counts_text, names_text, rounds_text
-from pilotcli.common.quantities import MISSING, duration
+from pilotcli.analysis.wording import (
+    alarms,
+    counts_text,
+    judged_text,
+    learning_text,
+    names_text,
+    rounds_text,
+)
+from pilotcli.common.quantities import MISSING, duration, plural
 from pilotcli.common.unsafe import csv_cell, undirected
 from pilotcli.reports.formats import as_finite
 from pilotcli.storage.journal import RunRecord
@@ -57,6 +64,8 @@ def as_json(comparison: Comparison) -> str:
         "baseline": _run(comparison.run_b),
         "paired": comparison.paired,
         "part": comparison.part,
+        "learning": None if comparison.learning is None else asdict(comparison.learning),
+        "folds": list(map(asdict, comparison.folds)),
         "rounds": comparison.rounds_a,
         "baseline_rounds": comparison.rounds_b,
         "total": asdict(comparison.total),
@@ -104,6 +113,9 @@ def as_markdown(
     lines = [f"### Run {a.run_id} against run {b.run_id}", ""]
     if comparison.part is not None:
         lines += [f"A part of the workload: {markdown_cell(comparison.part)}", ""]
+    if judged := judged_text(comparison):
+        learned = markdown_cell(learning_text(comparison))
+        lines += [f"**{judged}.** It learned {learned}.", ""]
     lines += [f"> Not the same in both: {markdown_cell(text)}" for text in comparison.differences]
     lines += [""] if comparison.differences else []
     alarm_lines = [f"- **{text}**" for text in _alarms(comparison)]
@@ -140,9 +152,29 @@ def as_markdown(
         left_out = len(chosen) - len(shown)
         if left_out:
             lines += ["", f"and {left_out} more"]
+    lines += _fold_lines(comparison)
     if comparison.warnings:
         lines += ["", *(f"> {markdown_cell(query)}" for query in comparison.warnings)]
     return "\n".join(lines) + "\n"
+
+
+def _fold_lines(comparison: Comparison) -> list[str]:
+    """The result of each fold of a cross-validation as a table; empty without folds."""
+    if not comparison.folds:
+        return []
+    return [
+        "",
+        "| fold | speed-up | interval | verdict |",
+        "| --- | ---: | --- | --- |",
+        *(
+            _effect_row(
+                f"{fold.number}: {plural(fold.queries, 'query', 'queries')}, runs {fold.run_id} "
+                f"and {fold.baseline_id}",
+                fold.total,
+            )
+            for fold in comparison.folds
+        ),
+    ]
 
 
 def _alarms(comparison: Comparison) -> list[str]:

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.comparison import Comparison, Fold, Learning
+from pilotcli.analysis.wording import judged_text
 from pilotcli.reports.comparisons import as_csv, as_json, as_markdown, query_row
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "export.md"
@@ -84,8 +86,49 @@ def test_the_document_names_each_column(comparison: Comparison) -> None:
     assert sorted(runs) == sorted(row[len(both) :])
 
 
+LEARNED = Learning(queries=59, rounds=3, same=0, alike=0, frozen=True, fresh=True)
+
+
+def after_learning(comparison: Comparison) -> Comparison:
+    folds = (Fold(1, 5, 6, 4, comparison.total), Fold(2, 7, 8, 4, comparison.geometric))
+    return replace(comparison, learning=LEARNED, folds=folds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "queries that the driver never saw"),
+        ({"same": 8}, "the queries that the driver learned from"),
+        ({"same": 1, "alike": 2}, "8 queries, 3 of which the driver had seen in some form"),
+        ({"fresh": False}, "queries that the driver may have seen: it began with what it had"),
+        ({"frozen": False}, "queries that the driver learned from while they were compared"),
+    ],
+)
+def test_only_queries_that_nothing_knew_are_called_never_seen(
+    comparison: Comparison, changes: dict[str, int], said: str
+) -> None:
+    learning = replace(LEARNED, **changes)  # type: ignore[arg-type]
+    assert said in judged_text(replace(comparison, learning=learning))
+    assert judged_text(comparison) == ""
+
+
+def test_json_and_markdown_say_what_the_driver_learned_from(comparison: Comparison) -> None:
+    learned = after_learning(comparison)
+    content = json.loads(as_json(learned))
+    assert content["learning"] == asdict(LEARNED)
+    assert [fold["run_id"] for fold in content["folds"]] == [5, 7]
+    assert content["folds"][1]["total"]["speedup"] == content["geometric"]["speedup"]
+    lines = as_markdown(replace(learned, folds=())).splitlines()
+    assert lines[2].startswith("**Judged on queries that the driver never saw.** It learned from")
+    folds = [line for line in as_markdown(learned).splitlines() if "4 queries, runs" in line]
+    assert [line[:28] for line in folds] == [
+        "| 1: 4 queries, runs 5 and 6",
+        "| 2: 4 queries, runs 7 and 8",
+    ]
+
+
 def test_the_document_names_each_key(comparison: Comparison) -> None:
-    content = json.loads(as_json(comparison))
+    content = json.loads(as_json(after_learning(comparison)))
     query = content.pop("queries")[0]
     assert query.keys() - {"run", "baseline"} == {
         name for name in query_row(comparison.queries[0]) if not name.startswith(("run_", "base"))

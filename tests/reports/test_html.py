@@ -464,6 +464,19 @@ def test_what_may_be_noise_is_named_before_the_averages(comparison: Comparison) 
     assert told.index("slower by far: query-5") < noise < told.index("The whole workload is")
 
 
+def test_the_top_says_whether_the_driver_had_seen_the_queries(
+    comparison: Comparison, paired_home: Path
+) -> None:
+    report = read_report(paired_home, "1", None)
+    assert "Judged" not in "".join(answer(report))
+    record = replace(comparison.run_a, workload="test.sql, learned on <train>.sql")
+    learned = replace(comparison, run_a=record, learning=Learning(59, 3, 0, 0, True, True))
+    first, *others = (part for part in answer(replace(report, comparison=learned)) if part)
+    assert "<b>Judged on queries that the driver never saw.</b> It learned from 59 queries" in first
+    assert "test.sql, learned on &lt;train&gt;.sql" in first
+    assert any("The whole workload is" in part for part in others)
+
+
 def deep_plan(nodes: int) -> str:
     told: dict[str, Any] = {"Node Type": "Seq Scan", "Filter": f"x = ANY ({'1,' * 2000})"}
     for _ in range(nodes):

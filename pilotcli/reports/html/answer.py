@@ -26,6 +26,7 @@ def answer(report: HtmlReport) -> Iterator[str]:
     """What the reader must know first: wrong rows and failures before any average."""
     comparison = report.comparison
     if comparison is not None:
+        yield _judged(comparison)
         for difference in comparison.differences:
             mark = '<b class="warning">Not the same in both runs:</b>'
             yield f"<p>{mark} {text(difference)}.</p>"
@@ -87,6 +88,15 @@ def belief(comparison: Comparison) -> str:
     )
     items = "".join(f"<li>{note}</li>" for note in notes)
     return f"<h2>Can it be believed?</h2>\n<ul>{items}</ul>"
+
+
+def _judged(comparison: Comparison) -> str:
+    judged = wording.judged_text(comparison)
+    if not judged:
+        return ""
+    learned = text(wording.learning_text(comparison))
+    workload = text(comparison.run_a.workload)
+    return f'<p class="judged"><b>{judged}.</b> It learned {learned}. Workload: {workload}.</p>'
 
 
 def _alarms(comparison: Comparison) -> Iterator[str]:
