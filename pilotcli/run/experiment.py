@@ -88,7 +88,8 @@ def refuse_contradictions(options: RunSection) -> None:
     given = [name for name, is_given in named.items() if is_given]
     if len(given) > 1:
         raise UsageError(
-            f"{' and '.join(given)} both say what the driver learns from", hint="Choose one."
+            f"{' and '.join(given)} both say what the driver learns from",
+            hint="Choose one. --set run.learn_on=[] leaves the workload of the config out.",
         )
     if given and not options.learning_rounds:
         raise UsageError(

@@ -11,6 +11,7 @@ import pytest
 
 from pilotcli.common.errors import ConfigError
 from pilotcli.config import RunConfig, choose_embedded, load_config
+from pilotcli.config.home import shown_path
 from pilotcli.config.model import CollectSection, RunSection, StoreSection
 
 EVERYTHING = """\
@@ -367,3 +368,17 @@ def test_a_broken_link_is_not_taken_for_no_config(tmp_path: Path) -> None:
     (tmp_path / "pilot.yaml").symlink_to("gone.yaml")
     with pytest.raises(ConfigError, match="there is no such config"):
         load_config(cwd=tmp_path)
+
+
+def test_a_path_is_shown_from_here_and_without_dots_where_that_is_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "deep" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "inner")
+    for name in ("a.sql", "deep/b.sql"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert shown_path(tmp_path / "configs" / ".." / "a.sql") == "a.sql"
+    assert shown_path(tmp_path / "link" / ".." / "b.sql") == "link/../b.sql"
+    assert shown_path(tmp_path / "configs" / "*.sql") == "configs/*.sql"

@@ -397,7 +397,7 @@ def test_several_workers_replay_every_query_in_each_arm(learner: Project) -> Non
         (("--learn-on", "train.sql"), "--learn-on is for a paired run"),
         (("--folds", "2"), "--folds is for a paired run"),
         (("--freeze",), "--freeze is for a paired run"),
-        (("--against", "native", "--learn-on", "train.sql", "--folds", "2"), "Choose one."),
+        (("--against", "native", "--learn-on", "train.sql", "--folds", "2"), "run.learn_on=[]"),
         (("--against", "native", "--learn-on", "nowhere.sql"), "nowhere.sql"),
         (("--against", "native", "--split", "80"), "two parts such as 80/20"),
         (("--against", "native", "--split", "100/0"), "two parts such as 80/20"),
