@@ -189,7 +189,7 @@ def test_the_arms_and_what_they_learned_from_are_shown(paired_home: Path, tmp_pa
     report = read_report(paired_home, "1", None)
     comparison = report.comparison
     assert comparison is not None and report.ranking is None, "there are two arms alone"
-    seen = replace(comparison, learning=Learning(60, 3, 0, 0, True))
+    seen = replace(comparison, learning=Learning(60, 3, 0, 0, True, True))
     arms = (
         ArmRank(4, "b<o>", 1.5, comparison.total, 1, 2, ("q-1", "q<2>")),
         ArmRank(2, "native", 2.0, None, 3, 3, ()),

@@ -45,8 +45,6 @@ def answer(report: HtmlReport) -> Iterator[str]:
         f"{duration(comparison.costs_b.whole_s)} → {duration(comparison.costs_a.whole_s)} a replay."
         f" Each query counting alike, it is <b>{mean}</b>.</p>"
     )
-    if comparison.learning is not None:
-        yield f"<p>The driver learned {text(wording.learning_text(comparison))}.</p>"
     yield _tiles(comparison)
 
 
