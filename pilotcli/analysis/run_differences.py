@@ -146,23 +146,12 @@ def _collected(a: RunRecord, b: RunRecord) -> Iterator[str]:
             "takes less"
         )
     for key, words in _COLLECTED.items():
-<<<<<<< HEAD
         if took_turns and key == "actual_rows":
             continue  # in compared rounds no arm counts them, or all do
-=======
-        if key == "actual_rows" and _instrumented_alike(a, b):
-            continue
->>>>>>> bf89651 (Do not say that one arm of a paired run alone was instrumented, when none was)
         if own.get(key) and not other.get(key):
             yield f"only run {a.run_id} {words}"
         elif other.get(key) and not own.get(key):
             yield f"only the baseline, run {b.run_id}, {words}"
-
-
-def _instrumented_alike(a: RunRecord, b: RunRecord) -> bool:
-    """Whether both are arms of a paired run that counted rows in both or in none. Until options had
-    `fresh`, pilot counted them in the arms whose config says so."""
-    return a.took_turns_with(b) and "fresh" in a.options
 
 
 def _continued(run: RunRecord) -> Iterator[str]:

@@ -115,15 +115,6 @@ def test_what_costs_one_arm_time_is_a_difference(record: RunRecord) -> None:
     assert run_differences(collects, collects) == ()
 
 
-def test_arms_of_a_paired_run_are_instrumented_alike(record: RunRecord) -> None:
-    text = '{"collect": {"actual_rows": true}}'
-    driver = replace(record, config_text=text, arm="driver", paired_with=2)
-    native = replace(record, run_id=2, arm="baseline", paired_with=1)
-    assert run_differences(driver, native) == ()
-    older = replace(driver, options={"repeat": 3})
-    assert "only run 1 counts the rows" in run_differences(older, native)[0]
-
-
 def test_a_run_that_was_continued_elsewhere_says_so(record: RunRecord) -> None:
     parts = [{"command": ["pilot"], "server": {}}, {"machine": {}}]
     (text,) = run_differences(changed(record, "continued", parts), record)
