@@ -131,22 +131,34 @@ def run_on_python(version: str, python: Path, work: Path) -> Row:
     """Run the quick tests on a Python, in a virtual environment that is kept beside the roots."""
     row = Row(f"Python {version}, the quick tests")
     try:
-        interpreter = _interpreter(version)
-        folder = CACHE / f"venv-{version}"
-        if not (folder / "bin" / "python").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            _output([interpreter, "-m", "venv", "--without-pip", folder])
-        pip = [str(python), "-m", "pip", "-q", "--python", str(folder / "bin" / "python")]
-        _output([*pip, "install", "-c", ".ci/constraints.txt", "-e", ".[test]"])
-    except (RootError, OSError, subprocess.CalledProcessError) as error:
-        said = (error.stderr or "") if isinstance(error, subprocess.CalledProcessError) else ""
-        row.missing = said.strip().splitlines()[-1] if said.strip() else str(error)
+        interpreter = environment_of(version, python)
+    except RootError as error:
+        row.missing = str(error)
         return row
     words = ["-m", "not slow", *(f"--ignore=tests/{name}" for name in NOT_PYTHONS)]
     if version == NEWEST_PYTHON:
         words += ["-W", f"default::{NEW_WARNING}"]
-    _pytest(row, folder / "bin" / "python", dict(os.environ), work, words)
+    _pytest(row, interpreter, dict(os.environ), work, words)
     return row
+
+
+def environment_of(version: str, python: Path) -> Path:
+    """A Python of this version with the tests' packages, which the pip of `python` installs.
+
+    Raises `RootError` if it cannot be made.
+    """
+    folder = CACHE / f"venv-{version}"
+    interpreter = folder / "bin" / "python"
+    try:
+        if not interpreter.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _output([_interpreter(version), "-m", "venv", "--without-pip", folder])
+        pip = [str(python), "-m", "pip", "-q", "--python", str(interpreter)]
+        _output([*pip, "install", "-c", ".ci/constraints.txt", "-e", ".[test]"])
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = (error.stderr or "") if isinstance(error, subprocess.CalledProcessError) else ""
+        raise RootError(said.strip().splitlines()[-1] if said.strip() else str(error)) from error
+    return interpreter
 
 
 def _interpreter(version: str) -> Path:

@@ -293,7 +293,9 @@ def interrupt_in(round: int) -> Bus:
 
 @pytest.mark.parametrize("round", [1, 2, 3])
 def test_an_interrupted_run_of_several_workers_is_continued(learner: Project, round: int) -> None:
-    learner.write("test.sql", "".join(f"SELECT {n} AS c{n};\n" for n in range(1, 20)))
+    learner.write(
+        "test.sql", "".join(f"SELECT {n} AS c{n}, pg_sleep(0.02);\n" for n in range(1, 20))
+    )
     learner.config(CONFIG + "run: {workers: 2, repeat: 2, learn: 1, freeze: true}\n")
     request = learner.request("test.sql")
     baseline = Baseline(native(request.config))
