@@ -375,6 +375,20 @@ def test_several_arms_take_turns_and_are_ranked(learner: Project) -> None:
     assert "PLACE" in shown.stdout
 
 
+def test_all_arms_with_events_learn_and_what_they_learn_is_not_compared(learner: Project) -> None:
+    text = (learner.folder / "pilot.yaml").read_text()
+    learner.write("other.py", DRIVER.replace("observed", "elsewhere"))
+    other_text = text.replace("home: .pilot", "home: .other").replace("observed", "elsewhere")
+    learner.write("other.yaml", other_text.replace("own.py", "other.py"))
+    other = load_config(learner.folder / "other.yaml")
+    _, comparison = run_pair(learner, "test.sql", sets=("run.learn=2",), baseline=other)
+    assert comparison is not None
+    assert (comparison.rounds_a, comparison.rounds_b) == (3, 3)
+    with learner.journal() as journal:
+        for run_id in (1, 2):
+            assert {result.round for result in journal.results(run_id)} == {1, 2, 3, 4, 5}
+
+
 def test_several_workers_replay_every_query_in_each_arm(learner: Project) -> None:
     learner.write("test.sql", "".join(f"SELECT {n} AS c{n};\n" for n in range(1, 30)))
     finished, comparison = run_pair(
