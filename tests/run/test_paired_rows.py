@@ -5,6 +5,7 @@ from __future__ import annotations
 from paired import run_pair
 from project_folder import Project
 
+from pilotcli.common.signals import PairFinished
 from pilotcli.config import load_config
 
 COUNT = 1_500
@@ -41,5 +42,6 @@ def test_arms_with_databases_of_their_own_both_write(project: Project) -> None:
     assert finished.exit_code == 0, finished.reasons
     assert comparison is not None
     assert list(comparison.only_a) == []
+    assert {pair.seq for pair in project.heard(PairFinished)} == {1, 2, 3, 4}  # type: ignore[attr-defined]
     with project.journal() as journal:
         assert [{one.seq for one in journal.results(run)} for run in (1, 2)] == [{1, 2, 3, 4}] * 2
