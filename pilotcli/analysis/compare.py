@@ -324,7 +324,16 @@ def _learning(run: ComparedRun) -> Learning | None:
     if not run.learned:
         return None
     frozen, fresh = (bool(run.record.options.get(name)) for name in ("freeze", "fresh"))
-    return Learning(len(run.learned), run.learning_rounds, run.same, run.alike, frozen, fresh)
+    return Learning(
+        queries=len(run.learned),
+        rounds=run.learning_rounds,
+        same=run.same,
+        alike=run.alike,
+        frozen=frozen,
+        fresh=fresh,
+        elapsed_s=run.learning_s,
+        collection_s=run.collection_s,
+    )
 
 
 def _costs(run: ComparedRun, times: Sequence[tuple[QueryTimes, QueryTimes]], at: int) -> Costs:

@@ -35,6 +35,10 @@ class ComparedRun:
     """How many of the compared queries have such a text."""
     alike: int = 0
     """How many others differ from one of them in values only."""
+    learning_s: float = 0.0
+    """The seconds that the queries took which it learned from."""
+    collection_s: float = 0.0
+    """The seconds to collect data about these."""
 
     @property
     def learning_rounds(self) -> int:
@@ -63,6 +67,8 @@ def joined(runs: Sequence[ComparedRun]) -> ComparedRun:
         whole.trained_before |= run.trained_before
         whole.same += run.same
         whole.alike += run.alike
+        whole.learning_s += run.learning_s
+        whole.collection_s += run.collection_s
         whole.learned |= run.learned
     return whole
 
@@ -103,8 +109,11 @@ def _keep_compared_rounds(a: ComparedRun, b: ComparedRun) -> None:
     learned = max(run.learning_rounds for run in (a, b))
     for run in (a, b):
         for seq, own in run.results.items():
-            if any(result.round <= learned for result in own):
-                run.learned.add(run.queries[seq].sql)
+            for result in own:
+                if result.round <= learned:
+                    run.learned.add(run.queries[seq].sql)
+                    run.learning_s += result.elapsed_s + result.inference_s + result.steering_s
+                    run.collection_s += result.collection_s
         for seq, own in list(run.results.items()):
             rounds = rounds_a & rounds_b
             kept = [r for r in own if r.round in rounds and r.round > learned]

@@ -160,7 +160,9 @@ class Learning:
     - `same`: how many of the compared queries are among them;
     - `alike`: how many others differ from one of them in values only;
     - `frozen`: whether models stayed as they were in the compared rounds;
-    - `fresh`: whether the run began with empty models and without rows of earlier runs.
+    - `fresh`: whether the run began with empty models and without rows of earlier runs;
+    - `elapsed_s`: seconds that the queries took which driver A learned from, in all rounds, with
+      inference and steering; `collection_s`: seconds to collect data about them besides.
     """
 
     queries: int
@@ -169,6 +171,8 @@ class Learning:
     alike: int
     frozen: bool
     fresh: bool
+    elapsed_s: float
+    collection_s: float
 
 
 @dataclass(frozen=True, slots=True)

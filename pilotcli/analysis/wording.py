@@ -94,6 +94,9 @@ def learning_text(comparison: Comparison) -> str:
             text += f"; {learning.alike} of the {compared} compared here differ in values only"
         else:
             text += f"; none of the {compared} compared here is like them"
+    text += f"; the queries took {duration(learning.elapsed_s)}"
+    if learning.collection_s:
+        text += f", collecting data about them {duration(learning.collection_s)}"
     return f"{text}; models {'frozen' if learning.frozen else 'updated'} while comparing"
 
 

@@ -10,7 +10,7 @@ from pilotcli.analysis.compare_named import compare_experiment, open_journal
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import GATE_EXIT_CODE, Gate, failed_gates
 from pilotcli.cli.run_options import Outputs
-from pilotcli.common.errors import StorageError, UsageError
+from pilotcli.common.errors import UsageError
 from pilotcli.common.signals import RunFinished
 from pilotcli.run.request import RunRequest
 from pilotcli.views.arms import show_folds
@@ -62,7 +62,7 @@ def cross_validate(
 
 
 def _show(comparison: Comparison) -> None:
-    with contextlib.suppress(BrokenPipeError, StorageError):
+    with contextlib.suppress(BrokenPipeError):
         show_comparison(comparison, answer_last=True)
         out()
         show_folds(comparison)

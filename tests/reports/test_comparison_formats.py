@@ -86,7 +86,9 @@ def test_the_document_names_each_column(comparison: Comparison) -> None:
     assert sorted(runs) == sorted(row[len(both) :])
 
 
-LEARNED = Learning(queries=59, rounds=3, same=0, alike=0, frozen=True, fresh=True)
+LEARNED = Learning(
+    queries=59, rounds=3, same=0, alike=0, frozen=True, fresh=True, elapsed_s=12.0, collection_s=0.5
+)
 
 
 def after_learning(comparison: Comparison) -> Comparison:

@@ -189,7 +189,7 @@ def test_the_arms_and_what_they_learned_from_are_shown(paired_home: Path, tmp_pa
     report = read_report(paired_home, "1", None)
     comparison = report.comparison
     assert comparison is not None and report.ranking is None, "there are two arms alone"
-    seen = replace(comparison, learning=Learning(60, 3, 0, 0, True, True))
+    seen = replace(comparison, learning=Learning(60, 3, 0, 0, True, True, 12.0, 0.5))
     arms = (
         ArmRank(4, "b<o>", 1.5, comparison.total, 1, 2, ("q-1", "q<2>")),
         ArmRank(2, "native", 2.0, None, 3, 3, ()),
@@ -470,7 +470,9 @@ def test_the_top_says_whether_the_driver_had_seen_the_queries(
     report = read_report(paired_home, "1", None)
     assert "Judged" not in "".join(answer(report))
     record = replace(comparison.run_a, workload="test.sql, learned on <train>.sql")
-    learned = replace(comparison, run_a=record, learning=Learning(59, 3, 0, 0, True, True))
+    learned = replace(
+        comparison, run_a=record, learning=Learning(59, 3, 0, 0, True, True, 12.0, 0.5)
+    )
     first, *others = (part for part in answer(replace(report, comparison=learned)) if part)
     assert "<b>Judged on queries that the driver never saw.</b> It learned from 59 queries" in first
     assert "test.sql, learned on &lt;train&gt;.sql" in first

@@ -99,6 +99,7 @@ def test_a_driver_learns_from_one_workload_and_is_judged_on_another(learner: Pro
     assert learning is not None
     assert (learning.queries, learning.rounds, learning.same, learning.alike) == (4, 2, 0, 0)
     assert learning.frozen
+    assert learning.elapsed_s > learning.collection_s > 0
     with learner.journal() as journal:
         results = list(journal.results(1))
         assert {(r.seq, r.round) for r in results if r.round <= 2} == {
