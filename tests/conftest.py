@@ -18,6 +18,7 @@ from fault_table import ROUNDS, TESTS, FaultTable, is_fault
 from fuzzing import TIMES
 from given_server import GIVEN, take_given_server
 from project_folder import Project
+from server_crashes import crashes_in
 from server_folder import server_folder
 
 from pilotcli.config import PostgreSQLConfig
@@ -40,9 +41,6 @@ _numbers = itertools.count(1)
 _faults = FaultTable()
 
 
-CRASHED = re.compile(
-    r"was terminated by (?:signal|exception)|\bPANIC:|server process .* exited with exit code"
-)
 SLOW_FOLDERS = ("faults", "fuzz", "load")
 
 
@@ -138,15 +136,6 @@ def server_home() -> Iterator[Path]:
         finally:
             target.close()
         assert crashes_in(home) == []
-
-
-def crashes_in(home: Path) -> list[str]:
-    """The lines in the log of a home's server that say that one of its processes has crashed, and
-    what came before."""
-    (log,) = home.glob("pg/*/server.log")
-    lines = log.read_text("utf-8", "replace").splitlines()
-    found = [at for at, line in enumerate(lines) if CRASHED.search(line)]
-    return [line for at in found[:3] for line in lines[max(0, at - 8) : at + 3]]
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
         ("--verson", "No such option: --verson. Did you mean --version?"),
         ("show 1", "Did you mean 'models show' or 'runs show' or 'config show'?"),
         ("start", "No such command 'start'. Did you mean 'db start'?"),
-        ("prune m", "No such command 'prune'. Did you mean 'models prune'?"),
+        ("prune m", "Did you mean 'models prune' or 'runs prune'?"),
         ("statu", "Did you mean 'db status'?"),
         ("nonsuch", "No such command 'nonsuch'."),
         ("run workload/forum.sql", "Did you mean workloads/forum.sql?"),

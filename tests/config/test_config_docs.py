@@ -109,6 +109,8 @@ def test_type_limits_and_default_are_those_of_the_code(section: str, field: Any)
         "paths": "path or list of paths",
         "texts": "text or list of texts",
         "settings": "mapping",
+        "split": "two parts",
+        "folds": "parts or `templates`",
     }
     wanted = kinds.get(limits["kind"], limits["kind"])
     if limits["kind"] == "choice":

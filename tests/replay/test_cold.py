@@ -60,7 +60,7 @@ def test_each_query_finds_empty_buffers(project: Project) -> None:
         assert read[2] == (read[0][1], 0)
 
         request = project.request("w.sql", sets=("run.repeat=2", "collect={max_rows: 5}"))
-        finished, _ = run_paired(request, Baseline(native(request.config)), Bus())
+        finished, _ = run_paired(request, [Baseline(native(request.config))], Bus())
         assert finished.exit_code == 0, finished.reasons
 
 

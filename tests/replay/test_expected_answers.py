@@ -216,6 +216,6 @@ def test_both_arms_of_a_pair_are_checked(project: Project) -> None:
     project.write("w.jsonl", lines(("SELECT 1", "2"), ("SELECT 2", "2")))
     request = project.request("w.jsonl")
     baseline = Baseline(native(request.config))
-    finished, _ = run_paired(request, baseline, Bus(project.signals.append))
+    finished, _ = run_paired(request, [baseline], Bus(project.signals.append))
     assert (finished.exit_code, finished.wrong) == (1, 1)
     assert any("baseline: 1 query gave a wrong answer" in text for text in notices(project))

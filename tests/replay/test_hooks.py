@@ -105,7 +105,7 @@ def test_a_pair_has_them_once_a_run_or_in_each_arm(project: Project, key: str) -
     seen = project.folder / "seen"
     project.write("w.sql", "SELECT 1;")
     request = project.request("w.sql", sets=(f"run.{key}=$ echo here >> {seen}",))
-    finished, _ = run_paired(request, Baseline(native(request.config)), Bus())
+    finished, _ = run_paired(request, [Baseline(native(request.config))], Bus())
     assert finished.exit_code == 0, finished.reasons
     assert seen.read_text().split() == ["here"] * (2 if key == "before_each" else 1)
 

@@ -192,4 +192,4 @@ def test_a_pair_takes_no_load(project: Project) -> None:
     project.write("w.sql", "SELECT 1;")
     request = project.request("w.sql", sets=("run.rate=5/s",))
     with pytest.raises(UsageError, match=r"takes no run\.rate"):
-        run_paired(request, Baseline(native(request.config)), Bus())
+        run_paired(request, [Baseline(native(request.config))], Bus())

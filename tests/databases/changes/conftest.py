@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from changes_support import Bench
+from server_crashes import crashes_in
 from steered import KINDS
 from steered import postgres_bin as programs_of
 
@@ -32,6 +33,7 @@ def bench_of_all(postgres_bin: Path | None, make_home: Callable[[], Path]) -> It
         bench = Bench(server, home, postgres_bin, "postgres")
         bench.sql("SELECT pg_reload_conf()")
         yield bench
+    assert crashes_in(home) == []
 
 
 @pytest.fixture
