@@ -401,6 +401,11 @@ def _warnings(
             f"{a.alike} of the {len(queries)} compared queries differ in their values only from "
             "queries that the driver learned from (--split-by template keeps them together)"
         )
+    if a.failed_trainings:
+        yield (
+            f"{a.failed_trainings} of {plural(a.trainings, 'training')} of models failed: the "
+            f"driver knows less than it could have learned (pilot runs show {a.record.run_id})"
+        )
     if a.trained_before:
         yield "a model was trained before this run, which its training time does not have"
 

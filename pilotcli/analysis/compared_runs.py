@@ -26,6 +26,9 @@ class ComparedRun:
     plans: dict[int, PlanRecord] = field(default_factory=dict)
     training_s: float = 0.0
     events_s: float = 0.0
+    trainings: int = 0
+    """Updates and pretrainings of models that ended, and how many of them failed."""
+    failed_trainings: int = 0
     trained_before: bool = False
     saved_late: int = 0
     """Versions that were saved after the first round that counts and before the last result."""
@@ -62,6 +65,8 @@ def joined(runs: Sequence[ComparedRun]) -> ComparedRun:
             if seq in run.plans:
                 whole.plans[seq] = run.plans[seq]
         whole.training_s += run.training_s
+        whole.trainings += run.trainings
+        whole.failed_trainings += run.failed_trainings
         whole.events_s += run.events_s
         whole.saved_late += run.saved_late
         whole.trained_before |= run.trained_before
@@ -96,6 +101,8 @@ def read_run(journal: JournalReader, run_id: int | None) -> ComparedRun:
     for total in journal.event_totals(record.run_id, 0):
         if total.kind in _TRAINING:
             run.training_s += total.duration_s
+            run.trainings += total.fired
+            run.failed_trainings += total.failed
         else:
             run.events_s += total.duration_s
     run.trained_before = journal.began_trained(record.run_id)

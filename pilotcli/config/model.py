@@ -173,7 +173,8 @@ class RunSection:
     fresh: bool | None = _key(None, "boolean")
     """In a paired run: begin with empty models, and without the rows that earlier runs collected,
     so that nothing of the judged queries is known. The rows go into a schema of the store that
-    belongs to the run. The default is true with `learn_on`, `split` or `folds`."""
+    belongs to the run. A model's current version stays the current one. The default is true with
+    `learn_on`, `split` or `folds`."""
     plans: bool = _key(False, "boolean")
     """Keep the plans of queries in the journal, with the server's own times: the first plan of
     each query, and each plan that differs from the one before. Without the planner module and

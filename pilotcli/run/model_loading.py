@@ -46,7 +46,7 @@ def load_models(
                 continue
             current = current_version(model)
             if current is None or current.version != wanted:
-                store.rollback(model.model_name, wanted)
+                model.checkpoints.rollback(model.model_name, wanted)
         elif spec.load is False or (
             spec.load == "auto" and (fresh or current_version(model) is None)
         ):

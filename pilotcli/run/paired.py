@@ -38,8 +38,10 @@ from pilotcli.replay.load import refuse_load
 from pilotcli.run.experiment import Experiment, open_experiments
 from pilotcli.run.paired_replay import PairedReplay
 from pilotcli.run.request import RunRequest
+from pilotcli.run.run import OpenRun
 from pilotcli.run.setup import open_run
 from pilotcli.run.verdict import Reason, RunEnd
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 NATIVE = "native"
 """The baseline without events, handlers and models."""
@@ -192,6 +194,8 @@ def _take_turns(
             for reason in ended.reasons[1:] if stop.is_set() else ended.reasons:
                 bus.emit(Notice("warning", f"{_title(arm.name)}: {reason}"))
         driver.log.flush()
+        if driver.config.run.fresh:
+            _say_what_is_current(driver)
         if replay.pairs:
             for arm in others:
                 pair = (driver.log.run_id, arm.run.journal, arm.run.log.run_id)
@@ -207,6 +211,21 @@ def _take_turns(
     # During the comparison the driver's own run had not ended in the journal.
     ended = driver.journal.run(driver.log.run_id)
     return finished, [replace(found, run_a=ended) for found in comparisons]
+
+
+def _say_what_is_current(driver: OpenRun) -> None:
+    """Say of each model that a fresh run has saved which version is still the current one."""
+    store = CheckpointStore(driver.config.home / "models")
+    saved = {version.model: version for version in driver.journal.models(driver.log.run_id)}
+    for name, version in saved.items():
+        current = store.current(name)
+        if current is not None and current.version != version.version:
+            text = (
+                f"model {name}: version {current.version} stays the current one; this run has "
+                f"learned version {version.version} (pilot models rollback {name} "
+                f"--to {version.version} makes it the current one)"
+            )
+            driver.scheduler.bus.emit(Notice("info", text))
 
 
 def _stored_names(baselines: Sequence[Baseline]) -> tuple[str, ...]:

@@ -235,6 +235,8 @@ class PairedReplay:
             self._replay(workers, turns, learn)
 
     def _compare(self) -> None:
+        if self._over():
+            return
         options, sizes = self._options, self.sizes
         pulls = self._pulls()
         hints = any(arm.run.scheduler.steering.needs_hints for arm in self.arms)
@@ -246,6 +248,8 @@ class PairedReplay:
                 self._bus.emit(PhaseStarted("warm-up", sizes.warmup_left, options.warmup))
             for number in range(options.warmup):
                 self._warm(workers, number)
+            if self._over():
+                return
             self._bus.emit(PhaseStarted("comparison", sizes.comparison_left, options.repeat))
             first = options.learning_rounds + 1
             for round in range(first, first + options.repeat):

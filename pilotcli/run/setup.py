@@ -76,7 +76,7 @@ def open_run(
         pilot_config = config_for_drivers(config, scheduler_class, bus)
         target = stack.enter_context(contextlib.closing(connect(pilot_config, bus)))
         models = plugins.build_models()
-        store = CheckpointStore(config.home / "models")
+        store = CheckpointStore(config.home / "models", apart=fresh)
         past: PastRun | None = None
         if request.resume is not None:
             entry, past = journal.resume_run(request.resume, forced=request.force)

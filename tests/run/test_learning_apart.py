@@ -17,6 +17,7 @@ from pilotcli.common.signals import Bus, ExecutionFinished, Notice, PhaseStarted
 from pilotcli.config import load_config
 from pilotcli.run.experiment import fold_count
 from pilotcli.run.paired import Baseline, native, run_paired
+from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 
 pytestmark = pytest.mark.slow
 
@@ -162,6 +163,13 @@ def test_an_experiment_begins_without_what_was_learned_before(learner: Project) 
     assert not any("trained before" in text for text in comparison.warnings)
     with learner.journal() as journal:
         versions = [model.version for model in journal.models(2)]
+        # The model of the first run stays the one to use.
+        assert (
+            CheckpointStore(learner.folder / ".pilot" / "models").current("seen")
+            == (journal.models(1)[-1])
+        )
+    texts = [notice.text for notice in learner.heard(Notice)]  # type: ignore[attr-defined]
+    assert any(f"this run has learned version {versions[-1]}" in text for text in texts)
     for version in versions:
         assert not any(sql in TEST for sql in learned(learner, version)[:-1])
     # Without --fresh it is there, and the comparison says so.
@@ -235,6 +243,26 @@ def test_a_config_may_insist_on_instruments_in_all_arms(learner: Project) -> Non
             assert all("Actual Rows" in plan.plan["Plan"] for plan in plans)
     assert comparison is not None
     assert any("collect.compared" in text for text in comparison.differences)
+
+
+def test_a_failed_update_is_said_beside_the_verdict(learner: Project) -> None:
+    fails = DRIVER.replace(
+        "rows = data_manager", "raise ValueError('no')\n        rows = data_manager"
+    )
+    learner.write("own.py", fails)
+    finished, comparison = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    assert finished.exit_code == 3
+    assert comparison is not None
+    assert any(text.startswith("2 of 2 trainings of models failed") for text in comparison.warnings)
+
+
+def test_no_phase_begins_after_an_interruption(learner: Project) -> None:
+    request = learner.request("test.sql", sets=(on(learner, "train.sql"), "run.warmup=1"))
+    bus = interrupt_in(1)
+    bus.subscribe(learner.signals.append, PhaseStarted)
+    finished, _ = run_paired(request, [Baseline(native(request.config))], bus)
+    assert finished.exit_code == 130
+    assert [phase.phase for phase in learner.heard(PhaseStarted)] == ["learning"]  # type: ignore[attr-defined]
 
 
 def test_a_split_of_one_workload(learner: Project) -> None:

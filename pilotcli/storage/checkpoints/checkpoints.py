@@ -68,17 +68,23 @@ class CheckpointStore:
     Loading a model may run code from its files, so `verify` accepts only versions that were saved
     here, unless `trust` is true.
 
+    With `apart` the current version of each model stays as it is: what is saved here is current for
+    this object only, which knows no current version before.
+
     Every method raises `CheckpointError` when the folder cannot be read or written as needed.
     """
 
-    def __init__(self, root: Path, *, trust: bool = False) -> None:
+    def __init__(self, root: Path, *, trust: bool = False, apart: bool = False) -> None:
         self.root = root.absolute()
         self.trust = trust
+        self.apart = apart
+        self._own: dict[str, int] = {}
+        """With `apart`: the current version of each model, for this object."""
         self._key_file = self.root.with_name(f"{self.root.name}.key")
 
     def trusting(self) -> CheckpointStore:
         """The same store, but one that accepts checkpoints from elsewhere too."""
-        return CheckpointStore(self.root, trust=True)
+        return CheckpointStore(self.root, trust=True, apart=self.apart)
 
     def save(
         self,
@@ -123,7 +129,9 @@ class CheckpointStore:
                     content = manifest_of(version, files, model_class=model_class)
                     write_manifest(folder / MANIFEST, self._sealed(content, model, number))
                     sync_folder(folder)
-                    point_at(home, number, appearing=(folder, version.path))
+                    in_use = current_number(home) if self.apart else number
+                    point_at(home, in_use or number, appearing=(folder, version.path))
+        self._own[model] = number
         return version
 
     def models(self) -> list[str]:
@@ -149,8 +157,7 @@ class CheckpointStore:
 
         Raises `CheckpointError` when its manifest is damaged.
         """
-        home = self._folder(model)
-        number = current_number(home)
+        number = self._own.get(model) if self.apart else current_number(self._folder(model))
         return None if number is None else self.get(model, number)
 
     def get(self, model: str, version: int) -> ModelVersion:
@@ -255,6 +262,9 @@ class CheckpointStore:
             )
         version = self.get(model, to)
         self._compare(version)
+        if self.apart:
+            self._own[model] = to
+            return version
         with file_errors(f"cannot roll back the model {model!r} in {home}", home), locked(home):
             point_at(home, to)
         return version
