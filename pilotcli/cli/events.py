@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pilotcli.analysis.compare_named import open_journal
 from pilotcli.checks.dry_run import examine, list_events
 from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import (
@@ -84,7 +85,7 @@ def fire(
     config: ConfigOption = None,
     set_: SetOption = None,
     run: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--run",
             metavar="RUN",
@@ -114,7 +115,11 @@ def fire(
       pilot events fire LearnSpeed --save
     """
     loaded = load_config(config, set_)
-    request = FiringRequest(loaded, name, run, collect, save)
+    run_id = int(run) if run is not None and run.isdecimal() else None
+    if run is not None and run_id is None:
+        with open_journal(loaded.home) as journal:
+            run_id = journal.named_run(run).run_id
+    request = FiringRequest(loaded, name, run_id, collect, save)
     bus = Bus(CallView())
     with debugging(make_debugger(bus, out, post_mortem=pdb)):
         fired = fire_event(request, bus)

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pilotcli.common.errors import DatabaseError, Interrupted, UsageError
+from pilotcli.common.errors import DatabaseError, Interrupted, StorageError, UsageError
 from pilotcli.common.quantities import listed, plural
 from pilotcli.common.records import ModelVersion
 from pilotcli.common.redaction import redacted
@@ -32,10 +32,12 @@ from pilotcli.plugins import check_plugins
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.run.connecting import config_for_drivers, connect
 from pilotcli.run.driver_output import driver_output
+from pilotcli.run.log import schema_of
 from pilotcli.run.model_loading import load_models
 from pilotcli.run.request import select_events
 from pilotcli.run.threads import run_in_thread
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
+from pilotcli.storage.journal import Journal, RunFilter
 from pilotcli.workload import open_workload
 
 MOST_TABLES = 6
@@ -85,6 +87,7 @@ def fire(request: FiringRequest, bus: Bus) -> Fired:
         plugins = check_plugins(config)
         scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
         pilot_config = config_for_drivers(config, scheduler_class, bus)
+        pilot_config.store_schema = _schema(config.home, request.run_id)
         target = stack.enter_context(contextlib.closing(connect(pilot_config, bus)))
         models = plugins.build_models()
         load_models(models, config.models, CheckpointStore(config.home / "models"), bus)
@@ -106,6 +109,26 @@ def fire(request: FiringRequest, bus: Bus) -> Fired:
             text = f"not undone: {'; '.join(target.not_undone)}"
             raise DatabaseError(text, hint="`pilot db undo` tries again.")
     return fired
+
+
+def _schema(home: Path, run_id: int | None) -> str | None:
+    """The schema of the store with the rows of the run, where they are apart."""
+    journal = None if run_id is None else Journal.open_existing(home)
+    if journal is None:
+        return None
+    with journal, contextlib.suppress(StorageError):  # the store may have rows of a removed run
+        return schema_of(journal.run(run_id))
+    return None
+
+
+def _newest_apart(home: Path) -> int | None:
+    """The newest run whose rows are in a schema of its own."""
+    journal = Journal.open_existing(home)
+    if journal is None:
+        return None
+    with journal:
+        runs = journal.runs(None, RunFilter(baselines=False))
+        return next((run.run_id for run in runs if schema_of(run) is not None), None)
 
 
 def _for_one_event(request: FiringRequest) -> RunConfig:
@@ -150,7 +173,7 @@ def _fire(scheduler: PilotScheduler, registered: Registered, request: FiringRequ
 
     def work() -> None:
         manager.rehearse(request.run_id)
-        bus.emit(Notice("info", _stored(manager.row_counts(), request.run_id)))
+        bus.emit(Notice("info", _stored(manager.row_counts(), request)))
         if request.collect and isinstance(registered.event, PretrainingModelEvent):
             manager.remove_table_and_tracker(registered.event.data_saving_table)
         runner.fire(registered, PretrainingSteps(collect=request.collect))
@@ -161,10 +184,16 @@ def _fire(scheduler: PilotScheduler, registered: Registered, request: FiringRequ
     return _fired(heard, raised, registered)
 
 
-def _stored(rows: dict[str, int], run_id: int | None) -> str:
+def _stored(rows: dict[str, int], request: FiringRequest) -> str:
     """The rows that the event can read, in words."""
-    of_run = "" if run_id is None else f" of run {run_id}"
+    of_run = "" if request.run_id is None else f" of run {request.run_id}"
     if not rows:
+        apart = _newest_apart(request.config.home) if request.run_id is None else None
+        if apart is not None:
+            return (
+                f"no rows in the store but those of runs that began fresh, such as run {apart}: "
+                f"`--run {apart}` shows them"
+            )
         return f"no rows{of_run} in the store yet: `pilot run` collects them"
     tables = [f"{plural(number, 'row')} in {table}" for table, number in rows.items()]
     return f"the store has{of_run}: {listed(tables, MOST_TABLES)}"

@@ -16,7 +16,7 @@ from pilotcli.common.errors import PilotError
 from pilotcli.common.quantities import plural
 from pilotcli.common.signals import Bus, Notice
 from pilotcli.config import PilotConfig, RunConfig, shown_config
-from pilotcli.run.log import store_schema, token_of
+from pilotcli.run.log import schema_of, token_of
 from pilotcli.storage.journal import Journal, RunRecord
 from pilotcli.storage.journal.run_lock import is_alive, lock_run
 from pilotcli.storage.store.data_manager import DataManager
@@ -49,8 +49,7 @@ class LeftRows:
                 try:
                     record = self.journal.run(run_id)
                     own = copy.copy(config)
-                    fresh = record.arm is not None and record.options.get("fresh")
-                    own.store_schema = store_schema(run_id) if fresh else None
+                    own.store_schema = schema_of(record)
                     self._save(record, manager_class(own))
                 finally:
                     lock.release()

@@ -129,6 +129,13 @@ def store_schema(run_id: int) -> str:
     return f"run_{run_id}"
 
 
+def schema_of(record: RunRecord) -> str | None:
+    """The schema of the store with the rows of a run; None for that of runs that begin with what
+    there is."""
+    fresh = record.arm is not None and record.options.get("fresh")
+    return store_schema(record.run_id) if fresh else None
+
+
 def fingerprint(spec: EventSpec, schema: str | None = None) -> str:
     """A digest of an event's class, arguments and model, and of the store's schema if it has a
     name."""
