@@ -399,7 +399,8 @@ def _warnings(
     if a.alike:
         yield (
             f"{a.alike} of the {len(queries)} compared queries differ in their values only from "
-            "queries that the driver learned from (--split-by template keeps them together)"
+            "queries that the driver learned from (--split 80/20 --split-by template keeps "
+            "them together)"
         )
     if a.failed_trainings:
         yield (

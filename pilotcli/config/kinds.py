@@ -138,10 +138,10 @@ def _split(node: Node, reading: Reading) -> Any:
     share = 0.0
     if found:
         first, second = float(found[1]), float(found[2] or 100 - float(found[1]))
-        share = first / (first + second) if second > 0 else 0.0
+        share = first / 100 if math.isclose(first + second, 100) else 0.0
     if not 0 < share < 1:
         hint = "The first part is for learning: 80/20 learns on 80 % of the queries."
-        return reading.wrong(node, "two parts such as 80/20", hint=hint)
+        return reading.wrong(node, "two parts of 100, such as 80/20", hint=hint)
     return share
 
 

@@ -159,7 +159,7 @@ class RunSection:
     `workload`, whose queries they have not seen."""
     split: float | None = _key(None, "split")
     """In a paired run: learn from the first part of the workload's queries, chosen at random by
-    `seed`, and judge on the second: `80/20`."""
+    `seed`, and judge on the second: `80/20`. The parts add up to 100."""
     split_by: Literal["query", "template"] = _key("query", "choice", choices=("query", "template"))
     """What `split` and `folds` divide. `query`: any query may come into any part. `template`:
     queries that differ only in their values, or whose labels differ only at the end (`17a`, `17b`),

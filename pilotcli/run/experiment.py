@@ -78,8 +78,8 @@ def fold_count(request: RunRequest) -> int:
 
 
 def refuse_contradictions(options: RunSection) -> None:
-    """Raise `UsageError` if more than one option says what to learn from, or if nothing is
-    learned."""
+    """Raise `UsageError` if more than one option says what to learn from, or if nothing is learned
+    or split although an option says so."""
     named = {
         "--learn-on": bool(options.learn_on),
         "--split": options.split is not None,
@@ -90,6 +90,13 @@ def refuse_contradictions(options: RunSection) -> None:
         raise UsageError(
             f"{' and '.join(given)} both say what the driver learns from",
             hint="Choose one. --set run.learn_on=[] leaves the workload of the config out.",
+        )
+    if options.split_by == "template" and options.split is None and options.folds is None:
+        raise UsageError(
+            "--split-by template has nothing to split",
+            hint="Leave it out: --learn-on says what the driver learns from."
+            if options.learn_on
+            else "Add --split 80/20 or --folds 5. With --split-by query nothing is split.",
         )
     if given and not options.learning_rounds:
         raise UsageError(

@@ -108,7 +108,9 @@ def split(workload: Queries, share: float, by: SplitBy, seed: int) -> tuple[Part
         raise UsageError(
             f"{len(groups)} {noun} cannot be split {share:.0%} to {1 - share:.0%}: "
             "one part would be empty",
-            hint="Choose another --split, or --split-by query.",
+            hint="Choose another --split."
+            if by == "query"
+            else "Choose another --split, or --split-by query.",
         )
     title = f"{round(share * 100)}/{round(100 - share * 100)} by {by}, seed {seed}"
     return _parts(workload, groups[learned:], title)
