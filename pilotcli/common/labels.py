@@ -27,6 +27,11 @@ class RunLabels:
     tags: tuple[str, ...] = ()
     note: str | None = None
 
+    def added_to(self, before: RunLabels) -> RunLabels:
+        """The labels of a run that had those `before`: its tags stay."""
+        tags = tuple(dict.fromkeys((*before.tags, *self.tags)))
+        return RunLabels(self.name or before.name, tags, self.note or before.note)
+
 
 NO_LABELS = RunLabels()
 

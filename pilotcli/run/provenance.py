@@ -96,11 +96,7 @@ def describe(
     labels = request.labels
     if request.resume is not None:
         before = journal.run(request.resume)
-        labels = RunLabels(
-            labels.name or before.name,
-            tuple(dict.fromkeys((*before.tags, *labels.tags))),
-            labels.note or before.note,
-        )
+        labels = labels.added_to(RunLabels(before.name, before.tags, before.note))
         known = before.provenance
         changes = {key: value for key, value in provenance.items() if value != known.get(key)}
         provenance = {**known, "continued": [*known.get("continued", ()), changes]}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotcli.common.errors import UsageError
-from pilotcli.common.labels import NEWEST, is_run_name
+from pilotcli.common.labels import NEWEST, RunLabels, is_run_name
 from pilotcli.common.quantities import count, plural
 from pilotcli.common.records import Query
 from pilotcli.common.signals import EventTriggered
@@ -65,6 +65,7 @@ def resume_request(
         against=stored.against,
         fail_if=stored.fail_if,
         resume_too=baselines,
+        labels=RunLabels(record.name, record.tags, record.note),
         fold=stored.fold,
         experiment=record.experiment,
     )
