@@ -179,12 +179,14 @@ def test_a_prune_keeps_the_newest_and_what_has_a_label(tmp_path: Path) -> None:
     write(tmp_path, age_days=2)
     words = ("runs", "prune", "--keep", "1", "--older", "30d")
     shown = pilot(tmp_path, *words, "--dry-run")
-    assert [line.split(",")[0] for line in shown.splitlines()[:3]] == ["run 1", "run 2", "run 4"]
+    assert [line.split(",")[0] for line in shown.splitlines()[:4]] == [
+        "3 runs would be removed:", "run 1", "run 2", "run 4",
+    ]  # fmt: skip
     assert "1 run with a name, tags or a note stays" in shown
     assert numbers(tmp_path) == [5, 4, 3, 2, 1]
     pilot(tmp_path, "runs", "prune", "--keep", "4", "--older", "30d", "--yes")
     assert numbers(tmp_path) == [5, 4, 3, 2, 1]  # the pair counts as one
-    pilot(tmp_path, *words, "--yes")
+    assert "would be" not in pilot(tmp_path, *words, "--yes")
     assert numbers(tmp_path) == [5, 3]
     pilot(tmp_path, *words, "--yes", "--all")
     assert numbers(tmp_path) == [5]

@@ -13,9 +13,10 @@ from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import ConfigOption, SetOption
 from pilotcli.cli.runs.moments import age_s
 from pilotcli.common.errors import UsageError
+from pilotcli.common.quantities import plural
 from pilotcli.config import load_config
 from pilotcli.storage.removal import outdated, refuse_needed, remove, with_others
-from pilotcli.views.console import err
+from pilotcli.views.console import err, out
 from pilotcli.views.removed_runs import question, show_kept, show_removed, show_to_remove
 
 
@@ -93,6 +94,8 @@ def prune(
     home = load_config(config, set_).home
     with open_journal(home) as journal:
         found = outdated(journal, home, keep=keep or 0, before=before, labelled=all_)
+    if dry_run and found.runs:
+        out(f"{plural(len(found.runs), 'run')} would be removed:")
     show_to_remove(found.runs)
     show_kept(found)
     if dry_run or not found.runs:
