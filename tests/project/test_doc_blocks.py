@@ -230,6 +230,28 @@ def test_the_kinds_of_indexes_of_the_example(pilot_config: PostgreSQLConfig) -> 
     ]
 
 
+def test_the_advisor_of_the_example(project: Project, pilot_config: PostgreSQLConfig) -> None:
+    project.write("drivers.py", block_of("steering.md", "What-if indexes"))
+    project.write(
+        "w.sql",
+        "SELECT id FROM posts WHERE owner_id = 7;"
+        "SELECT 1 / (count(*) = 1)::int AS made FROM pg_indexes"
+        " WHERE tablename = 'posts' AND indexdef LIKE '%(owner_id)';",
+    )
+    project.config("handlers: [drivers.py:Advises]")
+    with pilotcli.PilotDataInteractor(pilot_config) as interactor:
+        session = interactor.db_controller.session()
+        session.execute(
+            "CREATE TABLE posts AS SELECT n AS id, n AS owner_id, n AS score"
+            " FROM generate_series(1, 20000) AS n; ANALYZE posts"
+        )
+        try:
+            finished = project.run("w.sql")
+            assert (finished.exit_code, finished.reasons) == (0, ())
+        finally:
+            session.execute("DROP TABLE posts")
+
+
 def test_what_is_copied_into_a_container() -> None:
     copied, installed = block_of("steering.md", "The planner module", "text").splitlines()
     built = Path(copied.split()[2])
@@ -282,6 +304,7 @@ HERE = {
     *(("events.md", heading) for heading in ("", "The four classes", "Models", "From Python")),
     *(("steering.md", heading) for heading in ("", "True rows in plans", "Sub-plan queries")),
     *(("steering.md", heading) for heading in ("Knobs and indexes", "The planner module")),
+    ("steering.md", "What-if indexes"),
     CONSTRUCTOR,
     ("steering.md", "By hand: `PilotDataInteractor`"),
     ("pilotscope.md", "What to know"),
