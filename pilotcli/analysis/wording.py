@@ -187,6 +187,17 @@ def counts_text(comparison: Comparison) -> str:
     return f"{count(len(comparison.queries))}: {', '.join(text)}"
 
 
+def unclear_text(comparison: Comparison) -> str:
+    """Returns how many queries are unclear and what helps, as a sentence without its full stop;
+    empty where none is."""
+    if not (unclear := comparison.count("unclear")):
+        return ""
+    return (
+        f"{plural(unclear, 'query is', 'queries are')} unclear: whether faster, slower or the "
+        "same, these rounds cannot tell. More rounds tell smaller differences from noise"
+    )
+
+
 def rounds_text(comparison: Comparison) -> str:
     """Returns how often each query ran, and whether the two runs took turns."""
     a, b = comparison.rounds_a, comparison.rounds_b

@@ -20,6 +20,7 @@ from pilotcli.events.schedule import Registered, describe, firing_plan, kind_of
 from pilotcli.plugins import check_plugins
 from pilotcli.plugins.checks import load_class
 from pilotcli.replay.load import refuse_contradictions
+from pilotcli.run.experiment import open_experiments
 from pilotcli.run.request import RunRequest, select_events
 from pilotcli.steering.handlers import (
     BasePushHandler,
@@ -82,6 +83,37 @@ class Examination:
     def firings(self) -> Iterator[tuple[FiringReason, int, str]]:
         """Every firing in its order: why, after how many finished queries, which event."""
         return firing_plan(self.events, self.executions)
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What a driver learns from before it is compared: the workload and its queries, `rounds`, the
+    number `judged` of queries to be compared, and the warning if they `overlap`. Of a
+    cross-validation with several `folds`, the first."""
+
+    workload: str
+    queries: int
+    rounds: int
+    judged: int
+    overlap: str | None
+    folds: int
+
+
+def examine_learning(request: RunRequest) -> Learning | None:
+    """Read what a paired run learns from; None for the workload itself. Raises what a run would
+    raise."""
+    with open_experiments(request, lambda text: None) as experiments:
+        first = experiments[0]
+        if first.learning is None:
+            return None
+        return Learning(
+            first.learning.description,
+            sum(1 for _ in first.learning),
+            request.config.run.learning_rounds,
+            sum(1 for _ in first.test),
+            first.overlap(),
+            len(experiments),
+        )
 
 
 def examine(request: RunRequest) -> Examination:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pilotcli.analysis.compare_named import open_journal, rank_arms
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import Gate, gate_reasons, parse_gate
-from pilotcli.checks.dry_run import examine
+from pilotcli.checks.dry_run import examine, examine_learning
 from pilotcli.cli.commands import load
 from pilotcli.cli.cross_validation import cross_validate, refuse_outputs
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
@@ -34,7 +34,7 @@ from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
 from pilotcli.views.arms import show_ranking
 from pilotcli.views.base import View
-from pilotcli.views.comparison import show_comparison, show_headline, show_more
+from pilotcli.views.comparison import show_comparison, show_headline, show_more, show_shared
 from pilotcli.views.console import error, out
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_dry_run
@@ -208,7 +208,7 @@ def _request(options: RequestOptions) -> RunRequest:
         request,
         stdin=stdin,
         force=options.force,
-        labels=options.labels,
+        labels=options.labels.added_to(request.labels),
         command=("pilot", *sys.argv[1:]),
     )
 
@@ -240,6 +240,8 @@ def _with_rounds(request: RunRequest, *, rounds_given: bool, warm: bool) -> RunR
 def _whole_driver(request: RunRequest) -> RunRequest:
     """What the driver's arm runs, as a run of its own: the rounds in which it learns, too."""
     run = request.config.run
+    if run.learns_apart:  # from other queries
+        return request
     run = replace(run, repeat=run.learning_rounds + run.repeat, learn=0)
     return replace(request, config=replace(request.config, run=run))
 
@@ -251,7 +253,8 @@ def _dry_run(request: RunRequest, baselines: Sequence[Baseline]) -> None:
         for baseline in baselines:
             examine(replace(request, config=baseline.config, events=None))
         examined = examine(request)
-    show_dry_run(examined)
+        learning = examine_learning(request) if baselines else None
+    show_dry_run(examined, learning)
 
 
 def _replay(
@@ -304,6 +307,7 @@ def _show(comparisons: Sequence[Comparison], quiet: bool, report: Path | None, h
             with open_journal(home) as journal:
                 if (ranking := rank_arms(journal, comparisons[0].run_a)) is not None:
                     show_ranking(ranking)
+            show_shared(comparisons)
             for comparison in comparisons:
                 pair = f"{comparison.run_a.run_id} {comparison.run_b.run_id}"
                 out(f"{'more':<10} pilot runs compare {pair}")

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from pilotcli.checks.dry_run import EventListing, Examination, HandlerListing
+from pilotcli.checks.dry_run import EventListing, Examination, HandlerListing, Learning
 from pilotcli.common.quantities import count, listed, plural
 from pilotcli.events.schedule import firings_in
 from pilotcli.views.console import out
@@ -123,15 +123,19 @@ def show_plan(plan: Examination, format: str) -> None:
     show_table(columns, rows)
 
 
-def show_dry_run(plan: Examination) -> None:
-    """What a run would do, in a few lines."""
+def show_dry_run(plan: Examination, learning: Learning | None = None) -> None:
+    """What a run would do, in a few lines; `learning` is what a paired run learns from."""
     run = plan.config.run
     out(f"config:   {plan.config.path or 'none: built-in defaults'}")
-    out(f"workload: {_workload(plan)}")
+    if learning is None:
+        out(f"workload: {_workload(plan)}")
+    else:
+        out(f"workload: {_queries(plan)}")
+        _show_learning(learning, run.repeat)
     warm_up = plural(run.warmup, "round")
     out(f"workers:  {run.workers}, time-out {run.timeout or 'none'}, warm-up {warm_up}")
-    firings = firings_in(plan.events, plan.executions)
-    out(f"events:   {len(plan.events)}, to fire {plural(firings, 'time')}")
+    firings = "" if learning else f", to fire {_firings(plan)}"
+    out(f"events:   {len(plan.events)}{firings}")
     if plan.handlers:
         names = [type(handler).__name__ for handler in plan.handlers]
         out(f"handlers: {len(names)}, {listed(names, 4)}")
@@ -140,7 +144,26 @@ def show_dry_run(plan: Examination) -> None:
     out("All classes are there and take their arguments. No database was touched.")
 
 
+def _firings(plan: Examination) -> str:
+    return plural(firings_in(plan.events, plan.executions), "time")
+
+
+def _show_learning(learning: Learning, repeat: int) -> None:
+    fold = f"fold 1 of {learning.folds}, " if learning.folds > 1 else ""
+    queries = plural(learning.queries, "query", "queries")
+    rounds = plural(learning.rounds, "round")
+    out(f"learning: {fold}{clean(learning.workload)}, {queries}, {rounds}")
+    judged = plural(learning.judged, "query", "queries")
+    out(f"judged:   {judged}, {plural(repeat, 'round')}")
+    if learning.overlap is not None:
+        out(f"warning:  {clean(learning.overlap)}")
+
+
 def _workload(plan: Examination) -> str:
     repeat = plan.config.run.repeat
-    text = f"{clean(plan.workload)}, {plural(plan.queries, 'query', 'queries')}"
+    text = _queries(plan)
     return text if repeat == 1 else f"{text}, {count(repeat)} times"
+
+
+def _queries(plan: Examination) -> str:
+    return f"{clean(plan.workload)}, {plural(plan.queries, 'query', 'queries')}"

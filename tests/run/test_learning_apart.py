@@ -13,6 +13,7 @@ from paired import run_pair
 from project_folder import Project
 
 from pilotcli.analysis.compare_named import compare_experiment, rank_arms
+from pilotcli.common.labels import RunLabels
 from pilotcli.common.signals import Bus, ExecutionFinished, Notice, PhaseStarted, QueryFinished
 from pilotcli.config import load_config
 from pilotcli.run.experiment import fold_count
@@ -349,15 +350,20 @@ def test_an_interrupted_cross_validation_is_continued_with_its_fold(learner: Pro
     request = learner.request("test.sql")
     assert fold_count(request) == 2
     baseline = Baseline(native(request.config))
-    finished, _ = run_paired(replace(request, fold=1), [baseline], interrupt_in(2))
+    labels = RunLabels("cross", ("slow",), "why")
+    request = replace(request, fold=1, labels=labels)
+    finished, _ = run_paired(request, [baseline], interrupt_in(2))
     assert finished.exit_code == 130
-    shown = learner.command("run", "--resume")
+    shown = learner.command("run", "--resume", "--tag", "again")
     assert shown.returncode == 0, shown.stderr
     with learner.journal() as journal:
         runs = sorted(journal.runs(limit=None), key=lambda run: run.run_id)
         assert [(run.status, run.fold) for run in runs] == [
             ("finished", 1), ("finished", 1), ("finished", 2), ("finished", 2),
         ]  # fmt: skip
+        assert {(run.name, run.tags, run.note) for run in runs} == {
+            ("cross", ("slow", "again"), "why")
+        }
         comparison = compare_experiment(journal, 1)
         assert len(comparison.queries) == 4
         assert comparison.rounds_a == 2
@@ -444,11 +450,18 @@ def test_several_workers_replay_every_query_in_each_arm(learner: Project) -> Non
         (("--freeze",), "--freeze is for a paired run"),
         (("--against", "native", "--learn-on", "train.sql", "--folds", "2"), "run.learn_on=[]"),
         (("--against", "native", "--learn-on", "nowhere.sql"), "nowhere.sql"),
-        (("--against", "native", "--split", "80"), "two parts such as 80/20"),
-        (("--against", "native", "--split", "100/0"), "two parts such as 80/20"),
+        (("--against", "native", "--split", "80"), "two parts of 100, such as 80/20"),
+        (("--against", "native", "--split", "100/0"), "two parts of 100, such as 80/20"),
         (("--against", "native", "--folds", "1"), "a whole number from 2 on"),
         (("--against", "native", "--folds", "9"), "3 queries cannot make 9 folds"),
-        (("--against", "native", "--split", "1/99"), "one part would be empty"),
+        (("--against", "native", "--split", "120/20"), "two parts of 100, such as 80/20"),
+        (("--against", "native", "--split", "1/99"), "empty\n  Choose another --split.\n"),
+        (("--against", "native", "--split", "1/99", "--split-by", "template"), "-by query.\n"),
+        (("--against", "native", "--split-by", "template"), "has nothing to split\n  Add --split"),
+        (
+            ("--against", "native", "--learn-on", "train.sql", "--split-by", "template"),
+            "has nothing to split\n  Leave it out",
+        ),
         (("--against", "native", "--split", "50/50", "--learn", "0"), "learns in no round"),
         (("--against", "native", "--split", "50/50", "--split-by", "words"), "split_by"),
         (
@@ -476,3 +489,60 @@ def test_the_paths_to_learn_on_may_be_several(learner: Project, tmp_path: Path) 
     with learner.journal() as journal:
         assert journal.run(1).workload == "test.sql, learned on 2 files"
         assert sum(r.round == 1 for r in journal.results(1)) == 5
+
+
+def test_a_dry_run_says_what_is_learned_from_and_what_is_in_both(learner: Project) -> None:
+    learner.write("train.sql", TRAIN + "SELECT 7 AS a;")
+    words = ("run", "test.sql", "--against", "native", "--dry-run")
+    shown = learner.command(*words, "--learn-on", "train.sql", "--learn", "2")
+    assert shown.returncode == 0, shown.stderr
+    assert (
+        "learning: train.sql, 5 queries, 2 rounds\njudged:   3 queries, 3 rounds\n" in shown.stdout
+    )
+    assert "warning:  1 query is among those to learn from, too" in shown.stdout
+    shown = learner.command(*words, "--folds", "3")
+    assert "learning: fold 1 of 3, test.sql (the other part), 2 queries, 1 round" in shown.stdout
+    shown = learner.command(*words)
+    assert "learning:" not in shown.stdout
+    shown = learner.command(*words, "--learn-on", "nowhere.sql")
+    assert (shown.returncode, shown.stdout) == (2, "")
+
+
+def test_a_check_of_the_config_looks_for_the_workload_to_learn_on(learner: Project) -> None:
+    shown = learner.command("config", "check", "--set", "run.learn_on=nothere.sql")
+    assert shown.returncode == 2
+    assert "run.learn_on: nothere.sql does not exist" in shown.stderr
+    shown = learner.command("config", "check", "--set", "run.learn_on=train.sql")
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_what_is_known_about_several_comparisons_is_shown_once(learner: Project) -> None:
+    head = (learner.folder / "pilot.yaml").read_text().partition("collect:")[0]
+    learner.write("other.yaml", head)
+    learner.write("train.sql", TRAIN + "SELECT 7 AS a;")
+    shown = learner.command(
+        *("run", "test.sql", "--against", "native", "--against", "other.yaml"),
+        *("--learn-on", "train.sql"),
+    )
+    assert shown.returncode == 0, shown.stderr
+    after = " ".join(shown.stdout.partition("speed-ups are against")[2].split())
+    assert after.count("learned from 5 queries in 1 round") == 1
+    assert after.count("differ in their values only from queries that the driver learned") == 1
+
+
+def test_the_rows_of_a_run_that_began_fresh_can_be_shown_to_an_event(learner: Project) -> None:
+    words = ("events", "fire", "Learn")
+    shown = learner.command(
+        *("run", "test.sql", "--against", "native", "--learn-on", "train.sql", "--name", "apart")
+    )
+    assert shown.returncode == 0, shown.stderr
+    hidden = learner.command(*words)
+    assert "such as run 1: `--run 1` shows them" in hidden.stderr
+    for run in ("1", "apart"):
+        fired = learner.command(*words, "--run", run)
+        assert fired.returncode == 0, fired.stderr
+        assert "the store has of run 1: 13 rows in observed" in fired.stderr
+        assert "SELECT 11 AS x" in fired.stdout
+    unknown = learner.command(*words, "--run", "nobody")
+    assert unknown.returncode == 2
+    assert "there is no run named 'nobody'" in unknown.stderr

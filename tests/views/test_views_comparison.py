@@ -15,7 +15,7 @@ from pilotcli.common.records import EventKind, Query, QueryResult
 from pilotcli.common.signals import EventTriggered
 from pilotcli.storage.journal import FiringRecord, Journal, TimelinePart
 from pilotcli.views.charts import speedup_bars, timeline
-from pilotcli.views.comparison import show_comparison
+from pilotcli.views.comparison import show_comparison, show_shared
 from pilotcli.views.text import line_text, width
 
 
@@ -56,6 +56,32 @@ def test_the_disaster_comes_before_the_average(
     assert any(line.startswith("note       the two runs did not take turns") for line in lines)
     show_comparison(comparison, limit=3, answer_last=True)
     assert "SLOWER" not in capsys.readouterr().out.splitlines()[0]
+
+
+def test_more_rounds_are_named_where_most_queries_are_unclear(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for unclear, said in ((30, False), (31, True)):
+        queries = tuple(
+            replace(query, verdict="unclear" if number < unclear else "same")
+            for number, query in enumerate(comparison.queries)
+        )
+        show_comparison(replace(comparison, queries=queries), limit=0)
+        shown = " ".join(capsys.readouterr().out.split())
+        text = "note 31 queries are unclear: whether faster, slower or the same, these rounds "
+        assert (f"{text}cannot tell. More rounds tell smaller differences from noise" in shown) is (
+            said
+        )
+
+
+def test_what_is_about_one_of_several_comparisons_says_which(
+    comparison: Comparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_shared(
+        [replace(comparison, warnings=("all",)), replace(comparison, warnings=("all", "one"))]
+    )
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == ["note       all", "note       run 1 against run 2: one"]
 
 
 def test_a_terminal_has_whole_words_in_lines_of_its_width(

@@ -64,12 +64,8 @@ def belief(comparison: Comparison) -> str:
     if comparison.part is not None:
         notes.append(f"A part of the workload is compared: {text(comparison.part)}.")
     notes += [f'<b class="warning">Keep in mind:</b> {text(note)}.' for note in comparison.warnings]
-    unclear = comparison.count("unclear")
-    if unclear:
-        notes.append(
-            f"{plural(unclear, 'query is', 'queries are')} unclear: whether faster, slower or the "
-            "same, these rounds cannot tell. More rounds tell smaller differences from noise."
-        )
+    if unclear := wording.unclear_text(comparison):
+        notes.append(f"{unclear}.")
     if comparison.p_value is not None:
         notes.append(
             f"Over all queries, Wilcoxon's signed-rank test gives p = {comparison.p_value:.2g}: "
