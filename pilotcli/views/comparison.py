@@ -62,20 +62,23 @@ def _show_answer(comparison: Comparison) -> None:
         out()
     show_headline(comparison)
     out()
-    notes = [("note", text) for text in comparison.warnings]
-    if comparison.count("unclear") > len(comparison.queries) / 2:
-        notes.append(("note", wording.unclear_text(comparison)))
+    notes = (("note", text) for text in _notes(comparison))
     _show_facts([*_facts(comparison).items(), *notes])
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    mostly_unclear = comparison.count("unclear") > len(comparison.queries) / 2
+    return [*comparison.warnings, *[wording.unclear_text(comparison)] * mostly_unclear]
 
 
 def show_shared(comparisons: Sequence[Comparison]) -> None:
     """Write what is to know about the comparisons of one run with several others: what was learned,
-    and each warning once, with the runs that it is about if it is not about all."""
+    and each note once, with the runs that it is about if it is not about all."""
     facts = []
     if comparisons[0].learning is not None:
         facts.append(("learned", wording.learning_text(comparisons[0])))
-    for text in dict.fromkeys(text for found in comparisons for text in found.warnings):
-        about = [found for found in comparisons if text in found.warnings]
+    for text in dict.fromkeys(text for found in comparisons for text in _notes(found)):
+        about = [found for found in comparisons if text in _notes(found)]
         runs = listed([_title(found) for found in about], len(about))
         facts.append(("note", text if len(about) == len(comparisons) else f"{runs}: {text}"))
     _show_facts(facts)
