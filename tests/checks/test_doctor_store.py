@@ -46,7 +46,8 @@ def test_a_store_that_can_be_written_stays_as_it_is(stored: Project) -> None:
         _sql(stored, stored.store, looks),
     )
     check = _checks(stored)["store"]
-    assert (check["state"], check["found"]) == ("ok", f"{stored.store} can be written")
+    assert check["state"] == "ok"
+    assert check["found"].startswith(f"{stored.store} can be written, ")
     assert before == (
         _sql(stored, stored.store, looks, "SELECT * FROM seen"),
         _sql(stored, stored.store, looks),

@@ -87,6 +87,8 @@ class NotBuilt(QueryFinishEvent):
     def process(self, db_controller, data_manager):
         pass
 """
+PLACE = "d.py:21"
+"""Where the driver raises."""
 RAISED = {
     "NoText('x')": "NoText: <exception str() failed>",
     "NoString('x')": "NoString: <exception str() failed>",
@@ -122,7 +124,7 @@ def test_an_event_fails_with_any_exception(driver: tuple[Project, str], timeout:
     assert (finished.exit_code, finished.ok) == (3, 2), finished.reasons
     firings = [one for one in project.heard(EventTriggered) if isinstance(one, EventTriggered)]
     assert len(firings) == 2 + 1 + 3 + 1
-    assert {one.error for one in firings} == {text}
+    assert {one.error for one in firings} == {f"{PLACE}: {text}"}
 
 
 def test_a_handler_fails_with_any_exception(driver: tuple[Project, str]) -> None:
@@ -131,10 +133,10 @@ def test_a_handler_fails_with_any_exception(driver: tuple[Project, str]) -> None
     finished = project.run("w.sql")
     assert (finished.exit_code, finished.ok) == (3, 0), finished.reasons
     signals = [one for one in project.heard(QueryFinished) if isinstance(one, QueryFinished)]
-    assert [one.result.error for one in signals] == [f"Hints: {text}"] * 2
+    assert [one.result.error for one in signals] == [f"Hints: {PLACE}: {text}"] * 2
     project.config("handlers: ['d.py:Knobs']")
     finished = project.run("w.sql")
-    assert (finished.exit_code, finished.reasons) == (3, (f"Knobs: {text}",))
+    assert (finished.exit_code, finished.reasons) == (3, (f"Knobs: {PLACE}: {text}",))
 
 
 @pytest.mark.parametrize(
