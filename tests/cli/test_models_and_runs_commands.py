@@ -128,8 +128,8 @@ def test_what_cannot_be_done_is_told(home: Path, arguments: tuple[str, ...], mes
 def test_runs_are_listed_newest_first(home: Path) -> None:
     header, second, first = told(home, "runs", "list").splitlines()
     assert header.split()[:4] == ["RUN", "STARTED", "TOOK", "STATUS"]
-    assert re.search(r"^ *2 .* killed +20 +1 +run +–? *forum.sql$", second)
-    assert re.search(r"^ *1 .* failed +20 +1 +run +–? *forum.sql$", first)
+    assert re.search(r"^ *2 .* killed +20 +1 +run +(\S )? *forum.sql$", second)
+    assert re.search(r"^ *1 .* failed +20 +1 +run +(\S )? *forum.sql$", first)
     listed: list[dict[str, Any]] = json.loads(told(home, "runs", "list", "--format", "json"))
     assert [(one["run_id"], one["counts"]) for one in listed] == [
         (2, {"error": 1, "ok": 19}),
