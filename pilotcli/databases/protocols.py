@@ -122,6 +122,15 @@ class DropsBuffers(Protocol):
         `DatabaseError` where it is not possible."""
 
 
+@runtime_checkable
+class StartsAgain(Protocol):
+    """A target that can start its server again after it has died. A target need not."""
+
+    def start_again(self) -> bool:
+        """Start the server if pilot runs it, and it has died; returns whether that was done.
+        Raises `DatabaseError` where it does not start, or where another process uses it."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseObjects:
     """By name, without their schema: the text of views, and of tables with row security, what

@@ -9,6 +9,7 @@ from pilotcli.common.errors import PilotError
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.changes.changes import Changes
 from pilotcli.databases.changes.undo import Undone
+from pilotcli.databases.embedded.server import EmbeddedServer
 from pilotcli.databases.knobs.knobs import Knobs
 from pilotcli.databases.knobs.server_control import ServerControl
 from pilotcli.databases.objects import read_objects
@@ -20,7 +21,8 @@ from pilotcli.databases.session.sessions import Sessions
 
 
 class PostgresTarget:
-    """A PostgreSQL, ready to be connected to; implements `Target` and `UndoesChanges`.
+    """A PostgreSQL, ready to be connected to; implements `Target`, `UndoesChanges` and
+    `StartsAgain`.
 
     `name` says where the server is, None for its address. `release` is called once, when the
     target is closed. `control` is that over the server's process, where pilot has it. `report_line`
@@ -39,6 +41,7 @@ class PostgresTarget:
     ) -> None:
         self.config = config
         self._release = release or (lambda: None)
+        self._control = control
         self._sessions = Sessions(server, config, name=name)
         self.description = self._sessions.description
         self.server_version = self._sessions.version
@@ -80,6 +83,13 @@ class PostgresTarget:
     def drop_buffers(self) -> None:
         """Restart the server; see `DropsBuffers`."""
         self.knobs.restart()
+
+    def start_again(self) -> bool:
+        """Start the embedded server if it has died; see `StartsAgain`."""
+        if not isinstance(self._control, EmbeddedServer) or not self._control.has_died():
+            return False
+        self.knobs.start()
+        return True
 
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from pilotcli.common.records import Query, QueryResult
 from pilotcli.common.signals import Notice
 from pilotcli.common.sql_commands import block_step, may_repeat, words_where
 from pilotcli.config.model import RunSection
-from pilotcli.databases.protocols import DropsBuffers, Rows, Session
+from pilotcli.databases.protocols import DropsBuffers, Rows, Session, StartsAgain
 from pilotcli.replay.hooks import before_each
 from pilotcli.replay.scheduler import Answer, PilotScheduler
 from pilotcli.replay.units import KEPT, ends_block, remember
@@ -29,11 +29,12 @@ _LEAVES_NO_STATE = words_where(lambda command: command.effect in ("nothing", "da
 class Worker:
     """Replays units in a session of its own; used by one thread.
 
-    After a lost connection the worker waits for the server, for `run.reconnect` seconds at most. It
-    repeats in the new session the settings that the workload has made in the old one, and the
-    statements of an open block, which the server has rolled back. It repeats the lost statement if
-    the statement only reads, changes its session alone, or ran inside such a block. Nobody knows
-    whether another statement took effect, so its error is its result.
+    After a lost connection the worker waits for the server, for `run.reconnect` seconds at most; it
+    starts the embedded server if that has died. It repeats in the new session the settings that the
+    workload has made in the old one, and the statements of an open block, which the server has
+    rolled back. It repeats the lost statement if the statement only reads, changes its session
+    alone, or ran inside such a block. Nobody knows whether another statement took effect, so its
+    error is its result.
     """
 
     scheduler: PilotScheduler
@@ -168,6 +169,7 @@ class Worker:
                 raise Interrupted("stopped while the server was away")
             tries += 1
             try:
+                self._start_server_again()
                 self.connect()
                 break
             except DatabaseError as exc:
@@ -184,6 +186,12 @@ class Worker:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         bus.emit(Notice("warning", "the connection was lost; connected again"))
         self._repeat_settings()
+
+    def _start_server_again(self) -> None:
+        """Start the server if pilot runs it, and it has died. Raises `DatabaseError`."""
+        target = self.scheduler.target
+        if isinstance(target, StartsAgain) and target.start_again():
+            self.scheduler.bus.emit(Notice("warning", "the server had ended; it was started again"))
 
     def _restart_server(self) -> None:
         """Restart the server, and bring a new session to the state of the old one."""

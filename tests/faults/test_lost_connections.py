@@ -130,3 +130,54 @@ def test_a_server_that_an_event_restarts_is_waited_for(tmp_path: Path, workers: 
     with project.journal() as journal:
         assert [one.status for one in journal.results(1)] == ["ok"] * 11
         assert [one.outcome for one in journal.firings(1)] == ["ok"] * 2
+
+
+@pytest.fixture
+def dying(tmp_path: Path) -> Project:
+    """A workload on the embedded server, which a handler kills when it sees the third query."""
+    tmp_path.chmod(0o711)  # as root the server is another user's
+    project = Project(tmp_path, "", "")
+    project.write(
+        "own.py",
+        """
+        import os
+        import signal
+        from pathlib import Path
+
+        from pilotcli import HintPushHandler
+
+
+        class Kills(HintPushHandler):
+            killed = False
+
+            def acquire_injected_data(self, sql):
+                if "3" in sql and not self.killed:
+                    self.killed = True
+                    (file,) = Path(".pilot/pg").glob("*/data/postmaster.pid")
+                    pid = int(file.read_text().split()[0])
+                    os.kill(pid, signal.SIGQUIT)
+                    os.waitpid(pid, 0)  # pilot has started it
+                return {}
+        """,
+    )
+    project.write("pilot.yaml", "handlers: ['own.py:Kills']")
+    project.write("w.sql", "SELECT 1; SELECT 2; SELECT 3; SELECT 4;")
+    return project
+
+
+def test_a_server_that_dies_in_the_warm_up_is_started_again(dying: Project) -> None:
+    done = dying.command("run", "w.sql", "--warmup", "2", "--reconnect", "5s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "it was started again" in done.stdout + done.stderr
+    assert statuses(dying) == [("ok", 1)] * 4
+
+
+def test_an_arm_that_was_idle_as_the_server_died_sends_its_query_again(dying: Project) -> None:
+    options = ("--against", "native", "--warmup", "0", "--rounds", "2", "--reconnect", "5s")
+    done = dying.command("run", "w.sql", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with dying.journal() as journal:
+        for run_id in (1, 2):
+            results = list(journal.results(run_id))
+            assert [one.status for one in results] == ["ok"] * 8
+            assert max(one.attempts for one in results) == 2

@@ -40,6 +40,8 @@ class _Share:
         self.place = place
         self.pid = os.getpid()
         self.users = 0
+        self.shut_down = False
+        """Whether this process has stopped the server, and not started it again."""
         self.lock = open_lock(place.users_lock)
 
     def alone(self) -> bool:
@@ -124,6 +126,10 @@ class EmbeddedServer:
         """Whether the server's process is there."""
         return self.pid is not None
 
+    def has_died(self) -> bool:
+        """Whether the server does not run, although nobody in this process has shut it down."""
+        return not self._share.shut_down and not self.is_running()
+
     def conninfo(self, dbname: str) -> dict[str, str]:
         """libpq's parameters to connect to the database `dbname`."""
         return {"host": self.host, "port": str(PORT), "user": SUPERUSER, "dbname": dbname}
@@ -159,22 +165,21 @@ class EmbeddedServer:
         """
         with self._alone():
             self._stop()
-            try:
-                self._start()
-            except DatabaseError:
-                after_failure(self.data_dir)
-                self._start()
-                raise
+            self._start_or_mend(after_failure)
 
     def shut_down(self) -> None:
         """Stop the server, and keep the claim to it. Raises `DatabaseError` as `restart` does."""
         with self._alone():
+            self._share.shut_down = True
             self._stop()
 
     def start(self, after_failure: Mend) -> None:
         """Start the server unless it runs; as `restart` does it."""
-        if not self.is_running():
-            self.restart(after_failure)
+        if self.is_running():
+            return
+        with self._alone():
+            if not self.is_running():  # another thread may have started it meanwhile
+                self._start_or_mend(after_failure)
 
     def require(self) -> None:
         """Raise `DatabaseError` when another process uses the server."""
@@ -201,9 +206,18 @@ class EmbeddedServer:
         if self.pid is not None:
             stop(self.place, self.pid)
 
+    def _start_or_mend(self, after_failure: Mend) -> None:
+        try:
+            self._start()
+        except DatabaseError:
+            after_failure(self.data_dir)
+            self._start()
+            raise
+
     def _start(self) -> None:
         account = server_account(self.data_dir)
         start(self.place, readable_for(self._binaries, account), account)
+        self._share.shut_down = False
 
     def release(self) -> None:
         """Give the server back; the last user stops it. Safe to call twice."""
@@ -253,6 +267,7 @@ def _running(
     mend(place.data_dir)
     try:
         start(place, binaries, account)
+        share.shut_down = False
     except DatabaseError as error:
         if (meant := meant_setting(settings, setting_names(binaries))) is not None:
             hint = f"{meant} {error.hint or ''}".strip()

@@ -256,7 +256,8 @@ class PostgresSession:
             if self._cut == "cancel":
                 return QueryCancelled(f"cancelled; {_NO_ANSWER}")
             return QueryTimeout(f"ended after its time-out of {self._timeout_s:g} s: {_NO_ANSWER}")
-        if self.closed or code in _LOST:
+        # psycopg2 does not notice it at once if the server has died while the session was idle.
+        if self.closed or code in _LOST or (code is None and self.was_hung_up):
             self.close()
             return DatabaseError(
                 f"the connection to {self._where} was lost: {message}",
