@@ -337,10 +337,11 @@ class PilotScheduler(Closing):
                 if handlers:
                     self.push_for_workload(first_sql)
 
-    def push_for_workload(self, first_sql: str) -> None:
-        """Make the handlers' changes for the whole workload. Raises `DriverError`."""
+    def push_for_workload(self, first_sql: str, *, again: bool = False) -> None:
+        """Make the handlers' changes for the whole workload; with `again` those of the last time,
+        without asking the handlers. Raises `DriverError`."""
         with self._lock:
-            for done in self.steering.before_workload(self.db_controller, first_sql):
+            for done in self.steering.before_workload(self.db_controller, first_sql, again=again):
                 self.bus.emit(Notice("info", f"for this workload: {done}"))
 
     def restore(self, finished: int, firings: PastFirings) -> None:

@@ -98,6 +98,8 @@ class PairedReplay:
         self._firsts = _firsts(self.arms)
         self._shared = len(self._firsts) < len(self.arms)
         self._by_rounds = any(self._changes(arm) for arm in self.arms)
+        self._answered: set[Arm] = set()
+        """Arms whose handlers for the workload have answered for the comparison."""
         self._warned = False
         self._alone: set[int] = set()
         """Numbers of the queries that only one arm of a database runs."""
@@ -231,7 +233,7 @@ class PairedReplay:
         left = workers[0][arm].left
         again = ordered_units(self._learning, self._options, round)
         needed = any(left.has_left(unit, round) for unit in again)
-        with self._changed(arm, self._learning, needed=needed):
+        with self._changed(arm, self._learning, needed=needed, again=False):
             self._replay(workers, turns, learn)
 
     def _compare(self) -> None:
@@ -342,7 +344,10 @@ class PairedReplay:
                 or any(self._half_done(seats, arm, turn.unit, round))
                 for turn in self._turns_of(arm, round)
             )
-            with self._changed(arm, self._workload, needed=needed):
+            again = arm in self._answered
+            with self._changed(arm, self._workload, needed=needed, again=again):
+                if needed:
+                    self._answered.add(arm)
                 self._replay(workers, self._turns_of(arm, round), act)
 
     def _replay(self, workers: Sequence[Seats], turns: Iterator[_Turn], act: _Act) -> None:
@@ -397,15 +402,18 @@ class PairedReplay:
             yield unit, alone
 
     @contextlib.contextmanager
-    def _changed(self, arm: Arm, workload: Iterable[Query], *, needed: bool) -> Iterator[None]:
-        """Put the changes of the arm's handlers for a whole workload in effect meanwhile."""
+    def _changed(
+        self, arm: Arm, workload: Iterable[Query], *, needed: bool, again: bool
+    ) -> Iterator[None]:
+        """Put the changes of the arm's handlers for a whole workload in effect meanwhile; `again`
+        as in `PilotScheduler.push_for_workload`."""
         target = arm.run.scheduler.target
         if not (needed and self._by_rounds and self._changes(arm)):
             yield
             return
         assert isinstance(target, UndoesChanges)
         with target.for_a_while():
-            arm.run.scheduler.push_for_workload(_first_sql(workload))
+            arm.run.scheduler.push_for_workload(_first_sql(workload), again=again)
             yield
 
     def _over(self) -> bool:

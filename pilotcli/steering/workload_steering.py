@@ -25,6 +25,7 @@ from pilotcli.common.errors import (
     UsageError,
 )
 from pilotcli.common.failures import at_place, failure_of, place_of
+from pilotcli.common.quantities import duration
 from pilotcli.common.records import STOPPED, Index, LoggedValue, Query, SteeringReport
 from pilotcli.common.sql_commands import command_of
 from pilotcli.common.suggestions import sentences
@@ -89,6 +90,8 @@ class Steering:
         self._calling = threading.Lock()
         self._handlers: list[QueryPushHandler] = []
         self._workload_handlers: list[KnobPushHandler | IndexPushHandler] = []
+        self._answers: dict[BasePushHandler, Mapping[str, object] | Sequence[Index] | None] = {}
+        """What each handler for the workload returned when it was last asked."""
         self._steerers: WeakKeyDictionary[Session, SessionSteering] = WeakKeyDictionary()
 
     def register(self, handlers: Any) -> None:
@@ -169,9 +172,12 @@ class Steering:
         """Whether a handler is called once for the whole workload."""
         return bool(self._workload_handlers)
 
-    def before_workload(self, controller: BaseDBController, first_sql: str) -> list[str]:
+    def before_workload(
+        self, controller: BaseDBController, first_sql: str, *, again: bool = False
+    ) -> list[str]:
         """Apply what knob and index handlers return for the whole workload; returns the changes in
-        words.
+        words, and how long each handler took. With `again` no handler is asked: what each returned
+        last time is applied once more.
 
         If the config says so, a handler that fails, or asks for what the server cannot do or
         refuses, is skipped, and all that it changed is undone. Otherwise raises `DriverError`,
@@ -188,10 +194,11 @@ class Steering:
             try:
                 with controller.target().all_or_none():
                     self._require_no_stop()
-                    data = self._call_handler(handler, first_sql)
+                    took = [] if again else [self._ask(handler, first_sql)]
                     self._require_no_stop()
                     with _drivers_errors(name):
-                        done.extend(self._apply(controller, handler, data))
+                        done.extend(self._apply(controller, handler))
+                    done.extend(took)
             except (Interrupted, StorageError):
                 raise
             except CapabilityError as exc:
@@ -209,21 +216,30 @@ class Steering:
                 done.append(f"nothing by {sentences(message, exc.hint)}")
         return done
 
+    def _ask(self, handler: KnobPushHandler | IndexPushHandler, first_sql: str) -> str:
+        """Call the handler and keep what it returns; returns in words how long that took."""
+        name = type(handler).__name__
+        self._answers.pop(handler, None)
+        began = time.perf_counter()
+        data = self._call_handler(handler, first_sql)
+        with _drivers_errors(name):
+            is_knobs = isinstance(handler, KnobPushHandler)
+            self._answers[handler] = _copied(data) if is_knobs else _listed(data)
+        return f"{name} answered in {duration(time.perf_counter() - began)}"
+
     def _apply(
-        self,
-        controller: PostgreSQLController,
-        handler: KnobPushHandler | IndexPushHandler,
-        data: Any,
+        self, controller: PostgreSQLController, handler: KnobPushHandler | IndexPushHandler
     ) -> list[str]:
-        if isinstance(handler, KnobPushHandler):
-            knobs = _copied(data)
-            if knobs:
-                controller.set_knobs(knobs)
-            return [f"{knob} = {value}" for knob, value in knobs.items()]
-        indexes = _listed(data)
-        if indexes is None:
+        """Put what the handler returned in effect; nothing if it has failed."""
+        answer = self._answers.get(handler)
+        if answer is None:
             return []
-        return self._create_indexes(controller, indexes, handler.drop_other)
+        if isinstance(answer, Mapping):
+            if answer:
+                controller.set_knobs(answer)
+            return [f"{knob} = {value}" for knob, value in answer.items()]
+        assert isinstance(handler, IndexPushHandler)
+        return self._create_indexes(controller, answer, handler.drop_other)
 
     def _create_indexes(
         self, controller: PostgreSQLController, indexes: Sequence[Index], drop_other: bool

@@ -239,6 +239,40 @@ def test_knobs_and_indexes_are_there_in_the_drivers_rounds_only(project: Project
         project.run("drop.sql")
 
 
+ANOTHER_EACH_TIME = """
+from pilotcli import KnobPushHandler, QueryFinishEvent
+
+
+class Knobs(KnobPushHandler):
+    asked = 0
+
+    def acquire_injected_data(self, sql):
+        self.asked += 1
+        return {"work_mem": f"{10 + self.asked}MB"}
+
+
+class Learns(QueryFinishEvent):
+    def process(self, db_controller, data_manager):
+        pass
+"""
+
+
+def test_knobs_are_asked_for_once_in_all_rounds_that_are_compared(project: Project) -> None:
+    project.write("own.py", ANOTHER_EACH_TIME)
+    project.write("w.sql", "SELECT 1;")
+    project.config(
+        "events: [{class: 'own.py:Learns', args: {interval_count: 9}}]\n"
+        "handlers: ['own.py:Knobs']\nrun: {learn: 2, warmup: 1}"
+    )
+    finished, _ = run_pair(project, "w.sql")
+    assert finished.exit_code == 0, finished.reasons
+    told = [one.text for one in project.heard(Notice)]  # type: ignore[attr-defined]
+    set_to = [text.split(" = ")[1] for text in told if "for this workload: work_mem" in text]
+    # Two learning rounds; then the warm-up, three rounds and the plans.
+    assert set_to == ["11MB", "12MB"] + ["13MB"] * 5
+    assert sum("Knobs answered in" in text for text in told) == 3
+
+
 def test_an_event_that_changes_what_both_arms_use_is_told(project: Project) -> None:
     project.write(
         "own.py",

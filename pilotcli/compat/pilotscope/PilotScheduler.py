@@ -161,9 +161,9 @@ class PilotScheduler(_Own):
             row["subquery_to_card"] = row.pop("subquery_2_card", None)
         return row
 
-    def push_for_workload(self, first_sql: str) -> None:
+    def push_for_workload(self, first_sql: str, *, again: bool = False) -> None:
         """Carry out what handlers want for the whole workload. Raises `DriverError`."""
-        super().push_for_workload(first_sql)
+        super().push_for_workload(first_sql, again=again)
         for handler in self.user_tasks:
             if getattr(handler, "trigger_level", None) is PushHandlerTriggerLevelEnum.WORKLOAD:
                 handler.have_been_triggered = True
