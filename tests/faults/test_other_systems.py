@@ -125,5 +125,8 @@ def test_a_killed_server_starts_again(elsewhere: Program, tmp_path: Path) -> Non
     assert elsewhere(PILOT, "db", "start").returncode == 0
     (status,) = json.loads(elsewhere(PILOT, "db", "status", "--format", "json").stdout)
     subprocess.run(["kill", "-9", str(status["pid"])], check=True)
+    # The process is there a little longer on a busy machine.
+    wait = ["tail", "-s", "0.05", f"--pid={status['pid']}", "-f", "/dev/null"]
+    subprocess.run(wait, check=True, timeout=60)
     again = elsewhere(PILOT, "db", "psql", "--", "-Atc", "SELECT 41 + 1")
     assert (again.returncode, again.stdout.strip()) == (0, "42"), again.stderr
