@@ -13,6 +13,7 @@ from pilotcli.cli.options import (
     ConfigOption,
     EventsOption,
     FormatOption,
+    FullTracebackOption,
     SetOption,
     event_names,
 )
@@ -97,10 +98,7 @@ def fire(
         bool, typer.Option("--collect", help="Have a pretraining collect rows anew, then train.")
     ] = False,
     save: Annotated[bool, typer.Option("--save", help="Save the model that it returns.")] = False,
-    full_traceback: Annotated[
-        bool,
-        typer.Option("--full-traceback", help="Also show the frames of other code than yours."),
-    ] = False,
+    full_traceback: FullTracebackOption = False,
     pdb: Pdb = False,
 ) -> None:
     """Call one event on the rows in the store, without a replay.

@@ -8,7 +8,7 @@ import typer
 
 from pilotcli.checks.dry_run import list_handlers
 from pilotcli.cli.completion import completed_by
-from pilotcli.cli.options import ConfigOption, FormatOption, SetOption
+from pilotcli.cli.options import ConfigOption, FormatOption, FullTracebackOption, SetOption
 from pilotcli.cli.run_options import Pdb
 from pilotcli.common.debugger import debugging
 from pilotcli.common.signals import Bus
@@ -77,10 +77,7 @@ def try_(
     ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
-    full_traceback: Annotated[
-        bool,
-        typer.Option("--full-traceback", help="Also show the frames of other code than yours."),
-    ] = False,
+    full_traceback: FullTracebackOption = False,
     pdb: Pdb = False,
 ) -> None:
     """Show what a handler does to one query: its pushes, and both plans.

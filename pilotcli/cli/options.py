@@ -37,6 +37,18 @@ EventsOption = Annotated[
         help="Use only these events of the config. Separate names with commas.",
     ),
 ]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN",
+        autocompletion=completed_by("runs:runs"),
+        help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest run.",
+    ),
+]
+FullTracebackOption = Annotated[
+    bool,
+    typer.Option("--full-traceback", help="Also show the frames of other code than yours."),
+]
 SelectOption = Annotated[
     list[str] | None,
     typer.Option(

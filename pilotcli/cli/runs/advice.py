@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from pilotcli.analysis.compare_named import named_run, open_journal
-from pilotcli.cli.completion import completed_by
 from pilotcli.cli.database import database_config
-from pilotcli.cli.options import ConfigOption, SetOption
+from pilotcli.cli.options import ConfigOption, RunArgument, SetOption
 from pilotcli.common.errors import UsageError
 from pilotcli.reports.advice import advice_of_run, as_stash
 from pilotcli.reports.files import check_file, whole_file, writes_to_stdout, written_name
@@ -20,15 +19,7 @@ from pilotcli.views.text import clean
 
 
 def advice(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN",
-            autocompletion=completed_by("runs:runs"),
-            help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
-            "run.",
-        ),
-    ] = None,
+    run: RunArgument = None,
     output: Annotated[
         Path | None,
         typer.Option(

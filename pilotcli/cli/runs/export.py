@@ -11,7 +11,7 @@ import typer
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.compare_named import named_run, open_journal
 from pilotcli.cli.completion import completed_by
-from pilotcli.cli.options import ConfigOption, MLflowOption, SetOption
+from pilotcli.cli.options import ConfigOption, MLflowOption, RunArgument, SetOption
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.config import load_config
@@ -62,15 +62,7 @@ def report(
 
 
 def export(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN",
-            autocompletion=completed_by("runs:runs"),
-            help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
-            "run.",
-        ),
-    ] = None,
+    run: RunArgument = None,
     output: Annotated[
         str | None,
         typer.Option(

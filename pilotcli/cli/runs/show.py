@@ -15,7 +15,6 @@ from pilotcli.analysis.gates import gate_reasons
 from pilotcli.analysis.model_updates import MOST_RESULTS, update_effects
 from pilotcli.analysis.repeats import repeats_of
 from pilotcli.cli import options
-from pilotcli.cli.completion import completed_by
 from pilotcli.cli.outputs import check_outputs, shown_elsewhere, write_outputs
 from pilotcli.cli.run_options import Outputs
 from pilotcli.common.errors import UsageError
@@ -30,15 +29,7 @@ from pilotcli.workload.selection import Selection, chosen_numbers
 
 
 def show(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN",
-            autocompletion=completed_by("runs:runs"),
-            help="The run's number or name, or FOLDER:NUMBER in another home. Default: the newest "
-            "run.",
-        ),
-    ] = None,
+    run: options.RunArgument = None,
     slowest: Annotated[
         int, typer.Option("--slowest", metavar="N", min=0, help="Show the N slowest queries.")
     ] = 5,
