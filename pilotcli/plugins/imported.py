@@ -11,6 +11,8 @@ from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
 
+from pilotcli.common.failures import is_users
+
 _INSTALLED_AS = {"sklearn": "scikit-learn"}
 """Packages that are imported under another name than that of their distribution."""
 _NONE_OF_THEM = {*sys.stdlib_module_names, "pilotcli", "pilotscope"}
@@ -62,12 +64,9 @@ def _imports(module: ModuleType) -> Iterator[str]:
 
 
 def _is_own(name: str) -> bool:
-    """Whether a module that is imported already is the user's: a file outside of Python's folders
-    and of pilot."""
+    """Whether a module that is imported already is the user's."""
     file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None or name.partition(".")[0] in _NONE_OF_THEM:
-        return False
-    return not {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return file is not None and is_users(file)
 
 
 def _version(name: str) -> str | None:
