@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 
+from pilotcli.common.errors import DatabaseError
 from pilotcli.common.signals import Bus, DatabaseReady, Notice, RunStarted, Signal, StepStarted
 from pilotcli.config import PilotConfig, PostgreSQLConfig, RunConfig, choose_embedded
 from pilotcli.databases.opening import DEFAULT_DATABASE, NOT_UNDONE, open_target
-from pilotcli.databases.protocols import Target
+from pilotcli.databases.protocols import Target, UndoesChanges
 from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.replay.scheduler import PilotScheduler
 
@@ -40,6 +41,12 @@ def connect(config: PilotConfig, bus: Bus) -> Target:
     elapsed_s = time.perf_counter() - started
     bus.emit(DatabaseReady(target.description, target.server_version, elapsed_s))
     return target
+
+
+def not_undone(target: UndoesChanges) -> DatabaseError:
+    """The error for changes that a closed target has not undone."""
+    text = f"not undone: {'; '.join(target.not_undone)}"
+    return DatabaseError(text, hint="`pilot db undo` tries again.")
 
 
 def config_for_drivers(

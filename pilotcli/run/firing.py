@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pilotcli.common.errors import DatabaseError, Interrupted, StorageError, UsageError
+from pilotcli.common.errors import Interrupted, StorageError, UsageError
 from pilotcli.common.quantities import listed, plural
 from pilotcli.common.records import ModelVersion
 from pilotcli.common.redaction import redacted
@@ -23,17 +23,13 @@ from pilotcli.common.signals import (
     Signal,
 )
 from pilotcli.config import RunConfig
-from pilotcli.databases.protocols import UndoesChanges
 from pilotcli.events.base import PretrainingModelEvent
 from pilotcli.events.model import CheckpointedModel, PilotModel
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.events.schedule import Registered
-from pilotcli.plugins import check_plugins
 from pilotcli.replay.scheduler import PilotScheduler
-from pilotcli.run.connecting import config_for_drivers, connect
-from pilotcli.run.driver_output import driver_output
 from pilotcli.run.log import schema_of
-from pilotcli.run.model_loading import load_models
+from pilotcli.run.one_call import open_call
 from pilotcli.run.request import select_events
 from pilotcli.run.threads import run_in_thread
 from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
@@ -83,31 +79,21 @@ def fire(request: FiringRequest, bus: Bus) -> Fired:
     config = _for_one_event(request)
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(driver_output(bus))
-        plugins = check_plugins(config)
-        scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
-        pilot_config = config_for_drivers(config, scheduler_class, bus)
-        pilot_config.store_schema = _schema(config.home, request.run_id)
-        target = stack.enter_context(contextlib.closing(connect(pilot_config, bus)))
-        models = plugins.build_models()
-        load_models(models, config.models, CheckpointStore(config.home / "models"), bus)
+        schema = _schema(config.home, request.run_id)
+        call = stack.enter_context(open_call(config, bus, store_schema=schema))
         if not request.save:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pilot-fire-"))
-            for model in models.values():
+            for model in call.models.values():
                 _save_elsewhere(model, Path(folder))
-        ((spec, event),) = (
-            (built.spec, built.event) for built in plugins.build_events(pilot_config, models)
-        )
-        _refuse_nothing_to_do(event, spec.name, request)
-        scheduler = scheduler_class(pilot_config, target=target, bus=bus, stop=stop)
+        (built,) = call.plugins.build_events(call.pilot_config, call.models)
+        _refuse_nothing_to_do(built.event, built.spec.name, request)
+        scheduler = call.scheduler_class(call.pilot_config, target=call.target, bus=bus, stop=stop)
         stack.callback(scheduler.close)
         if config.workload:
             scheduler.set_workload(stack.enter_context(open_workload(config.workload)))
-        fired = _fire(scheduler, scheduler.event_runner.register(event, spec.name), request)
-        target.close()
-        if isinstance(target, UndoesChanges) and target.not_undone:
-            text = f"not undone: {'; '.join(target.not_undone)}"
-            raise DatabaseError(text, hint="`pilot db undo` tries again.")
+        registered = scheduler.event_runner.register(built.event, built.spec.name)
+        fired = _fire(scheduler, registered, request)
+        call.end()
     return fired
 
 

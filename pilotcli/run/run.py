@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pilotcli.common.debugger import current
-from pilotcli.common.errors import DatabaseError, PilotError, StorageError, UsageError
+from pilotcli.common.errors import PilotError, StorageError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import PretrainingProgress
 from pilotcli.common.signals import ModelInfo, Notice, RunFinished, RunStarted
@@ -20,6 +20,7 @@ from pilotcli.events.model import PilotModel
 from pilotcli.events.schedule import Registered, describe
 from pilotcli.replay.scheduler import PilotScheduler
 from pilotcli.replay.tally import SLOWEST_KEPT, Tally
+from pilotcli.run.connecting import not_undone
 from pilotcli.run.interrupts import interrupts
 from pilotcli.run.log import RunLogger
 from pilotcli.run.model_loading import current_version
@@ -229,8 +230,7 @@ class OpenRun:
         if (lost := self.log.check()) is not None:
             failures.append(lost)
         if isinstance(target, UndoesChanges) and target.not_undone:
-            text = f"not undone: {'; '.join(target.not_undone)}"
-            failures.append(DatabaseError(text, hint="`pilot db undo` tries again."))
+            failures.append(not_undone(target))
         return failures
 
     def _say_checked(self, wrong: int) -> None:

@@ -8,22 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pilotcli.common.errors import DatabaseError, PilotError, UsageError
+from pilotcli.common.errors import PilotError, UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import LoggedValue, Query
 from pilotcli.common.signals import Bus, Notice
 from pilotcli.common.sql_commands import leading_keyword, may_write
 from pilotcli.common.suggestions import did_you_mean
 from pilotcli.config import RunConfig
-from pilotcli.databases.protocols import Session, UndoesChanges
-from pilotcli.plugins import check_plugins
+from pilotcli.databases.protocols import Session
 from pilotcli.replay.scheduler import PilotScheduler
-from pilotcli.run.connecting import config_for_drivers, connect
-from pilotcli.run.driver_output import driver_output
-from pilotcli.run.model_loading import load_models
+from pilotcli.run.one_call import open_call
 from pilotcli.run.threads import run_in_thread
 from pilotcli.steering.requests import Pulls, Steered
-from pilotcli.storage.checkpoints.checkpoints import CheckpointStore
 from pilotcli.workload import Workload, open_workload
 
 
@@ -83,36 +79,29 @@ def try_handler(request: TryRequest, bus: Bus) -> Tried:
     """
     config = _for_one_handler(request)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(driver_output(bus))
         workload = _workload(request, bus)
         if workload is not None:
             stack.enter_context(workload)
         query = _query(request, workload)
-        plugins = check_plugins(config)
-        scheduler_class: type[PilotScheduler] = plugins.scheduler() or PilotScheduler
-        pilot_config = config_for_drivers(config, scheduler_class, bus)
-        target = stack.enter_context(contextlib.closing(connect(pilot_config, bus)))
-        models = plugins.build_models()
-        load_models(models, config.models, CheckpointStore(config.home / "models"), bus)
-        scheduler = scheduler_class(
-            pilot_config,
-            target=target,
+        call = stack.enter_context(open_call(config, bus))
+        scheduler = call.scheduler_class(
+            call.pilot_config,
+            target=call.target,
             bus=bus,
             stop=threading.Event(),
             steering=replace(config.steering, on_error="error"),
         )
         stack.callback(scheduler.close)
-        scheduler.register_custom_handlers(plugins.build_handlers(pilot_config, models))
+        scheduler.register_custom_handlers(
+            call.plugins.build_handlers(call.pilot_config, call.models)
+        )
         scheduler.set_workload(workload)
         pulls = Pulls(physical_plan=True)
         if request.analyze:
             pulls = replace(pulls, actual_rows=True, execution_time=True)
         scheduler.steering.pulls = pulls
         tried = run_in_thread(lambda: _try(scheduler, query, request.analyze), scheduler)
-        target.close()
-        if isinstance(target, UndoesChanges) and target.not_undone:
-            text = f"not undone: {'; '.join(target.not_undone)}"
-            raise DatabaseError(text, hint="`pilot db undo` tries again.")
+        call.end()
     return tried
 
 
