@@ -43,13 +43,20 @@ class Ranking:
     open: int
 
 
-def rank(journal: JournalReader, names: Mapping[int, str], reference: int) -> Ranking:
-    """Rank the runs in `names`, which took turns; `reference` is the run to compare with.
+def rank(
+    journal: JournalReader,
+    names: Mapping[int, str],
+    reference: int,
+    compared: Sequence[Comparison] = (),
+) -> Ranking:
+    """Rank the runs in `names`, which took turns; `reference` is the run to compare with. What is
+    `compared` already is not compared again.
 
     Raises as `compare`.
     """
+    known = {(found.run_a.run_id, found.run_b.run_id): found for found in compared}
     pairs = {
-        pair: compare(journal, pair[0], journal, pair[1])
+        pair: known.get(pair) or compare(journal, pair[0], journal, pair[1])
         for pair in itertools.permutations(names, 2)
         if pair[0] < pair[1] or pair[1] == reference
     }

@@ -71,8 +71,11 @@ def compare_experiment(
     return compare_folds(journal, pairs, selection)
 
 
-def rank_arms(journal: JournalReader, run: RunRecord) -> Ranking | None:
-    """The ranking of the arms of a paired run, by its driver's run; None for fewer than three."""
+def rank_arms(
+    journal: JournalReader, run: RunRecord, compared: Sequence[Comparison] = ()
+) -> Ranking | None:
+    """The ranking of the arms of a paired run, by its driver's run; None for fewer than three.
+    `compared` as in `rank`."""
     baselines = journal.baselines_of(run.run_id)
     if len(baselines) < 2:
         return None
@@ -81,7 +84,7 @@ def rank_arms(journal: JournalReader, run: RunRecord) -> Ranking | None:
     for number, baseline in enumerate(baselines):
         name = against[number] if number < len(against) else f"run {baseline}"
         names[baseline] = shown_path(Path(name)) if name.startswith("/") else name
-    return rank(journal, names, baselines[0])
+    return rank(journal, names, baselines[0], compared)
 
 
 def named_pair(

@@ -305,7 +305,7 @@ def _show(comparisons: Sequence[Comparison], quiet: bool, report: Path | None, h
         if len(comparisons) > 1 and not quiet:
             out()
             with open_journal(home) as journal:
-                if (ranking := rank_arms(journal, comparisons[0].run_a)) is not None:
+                if (ranking := rank_arms(journal, comparisons[0].run_a, comparisons)) is not None:
                     show_ranking(ranking)
             show_shared(comparisons)
             for comparison in comparisons:
