@@ -6,9 +6,8 @@ Queries are matched by their text; those with the same text in their order.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from statistics import fmean, median
 
 from pilotcli.analysis.compared_runs import ComparedRun, count_seen, joined, prepare, read_run
 from pilotcli.analysis.comparison import (
@@ -25,6 +24,7 @@ from pilotcli.analysis.comparison import (
 )
 from pilotcli.analysis.part import part_text
 from pilotcli.analysis.plans import same_plan
+from pilotcli.analysis.query_times import of_known, sample_of, times_of
 from pilotcli.analysis.result_digest import compare_answers
 from pilotcli.analysis.round_effects import (
     geometric_of_round,
@@ -50,10 +50,6 @@ from pilotcli.common.records import QueryResult
 from pilotcli.storage.journal import JournalReader
 from pilotcli.workload.selection import Selection, chosen_numbers
 
-TIMEOUT_FACTOR = 2.0
-"""PAR2: a time-out counts as twice its limit (penalised average runtime, as in the SAT and
-algorithm-selection competitions)."""
-LEAST_TIME_S = 1e-7
 _ALL = Selection()
 
 
@@ -176,7 +172,7 @@ def _compared(
     for (seq_a, seq_b), (times_a, times_b) in zip(pairs, times, strict=True):
         failed = times_a.mean_s is None or times_b.mean_s is None
         failed = failed or bool(times_a.failed or times_b.failed)
-        samples.append(None if failed else _sample(a.results[seq_a], b.results[seq_b], paired))
+        samples.append(None if failed else sample_of(a.results[seq_a], b.results[seq_b], paired))
     timed = [sample for sample in samples if sample is not None]
     judged = iter(differences(timed, paired=paired))
     queries = [
@@ -220,49 +216,6 @@ def _compared(
         differences=run_differences(a.record, b.record),
         learning=_learning(a),
     )
-
-
-def times_of(results: Sequence[QueryResult]) -> QueryTimes:
-    """Returns the times of a query in one run, which are those of `results`, one at least."""
-    timed = [result for result in results if result.status in ("ok", "timeout")]
-    errors = [result for result in results if result.status not in ("ok", "timeout")]
-    values = [_penalised_s(result) for result in timed]
-    return QueryTimes(
-        seq=results[0].seq,
-        executions=len(results),
-        ok=sum(result.ok for result in results),
-        timeouts=sum(result.status == "timeout" for result in results),
-        failed=len(errors),
-        mean_s=fmean(values) if values else None,
-        median_s=median(values) if values else None,
-        planning_s=_of_known(fmean, (result.planning_s for result in timed)),
-        execution_s=_of_known(fmean, (result.execution_s for result in timed)),
-        inference_s=_of_known(fmean, (result.inference_s for result in timed)) or 0.0,
-        steering_s=_of_known(fmean, (result.steering_s for result in timed)) or 0.0,
-        collection_s=_of_known(fmean, (result.collection_s for result in timed)) or 0.0,
-        row_count=next((result.row_count for result in reversed(results) if result.ok), None),
-        error=next((result.error for result in errors if result.error), None),
-    )
-
-
-def _penalised_s(result: QueryResult) -> float:
-    return result.elapsed_s * (TIMEOUT_FACTOR if result.status == "timeout" else 1.0)
-
-
-def whole_time_s(result: QueryResult) -> float:
-    """Returns the seconds that one execution counts: the user's wait, a time-out twice (PAR2)."""
-    whole = _penalised_s(result) + result.inference_s + result.steering_s
-    return max(whole, LEAST_TIME_S)
-
-
-def _sample(a: Sequence[QueryResult], b: Sequence[QueryResult], paired: bool) -> Sample:
-    """Returns the whole times of a query: of the rounds that both have, where they are pairs."""
-    if paired:
-        by_round = {result.round: result for result in b}
-        both = [(result, by_round[result.round]) for result in a if result.round in by_round]
-        if both:
-            a, b = zip(*both, strict=True)
-    return Sample(list(map(whole_time_s, a)), list(map(whole_time_s, b)))
 
 
 def _query(
@@ -340,8 +293,8 @@ def _costs(run: ComparedRun, times: Sequence[tuple[QueryTimes, QueryTimes]], at:
     own = [both[at] for both in times]
     return Costs(
         query_s=sum(query.mean_s for query in own if query.mean_s is not None),
-        planning_s=_of_known(sum, (query.planning_s for query in own)),
-        execution_s=_of_known(sum, (query.execution_s for query in own)),
+        planning_s=of_known(sum, (query.planning_s for query in own)),
+        execution_s=of_known(sum, (query.execution_s for query in own)),
         inference_s=sum(query.inference_s for query in own),
         steering_s=sum(query.steering_s for query in own),
         collection_s=sum(query.collection_s for query in own),
@@ -409,11 +362,3 @@ def _warnings(
         )
     if a.trained_before:
         yield "a model was trained before this run, which its training time does not have"
-
-
-def _of_known(
-    total: Callable[[list[float]], float], values: Iterable[float | None]
-) -> float | None:
-    """Returns the `total`, a sum or a mean, of the known values; None without any."""
-    found = [value for value in values if value is not None]
-    return total(found) if found else None

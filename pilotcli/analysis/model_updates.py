@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.comparison import TimeVerdict
+from pilotcli.analysis.query_times import whole_time_s
 from pilotcli.analysis.statistics import LEAST_QUERIES, student_half
 from pilotcli.analysis.verdicts import verdict_on
 from pilotcli.common.records import EventKind, QueryResult

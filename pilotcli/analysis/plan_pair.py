@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pilotcli.analysis.compare import times_of
 from pilotcli.analysis.compare_named import named_pair, open_journal
 from pilotcli.analysis.comparison import QueryTimes, whole_s
 from pilotcli.analysis.logged import logged_lines
 from pilotcli.analysis.plan_changes import plan_changes
 from pilotcli.analysis.plans import PlanNode, plans_that_ran, tree_of
+from pilotcli.analysis.query_times import times_of
 from pilotcli.analysis.slowdown import why_slower
 from pilotcli.common.errors import UsageError
 from pilotcli.common.suggestions import did_you_mean

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Set
 from statistics import fmean
 
-from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.comparison import Answers
+from pilotcli.analysis.query_times import whole_time_s
 from pilotcli.analysis.statistics import LEAST_QUERIES, Sample, differences, student_half
 from pilotcli.analysis.verdicts import verdict_of
 from pilotcli.common.records import Query, QueryResult

@@ -13,12 +13,12 @@ from paired import run_pair
 from project_folder import Project
 from server_folder import server_folder
 
-from pilotcli.analysis.compare import whole_time_s
 from pilotcli.analysis.compare_named import compare_runs
 from pilotcli.analysis.comparison import whole_s
 from pilotcli.analysis.plan_changes import plan_changes
 from pilotcli.analysis.plan_pair import plan_pair
 from pilotcli.analysis.plans import plan_shape, q_error, same_plan, tree_of
+from pilotcli.analysis.query_times import whole_time_s
 from pilotcli.config import PostgreSQLConfig
 from pilotcli.databases.opening import open_target
 from pilotcli.databases.protocols import Target
