@@ -12,36 +12,27 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
-from pilotcli.analysis.comparison import Answers
-from pilotcli.analysis.result_digest import comparable, compare_answers
-from pilotcli.common.errors import PilotError, QueryError
+from pilotcli.common.errors import PilotError
 from pilotcli.common.records import Query, QueryResult
-from pilotcli.common.signals import ExecutionFinished, Notice, PairFinished, PhaseStarted
-from pilotcli.common.sql_commands import command_of, may_repeat
+from pilotcli.common.signals import ExecutionFinished, Notice, PhaseStarted
 from pilotcli.config.model import RunSection
 from pilotcli.databases.protocols import Session, UndoesChanges
-from pilotcli.replay.answers import AnswerDigests
 from pilotcli.replay.collected_row import pulls_for
 from pilotcli.replay.hooks import COLD_TEXT, around_run
 from pilotcli.replay.tally import Tally
 from pilotcli.replay.units import Effects, Shared, ordered_units
-from pilotcli.run.paired_answer import ROWS_KEPT, ArmAnswers, always
 from pilotcli.run.paired_arms import (
     Arm,
     Halves,
-    Pending,
-    Seat,
     Seats,
     database_of,
     order_of,
     seated,
 )
+from pilotcli.run.paired_pairs import Pairs
 from pilotcli.run.paired_phases import PairedSizes
-from pilotcli.run.paired_progress import SoFar
-from pilotcli.run.paired_resume import ended_pairs, result_of
 from pilotcli.run.plan_log import keep_plans
 from pilotcli.run.run import OpenRun
 from pilotcli.steering.requests import Pulls
@@ -83,8 +74,6 @@ class PairedReplay:
         """`time.perf_counter()` when the first round began."""
         self.ended: float | None = None
         """The same when the last round ended."""
-        self.pairs = 0
-        """Queries that have ended in all arms."""
         self._workload = workload
         self._learning = workload if learning is None else learning
         self._options = options
@@ -92,8 +81,6 @@ class PairedReplay:
         self.arms = [self._arm(run, name) for run, name in arms]
         self.driver, *self.baselines = self.arms
         self._bus = self.driver.run.scheduler.bus
-        self._so_far = {arm: SoFar(arm.name) for arm in self.baselines}
-        self._digests = AnswerDigests(self.driver.run.scheduler.target)
         self._reported_at = 0.0
         self._firsts = _firsts(self.arms)
         self._shared = len(self._firsts) < len(self.arms)
@@ -105,8 +92,8 @@ class PairedReplay:
         """Numbers of the queries that only one arm of a database runs."""
         self._alone_last = 0
         """Units of the last round among them."""
-        self._pending: dict[int, Pending] = {}
-        self._lock = threading.Lock()
+        self._pairs = Pairs(self.arms, by_rounds=self._by_rounds)
+        self._reporting = threading.Lock()
         self._errors: list[BaseException] = []
         watch = self.driver.run.driver.watch
         if watch and self._by_rounds:
@@ -144,14 +131,14 @@ class PairedReplay:
             [arm.run.past for arm in self.arms if arm.run.past is not None],
         )
 
+    @property
+    def pairs(self) -> int:
+        """Queries that have ended in all arms."""
+        return self._pairs.count
+
     def restore(self) -> None:
         """Count the pairs that have ended in earlier parts of a continued run."""
-        for arm in self.baselines:
-            runs = (self.driver.run, arm.run)
-            rounds = self._options.learning_rounds
-            for query, driver, baseline, answers in ended_pairs(*runs, rounds):
-                self.pairs += arm is self.baselines[0]
-                self._so_far[arm].add(query, driver, baseline, answers)
+        self._pairs.restore(self._options.learning_rounds)
 
     def run(self) -> None:
         """Let the arms learn, warm up, and replay every round. Raises as `Replay.run` does."""
@@ -286,18 +273,21 @@ class PairedReplay:
         def compare(seats: Seats, arm: Arm, turn: _Turn) -> None:
             left = seats[arm].left.of(turn.unit, round)
             if self._by_rounds:
-                self._take_pending(seats, arm, turn.unit, round)
+                self._pairs.take_half_done(seats, arm, turn.unit, round)
             if turn.alone and last and arm is turn.arms[0]:
                 self._alone_last += 1
             for query in left:
                 if self._over():
                     return
-                self._run(seats, arm, query, round, alone=turn.alone)
+                if turn.alone:
+                    seats[arm].worker.run(query, round)
+                else:
+                    self._pairs.run(seats, arm, query, round)
             if time.monotonic() - self._reported_at > _REPORT_EVERY_S:
                 self._report()
 
         self._round(workers, round, compare)
-        self._pending.clear()
+        self._pairs.end_round()
         self._report()
 
     def _take_plans(self) -> None:
@@ -341,7 +331,7 @@ class PairedReplay:
             seats = workers[0]
             needed = not seats or any(
                 seats[arm].left.has_left(turn.unit, round)
-                or any(self._half_done(seats, arm, turn.unit, round))
+                or any(self._pairs.half_done(seats, arm, turn.unit, round))
                 for turn in self._turns_of(arm, round)
             )
             again = arm in self._answered
@@ -425,105 +415,12 @@ class PairedReplay:
         failed = self.tally.too_many(self._options.max_failures)
         return failed or bool(scheduler.event_runner.failures)
 
-    # Queries
-
-    def _run(self, seats: Seats, arm: Arm, query: Query, round: int, *, alone: bool) -> None:
-        worker = seats[arm].worker
-        if alone:
-            worker.run(query, round)
-            return
-        with self._lock:
-            pending = self._pending.get(query.seq)
-            if pending is None:
-                pending = self._pending[query.seq] = self._begun_before(seats, arm, query, round)
-        pending.results[arm] = worker.run(query, round, pending.answers)
-        if len(pending.results) == len(self.arms):
-            with self._lock:
-                self._pending.pop(query.seq, None)
-                if command_of(query.command).compared:
-                    self._add(query, pending)
-
-    def _begun_before(self, seats: Seats, arm: Arm, query: Query, round: int) -> Pending:
-        """What other arms have of a query from an earlier part of the run."""
-        pending = Pending(ArmAnswers(self._digests, bounded=self._by_rounds))
-        for other in self.arms:
-            seat = seats[other]
-            if other is arm or not seat.left.ended(query, round):
-                continue
-            result = result_of(other.run, query, round)
-            if result is not None:
-                _continue(pending, seat, result, partial(self._rows_again, seat, query))
-        return pending
-
-    def _half_done(
-        self, seats: Seats, arm: Arm, unit: Sequence[Query], round: int
-    ) -> Iterator[Query]:
-        """Yield the queries of the unit that had ended in this arm, and not in all."""
-        for query in unit:
-            ended = [seats[other].left.ended(query, round) for other in self.arms]
-            if seats[arm].left.ended(query, round) and not all(ended):
-                yield query
-
-    def _take_pending(self, seats: Seats, arm: Arm, unit: Sequence[Query], round: int) -> None:
-        """Take what had ended in this arm and not in all, with its rows, while the arm's changes
-        are in effect."""
-        for query in self._half_done(seats, arm, unit, round):
-            result = result_of(arm.run, query, round)
-            if result is None:
-                continue
-            answers = ArmAnswers(self._digests, bounded=True)
-            pending = self._pending.setdefault(query.seq, Pending(answers))
-            _continue(pending, seats[arm], result, always(self._rows_again(seats[arm], query)))
-
-    def _rows_again(self, seat: Seat, query: Query) -> Sequence[tuple[object, ...]]:
-        """The rows that a query gives in an arm now; none where it must not run again, or gives
-        many."""
-        if not may_repeat(query.command, query.sql):
-            return ()
-        seat.left.catch_up()
-        try:
-            rows = seat.worker.rows_of(query)
-        except QueryError:
-            return ()
-        many = self._by_rounds and len(rows.rows) > ROWS_KEPT
-        return () if many else comparable(rows)
-
-    def _add(self, query: Query, pending: Pending) -> None:
-        self.pairs += 1
-        driver = pending.results[self.driver]
-        for arm in self.baselines:
-            baseline = pending.results[arm]
-            answers: Answers = "unknown"
-            if driver.ok and baseline.ok and driver.answer and baseline.answer:
-                answers = compare_answers(driver.answer, baseline.answer)
-            so_far = self._so_far[arm]
-            before = so_far.different
-            so_far.add(query, driver, baseline, answers)
-            if so_far.different > before:
-                than = "the baseline" if len(self.baselines) == 1 else arm.name
-                self._bus.emit(Notice("error", f"{query.label} gives other rows than {than}"))
-            if self._bus.hears(PairFinished):
-                self._bus.emit(
-                    PairFinished(
-                        query.label,
-                        query.seq,
-                        driver.round,
-                        _whole_s(driver),
-                        _whole_s(baseline),
-                        driver.status,
-                        baseline.status,
-                        answers,
-                        arm.name,
-                    )
-                )
-
     def _is_in_pair(self, result: QueryResult) -> bool:
         return result.round > self._options.learning_rounds and result.seq not in self._alone
 
     def _report(self) -> None:
-        with self._lock:
-            for so_far in self._so_far.values():
-                self._bus.emit(so_far.compared())
+        self._pairs.report()
+        with self._reporting:
             self._reported_at = time.monotonic()
             target = self.driver.run.scheduler.target
             if self._warned or not self._shared or not isinstance(target, UndoesChanges):
@@ -542,21 +439,6 @@ def _firsts(arms: Sequence[Arm]) -> list[Arm]:
     return list({arm.database: arm for arm in reversed(arms)}.values())[::-1]
 
 
-def _continue(
-    pending: Pending,
-    seat: Seat,
-    result: QueryResult,
-    rows: Callable[[], Sequence[tuple[object, ...]]],
-) -> None:
-    pending.results[seat.arm] = result
-    if result.answer is not None:
-        pending.answers.continue_after(result.answer, rows)
-
-
 def _first_sql(workload: Iterable[Query]) -> str:
     first = next(iter(workload), None)
     return first.sql if first is not None else ""
-
-
-def _whole_s(result: QueryResult) -> float:
-    return result.elapsed_s + result.inference_s + result.steering_s
