@@ -12,6 +12,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from pilotcli.common.errors import PilotError
@@ -114,13 +115,18 @@ class PairedReplay:
         """Seconds since the first round began."""
         return 0.0 if self.begun is None else time.perf_counter() - self.begun
 
+    @cached_property
+    def _written_alone(self) -> int:
+        """Queries of the workload that write to a database that arms share."""
+        return sum(len(unit) for unit, alone in self._units(0) if alone) if self._shared else 0
+
     @property
     def sizes(self) -> PairedSizes:
         """How many executions the phases have."""
         queries, learned = self._workload.count(), self._learning.count()
         measured = plans = None
         if queries is not None:
-            alone = sum(len(unit) for unit, alone in self._units(0) if alone) if self._shared else 0
+            alone = self._written_alone
             measured = queries * len(self.arms) - alone * (len(self.arms) - len(self._firsts))
             plans = (queries - alone) * len(self.arms)
         return PairedSizes(
