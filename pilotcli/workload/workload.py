@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -26,7 +24,8 @@ from pilotcli.workload.logs.files import (
     refuse_unknown_prefix,
 )
 from pilotcli.workload.logs.replayed import LogReader
-from pilotcli.workload.paths import Entry, bare_name, resolve
+from pilotcli.workload.names import description_of, file_names
+from pilotcli.workload.paths import Entry, resolve
 from pilotcli.workload.psql.script import Found, ScriptState
 from pilotcli.workload.psql.splitter import Statement
 from pilotcli.workload.reader import ScriptReader
@@ -118,10 +117,10 @@ class Workload:
         self._formats: dict[Source, LogFormat | Literal["csv", "json"] | None] = {}
         self._entries = [(entry, self._entry_source(entry, stdin)) for entry in entries]
         files = [entry.path for entry in entries if entry.path is not None]
-        self._described = _description(paths, files)
+        self._described = description_of(paths, files)
         self._single = len(entries) == 1 and entries[0].named
         # The store takes no label that is not UTF-8, and a file's name may be any bytes.
-        stems = _stems([entry.path for entry in entries])
+        stems = file_names([entry.path for entry in entries])
         self._stems = [stem.encode("utf-8", "backslashreplace").decode() for stem in stems]
 
     @property
@@ -336,46 +335,3 @@ def _is_alone(found: Iterator[Found]) -> tuple[Iterator[Found], bool]:
         return itertools.chain(first, found), False
     second = list(itertools.islice(found, 1))
     return itertools.chain(first, second, found), not second
-
-
-def _stems(paths: Sequence[Path | None]) -> list[str]:
-    """A short name for each file; no two are the same."""
-    names = [_stem(path) for path in paths]
-    doubled = {name for name, times in Counter(names).items() if times > 1}
-    if not doubled:
-        return names
-    known = [str(path.absolute().parent) for path in paths if path is not None]
-    root = Path(os.path.commonpath(known)) if known else Path()
-    longer = [
-        (path.absolute().parent.relative_to(root) / name).as_posix()
-        if path is not None and name in doubled
-        else name
-        for path, name in zip(paths, names, strict=True)
-    ]
-    doubled = {name for name, times in Counter(longer).items() if times > 1}
-    # Files of one folder with the same stem differ in their suffixes.
-    return [
-        f"{name}{path.name[len(_stem(path)) :]}" if path is not None and name in doubled else name
-        for path, name in zip(paths, longer, strict=True)
-    ]
-
-
-def _stem(path: Path | None) -> str:
-    if path is None:
-        return "stdin"
-    name = bare_name(path.name)
-    return name.rpartition(".")[0] or name
-
-
-def _description(paths: Sequence[str | Path], files: Sequence[Path]) -> str:
-    if len(paths) == 1:
-        text = str(paths[0])
-        if text == "-":
-            return "standard input"
-        if len(files) == 1 and Path(text) == files[0]:
-            return text
-    count = f"{len(files)} file{'s' if len(files) != 1 else ''}"
-    folders = {str(file.parent) for file in files}
-    if len(folders) == 1:
-        count += f" in {folders.pop()}/"
-    return f"{count} and standard input" if any(str(path) == "-" for path in paths) else count
