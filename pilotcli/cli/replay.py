@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pilotcli.analysis.compare_named import open_journal, rank_arms
@@ -16,29 +16,25 @@ from pilotcli.checks.dry_run import examine, examine_learning
 from pilotcli.cli.commands import load
 from pilotcli.cli.cross_validation import cross_validate, refuse_outputs
 from pilotcli.cli.run_options import Outputs, RequestOptions, ViewOptions
-from pilotcli.common.debugger import debugging
+from pilotcli.cli.shown_run import Shown, shown_run
 from pilotcli.common.errors import PilotError, StorageError, UsageError, WorkloadError
-from pilotcli.common.signals import Bus, RunFinished, RunStarted, Signal
+from pilotcli.common.signals import RunFinished, RunStarted, Signal
 from pilotcli.common.suggestions import nearest
 from pilotcli.config import RunConfig, load_config
 from pilotcli.config.home import shown_path
 from pilotcli.config.model import EventSpec, HandlerSpec, ModelSpec
 from pilotcli.events.pretraining import PretrainingSteps
 from pilotcli.run import commands
-from pilotcli.run.debugging import make_debugger
-from pilotcli.run.driver_output import own_stream, process_output
 from pilotcli.run.earlier import Earlier, narrowed
 from pilotcli.run.experiment import fold_count
 from pilotcli.run.paired import NATIVE, Baseline, native, run_paired
 from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
 from pilotcli.views.arms import show_ranking
-from pilotcli.views.base import View
 from pilotcli.views.comparison import show_comparison, show_headline, show_more, show_shared
 from pilotcli.views.console import error, out
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_dry_run
-from pilotcli.views.view import make_view
 from pilotcli.workload.paths import resolve
 
 LEAST_ROUNDS = 3
@@ -88,7 +84,7 @@ def replay(
             return _cross_validate(request, baselines, gates, view)
         with shown_elsewhere:
             finished, comparisons, shown = _replay(
-                request, baselines, gates, outputs, _view(view), begun
+                request, baselines, gates, outputs, shown_run(view), begun
             )
     with shown_elsewhere:
         if comparisons and view.format != "jsonl" and not shown.failed:
@@ -107,7 +103,7 @@ def _cross_validate(
     view: ViewOptions,
 ) -> int:
     def run_fold(request: RunRequest) -> tuple[RunFinished, int]:
-        finished, _, shown = _replay(request, baselines, (), Outputs(), _view(view), [])
+        finished, _, shown = _replay(request, baselines, (), Outputs(), shown_run(view), [])
         return finished, shown.exit_code(finished.exit_code)
 
     shows = view.format != "jsonl" and not view.quiet
@@ -176,7 +172,7 @@ def pretrain(
     """Carries out `pilot pretrain`, and returns its exit code."""
     request = _request(options)
     steps = PretrainingSteps(collect=collect, train=train)
-    with _view(view) as shown:
+    with shown_run(view) as shown:
         finished = commands.pretrain(request, shown.bus, steps, fresh=fresh, abort=shown.close)
     return shown.exit_code(finished.exit_code)
 
@@ -262,9 +258,9 @@ def _replay(
     baselines: Sequence[Baseline],
     gates: Sequence[Gate],
     outputs: Outputs,
-    view: AbstractContextManager[_Shown],
+    view: AbstractContextManager[Shown],
     begun: list[int],
-) -> tuple[RunFinished, Sequence[Comparison], _Shown]:
+) -> tuple[RunFinished, Sequence[Comparison], Shown]:
     """Carry out the request while `view` shows it, and write `outputs` however it ends.
 
     The run's number is added to `begun` once it begins.
@@ -311,55 +307,3 @@ def _show(comparisons: Sequence[Comparison], quiet: bool, report: Path | None, h
             for comparison in comparisons:
                 pair = f"{comparison.run_a.run_id} {comparison.run_b.run_id}"
                 out(f"{'more':<10} pilot runs compare {pair}")
-
-
-@dataclass(slots=True)
-class _Shown:
-    """What takes a run's signals, what closes it, and whether its output could be written."""
-
-    bus: Bus
-    close: Callable[[], None]
-    failed: bool = False
-
-    def exit_code(self, code: int) -> int:
-        """The exit code of a run that ended with `code`, whose own problems come first."""
-        return code or (StorageError.exit_code if self.failed else 0)
-
-
-@contextlib.contextmanager
-def _view(options: ViewOptions) -> Iterator[_Shown]:
-    """Shows a run, until this is closed; all other output of the process goes there too."""
-    with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(own_stream())
-        view = make_view(
-            format=options.format,
-            quiet=options.quiet,
-            verbose=options.verbose,
-            color=False if options.no_color else None,
-            stream=stream,
-        )
-        bus = Bus(view)
-        debugger = make_debugger(
-            bus,
-            out,
-            post_mortem=options.pdb,
-            step_aside=view.step_aside,
-            step_back=view.step_back,
-        )
-        stack.enter_context(view)
-        stack.enter_context(debugging(debugger))
-        shown = _Shown(bus, view.close)
-        # Standard error leads to the view until the other contexts are closed.
-        stack.callback(_report, view, shown)
-        if stream is not None:
-            stack.enter_context(process_output(shown.bus))
-        yield shown
-
-
-def _report(view: View, shown: _Shown) -> None:
-    view.close()
-    try:
-        view.check()
-    except StorageError as exc:
-        shown.failed = True
-        error(exc)
