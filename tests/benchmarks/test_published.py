@@ -306,11 +306,13 @@ def test_an_archive_writes_nowhere_else(tmp_path: Path) -> None:
         link = tarfile.TarInfo("good/2a.sql")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
+    into = tmp_path / "all" / "the" / "way" / "down"  # so that "../.." stays in the test's folder
     for suffix in ("zip", "tar"):
-        get("job", tmp_path / suffix, tmp_path / f"x.{suffix}")
-        queries = [path.name for path in (tmp_path / suffix).rglob("*.sql")]
+        get("job", into / suffix, tmp_path / f"x.{suffix}")
+        queries = [path.name for path in (into / suffix).rglob("*.sql")]
         assert queries == ["q1.sql"]
-    assert not list(tmp_path.parent.rglob("evil*"))
+    assert not list(tmp_path.rglob("evil*"))
+    assert not Path("/evil.sql").exists()
     packed = gzip.compress((tmp_path / "x.tar").read_bytes())
     for place in range(12, len(packed), 11):  # cut off, or with a changed byte
         changed = bytearray(packed)
