@@ -279,7 +279,7 @@ def _learning(run: ComparedRun) -> Learning | None:
     frozen, fresh = (bool(run.record.options.get(name)) for name in ("freeze", "fresh"))
     return Learning(
         queries=len(run.learned),
-        rounds=run.learning_rounds,
+        rounds=run.record.learning_rounds,
         same=run.same,
         alike=run.alike,
         frozen=frozen,

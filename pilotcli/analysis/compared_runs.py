@@ -44,10 +44,6 @@ class ComparedRun:
     """The seconds to collect data about these."""
 
     @property
-    def learning_rounds(self) -> int:
-        return int(self.record.options.get("learn") or 0)
-
-    @property
     def rounds(self) -> int:
         return max((len({r.round for r in own}) for own in self.results.values()), default=0)
 
@@ -113,7 +109,7 @@ def _keep_compared_rounds(a: ComparedRun, b: ComparedRun) -> None:
     """Forget the rounds in which an arm learned alone, and those that an interruption has left
     without the other half."""
     rounds_a, rounds_b = ({result.round for result in run.all_results()} for run in (a, b))
-    learned = max(run.learning_rounds for run in (a, b))
+    learned = max(run.record.learning_rounds for run in (a, b))
     for run in (a, b):
         for seq, own in run.results.items():
             for result in own:

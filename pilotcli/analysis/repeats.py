@@ -30,16 +30,16 @@ class QueryRepeats:
     most_s: float | None
 
 
-def repeats_of(results: Iterable[QueryResult]) -> dict[int, QueryRepeats]:
+def repeats_of(results: Iterable[QueryResult], after_round: int = 0) -> dict[int, QueryRepeats]:
     """Returns the figures of each query of a run by its number, in the order of the numbers.
 
-    Warm-up rounds do not count. Needs eight bytes for each execution.
+    Only rounds after `after_round` count; round 0 is warm-up. Needs eight bytes for each execution.
     """
     times: dict[int, array[float]] = {}
     counts: dict[int, int] = {}
     labels: dict[int, str] = {}
     for result in results:
-        if not result.round:
+        if result.round <= after_round:
             continue
         labels[result.seq] = result.label
         counts[result.seq] = counts.get(result.seq, 0) + 1

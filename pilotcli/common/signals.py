@@ -351,7 +351,9 @@ class RunFinished(Signal):
     nothing is left to do. `latency_s` holds the 50th, 95th and 99th percentile and the maximum of
     the run's query times, as the journal has them; empty where it could not be read. `rollbacks`
     describes the model updates that made the workload slower and were rolled back. `wrong` counts
-    queries with another answer than the expected one.
+    queries with another answer than the expected one. `learned` counts, by status, the queries from
+    which the driver of a paired run learned before it was compared; then `slowest` and `latency_s`
+    are about the compared ones only.
     """
 
     run_id: int
@@ -375,6 +377,7 @@ class RunFinished(Signal):
     rollbacks: tuple[str, ...] = ()
     latency_s: tuple[float | None, ...] = ()
     wrong: int = 0
+    learned: Mapping[QueryStatus, int] = field(default_factory=dict)
 
 
 Listener = Callable[[Signal], None]

@@ -170,15 +170,16 @@ def _outcome(
     journal: JournalReader, record: RunRecord, comparison: Comparison | None
 ) -> dict[str, float | None]:
     statistics = journal.statistics(record.run_id)
+    timed = journal.compared_statistics(record) or statistics
     events = journal.event_totals(record.run_id, 0)
     metrics: dict[str, float | None] = {
         "executions": statistics.total,
         **{f"queries_{name}": number for name, number in statistics.counts.items()},
         "query_s": statistics.query_s,
-        "p50_s": statistics.p50_s,
-        "p95_s": statistics.p95_s,
-        "p99_s": statistics.p99_s,
-        "max_s": statistics.max_s,
+        "p50_s": timed.p50_s,
+        "p95_s": timed.p95_s,
+        "p99_s": timed.p99_s,
+        "max_s": timed.max_s,
         "event_firings": sum(event.fired for event in events),
         "event_failures": sum(event.failed for event in events),
         "event_s": sum(event.duration_s for event in events),

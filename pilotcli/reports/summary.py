@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.common.errors import PilotError
-from pilotcli.common.quantities import count, duration
+from pilotcli.common.quantities import count, duration, plural
 from pilotcli.common.records import QueryResult
 from pilotcli.reports.comparisons import as_markdown, markdown_cell
 from pilotcli.storage.journal import EventTotals, JournalReader
@@ -61,9 +61,15 @@ def _lines(
     if comparison is not None:
         yield as_markdown(comparison, QUERIES_SHOWN, changes_only=True)
     failed = statistics.total - statistics.counts.get("ok", 0)
+    compared = journal.compared_statistics(record)
+    if compared is not None:
+        learned = statistics.total - compared.total
+        yield f"{plural(learned, 'execution')} to learn from; the times are those of the others"
+        yield ""
+    timed = compared or statistics
     yield "| executions | failed or timed out | p50 | p95 | p99 | slowest |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
-    values = (statistics.p50_s, statistics.p95_s, statistics.p99_s, statistics.max_s)
+    values = (timed.p50_s, timed.p95_s, timed.p99_s, timed.max_s)
     yield _row(count(statistics.total), count(failed), *map(duration, values))
     yield ""
     if failed:

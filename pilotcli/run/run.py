@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -274,17 +276,27 @@ class OpenRun:
             max_failures=self.config.run.max_failures,
             no_relations=_advice_on_relations(self.config),
         )
-        runner, latency_s = self.scheduler.event_runner, self._latency_s()
-        return summarise(self.log.run_id, end, runner, watch.rollbacks, latency_s)
+        runner = self.scheduler.event_runner
+        finished = summarise(self.log.run_id, end, runner, watch.rollbacks)
+        with contextlib.suppress(StorageError):  # the end of the run says so
+            return self._with_latencies(finished)
+        return finished
 
-    def _latency_s(self) -> Sequence[float | None]:
-        """Percentiles as every later reader finds them: also of what ran before a resumption."""
-        try:
-            self.log.flush()
-            found = self.journal.statistics(self.log.run_id)
-        except StorageError:
-            return ()  # the end of the run says so
-        return (found.p50_s, found.p95_s, found.p99_s, found.max_s)
+    def _with_latencies(self, finished: RunFinished) -> RunFinished:
+        """The end with the latencies as every later reader finds them: also of what ran before a
+        resumption, and in a paired run without what the driver learned from before."""
+        self.log.flush()
+        run_id = self.log.run_id
+        found = every = self.journal.statistics(run_id)
+        record = self.journal.run(run_id)
+        compared = self.journal.compared_statistics(record)
+        if compared is not None:
+            found = compared
+            learned = Counter(every.counts)
+            learned.subtract(compared.counts)
+            slowest = self.journal.slowest(run_id, SLOWEST_KEPT, record.learning_rounds)
+            finished = replace(finished, learned=dict(+learned), slowest=tuple(slowest))
+        return replace(finished, latency_s=(found.p50_s, found.p95_s, found.p99_s, found.max_s))
 
 
 def _advice_on_relations(config: RunConfig) -> str | None:

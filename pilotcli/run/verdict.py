@@ -41,7 +41,6 @@ def summarise(
     end: RunEnd,
     events: EventRunner,
     rollbacks: Sequence[str],
-    latency_s: Sequence[float | None] = (),
 ) -> RunFinished:
     """Returns the counts of an ended run, and the exit code that follows from its failures."""
     tally, statuses = end.tally, end.tally.statuses
@@ -69,7 +68,6 @@ def summarise(
         ignored=tally.ignored,
         native=tally.native,
         rollbacks=tuple(rollbacks),
-        latency_s=tuple(latency_s),
         wrong=tally.wrong,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,16 +73,21 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def show_shared(comparisons: Sequence[Comparison]) -> None:
-    """Write what is to know about the comparisons of one run with several others: what was learned,
-    and each note once, with the runs that it is about if it is not about all."""
-    facts = []
-    if comparisons[0].learning is not None:
-        facts.append(("learned", wording.learning_text(comparisons[0])))
-    for text in dict.fromkeys(text for found in comparisons for text in _notes(found)):
-        about = [found for found in comparisons if text in _notes(found)]
-        runs = listed([_title(found) for found in about], len(about))
-        facts.append(("note", text if len(about) == len(comparisons) else f"{runs}: {text}"))
-    _show_facts(facts)
+    """Write what is to know about the comparisons of one run with several others: the answers, what
+    was learned, what the training took, and notes. What is about some of the runs only is said with
+    them."""
+    facts = [_facts(found) for found in comparisons]
+    told = [
+        (name, [[own[name]] if name in own else [] for own in facts])
+        for name in ("answers", "learned", "training")
+    ]
+    told.append(("note", list(map(_notes, comparisons))))
+    for name, by_run in told:
+        for text in dict.fromkeys(itertools.chain.from_iterable(by_run)):
+            about = [found for found, own in zip(comparisons, by_run, strict=True) if text in own]
+            runs = listed([_title(found) for found in about], len(about))
+            whole = len(about) == len(comparisons)
+            _show_facts([(name, text if whole else f"{runs}: {text}")])
 
 
 def _show_facts(facts: Sequence[tuple[str, str]]) -> None:

@@ -19,12 +19,14 @@ from pilotcli.views.frame import frame
 from pilotcli.views.screen import Screen
 from pilotcli.views.state import RunState
 from pilotcli.views.summary import summary
-from pilotcli.views.text import Line, clean, line_text, width
+from pilotcli.views.text import Line, clean, line_text, width, wrap_line
 
 log = logging.getLogger(__name__)
 
 FAILURES_SHOWN = 5
 NOTICES_SHOWN = 50
+_DRIVER = ("│ ", "dim")
+"""How a line begins that a driver has written."""
 WAITING_LINES = 10_000
 """Lines that wait to be printed above; adding more waits for the terminal, as `print` does."""
 
@@ -113,12 +115,13 @@ class LiveView(View):
             return
         self._closed = True
         try:
-            above = self._taken()
-            below = summary(self.state, self._size()[0] - 1)
+            columns = self._size()[0]
+            above = self._taken(columns)
+            below = summary(self.state, columns - 1)
         finally:
             self.state.lock.release()
         between: list[Line] = [[]] if above and below else []
-        self._screen.leave(self._size()[0], self._styled([*above, *between, *below]))
+        self._screen.leave(columns, self._styled([*above, *between, *below]))
 
     def step_aside(self) -> None:
         """Remove the block, and paint nothing until `step_back`."""
@@ -141,7 +144,7 @@ class LiveView(View):
                 return
             columns, rows = self._size()
             with self.state.lock:
-                above = self._taken()
+                above = self._taken(columns)
                 lines = frame(self.state, columns - 1, rows - 1)
             self._screen.paint(
                 self._styled(lines),
@@ -167,9 +170,14 @@ class LiveView(View):
             self._closed = True
             log.exception("the live view failed and is closed; the run goes on")
 
-    def _taken(self) -> list[Line]:
+    def _taken(self, columns: int) -> list[Line]:
+        """What waits to be printed above. What a driver writes is the terminal's to wrap."""
         waiting, self._above = self._above, []
-        return [line() if callable(line) else line for line in waiting]
+        lines: list[Line] = []
+        for entry in waiting:
+            line = entry() if callable(entry) else entry
+            lines += [line] if line[:1] == [_DRIVER] else wrap_line(line, columns)
+        return lines
 
     def _styled(self, lines: Sequence[Line]) -> list[str]:
         """Each line with its colours, as the terminal takes it."""
@@ -212,7 +220,7 @@ class LiveView(View):
         self._above.append([(messages.interval_line(signal), "")])
 
     def _driver_output(self, signal: signals.DriverOutput) -> None:
-        self._above.append(lambda: [("│ ", "dim"), (messages.output_text(signal), "")])
+        self._above.append(lambda: [_DRIVER, (messages.output_text(signal), "")])
 
     def _notice(self, signal: signals.Notice) -> None:
         self._notices += 1

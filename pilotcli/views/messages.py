@@ -20,6 +20,11 @@ from pilotcli.views.rows import Collecting, ModelRow
 from pilotcli.views.text import clean, joined, number
 
 
+def learned_text(learned: int, compared: int) -> str:
+    """How many of a paired run's queries were to learn from, and what is shown of the others."""
+    return f"{count(learned)} of these to learn from; below: the {count(compared)} compared"
+
+
 def latency_text(values: Sequence[float | None], separator: str = "   ") -> str:
     """`p50 1.20 ms   p95 3.40 ms`: the first of p50, p95, p99 and the maximum, in seconds."""
     named = zip(("p50", "p95", "p99", "max"), values, strict=False)

@@ -24,7 +24,7 @@ from pilotcli.views.charts import speedup_bars, timeline
 from pilotcli.views.comparison import headline
 from pilotcli.views.console import out, out_styled
 from pilotcli.views.layout import Column
-from pilotcli.views.messages import latency_text, place
+from pilotcli.views.messages import latency_text, learned_text, place
 from pilotcli.views.provenance import label_facts
 from pilotcli.views.tables import as_json, show_items, show_json, when
 from pilotcli.views.text import clean, indented, joined
@@ -54,6 +54,8 @@ class RunDetails:
 
     run: RunRecord
     statistics: RunStatistics
+    compared: RunStatistics | None
+    """Those of the compared rounds, where a paired run learned in others before."""
     events: Sequence[EventTotals]
     firings: Sequence[FiringRecord]
     """All of them, for JSON and for a timeline."""
@@ -81,6 +83,7 @@ def show_run(details: RunDetails, format: str) -> None:
             {
                 **as_json(details.run),
                 "statistics": details.statistics,
+                "compared": details.compared,
                 "firings": details.firings,
                 "updates": details.updates,
                 "models": details.models,
@@ -90,6 +93,7 @@ def show_run(details: RunDetails, format: str) -> None:
         )
         return
     run, statistics = details.run, details.statistics
+    timed = details.compared or statistics
     counted = [
         f"{count(statistics.counts[status])} {word}"
         for status, word in _WORDS.items()
@@ -106,9 +110,8 @@ def show_run(details: RunDetails, format: str) -> None:
         "config": run.config_path or "none: built-in defaults",
         "database": run.database,
         "queries": f"{count(statistics.total)}: {joined(counted)}" if counted else "0",
-        "latency": latency_text(
-            [statistics.p50_s, statistics.p95_s, statistics.p99_s, statistics.max_s]
-        ),
+        **_learned(statistics, details.compared),
+        "latency": latency_text([timed.p50_s, timed.p95_s, timed.p99_s, timed.max_s]),
     }
     for name, value in facts.items():
         out(f"{name:<9} {clean(value)}")
@@ -120,6 +123,12 @@ def show_run(details: RunDetails, format: str) -> None:
     _show_updates(details.updates)
     _show_models(details.models)
     _show_results(details)
+
+
+def _learned(statistics: RunStatistics, compared: RunStatistics | None) -> dict[str, str]:
+    if compared is None:
+        return {}
+    return {"learned": learned_text(statistics.total - compared.total, compared.total)}
 
 
 def _show_timeline(details: RunDetails) -> None:
@@ -254,7 +263,10 @@ def _show_results(details: RunDetails) -> None:
 
 def _show_repeats(details: RunDetails) -> None:
     """The slowest queries of a run with repeats, each with its figures over all executions."""
-    out(f"slowest of {count(details.rounds)} rounds, each over its executions")
+    rounds = details.rounds
+    if details.compared is not None:
+        rounds -= details.run.learning_rounds
+    out(f"slowest of {count(rounds)} rounds, each over its executions")
     worst = {result.seq: result for result in details.results}
     shown = [details.repeats[seq] for seq in worst if seq in details.repeats]
     show_items(

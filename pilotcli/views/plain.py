@@ -22,6 +22,8 @@ SAVES_SHOWN = 20
 NOTICES_SHOWN = 50
 PROGRESS_EVERY_S = 10.0
 PROGRESS_SHARE = 0.1
+SILENCE_S = 60.0
+"""The longest time without a line: some services end what has been silent for minutes."""
 
 
 class PlainView(View):
@@ -31,8 +33,9 @@ class PlainView(View):
     total is not known, when another tenth of the time so far has passed. Of each event the first
     firing is shown, of each model the first 20 saves, of queries and of each event the first 20
     failures, and the first 50 notices; progress and summary count all queries, firings and
-    failures. `verbose` shows every query, firing, save and notice;
-    `quiet` only failures, warnings, what drivers write to standard error, and one last line.
+    failures. After a minute without a line, one says what goes on. `verbose` shows every query,
+    firing, save and notice; `quiet` only failures, warnings, what drivers write to standard error,
+    and one last line.
     """
 
     def __init__(
@@ -56,6 +59,9 @@ class PlainView(View):
         self._next_rows_s = 0.0
         self._intervals = False
         """Whether intervals are shown: they say more than the usual progress."""
+        self._said_at = self._ended_at = clock()
+        """When the last line was written, and when the last query ended."""
+        self._done = threading.Event()
         self._closed = False
         self._kept_back: list[str] | None = None
         """The lines that wait while a debugger has the terminal."""
@@ -85,6 +91,11 @@ class PlainView(View):
     deaf_to = frozenset({signals.QueryStarted})
     """Which query runs is for a terminal to show."""
 
+    def __enter__(self) -> PlainView:
+        if not self._quiet:
+            threading.Thread(target=self._watch, name="pilot-plain", daemon=True).start()
+        return self
+
     def __call__(self, signal: object) -> None:
         """Take a signal; called from any thread."""
         with self.state.lock:
@@ -95,6 +106,7 @@ class PlainView(View):
 
     def close(self) -> None:
         """Write the summary. Further calls do nothing."""
+        self._done.set()
         with self._closing:
             if self._closed:
                 return
@@ -129,7 +141,41 @@ class PlainView(View):
             for line in kept:
                 self._writer.write(line)
 
+    def _watch(self) -> None:
+        """Say what goes on whenever nothing was written for long."""
+        pause_s = SILENCE_S
+        while not self._done.wait(pause_s):
+            with self.state.lock:
+                now = self.state.clock()
+                if now - self._said_at >= SILENCE_S:
+                    self._say_what_goes_on(now)
+                pause_s = max(0.1, self._said_at + SILENCE_S - now)
+
+    def _say_what_goes_on(self, now: float) -> None:
+        state = self.state
+        self._said_at = now  # also where nothing can be said
+        if self._done.is_set():
+            return
+        for event in state.events.values():
+            if event.running_since is not None:
+                spent = duration(now - event.running_since)
+                self._say(f"event {clean(event.name)} has been running for {spent}")
+                return
+        if state.step is not None:
+            text, since = state.step
+            self._say(f"{clean(text)}, for {duration(now - since)}")
+            return
+        if state.run is None:
+            return
+        spent_s = now - self._ended_at
+        if spent_s < PROGRESS_EVERY_S:
+            self._progress(now)
+            return
+        last = f"; the last one was {clean(state.last_label)}" if state.last_label else ""
+        self._say(f"{self._done_text()}, no query has ended for {duration(spent_s)}{last}")
+
     def _say(self, text: str) -> None:
+        self._said_at = self.state.clock()
         moment = datetime.fromtimestamp(self._wall()).isoformat(timespec="seconds")
         line = f"{moment} {clean(text)}\n"
         if self._kept_back is None:
@@ -188,8 +234,9 @@ class PlainView(View):
     def _say_progress(self) -> None:
         """Say how far the run is, where it is time for that."""
         state = self.state
+        self._ended_at = state.clock()
         if state.progress.ended >= self._next_done and not self._quiet and not self._intervals:
-            now = state.clock()
+            now = self._ended_at
             if now >= self._next_s and state.run is not None:
                 self._progress(now)
 
@@ -202,10 +249,6 @@ class PlainView(View):
         self._next_s = now + pause_s
         if total is not None and ended >= total:
             return
-        nouns = ("query", "queries") if total == state.total else ("execution", "executions")
-        done = plural(ended, *nouns)
-        if total:
-            done = f"{count(ended)} of {plural(total, *nouns)} ({ended * 100 // total} %)"
         per_s = state.progress.per_s(now)
         speed = f"{rate(per_s)}/s" if per_s is not None else ""
         left_s = state.progress.left_s(now)
@@ -222,10 +265,20 @@ class PlainView(View):
             [f"{clean(row.name)} {count(row.fired)}" for row in state.events.values() if row.fired]
         )
         events = f"events fired: {fired}" if fired else ""
-        self._say(joined([joined([done, speed, left, latency, *counts]), events], "; "))
+        self._say(
+            joined([joined([self._done_text(), speed, left, latency, *counts]), events], "; ")
+        )
         for name, compared in state.compared.items():
             against = f" against {clean(name)}" if len(state.compared) > 1 else ""
             self._say(f"speed-up so far{against}: {messages.compared_text(compared)}")
+
+    def _done_text(self) -> str:
+        """How many queries, or executions, have ended."""
+        ended, total = self.state.progress.ended, self.state.progress.total
+        nouns = ("query", "queries") if total == self.state.total else ("execution", "executions")
+        if not total:
+            return plural(ended, *nouns)
+        return f"{count(ended)} of {plural(total, *nouns)} ({ended * 100 // total} %)"
 
     def _interval_finished(self, signal: signals.IntervalFinished) -> None:
         self._intervals = True

@@ -58,7 +58,7 @@ class Screen:
     def _whole(self, lines: Sequence[str], columns: int, above: Sequence[str]) -> str:
         text = self._erased(columns)
         if above:
-            # These may be longer than a line, and are the terminal's to wrap.
+            # A long word, and what a driver writes, is the terminal's to wrap.
             text += "\x1b[?7h" + "".join(f"{line}\r\n" for line in above) + "\x1b[?7l"
         return text + "".join(f"{line}\r\n" for line in lines)
 

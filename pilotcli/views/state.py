@@ -161,6 +161,8 @@ class RunState:
             self.trend.last.add_arm(signal.against, signal.baseline_s)
 
     def _phase_started(self, signal: signals.PhaseStarted) -> None:
+        if signal.phase == "comparison":  # latencies of what a driver learned from are others
+            self.latencies = LatencyHistogram()
         self.progress.begin_phase(signal)
         self.running.clear()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pilotcli.common.quantities import change, count, duration, plural, rate
 from pilotcli.common.signals import RunFinished
-from pilotcli.views.messages import latency_text, place
+from pilotcli.views.messages import latency_text, learned_text, place
 from pilotcli.views.rows import EventRow, ModelRow
 from pilotcli.views.state import RunState
 from pilotcli.views.text import Line, clean, clip_line, joined, line_text, number
@@ -24,6 +24,7 @@ def summary(state: RunState, columns: int | None = None) -> list[Line]:
     lines = [verdict]
     if counts:
         lines.append([("queries   ", "dim"), *counts])
+    lines += _learned(state.finished)
     lines += _latency(state)
     lines += _steering(state.finished)
     lines += _section("events", (_event(row) for row in state.events.values()))
@@ -85,6 +86,15 @@ def _verdict(state: RunState) -> tuple[Line, Line]:
         if number_of:
             counts += [(", ", ""), (f"{count(number_of)} {word}", style)]
     return line, counts
+
+
+def _learned(finished: RunFinished | None) -> list[Line]:
+    """How many of the queries were to learn from, and how many were compared."""
+    if finished is None or not finished.learned:
+        return []
+    number_of = sum(finished.learned.values())
+    text = learned_text(number_of, finished.queries - number_of)
+    return [[("learned   ", "dim"), (text, "")]]
 
 
 def _latency(state: RunState) -> list[Line]:

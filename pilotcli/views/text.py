@@ -22,6 +22,8 @@ _SEQUENCES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]"
 )
+_WORDS = re.compile(r"\s*\S+|\s+")
+_INDENT = 2
 _SPACES = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 
 
@@ -69,6 +71,25 @@ def wrapped(text: str, columns: int, indent: str) -> list[str]:
     return wrap(
         clean(text), columns, initial_indent=indent, subsequent_indent=more, break_on_hyphens=False
     )
+
+
+def wrap_line(line: Line, columns: int) -> list[Line]:
+    """`line` in lines of at most `columns` terminal columns, cut between words, all but the first
+    indented. A word that is longer than a line stays whole, to be copied."""
+    lines: list[Line] = [[]]
+    used = 0
+    for text, style in line:
+        for word in _WORDS.findall(text):
+            if used > _INDENT and used + width(word.rstrip()) > columns:
+                lines.append([(" " * _INDENT, "")])
+                used, word = _INDENT, word.lstrip()
+            last = lines[-1]
+            if last and last[-1][1] == style:
+                last[-1] = (last[-1][0] + word, style)
+            else:
+                last.append((word, style))
+            used += width(word)
+    return lines
 
 
 def clip_line(line: Line, columns: int) -> Line:

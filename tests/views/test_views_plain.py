@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import io
+import re
+import threading
+import time
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from pilotcli.common.records import EventKind
 from pilotcli.common.signals import (
@@ -22,6 +28,7 @@ from pilotcli.common.signals import (
     TrainingFinished,
     TrainingStarted,
 )
+from pilotcli.views import plain
 from pilotcli.views.plain import PlainView
 
 
@@ -308,3 +315,50 @@ def test_nothing_reaches_the_log_that_steers_a_terminal(make: Any, clock: Any, w
     text = log.stream.getvalue()
     assert "[bold red]" in text
     assert {unicodedata.category(char) for char in text if char != "\n"} & {"Cc", "Cf"} == set()
+
+
+@pytest.fixture
+def silent_view(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[PlainView, io.StringIO]]:
+    """A view that speaks after a tenth of a second of silence, by the real clock."""
+    monkeypatch.setattr(plain, "SILENCE_S", 0.1)
+    stream = io.StringIO()
+    with PlainView(stream) as view:
+        yield view, stream
+
+
+def said(stream: io.StringIO, pattern: str) -> bool:
+    """Whether a line comes that has the pattern."""
+    for _ in range(600):
+        if re.search(pattern, stream.getvalue()):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_long_query_does_not_leave_the_log_silent(make: Any, silent_view: Any) -> None:
+    view, stream = silent_view
+    view(make.started(total=3))
+    view(make.finished(1, label="quick"))
+    monotonic = view.state.clock
+    view.state.clock = lambda: monotonic() + 100
+    assert said(
+        stream, r"1 of 3 queries \(33 %\), no query has ended for 1\.?\d* min.*one was quick"
+    )
+
+
+def test_a_long_step_and_a_long_event_do_not_leave_the_log_silent(
+    make: Any, silent_view: Any
+) -> None:
+    view, stream = silent_view
+    view(StepStarted("filling the database"))
+    assert said(stream, r"filling the database, for \d")
+    view(make.started(total=3))
+    view(EventStarted("Event0", EventKind.QUERY_FINISH, "interval", 1))
+    assert said(stream, r"event Event0 has been running for \d")
+
+
+def test_a_view_that_is_quiet_stays_silent(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "SILENCE_S", 0.01)
+    before = threading.active_count()
+    with PlainView(io.StringIO(), quiet=True):
+        assert threading.active_count() == before

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pilotcli.common.quantities import MISSING, change, clock_time, duration, rate, size
 from pilotcli.views.layout import Column, bar, table
-from pilotcli.views.text import clean, clip, line_text, number, width
+from pilotcli.views.text import clean, clip, line_text, number, width, wrap_line
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,27 @@ def test_clipped_text_fits(text: str, columns: int) -> None:
     clipped = clip(text, columns)
     assert width(clipped) <= columns
     assert clipped == text or clipped.endswith("…") or columns == 0
+
+
+def test_a_line_is_wrapped_between_words_and_keeps_its_styles() -> None:
+    line = [("warning: ", "yellow"), ("6 queries are in both workloads /a/path/of/22/chars", "")]
+    assert wrap_line(line, 20) == [
+        [("warning: ", "yellow"), ("6 queries", "")],
+        [("  are in both", "")],
+        [("  workloads", "")],
+        [("  /a/path/of/22/chars", "")],
+    ]
+    assert wrap_line([], 20) == [[]]
+
+
+@given(st.lists(st.tuples(st.text(), st.sampled_from(["", "red"])), max_size=4), st.integers(1, 40))
+def test_wrapping_loses_nothing_but_spaces(line: list[tuple[str, str]], columns: int) -> None:
+    line = [(clean(text), style) for text, style in line]
+    lines = wrap_line(line, columns)
+    assert "".join("".join(map(line_text, lines)).split()) == "".join(line_text(line).split())
+    for wrapped in lines:
+        text = line_text(wrapped).rstrip()
+        assert width(text) <= columns or len(text.split()) == 1
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ def _details(
     A table has the first of many only, since it is held in memory; JSON (`whole`) has all.
     """
     run_id = record.run_id
-    statistics = journal.statistics(run_id)
+    statistics, compared = journal.statistics(run_id), journal.compared_statistics(record)
+    learned = record.learning_rounds if compared is not None else 0
     rounds = journal.rounds(run_id)
     repeated = slowest is not None and rounds > 1
     reads_all = repeated and (whole or statistics.total <= MOST_RESULTS)
@@ -131,10 +132,11 @@ def _details(
         failures = None if whole else FAILED_SHOWN
         results = tuple(journal.results(run_id, failed=True, limit=failures))
     else:
-        results = tuple(journal.slowest(run_id, slowest))
+        results = tuple(journal.slowest(run_id, slowest, learned))
     return RunDetails(
         record,
         statistics,
+        compared,
         journal.event_totals(run_id, FAILURES_SHOWN),
         journal.firings(run_id) if whole or parts else (),
         journal.models(run_id),
@@ -144,5 +146,5 @@ def _details(
         parts,
         update_effects(journal, run_id),
         comparison,
-        repeats_of(journal.results(run_id)) if reads_all else {},
+        repeats_of(journal.results(run_id), learned) if reads_all else {},
     )

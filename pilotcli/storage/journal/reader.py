@@ -63,21 +63,24 @@ class JournalReader(RunReader):
         chosen = f"SELECT * FROM results {wanted}"  # noqa: S608
         return self._chosen(chosen, arguments, "round, chosen.seq, result")
 
-    def slowest(self, run_id: int, limit: int) -> list[QueryResult]:
-        """The slowest queries of a run, each once with its worst result, slowest first.
+    def slowest(self, run_id: int, limit: int, after_round: int = 0) -> list[QueryResult]:
+        """The slowest queries of a run, each once with its worst result, slowest first; with
+        `after_round` of the later rounds only.
 
         For a run of more than 50,000 results up to 100 queries come from its summary; to find more,
         all results are read.
         """
-        if limit <= SLOWEST_KEPT and self._is_long(run_id):
+        if limit <= SLOWEST_KEPT and not after_round and self._is_long(run_id):
             numbers = self._summary(run_id).slowest(limit)
             choice = f"run_id = ? AND result IN ({', '.join('?' * len(numbers))})"
             arguments = [run_id, *numbers]
         else:
             # Of a group's rows SQLite takes the one with the maximum
             # (https://www.sqlite.org/lang_select.html#bareagg).
-            choice = "run_id = ? GROUP BY seq ORDER BY max(elapsed_s) DESC, result LIMIT ?"
-            arguments = [run_id, limit]
+            choice = (
+                "run_id = ? AND round > ? GROUP BY seq ORDER BY max(elapsed_s) DESC, result LIMIT ?"
+            )
+            arguments = [run_id, after_round, limit]
         chosen = f"SELECT * FROM results WHERE {choice}"  # noqa: S608
         return list(self._chosen(chosen, arguments, "elapsed_s DESC, result"))
 

@@ -48,6 +48,11 @@ class RunRecord:
     experiment: int | None = None
     fold: int | None = None
 
+    @property
+    def learning_rounds(self) -> int:
+        """The first rounds, in which the drivers of a paired run learn and are not compared."""
+        return int(self.options.get("learn") or 0) if self.arm is not None else 0
+
     def took_turns_with(self, other: RunRecord) -> bool:
         """Whether both are arms of one paired run; they are of one journal."""
         if self.arm is None or other.arm is None or self.run_id == other.run_id:

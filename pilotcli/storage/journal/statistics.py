@@ -13,7 +13,7 @@ from typing import Any
 from pilotcli.common.closing import Closing
 from pilotcli.common.errors import StorageError
 from pilotcli.common.records import QueryStatus
-from pilotcli.storage.journal.records import RunStatistics, TimelinePart
+from pilotcli.storage.journal.records import RunRecord, RunStatistics, TimelinePart
 from pilotcli.storage.journal.schema import connect, journal_errors
 from pilotcli.storage.journal.summary import (
     SAVE_AFTER,
@@ -23,6 +23,7 @@ from pilotcli.storage.journal.summary import (
     save_summary,
 )
 
+_SHARES = (0.50, 0.95, 0.99)
 EXACT_RESULTS = 50_000
 """The most results of a run whose percentiles are computed from the results themselves."""
 
@@ -94,22 +95,46 @@ class StatisticsReader(Closing):
             begin = end
         return elapsed_s
 
+    def compared_statistics(self, run: RunRecord) -> RunStatistics | None:
+        """As `statistics`, of the rounds in which an arm of a paired run was compared; None where
+        it did not learn before, or no such round has begun."""
+        if not run.learning_rounds:
+            return None
+        found = self._statistics_after(run.run_id, run.learning_rounds)
+        every = sum(self.counts(run.run_id).values())
+        return found if 0 < found.total < every else None
+
     def statistics(self, run_id: int) -> RunStatistics:
         """Counts per status and latency percentiles of a run, without loading its results."""
         summary = self._summary(run_id)
         timed = sum(summary.counts[status] for status in TIMED)
         exact = not self._is_long(run_id)
-        shares = (0.50, 0.95, 0.99)
         p50_s, p95_s, p99_s = (
-            self._ranked(run_id, [max(1, math.ceil(share * timed)) for share in shares])
+            self._ranked(run_id, [max(1, math.ceil(share * timed)) for share in _SHARES])
             if exact
-            else summary.percentiles(*shares)
+            else summary.percentiles(*_SHARES)
         )
         max_s = summary.max_s if timed else None
         counts = dict(summary.counts)
         return RunStatistics(
             sum(counts.values()), counts, summary.query_s, p50_s, p95_s, p99_s, max_s, exact
         )
+
+    def _statistics_after(self, run_id: int, round: int) -> RunStatistics:
+        """As `statistics`, of the results after a round: all of them are read."""
+        counted = self._all(
+            "SELECT status, count(*), sum(elapsed_s), max(elapsed_s) FROM results "
+            "WHERE run_id = ? AND round > ? GROUP BY status",
+            run_id,
+            round,
+        )
+        counts = {status: number for status, number, _, _ in counted}
+        timed = sum(number for status, number in counts.items() if status in TIMED)
+        ranks = [max(1, math.ceil(share * timed)) for share in _SHARES]
+        p50_s, p95_s, p99_s = self._ranked(run_id, ranks, round)
+        query_s = sum(own_s for _, _, own_s, _ in counted)
+        max_s = max((most_s for status, _, _, most_s in counted if status in TIMED), default=None)
+        return RunStatistics(sum(counts.values()), counts, query_s, p50_s, p95_s, p99_s, max_s)
 
     def timeline(self, run_id: int, parts: int) -> list[TimelinePart]:
         """A run in up to `parts` parts of equally many executions, in the order in which these
@@ -126,14 +151,16 @@ class StatisticsReader(Closing):
         )
         return [TimelinePart(*row) for row in rows]
 
-    def _ranked(self, run_id: int, ranks: Sequence[int]) -> list[float | None]:
-        """The latencies at these places from the fastest, 1, on; None where there is none."""
+    def _ranked(self, run_id: int, ranks: Sequence[int], round: int = 0) -> list[float | None]:
+        """The latencies after a round at these places from the fastest, 1, on; None where there is
+        none."""
         found = dict(
             self._all(
                 "SELECT * FROM (SELECT row_number() OVER (ORDER BY elapsed_s) AS rank, elapsed_s "  # noqa: S608
-                f"FROM results WHERE run_id = ? AND status IN {TIMED}) "
+                f"FROM results WHERE run_id = ? AND round > ? AND status IN {TIMED}) "
                 f"WHERE rank IN ({', '.join('?' * len(ranks))})",
                 run_id,
+                round,
                 *ranks,
             )
         )
