@@ -37,13 +37,16 @@ COMMANDS = {
     "help": ("help:help_", "Show the help of a command, as --help does."),
     "events list": ("events:list_", "List the events: name, kind, when they fire, model, class."),
     "events plan": ("events:plan", "Show which event fires after which query."),
-    "events fire": ("events:fire", "Call one event on the rows in the store, without a replay."),
+    "events fire": (
+        "event_firing:fire",
+        "Call one event on the rows in the store, without a replay.",
+    ),
     "handlers list": (
         "handlers:list_",
         "List the handlers: name, what they push, when, model, class.",
     ),
     "handlers try": (
-        "handlers:try_",
+        "handler_trying:try_",
         "Show what a handler does to one query: its pushes, and both plans.",
     ),
     "models list": ("models:list_", "List all models with their current checkpoints."),
