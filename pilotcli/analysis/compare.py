@@ -5,6 +5,7 @@ Queries are matched by their text; those with the same text in their order.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -47,7 +48,7 @@ from pilotcli.analysis.wording import BAD_SPEEDUP
 from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import QueryResult
-from pilotcli.storage.journal import JournalReader
+from pilotcli.storage.journal import JournalReader, RunRecord
 from pilotcli.workload.selection import Selection, chosen_numbers
 
 _ALL = Selection()
@@ -256,6 +257,10 @@ def _query(
     )
 
 
+def _has_models(run: RunRecord) -> bool:
+    return bool(json.loads(run.config_text or "{}").get("models"))
+
+
 def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult]) -> Answers:
     known_a = {result.round: result.answer for result in a if result.answer is not None}
     known_b = {result.round: result.answer for result in b if result.answer is not None}
@@ -278,7 +283,7 @@ def _learning(run: ComparedRun) -> Learning | None:
         return None
     frozen, fresh = (bool(run.record.options.get(name)) for name in ("freeze", "fresh"))
     return Learning(
-        queries=len(run.learned),
+        queries=run.learned_queries,
         rounds=run.record.learning_rounds,
         same=run.same,
         alike=run.alike,
@@ -343,9 +348,11 @@ def _warnings(
             "are compared: what it learned there counts as noise (--learn lets it learn before)"
         )
     if a.same == len(queries):
+        apart = any(a.record.options.get(key) for key in ("learn_on", "split", "folds"))
+        hint = "" if apart else " (--learn-on FILE, --split 80/20)"
         yield (
             "the driver learned from these same queries: nothing here says what it is worth on "
-            "others (--learn-on FILE, --split 80/20)"
+            f"others{hint}"
         )
     elif a.same:
         yield f"the driver learned from {a.same} of the {len(queries)} compared queries"
@@ -354,6 +361,11 @@ def _warnings(
             f"{a.alike} of the {len(queries)} compared queries differ in their values only from "
             "queries that the driver learned from (--split 80/20 --split-by template keeps "
             "them together)"
+        )
+    if a.learned and not a.saved_before and _has_models(a.record):
+        yield (
+            "no model was saved while the driver learned: what it does here, it does without "
+            "having learned anything (when its events fire: pilot events plan)"
         )
     if a.failed_trainings:
         yield (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from pilotcli.analysis.plans import plans_that_ran
@@ -34,6 +34,10 @@ class ComparedRun:
     """Versions that were saved after the first round that counts and before the last result."""
     learned: set[str] = field(default_factory=set)
     """The texts of the queries that it learned from before."""
+    learned_queries: int = 0
+    """How many queries these are: several may have one text."""
+    saved_before: int = 0
+    """Versions of models that were saved before the compared rounds."""
     same: int = 0
     """How many of the compared queries have such a text."""
     alike: int = 0
@@ -71,6 +75,8 @@ def joined(runs: Sequence[ComparedRun]) -> ComparedRun:
         whole.learning_s += run.learning_s
         whole.collection_s += run.collection_s
         whole.learned |= run.learned
+        whole.learned_queries = max(whole.learned_queries, run.learned_queries)
+        whole.saved_before += run.saved_before
     return whole
 
 
@@ -80,8 +86,14 @@ def prepare(
     """Keep what is compared of both runs; returns whether they took turns."""
     paired = journal_a.path == journal_b.path and a.record.took_turns_with(b.record)
     if paired:
-        _keep_compared_rounds(a, b)
-    a.saved_late = _saved_late(journal_a, a)
+        learned = max(run.record.learning_rounds for run in (a, b))
+        rounds_a, rounds_b = ({result.round for result in run.all_results()} for run in (a, b))
+        for run in (a, b):  # an interruption may have left a round without its other half
+            _keep_rounds(run, learned, rounds_a & rounds_b)
+    else:
+        for run in (a, b):
+            _keep_rounds(run, run.record.learning_rounds)
+    _count_saved(journal_a, a)
     return paired
 
 
@@ -105,26 +117,23 @@ def read_run(journal: JournalReader, run_id: int | None) -> ComparedRun:
     return run
 
 
-def _keep_compared_rounds(a: ComparedRun, b: ComparedRun) -> None:
-    """Forget the rounds in which an arm learned alone, and those that an interruption has left
-    without the other half."""
-    rounds_a, rounds_b = ({result.round for result in run.all_results()} for run in (a, b))
-    learned = max(run.record.learning_rounds for run in (a, b))
-    for run in (a, b):
-        for seq, own in run.results.items():
-            for result in own:
-                if result.round <= learned:
-                    run.learned.add(run.queries[seq].sql)
-                    run.learning_s += result.elapsed_s + result.inference_s + result.steering_s
-                    run.collection_s += result.collection_s
-        for seq, own in list(run.results.items()):
-            rounds = rounds_a & rounds_b
-            kept = [r for r in own if r.round in rounds and r.round > learned]
-            if kept:
-                run.results[seq] = kept
-            else:
-                del run.results[seq]
-        count_seen(run)
+def _keep_rounds(run: ComparedRun, learned: int, rounds: Set[int] | None = None) -> None:
+    """Keep the results of `rounds` (all, if None) without the first `learned` ones, in which an arm
+    learned alone."""
+    for seq, own in list(run.results.items()):
+        for result in own:
+            if result.round <= learned:
+                run.learning_s += result.elapsed_s + result.inference_s + result.steering_s
+                run.collection_s += result.collection_s
+        if any(result.round <= learned for result in own):
+            run.learned.add(run.queries[seq].sql)
+            run.learned_queries += 1
+        kept = [r for r in own if r.round > learned and (rounds is None or r.round in rounds)]
+        if kept:
+            run.results[seq] = kept
+        else:
+            del run.results[seq]
+    count_seen(run)
 
 
 def count_seen(run: ComparedRun) -> None:
@@ -135,11 +144,15 @@ def count_seen(run: ComparedRun) -> None:
     run.alike = sum(normal_form(sql) in forms for sql in others)
 
 
-def _saved_late(journal: JournalReader, run: ComparedRun) -> int:
+def _count_saved(journal: JournalReader, run: ComparedRun) -> None:
+    """Count the versions of models that the run saved before and between the compared rounds."""
     results = list(run.all_results())
     if not results:
-        return 0
+        return
     first = min(result.round for result in results)
-    begin = max(result.started_at + result.elapsed_s for result in results if result.round == first)
+    own = [result for result in results if result.round == first]
+    begin = max(result.started_at + result.elapsed_s for result in own)
     end = max(result.started_at for result in results)
-    return sum(begin < model.created_at < end for model in journal.models(run.record.run_id))
+    saved = [model.created_at for model in journal.models(run.record.run_id)]
+    run.saved_late = sum(begin < moment < end for moment in saved)
+    run.saved_before = sum(moment <= begin for moment in saved)

@@ -104,6 +104,11 @@ class QueryComparison:
         return self.a.seq
 
     @property
+    def failed_in_both(self) -> bool:
+        """Whether no execution of either run has ended well, so that nothing can be compared."""
+        return self.a.mean_s is None and self.b.mean_s is None
+
+    @property
     def lost_s(self) -> float:
         """Seconds that A needs more than B for it, each time; negative when it needs less."""
         if self.a.mean_s is None or self.b.mean_s is None:

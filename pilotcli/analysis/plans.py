@@ -100,7 +100,7 @@ class PlanNode:
         if self.loops is None or self.loops <= 1:
             return text
         estimated, actual = (rows / self.loops for rows in (self.estimated, self.actual))
-        return f"{text} in {self.loops:,} loops, {estimated:,.3g} → {actual:,.3g} in each"
+        return f"{text} in {self.loops:,} loops, {_rows(estimated)} → {_rows(actual)} in each"
 
     def walk(self) -> Iterator[PlanNode]:
         """This node and all below it, the upper ones first."""
@@ -109,6 +109,11 @@ class PlanNode:
             node = waiting.pop()
             yield node
             waiting.extend(reversed(node.children))
+
+
+def _rows(rows: float) -> str:
+    """Rows of one loop, which may be a fraction."""
+    return f"{rows:,.0f}" if rows >= 100 else f"{rows:.3g}"
 
 
 def tree_of(plan: Mapping[str, Any]) -> PlanNode | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pilotcli.common.quantities import duration, listed, number, size
+from pilotcli.common.quantities import duration, listed, number, plural, size
 from pilotcli.storage.journal import RunRecord
 
 LISTED = 6
@@ -69,6 +69,7 @@ def run_differences(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
     """
     return (
         *_options(a.options, b.options),
+        *_learned(a, b),
         *_databases(a.database, b.database),
         *_settings(a, b),
         *_named("extensions", *_parts(a, b, "server", "extensions")),
@@ -88,6 +89,30 @@ def _options(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
     for key, (what, shown) in _OPTIONS.items():
         if key in a and key in b and a[key] != b[key]:
             yield _difference(what, shown(a[key]), shown(b[key]))
+
+
+def _learned(a: RunRecord, b: RunRecord) -> Iterator[str]:
+    """Yields what the drivers of runs that did not take turns learned from."""
+    if not a.took_turns_with(b):
+        texts = [_learned_from(run) for run in (a, b)]
+        if texts[0] != texts[1]:
+            yield _difference("learned before", *texts)
+
+
+def _learned_from(run: RunRecord) -> str:
+    rounds = run.learning_rounds
+    if not rounds:
+        return "nothing"
+    options = run.options
+    sources = {
+        "learn_on": "the queries of {}",
+        "split": "a part of the queries ({})",
+        "folds": "the other folds ({})",
+    }
+    for key, words in sources.items():
+        if options.get(key):
+            return f"{words.format(_plain(options[key]))}, {plural(rounds, 'round')}"
+    return f"the same queries, {plural(rounds, 'round')}"
 
 
 def _databases(a: str, b: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from pilotcli.analysis.comparison import Comparison, Effect, QueryComparison
@@ -86,8 +87,10 @@ def learning_text(comparison: Comparison) -> str:
         text = f"in each fold from the queries of the others, in {rounds}"
     else:
         text = f"from {plural(learning.queries, 'query', 'queries')} in {rounds}"
-        if learning.same == compared:
+        if learning.same == compared == learning.queries:
             text += ", those compared here"
+        elif learning.same == compared:
+            text += f", the {compared} compared here among them"
         elif learning.same:
             text += f"; {learning.same} of the {compared} compared here are among them"
         elif learning.alike:
@@ -120,6 +123,8 @@ def judged_text(comparison: Comparison) -> str:
 
 def training_text(comparison: Comparison) -> str:
     """Returns how long the training took, and when it has paid for itself."""
+    if not comparison.costs_a.training_s and comparison.costs_b.training_s:
+        return f"{duration(comparison.costs_b.training_s)} in the baseline, none in this run"
     text = f"{duration(comparison.costs_a.training_s)} in this run"
     if comparison.trained_speedup is not None:
         text += f"; with it {factor(comparison.trained_speedup)}"
@@ -179,18 +184,23 @@ def counts_text(comparison: Comparison) -> str:
         "failed": "failed",
         "mended": "no longer failing",
     }
+    counts = Counter[str](query.verdict for query in comparison.queries)
+    failed = sum(query.failed_in_both for query in comparison.queries)
+    counts["unclear"] -= failed
     text = [
-        f"{count(number)} {word}"
-        for verdict, word in words.items()
-        if (number := comparison.count(verdict))  # type: ignore[arg-type]
+        f"{count(counts[verdict])} {word}" for verdict, word in words.items() if counts[verdict]
     ]
+    if failed:
+        text.append(f"{count(failed)} failed in both")
     return f"{count(len(comparison.queries))}: {', '.join(text)}"
 
 
 def unclear_text(comparison: Comparison) -> str:
     """Returns how many queries are unclear and what helps, as a sentence without its full stop;
     empty where none is."""
-    if not (unclear := comparison.count("unclear")):
+    unclear = comparison.count("unclear")
+    unclear -= sum(query.failed_in_both for query in comparison.queries)
+    if not unclear:
         return ""
     return (
         f"{plural(unclear, 'query is', 'queries are')} unclear: whether faster, slower or the "

@@ -11,6 +11,7 @@ from pilotcli.common.quantities import plural
 from pilotcli.config import PostgreSQLConfig, choose_embedded, load_config
 from pilotcli.databases.unused_settings import refuse_unused
 from pilotcli.plugins import check_plugins
+from pilotcli.run.experiment import refuse_contradictions
 from pilotcli.views.console import out
 from pilotcli.views.driver_lines import driver_lines
 
@@ -30,6 +31,7 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     embedded = choose_embedded(loaded.database, os.environ)
     refuse_unused(loaded, os.environ, embedded=embedded)
     pilot_config = PostgreSQLConfig.from_run_config(loaded, embedded=embedded)
+    refuse_contradictions(loaded.run)
     problems: list[Problem] = []
     try:
         check_named(loaded)

@@ -81,9 +81,9 @@ def refuse_contradictions(options: RunSection) -> None:
     """Raise `UsageError` if more than one option says what to learn from, or if nothing is learned
     or split although an option says so."""
     named = {
-        "--learn-on": bool(options.learn_on),
-        "--split": options.split is not None,
-        "--folds": options.folds is not None,
+        "--learn-on (run.learn_on)": bool(options.learn_on),
+        "--split (run.split)": options.split is not None,
+        "--folds (run.folds)": options.folds is not None,
     }
     given = [name for name, is_given in named.items() if is_given]
     if len(given) > 1:

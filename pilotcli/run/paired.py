@@ -37,7 +37,7 @@ from pilotcli.config.model import CollectSection, RunSection
 from pilotcli.replay.load import refuse_load
 from pilotcli.run.experiment import Experiment, open_experiments
 from pilotcli.run.paired_replay import PairedReplay
-from pilotcli.run.request import RunRequest
+from pilotcli.run.request import RunRequest, select_events
 from pilotcli.run.run import OpenRun
 from pilotcli.run.setup import open_run
 from pilotcli.run.verdict import Reason, RunEnd
@@ -92,10 +92,17 @@ def run_paired(
         experiment = stack.enter_context(experiments)[(request.fold or 1) - 1]
         if (overlap := experiment.overlap()) is not None:
             bus.emit(Notice("warning", overlap))
-        total = _total(experiment, options)
+        learners = _learners(request, baselines)
+        if options.learning_rounds and not any(learners):
+            text = "no arm has events: nothing learns, so the rounds of learning are left out"
+            bus.emit(Notice("info", text))
+            options = replace(options, learn=0)
+            request = replace(request, config=replace(request.config, run=options))
+            experiment = replace(experiment, learning=None)
+        totals = [_total(experiment, options, learns=learns) for learns in learners]
         fresh = options.begins_fresh
         driver = stack.enter_context(
-            open_run("run", request, bus, experiment.whole, total, stop=stop, fresh=fresh)
+            open_run("run", request, bus, experiment.whole, totals[0], stop=stop, fresh=fresh)
         )
         others = [
             stack.enter_context(
@@ -104,7 +111,7 @@ def run_paired(
                     _request_of(baseline, request, number),
                     Bus(partial(_pass_on, bus, baseline.name, options.learning_rounds)),
                     experiment.whole,
-                    total,
+                    totals[number + 1],
                     stop=stop,
                     home=config.home,
                     driver=driver.log.run_id,
@@ -128,7 +135,7 @@ def run_paired(
         for arm in replay.arms:
             arm.run.restore(arm.tally)
         replay.restore()
-        driver.announce(total, replay.sizes.executions, replay.sizes.executed)
+        driver.announce(totals[0], replay.sizes.executions, replay.sizes.executed)
         return _take_turns(replay, gates, abort)
 
 
@@ -142,13 +149,20 @@ def _decided(options: RunSection) -> RunSection:
     )
 
 
-def _total(experiment: Experiment, options: RunSection) -> int | None:
-    """The executions in the driver's arm, in all rounds with results."""
+def _learners(request: RunRequest, baselines: Sequence[Baseline]) -> Sequence[bool]:
+    """For each arm, the driver's first, whether it has events, which may train its models."""
+    chosen = [(request.config.events, request.events)]
+    chosen += [(baseline.config.events, None) for baseline in baselines]
+    return [bool(select_events(events, names)) for events, names in chosen]
+
+
+def _total(experiment: Experiment, options: RunSection, *, learns: bool) -> int | None:
+    """The executions in an arm, in all rounds with results."""
     tested = experiment.test.count()
     learned = tested if experiment.learning is None else experiment.learning.count()
     if tested is None or learned is None:
         return None
-    return learned * options.learning_rounds + tested * options.repeat
+    return (learned * options.learning_rounds if learns else 0) + tested * options.repeat
 
 
 def _request_of(baseline: Baseline, request: RunRequest, number: int) -> RunRequest:
@@ -188,7 +202,7 @@ def _take_turns(
     def compare_arms() -> Sequence[Reason]:
         for arm in others:
             elapsed_s = arm.run.elapsed_before_s + replay.elapsed_s
-            ended = arm.run.summarise(RunEnd(arm.tally, elapsed_s))
+            ended = arm.run.summarise(RunEnd(arm.tally, elapsed_s, complete=replay.complete))
             arm.run.log.finish(ended if replay.complete else replace(ended, resume=driver.resume))
             # An interruption of all is in the driver's own reasons.
             for reason in ended.reasons[1:] if stop.is_set() else ended.reasons:

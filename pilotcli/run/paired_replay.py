@@ -212,7 +212,7 @@ class PairedReplay:
 
     @property
     def _learners(self) -> Sequence[Arm]:
-        return [arm for arm in self.arms if arm.learns] or [self.driver]
+        return [arm for arm in self.arms if arm.learns]
 
     def _learn_round(self, workers: Sequence[Seats], arm: Arm, round: int) -> None:
         def learn(seats: Seats, arm: Arm, turn: _Turn) -> None:

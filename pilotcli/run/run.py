@@ -163,7 +163,7 @@ class OpenRun:
         tally = replay.tally if replay is not None else Tally()
         if complete and not failures and tally.statuses["ok"] and (none := self._none_checked()):
             reasons = [*reasons, (1, none)]
-        end = RunEnd(tally, elapsed_s, failures, reasons)
+        end = RunEnd(tally, elapsed_s, failures, reasons, complete=complete)
         finished = self.summarise(end)
         if (failures or not complete) and not self._fails_again(finished, failures):
             finished = replace(finished, resume=self.resume)

@@ -31,6 +31,8 @@ class RunEnd:
     reasons: Sequence[Reason] = ()
     """Further reasons for failure: failed roll-backs, and the comparison with a baseline."""
     interrupted: bool = False
+    complete: bool = False
+    """Whether all queries had ended before."""
     max_failures: int = 0
     no_relations: str | None = None
     """What to do if no query has found its relations."""
@@ -48,7 +50,7 @@ def summarise(
     exit_code = reasons[0][0] if reasons else 0
     status: RunStatus = "failed" if exit_code else "finished"
     if exit_code == Interrupted.exit_code:
-        status = "interrupted"
+        status = "finished" if end.complete else "interrupted"
     return RunFinished(
         run_id=run_id,
         status=status,
@@ -76,7 +78,8 @@ def _reasons(end: RunEnd, event_failures: Sequence[EventTriggered]) -> list[Reas
     """Why the run failed, the most important reason first."""
     reasons: list[Reason] = []
     if end.interrupted:
-        reasons.append((Interrupted.exit_code, "interrupted"))
+        text = "interrupted after the last query" if end.complete else "interrupted"
+        reasons.append((Interrupted.exit_code, text))
     for exc in end.failures:
         if isinstance(exc, Interrupted):
             continue

@@ -45,7 +45,7 @@ def show_ranking(ranking: Ranking) -> None:
             names = listed([clean(name) for name in arm.wins], _WINS_SHOWN)
             out(f"{clean(arm.name)} wins {names}")
     if ranking.open:
-        out(f"no arm wins {plural(ranking.open, 'query', 'queries')} beyond the noise")
+        out(f"{plural(ranking.open, 'query is', 'queries are')} won by no arm beyond the noise")
 
 
 def show_folds(comparison: Comparison) -> None:

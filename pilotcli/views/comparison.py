@@ -113,7 +113,8 @@ def _show_listed(comparison: Comparison, limit: int | None, command: str) -> Non
     left_out = len(queries) - shown
     if left_out and limit != 0:
         more = plural(left_out, "more query", "more queries")
-        out(f"{chr(10) if limit is None else ''}… and {more}: {command}--all")
+        text = f"… and {more}" if shown else plural(left_out, "query", "queries")
+        out(f"{chr(10) if limit is None else ''}{text}: {command}--all")
 
 
 def _show_ends(comparison: Comparison) -> int:

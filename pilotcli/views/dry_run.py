@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pilotcli.checks.dry_run import EventListing, Examination, HandlerListing, Learning
-from pilotcli.common.quantities import count, listed, plural
+from pilotcli.common.quantities import count, duration, listed, plural
 from pilotcli.events.schedule import firings_in
 from pilotcli.views.console import out
 from pilotcli.views.layout import Column
@@ -133,7 +133,8 @@ def show_dry_run(plan: Examination, learning: Learning | None = None) -> None:
         out(f"workload: {_queries(plan)}")
         _show_learning(learning, run.repeat)
     warm_up = plural(run.warmup, "round")
-    out(f"workers:  {run.workers}, time-out {run.timeout or 'none'}, warm-up {warm_up}")
+    time_out = duration(run.timeout) if run.timeout else "none"
+    out(f"workers:  {run.workers}, time-out {time_out}, warm-up {warm_up}")
     firings = "" if learning else f", to fire {_firings(plan)}"
     out(f"events:   {len(plan.events)}{firings}")
     if plan.handlers:

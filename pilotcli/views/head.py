@@ -13,6 +13,8 @@ from pilotcli.views.state import RunState
 from pilotcli.views.text import Line, clean, joined, width
 
 LABELS_SHOWN = 3
+_TITLE = 9
+"""Columns of a line's title."""
 ONE_LINE = 116
 """Columns from which a comparison is one line."""
 
@@ -122,7 +124,10 @@ def _compared(found: ComparedSoFar, columns: int, *, named: bool) -> list[tuple[
     style = "bold red" if found.different else "bold"
     name = f"{clean(found.against)}: " if named else ""
     verdicts = verdicts_text(found)
-    line: Line = [("speed-up ", "dim"), (name + speedups_text(found), style)]
+    speedups = name + speedups_text(found)
+    if width(speedups) > columns - _TITLE:
+        speedups = name + speedups_text(found, with_interval=False)
+    line: Line = [("speed-up ", "dim"), (speedups, style)]
     if columns >= ONE_LINE:
         return [(2, [*line, (f": {verdicts}" if verdicts else "", style)])]
     counts = "red" if found.different else ""

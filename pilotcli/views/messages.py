@@ -164,11 +164,11 @@ def compared_text(signal: ComparedSoFar) -> str:
     return joined([speedups_text(signal), verdicts_text(signal)], ": ")
 
 
-def speedups_text(signal: ComparedSoFar) -> str:
+def speedups_text(signal: ComparedSoFar, *, with_interval: bool = True) -> str:
     """`geometric mean 1.82x (1.5x to 2.1x), replay total 2.1x`."""
     if signal.speedup is None:
         return "nothing to compare yet"
-    around = interval(signal.low, signal.high)
+    around = interval(signal.low, signal.high) if with_interval else ""
     mean = f"geometric mean {factor(signal.speedup)}" + (f" ({around})" if around else "")
     total = signal.total_speedup
     return joined([mean, f"replay total {factor(total)}" if total is not None else ""])

@@ -186,7 +186,9 @@ class PlainView(View):
     def _run_started(self, signal: signals.RunStarted) -> None:
         total = plural(signal.total, "query", "queries") if signal.total else ""
         workers = plural(signal.workers, "worker") if signal.workers > 1 else ""
-        done = f"{self.state.done} of them done" if signal.resumed and signal.workload else ""
+        done = ""
+        if signal.resumed and signal.workload:
+            done = f"{count(self.state.progress.before)} of them done"
         against = f"in turns with {clean(signal.against)}" if signal.against else ""
         in_all = ""
         if signal.executions and signal.executions != signal.total:

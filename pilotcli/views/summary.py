@@ -73,7 +73,9 @@ def _verdict(state: RunState) -> tuple[Line, Line]:
     of = f" of {count(total)}" if total is not None and total != queries else ""
     noun = "query" if (total or queries) == 1 else "queries"
     queries_text = f": {count(queries)}{of} {noun} in {duration(elapsed_s)}"
-    if elapsed_s > 0 and queries:
+    # The time of a paired run is that of all arms.
+    paired = state.run is not None and state.run.against is not None
+    if elapsed_s > 0 and queries and not paired:
         queries_text += f" ({rate(queries / elapsed_s)}/s)"
     line.append((queries_text, ""))
     counts: Line = [(f"{count(ok)} ok", "")]

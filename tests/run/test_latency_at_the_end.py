@@ -35,6 +35,7 @@ def test_what_a_driver_learned_from_is_not_among_what_was_compared(project: Proj
     """The learning query sleeps, and is neither in the latencies nor among the slowest."""
     project.write("learn.sql", "-- name: asleep\nSELECT pg_sleep(0.3);\nSELECT 1;\n")
     project.write("w.sql", "SELECT 2;\nSELECT 3;\nSELECT 1/0;\n")
+    project.config("events: [pilotcli.drivers.observe.AnalyzeTables]")
     learn_on = f"run.learn_on={project.folder / 'learn.sql'}"
     finished, _ = run_pair(project, "w.sql", sets=(learn_on, "run.learn=2"))
     assert (finished.queries, finished.learned) == (13, {"ok": 4})

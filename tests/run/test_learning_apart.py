@@ -12,9 +12,19 @@ import pytest
 from paired import run_pair
 from project_folder import Project
 
+from pilotcli.analysis.compare import compare
 from pilotcli.analysis.compare_named import compare_experiment, rank_arms
+from pilotcli.analysis.wording import learning_text, training_text
 from pilotcli.common.labels import RunLabels
-from pilotcli.common.signals import Bus, ExecutionFinished, Notice, PhaseStarted, QueryFinished
+from pilotcli.common.signals import (
+    Bus,
+    ExecutionFinished,
+    Notice,
+    PhaseStarted,
+    QueryFinished,
+    RunStarted,
+    Signal,
+)
 from pilotcli.config import load_config
 from pilotcli.run.experiment import fold_count
 from pilotcli.run.paired import Baseline, native, run_paired
@@ -546,3 +556,129 @@ def test_the_rows_of_a_run_that_began_fresh_can_be_shown_to_an_event(learner: Pr
     unknown = learner.command(*words, "--run", "nobody")
     assert unknown.returncode == 2
     assert "there is no run named 'nobody'" in unknown.stderr
+
+
+def test_without_events_nothing_learns(learner: Project) -> None:
+    learner.config("handlers: ['plain.py:Hints']")
+    learner.write(
+        "plain.py",
+        """
+        from pilotcli import HintPushHandler
+
+        class Hints(HintPushHandler):
+            def acquire_injected_data(self, sql):
+                return {"enable_hashjoin": "off"}
+        """,
+    )
+    finished, comparison = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    assert (finished.exit_code, finished.queries) == (0, 9)
+    assert comparison is not None
+    assert comparison.learning is None
+    assert [phase.phase for phase in learner.heard(PhaseStarted)] == [  # type: ignore[attr-defined]
+        "comparison",
+        "plans",
+    ]
+    texts = [notice.text for notice in learner.heard(Notice)]  # type: ignore[attr-defined]
+    assert any(text.startswith("no arm has events: nothing learns") for text in texts)
+
+
+def test_only_the_arm_that_learns_has_queries_to_learn_from(learner: Project) -> None:
+    """Here the baseline: the driver's arm has no events."""
+    text = (learner.folder / "pilot.yaml").read_text()
+    learner.write("learns.yaml", text.replace("home: .pilot", "home: .other"))
+    learner.config()
+    other = load_config(learner.folder / "learns.yaml")
+    finished, comparison = run_pair(
+        learner, "test.sql", sets=(on(learner, "train.sql"),), baseline=other
+    )
+    (began,) = learner.heard(RunStarted)
+    assert (finished.queries, began.total) == (9, 9)  # type: ignore[attr-defined]
+    assert comparison is not None
+    assert comparison.learning is None
+    assert training_text(comparison).endswith(" in the baseline, none in this run")
+
+
+def test_a_driver_that_has_learned_nothing_is_said_to(learner: Project) -> None:
+    text = (learner.folder / "pilot.yaml").read_text()
+    (learner.folder / "pilot.yaml").write_text(
+        text.replace("interval_count: 2", "interval_count: 50")
+    )
+    said = "no model was saved while the driver learned"
+    _, comparison = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    assert comparison is not None
+    assert any(said in warning for warning in comparison.warnings)
+    learner.config(CONFIG)
+    _, comparison = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    assert comparison is not None
+    assert not any(said in warning for warning in comparison.warnings)
+
+
+def test_runs_that_took_no_turns_are_compared_without_what_they_learned_from(
+    learner: Project,
+) -> None:
+    run_pair(learner, "test.sql", sets=(on(learner, "train.sql"), "run.learn=2"))  # 1 and 2
+    learner.write("all.sql", TEST + TRAIN)
+    learner.run("all.sql")  # 3
+    with learner.journal() as journal:
+        found = compare(journal, 1, journal, 3)
+        assert [query.label for query in found.only_b] == ["q4", "q5", "q6", "q7"]
+        assert len(found.queries) == 3
+        assert not any("between the rounds" in warning for warning in found.warnings)
+        learned = f"the queries of {learner.folder / 'train.sql'}, 2 rounds"
+        assert f"learned before: {learned}, in the baseline nothing" in found.differences
+        assert len(compare(journal, 3, journal, 1).queries) == 3
+
+
+def test_the_versions_of_a_first_experiment_become_the_current_ones_in_turn(
+    learner: Project,
+) -> None:
+    """There is nothing before that would have to stay."""
+    for experiment in (1, 3):
+        run_pair(learner, "test.sql", sets=(on(learner, "train.sql"), "run.learn=3"))
+        with learner.journal() as journal:
+            assert len(journal.models(experiment)) == 6
+            current = CheckpointStore(learner.folder / ".pilot" / "models").current("seen")
+            assert current == journal.models(1)[-1]
+        texts = [notice.text for notice in learner.heard(Notice)]  # type: ignore[attr-defined]
+        stays = [text for text in texts if "version 6 stays the current one" in text]
+        assert len(stays) == (experiment == 3)
+
+
+def test_an_interruption_while_plans_are_taken_leaves_a_complete_run(learner: Project) -> None:
+    pressed: list[Signal] = []
+
+    def listen(heard: Signal) -> None:
+        if isinstance(heard, ExecutionFinished) and heard.phase == "plans" and not pressed:
+            pressed.append(heard)
+            os.kill(os.getpid(), SIGINT)
+
+    request = learner.request("test.sql", sets=("run.repeat=2",))
+    baselines = [Baseline(native(request.config))]
+    finished, (comparison,) = run_paired(request, baselines, Bus(listen))
+    assert (finished.status, finished.exit_code, finished.resume) == ("finished", 130, None)
+    assert finished.reasons == ("interrupted after the last query",)
+    assert comparison.rounds_a == 2
+    assert not any("not complete" in warning for warning in comparison.warnings)
+    shown = learner.command("run", "--resume", "1")
+    assert "run 1 is complete: there is nothing to resume" in shown.stderr
+
+
+def test_what_was_learned_is_counted_in_queries_of_the_workload(learner: Project) -> None:
+    """Not in texts, of which several queries may have the same."""
+    learner.write("train.sql", "SELECT 1 AS a; SELECT 1 AS a; SELECT 2 AS b; SELECT 3 AS c;")
+    _, comparison = run_pair(learner, "test.sql", sets=(on(learner, "train.sql"),))
+    assert comparison is not None
+    assert learning_text(comparison).startswith(
+        "from 4 queries in 1 round, the 3 compared here among them; "
+    )
+    (same,) = [warning for warning in comparison.warnings if "these same queries" in warning]
+    assert "--learn-on" not in same
+    assert "split" not in same
+
+
+def test_contradictions_are_found_before_a_run(learner: Project) -> None:
+    shown = learner.command(
+        "config", "check", "--set", "run.learn_on=train.sql", "--set", "run.split=80/20"
+    )
+    assert shown.returncode == 2
+    assert "--learn-on (run.learn_on) and --split (run.split) both say what" in shown.stderr

@@ -112,15 +112,18 @@ def _queries(
     intro: str, columns: Sequence[tuple[str, str]], rows: Iterable[_Row], total: int
 ) -> str:
     """The section of a table, with what filters it."""
-    room, json_room, bodies, full = Room(ROOM), Room(JSON_ROOM), [], 0
-    counted = dict.fromkeys(_FILTERS, 0)
-    for row in rows:
+    rows = list(rows)
+    counted = {name: sum(_passes(name, row.marks) for row in rows) for name in _FILTERS}
+    room, json_room, full, without = Room(ROOM), Room(JSON_ROOM), 0, 0
+    bodies = [""] * len(rows)
+    # Unclear rows are folded: what there is room for is for the others first.
+    for at in sorted(range(len(rows)), key=lambda at: "unclear" in rows[at].marks):
+        row = rows[at]
         fits = room.fits(row.detail)
-        full += not fits
         copied = row.plans if fits and row.plans and json_room.fits(row.plans) else ""
-        bodies.append(_body(row, row.detail + copied if fits else ""))
-        for name in counted:
-            counted[name] += _passes(name, row.marks)
+        full += not fits
+        without += fits and bool(row.plans) and not copied
+        bodies[at] = _body(row, row.detail + copied if fits else "")
     notes = []
     if left_out := total - len(bodies):
         notes.append(f"{plural(left_out, 'more query', 'more queries')} not shown.")
@@ -128,6 +131,11 @@ def _queries(
         notes.append(
             f"SQL and plans of {plural(full, 'query', 'queries')} are left out, to keep this page "
             "small: pilot runs diff shows them, as does the workload."
+        )
+    if without:
+        notes.append(
+            f"The plans of {plural(without, 'query', 'queries')} cannot be copied as JSON, to keep "
+            "this page small: pilot runs diff --format json has them."
         )
     notes_html = f"<p>{' '.join(notes)}</p>" if notes else ""
     whole = table(columns, "".join(bodies), "sortable")

@@ -69,7 +69,8 @@ class CheckpointStore:
     here, unless `trust` is true.
 
     With `apart` the current version of each model stays as it is: what is saved here is current for
-    this object only, which knows no current version before.
+    this object only, which knows no current version before. If a model has none, the versions that
+    are saved here become the current one in turn.
 
     Every method raises `CheckpointError` when the folder cannot be read or written as needed.
     """
@@ -129,8 +130,8 @@ class CheckpointStore:
                     content = manifest_of(version, files, model_class=model_class)
                     write_manifest(folder / MANIFEST, self._sealed(content, model, number))
                     sync_folder(folder)
-                    in_use = current_number(home) if self.apart else number
-                    point_at(home, in_use or number, appearing=(folder, version.path))
+                    stays = current_number(home) if self._is_another_current(home, model) else None
+                    point_at(home, stays or number, appearing=(folder, version.path))
         self._own[model] = number
         return version
 
@@ -262,12 +263,18 @@ class CheckpointStore:
             )
         version = self.get(model, to)
         self._compare(version)
-        if self.apart:
-            self._own[model] = to
+        apart = self._is_another_current(home, model)
+        self._own[model] = to
+        if apart:
             return version
         with file_errors(f"cannot roll back the model {model!r} in {home}", home), locked(home):
             point_at(home, to)
         return version
+
+    def _is_another_current(self, home: Path, model: str) -> bool:
+        """Whether a version is current that must stay so: with `apart`, one that was not saved by
+        this object."""
+        return self.apart and current_number(home) not in (None, self._own.get(model))
 
     def prune(self, model: str, keep: int) -> list[ModelVersion]:
         """Remove all but the newest `keep` versions and the current one; returns the removed ones,
