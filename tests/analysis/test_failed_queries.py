@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pilotcli.analysis.compare import compare
 from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.wording import counts_text, unclear_text
 from pilotcli.common.records import Query, QueryResult
 from pilotcli.storage.journal import Journal
 
@@ -48,3 +50,13 @@ def test_where_all_fail_no_time_is_told(tmp_path: Path) -> None:
     assert comparison.total.speedup is None
     assert comparison.costs_a.whole_s == comparison.costs_b.whole_s == 0
     assert any(told.startswith("8 queries failed") for told in comparison.warnings)
+
+
+def test_what_fails_in_both_is_not_called_unclear(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, frozenset({8}))
+    (failed,) = (query for query in comparison.queries if query.seq == 8)
+    both = replace(failed, verdict="unclear", b=failed.a)
+    others = [query for query in comparison.queries if query.seq != 8]
+    found = replace(comparison, queries=[both, *others])
+    assert counts_text(found) == "8: 7 same within noise, 1 failed in both"
+    assert unclear_text(found) == ""

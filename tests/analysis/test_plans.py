@@ -90,6 +90,9 @@ def test_the_rows_that_are_shown_have_the_factor_that_is_shown() -> None:
     tree = tree_of({"Plan": {**SCAN, **node}})
     assert tree is not None and tree.q_error == 2.0
     assert tree.rows_text == "1,070 → 182 in 535 loops, 2 → 0.34 in each"
+    tree = tree_of({"Plan": {**SCAN, "Plan Rows": 1562, "Actual Rows": 20000, "Actual Loops": 2}})
+    assert tree is not None
+    assert tree.rows_text == "3,124 → 40,000 in 2 loops, 1,562 → 20,000 in each"
 
 
 @pytest.mark.parametrize(

@@ -486,6 +486,37 @@ def deep_plan(nodes: int) -> str:
     return json.dumps({"Plan": told})
 
 
+def test_plans_are_to_be_copied_for_what_differs_before_what_is_unclear(
+    paired_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room for them is small here; faster queries come last on the page."""
+    report = read_report(paired_home, "1", None)
+    assert report.comparison is not None
+    assert report.baseline is not None
+    plan = {"Plan": {"Node Type": "Seq Scan", "Relation Name": "x" * 500}}
+    texts = {query.a.seq: plan for query in report.comparison.queries}
+    queries = [
+        replace(query, verdict="unclear") if query.verdict == "same" else query
+        for query in report.comparison.queries
+    ]
+    unclear = {query.seq for query in queries if query.verdict == "unclear"}
+    report = replace(
+        report,
+        comparison=replace(report.comparison, queries=queries),
+        run=replace(report.run, plan_texts=texts),
+        baseline=replace(report.baseline, plan_texts=texts),
+    )
+    others = texts.keys() - unclear
+    assert unclear
+    monkeypatch.setattr("pilotcli.reports.html.queries.JSON_ROOM", 1_600 * len(others))
+    write_html(tmp_path / "small.html", report)
+    page = (tmp_path / "small.html").read_text("utf-8")
+    rows = page.split('<tbody id="q')[1:]
+    with_plans = {int(row.partition('"')[0]) for row in rows if 'class="copy"' in row}
+    assert others <= with_plans < texts.keys()
+    assert "cannot be copied as JSON, to keep this page small" in page
+
+
 @pytest.mark.parametrize("against", [None, "2"])
 def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path, against: str | None) -> None:
     with Journal.open(tmp_path / "home") as journal:
