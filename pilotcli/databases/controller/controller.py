@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg2 import sql as compose
@@ -9,6 +10,7 @@ from psycopg2 import sql as compose
 from pilotcli.config.pilot_config import PilotConfig
 from pilotcli.databases.controller.indexes import IndexMethods
 from pilotcli.databases.controller.server import ServerMethods
+from pilotcli.databases.controller.setting_plans import plans_under
 from pilotcli.databases.knobs.values import setting_text
 from pilotcli.databases.protocols import BaseDBController, Target
 from pilotcli.databases.session.session import plan_of
@@ -49,6 +51,14 @@ class PostgreSQLController(ServerMethods, IndexMethods):
     def explain_physical_plan(self, sql: str) -> dict[str, Any]:
         with self.simulating() as session:
             return session.explain(sql)
+
+    def explain_under(
+        self, sql: str, choices: Sequence[Mapping[str, object]]
+    ) -> list[dict[str, Any]]:
+        """The planner's plans of `sql`, one for each of `choices`, which are settings with values:
+        `[{}, {"enable_nestloop": "off"}]`. They are asked for in one message."""
+        with self.simulating() as session:
+            return plans_under(session, sql, choices)
 
     def explain_execution_plan(self, sql: str) -> dict[str, Any]:
         return plan_of(self.session().execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"))
