@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from paired import run_pair
@@ -160,3 +161,99 @@ def test_queries_of_a_run_are_selected_to_be_shown(workload: Project) -> None:
     done = workload.command(*words, "--format", "json")
     assert [pair["label"] for pair in json.loads(done.stdout)] == ["hot-a", "hot-b"]
     assert "hot-a  " in (table := workload.command(*words).stdout) and "hot-b  " in table
+
+
+@pytest.fixture
+def folds(workload: Project) -> Project:
+    """A cross-validation: run 1 has judged some of the queries, run 3 the others."""
+    words = ("--against", "native", "--folds", "2", "--rounds", "2")
+    workload.command("run", "w.sql", *words)
+    with workload.journal() as journal:
+        assert [journal.run(run).fold for run in (1, 3)] == [1, 2]
+    return workload
+
+
+def removed(project: Project, run: int) -> None:
+    """Remove a run, so that the one before is the newest again."""
+    done = project.command("runs", "rm", str(run), "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+def compared(project: Project, *words: str) -> dict[str, Any]:
+    """What `pilot runs compare` writes as JSON."""
+    done = project.command("runs", "compare", *words, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def compared_labels(project: Project, *words: str) -> set[str]:
+    return {query["label"] for query in compared(project, *words)["queries"]}
+
+
+@pytest.mark.slow
+def test_what_failed_or_was_slow_in_any_fold_runs_again(folds: Project) -> None:
+    folds.command("run", "w.sql", "--failed", "--max-failures", "5")
+    assert labels(folds) == ["q2", "broken", "a,b ${c}"]
+    removed(folds, 5)
+    folds.command("run", "w.sql", "--slowest", "1")
+    assert labels(folds) == ["q2", "slow"]
+    with folds.journal() as journal:
+        judged = {result.label for result in journal.results(1) if result.round > 1}
+    failed = {"broken", "a,b ${c}"} & judged
+    done = folds.command("run", "w.sql", "--failed-of", "1")
+    assert {*labels(folds)} - {"q2"} == failed if failed else done.returncode == 2
+
+
+@pytest.mark.slow
+def test_what_drivers_learned_from_does_not_run_again(workload: Project) -> None:
+    workload.write("train.sql", "SELECT pg_sleep(0.1); SELECT 2 / 0;\n-- name: hot-a\nSELECT 3;")
+    words = ("run", "w.sql", "--against", "native", "--learn-on", "train.sql", "--rounds", "1")
+    workload.command(*words, "--exclude", "broken")
+    assert compared_labels(workload, "1", "--select", "hot-a") == {"hot-a"}
+    workload.command("run", "w.sql", "--slowest", "1", "--failed-of", "1")
+    assert labels(workload) == ["q2", "a,b ${c}"]
+    removed(workload, 3)
+    workload.command("run", "w.sql", "--slowest", "1")
+    assert labels(workload) == ["q2", "slow"]
+    removed(workload, 4)
+    done = workload.command("run", "w.sql", "--slowest", "9", "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_the_learning_part_of_a_split_does_not_run_again(workload: Project) -> None:
+    words = ("--against", "native", "--split", "50/50", "--seed", "4", "--rounds", "1")
+    workload.command("run", "w.sql", *words)
+    judged = compared_labels(workload, "1")
+    assert len(judged) < 5
+    workload.command("run", "w.sql", "--slowest", "9")
+    assert {*labels(workload)} - {"q2"} == judged
+
+
+def test_a_label_that_others_have_is_chosen_by_its_number(workload: Project) -> None:
+    workload.write("w.sql", "-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;\n-- name: b\nSELECT 3;")
+    workload.command("run", "w.sql", "--select", "2")
+    workload.command("run", "w.sql", "--slowest", "1")
+    with workload.journal() as journal:
+        assert [query.sql for query in journal.queries(2)] == ["SELECT 2"]
+    # The text says which of them it is, once the numbers have changed.
+    workload.write("w.sql", "-- name: a\nSELECT 1;\nSELECT 0;\n-- name: a\nSELECT 2;")
+    workload.command("run", "w.sql", "--slowest", "1")
+    with workload.journal() as journal:
+        assert [query.seq for query in journal.queries(3)] == [3]
+
+
+def test_chosen_queries_that_the_workload_does_not_have_are_named(workload: Project) -> None:
+    workload.command("run", "w.sql")
+    (workload.folder / "w.sql").write_text(QUERIES.replace("-- name: broken", "-- name: mended"))
+    done = workload.command("run", "w.sql", "--failed")
+    assert "warning: 1 of the failed queries of run 1 left out, not in the workload: broken" in (
+        done.stderr
+    )
+    assert labels(workload) == ["q2", "a,b ${c}"]
+    workload.write("other.sql", "SELECT 1;")
+    done = workload.command("run", "other.sql", "--failed-of", "1")
+    assert done.returncode == 2
+    assert "the workload has none of the failed queries of run 1: broken, a,b ${c}" in done.stderr
+    assert "--select" not in done.stderr
