@@ -6,11 +6,10 @@ Queries are matched by their text; those with the same text in their order.
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pilotcli.analysis.compared_runs import ComparedRun, count_seen, joined, prepare, read_run
+from pilotcli.analysis.compared_runs import ComparedRun, joined, matched, prepare, read_run
 from pilotcli.analysis.comparison import (
     Answers,
     Comparison,
@@ -23,7 +22,7 @@ from pilotcli.analysis.comparison import (
     Verdict,
     whole_s,
 )
-from pilotcli.analysis.part import part_text
+from pilotcli.analysis.part import ALL_QUERIES, WantedQueries, narrow
 from pilotcli.analysis.plans import same_plan
 from pilotcli.analysis.query_times import of_known, sample_of, times_of
 from pilotcli.analysis.result_digest import compare_answers
@@ -49,9 +48,6 @@ from pilotcli.common.errors import UsageError
 from pilotcli.common.quantities import plural
 from pilotcli.common.records import QueryResult
 from pilotcli.storage.journal import JournalReader, RunRecord
-from pilotcli.workload.selection import Selection, chosen_numbers
-
-_ALL = Selection()
 
 
 def compare(
@@ -59,38 +55,63 @@ def compare(
     run_a: int | None,
     journal_b: JournalReader,
     run_b: int | None,
-    selection: Selection = _ALL,
+    wanted: WantedQueries = ALL_QUERIES,
 ) -> Comparison:
-    """Compare run A with the baseline B; see `Comparison`. Of the queries of A only those of
-    `selection` count.
+    """Compare run A with the baseline B; see `Comparison`. Only the `wanted` queries count.
 
     Raises `UsageError` when the two have no query in common, or are the same run, or nothing is
     selected; and `StorageError` when there is no such run.
     """
-    a, b = read_run(journal_a, run_a), read_run(journal_b, run_b)
-    _refuse_itself(journal_a, a, journal_b, b)
-    paired = prepare(journal_a, a, journal_b, b)
-    return _compare(a, b, selection, paired=paired)
+    a, b, paired = _read(journal_a, run_a, journal_b, run_b)
+    part = narrow(wanted, [(a, b)])
+    return replace(_compare(a, b, paired=paired), part=part)
 
 
 def compare_folds(
-    journal: JournalReader, pairs: Sequence[tuple[int, int]], selection: Selection = _ALL
+    journal: JournalReader, pairs: Sequence[tuple[int, int]], wanted: WantedQueries = ALL_QUERIES
 ) -> Comparison:
     """Compare the folds of a cross-validation, each a driver's run and its baseline, in one: each
-    query is judged in the fold that has not learned from it.
+    query is judged in the fold that has not learned from it. `wanted` chooses among the queries of
+    all folds.
 
     Raises as `compare`.
     """
-    folds, read = [], []
-    for number, (run_a, run_b) in enumerate(pairs, 1):
+    read = []
+    for run_a, run_b in pairs:
         a, b = read_run(journal, run_a), read_run(journal, run_b)
         prepare(journal, a, journal, b)
+        read.append((a, b))
+    part = narrow(wanted, read)
+    folds = []
+    for number, (a, b) in enumerate(read, 1):
         if a.results and b.results:
             found = _compare(a, b, paired=True)
-            folds.append(Fold(number, run_a, run_b, len(found.queries), found.total))
-        read.append((a, b))
+            fold = Fold(number, *pairs[number - 1], len(found.queries), found.total)
+            folds.append(fold)
     a, b = (joined([pair[at] for pair in read]) for at in (0, 1))
-    return replace(_compare(a, b, selection, paired=True), folds=tuple(folds))
+    return replace(_compare(a, b, paired=True), folds=tuple(folds), part=part)
+
+
+def compared_numbers(
+    journal_a: JournalReader,
+    run_a: int,
+    journal_b: JournalReader,
+    run_b: int,
+    wanted: WantedQueries,
+) -> Sequence[int]:
+    """Returns the numbers in A of the `wanted` queries that both runs have. Raises as `compare`."""
+    a, b, _ = _read(journal_a, run_a, journal_b, run_b)
+    narrow(wanted, [(a, b)])
+    return sorted(seq_a for seq_a, _ in _common(a, b)[0])
+
+
+def _read(
+    journal_a: JournalReader, run_a: int | None, journal_b: JournalReader, run_b: int | None
+) -> tuple[ComparedRun, ComparedRun, bool]:
+    """Returns both runs, and whether they took turns."""
+    a, b = read_run(journal_a, run_a), read_run(journal_b, run_b)
+    _refuse_itself(journal_a, a, journal_b, b)
+    return a, b, prepare(journal_a, a, journal_b, b)
 
 
 def _refuse_itself(
@@ -103,60 +124,27 @@ def _refuse_itself(
         )
 
 
-def _compare(
-    a: ComparedRun, b: ComparedRun, selection: Selection = _ALL, *, paired: bool
-) -> Comparison:
-    part = part_text(selection, a.record, b.record, a.queries.values())
-    if selection:
-        kept = chosen_numbers(selection, a.queries.values())
-        a.queries = {seq: query for seq, query in a.queries.items() if seq in kept}
-    pairs, only_a, only_b = _matched(a, b)
-    if selection:
-        _forget_others(a, b, pairs)
-        only_b = []
+def _compare(a: ComparedRun, b: ComparedRun, *, paired: bool) -> Comparison:
+    return _compared(a, b, *_common(a, b), paired=paired)
+
+
+def _common(
+    a: ComparedRun, b: ComparedRun
+) -> tuple[Sequence[tuple[int, int]], Sequence[Unmatched], Sequence[Unmatched]]:
+    """As `matched`. Raises `UsageError` where the runs have no query in common."""
     for run in (a, b):
         if not run.results:
             raise UsageError(
                 f"no query of run {run.record.run_id} has ended that could be compared",
                 hint=f"See how it ended: pilot runs show {run.record.run_id}",
             )
+    pairs, only_a, only_b = matched(a, b)
     if not pairs:
         raise UsageError(
             f"runs {a.record.run_id} and {b.record.run_id} have no query in common",
             hint="Queries are matched by their text: compare runs of the same workload.",
         )
-    compared = _compared(a, b, pairs, only_a, only_b, paired=paired)
-    return compared if part is None else replace(compared, part=part)
-
-
-def _forget_others(a: ComparedRun, b: ComparedRun, pairs: Sequence[tuple[int, int]]) -> None:
-    """Forget the results of queries that are in no pair."""
-    for run, kept in ((a, {pair[0] for pair in pairs}), (b, {pair[1] for pair in pairs})):
-        for seq in [seq for seq in run.results if seq not in kept]:
-            del run.results[seq]
-        count_seen(run)
-
-
-def _matched(
-    a: ComparedRun, b: ComparedRun
-) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
-    """Returns the numbers of the queries that both have; those that only A has, and only B."""
-    waiting: dict[tuple[str, int], deque[int]] = defaultdict(deque)
-    for seq, query in b.queries.items():
-        if seq in b.results:
-            waiting[query.sql, query.sql_chars].append(seq)
-    pairs: list[tuple[int, int]] = []
-    only_a: list[Unmatched] = []
-    for seq, query in a.queries.items():
-        if seq not in a.results:
-            continue
-        found = waiting.get((query.sql, query.sql_chars))
-        if found:
-            pairs.append((seq, found.popleft()))
-        else:
-            only_a.append(Unmatched(seq, query.label))
-    left = sorted(seq for own in waiting.values() for seq in own)
-    return pairs, only_a, [Unmatched(seq, b.queries[seq].label) for seq in left]
+    return pairs, only_a, only_b
 
 
 def _compared(

@@ -7,26 +7,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pilotcli.analysis.arms import Ranking, rank
-from pilotcli.analysis.compare import compare, compare_folds
+from pilotcli.analysis.compare import compare, compare_folds, compared_numbers
 from pilotcli.analysis.comparison import Comparison
+from pilotcli.analysis.part import ALL_QUERIES, WantedQueries
 from pilotcli.common.errors import StorageError, UsageError
 from pilotcli.common.labels import NEWEST, is_run_name
-from pilotcli.common.sql_commands import command_of
 from pilotcli.common.suggestions import nearest
 from pilotcli.config.home import shown_path
 from pilotcli.storage.journal import Journal, JournalReader, RunRecord
 from pilotcli.storage.journal.schema import FILE_NAME
-from pilotcli.workload.selection import Selection, chosen_numbers
-
-_ALL = Selection()
 
 
 def compare_runs(
-    home: Path, run: str, baseline: str | None, selection: Selection = _ALL
+    home: Path, run: str, baseline: str | None, wanted: WantedQueries = ALL_QUERIES
 ) -> Comparison:
     """Compare `run` with `baseline`, each as `named_run` takes it; without `baseline` with the run
-    with which `run` took turns, or, if `run` is a fold of a cross-validation, all folds of it. Of
-    the queries only those of `selection` count.
+    with which `run` took turns, or, if `run` is a fold of a cross-validation, all folds of it. Only
+    the `wanted` queries count.
 
     Raises `UsageError` and `StorageError`.
     """
@@ -35,28 +32,27 @@ def compare_runs(
         with open_journal(home_a) as journal:
             experiment = journal.run(id_a).experiment
             if experiment is not None:
-                return compare_experiment(journal, experiment, selection)
+                return compare_experiment(journal, experiment, wanted)
     what_next = "Name the run to compare it with: pilot runs compare {} B"
     (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, what_next.format)
     with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
-        return compare(journal_a, id_a, journal_b, id_b, selection)
+        return compare(journal_a, id_a, journal_b, id_b, wanted)
 
 
 def selected_queries(
-    home: Path, run: str, baseline: str | None, selection: Selection
+    home: Path, run: str, baseline: str | None, wanted: WantedQueries
 ) -> Sequence[int]:
-    """Returns the numbers in `run` of the queries that are selected and compared; the runs are
-    named as in `compare_runs`. Raises `UsageError` and `StorageError`."""
-    (home_a, id_a), _ = named_pair(
-        home, run, baseline, "Name the other one: pilot runs diff {} B".format
-    )
-    with open_journal(home_a) as journal:
-        queries = [one for one in journal.queries(id_a) if command_of(one.command).compared]
-        return sorted(chosen_numbers(selection, queries))
+    """Returns the numbers in `run` of the `wanted` queries that both runs have; the runs are named
+    as in `compare_runs`, a fold of a cross-validation for itself. Raises `UsageError` and
+    `StorageError`."""
+    what_next = "Name the other one: pilot runs diff {} B"
+    (home_a, id_a), (home_b, id_b) = named_pair(home, run, baseline, what_next.format)
+    with open_journal(home_a) as journal_a, open_journal(home_b) as journal_b:
+        return compared_numbers(journal_a, id_a, journal_b, id_b, wanted)
 
 
 def compare_experiment(
-    journal: JournalReader, experiment: int, selection: Selection = _ALL
+    journal: JournalReader, experiment: int, wanted: WantedQueries = ALL_QUERIES
 ) -> Comparison:
     """Compare the folds of a cross-validation; `experiment` is the driver's run of the first one.
 
@@ -68,7 +64,7 @@ def compare_experiment(
         for run in sorted(runs, key=lambda run: run.run_id)
         if run.arm == "driver" and run.paired_with is not None
     ]
-    return compare_folds(journal, pairs, selection)
+    return compare_folds(journal, pairs, wanted)
 
 
 def rank_arms(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
+from pilotcli.analysis.comparison import Unmatched
 from pilotcli.analysis.plans import plans_that_ran
 from pilotcli.common.records import STOPPED, EventKind, QueryResult
 from pilotcli.common.sql_commands import command_of
@@ -78,6 +79,28 @@ def joined(runs: Sequence[ComparedRun]) -> ComparedRun:
         whole.learned_queries = max(whole.learned_queries, run.learned_queries)
         whole.saved_before += run.saved_before
     return whole
+
+
+def matched(
+    a: ComparedRun, b: ComparedRun
+) -> tuple[list[tuple[int, int]], list[Unmatched], list[Unmatched]]:
+    """Returns the numbers of the queries that both have; those that only A has, and only B."""
+    waiting: dict[tuple[str, int], deque[int]] = defaultdict(deque)
+    for seq, query in b.queries.items():
+        if seq in b.results:
+            waiting[query.sql, query.sql_chars].append(seq)
+    pairs: list[tuple[int, int]] = []
+    only_a: list[Unmatched] = []
+    for seq, query in a.queries.items():
+        if seq not in a.results:
+            continue
+        found = waiting.get((query.sql, query.sql_chars))
+        if found:
+            pairs.append((seq, found.popleft()))
+        else:
+            only_a.append(Unmatched(seq, query.label))
+    left = sorted(seq for own in waiting.values() for seq in own)
+    return pairs, only_a, [Unmatched(seq, b.queries[seq].label) for seq in left]
 
 
 def prepare(

@@ -32,7 +32,7 @@ from pilotcli.run.request import RunRequest
 from pilotcli.run.resume import resume_request
 from pilotcli.views.arms import show_ranking
 from pilotcli.views.comparison import show_comparison, show_headline, show_more, show_shared
-from pilotcli.views.console import error, out
+from pilotcli.views.console import err, error, out
 from pilotcli.views.driver_lines import driver_lines
 from pilotcli.views.dry_run import show_dry_run
 from pilotcli.workload.paths import resolve
@@ -186,7 +186,8 @@ def _request(options: RequestOptions) -> RunRequest:
         request = RunRequest(loaded, workload, options.events, overrides=overrides)
         failed = options.failed or options.failed_of is not None
         if failed or options.slowest is not None:
-            request = narrowed(request, Earlier(failed, options.slowest, options.failed_of))
+            earlier = Earlier(failed, options.slowest, options.failed_of)
+            request = narrowed(request, earlier, lambda text: err(f"warning: {text}"))
     else:
         request = resume_request(
             options.resume, options.kind, options.config, overrides, workload, options.events

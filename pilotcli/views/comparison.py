@@ -169,7 +169,9 @@ def headline(comparison: Comparison) -> list[str]:
 
 def _title(comparison: Comparison) -> str:
     if comparison.folds:
-        return f"all {len(comparison.folds)} folds of run {comparison.run_a.run_id}"
+        folds = plural(len(comparison.folds), "fold")
+        every = "all " if comparison.part is None else ""
+        return f"{every}{folds} of run {comparison.run_a.run_id}"
     return f"run {comparison.run_a.run_id} against run {comparison.run_b.run_id}"
 
 

@@ -68,14 +68,15 @@ def chosen_numbers(
     `notify` receives each text that fits nothing. Raises `UsageError` if nothing is selected.
     """
     choice = Choice(selection)
-    for query in queries:
+    for query in sorted(queries, key=lambda query: query.seq):
         choice.add(query)
     selected, excluded = choice.marks(notify)
     return {seq for seq, (one, out) in enumerate(zip(selected, excluded, strict=True)) if one > out}
 
 
 class Choice:
-    """What a `Selection` chooses of the queries that are added; ask when all are."""
+    """What a `Selection` chooses of the queries that are added, in the order of their numbers; ask
+    when all are."""
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection

@@ -9,6 +9,7 @@ import pytest
 
 from pilotcli.common.errors import UsageError
 from pilotcli.workload import open_workload
+from pilotcli.workload.selection import Selection, chosen_numbers
 
 JOINS = """\
 -- name: hot-a
@@ -181,3 +182,12 @@ def test_one_text_that_fits_nothing_gets_a_warning(tmp_path: Path) -> None:
         "--select hto-b: no query has such a label, number or file. Did you mean 'hot-b'?",
         "--exclude 9: no query has such a label, number or file. Numbers go up to 4.",
     ]
+
+
+def test_queries_are_chosen_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "w.sql").write_text(JOINS)
+    with open_workload([tmp_path / "w.sql"]) as workload:
+        first, second, third, last = workload
+    for term, expected in (("hot-*", {1, 4}), ("2-", {2, 3, 4}), ("w.sql:4", {4})):
+        queries = [last, second, first, third, second]
+        assert chosen_numbers(Selection((term,)), queries) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +20,7 @@ from pilotcli.analysis.compare_named import (
 from pilotcli.analysis.comparison import Comparison
 from pilotcli.analysis.gates import GATE_EXIT_CODE, failed_gates, parse_gate
 from pilotcli.analysis.ordering import SORTS, ordered
+from pilotcli.analysis.part import WantedQueries
 from pilotcli.analysis.plan_pair import plan_pair
 from pilotcli.cli.completion import completed_by
 from pilotcli.cli.options import (
@@ -64,6 +66,18 @@ BaselineArgument = Annotated[
         help="The run to compare it with. Default: the other run of its pair (--against).",
     ),
 ]
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="Only queries that failed at least once in A or in B.")
+]
+SlowestOption = Annotated[
+    int | None,
+    typer.Option(
+        "--slowest",
+        metavar="N",
+        min=1,
+        help="Only the N slowest queries of A, by their slowest execution.",
+    ),
+]
 
 
 def compare(
@@ -71,6 +85,8 @@ def compare(
     baseline: BaselineArgument = None,
     select: SelectOption = None,
     exclude: ExcludeOption = None,
+    failed: FailedOption = False,
+    slowest: SlowestOption = None,
     fail_if: FailIfOption = None,
     limit: Annotated[
         int | None,
@@ -111,12 +127,13 @@ def compare(
       pilot runs compare 12 --all
       pilot runs compare 12 8 --sort -time --limit 50
       pilot runs compare 12 --select 'hot-*' --exclude 7-12
+      pilot runs compare 12 --failed
       pilot runs compare 12 main/.pilot:3 --fail-if 'total.slowdown > 5%'
     """
     gates = [parse_gate(text) for text in fail_if or ()]
-    selection = Selection(tuple(select or ()), tuple(exclude or ()))
+    wanted = _wanted(select, exclude, failed=failed, slowest=slowest)
     home = load_config(config, set_).home
-    comparison = compare_runs(home, run, baseline, selection)
+    comparison = compare_runs(home, run, baseline, wanted)
     comparison = replace(comparison, queries=ordered(comparison.queries, sort))
     if limit is None and (all_ or sort is not None or format == "markdown"):
         limit = len(comparison.queries) if all_ else QUERIES_LISTED
@@ -126,8 +143,11 @@ def compare(
         with contextlib.suppress(BrokenPipeError):
             if format == "table":
                 show_comparison(comparison, limit=limit)
-                if baseline is None:
-                    _show_more(home, comparison)
+                if comparison.folds:
+                    out()
+                    show_folds(comparison)
+                elif baseline is None and not wanted:  # the ranking is by all queries
+                    _show_ranking(home, comparison)
             elif format == "markdown":
                 out(as_markdown(comparison, limit).rstrip("\n"))
             else:
@@ -141,12 +161,19 @@ def compare(
         raise typer.Exit(GATE_EXIT_CODE)
 
 
-def _show_more(home: Path, comparison: Comparison) -> None:
-    """Write the folds of a cross-validation, or the ranking of several arms."""
-    if comparison.folds:
-        out()
-        show_folds(comparison)
-        return
+def _wanted(
+    select: Sequence[str] | None,
+    exclude: Sequence[str] | None,
+    *,
+    failed: bool,
+    slowest: int | None,
+) -> WantedQueries:
+    selection = Selection(tuple(select or ()), tuple(exclude or ()))
+    return WantedQueries(selection, failed, slowest)
+
+
+def _show_ranking(home: Path, comparison: Comparison) -> None:
+    """Write the ranking of several arms."""
     with open_journal(home) as journal:
         if (ranking := rank_arms(journal, comparison.run_a)) is not None:
             out()
@@ -167,6 +194,8 @@ def diff(
     ] = "1",
     select: SelectOption = None,
     exclude: ExcludeOption = None,
+    failed: FailedOption = False,
+    slowest: SlowestOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     format: FormatOption = "table",
@@ -174,19 +203,19 @@ def diff(
     """Show how one query's plans in two runs differ.
 
     The plans are shown side by side. `pilot run --plans` keeps plans; a paired run always does,
-    with actual rows. With --select or --exclude, all those queries are shown.
+    with actual rows. With --select, --exclude, --failed or --slowest, all those queries are shown.
 
     \b
     Examples:
       pilot runs diff 12 --query 17
       pilot runs diff 12 8 --query hot-questions
-      pilot runs diff 12 --select 'hot-*'
+      pilot runs diff 12 --select 'hot-*' --slowest 3
     """
     home = load_config(config, set_).home
-    selection = Selection(tuple(select or ()), tuple(exclude or ()))
-    if not selection:
+    wanted = _wanted(select, exclude, failed=failed, slowest=slowest)
+    if not wanted:
         show_plan_pair(plan_pair(home, run, baseline, query), json=format == "json")
         return
-    numbers = selected_queries(home, run, baseline, selection)
+    numbers = selected_queries(home, run, baseline, wanted)
     pairs = [plan_pair(home, run, baseline, str(seq)) for seq in numbers]
     show_plan_pairs(pairs, json=format == "json")
