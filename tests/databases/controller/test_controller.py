@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,34 @@ def test_plans(controller: PostgreSQLController) -> None:
     analyzed = controller.explain_execution_plan("SELECT * FROM t WHERE a > 4")
     assert analyzed["Plan"]["Actual Rows"] == 6
     assert analyzed["Execution Time"] > 0
+
+
+CHOICES = [{}, {"enable_seqscan": False}, {"enable_seqscan": "on", "enable_indexscan": "off"}]
+
+
+def node_types(plans: list[dict[str, Any]]) -> list[str]:
+    return [plan["Plan"]["Node Type"] for plan in plans]
+
+
+@pytest.mark.parametrize("reads_only", [False, True], ids=["writes", "reads only"])
+def test_plans_under_several_settings(controller: PostgreSQLController, reads_only: bool) -> None:
+    """Also where the role can make no function: a server that only reads takes no CREATE."""
+    controller.execute("CREATE TABLE t AS SELECT generate_series(1, 10) AS a; CREATE INDEX ON t(a)")
+    controller.set_hint("enable_bitmapscan", "off")
+    controller.set_hint("default_transaction_read_only", reads_only)
+    for _ in range(2):
+        plans = controller.explain_under("SELECT * FROM t WHERE a = 5 AND 'O''B' <> ''", CHOICES)
+        assert node_types(plans) == ["Seq Scan", "Index Only Scan", "Seq Scan"]
+        assert controller.execute("SHOW enable_seqscan", True) == [("on",)]
+    assert controller.explain_under("SELECT 1", []) == []
+    for sql, settings, message in (
+        ("SELECT * FROM nowhere", {}, "nowhere"),
+        ("SELECT 1", {"enable_nestlop": "off"}, "enable_nestlop"),
+        ("SELECT 1", {"work_mem": "much"}, "much"),
+    ):
+        with pytest.raises(QueryError, match=message):
+            controller.explain_under(sql, [settings])
+        assert controller.execute("SELECT 1", True) == [(1,)]
 
 
 def test_hints_hold_until_the_reset(controller: PostgreSQLController) -> None:
