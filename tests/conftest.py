@@ -14,7 +14,9 @@ from pathlib import Path
 # Its plugin imports it when the tests have ended at the latest, and by then a run has frozen the
 # objects that it would look for (gc.freeze); it warns then, and warnings are errors.
 import hypothesis
+import pilot_starter
 import pytest
+from compiled_once import compile_or_copy
 from fault_table import ROUNDS, TESTS, FaultTable, is_fault
 from fuzzing import TIMES
 from given_server import GIVEN, take_given_server
@@ -122,22 +124,16 @@ def signals_of_a_terminal() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def planner_module_compiled_once() -> Iterator[None]:
+def planner_module_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Each home gets a copy of the first file that was compiled for its server."""
-    compile_really = building._compile
-    compiled: dict[tuple[str, ...], bytes] = {}
-
-    def compile_or_copy(command: list[str], version: str) -> None:
-        place = command.index("-o") + 1
-        same = (*command[:place], *command[place + 1 :])
-        if same in compiled:
-            Path(command[place]).write_bytes(compiled[same])
-        else:
-            compile_really(command, version)
-            compiled[same] = Path(command[place]).read_bytes()
-
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all workers
+    folder = folder / "compiled"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "_compile", compile_or_copy)
+        patch.setattr(building, "_compile", compile_or_copy(folder, building._compile))
+        patch.setattr(pilot_starter, "compiled", folder)
         yield
 
 
