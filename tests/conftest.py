@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -13,7 +14,9 @@ from pathlib import Path
 # Its plugin imports it when the tests have ended at the latest, and by then a run has frozen the
 # objects that it would look for (gc.freeze); it warns then, and warnings are errors.
 import hypothesis
+import pilot_starter
 import pytest
+from compiled_once import compile_or_copy
 from fault_table import ROUNDS, TESTS, FaultTable, is_fault
 from fuzzing import TIMES
 from given_server import GIVEN, take_given_server
@@ -67,6 +70,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep Python from looking for garbage among thousands of tests that all stay.
+
+    It would, again and again, while they are made and while they run.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Try each fault as often as `python -m tests.faults` says."""
     if ROUNDS > 1 and is_fault(metafunc.definition.path):
@@ -106,22 +124,16 @@ def signals_of_a_terminal() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def planner_module_compiled_once() -> Iterator[None]:
+def planner_module_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Each home gets a copy of the first file that was compiled for its server."""
-    compile_really = building._compile
-    compiled: dict[tuple[str, ...], bytes] = {}
-
-    def compile_or_copy(command: list[str], version: str) -> None:
-        place = command.index("-o") + 1
-        same = (*command[:place], *command[place + 1 :])
-        if same in compiled:
-            Path(command[place]).write_bytes(compiled[same])
-        else:
-            compile_really(command, version)
-            compiled[same] = Path(command[place]).read_bytes()
-
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all workers
+    folder = folder / "compiled"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "_compile", compile_or_copy)
+        patch.setattr(building, "_compile", compile_or_copy(folder, building._compile))
+        patch.setattr(pilot_starter, "compiled", folder)
         yield
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import special, stats
+import scipy  # its packages are imported where a test uses them
 
 from pilotcli.analysis import statistics
 from pilotcli.analysis.distributions import polygamma, student_quantile, student_tail
@@ -23,7 +23,7 @@ FREEDOMS = np.concatenate([[1.0, 1.5, 2.0, 3.0], 10 ** RANDOM.uniform(0, 5, 2_00
 def test_tails_of_students_t() -> None:
     values = np.abs(RANDOM.standard_cauchy(len(FREEDOMS))) * 2
     np.testing.assert_allclose(
-        student_tail(values, FREEDOMS), stats.t.sf(values, FREEDOMS), rtol=1e-9, atol=1e-300
+        student_tail(values, FREEDOMS), scipy.stats.t.sf(values, FREEDOMS), rtol=1e-9, atol=1e-300
     )
     assert student_tail(0.0, 5.0) == 0.5
     # The closed forms for 1 and 2 degrees of freedom, also far out and close to 0.
@@ -35,7 +35,7 @@ def test_tails_of_students_t() -> None:
 @pytest.mark.parametrize("tail", [0.4, 0.01, 1e-4, 1e-8])
 def test_quantiles_of_students_t(tail: float) -> None:
     np.testing.assert_allclose(
-        student_quantile(tail, FREEDOMS), stats.t.isf(tail, FREEDOMS), rtol=1e-9
+        student_quantile(tail, FREEDOMS), scipy.stats.t.isf(tail, FREEDOMS), rtol=1e-9
     )
 
 
@@ -43,7 +43,10 @@ def test_quantiles_of_students_t(tail: float) -> None:
 def test_polygamma_functions(order: int) -> None:
     at = 10 ** RANDOM.uniform(-5, 12, 2_000)
     np.testing.assert_allclose(
-        polygamma(order, at), special.polygamma(order, at), rtol=1e-12, atol=1e-13 * (order == 0)
+        polygamma(order, at),
+        scipy.special.polygamma(order, at),
+        rtol=1e-12,
+        atol=1e-13 * (order == 0),
     )
 
 
@@ -61,8 +64,10 @@ RANKED = {
 def test_signed_ranks_exactly(values: list[float], sign: int) -> None:
     signed = sign * np.array(values)
     more, any_ = signed_rank_test(signed, exact=True)
-    assert more == pytest.approx(stats.wilcoxon(signed, alternative="greater").pvalue, rel=1e-12)
-    assert any_ == pytest.approx(stats.wilcoxon(signed).pvalue, rel=1e-12)
+    assert more == pytest.approx(
+        scipy.stats.wilcoxon(signed, alternative="greater").pvalue, rel=1e-12
+    )
+    assert any_ == pytest.approx(scipy.stats.wilcoxon(signed).pvalue, rel=1e-12)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -70,11 +75,13 @@ def test_signed_ranks_with_ties_and_zeros(sign: int) -> None:
     values = sign * np.array([0.1, 0.1, -0.1, 0.3, 0.0, 0.4, -0.2, 0.3, 0.3])
     more, _ = signed_rank_test(values, exact=True)
     # Of nine values scipy goes through all 2 ** 9 signs.
-    assert more == pytest.approx(stats.wilcoxon(values, alternative="greater").pvalue, rel=1e-12)
+    assert more == pytest.approx(
+        scipy.stats.wilcoxon(values, alternative="greater").pvalue, rel=1e-12
+    )
     many = np.round(RANDOM.normal(0.2, 1, 300), 1)
     more, any_ = signed_rank_test(sign * many, exact=False)
     for alternative, found in (("greater", more), ("two-sided", any_)):
-        scipys = stats.wilcoxon(sign * many, alternative=alternative, method="asymptotic")
+        scipys = scipy.stats.wilcoxon(sign * many, alternative=alternative, method="asymptotic")
         assert found == pytest.approx(scipys.pvalue, rel=1e-11)
 
 
@@ -96,7 +103,7 @@ def test_bootstraps_over_pairs(effect: Callable[..., Any], pairs: int, corrected
         a, b, effect, level=0.98, replicates=2_999, generator=np.random.default_rng(3),
         corrected=corrected,
     )  # fmt: skip
-    scipys = stats.bootstrap(
+    scipys = scipy.stats.bootstrap(
         (a, b), effect, paired=True, vectorized=True, n_resamples=2_999, batch=2_000_000 // pairs,
         confidence_level=0.98, method="BCa" if corrected else "percentile",
         random_state=np.random.default_rng(3),
@@ -123,7 +130,7 @@ def test_comparisons_of_many_queries_are_the_same_with_scipys_functions(
 
     own = figures()
     assert len(own) == (7 if rounds == 1 else 187)
-    monkeypatch.setattr(statistics, "student_tail", stats.t.sf)
-    monkeypatch.setattr(statistics, "student_quantile", stats.t.isf)
-    monkeypatch.setattr(statistics, "polygamma", special.polygamma)
+    monkeypatch.setattr(statistics, "student_tail", scipy.stats.t.sf)
+    monkeypatch.setattr(statistics, "student_quantile", scipy.stats.t.isf)
+    monkeypatch.setattr(statistics, "polygamma", scipy.special.polygamma)
     assert own == pytest.approx(figures(), rel=1e-9)

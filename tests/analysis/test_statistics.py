@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
+import scipy  # its packages are imported where a test uses them
 
 from pilotcli.analysis.round_effects import geometric_of_round, total_of_round, widened
 from pilotcli.analysis.statistics import (
@@ -83,11 +83,15 @@ def at_once(interval: Sequence[float], p_value: float, queries: int) -> float:
     effect, margin = math.log(interval[0]), math.log(interval[2] / interval[0])
 
     def off(freedom: float) -> float:
-        statistic = abs(effect) / margin * stats.t.ppf(LEVEL, freedom)
-        return float(2 * stats.t.sf(statistic, freedom)) - p_value
+        statistic = abs(effect) / margin * scipy.stats.t.ppf(LEVEL, freedom)
+        return float(2 * scipy.stats.t.sf(statistic, freedom)) - p_value
 
-    freedom = optimize.brentq(off, 2, 100, xtol=1e-12)
-    return float(margin * stats.t.isf((1 - LEVEL) / queries, freedom) / stats.t.ppf(LEVEL, freedom))
+    freedom = scipy.optimize.brentq(off, 2, 100, xtol=1e-12)
+    return float(
+        margin
+        * scipy.stats.t.isf((1 - LEVEL) / queries, freedom)
+        / scipy.stats.t.ppf(LEVEL, freedom)
+    )
 
 
 def test_queries_are_judged_with_a_moderated_variance_or_their_own_larger_one() -> None:
@@ -106,18 +110,18 @@ def test_equal_variances_are_all_the_prior() -> None:
     shifts = (0.0, 0.01, 0.02, 0.5)
     found = differences([of_differences([s - 0.1, s, s + 0.1]) for s in shifts], paired=True)
     error = 0.1 * math.sqrt(math.exp(np.euler_gamma) / 3)
-    margin = stats.t.isf((1 - LEVEL) / 4, 8) * error
+    margin = scipy.stats.t.isf((1 - LEVEL) / 4, 8) * error
     for query, shift in zip(found, shifts, strict=True):
         assert query.high == pytest.approx(math.exp(shift + margin))
-        assert query.p_value == pytest.approx(2 * stats.t.sf(shift / error, 8))
+        assert query.p_value == pytest.approx(2 * scipy.stats.t.sf(shift / error, 8))
 
 
 @pytest.mark.parametrize("queries", [1, 2])
 def test_too_few_queries_for_a_prior_are_judged_by_students_t(queries: int) -> None:
     a, b = [1.0, 1.1, 0.97, 1.05], [1.2, 1.25, 1.31, 1.18]
     samples = [Sample(a, b)] * queries
-    paired = stats.ttest_rel(np.log(b), np.log(a))
-    unpaired = stats.ttest_ind(np.log(b), np.log(a))
+    paired = scipy.stats.ttest_rel(np.log(b), np.log(a))
+    unpaired = scipy.stats.ttest_ind(np.log(b), np.log(a))
     for expected, found in (
         (paired, differences(samples, paired=True)),
         (unpaired, differences(samples, paired=False)),
@@ -132,7 +136,7 @@ def test_too_few_queries_for_a_prior_are_judged_by_students_t(queries: int) -> N
 def test_arms_of_unequal_length_are_no_pairs() -> None:
     a, b = [1.0, 1.1, 0.97, 1.05, 1.02], [1.2, 1.25, 1.31]
     (query,) = differences([Sample(a, b)], paired=True)
-    assert query.p_value == pytest.approx(stats.ttest_ind(np.log(b), np.log(a)).pvalue)
+    assert query.p_value == pytest.approx(scipy.stats.ttest_ind(np.log(b), np.log(a)).pvalue)
 
 
 def test_p_values_and_intervals_are_corrected_together() -> None:
@@ -203,7 +207,7 @@ def test_six_queries_are_enough_and_five_are_not() -> None:
 def test_the_geometric_means_interval_is_scipys_of_one_sample() -> None:
     effects = [0.1, 0.25, -0.05, 0.4, 0.12, 0.33, 0.02, 0.21]
     found = geometric_interval([of_differences([value, value]) for value in effects])
-    expected = stats.bootstrap(
+    expected = scipy.stats.bootstrap(
         (effects,), np.mean, confidence_level=0.98, n_resamples=200_000, method="BCa",
         random_state=np.random.default_rng(1),
     ).confidence_interval  # fmt: skip

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilot_starter import run_pilot
 from project_folder import Project
 
 from pilotcli.analysis.compare import compare
 from pilotcli.config import PostgreSQLConfig, load_config
 from pilotcli.storage.journal import Journal
 from pilotcli.storage.store.data_manager import DataManager
-
-PILOT = str(Path(sys.executable).with_name("pilot"))
 
 DRIVER = """
 import json, os, random, signal, threading
@@ -148,10 +145,9 @@ def pilot(folder: Path, *words: str, kill_after: float | None = None) -> int:
     environ.pop("KILL_AFTER", None)
     if kill_after is not None:
         environ["KILL_AFTER"] = str(kill_after)
+    done = run_pilot(*words, cwd=folder, env=environ)
     with (folder / "output.txt").open("a") as output:
-        done = subprocess.run(
-            [PILOT, *words], cwd=folder, env=environ, stdout=output, stderr=output, check=False
-        )
+        output.write(done.stdout + done.stderr)
     return done.returncode
 
 

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fault_table import KILLS
-from killed_runs import PILOT, campaign, pilot
+from killed_runs import campaign, pilot
+from pilot_starter import PILOT
 from project_folder import Project
 
 SLEEPER = """
@@ -47,7 +48,7 @@ def test_killed_and_resumed_runs_tell_the_same_story(
 def test_killed_and_resumed_paired_runs_tell_the_same_story(
     project: Project, options: str, record_property: Callable[[str, object], None]
 ) -> None:
-    kills = max(6, KILLS // 4)
+    kills = max(4, KILLS // 4)
     more = ("--against", "native")
     killed = campaign(project, options, kills=kills, seed=7, more=more)
     record_property("tried", killed)
@@ -57,7 +58,7 @@ def test_killed_and_resumed_paired_runs_tell_the_same_story(
 def test_killed_and_resumed_runs_that_learn_first_tell_the_same_story(
     project: Project, record_property: Callable[[str, object], None]
 ) -> None:
-    kills = max(6, KILLS // 4)
+    kills = max(4, KILLS // 4)
     options = "learn: 1, freeze: true, fresh: true"
     more = ("--against", "native")
     killed = campaign(project, options, kills=kills, seed=3, more=more, rounds=3, learned=1)

@@ -6,6 +6,7 @@ Floors are in setup.cfg, for import-linter; the rest is read from the sources he
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -27,8 +28,15 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-TREES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-MODULES = {module_name(path): tree for path, tree in TREES.items()}
+@functools.cache
+def trees() -> dict[Path, ast.Module]:
+    """All of pilot's sources; read when a test needs them, since each worker imports this file."""
+    return {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@functools.cache
+def modules() -> dict[str, ast.Module]:
+    return {module_name(path): tree for path, tree in trees().items()}
 
 
 def own_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -37,7 +45,7 @@ def own_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pilotcli"):
             for alias in node.names:
                 below = f"{node.module}.{alias.name}"
-                yield node.lineno, below if below in MODULES else str(node.module)
+                yield node.lineno, below if below in modules() else str(node.module)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.startswith("pilotcli"):
@@ -45,7 +53,7 @@ def own_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def functions() -> Iterator[tuple[Path, ast.FunctionDef]]:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 yield path, node
@@ -68,7 +76,7 @@ def test_imports_go_down_only() -> None:
 def test_no_module_imports_itself_by_others() -> None:
     graph = {
         name: {imported for _, imported in own_imports(tree) if imported != name}
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
     }
     try:
         graphlib.TopologicalSorter(graph).prepare()
@@ -94,7 +102,7 @@ def test_the_folders_of_tests_mirror_the_packages() -> None:
     across = {
         "benchmarks", "demo", "faults", "fuzz", "load", "mutants", "project", "safety", "support",
     }  # fmt: skip
-    packages = {str(path.parent.relative_to(PACKAGE)) for path in TREES}
+    packages = {str(path.parent.relative_to(PACKAGE)) for path in trees()}
     folders = {
         str(path.parent.relative_to(ROOT / "tests")) for path in ROOT.glob("tests/**/test_*.py")
     }

@@ -206,7 +206,7 @@ def test_all_files_or_none(journal: Journal, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_long_runs_take_no_more_memory(tmp_path: Path, format: str) -> None:
-    run_id = make_journal(tmp_path / "home", 60_000, firings=0)
+    run_id = make_journal(tmp_path / "home", 30_000, firings=0)
     planned = planned_export(str(tmp_path / f"results.{format}"), None, None)
     with Journal.open(tmp_path / "home") as journal:
         write_export(journal, 1, planned)  # what is imported is not counted
@@ -214,8 +214,8 @@ def test_long_runs_take_no_more_memory(tmp_path: Path, format: str) -> None:
         ((_, rows),) = write_export(journal, run_id, planned)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert rows == 60_000
-    # All of its results at once take more than 40 MB; a batch of 10,000 takes less than 12.
+    assert rows == 30_000
+    # All of its results at once take more than 20 MB; a batch of 10,000 takes less than 12.
     assert peak < 16_000_000
 
 

@@ -519,8 +519,9 @@ def test_plans_are_to_be_copied_for_what_differs_before_what_is_unclear(
 
 @pytest.mark.parametrize("against", [None, "2"])
 def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path, against: str | None) -> None:
+    # More queries than the thousand that a page shows, whose SQL alone takes 10 MB there.
     with Journal.open(tmp_path / "home") as journal:
-        for _ in range(2):
+        for _ in range(1 if against is None else 2):
             run = journal.start_run(
                 kind="run",
                 workload="w.sql",
@@ -529,7 +530,7 @@ def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path, against: str
                 database="x",
                 options={},
             )
-            for seq in range(1, 5001):
+            for seq in range(1, 1501):
                 sql = f"SELECT {seq} /* {'語<' * 1500} */"
                 for round in (1, 2):
                     run.add_result(
@@ -546,7 +547,7 @@ def test_a_large_run_makes_a_page_of_a_bounded_size(tmp_path: Path, against: str
     write_html(page, read_report(tmp_path / "home", "1", against))
     assert page.stat().st_size < 5_000_000
     text = page.read_text("utf-8")
-    assert "4,000 more queries not shown." in text
+    assert "500 more queries not shown." in text
     left_out = re.search(r"SQL and plans of (\d+) queries are left out", text)
     assert left_out is not None
     assert text.count("<details>") == 1000 - int(left_out[1]) > 50

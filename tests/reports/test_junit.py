@@ -159,10 +159,10 @@ def test_a_run_that_failed_has_a_problem(
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_queries(tmp_path: Path) -> None:
-    run_id = make_journal(tmp_path / "home", 150_000, queries=100_000, firings=1000)
+def test_tens_of_thousands_of_queries(tmp_path: Path) -> None:
+    run_id = make_journal(tmp_path / "home", 45_000, queries=30_000, firings=1000)
     root = written(tmp_path / "home", run_id)
-    assert len(root[0]) == 100_000
+    assert len(root[0]) == 30_000
     # Each thousandth result of `make_journal` is an error, without a code of the server's; those of
     # the second round are of queries that have failed in the first.
-    assert root[0].get("errors") == "100"
+    assert root[0].get("errors") == "30"

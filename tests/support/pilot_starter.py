@@ -29,6 +29,9 @@ PILOT = str(Path(sys.executable).with_name("pilot"))
 _OF_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "PATH")
 """What Python, or the C library, reads when a process starts."""
 
+compiled: Path | None = None
+"""The folder of what was compiled before (`compiled_once.py`), to be set before the first start."""
+
 _guard = threading.Lock()
 _server: subprocess.Popen[bytes] | None = None
 _control: socket.socket | None = None
@@ -121,7 +124,12 @@ def _running() -> socket.socket:
         _control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             _server = subprocess.Popen(
-                [sys.executable, __file__, str(other.fileno())],
+                [
+                    sys.executable,
+                    __file__,
+                    str(other.fileno()),
+                    *([] if compiled is None else [compiled]),
+                ],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -138,9 +146,13 @@ def _end() -> None:
 
 def _serve(control: socket.socket) -> None:
     """Starts a command for each message, and writes its process number and its exit code."""
+    from compiled_once import compile_once
+
     from pilotcli.cli.commands import COMMANDS
     from pilotcli.cli.main import pilot_command
 
+    for folder in sys.argv[2:]:
+        compile_once(Path(folder))
     sys.path[0] = str(Path(PILOT).parent)
     for module in sorted({place.partition(":")[0] for place, _ in COMMANDS.values()}):
         import_module(f"pilotcli.cli.{module}")

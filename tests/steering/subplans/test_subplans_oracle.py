@@ -1,4 +1,8 @@
-"""The oracle finds nothing over the corpus: every sub-plan given out is right, on every server."""
+"""The oracle finds nothing over the corpus: every sub-plan given out is right, on every server.
+
+Each server runs half of the queries in parallel too, and among the servers of .ci/matrix all do;
+`python -m tests.steering.subplans.oracle` runs all of them on one.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ def oracle(
         config.server_settings = {"autovacuum": "off"}  # views read tables of the catalog
         target = open_target(config)
         assert isinstance(target, PostgresTarget)
-        oracle = Oracle(target, config, most_keys=4)
+        oracle = Oracle(target, config, most_keys=4, parallel=2)
         yield oracle
         oracle.close()
         target.close()
