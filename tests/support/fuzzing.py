@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 TIMES = int(os.environ.get("FUZZ_TIMES", "0"))
-"""How many times as many cases are tried, at random. Without it they are the same ones each time
-(tests/conftest.py), so that a change fails by what it has changed."""
+"""How many times as many cases are tried, at random. Without it they are half as many, and the same
+ones each time (tests/conftest.py), so that a change fails by what it has changed."""
 
 
 def cases(count: int) -> settings:
