@@ -75,6 +75,7 @@ _SHORTEST_S = 1e-5
 _ONCE_S = 0.5
 """A query that takes longer is run once in each arm, a shorter one twice."""
 _FOLDS = 5
+_SEED = 0
 
 
 @dataclass(slots=True)
@@ -212,8 +213,8 @@ class HintPretraining(PretrainingModelEvent):
     - `arms`: settings by arm, instead of `ARMS`; the native arm need not be named;
     - `timeout_s`: seconds after which a query is cancelled in the native arm; in the others it is
       cancelled when it takes twice as long as in the fastest so far;
-    - `budget_s`: seconds after which no further query is run; None for all queries;
-    - `seed`: the order in which the queries are taken.
+    - `budget_s`: seconds after which no further query is run; None for all queries. The order of
+      the queries is random, and always the same.
 
     An arm whose plan another one has had already is not run again.
     """
@@ -230,7 +231,6 @@ class HintPretraining(PretrainingModelEvent):
         arms: Mapping[str, Settings] | None = None,
         timeout_s: float = 60.0,
         budget_s: float | None = None,
-        seed: int = 0,
     ) -> None:
         super().__init__(
             config, bind_pilot_model, data_saving_table, enable_collection, enable_training
@@ -244,7 +244,6 @@ class HintPretraining(PretrainingModelEvent):
         self.arms: Mapping[str, Settings] = ARMS if arms is None else {NATIVE: {}, **arms}
         self.timeout_s = timeout_s
         self.budget_s = budget_s
-        self.seed = seed
         self._texts: Sequence[str] | None = None
         self._spent_s = 0.0
 
@@ -292,7 +291,7 @@ class HintPretraining(PretrainingModelEvent):
             return None
         model.fit()
         bind_pilot_model.trained_rows = len(model.features)
-        bind_pilot_model.metrics = held_out(model, random.Random(self.seed))
+        bind_pilot_model.metrics = held_out(model)
         return model
 
     def _read_queries(self) -> Sequence[str]:
@@ -308,7 +307,7 @@ class HintPretraining(PretrainingModelEvent):
                 hint="Name a file under args: {queries: train.sql}; `pilot run` has a workload.",
             )
         texts = list(dict.fromkeys(found))
-        random.Random(self.seed).shuffle(texts)
+        random.Random(_SEED).shuffle(texts)
         return texts
 
     def _measured(self, db_controller: PostgreSQLController, sql: str) -> list[Mapping[str, Any]]:
@@ -334,7 +333,7 @@ class HintPretraining(PretrainingModelEvent):
         return rows
 
 
-def held_out(model: Measured, rng: random.Random) -> dict[str, float]:
+def held_out(model: Measured) -> dict[str, float]:
     """Returns how good the choices are for queries that a model has not seen, by cross-validation.
 
     - `speedup`: how many times as fast all queries are together as natively, planning left out;
@@ -342,7 +341,7 @@ def held_out(model: Measured, rng: random.Random) -> dict[str, float]:
     - `q_error`: geometric mean of the factors between predicted and measured native seconds.
     """
     queries = list(model.features)[-_MOST_ROWS:]
-    rng.shuffle(queries)
+    random.Random(_SEED).shuffle(queries)
     taken = dict.fromkeys(("native", "chosen", "best"), 0.0)
     errors = []
     for fold in range(_FOLDS):

@@ -101,5 +101,5 @@ def test_the_installation_takes_the_checkout_of_pilot() -> None:
     folders = [step["with"]["path"] for step in steps() if "path" in step.get("with", {})][:1]
     assert install == f"pip install ./{folders[0]}"
     names = re.findall(r"^name = (.*)$", (ROOT / "setup.cfg").read_text("utf-8"), re.MULTILINE)
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert f"pip install {names[0]}" not in page.read_text("utf-8"), page.name

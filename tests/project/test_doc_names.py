@@ -73,7 +73,7 @@ def test_each_key_of_run_is_an_option_of_run_with_the_same_name() -> None:
         assert f"--{field.name.replace('_', '-')}" in options
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
 def test_each_option_that_a_page_names_exists(page: Path) -> None:
     """In the text: blocks are held by `test_doc_blocks.py`."""
     from pilotcli.cli.commands import COMMANDS

@@ -96,7 +96,7 @@ def test_its_event_and_config_run_in_the_folder_of_pilot_init(
     assert "slowest: " in done.stdout
 
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 def test_every_link_leads_somewhere() -> None:
