@@ -107,6 +107,7 @@ def test_a_driver_is_followed_where_pilot_is_not(
     section = DOCUMENT.read_text().partition("## `pilot runs advice`")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`([a-z_.]+)`(?=[^|\n]*\|.*\|\n)", section)) - {"null"}
     assert documented == {*found, *(f"queries.{key}" for key in first)}
+    assert first["advice"], first
     assert first["advice"].startswith("JOIN_ORDER(l o s) MERGE_JOIN_PLAIN(s)")
     assert (first["reason"], first["differs"]) == (None, None)
     assert "MERGE_JOIN_PLAIN" in second["advice"]
