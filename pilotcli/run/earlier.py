@@ -151,7 +151,7 @@ def _ended(journal: JournalReader, records: Iterable[RunRecord]) -> dict[int, _E
 def _rounds_apart(journal: JournalReader, record: RunRecord) -> int:
     """The first rounds of a run, which do not count because its drivers learned in them; 0 where it
     has no other rounds, unless their queries are those of another workload."""
-    if record.options.get("learn_on") or journal.compared_statistics(record) is not None:
+    if record.options.get("learn_on") or journal.learned_rounds(record):
         return record.learning_rounds
     return 0
 

@@ -106,13 +106,8 @@ def _selected(
     kept = chosen_numbers(selection, queries, lambda text: err(f"warning: {text}"))
     if slowest is None:
         return tuple(one for one in journal.results(run_id, failed=True) if one.seq in kept)
-    every = journal.slowest(run_id, len(queries), _learned_before(journal, journal.run(run_id)))
+    every = journal.slowest(run_id, len(queries), journal.learned_rounds(journal.run(run_id)))
     return tuple([result for result in every if result.seq in kept][:slowest])
-
-
-def _learned_before(journal: JournalReader, record: RunRecord) -> int:
-    """The rounds that are not shown: those in which a driver learned before it was compared."""
-    return record.learning_rounds if journal.compared_statistics(record) is not None else 0
 
 
 def _details(
@@ -128,7 +123,7 @@ def _details(
     """
     run_id = record.run_id
     statistics, compared = journal.statistics(run_id), journal.compared_statistics(record)
-    learned = _learned_before(journal, record)
+    learned = journal.learned_rounds(record)
     rounds = journal.rounds(run_id)
     repeated = slowest is not None and rounds > 1
     reads_all = repeated and (whole or statistics.total <= MOST_RESULTS)

@@ -98,11 +98,17 @@ class StatisticsReader(Closing):
     def compared_statistics(self, run: RunRecord) -> RunStatistics | None:
         """As `statistics`, of the rounds in which an arm of a paired run was compared; None where
         it did not learn before, or no such round has begun."""
-        if not run.learning_rounds:
-            return None
-        found = self._statistics_after(run.run_id, run.learning_rounds)
-        every = sum(self.counts(run.run_id).values())
-        return found if 0 < found.total < every else None
+        learned = self.learned_rounds(run)
+        return self._statistics_after(run.run_id, learned) if learned else None
+
+    def learned_rounds(self, run: RunRecord) -> int:
+        """The first rounds of an arm of a paired run, in which it learned and was not compared; 0
+        where it has no results in them, or none after them."""
+        learned = run.learning_rounds
+        if not learned:
+            return 0
+        sql = "SELECT min(round) <= ? AND max(round) > ? FROM results WHERE run_id = ?"
+        return learned if self._all(sql, learned, learned, run.run_id)[0][0] else 0
 
     def statistics(self, run_id: int) -> RunStatistics:
         """Counts per status and latency percentiles of a run, without loading its results."""
