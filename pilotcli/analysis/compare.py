@@ -5,10 +5,10 @@ Queries are matched by their text; those with the same text in their order.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from pilotcli.analysis.cautions import warnings_about
 from pilotcli.analysis.compared_runs import ComparedRun, joined, matched, prepare, read_run
 from pilotcli.analysis.comparison import (
     Answers,
@@ -45,9 +45,8 @@ from pilotcli.analysis.statistics import (
 from pilotcli.analysis.verdicts import agreeing, effect_of, query_verdict
 from pilotcli.analysis.wording import BAD_SPEEDUP
 from pilotcli.common.errors import UsageError
-from pilotcli.common.quantities import plural
 from pilotcli.common.records import QueryResult
-from pilotcli.storage.journal import JournalReader, RunRecord
+from pilotcli.storage.journal import JournalReader
 
 
 def compare(
@@ -200,7 +199,7 @@ def _compared(
         costs_b=costs_b,
         payback=a.training_s / gain_s if gain_s > 0 and total.verdict == "faster" else None,
         trained_speedup=sum_b / trained if trained > 0 else None,
-        warnings=tuple(_warnings(a, b, queries, paired)),
+        warnings=tuple(warnings_about(a, b, queries, paired=paired)),
         by_rounds=by_rounds,
         differences=run_differences(a.record, b.record),
         learning=_learning(a),
@@ -243,10 +242,6 @@ def _query(
         plan_changed=changed,
         reasons=reasons,
     )
-
-
-def _has_models(run: RunRecord) -> bool:
-    return bool(json.loads(run.config_text or "{}").get("models"))
 
 
 def _answers(a: Sequence[QueryResult], b: Sequence[QueryResult]) -> Answers:
@@ -305,60 +300,3 @@ def _by_weight(query: QueryComparison) -> tuple[int, float, int]:
     if place == _ORDER["slower"]:
         return place, query.speedup or 0.0, query.seq
     return place, -query.lost_s, query.seq
-
-
-def _warnings(
-    a: ComparedRun, b: ComparedRun, queries: Sequence[QueryComparison], paired: bool
-) -> Iterable[str]:
-    fewest = min(a.rounds, b.rounds)
-    if not paired:
-        yield (
-            "the two runs did not take turns: what the machine did differently meanwhile counts "
-            "as a difference (pilot run --against measures both together)"
-        )
-    if fewest < 2:
-        yield "one round: nothing separates noise from difference in one query (--rounds 3)"
-    for run in (a.record, b.record):
-        if run.outcome in ("interrupted", "killed"):
-            yield f"run {run.run_id} is not complete: it was {run.outcome}"
-    failed = sum(bool(query.a.failed or query.b.failed) for query in queries)
-    if failed:
-        counts = "counts" if failed == 1 else "count"
-        noun = plural(failed, "query", "queries")
-        yield f"{noun} failed in one of the runs or in both, and {counts} in neither time"
-    timeouts = sum(bool(query.a.timeouts or query.b.timeouts) for query in queries)
-    if timeouts:
-        noun = plural(timeouts, "query", "queries")
-        yield f"{noun} ran into the time-out, which counts as twice its limit (PAR2)"
-    if a.saved_late:
-        yield (
-            f"the driver saved {plural(a.saved_late, 'version')} of models between the rounds that "
-            "are compared: what it learned there counts as noise (--learn lets it learn before)"
-        )
-    if a.same == len(queries):
-        apart = any(a.record.options.get(key) for key in ("learn_on", "split", "folds"))
-        hint = "" if apart else " (--learn-on FILE, --split 80/20)"
-        yield (
-            "the driver learned from these same queries: nothing here says what it is worth on "
-            f"others{hint}"
-        )
-    elif a.same:
-        yield f"the driver learned from {a.same} of the {len(queries)} compared queries"
-    if a.alike:
-        yield (
-            f"{a.alike} of the {len(queries)} compared queries differ in their values only from "
-            "queries that the driver learned from (--split 80/20 --split-by template keeps "
-            "them together)"
-        )
-    if a.learned and not a.saved_before and _has_models(a.record):
-        yield (
-            "no model was saved while the driver learned: what it does here, it does without "
-            "having learned anything (when its events fire: pilot events plan)"
-        )
-    if a.failed_trainings:
-        yield (
-            f"{a.failed_trainings} of {plural(a.trainings, 'training')} of models failed: the "
-            f"driver knows less than it could have learned (pilot runs show {a.record.run_id})"
-        )
-    if a.trained_before:
-        yield "a model was trained before this run, which its training time does not have"
