@@ -154,7 +154,7 @@ class PlainView(View):
     def _say_what_goes_on(self, now: float) -> None:
         state = self.state
         self._said_at = now  # also where nothing can be said
-        if self._done.is_set():
+        if self._done.is_set() or self._kept_back is not None:  # the debugger is at work
             return
         for event in state.events.values():
             if event.running_since is not None:

@@ -357,6 +357,17 @@ def test_a_long_step_and_a_long_event_do_not_leave_the_log_silent(
     assert said(stream, r"event Event0 has been running for \d")
 
 
+def test_nothing_is_said_while_a_debugger_has_the_terminal(silent_view: Any) -> None:
+    view, stream = silent_view
+    view(StepStarted("filling the database"))
+    view.step_aside()
+    before = stream.getvalue()
+    time.sleep(0.5)  # five times as long as the view may be silent
+    view.step_back()
+    assert stream.getvalue() == before
+    assert said(stream, r"filling the database, for \d")
+
+
 def test_a_view_that_is_quiet_stays_silent(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "SILENCE_S", 0.01)
     before = threading.active_count()
